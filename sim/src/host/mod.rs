@@ -1,0 +1,4 @@
+//! One machine's kernel, sans-IO.
+//! CONTRACT (owned by the `host` helper from here on).
+pub mod call;
+pub use call::Call;

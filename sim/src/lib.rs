@@ -1,0 +1,4 @@
+//! The virtual network.
+pub mod host;
+pub mod packet;
+pub mod tcp;

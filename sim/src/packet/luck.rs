@@ -1,0 +1,32 @@
+//! Kernel latitude: where Linux is free to choose, the core asks here. A constant 0 is the boring kernel.
+
+/// What is being chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Latitude {
+    /// The initial sequence number of a connection, RFC 9293 section 3.4.1.
+    InitialSequenceNumber,
+    /// Which ephemeral port is tried first.
+    EphemeralPort,
+    /// Which member of a SO_REUSEPORT group gets a flow.
+    ReusePort,
+    /// The offset of the timestamps of a connection, RFC 7323 section 5.4.
+    TimestampOffset,
+    /// An autobound abstract name.
+    Autobind,
+}
+
+/// The source of kernel latitude.
+pub trait Luck {
+    /// One of `0..n`; 0 is the boring answer. `n` is at least 1.
+    fn below(&mut self, what: Latitude, n: u32) -> u32;
+}
+
+/// The boring kernel: always 0.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Boring;
+
+impl Luck for Boring {
+    fn below(&mut self, _what: Latitude, _n: u32) -> u32 {
+        0
+    }
+}

@@ -1,0 +1,227 @@
+//! A TCP segment, RFC 9293 section 3.1, as a value.
+
+use bytes::Bytes;
+use std::fmt;
+use std::ops::{Add, AddAssign, Sub};
+
+/// A sequence number: 32 bits that wrap, RFC 9293 section 3.4.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct SeqNumber(u32);
+
+impl SeqNumber {
+    /// The sequence number of this value.
+    #[must_use]
+    pub const fn new(value: u32) -> SeqNumber {
+        SeqNumber(value)
+    }
+
+    /// The value.
+    #[must_use]
+    pub const fn value(self) -> u32 {
+        self.0
+    }
+
+    /// Whether `self` comes before `other` in the half of the space that follows `self`.
+    #[must_use]
+    pub const fn before(self, other: SeqNumber) -> bool {
+        other.0.wrapping_sub(self.0).wrapping_sub(1) < 1 << 31
+    }
+
+    /// Whether `self` comes before `other` or is `other`.
+    #[must_use]
+    pub const fn before_or_at(self, other: SeqNumber) -> bool {
+        other.0.wrapping_sub(self.0) < 1 << 31
+    }
+
+    /// The later of the two.
+    #[must_use]
+    pub const fn max(self, other: SeqNumber) -> SeqNumber {
+        if self.before(other) { other } else { self }
+    }
+
+    /// The earlier of the two.
+    #[must_use]
+    pub const fn min(self, other: SeqNumber) -> SeqNumber {
+        if self.before(other) { self } else { other }
+    }
+}
+
+impl Add<u32> for SeqNumber {
+    type Output = SeqNumber;
+    fn add(self, octets: u32) -> SeqNumber {
+        SeqNumber(self.0.wrapping_add(octets))
+    }
+}
+
+impl AddAssign<u32> for SeqNumber {
+    fn add_assign(&mut self, octets: u32) {
+        *self = *self + octets;
+    }
+}
+
+impl Sub<SeqNumber> for SeqNumber {
+    type Output = u32;
+    /// How far `other` is behind, modulo 2^32.
+    fn sub(self, other: SeqNumber) -> u32 {
+        self.0.wrapping_sub(other.0)
+    }
+}
+
+impl fmt::Debug for SeqNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// The control bits that exclude each other; ACK and URG are `Segment::ack` and `Segment::urgent`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Control {
+    /// None of them.
+    #[default]
+    None,
+    /// PSH.
+    Push,
+    /// SYN.
+    Syn,
+    /// FIN.
+    Fin,
+    /// RST.
+    Rst,
+}
+
+/// The data of a segment: shared with the sender's buffer, or inline where that is cheaper.
+#[derive(Clone)]
+pub enum Payload {
+    /// Up to [`Payload::INLINE_MAX_BYTES`], by value.
+    Inline {
+        /// How many of `bytes` are data.
+        len: u8,
+        /// The data, then zeros.
+        bytes: [u8; Payload::INLINE_MAX_BYTES],
+    },
+    /// A shared slice.
+    Shared(Bytes),
+}
+
+impl Payload {
+    /// The largest payload that is carried by value.
+    pub const INLINE_MAX_BYTES: usize = 79;
+    /// No data.
+    pub const EMPTY: Payload = Payload::Shared(Bytes::new());
+
+    /// A payload of these bytes, inline if they are few, else a copy on the heap.
+    #[must_use]
+    pub fn copy_of(data: &[u8]) -> Payload {
+        if data.is_empty() {
+            Payload::EMPTY
+        } else if data.len() <= Payload::INLINE_MAX_BYTES {
+            let mut bytes = [0; Payload::INLINE_MAX_BYTES];
+            bytes[..data.len()].copy_from_slice(data);
+            Payload::Inline { len: u8::try_from(data.len()).expect("an inline payload is shorter than 256 bytes"), bytes }
+        } else {
+            Payload::Shared(Bytes::copy_from_slice(data))
+        }
+    }
+
+    /// The data.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Payload::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            Payload::Shared(bytes) => bytes,
+        }
+    }
+
+    /// How many bytes of data.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Payload::Inline { len, .. } => usize::from(*len),
+            Payload::Shared(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether there is no data.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl PartialEq for Payload {
+    fn eq(&self, other: &Payload) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for Payload {}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.len())
+    }
+}
+
+/// The timestamps option, RFC 7323 section 3.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timestamps {
+    /// TSval.
+    pub value: u32,
+    /// TSecr.
+    pub echo: u32,
+}
+
+/// Up to three SACK blocks, RFC 2018, `[left, right)` each; unused ones are `None`.
+pub type SackBlocks = [Option<(SeqNumber, SeqNumber)>; 3];
+
+/// The options of a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TcpOptions {
+    /// Maximum segment size, on SYN only, RFC 9293 section 3.7.1.
+    pub mss_bytes: Option<u16>,
+    /// Window scale, on SYN only, RFC 7323 section 2.
+    pub window_scale: Option<u8>,
+    /// SACK permitted, on SYN only, RFC 2018.
+    pub sack_permitted: bool,
+    /// Timestamps, RFC 7323.
+    pub timestamps: Option<Timestamps>,
+    /// SACK blocks.
+    pub sack: SackBlocks,
+}
+
+/// A TCP segment. Its payload may be many times the MSS, as with segmentation offload.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Segment {
+    /// Source port.
+    pub src_port: u16,
+    /// Destination port.
+    pub dst_port: u16,
+    /// Sequence number of the first octet, of the SYN if there is one.
+    pub seq: SeqNumber,
+    /// Acknowledgment number, if ACK is set.
+    pub ack: Option<SeqNumber>,
+    /// The control bit.
+    pub control: Control,
+    /// The urgent pointer (offset from `seq`, RFC 6093's reading as Linux has it), if URG is set.
+    pub urgent: Option<u16>,
+    /// The window field, as it stands on the wire: not scaled.
+    pub window: u16,
+    /// Options.
+    pub options: TcpOptions,
+    /// Data.
+    pub payload: Payload,
+    /// The size of the frames that the payload is cut into on the wire: data bytes each (GSO size), at least 1 if there is data.
+    pub frame_bytes: u16,
+}
+
+impl Segment {
+    /// SEG.LEN: octets of sequence space, counting SYN and FIN.
+    #[must_use]
+    pub fn sequence_len(&self) -> u32 {
+        let control = match self.control {
+            Control::Syn | Control::Fin => 1,
+            Control::None | Control::Push | Control::Rst => 0,
+        };
+        u32::try_from(self.payload.len()).expect("a segment's payload is at most 64 KiB") + control
+    }
+}

@@ -1,0 +1,253 @@
+//! Socket addresses: inet, inet6 and unix, to and from the bytes of a `sockaddr`.
+
+use crate::consts::{AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC};
+use crate::errno::{Errno, Result};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+use std::path::{Path, PathBuf};
+
+/// The largest `sockaddr`, `sizeof(struct sockaddr_storage)`.
+pub const SOCKADDR_MAX_BYTES: usize = 128;
+
+/// `sizeof(((struct sockaddr_un *)0)->sun_path)`.
+pub const SUN_PATH_MAX_BYTES: usize = 108;
+
+/// The address of a local socket, `unix(7)`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum UnixAddr {
+    /// A socket that was never bound.
+    Unnamed,
+    /// A file.
+    Path(PathBuf),
+    /// A name of the abstract name space: the bytes after the leading NUL.
+    Abstract(Vec<u8>),
+}
+
+impl fmt::Debug for UnixAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UnixAddr::Unnamed => f.write_str("unix:"),
+            UnixAddr::Path(path) => write!(f, "unix:{}", path.display()),
+            UnixAddr::Abstract(name) => write!(f, "unix:@{}", name.escape_ascii()),
+        }
+    }
+}
+
+/// A socket address of any family the API knows.
+///
+/// ```
+/// use twinsock::SocketAddr;
+/// let addr: SocketAddr = "127.0.0.1:80".parse::<std::net::SocketAddr>().unwrap().into();
+/// assert_eq!(addr.port(), Some(80));
+/// assert_eq!(SocketAddr::decode(addr.encode().unwrap().as_bytes()).unwrap(), addr);
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SocketAddr {
+    /// AF_UNSPEC: to `connect(2)`, "dissolve the association".
+    Unspec,
+    /// AF_INET.
+    V4(SocketAddrV4),
+    /// AF_INET6.
+    V6(SocketAddrV6),
+    /// AF_UNIX.
+    Unix(UnixAddr),
+}
+
+/// The bytes of a `sockaddr`, without allocation.
+#[derive(Clone, Copy)]
+pub struct RawAddr {
+    bytes: [u8; SOCKADDR_MAX_BYTES],
+    len: usize,
+}
+
+impl fmt::Debug for RawAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RawAddr({:02x?})", self.as_bytes())
+    }
+}
+
+impl RawAddr {
+    /// An address of length 0.
+    pub const EMPTY: RawAddr = RawAddr { bytes: [0; SOCKADDR_MAX_BYTES], len: 0 };
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+
+    fn family(family: i32) -> RawAddr {
+        let mut raw = RawAddr::EMPTY;
+        raw.push(&u16::try_from(family).expect("an address family fits sa_family_t").to_ne_bytes());
+        raw
+    }
+}
+
+impl SocketAddr {
+    /// The bytes of the `sockaddr`.
+    ///
+    /// # Errors
+    /// `EINVAL`: a unix path or name longer than `sun_path`, or a path with a NUL in it.
+    pub fn encode(&self) -> Result<RawAddr> {
+        match self {
+            SocketAddr::Unspec => {
+                let mut raw = RawAddr::family(AF_UNSPEC);
+                raw.push(&[0; 14]);
+                Ok(raw)
+            }
+            SocketAddr::V4(v4) => {
+                let mut raw = RawAddr::family(AF_INET);
+                raw.push(&v4.port().to_be_bytes());
+                raw.push(&v4.ip().octets());
+                raw.push(&[0; 8]);
+                Ok(raw)
+            }
+            SocketAddr::V6(v6) => {
+                let mut raw = RawAddr::family(AF_INET6);
+                raw.push(&v6.port().to_be_bytes());
+                raw.push(&v6.flowinfo().to_be_bytes());
+                raw.push(&v6.ip().octets());
+                raw.push(&v6.scope_id().to_ne_bytes());
+                Ok(raw)
+            }
+            SocketAddr::Unix(unix) => {
+                let mut raw = RawAddr::family(AF_UNIX);
+                match unix {
+                    UnixAddr::Unnamed => {}
+                    UnixAddr::Path(path) => {
+                        let bytes = path.as_os_str().as_encoded_bytes();
+                        if bytes.is_empty() || bytes.len() >= SUN_PATH_MAX_BYTES || bytes.contains(&0) {
+                            return Err(Errno::INVAL);
+                        }
+                        raw.push(bytes);
+                        raw.push(&[0]);
+                    }
+                    UnixAddr::Abstract(name) => {
+                        if name.len() >= SUN_PATH_MAX_BYTES {
+                            return Err(Errno::INVAL);
+                        }
+                        raw.push(&[0]);
+                        raw.push(name);
+                    }
+                }
+                Ok(raw)
+            }
+        }
+    }
+
+    /// The address that these bytes of a `sockaddr` hold.
+    ///
+    /// # Errors
+    /// `EINVAL`: too short for its family. `EAFNOSUPPORT`: a family that the API does not know.
+    pub fn decode(bytes: &[u8]) -> Result<SocketAddr> {
+        let (Some(family), rest) = (bytes.first_chunk::<2>(), bytes.get(2..).unwrap_or_default()) else {
+            return Err(Errno::INVAL);
+        };
+        match i32::from(u16::from_ne_bytes(*family)) {
+            AF_UNSPEC => Ok(SocketAddr::Unspec),
+            AF_INET => {
+                let fields: &[u8; 6] = rest.first_chunk().ok_or(Errno::INVAL)?;
+                let [p0, p1, a, b, c, d] = *fields;
+                Ok(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([p0, p1]))))
+            }
+            AF_INET6 => {
+                let fields: &[u8; 22] = rest.first_chunk().ok_or(Errno::INVAL)?;
+                let scope = rest.get(22..26).and_then(|b| b.first_chunk::<4>()).map_or(0, |b| u32::from_ne_bytes(*b));
+                let ip: [u8; 16] = *fields[6..].first_chunk().expect("16 bytes of 22 remain");
+                let flow: [u8; 4] = *fields[2..].first_chunk().expect("20 bytes of 22 remain");
+                let port = u16::from_be_bytes([fields[0], fields[1]]);
+                Ok(SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from(ip), port, u32::from_be_bytes(flow), scope)))
+            }
+            AF_UNIX => Ok(SocketAddr::Unix(UnixAddr::decode(rest))),
+            _ => Err(Errno::AFNOSUPPORT),
+        }
+    }
+
+    /// The port of an inet address.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            SocketAddr::V4(v4) => Some(v4.port()),
+            SocketAddr::V6(v6) => Some(v6.port()),
+            SocketAddr::Unspec | SocketAddr::Unix(_) => None,
+        }
+    }
+
+    /// The address as the standard library's type, if it is an inet one.
+    #[must_use]
+    pub fn as_inet(&self) -> Option<std::net::SocketAddr> {
+        match self {
+            SocketAddr::V4(v4) => Some((*v4).into()),
+            SocketAddr::V6(v6) => Some((*v6).into()),
+            SocketAddr::Unspec | SocketAddr::Unix(_) => None,
+        }
+    }
+
+    /// An inet address from its parts.
+    #[must_use]
+    pub fn inet(ip: IpAddr, port: u16) -> SocketAddr {
+        std::net::SocketAddr::new(ip, port).into()
+    }
+}
+
+impl UnixAddr {
+    /// The address that `sun_path` holds.
+    fn decode(sun_path: &[u8]) -> UnixAddr {
+        match sun_path.first() {
+            None => UnixAddr::Unnamed,
+            Some(0) => UnixAddr::Abstract(sun_path[1..].to_vec()),
+            Some(_) => {
+                let end = sun_path.iter().position(|b| *b == 0).unwrap_or(sun_path.len());
+                UnixAddr::Path(path_from_bytes(&sun_path[..end]))
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn path_from_bytes(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    Path::new(std::ffi::OsStr::from_bytes(bytes)).to_path_buf()
+}
+
+#[cfg(not(unix))]
+fn path_from_bytes(bytes: &[u8]) -> PathBuf {
+    Path::new(&*String::from_utf8_lossy(bytes)).to_path_buf()
+}
+
+impl From<std::net::SocketAddr> for SocketAddr {
+    fn from(addr: std::net::SocketAddr) -> SocketAddr {
+        match addr {
+            std::net::SocketAddr::V4(v4) => SocketAddr::V4(v4),
+            std::net::SocketAddr::V6(v6) => SocketAddr::V6(v6),
+        }
+    }
+}
+
+impl From<UnixAddr> for SocketAddr {
+    fn from(addr: UnixAddr) -> SocketAddr {
+        SocketAddr::Unix(addr)
+    }
+}
+
+impl fmt::Debug for SocketAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SocketAddr::Unspec => f.write_str("unspec"),
+            SocketAddr::V4(v4) => write!(f, "{v4}"),
+            SocketAddr::V6(v6) => write!(f, "{v6}"),
+            SocketAddr::Unix(unix) => write!(f, "{unix:?}"),
+        }
+    }
+}
+
+impl fmt::Display for SocketAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}

@@ -1,0 +1,99 @@
+//! What else a program may ask of its world: time, threads and randomness.
+//!
+//! On `Os` these are the standard library's; in the simulator they are virtual, and a seed decides them. A program that takes
+//! time, threads, chance and locks ([`crate::sync`]) from its world is reproducible to the last byte.
+
+use std::fmt;
+use std::ops::{Add, AddAssign, Sub};
+use std::time::{Duration, SystemTime};
+
+/// A moment of the monotonic clock, in nanoseconds since that clock began.
+///
+/// Only differences mean anything outside one world. Arithmetic saturates.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The moment at which the clock began.
+    pub const ZERO: Instant = Instant(0);
+    /// A moment that never comes.
+    pub const FAR: Instant = Instant(u64::MAX);
+
+    /// The moment this many nanoseconds after the clock began.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Instant {
+        Instant(nanos)
+    }
+
+    /// Nanoseconds since the clock began.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The time from `earlier` to here; zero if `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Instant) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Instant;
+    fn add(self, duration: Duration) -> Instant {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Instant(self.0.saturating_add(nanos))
+    }
+}
+
+impl AddAssign<Duration> for Instant {
+    fn add_assign(&mut self, duration: Duration) {
+        *self = *self + duration;
+    }
+}
+
+impl Sub<Instant> for Instant {
+    type Output = Duration;
+    fn sub(self, earlier: Instant) -> Duration {
+        self.since(earlier)
+    }
+}
+
+impl fmt::Debug for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:09}s", self.0 / 1_000_000_000, self.0 % 1_000_000_000)
+    }
+}
+
+/// The clocks of a world.
+pub trait Clock {
+    /// The monotonic clock, `clock_gettime(CLOCK_MONOTONIC)`.
+    fn now(&self) -> Instant;
+    /// The wall clock, `clock_gettime(CLOCK_REALTIME)`. A simulated host's starts at 2000-01-01 00:00:00 UTC.
+    fn wall(&self) -> SystemTime;
+    /// Suspends the calling thread for at least `duration`, `nanosleep(2)`.
+    fn sleep(&self, duration: Duration);
+}
+
+/// Threads of a world.
+pub trait Spawn {
+    /// What waits for a thread's end.
+    type Join<T: Send + 'static>: JoinThread<T>;
+    /// Starts a thread that runs `body`; in the simulator a thread of the calling process, sharing its descriptors.
+    fn spawn<T: Send + 'static>(&self, body: impl FnOnce() -> T + Send + 'static) -> Self::Join<T>;
+}
+
+/// The right to wait for a thread.
+pub trait JoinThread<T>: Send + 'static {
+    /// Waits for the thread to end and returns what it returned.
+    ///
+    /// # Errors
+    /// The payload of the thread's panic, as `std::thread::JoinHandle::join` gives it.
+    fn join(self) -> std::thread::Result<T>;
+}
+
+/// Randomness of a world.
+pub trait Entropy {
+    /// Fills `bytes` with random bytes, `getrandom(2)`.
+    fn fill(&self, bytes: &mut [u8]);
+}
