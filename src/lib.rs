@@ -10,11 +10,12 @@ pub mod env;
 pub mod errno;
 mod os;
 pub mod raw;
+pub mod sync;
 pub mod types;
 
 pub use addr::{RawAddr, SocketAddr, UnixAddr};
 pub use api::SocketApi;
-pub use env::{Clock, Entropy, Instant, JoinThread, Spawn};
+pub use env::{Clock, Entropy, Env, Instant, JoinThread, Spawn};
 pub use errno::{Errno, Result};
 pub use os::{Os, OsCalls};
 pub use types::{Domain, EpollFlags, MsgFlags, PollEvents, Protocol, Shutdown, SockFlags, Type};
