@@ -35,9 +35,9 @@ pub trait Primitives: Clone + Send + Sync + 'static {
     /// Takes the lock if it is free.
     fn try_lock<'a, T: Send + 'static>(&self, mutex: &'a Self::Mutex<T>) -> Option<Self::Guard<'a, T>>;
     /// The value, reached without locking: `&mut` proves that nobody else can.
-    fn get_mut<'a, T: Send + 'static>(&self, mutex: &'a mut Self::Mutex<T>) -> &'a mut T;
+    fn mutex_get_mut<'a, T: Send + 'static>(&self, mutex: &'a mut Self::Mutex<T>) -> &'a mut T;
     /// The value, taken out of the lock.
-    fn into_inner<T: Send + 'static>(&self, mutex: Self::Mutex<T>) -> T;
+    fn mutex_into_inner<T: Send + 'static>(&self, mutex: Self::Mutex<T>) -> T;
 
     /// A condition variable without waiters.
     fn condvar(&self) -> Self::Condvar;
@@ -121,12 +121,12 @@ impl<A: Primitives, T: Send + 'static> Mutex<A, T> {
 
     /// The value, reached without locking: `&mut` proves that nobody else can.
     pub fn get_mut(&mut self) -> &mut T {
-        self.api.get_mut(&mut self.raw)
+        self.api.mutex_get_mut(&mut self.raw)
     }
 
     /// The value, taken out of the lock.
     pub fn into_inner(self) -> T {
-        self.api.into_inner(self.raw)
+        self.api.mutex_into_inner(self.raw)
     }
 }
 

@@ -28,11 +28,11 @@ impl Primitives for Os {
         }
     }
 
-    fn get_mut<'a, T: Send + 'static>(&self, mutex: &'a mut Mutex<T>) -> &'a mut T {
+    fn mutex_get_mut<'a, T: Send + 'static>(&self, mutex: &'a mut Mutex<T>) -> &'a mut T {
         mutex.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn into_inner<T: Send + 'static>(&self, mutex: Mutex<T>) -> T {
+    fn mutex_into_inner<T: Send + 'static>(&self, mutex: Mutex<T>) -> T {
         mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
