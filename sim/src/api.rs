@@ -73,7 +73,7 @@ impl Drop for NetSocket {
                 }
             }
             // close(2) releases the descriptor whatever it answers, and a destructor has nobody to tell.
-            drop(self.net.call(Call::Close { fd: self.fd }));
+            self.net.call(Call::Close { fd: self.fd }).ok();
         }
     }
 }
@@ -283,7 +283,7 @@ impl Spawn for Net {
     fn spawn<T: Send + 'static>(&self, body: impl FnOnce() -> T + Send + 'static) -> NetJoin<T> {
         let running = self.running().expect("a thread is spawned by a running thread of its process");
         // A killed thread may spawn: its child is never run, being of a process that has ended.
-        drop(running.enter());
+        running.enter().ok();
         let output = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&output);
         let mut scheduler = running.shared.scheduler.borrow_mut();

@@ -223,16 +223,16 @@ impl Primitives for Net {
         NetCondvar::default()
     }
 
-    fn wait<'a, T: Send + 'static>(&self, condvar: &NetCondvar, guard: NetGuard<'a, T>) -> NetGuard<'a, T> {
+    fn wait<'a, T: Send + 'static>(&self, condvar: &NetCondvar, guard: Self::Guard<'a, T>) -> Self::Guard<'a, T> {
         self.wait_on(condvar, guard, None).0
     }
 
     fn wait_timeout<'a, T: Send + 'static>(
         &self,
         condvar: &NetCondvar,
-        guard: NetGuard<'a, T>,
+        guard: Self::Guard<'a, T>,
         timeout: Duration,
-    ) -> (NetGuard<'a, T>, bool) {
+    ) -> (Self::Guard<'a, T>, bool) {
         self.wait_on(condvar, guard, Some(timeout))
     }
 

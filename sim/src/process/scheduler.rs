@@ -113,11 +113,11 @@ pub struct Scheduler {
     pub(super) kills: VecDeque<ProcId>,
     interleaving: StreamId,
     call_cost: Duration,
-    pub(super) stack_bytes: usize,
+    pub(crate) stack_bytes: usize,
     steps: u64,
     /// Processes that keep the run going.
     live: u32,
-    pub(super) failure: Option<FailureKind>,
+    pub(crate) failure: Option<FailureKind>,
     pub(super) pulse: Pulse,
 }
 
@@ -303,7 +303,7 @@ impl Scheduler {
         let (host, pid) = (process.host, process.pid);
         if let Progress::Parked(op) = self.world.begin(host, pid, thread.token(), call) {
             // Nobody waits for the answer.
-            drop(self.world.interrupt(host, op));
+            self.world.interrupt(host, op).ok();
         }
         self.collect_wakes();
     }
@@ -488,7 +488,7 @@ impl Scheduler {
         for thread in &threads {
             if let Some(op) = self.threads[thread.index()].op.take() {
                 // What the interrupted call had done is nobody's concern any more.
-                drop(self.world.interrupt(host, op));
+                self.world.interrupt(host, op).ok();
             }
         }
         self.world.exit_process(host, pid);
