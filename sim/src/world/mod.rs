@@ -22,7 +22,7 @@ pub struct HostId(pub u32);
 
 impl HostId {
     fn index(self) -> usize {
-        usize::try_from(self.0).expect("a host's number fits usize")
+        index(self.0)
     }
 }
 
@@ -32,8 +32,8 @@ pub struct Alarm(pub u64);
 
 /// What the queue holds.
 enum Due {
-    /// A packet reaches a host.
-    Arrival { to: HostId, packet: Packet },
+    /// A packet, kept in `in_flight` under this number, reaches a host.
+    Arrival { to: HostId, slot: u32 },
     /// A host's earliest timer.
     Timer { host: HostId },
     /// The driver's.
@@ -62,6 +62,33 @@ struct Machine {
     last_route: Option<(IpAddr, usize)>,
 }
 
+/// The packets on their way, apart from the queue, whose entries stay small.
+#[derive(Default)]
+struct InFlight {
+    slots: Vec<Option<Packet>>,
+    free: Vec<u32>,
+}
+
+impl InFlight {
+    fn take_off(&mut self, packet: Packet) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            self.slots[index(slot)] = Some(packet);
+            return slot;
+        }
+        self.slots.push(Some(packet));
+        u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 packets are on their way")
+    }
+
+    fn land(&mut self, slot: u32) -> Packet {
+        self.free.push(slot);
+        self.slots[index(slot)].take().expect("a packet arrives once")
+    }
+}
+
+fn index(slot: u32) -> usize {
+    usize::try_from(slot).expect("a slot's number fits usize")
+}
+
 /// The clock, the hosts, the links and the queue of what will happen.
 pub struct World {
     now: Instant,
@@ -73,6 +100,7 @@ pub struct World {
     paths: Vec<Path>,
     path_index: BTreeMap<(HostId, HostId), usize>,
     queue: EventQueue<Due>,
+    in_flight: InFlight,
     choice: Choice,
     wakes: VecDeque<Token>,
     trace: Trace,
@@ -92,6 +120,7 @@ impl World {
             paths: Vec::new(),
             path_index: BTreeMap::new(),
             queue: EventQueue::new(),
+            in_flight: InFlight::default(),
             choice,
             wakes: VecDeque::new(),
             trace,
@@ -254,7 +283,8 @@ impl World {
         assert!(at >= self.now, "time does not go back");
         self.now = at;
         match due {
-            Due::Arrival { to, packet } => {
+            Due::Arrival { to, slot } => {
+                let packet = self.in_flight.land(slot);
                 self.trace.packet(at, to.0, Fate::Delivered, &packet);
                 self.on_host(to, |host, cx| host.handle_packet(cx, packet));
                 Some(None)
@@ -322,7 +352,8 @@ impl World {
         match verdict {
             Verdict::Deliver { at } => {
                 path.last_arrival = at;
-                self.queue.push(at, Due::Arrival { to: path.to, packet });
+                let slot = self.in_flight.take_off(packet);
+                self.queue.push(at, Due::Arrival { to: path.to, slot });
             }
         }
     }
