@@ -95,7 +95,10 @@ impl Builder {
     pub fn run<T: Send>(self, build: impl FnOnce(&Sim) -> T + Send) -> Result<Report<T>, Failure> {
         let name = std::thread::current().name().unwrap_or("simulation").to_owned();
         std::thread::scope(|scope| {
-            #[expect(clippy::disallowed_methods, reason = "the OS thread that carries the whole simulation; nothing in a run depends on it")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the OS thread that carries the whole simulation; nothing in a run depends on it"
+            )]
             let thread = std::thread::Builder::new().name(name).spawn_scoped(scope, || self.run_here(build));
             match thread.expect("an OS thread can be started").join() {
                 Ok(result) => result,
@@ -176,7 +179,11 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "simulation failed at {:?} (virtual), step {}, seed {}, digest {:016x}", self.at, self.step, self.seed, self.digest)?;
+        writeln!(
+            f,
+            "simulation failed at {:?} (virtual), step {}, seed {}, digest {:016x}",
+            self.at, self.step, self.seed, self.digest
+        )?;
         writeln!(f, "{}", self.kind)?;
         if !self.events.is_empty() {
             writeln!(f, "last events:")?;
@@ -331,10 +338,13 @@ impl Host {
         let mut scheduler = self.shared.scheduler.borrow_mut();
         let net = Net::new(self.shared.id, scheduler.next_process());
         let stack_bytes = scheduler.stack_bytes;
-        let carrier = Carrier::new(stack_bytes, Box::new(move || {
-            let value = body(net);
-            *slot.borrow_mut() = Some(value);
-        }))
+        let carrier = Carrier::new(
+            stack_bytes,
+            Box::new(move || {
+                let value = body(net);
+                *slot.borrow_mut() = Some(value);
+            }),
+        )
         .expect("a stack for another simulated thread can be mapped (see vm.max_map_count)");
         let id = scheduler.spawn_process(self.id, name, daemon, carrier);
         Process { shared: Rc::clone(&self.shared), id, output }

@@ -70,7 +70,7 @@ pub struct Thread {
     state: State,
     /// Counts this thread's waits: an alarm that was set for an earlier one is void.
     turn: u32,
-    pub(super) carrier: Option<Carrier>,
+    pub(super) carrier: Option<Box<Carrier>>,
     /// The call that its host has parked.
     op: Option<Op>,
     joiners: Vec<ThreadId>,
@@ -111,6 +111,8 @@ pub struct Scheduler {
     pub(super) threads: Vec<Thread>,
     ready: VecDeque<ThreadId>,
     pub(super) kills: VecDeque<ProcId>,
+    /// The running thread was chosen among all that are due now, and has not acted yet.
+    just_chosen: bool,
     interleaving: StreamId,
     call_cost: Duration,
     pub(crate) stack_bytes: usize,
@@ -131,6 +133,7 @@ impl Scheduler {
             threads: Vec::new(),
             ready: VecDeque::new(),
             kills: VecDeque::new(),
+            just_chosen: false,
             interleaving,
             call_cost,
             stack_bytes,
@@ -199,7 +202,7 @@ impl Scheduler {
             clock,
             state: State::Due,
             turn: 0,
-            carrier: Some(carrier),
+            carrier: Some(Box::new(carrier)),
             op: None,
             joiners: Vec::new(),
             children: 0,
@@ -258,6 +261,9 @@ impl Scheduler {
     /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
     pub fn catch_up(&mut self, thread: ThreadId) -> bool {
         let clock = self.threads[thread.index()].clock;
+        if std::mem::take(&mut self.just_chosen) && clock == self.world.now() {
+            return true;
+        }
         loop {
             if !self.ready.is_empty() || !self.kills.is_empty() || self.failure.is_some() {
                 return false;
@@ -448,6 +454,7 @@ impl Scheduler {
         slot.state = State::Running;
         slot.clock = slot.clock.max(now);
         self.steps += 1;
+        self.just_chosen = true;
         self.world.trace_mut().turn(now, thread.0, count);
         thread
     }
