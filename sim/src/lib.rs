@@ -1,4 +1,5 @@
 //! The virtual network.
+pub mod choice;
 pub mod host;
 pub mod packet;
 pub mod tcp;
