@@ -3,4 +3,5 @@ pub mod choice;
 pub mod host;
 pub mod packet;
 pub mod tcp;
+pub mod trace;
 pub mod world;
