@@ -32,8 +32,6 @@ pub struct Sysctl {
     pub tcp_tw_reuse: u8,
     /// `net.ipv4.tcp_abort_on_overflow`: whether a full accept queue resets a connection instead of ignoring it.
     pub tcp_abort_on_overflow: bool,
-    /// `fs.pipe-max-size` does not bound it: what a new pipe holds, in bytes.
-    pub pipe_bytes: u32,
     /// `net.ipv4.tcp_*` that the protocol itself reads.
     pub tcp: TcpSysctl,
 }
@@ -54,7 +52,6 @@ impl Default for Sysctl {
             bindv6only: false,
             tcp_tw_reuse: 2,
             tcp_abort_on_overflow: false,
-            pipe_bytes: 65_536,
             tcp: TcpSysctl::default(),
         }
     }
