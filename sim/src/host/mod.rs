@@ -5,7 +5,10 @@
 
 pub mod call;
 mod cx;
+pub mod epoll;
 mod op;
+pub mod pipe;
+pub mod poll;
 mod sysctl;
 
 pub use call::Call;
