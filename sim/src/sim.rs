@@ -114,7 +114,9 @@ impl Builder {
     pub fn run_here<T>(self, build: impl FnOnce(&Sim) -> T) -> Result<Report<T>, Failure> {
         install_panic_hook();
         let seed = seed_from_environment().or(self.seed).unwrap_or(0);
-        let world = World::new(Choice::from_seed(seed), Trace::new(REPORT_EVENTS));
+        let mut trace = Trace::new();
+        trace.keep_last(REPORT_EVENTS);
+        let world = World::new(Choice::from_seed(seed), trace);
         let scheduler = Scheduler::new(world, self.call_cost, self.stack_bytes, Pulse::new(self.watchdog));
         let sim = Sim { shared: Shared::new(scheduler), seed };
         let ending = EndAll(&sim.shared);
@@ -171,8 +173,8 @@ pub struct Failure {
     pub step: u64,
     /// The digest of every event until then.
     pub digest: u64,
-    /// The last events, oldest first.
-    pub events: Vec<String>,
+    /// The last events, a line each, oldest first.
+    pub events: String,
     /// The command that reproduces the run.
     pub reproduce: String,
 }
@@ -187,7 +189,7 @@ impl fmt::Display for Failure {
         writeln!(f, "{}", self.kind)?;
         if !self.events.is_empty() {
             writeln!(f, "last events:")?;
-            for event in &self.events {
+            for event in self.events.lines() {
                 writeln!(f, "  {event}")?;
             }
         }
@@ -292,7 +294,7 @@ impl Sim {
                 at: world.now(),
                 step: steps,
                 digest: world.trace().digest(),
-                events: world.trace().last(&|host| world.host_name(HostId(host)).to_owned()),
+                events: world.trace().report().to_string(),
                 reproduce: reproduce_line(self.seed),
             }),
         }

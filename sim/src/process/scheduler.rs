@@ -5,7 +5,7 @@ use crate::host::{Call, Credentials, Op, Pid, Progress, Token};
 use crate::process::coroutine::Carrier;
 use crate::process::failure::{FailureKind, Waiting};
 use crate::process::watchdog::Pulse;
-use crate::trace::Event as TraceEvent;
+use crate::trace::{Event, Place, What};
 use crate::world::{Alarm, HostId, World};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -177,8 +177,8 @@ impl Scheduler {
         if !daemon {
             self.live += 1;
         }
-        let now = self.world.now();
-        self.world.trace_mut().record(now, TraceEvent::ProcessStart { host: host.0, process: id.0 });
+        self.world.trace_mut().names_mut().name_process(host.0, pid.0, name);
+        self.record(main, What::ProcessStart);
         id
     }
 
@@ -211,6 +211,14 @@ impl Scheduler {
         });
         self.queue_turn(id, clock);
         id
+    }
+
+    /// Records what happens to a thread.
+    fn record(&mut self, thread: ThreadId, what: What) {
+        let process = &self.processes[self.threads[thread.index()].process.index()];
+        let place = Place::process(process.host.0, process.pid.0).thread(thread.0);
+        let at = self.world.now();
+        self.world.trace_mut().record(Event { at, place, what });
     }
 
     /// The number that the next process will have.
@@ -455,7 +463,7 @@ impl Scheduler {
         slot.clock = slot.clock.max(now);
         self.steps += 1;
         self.just_chosen = true;
-        self.world.trace_mut().turn(now, thread.0, count);
+        let _ = now;
         thread
     }
 
@@ -499,8 +507,8 @@ impl Scheduler {
             }
         }
         self.world.exit_process(host, pid);
-        let now = self.world.now();
-        self.world.trace_mut().record(now, TraceEvent::ProcessEnd { host: host.0, process: id.0 });
+        let at = self.world.now();
+        self.world.trace_mut().record(Event { at, place: Place::process(host.0, pid.0), what: What::ProcessExit });
         self.collect_wakes();
         let threads: Vec<ThreadId> = threads.into_iter().filter(|t| self.threads[t.index()].state != State::Ended).collect();
         for thread in &threads {
