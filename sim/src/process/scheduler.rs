@@ -4,6 +4,7 @@ use crate::choice::{Door, StreamId};
 use crate::host::{Call, Credentials, Op, Pid, Progress, Token};
 use crate::process::coroutine::Carrier;
 use crate::process::failure::{FailureKind, Waiting};
+use crate::process::names::name_of;
 use crate::process::watchdog::Pulse;
 use crate::trace::{Event, Place, What};
 use crate::world::{Alarm, HostId, World};
@@ -300,7 +301,7 @@ impl Scheduler {
         let process = &self.processes[self.threads[thread.index()].process.index()];
         let (host, pid) = (process.host, process.pid);
         let progress = self.world.begin(host, pid, thread.token(), call);
-        self.settle(thread, progress)
+        self.settle(thread, call, progress)
     }
 
     /// Goes on with the running thread's parked call.
@@ -308,7 +309,7 @@ impl Scheduler {
         let host = self.processes[self.threads[thread.index()].process.index()].host;
         let op = self.threads[thread.index()].op.take().expect("a thread that waits for a call has a parked operation");
         let progress = self.world.resume(host, op, call);
-        self.settle(thread, progress)
+        self.settle(thread, call, progress)
     }
 
     /// Makes a call that ends at once, be it by interruption.
@@ -322,9 +323,11 @@ impl Scheduler {
         self.collect_wakes();
     }
 
-    fn settle(&mut self, thread: ThreadId, progress: Progress) -> Option<twinsock::Result<usize>> {
+    fn settle(&mut self, thread: ThreadId, call: &Call<'_, '_>, progress: Progress) -> Option<twinsock::Result<usize>> {
         let answer = match progress {
             Progress::Done(result) => {
+                let (call, fd) = name_of(call);
+                self.record(thread, What::CallEnd { call, fd, result });
                 self.charge(thread);
                 Some(result)
             }
@@ -452,8 +455,11 @@ impl Scheduler {
             0
         } else {
             let n = u32::try_from(count).expect("fewer than 2^32 threads are ready");
-            let index = self.world.choice_mut().draw(self.interleaving, n);
-            usize::try_from(index).expect("an index fits usize")
+            let value = self.world.choice_mut().draw(self.interleaving, n);
+            let what = What::Choice { door: "interleaving", n, value };
+            let at = self.world.now();
+            self.world.trace_mut().record(Event { at, place: Place::WORLD, what });
+            usize::try_from(value).expect("an index fits usize")
         };
         // The chosen one's place goes to the first in line: constant cost, and 0 stays first come, first served.
         let thread = self.ready.swap_remove_front(index).expect("the choice is below the number of ready threads");
@@ -463,7 +469,6 @@ impl Scheduler {
         slot.clock = slot.clock.max(now);
         self.steps += 1;
         self.just_chosen = true;
-        let _ = now;
         thread
     }
 
