@@ -4,6 +4,7 @@
 compile_error!("twinsock runs on Linux: its real backend `Os` is Linux's system calls, and no other system's exists yet");
 
 pub mod addr;
+mod any;
 pub mod api;
 pub mod consts;
 pub mod control;
@@ -20,6 +21,7 @@ pub mod sync;
 pub mod types;
 
 pub use addr::{RawAddr, SocketAddr, UnixAddr};
+pub use any::{Any, Either};
 pub use api::{Received, SocketApi};
 pub use env::{Clock, Entropy, Env, Instant, JoinThread, Spawn};
 pub use errno::{Errno, Result};
