@@ -34,6 +34,7 @@ mod tcp;
 mod udp;
 mod unix;
 
+pub use crate::addr::UnixAddr;
 pub use addrs::ToSocketAddrs;
 pub use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6};
 pub use tcp::{Incoming, TcpListener, TcpStream};
