@@ -2,6 +2,7 @@
 
 pub mod luck;
 pub mod segment;
+pub mod wire;
 
 pub use luck::{Boring, Latitude, Luck};
 pub use segment::{Control, Payload, SackBlocks, Segment, SeqNumber, TcpOptions, Timestamps};

@@ -65,7 +65,12 @@ impl Digest {
             block[..rest.len()].copy_from_slice(rest);
             self.fold_block(&block);
         }
-        self.fold(u64::try_from(bytes.len()).expect("a length in memory fits 64 bits"));
+        self.fold_count(bytes.len());
+    }
+
+    #[inline]
+    fn fold_count(&mut self, count: usize) {
+        self.fold(u64::try_from(count).expect("a length in memory fits 64 bits"));
     }
 
     #[inline]
