@@ -209,7 +209,9 @@ impl Udp {
 
     /// Connects, `connect(2)`: only this peer's datagrams are delivered from now on. What is queued stays, so does a pending error.
     pub fn connect(&mut self, peer: SocketAddr) {
-        self.peer = Some(SocketAddr::new(peer.ip().to_canonical(), peer.port()));
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        self.peer = Some(peer);
+        self.redirect_corked(peer);
     }
 
     /// Dissolves the association, `connect(2)` with `AF_UNSPEC`.

@@ -102,7 +102,7 @@ impl Udp {
     ///
     /// # Errors
     /// `EACCES`: a broadcast without `SO_BROADCAST`. `EMSGSIZE`: too large for the protocol or the path. The pending error, which is
-    /// consumed. `EPIPE`: shut down for writing (never with SIGPIPE).
+    /// consumed. `EPIPE`: shut down for writing (never with SIGPIPE). `ENOBUFS`: its fragments do not fit twice `SO_SNDBUF`.
     pub fn send(&mut self, route: Route, dst: SocketAddr, iov: &[IoSlice<'_>], flags: SendFlags) -> Result<Option<Packet>> {
         if route.broadcast && !self.options.broadcast {
             return Err(Errno::ACCES);
@@ -117,6 +117,10 @@ impl Udp {
         }
         if self.shutdown.write {
             return Err(Errno::PIPE);
+        }
+        if memory_before_last_fragment(&route, dst, len) > 2 * u64::from(self.options.sndbuf_bytes) {
+            self.wakes.writable = true;
+            return Err(Errno::NOBUFS);
         }
         if !self.cork && !flags.more {
             let payload = match iov {
@@ -169,6 +173,16 @@ impl Udp {
         self.corked.is_some()
     }
 
+    /// Over IPv4 a corked datagram goes to whom the socket was connected last: `connect(2)` and the cork share one flow, `inet->cork.fl`.
+    pub(super) fn redirect_corked(&mut self, peer: SocketAddr) {
+        if let Some(corked) = &mut self.corked
+            && corked.dst.is_ipv4()
+            && peer.is_ipv4()
+        {
+            corked.dst = peer;
+        }
+    }
+
     /// `sock_writeable`: less than half of the send buffer is in use.
     pub(super) fn is_writable(&self) -> bool {
         self.outq_bytes() + 1 < self.options.sndbuf_bytes / 2
@@ -210,6 +224,24 @@ fn data_max(route: &Route, dst: SocketAddr) -> usize {
     };
     packet.saturating_sub(UDP_HEADER_BYTES).min(0xffff)
 }
+
+/// The send memory that a datagram holds when its last fragment is made, 0 if it needs none: `__ip_append_data` makes the first
+/// fragment however small `SO_SNDBUF` is, and stops at a further one when twice that is exceeded.
+fn memory_before_last_fragment(route: &Route, dst: SocketAddr, len: usize) -> u64 {
+    let ip_header: u32 = if dst.is_ipv4() { 20 } else { 40 };
+    let datagram = bytes_u32(len) + 8;
+    if datagram.saturating_add(ip_header) <= route.mtu_bytes {
+        return 0;
+    }
+    // Every fragment but the last carries a multiple of 8 bytes; IPv6 spends 8 more on its fragment header.
+    let fragment_header = if dst.is_ipv4() { 0 } else { 8 };
+    let fragment = (route.mtu_bytes.saturating_sub(ip_header + fragment_header) & !7).max(8);
+    let full_fragments = (datagram - 1) / fragment;
+    u64::from(full_fragments) * u64::from(fragment + FRAGMENT_OVERHEAD_BYTES)
+}
+
+/// What the kernel's own structures add to a fragment.
+const FRAGMENT_OVERHEAD_BYTES: u32 = 832;
 
 fn total(iov: &[IoSlice<'_>]) -> usize {
     iov.iter().map(|part| part.len()).sum()

@@ -273,6 +273,23 @@ fn the_largest_datagram_is_65507_bytes_over_ipv4_and_65527_over_ipv6() {
 }
 
 #[test]
+fn only_a_fragmented_datagram_minds_the_send_buffer() {
+    let (mut v4, mut v6) = (socket(), Udp::new(Family::V6, BUFFER_DEFAULT_BYTES));
+    v4.options.sndbuf_bytes = 4608;
+    v6.options.sndbuf_bytes = 4608;
+    assert!(sendto(&mut v4, &[0; 65_507], PLAIN, Some(at(2))).is_ok());
+    assert!(sendto(&mut v6, &[0; 65_488], PLAIN, Some(at6(2))).is_ok());
+    v6.take_wakes();
+    assert_eq!(sendto(&mut v6, &[0; 65_489], PLAIN, Some(at6(2))), Err(Errno::NOBUFS), "it exceeds the MTU of loopback");
+    assert!(v6.take_wakes().writable, "what was made of it is given back");
+    let ethernet = Route { mtu_bytes: 1500, ..route(at(1)) };
+    assert!(v4.send(ethernet, at(2), &[IoSlice::new(&[0; 4_000])], PLAIN).is_ok());
+    assert_eq!(v4.send(ethernet, at(2), &[IoSlice::new(&[0; 20_000])], PLAIN), Err(Errno::NOBUFS));
+    v4.options.sndbuf_bytes = BUFFER_DEFAULT_BYTES;
+    assert!(v4.send(ethernet, at(2), &[IoSlice::new(&[0; 65_507])], PLAIN).is_ok());
+}
+
+#[test]
 fn a_broadcast_needs_permission() {
     let mut udp = socket();
     let route = Route { broadcast: true, ..route(at(1)) };
@@ -316,6 +333,18 @@ fn udp_cork_holds_until_it_is_switched_off() {
     udp.set_cork(true);
     sendto(&mut udp, b"", PLAIN, Some(at(2))).unwrap();
     assert_eq!(payload(&udp.set_cork(false).unwrap()), b"", "an empty datagram is one");
+}
+
+#[test]
+fn connect_redirects_a_corked_datagram_over_ipv4_only() {
+    for (family, first, second, goes_to) in [(Family::V4, at(2), at(3), 3), (Family::V6, at6(2), at6(3), 2)] {
+        let mut udp = Udp::new(family, BUFFER_DEFAULT_BYTES);
+        sendto(&mut udp, b"a", MORE, Some(first)).unwrap();
+        udp.connect(second);
+        let packet = sendto(&mut udp, b"b", PLAIN, None).unwrap().unwrap();
+        let Body::Udp(datagram) = packet.body else { panic!("UDP sends UDP") };
+        assert_eq!(datagram.dst_port, goes_to);
+    }
 }
 
 #[test]
