@@ -1,1 +1,2 @@
+//! The `twinsock` command.
 fn main() {}
