@@ -254,7 +254,7 @@ fn the_simulator_is_a_dev_dependency(manifest: &Source) -> Vec<Breach> {
     found
 }
 
-/// Names in a document that claim a file exists, and the tests named in a table's `Test` column.
+/// Names and links in a document that claim a file exists, and the tests named in a table's `Test` column.
 fn documents_name_what_exists(page: &Source, is_there: &dyn Fn(&str) -> bool, is_test: &dyn Fn(&str) -> bool) -> Vec<Breach> {
     let mut found = Vec::new();
     let mut test_column = None;
@@ -263,6 +263,10 @@ fn documents_name_what_exists(page: &Source, is_there: &dyn Fn(&str) -> bool, is
             if !is_there(name) {
                 found.push(breach(page, index + 1, format!("`{name}` is not there")));
             }
+        }
+        let folder = page.path.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+        for link in scan::links(line).into_iter().filter(|link| !is_there(&format!("{folder}{link}"))) {
+            found.push(breach(page, index + 1, format!("the link `{link}` leads nowhere")));
         }
         if !line.starts_with('|') {
             test_column = None;
@@ -457,12 +461,21 @@ fn the_documents_name_what_exists() {
 }
 
 #[test]
+fn every_page_is_in_the_book() {
+    let summary = fs::read_to_string(root().join("docs/src/SUMMARY.md")).expect("the book has a summary");
+    let linked: Vec<&str> = summary.lines().flat_map(scan::links).collect();
+    for page in house(".md").iter().filter_map(|page| page.path.strip_prefix("docs/src/")) {
+        assert!(page == "SUMMARY.md" || linked.contains(&page), "docs/src/SUMMARY.md does not name {page}");
+    }
+}
+
+#[test]
 fn a_planted_claim_is_found() {
     let page = Source::new(
         "docs/src/seed.md",
-        "See `sim/src/attic.rs` and `src`.\n\n| what | Test |\n|---|---|\n| `a b` | `a_made_up_name` |\n| c | `suite::a_real_name` |\n",
+        "See `sim/src/attic.rs` and [this](gone.md), not [that](https://example.org).\n\n| what | Test |\n|---|---|\n| `a b` | `a_made_up_name` |\n| c | `suite::a_real_name` |\n",
     );
     let found = documents_name_what_exists(&page, &|_| false, &|name| name == "a_real_name");
     let lines: Vec<usize> = found.iter().map(|breach| breach.line).collect();
-    assert_eq!(lines, [1, 5]);
+    assert_eq!(lines, [1, 1, 5]);
 }

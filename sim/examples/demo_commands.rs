@@ -35,7 +35,8 @@ pub fn command_file() -> String {
             file.push_str(&scene(&mut chance));
             file.push('\n');
         }
-        write!(file, "ADD shared/visits 1\nADD shared/balance {}\n", balance(&mut chance)).expect("writing to a String does not fail");
+        write!(file, "ADD shared/visits 1\nADD shared/balance {}\n", balance(&mut chance))
+            .expect("writing to a String does not fail");
     }
     file
 }
@@ -44,7 +45,11 @@ pub fn command_file() -> String {
 fn profile(chance: &mut Chance) -> String {
     let name = chance.pick(&["Ada", "\"Grace Hopper\"", "\"Karen Sp\\xc3\\xa4rck Jones\"", "\"Radia\\tPerlman\"", "\"\""]);
     let age = 20 + chance.below(70);
-    format!("SET name {name}\nSET age {age}\nGET name\nSTRLEN name\nINCR age\n\nCAS age {} old\nCAS age {} {age}\nGET age\n", age + 7, age + 1)
+    format!(
+        "SET name {name}\nSET age {age}\nGET name\nSTRLEN name\nINCR age\n\nCAS age {} old\nCAS age {} {age}\nGET age\n",
+        age + 7,
+        age + 1
+    )
 }
 
 /// Counters, one of which is no number.
@@ -72,12 +77,16 @@ fn diary(chance: &mut Chance) -> String {
 /// Compare and set, as a lock that is taken, missed and released.
 fn lock(chance: &mut Chance) -> String {
     let owner = chance.below(1000);
-    format!("SET lock free\nCAS lock free owner-{owner}\nCAS lock free owner-{}\n\nGET lock\nCAS lock owner-{owner} free\nGET lock\n", owner + 1)
+    format!(
+        "SET lock free\nCAS lock free owner-{owner}\nCAS lock free owner-{}\n\nGET lock\nCAS lock owner-{owner} free\nGET lock\n",
+        owner + 1
+    )
 }
 
 /// Removal, and lines that the server refuses without losing the connection.
 fn clean_up(chance: &mut Chance) -> String {
-    let wrong = chance.pick(&["FROB", "GET", "get name", "SET name \"open", "INCR age one", "GET two words", "SET a \\q", "DEL \"\""]);
+    let wrong =
+        chance.pick(&["FROB", "GET", "get name", "SET name \"open", "INCR age one", "GET two words", "SET a \\q", "DEL \"\""]);
     format!("SET scrap 1\nDEL scrap age missing\nGET scrap\n! {wrong}\nPING\n\nKEYS\nCOUNT \"\"\n")
 }
 

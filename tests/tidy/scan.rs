@@ -282,3 +282,10 @@ pub fn claims_a_file(name: &str) -> bool {
     let starts = ["src/", "sim/", "tests/", "docs/", "fuzz/", ".ci/"];
     is_path && starts.iter().any(|start| name.starts_with(start))
 }
+
+/// Where the relative links of a line lead, without what follows `#`.
+pub fn links(line: &str) -> Vec<&str> {
+    let ends = line.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    let paths = ends.map(|(link, _)| link.split('#').next().unwrap_or(link));
+    paths.filter(|path| !path.is_empty() && !path.contains("://") && !path.contains('`')).collect()
+}

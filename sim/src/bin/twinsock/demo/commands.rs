@@ -164,7 +164,8 @@ impl Reader {
         }
         let most = self.script.shared.entry(key.to_owned()).or_default();
         let sum = by.checked_abs().and_then(|by| most.checked_add(by));
-        *most = sum.ok_or_else(|| complaint(format!("too much is added to `{key}`"), "a sum that fits into 64 bits in every order"))?;
+        *most =
+            sum.ok_or_else(|| complaint(format!("too much is added to `{key}`"), "a sum that fits into 64 bits in every order"))?;
         Ok(())
     }
 
@@ -198,8 +199,9 @@ fn refused(text: &str) -> Result<String, Complaint> {
 
 /// A request whose keys belong to its session.
 fn owned(session: &str, text: &str) -> Result<Request, Complaint> {
-    let mut request = Request::parse(text.as_bytes())
-        .map_err(|refusal| complaint(format!("`{text}`: {refusal}"), "a request, or `! ` before a line that the server refuses"))?;
+    let mut request = Request::parse(text.as_bytes()).map_err(|refusal| {
+        complaint(format!("`{text}`: {refusal}"), "a request, or `! ` before a line that the server refuses")
+    })?;
     if matches!(request, Request::Quit | Request::Shutdown) {
         return Err(complaint(format!("`{text}` ends more than a command"), "the session to end with its last line"));
     }
@@ -234,7 +236,8 @@ mod tests {
 
     #[test]
     fn a_session_owns_its_keys_and_an_empty_line_awaits_answers() {
-        let script = Script::parse("file", b"# c\nsession s1\nSET a 1\nGET a\n\nADD shared/n 2\n! FROB\n").expect("the file is good");
+        let script =
+            Script::parse("file", b"# c\nsession s1\nSET a 1\nGET a\n\nADD shared/n 2\n! FROB\n").expect("the file is good");
         let lines: Vec<Vec<(usize, &str)>> = script.sessions[0]
             .batches
             .iter()

@@ -256,7 +256,8 @@ fn quoted_word(line: &[u8], at: usize) -> Result<(Vec<u8>, usize), Refusal> {
             None => return Err(Refusal(format!("column {}: this quote is never closed", at + 1))),
             Some(b'"') => return Ok((word, next + 1)),
             Some(b'\\') => {
-                let (byte, len) = escape(&line[next + 1..]).ok_or_else(|| Refusal(format!("column {}: unknown escape", next + 1)))?;
+                let (byte, len) =
+                    escape(&line[next + 1..]).ok_or_else(|| Refusal(format!("column {}: unknown escape", next + 1)))?;
                 word.push(byte);
                 next += 1 + len;
             }

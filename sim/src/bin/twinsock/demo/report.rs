@@ -37,7 +37,14 @@ pub fn judge(reference: &Transcript, outcomes: &[Outcome]) -> Verdict {
 }
 
 /// Writes the figures of each run, then the verdict.
-pub fn write(out: &mut impl Write, script: &Script, clients: usize, seed: u64, outcomes: &[Outcome], verdict: &Verdict) -> io::Result<()> {
+pub fn write(
+    out: &mut impl Write,
+    script: &Script,
+    clients: usize,
+    seed: u64,
+    outcomes: &[Outcome],
+    verdict: &Verdict,
+) -> io::Result<()> {
     let (commands, sessions) = (grouped(script.commands()), grouped(script.sessions.len()));
     writeln!(out, "{commands} commands in {sessions} sessions, {clients} clients at a time, seed {seed}")?;
     for outcome in outcomes {
@@ -62,7 +69,8 @@ pub fn write(out: &mut impl Write, script: &Script, clients: usize, seed: u64, o
 
 fn what_is_same(outcomes: &[Outcome]) -> String {
     let simulated = outcomes.iter().filter(|outcome| outcome.simulated.is_some()).count();
-    let transcripts = if simulated < outcomes.len() && simulated > 0 { "one transcript in both worlds" } else { "the transcript expected" };
+    let transcripts =
+        if simulated < outcomes.len() && simulated > 0 { "one transcript in both worlds" } else { "the transcript expected" };
     let digests = if simulated > 1 { ", one digest for one seed" } else { "" };
     format!("{transcripts}{digests}")
 }
@@ -105,7 +113,8 @@ mod tests {
 
     #[test]
     fn equal_runs_are_the_same() {
-        let (verdict, text) = told(&[outcome("kernel", None), outcome("simulator", Some("d1")), outcome("simulator", Some("d1"))]);
+        let (verdict, text) =
+            told(&[outcome("kernel", None), outcome("simulator", Some("d1")), outcome("simulator", Some("d1"))]);
         assert_eq!(verdict, Verdict::Same);
         assert!(text.contains("kernel           3 answers  real   0.020 s\n"), "{text}");
         assert!(text.contains("virtual   1.500 s  digest d1\n"), "{text}");

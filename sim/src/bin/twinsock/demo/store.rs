@@ -86,7 +86,8 @@ mod tests {
     /// The answers to these lines, asked of one store.
     fn answers(lines: &[&str]) -> Vec<String> {
         let mut store = Store::default();
-        let ask = |line: &&str| Request::parse(line.as_bytes()).map_or_else(Reply::from, |request| store.apply(request)).to_string();
+        let ask =
+            |line: &&str| Request::parse(line.as_bytes()).map_or_else(Reply::from, |request| store.apply(request)).to_string();
         lines.iter().map(ask).collect()
     }
 

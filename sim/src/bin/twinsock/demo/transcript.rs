@@ -108,7 +108,8 @@ mod tests {
     use super::*;
 
     fn script() -> Script {
-        Script::parse("file", b"session a\nSET k 1\nGET k\nADD shared/n 2\nsession b\nGET k\nADD shared/n 3").expect("the file is good")
+        Script::parse("file", b"session a\nSET k 1\nGET k\nADD shared/n 2\nsession b\nGET k\nADD shared/n 3")
+            .expect("the file is good")
     }
 
     #[test]
