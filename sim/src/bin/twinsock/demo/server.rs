@@ -79,9 +79,12 @@ fn converse<W: Env>(mut stream: &TcpStream<W>, shared: &Mutex<W, Shared>) -> io:
 }
 
 fn ended_by<E>(request: &Result<Request, E>) -> Option<Ended> {
-    match request {
-        Ok(Request::Quit) => Some(Ended::Connection),
-        Ok(Request::Shutdown) => Some(Ended::Server),
-        _ => None,
+    let is = |ends: Request| request.as_ref().is_ok_and(|request| *request == ends);
+    if is(Request::Quit) {
+        Some(Ended::Connection)
+    } else if is(Request::Shutdown) {
+        Some(Ended::Server)
+    } else {
+        None
     }
 }
