@@ -10,11 +10,10 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::io::{self, Read, Write};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use twinsock::net::{TcpListener, TcpStream};
 use twinsock::{Env, JoinThread, Os, Spawn};
-use twinsock_sim::{Net, Sim};
+use twinsock_sim::{Link, Net, Sim};
 
 const WRITE_BYTES: usize = 64 * 1024;
 
@@ -49,21 +48,17 @@ fn expected(writes: u64) -> u64 {
 }
 
 fn simulated(writes: u64) -> Duration {
-    let taken = Arc::new(Mutex::new(Duration::ZERO));
-    let told = taken.clone();
-    let run = Sim::builder().seed(1).run(move |sim| {
+    let run = Sim::builder().seed(1).run(|sim| {
         let (server, client) = (sim.host("server"), sim.host("client"));
-        sim.link(&server, &client).delay(Duration::from_millis(1)).mtu(1500);
+        sim.link(&server, &client, Link { delay: Duration::from_millis(1), mtu_bytes: 1500, ..Link::default() });
         server.spawn("drain", move |net: Net| {
             let total = drain(&TcpListener::bind(&net, ("0.0.0.0", 7)).expect("bind")).expect("drain");
             assert_eq!(total, expected(writes), "no byte is lost or made up");
         });
-        client.spawn("pour", move |net: Net| {
-            *told.lock().unwrap_or_else(PoisonError::into_inner) = pour(&net, ("server", 7), writes).expect("pour");
-        });
+        let client = client.spawn("pour", move |net: Net| pour(&net, ("server", 7), writes).expect("pour"));
+        sim.run_to_end().ok().and_then(|()| client.take())
     });
-    run.expect("the run comes to its end");
-    *taken.lock().unwrap_or_else(PoisonError::into_inner)
+    run.expect("the run comes to its end").value.expect("a run that has ended has a result")
 }
 
 fn kernel(writes: u64) -> Duration {

@@ -9,11 +9,10 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::io::{self, Read, Write};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use twinsock::net::{TcpListener, TcpStream};
 use twinsock::{Env, JoinThread, Os, Spawn};
-use twinsock_sim::{Net, Sim};
+use twinsock_sim::{Link, Net, Sim};
 
 const MESSAGE_BYTES: usize = 64;
 
@@ -42,18 +41,14 @@ fn ping<A: Env>(net: &A, server: (&str, u16), rounds: u64) -> io::Result<Duratio
 }
 
 fn simulated(rounds: u64) -> Duration {
-    let taken = Arc::new(Mutex::new(Duration::ZERO));
-    let told = taken.clone();
-    let run = Sim::builder().seed(1).run(move |sim| {
+    let run = Sim::builder().seed(1).run(|sim| {
         let (server, client) = (sim.host("server"), sim.host("client"));
-        sim.link(&server, &client).delay(Duration::from_micros(50));
+        sim.link(&server, &client, Link { delay: Duration::from_micros(50), ..Link::default() });
         server.spawn("echo", |net: Net| echo(&TcpListener::bind(&net, ("0.0.0.0", 7)).expect("bind")).expect("echo"));
-        client.spawn("ping", move |net: Net| {
-            *told.lock().unwrap_or_else(PoisonError::into_inner) = ping(&net, ("server", 7), rounds).expect("ping");
-        });
+        let client = client.spawn("ping", move |net: Net| ping(&net, ("server", 7), rounds).expect("ping"));
+        sim.run_to_end().ok().and_then(|()| client.take())
     });
-    run.expect("the run comes to its end");
-    *taken.lock().unwrap_or_else(PoisonError::into_inner)
+    run.expect("the run comes to its end").value.expect("a run that has ended has a result")
 }
 
 fn kernel(rounds: u64) -> Duration {

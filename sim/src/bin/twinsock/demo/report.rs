@@ -2,7 +2,7 @@
 
 use super::commands::Script;
 use super::transcript::{Difference, Transcript, first_difference};
-use super::worlds::Outcome;
+use super::worlds::{Outcome, Simulated};
 use std::io::{self, Write};
 
 /// What is said about the runs as a whole.
@@ -13,7 +13,7 @@ pub enum Verdict {
     /// The first answer that differs: who expected, who answered.
     Differs { expected_by: &'static str, got_from: &'static str, difference: Difference },
     /// Two runs of one seed went different ways.
-    Strays { digests: [String; 2] },
+    Strays { seed: u64, digests: [u64; 2] },
 }
 
 /// Compares the outcomes with one another and with the reference, and the two simulated runs by their digests.
@@ -29,9 +29,9 @@ pub fn judge(reference: &Transcript, outcomes: &[Outcome]) -> Verdict {
             return Verdict::Differs { expected_by, got_from, difference };
         }
     }
-    let digests: Vec<&String> = outcomes.iter().filter_map(|outcome| outcome.simulated.as_ref()).map(|run| &run.digest).collect();
-    match digests.windows(2).find(|pair| pair[0] != pair[1]) {
-        Some(pair) => Verdict::Strays { digests: [pair[0].clone(), pair[1].clone()] },
+    let simulated: Vec<&Simulated> = outcomes.iter().filter_map(|outcome| outcome.simulated.as_ref()).collect();
+    match simulated.windows(2).find(|pair| pair[0] != pair[1]) {
+        Some(pair) => Verdict::Strays { seed: pair[0].seed, digests: [pair[0].digest, pair[1].digest] },
         None => Verdict::Same,
     }
 }
@@ -46,12 +46,18 @@ pub fn write(
     verdict: &Verdict,
 ) -> io::Result<()> {
     let (commands, sessions) = (grouped(script.commands()), grouped(script.sessions.len()));
-    writeln!(out, "{commands} commands in {sessions} sessions, {clients} clients at a time, seed {seed}")?;
+    writeln!(out, "{commands} commands in {sessions} sessions, {clients} clients at a time")?;
     for outcome in outcomes {
         let answers = outcome.transcript.iter().map(|heard| heard.exchanges.len()).sum();
         write!(out, "{:<10} {:>7} answers  real {:>7.3} s", outcome.world, grouped(answers), outcome.real.as_secs_f64())?;
         match &outcome.simulated {
-            Some(run) => writeln!(out, "  virtual {:>7.3} s  digest {}", run.virtual_time.as_secs_f64(), run.digest)?,
+            Some(run) => writeln!(
+                out,
+                "  virtual {:>7.3} s  seed {}  digest {:016x}",
+                run.virtual_time.as_secs_f64(),
+                run.seed,
+                run.digest
+            )?,
             None => writeln!(out)?,
         }
     }
@@ -91,7 +97,6 @@ pub fn grouped(number: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::transcript::reference;
-    use super::super::worlds::Simulated;
     use super::*;
     use std::time::Duration;
 
@@ -99,8 +104,8 @@ mod tests {
         Script::parse("file", b"session a\nSET k 1\nGET k\n").expect("the file is good")
     }
 
-    fn outcome(world: &'static str, digest: Option<&str>) -> Outcome {
-        let simulated = digest.map(|digest| Simulated { virtual_time: Duration::from_millis(1500), digest: digest.to_owned() });
+    fn outcome(world: &'static str, digest: Option<u64>) -> Outcome {
+        let simulated = digest.map(|digest| Simulated { seed: 7, virtual_time: Duration::from_millis(1500), digest });
         Outcome { world, transcript: reference(&script(), 1), real: Duration::from_millis(20), simulated }
     }
 
@@ -114,16 +119,16 @@ mod tests {
     #[test]
     fn equal_runs_are_the_same() {
         let (verdict, text) =
-            told(&[outcome("kernel", None), outcome("simulator", Some("d1")), outcome("simulator", Some("d1"))]);
+            told(&[outcome("kernel", None), outcome("simulator", Some(0xd1)), outcome("simulator", Some(0xd1))]);
         assert_eq!(verdict, Verdict::Same);
         assert!(text.contains("kernel           3 answers  real   0.020 s\n"), "{text}");
-        assert!(text.contains("virtual   1.500 s  digest d1\n"), "{text}");
+        assert!(text.contains("virtual   1.500 s  seed 7  digest 00000000000000d1\n"), "{text}");
         assert!(text.ends_with("same: one transcript in both worlds, one digest for one seed\n"), "{text}");
     }
 
     #[test]
     fn a_wrong_answer_is_told_with_who_expected_it() {
-        let mut wrong = outcome("simulator", Some("d1"));
+        let mut wrong = outcome("simulator", Some(0xd1));
         wrong.transcript[0].exchanges[1].answer = "NOTHING".to_owned();
         let (_, text) = told(&[outcome("kernel", None), wrong]);
         let expected = "expected as with kernel, got from simulator\nclient 0, session a, line 3: GET a/k\n  expected VALUE 1\n  got      NOTHING\n";
@@ -132,7 +137,7 @@ mod tests {
 
     #[test]
     fn both_worlds_wrong_in_the_same_way_is_a_difference() {
-        let mut outcomes = [outcome("kernel", None), outcome("simulator", Some("d1"))];
+        let mut outcomes = [outcome("kernel", None), outcome("simulator", Some(0xd1))];
         for outcome in &mut outcomes {
             outcome.transcript[0].exchanges[1].answer = "NOTHING".to_owned();
         }
@@ -141,9 +146,9 @@ mod tests {
 
     #[test]
     fn two_digests_for_one_seed_are_told() {
-        let (verdict, text) = told(&[outcome("simulator", Some("d1")), outcome("simulator", Some("d2"))]);
-        assert_eq!(verdict, Verdict::Strays { digests: ["d1".to_owned(), "d2".to_owned()] });
-        assert!(text.contains("seed 7 gave digest d1, then d2"), "{text}");
+        let (verdict, text) = told(&[outcome("simulator", Some(0xd1)), outcome("simulator", Some(0xd2))]);
+        assert_eq!(verdict, Verdict::Strays { seed: 7, digests: [0xd1, 0xd2] });
+        assert!(text.contains("seed 7 gave digest 00000000000000d1, then 00000000000000d2"), "{text}");
     }
 
     #[test]

@@ -5,17 +5,18 @@ use super::commands::Script;
 use super::progress::Progress;
 use super::server::serve;
 use super::transcript::Transcript;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use twinsock::net::TcpListener;
 use twinsock::{JoinThread, Os, Spawn};
-use twinsock_sim::{Net, Sim};
+use twinsock_sim::{Link, Net, Sim};
 
 /// What the simulated server is called, and where it listens.
 const SERVER: (&str, u16) = ("server", 6380);
 
-/// How long a packet takes between the two simulated machines.
+/// How long a packet takes between the two simulated machines, and how much longer the seed may make it.
 const LINK_DELAY: Duration = Duration::from_micros(500);
+const LINK_JITTER: Duration = Duration::from_micros(100);
 
 /// What came of a run.
 #[derive(Debug)]
@@ -33,10 +34,12 @@ pub struct Outcome {
 /// What only a simulated run has.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Simulated {
+    /// What decided every choice.
+    pub seed: u64,
     /// How much virtual time went by.
     pub virtual_time: Duration,
     /// What every event folds into.
-    pub digest: String,
+    pub digest: u64,
 }
 
 /// Server and clients in threads of this process, over the kernel's loopback.
@@ -59,28 +62,26 @@ pub fn on_the_kernel(script: &Arc<Script>, clients: usize) -> Result<Outcome, St
 pub fn in_the_simulator(script: &Arc<Script>, clients: usize, seed: u64) -> Result<Outcome, String> {
     let world = "simulator";
     let progress = Arc::new(Progress::new(world, script.commands()));
-    let heard = Arc::new(Mutex::new(None));
     let stopwatch = Stopwatch::start();
-    let (script, watched, told) = (script.clone(), progress.clone(), heard.clone());
-    let run = Sim::builder().seed(seed).run(move |sim| {
-        let server = sim.host(SERVER.0);
-        let machine = sim.host("clients");
-        sim.link(&server, &machine).delay(LINK_DELAY);
+    let run = Sim::builder().seed(seed).run(|sim| {
+        let (server, machine) = (sim.host(SERVER.0), sim.host("clients"));
+        sim.link(&server, &machine, Link { delay: LINK_DELAY, jitter: LINK_JITTER, ..Link::default() });
         server.spawn("server", |net: Net| {
             let listener = TcpListener::bind(&net, ("0.0.0.0", SERVER.1)).expect("nobody else listens on this machine");
             serve(&net, &listener).expect("the server ends when it is asked to");
         });
-        machine.spawn("clients", move |net: Net| {
+        let (script, progress) = (script.clone(), progress.clone());
+        let process = machine.spawn("clients", move |net: Net| {
             let server: Server = (SERVER.0.to_owned(), SERVER.1);
-            let transcript = drive(&net, &server, &script, clients, &watched);
-            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(transcript);
+            drive(&net, &server, &script, clients, &progress)
         });
+        // A run that fails is told by the run's own result.
+        sim.run_to_end().ok().and_then(|()| process.take())
     });
     progress.finish();
     let report = run.map_err(|failure| failure.to_string())?;
-    let heard = heard.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let transcript = heard.ok_or("the clients never ended")?.map_err(|trouble| trouble.to_string())?;
-    let simulated = Simulated { virtual_time: report.virtual_time, digest: report.digest.to_string() };
+    let transcript = report.value.ok_or("the clients never ended")?.map_err(|trouble| trouble.to_string())?;
+    let simulated = Simulated { seed: report.seed, virtual_time: report.elapsed, digest: report.digest };
     Ok(Outcome { world, transcript, real: stopwatch.elapsed(), simulated: Some(simulated) })
 }
 
