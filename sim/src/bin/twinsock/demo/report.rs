@@ -30,7 +30,7 @@ pub fn judge(reference: &Transcript, outcomes: &[Outcome]) -> Verdict {
         }
     }
     let simulated: Vec<&Simulated> = outcomes.iter().filter_map(|outcome| outcome.simulated.as_ref()).collect();
-    match simulated.windows(2).find(|pair| pair[0] != pair[1]) {
+    match simulated.windows(2).find(|pair| pair[0].digest != pair[1].digest) {
         Some(pair) => Verdict::Strays { seed: pair[0].seed, digests: [pair[0].digest, pair[1].digest] },
         None => Verdict::Same,
     }
@@ -67,8 +67,11 @@ pub fn write(
             writeln!(out, "DIFFERENT: expected as with {expected_by}, got from {got_from}\n{difference}")?;
             writeln!(out, "again: twinsock demo --seed {seed} --clients {clients}")
         }
-        Verdict::Strays { digests: [first, second] } => {
-            writeln!(out, "DIFFERENT: seed {seed} gave digest {first}, then {second}; README.md, \"When a digest changes\"")
+        Verdict::Strays { seed, digests: [first, second] } => {
+            writeln!(
+                out,
+                "DIFFERENT: seed {seed} gave digest {first:016x}, then {second:016x}; see \"When a digest changes\" in README.md"
+            )
         }
     }
 }
