@@ -20,13 +20,13 @@ const BATCH: u32 = 2_000;
 const BATCHES: u32 = 400;
 
 fn pair() -> (Socket, Socket) {
-    Os.socketpair(Domain::UNIX, Type::STREAM, SockFlags::empty(), Protocol::DEFAULT).expect("socketpair")
+    Os.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT).expect("socketpair")
 }
 
 fn through_os((one, other): &(Socket, Socket)) {
     let mut byte = [0];
-    let sent = Os.send(black_box(one), black_box(b"x"), MsgFlags::empty()).expect("send");
-    let received = Os.recv(black_box(other), black_box(&mut byte), MsgFlags::empty()).expect("recv");
+    let sent = Os.send(black_box(one), black_box(b"x"), MsgFlags::NONE).expect("send");
+    let received = Os.recv(black_box(other), black_box(&mut byte), MsgFlags::NONE).expect("recv");
     assert_eq!((sent, received), (1, 1), "the byte goes there and comes out");
 }
 

@@ -1,0 +1,97 @@
+//! Where the simulator differs from Linux on purpose: each row of `docs/src/differences.md` has its test here.
+
+use std::io::{ErrorKind, Write};
+use std::time::{Duration, SystemTime};
+use twinsock::net::{TcpListener, TcpStream};
+use twinsock::{Clock, Domain, Errno, Protocol, SockFlags, SocketApi, Spawn, Type};
+use twinsock_sim::{Link, Net, Sim};
+
+/// Runs `body` as the only process of the only host.
+fn alone(body: impl FnOnce(Net) + Send + 'static) {
+    let report = Sim::builder().seed(7).run(|sim| {
+        sim.host("alone").spawn("body", body);
+    });
+    report.expect("the run comes to its end");
+}
+
+#[test]
+fn the_wall_clock_starts_in_the_year_2000() {
+    alone(|net| {
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(946_684_800);
+        let since = net.wall().duration_since(start).expect("the wall clock goes forward");
+        assert!(since < Duration::from_secs(1), "{since:?}");
+    });
+}
+
+#[test]
+fn a_sleep_ends_at_its_moment() {
+    alone(|net| {
+        let start = net.now();
+        net.sleep(Duration::from_secs(3600));
+        let slept = net.now() - start;
+        assert!(slept < Duration::from_secs(3600) + Duration::from_micros(10), "{slept:?}");
+    });
+}
+
+#[test]
+fn a_program_that_spins_lets_time_pass() {
+    let report = Sim::builder().seed(7).run(|sim| {
+        let (server, client) = (sim.host("server"), sim.host("client"));
+        sim.link(&server, &client, Link { delay: Duration::from_millis(1), ..Link::default() });
+        server.spawn("spinner", |net: Net| {
+            let listener = TcpListener::bind(&net, "0.0.0.0:80").expect("bind");
+            listener.set_nonblocking(true).expect("fcntl");
+            let accepted = std::iter::repeat_with(|| listener.accept()).find(|result| match result {
+                Ok(_) => true,
+                Err(error) => error.kind() != ErrorKind::WouldBlock,
+            });
+            accepted.expect("the iterator never ends").expect("a connection comes");
+        });
+        client.spawn("client", |net: Net| TcpStream::connect(&net, "server:80").map(drop).expect("connect"));
+    });
+    report.expect("the run comes to its end");
+}
+
+#[test]
+fn a_broken_pipe_is_an_errno_and_no_signal() {
+    alone(|net| {
+        let listener = TcpListener::bind(&net, "127.0.0.1:0").expect("bind");
+        let mut client = TcpStream::connect(&net, listener.local_addr().expect("getsockname")).expect("connect");
+        client.shutdown(std::net::Shutdown::Write).expect("shutdown");
+        let error = client.write(b"x").expect_err("the sending half is shut");
+        assert_eq!(Errno::from_raw(error.raw_os_error().expect("an errno")), Errno::PIPE);
+    });
+}
+
+#[test]
+fn what_is_not_modelled_is_an_errno() {
+    alone(|net| {
+        let missing = [(Domain::UNIX, Type::STREAM), (Domain::INET, Type::RAW), (Domain::from_raw(40), Type::STREAM)];
+        for (domain, kind) in missing {
+            let error = net.socket(domain, kind, SockFlags::NONE, Protocol::DEFAULT).expect_err("no such socket is modelled");
+            let expected = [Errno::AFNOSUPPORT, Errno::PROTONOSUPPORT, Errno::SOCKTNOSUPPORT];
+            assert!(expected.contains(&error), "{domain:?} {kind:?}: {error}");
+        }
+    });
+}
+
+#[test]
+fn only_one_thread_runs_at_a_time() {
+    alone(|net| {
+        let seen = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let seen = seen.clone();
+                net.spawn(move || {
+                    // Not one instruction: on a kernel another thread may come between. Here only a system call lets it.
+                    let before = seen.load(std::sync::atomic::Ordering::Relaxed);
+                    seen.store(before + 1, std::sync::atomic::Ordering::Relaxed);
+                })
+            })
+            .collect();
+        for thread in threads {
+            twinsock::JoinThread::join(thread).expect("no thread panics");
+        }
+        assert_eq!(seen.load(std::sync::atomic::Ordering::Relaxed), 4);
+    });
+}
