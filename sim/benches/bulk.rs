@@ -50,7 +50,7 @@ fn expected(writes: u64) -> u64 {
 fn simulated(writes: u64) -> Duration {
     let run = Sim::builder().seed(1).run(|sim| {
         let (server, client) = (sim.host("server"), sim.host("client"));
-        sim.link(&server, &client, Link { delay: Duration::from_millis(1), mtu_bytes: 1500, ..Link::default() });
+        sim.link(&server, &client, Link::new().delay(Duration::from_millis(1)).mtu_bytes(1500));
         server.spawn("drain", move |net: Net| {
             let total = drain(&TcpListener::bind(&net, ("0.0.0.0", 7)).expect("bind")).expect("drain");
             assert_eq!(total, expected(writes), "no byte is lost or made up");

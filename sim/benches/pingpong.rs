@@ -43,7 +43,7 @@ fn ping<A: Env>(net: &A, server: (&str, u16), rounds: u64) -> io::Result<Duratio
 fn simulated(rounds: u64) -> Duration {
     let run = Sim::builder().seed(1).run(|sim| {
         let (server, client) = (sim.host("server"), sim.host("client"));
-        sim.link(&server, &client, Link { delay: Duration::from_micros(50), ..Link::default() });
+        sim.link(&server, &client, Link::new().delay(Duration::from_micros(50)));
         server.spawn("echo", |net: Net| echo(&TcpListener::bind(&net, ("0.0.0.0", 7)).expect("bind")).expect("echo"));
         let client = client.spawn("ping", move |net: Net| ping(&net, ("server", 7), rounds).expect("ping"));
         sim.run_to_end().ok().and_then(|()| client.take())

@@ -38,7 +38,7 @@ fn a_sleep_ends_at_its_moment() {
 fn a_program_that_spins_lets_time_pass() {
     let report = Sim::builder().seed(7).run(|sim| {
         let (server, client) = (sim.host("server"), sim.host("client"));
-        sim.link(&server, &client, Link { delay: Duration::from_millis(1), ..Link::default() });
+        sim.link(&server, &client, Link::new().delay(Duration::from_millis(1)));
         server.spawn("spinner", |net: Net| {
             let listener = TcpListener::bind(&net, "0.0.0.0:80").expect("bind");
             listener.set_nonblocking(true).expect("fcntl");

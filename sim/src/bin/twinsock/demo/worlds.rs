@@ -65,7 +65,7 @@ pub fn in_the_simulator(script: &Arc<Script>, clients: usize, seed: u64) -> Resu
     let stopwatch = Stopwatch::start();
     let run = Sim::builder().seed(seed).run(|sim| {
         let (server, machine) = (sim.host(SERVER.0), sim.host("clients"));
-        sim.link(&server, &machine, Link { delay: LINK_DELAY, jitter: LINK_JITTER, ..Link::default() });
+        sim.link(&server, &machine, Link::new().delay(LINK_DELAY).jitter(LINK_JITTER));
         server.spawn("server", |net: Net| {
             let listener = TcpListener::bind(&net, ("0.0.0.0", SERVER.1)).expect("nobody else listens on this machine");
             serve(&net, &listener).expect("the server ends when it is asked to");
