@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 use twinsock::net::{TcpListener, TcpStream};
-use twinsock::{Env, JoinThread, Os, Spawn};
+use twinsock::{Env, Os, Spawn};
 use twinsock_sim::{Link, Net, Sim};
 
 const WRITE_BYTES: usize = 64 * 1024;

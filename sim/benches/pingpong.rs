@@ -11,7 +11,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 use twinsock::net::{TcpListener, TcpStream};
-use twinsock::{Env, JoinThread, Os, Spawn};
+use twinsock::{Env, Os, Spawn};
 use twinsock_sim::{Link, Net, Sim};
 
 const MESSAGE_BYTES: usize = 64;

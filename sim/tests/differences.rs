@@ -56,7 +56,7 @@ fn a_program_that_spins_lets_time_pass() {
 #[test]
 fn a_broken_pipe_is_an_errno_and_no_signal() {
     alone(|net| {
-        let socket = net.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT).expect("socket");
+        let socket = SocketApi::socket(&net, Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT).expect("socket");
         // No MSG_NOSIGNAL: Linux raises SIGPIPE before it answers.
         assert_eq!(Syscalls::send(&net, net.fileno(&socket), b"x", 0), Err(Errno::PIPE));
     });
@@ -68,7 +68,8 @@ fn what_is_not_modelled_is_an_errno() {
         // SOCK_RAW is 3; no family is numbered 4000.
         let missing = [(Domain::UNIX, Type::STREAM), (Domain::INET, Type::from_raw(3)), (Domain::from_raw(4000), Type::STREAM)];
         for (domain, kind) in missing {
-            let error = net.socket(domain, kind, SockFlags::NONE, Protocol::DEFAULT).expect_err("no such socket is modelled");
+            let error = SocketApi::socket(&net, domain, kind, SockFlags::NONE, Protocol::DEFAULT)
+                .expect_err("no such socket is modelled");
             let expected = [Errno::AFNOSUPPORT, Errno::PROTONOSUPPORT, Errno::SOCKTNOSUPPORT];
             assert!(expected.contains(&error), "{domain:?} {kind:?}: {error}");
         }

@@ -8,7 +8,7 @@ use super::transcript::Transcript;
 use std::sync::Arc;
 use std::time::Duration;
 use twinsock::net::TcpListener;
-use twinsock::{JoinThread, Os, Spawn};
+use twinsock::{Os, Spawn};
 use twinsock_sim::{Link, Net, Sim};
 
 /// What the simulated server is called, and where it listens.
