@@ -156,12 +156,13 @@ impl SocketAddr {
                 Ok(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([p0, p1]))))
             }
             AF_INET6 => {
-                let fields: &[u8; 22] = rest.first_chunk().ok_or(Errno::INVAL)?;
-                let scope = rest.get(22..26).and_then(|b| b.first_chunk::<4>()).map_or(0, |b| u32::from_ne_bytes(*b));
-                let ip: [u8; 16] = *fields[6..].first_chunk().expect("16 bytes of 22 remain");
-                let flow: [u8; 4] = *fields[2..].first_chunk().expect("20 bytes of 22 remain");
-                let port = u16::from_be_bytes([fields[0], fields[1]]);
-                Ok(SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from(ip), port, u32::from_be_bytes(flow), scope)))
+                let (port, rest) = rest.split_first_chunk().ok_or(Errno::INVAL)?;
+                let (flowinfo, rest) = rest.split_first_chunk().ok_or(Errno::INVAL)?;
+                let (ip, rest) = rest.split_first_chunk::<16>().ok_or(Errno::INVAL)?;
+                // A sockaddr without sin6_scope_id (RFC 2133) is accepted, as the kernel does.
+                let scope_id = rest.first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes));
+                let (port, flowinfo) = (u16::from_be_bytes(*port), u32::from_be_bytes(*flowinfo));
+                Ok(SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from(*ip), port, flowinfo, scope_id)))
             }
             AF_UNIX => Ok(SocketAddr::Unix(UnixAddr::decode(rest))),
             _ => Err(Errno::AFNOSUPPORT),

@@ -1,15 +1,21 @@
 //! twinsock: one socket API, two worlds.
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("twinsock runs on Linux: its real backend `Os` is Linux's system calls, and no other system's exists yet");
+
 pub mod addr;
 pub mod api;
 pub mod consts;
 pub mod env;
 pub mod errno;
+mod os;
 pub mod raw;
+pub mod sync;
 pub mod types;
 
 pub use addr::{RawAddr, SocketAddr, UnixAddr};
 pub use api::SocketApi;
-pub use env::{Clock, Entropy, Instant, JoinThread, Spawn};
+pub use env::{Clock, Entropy, Env, Instant, JoinThread, Spawn};
 pub use errno::{Errno, Result};
+pub use os::{Os, OsCalls};
 pub use types::{Domain, EpollFlags, MsgFlags, PollEvents, Protocol, Shutdown, SockFlags, Type};
