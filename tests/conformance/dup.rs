@@ -42,9 +42,9 @@ conformance! {
         let socket = Sock::tcp(env);
         let twin = socket.dup();
         socket.set_nonblocking(true);
-        assert_eq!(env.nonblocking(&twin.socket), Ok(true));
+        assert_eq!(twin.nonblocking(), Ok(true));
         twin.set_nonblocking(false);
-        assert_eq!(env.nonblocking(&socket.socket), Ok(false));
+        assert_eq!(socket.nonblocking(), Ok(false));
     }
 
     fn a_duplicated_listener_goes_on_listening(env: &E) {

@@ -3,17 +3,17 @@
 use crate::conformance;
 use crate::support::scene::{FAMILIES, fill, listener, pair, pair_of, small_pair};
 use crate::support::sock::Sock;
-use twinsock::{Errno, MsgFlags, PollEvents};
+use twinsock::{Errno, JoinThread, MsgFlags, PollEvents};
 
 conformance! {
     fn o_nonblock_can_be_set_and_cleared(env: &E) {
         for family in FAMILIES {
             let socket = Sock::tcp_of(env, family);
-            assert_eq!(env.nonblocking(&socket.socket), Ok(false));
+            assert_eq!(socket.nonblocking(), Ok(false));
             socket.set_nonblocking(true);
-            assert_eq!(env.nonblocking(&socket.socket), Ok(true));
+            assert_eq!(socket.nonblocking(), Ok(true));
             socket.set_nonblocking(false);
-            assert_eq!(env.nonblocking(&socket.socket), Ok(false));
+            assert_eq!(socket.nonblocking(), Ok(false));
         }
     }
 
@@ -52,13 +52,13 @@ conformance! {
         server.set_nonblocking(false);
         let reader = env.spawn(move || server.recv(1));
         client.send_all(b"x");
-        assert_eq!(twinsock::JoinThread::join(reader).unwrap(), Ok(b"x".to_vec()));
+        assert_eq!(reader.join().unwrap(), Ok(b"x".to_vec()));
     }
 
     fn o_nonblock_is_not_the_peers_business(env: &E) {
         let (client, server) = pair(env);
         client.set_nonblocking(true);
-        assert_eq!(env.nonblocking(&server.socket), Ok(false));
+        assert_eq!(server.nonblocking(), Ok(false));
     }
 
     fn a_nonblocking_listener_makes_blocking_connections(env: &E) {
@@ -70,7 +70,7 @@ conformance! {
         let (server, _) = listener.accept().unwrap();
         let reader = env.spawn(move || server.recv(1));
         client.send_all(b"x");
-        assert_eq!(twinsock::JoinThread::join(reader).unwrap(), Ok(b"x".to_vec()));
+        assert_eq!(reader.join().unwrap(), Ok(b"x".to_vec()));
     }
 
     fn what_a_nonblocking_sender_queued_arrives(env: &E) {

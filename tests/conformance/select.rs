@@ -2,9 +2,9 @@
 
 use crate::conformance;
 use crate::support::scene::{dead_end, fill, listener, pair, reset_by_peer, small_pair};
-use crate::support::sock::{Sock, select};
+use crate::support::sock::{Sock, raw_select_unopened, select, select_read};
 use std::time::Duration;
-use twinsock::{Domain, Errno, MsgFlags, PollEvents};
+use twinsock::{Domain, Errno, JoinThread, MsgFlags, PollEvents};
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
 
@@ -57,21 +57,21 @@ conformance! {
     fn select_waits_until_something_happens(env: &E) {
         let (client, server) = pair(env);
         let waiter = env.spawn(move || {
-            let read = crate::support::sock::select_read(&server, None);
+            let read = select_read(&server, None);
             (read, server.recv(9))
         });
         client.send_all(b"x");
-        assert_eq!(twinsock::JoinThread::join(waiter).unwrap(), (true, Ok(b"x".to_vec())));
+        assert_eq!(waiter.join().unwrap(), (true, Ok(b"x".to_vec())));
     }
 
     fn select_waits_no_less_than_it_was_told(env: &E) {
         let (_client, server) = pair(env);
         let start = env.now();
-        assert!(!crate::support::sock::select_read(&server, Some(Duration::from_millis(15))));
+        assert!(!select_read(&server, Some(Duration::from_millis(15))));
         assert!(env.now().since(start) >= Duration::from_millis(15));
     }
 
     fn select_of_a_number_that_is_not_open_fails(env: &E) {
-        assert_eq!(crate::support::sock::raw_select_unopened(env), Err(Errno::BADF));
+        assert_eq!(raw_select_unopened(env), Err(Errno::BADF));
     }
 }

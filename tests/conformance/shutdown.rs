@@ -1,11 +1,11 @@
 //! `shutdown(2)`: half of a connection ends, and what each side sees.
 
 use crate::conformance;
-use crate::support::scene::{FAMILIES, bound, pair, pair_of, pattern, reset_by_peer, small_pair};
+use crate::support::scene::{FAMILIES, bound, listener, pair, pair_of, pattern, reset_by_peer, small_pair};
 use crate::support::sock::Sock;
 use std::sync::Arc;
 use twinsock::consts as c;
-use twinsock::{Domain, Errno, JoinThread, PollEvents, Shutdown};
+use twinsock::{Domain, Errno, JoinThread, PollEvents, Shutdown, SocketAddr};
 
 conformance! {
     fn shutdown_needs_a_connection(env: &E) {
@@ -24,13 +24,13 @@ conformance! {
     }
 
     fn the_bits_of_a_shutdown_survive_connect(env: &E) {
-        let (listener, addr) = crate::support::scene::listener(env);
+        let (listener, addr) = listener(env);
         let socket = Sock::tcp(env);
         assert_eq!(socket.shutdown(Shutdown::Write), Err(Errno::NOTCONN));
         socket.connect(&addr).unwrap();
         assert_eq!(socket.send(b"x"), Err(Errno::PIPE));
         assert!(listener.accept().is_ok());
-        socket.connect(&twinsock::SocketAddr::Unspec).unwrap();
+        socket.connect(&SocketAddr::Unspec).unwrap();
         assert_eq!(socket.take_error(), Some(Errno::CONNRESET));
         socket.connect(&addr).unwrap();
         assert_eq!(socket.send(b"x"), Ok(1), "dissolving clears them");
@@ -177,7 +177,7 @@ conformance! {
             (first, waiting.send(b"x"))
         });
         // Not before the writer has something in the buffer.
-        while client.env.ioctl_outq(&client.socket) == 0 {}
+        while client.outq() == Ok(0) {}
         client.shutdown(Shutdown::Write).unwrap();
         let (first, second) = writer.join().unwrap();
         assert!(first.is_ok_and(|part| (1..1 << 20).contains(&part)), "the part that was queued");
@@ -191,7 +191,7 @@ conformance! {
         const LISTEN: u8 = 10;
         let state = |socket: &Sock<E>| socket.get_bytes(c::IPPROTO_TCP, c::TCP_INFO, 1).unwrap()[0];
         assert_eq!(state(&Sock::tcp(env)), CLOSE);
-        assert_eq!(state(&crate::support::scene::listener(env).0), LISTEN);
+        assert_eq!(state(&listener(env).0), LISTEN);
         let (client, server) = pair(env);
         assert_eq!(state(&client), ESTABLISHED);
         assert_eq!(state(&server), ESTABLISHED);

@@ -4,7 +4,7 @@ use crate::conformance;
 use crate::support::scene::{fill, pair, pattern, small_pair};
 use std::time::Duration;
 use twinsock::consts as c;
-use twinsock::{Errno, MsgFlags, PollEvents};
+use twinsock::{Errno, JoinThread, MsgFlags, PollEvents};
 
 const SHORT: Duration = Duration::from_millis(20);
 const SHORT_MICROS: i64 = 20_000;
@@ -63,7 +63,7 @@ conformance! {
         server.set_timeout(c::SO_RCVTIMEO, 0, 0).unwrap();
         let reader = env.spawn(move || server.recv(1));
         client.send_all(b"x");
-        assert_eq!(twinsock::JoinThread::join(reader).unwrap(), Ok(b"x".to_vec()));
+        assert_eq!(reader.join().unwrap(), Ok(b"x".to_vec()));
     }
 
     fn socket_timeouts_do_not_bind_poll(env: &E) {

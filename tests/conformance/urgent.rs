@@ -57,11 +57,22 @@ conformance! {
 
     fn a_second_urgent_byte_makes_the_first_ordinary(env: &E) {
         let (client, server) = pair(env);
+        client.send_all(b"x");
         client.send_with(b"a", MsgFlags::OOB).unwrap();
         client.send_with(b"b", MsgFlags::OOB).unwrap();
-        server.wait(PollEvents::IN);
+        while server.fionread() != Ok(2) {}
         assert_eq!(server.recv_with(1, MsgFlags::OOB), Ok(b"b".to_vec()));
-        assert_eq!(server.recv(9), Ok(b"a".to_vec()));
+        assert_eq!(server.recv(9), Ok(b"xa".to_vec()));
+    }
+
+    fn a_second_urgent_byte_displaces_a_first_that_is_next_to_be_read(env: &E) {
+        let (client, server) = pair(env);
+        client.send_with(b"a", MsgFlags::OOB).unwrap();
+        server.wait(PollEvents::PRI);
+        client.send_with(b"b", MsgFlags::OOB).unwrap();
+        while server.recv_with(1, MsgFlags::OOB | MsgFlags::PEEK) != Ok(b"b".to_vec()) {}
+        assert_eq!(server.recv_with(1, MsgFlags::OOB), Ok(b"b".to_vec()));
+        assert_eq!(server.try_recv(9), Err(Errno::AGAIN));
     }
 
     fn so_oobinline_leaves_the_byte_in_the_stream(env: &E) {

@@ -13,13 +13,8 @@ pub mod sock;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc;
 use std::time::Duration;
-use twinsock::sync::Primitives;
-use twinsock::{Clock, Entropy, Os, SocketApi, Spawn};
-
-/// A world that a promise can be kept in.
-pub trait Env: SocketApi + Clock + Spawn + Entropy + Primitives {}
-
-impl<T: SocketApi + Clock + Spawn + Entropy + Primitives> Env for T {}
+pub use twinsock::Env;
+use twinsock::Os;
 
 /// How long a promise may take on the kernel, before the run is called hung.
 const OS_PATIENCE: Duration = Duration::from_secs(60);

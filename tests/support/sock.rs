@@ -2,9 +2,11 @@
 
 use super::Env;
 use std::fmt::Debug;
+use std::io::{IoSlice, IoSliceMut};
 use std::time::Duration;
+use twinsock::raw::{FdSet, Name, PollFd, Syscalls, Vouch};
 use twinsock::consts as c;
-use twinsock::{Domain, Errno, MsgFlags, PollEvents, Protocol, Result, Shutdown, SockFlags, SocketAddr, Type};
+use twinsock::{Domain, EpollFlags, Errno, MsgFlags, PollEvents, Protocol, Result, Shutdown, SockFlags, SocketAddr, SocketApi, Type};
 
 /// All the events that a mask is compared over: `IN|PRI|OUT|RDHUP`; `ERR`, `HUP` and `NVAL` come unasked.
 pub const ALL_EVENTS: PollEvents =
@@ -60,12 +62,12 @@ impl<E: Env> Sock<E> {
 
     /// `bind(2)`.
     pub fn bind(&self, addr: &SocketAddr) -> Result<()> {
-        self.env.bind(&self.socket, addr)
+        SocketApi::bind(&self.env, &self.socket, addr)
     }
 
     /// `listen(2)`.
     pub fn listen(&self, backlog: i32) -> Result<()> {
-        self.env.listen(&self.socket, backlog)
+        self.calls().listen(self.fd(), backlog)
     }
 
     /// `accept(2)`.
@@ -81,7 +83,7 @@ impl<E: Env> Sock<E> {
 
     /// `connect(2)`.
     pub fn connect(&self, addr: &SocketAddr) -> Result<()> {
-        self.env.connect(&self.socket, addr)
+        self.calls().connect(self.fd(), addr.encode()?.as_bytes())
     }
 
     /// `send(2)`.
@@ -91,7 +93,7 @@ impl<E: Env> Sock<E> {
 
     /// `send(2)` with flags.
     pub fn send_with(&self, data: &[u8], flags: MsgFlags) -> Result<usize> {
-        self.env.send(&self.socket, data, flags)
+        SocketApi::send(&self.env, &self.socket, data, flags)
     }
 
     /// `recv(2)` into room for `room` bytes.
@@ -102,7 +104,7 @@ impl<E: Env> Sock<E> {
     /// `recv(2)` with flags.
     pub fn recv_with(&self, room: usize, flags: MsgFlags) -> Result<Vec<u8>> {
         let mut bytes = vec![0; room];
-        let got = self.env.recv(&self.socket, &mut bytes, flags)?;
+        let got = SocketApi::recv(&self.env, &self.socket, &mut bytes, flags)?;
         bytes.truncate(got);
         Ok(bytes)
     }
@@ -110,6 +112,11 @@ impl<E: Env> Sock<E> {
     /// One `recv(2)` that does not block.
     pub fn try_recv(&self, room: usize) -> Result<Vec<u8>> {
         self.recv_with(room, MsgFlags::DONTWAIT)
+    }
+
+    /// `recv(2)` into `bytes`.
+    pub fn recv_into(&self, bytes: &mut [u8], flags: MsgFlags) -> Result<usize> {
+        SocketApi::recv(&self.env, &self.socket, bytes, flags)
     }
 
     /// `recv(2)` until `count` bytes have come.
@@ -145,50 +152,51 @@ impl<E: Env> Sock<E> {
 
     /// `shutdown(2)`.
     pub fn shutdown(&self, how: Shutdown) -> Result<()> {
-        self.env.shutdown(&self.socket, how)
+        self.calls().shutdown(self.fd(), how.raw())
     }
 
     /// `close(2)`.
     pub fn close(self) -> Result<()> {
-        self.env.close(self.socket)
+        { let fd = self.env.release(self.socket); raw(&self.env).close(fd) }
     }
 
     /// `dup(2)`.
     pub fn dup(&self) -> Sock<E> {
-        Sock::of(&self.env, self.env.dup(&self.socket).expect("a descriptor can be duplicated"))
+        Sock::of(&self.env, self.env.adopt(self.calls().dup(self.fd()).unwrap(), vouch()))
     }
 
     /// `getsockname(2)`.
     pub fn name(&self) -> SocketAddr {
-        self.env.getsockname(&self.socket).expect("getsockname works in every state")
+        name_of(|name| self.calls().getsockname(self.fd(), name)).unwrap()
     }
 
     /// `getpeername(2)`.
     pub fn peer_name(&self) -> Result<SocketAddr> {
-        self.env.getpeername(&self.socket)
+        name_of(|name| self.calls().getpeername(self.fd(), name))
     }
 
     /// `getsockopt(2)` of an int.
     pub fn get(&self, level: i32, name: i32) -> Result<i32> {
-        self.env.getsockopt(&self.socket, level, name)
+        { let mut b=[0;4]; let mut len=4; self.calls().getsockopt(self.fd(), level, name, &mut b, &mut len)?; Ok(i32::from_ne_bytes(b)) }
     }
 
     /// `setsockopt(2)` of an int.
     pub fn set(&self, level: i32, name: i32, value: i32) -> Result<()> {
-        self.env.setsockopt(&self.socket, level, name, value)
+        self.calls().setsockopt(self.fd(), level, name, &value.to_ne_bytes())
     }
 
     /// `getsockopt(2)` of bytes.
     pub fn get_bytes(&self, level: i32, name: i32, room: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; room];
-        let len = self.env.getsockopt_bytes(&self.socket, level, name, &mut bytes)?;
-        bytes.truncate(len);
+        let mut len = i32::try_from(room).unwrap();
+ self.calls().getsockopt(self.fd(), level, name, &mut bytes, &mut len)?;
+        bytes.truncate(usize::try_from(len).unwrap());
         Ok(bytes)
     }
 
     /// `setsockopt(2)` of bytes.
     pub fn set_bytes(&self, level: i32, name: i32, value: &[u8]) -> Result<()> {
-        self.env.setsockopt_bytes(&self.socket, level, name, value)
+        self.calls().setsockopt(self.fd(), level, name, value)
     }
 
     /// `SO_ERROR`, which takes the pending error.
@@ -217,17 +225,58 @@ impl<E: Env> Sock<E> {
 
     /// `O_NONBLOCK`.
     pub fn set_nonblocking(&self, on: bool) {
-        self.env.set_nonblocking(&self.socket, on).expect("O_NONBLOCK can be set");
+        self.calls().ioctl(self.fd(), 0x5421, &mut i32::from(on)).unwrap();
     }
 
     /// `FIONREAD`.
     pub fn fionread(&self) -> Result<usize> {
-        self.env.fionread(&self.socket)
+        { let mut n=0; self.calls().ioctl(self.fd(), 0x541B, &mut n)?; Ok(usize::try_from(n).unwrap()) }
+    }
+
+    /// `O_NONBLOCK`.
+    pub fn nonblocking(&self) -> Result<bool> {
+        Ok(self.calls().fcntl(self.fd(), c::F_GETFL, 0)? & c::O_NONBLOCK != 0)
+    }
+
+    /// `TIOCOUTQ`: bytes sent and not acknowledged.
+    pub fn outq(&self) -> Result<i32> {
+        let mut n = 0;
+        self.calls().ioctl(self.fd(), 0x5411, &mut n)?;
+        Ok(n)
+    }
+
+    pub fn pair(env: &E, domain: Domain, kind: Type, protocol: Protocol) -> Result<[Sock<E>; 2]> {
+        Ok(raw(env).socketpair(domain.raw(), kind.raw(), protocol.raw())?.map(|fd| Sock::of(env, env.adopt(fd, vouch()))))
+    }
+
+    pub fn send_to(&self, data: &[u8], addr: &SocketAddr) -> Result<usize> {
+        self.calls().sendto(self.fd(), data, c::MSG_NOSIGNAL, Some(addr.encode()?.as_bytes()))
+    }
+
+    pub fn recv_from(&self, room: usize) -> Result<(Vec<u8>, SocketAddr)> {
+        let mut bytes = vec![0; room];
+        let mut n = 0;
+        let addr = name_of(|name| { n = self.calls().recvfrom(self.fd(), &mut bytes, 0, Some(name))?; Ok(()) })?;
+        bytes.truncate(n);
+        Ok((bytes, addr))
+    }
+
+    pub fn send_vectored(&self, iov: &[IoSlice<'_>]) -> Result<usize> {
+        self.calls().sendmsg(self.fd(), &twinsock::raw::SendHdr { name: None, iov, control: &[] }, c::MSG_NOSIGNAL)
+    }
+
+    pub fn recv_vectored(&self, iov: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        let mut hdr = twinsock::raw::RecvHdr { name: &mut [], name_len: 0, iov, control: &mut [], control_len: 0, flags: 0 };
+        self.calls().recvmsg(self.fd(), &mut hdr, 0)
+    }
+
+    fn calls(&self) -> &E::Calls {
+        raw(&self.env)
     }
 
     /// `SIOCATMARK`.
     pub fn at_mark(&self) -> Result<bool> {
-        self.env.siocatmark(&self.socket)
+        { let mut n=0; self.calls().ioctl(self.fd(), 0x8905, &mut n)?; Ok(n != 0) }
     }
 
     /// The mask that `poll(2)` gives at once, over [`ALL_EVENTS`].
@@ -237,9 +286,8 @@ impl<E: Env> Sock<E> {
 
     /// `poll(2)` of this socket alone.
     pub fn poll(&self, events: PollEvents, timeout: Option<Duration>) -> PollEvents {
-        let mut set = [twinsock::api::PollEntry::new(&self.socket, events)];
-        let ready = self.env.poll(&mut set, timeout).expect("poll answers");
-        let mask = set[0].revents();
+        let (ready, answers) = poll_all(&self.env, &[(self, events)], timeout);
+        let mask = answers[0];
         assert_eq!(ready, usize::from(!mask.is_empty()), "poll counts the entries that have events");
         mask
     }
@@ -264,5 +312,108 @@ impl<E: Env> Sock<E> {
             }
             self.poll(missing, Some(PATIENCE));
         }
+    }
+}
+
+fn vouch() -> Vouch {
+    // SAFETY: numbers come from sockets that are owned.
+    unsafe { Vouch::new() }
+}
+
+fn raw<E: Env>(env: &E) -> &E::Calls {
+    env.calls(vouch())
+}
+
+fn name_of(call: impl FnOnce(Name<'_>) -> Result<()>) -> Result<SocketAddr> {
+    let mut bytes = [0; 128];
+    let mut len = 128;
+    call(Name { bytes: &mut bytes, len: &mut len })?;
+    if len == 0 { Ok(SocketAddr::Unspec) } else { SocketAddr::decode(&bytes[..usize::try_from(len).unwrap()]) }
+}
+
+pub fn poll_all<E: Env>(env: &E, set: &[(&Sock<E>, PollEvents)], timeout: Option<Duration>) -> (usize, Vec<PollEvents>) {
+    let mut fds: Vec<PollFd> = set.iter().map(|(s, e)| PollFd { fd: s.fd(), events: i16::try_from(e.raw()).unwrap(), revents: 0 }).collect();
+    let ms = timeout.map_or(-1, |t| i32::try_from(t.as_millis()).unwrap());
+    let ready = raw(env).poll(&mut fds, ms).unwrap();
+    (ready, fds.iter().map(|f| PollEvents::from_raw(i32::from(f.revents))).collect())
+}
+
+pub fn raw_poll<E: Env>(env: &E, set: &mut [PollFd], timeout: i32) -> Result<usize> {
+    raw(env).poll(set, timeout)
+}
+
+pub fn select<E: Env>(socket: &Sock<E>, timeout: Option<Duration>) -> (bool, bool, bool) {
+    let mut set = FdSet::new();
+    set.insert(socket.fd());
+    let (mut r, mut w, mut x) = (set, set, set);
+    raw(&socket.env).select(socket.fd() + 1, [Some(&mut r), Some(&mut w), Some(&mut x)], timeout.map(|t| i64::try_from(t.as_micros()).unwrap())).unwrap();
+    (r.contains(socket.fd()), w.contains(socket.fd()), x.contains(socket.fd()))
+}
+
+pub fn select_read<E: Env>(socket: &Sock<E>, timeout: Option<Duration>) -> bool {
+    let mut r = FdSet::new();
+    r.insert(socket.fd());
+    raw(&socket.env).select(socket.fd() + 1, [Some(&mut r), None, None], timeout.map(|t| i64::try_from(t.as_micros()).unwrap())).unwrap();
+    r.contains(socket.fd())
+}
+
+pub fn raw_select_unopened<E: Env>(env: &E) -> Result<usize> {
+    let socket = Sock::tcp(env);
+    // High above what others open, and low enough for a set.
+    let fd = raw(env).fcntl(socket.fd(), c::F_DUPFD_CLOEXEC, 900)?;
+    raw(env).close(fd)?;
+    let mut set = FdSet::new();
+    set.insert(fd);
+    raw(env).select(fd + 1, [Some(&mut set), None, None], Some(0))
+}
+
+/// An `epoll(7)` descriptor.
+pub struct Epoll<E: Env> {
+    env: E,
+    epoll: E::Socket,
+}
+
+impl<E: Env> Epoll<E> {
+    /// `epoll_create1(2)`.
+    pub fn new(env: &E) -> Epoll<E> {
+        Epoll { env: env.clone(), epoll: env.adopt(raw(env).epoll_create1(c::EPOLL_CLOEXEC).unwrap(), vouch()) }
+    }
+
+    fn ctl(&self, op: i32, fd: i32, event: Option<(EpollFlags, u64)>) -> Result<()> {
+        let event = event.map(|(f, data)| twinsock::raw::EpollEvent { events: f.raw().cast_unsigned(), data });
+        raw(&self.env).epoll_ctl(self.env.fileno(&self.epoll), op, fd, event)
+    }
+
+    /// `EPOLL_CTL_ADD`.
+    pub fn add(&self, socket: &Sock<E>, flags: EpollFlags, data: u64) -> Result<()> {
+        self.ctl(c::EPOLL_CTL_ADD, socket.fd(), Some((flags, data)))
+    }
+
+    /// `EPOLL_CTL_ADD` of another epoll descriptor.
+    pub fn add_epoll(&self, other: &Epoll<E>, flags: EpollFlags, data: u64) -> Result<()> {
+        self.ctl(c::EPOLL_CTL_ADD, self.env.fileno(&other.epoll), Some((flags, data)))
+    }
+
+    /// `EPOLL_CTL_MOD`.
+    pub fn modify(&self, socket: &Sock<E>, flags: EpollFlags, data: u64) -> Result<()> {
+        self.ctl(c::EPOLL_CTL_MOD, socket.fd(), Some((flags, data)))
+    }
+
+    /// `EPOLL_CTL_DEL`.
+    pub fn delete(&self, socket: &Sock<E>) -> Result<()> {
+        self.ctl(c::EPOLL_CTL_DEL, socket.fd(), None)
+    }
+
+    /// What is reported at once.
+    pub fn now(&self) -> Vec<(EpollFlags, u64)> {
+        self.wait(8, Some(Duration::ZERO))
+    }
+
+    /// `epoll_wait(2)`.
+    pub fn wait(&self, max: usize, timeout: Option<Duration>) -> Vec<(EpollFlags, u64)> {
+        let mut events = vec![twinsock::raw::EpollEvent::default(); max];
+        let ms = timeout.map_or(-1, |t| i32::try_from(t.as_millis()).unwrap());
+        let count = raw(&self.env).epoll_wait(self.env.fileno(&self.epoll), &mut events, ms).unwrap();
+        events[..count].iter().map(|e| (EpollFlags::from_raw(e.events.cast_signed()), e.data)).collect()
     }
 }
