@@ -6,16 +6,20 @@ compile_error!("twinsock runs on Linux: its real backend `Os` is Linux's system 
 pub mod addr;
 pub mod api;
 pub mod consts;
+pub mod control;
 pub mod env;
 pub mod errno;
+pub mod option;
 mod os;
+pub mod poll;
 pub mod raw;
 pub mod sync;
 pub mod types;
 
 pub use addr::{RawAddr, SocketAddr, UnixAddr};
-pub use api::SocketApi;
+pub use api::{Received, SocketApi};
 pub use env::{Clock, Entropy, Env, Instant, JoinThread, Spawn};
 pub use errno::{Errno, Result};
 pub use os::{Os, OsCalls};
+pub use poll::{EpollOp, PollFd, SelectSet};
 pub use types::{Domain, EpollFlags, MsgFlags, PollEvents, Protocol, Shutdown, SockFlags, Type};

@@ -7,10 +7,11 @@ mod tests;
 
 pub use syscalls::OsCalls;
 
-use crate::SocketApi;
+use crate::api::SocketApi;
 use crate::env::{Clock, Entropy, Instant, JoinThread, Spawn};
-use crate::errno::Errno;
-use crate::raw::{RawFd, Vouch};
+use crate::errno::{Errno, Result};
+use crate::poll::{PollFd, timeout_millis};
+use crate::raw::{RawFd, Syscalls, Vouch};
 use std::io;
 use std::net::ToSocketAddrs;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
@@ -49,6 +50,12 @@ impl SocketApi for Os {
 
     fn getaddrinfo(&self, node: &str, port: u16) -> io::Result<Vec<std::net::SocketAddr>> {
         Ok((node, port).to_socket_addrs()?.collect())
+    }
+
+    /// In place: `PollFd` is a `pollfd`.
+    #[inline]
+    fn poll(&self, fds: &mut [PollFd<'_, OwnedFd>], timeout: Option<Duration>) -> Result<usize> {
+        syscalls::CALLS.poll(syscalls::raw_entries(fds), timeout_millis(timeout))
     }
 }
 
