@@ -1,8 +1,9 @@
 //! `select(2)`: the classic wait, over the numbers that `fileno` gives.
 
 use crate::conformance;
+use crate::support::raw::select_of_a_closed_number;
 use crate::support::scene::{dead_end, fill, listener, pair, reset_by_peer, small_pair};
-use crate::support::sock::{Sock, raw_select_unopened, select, select_read};
+use crate::support::sock::{Sock, select, select_read};
 use std::time::Duration;
 use twinsock::{Domain, Errno, JoinThread, MsgFlags, PollEvents};
 
@@ -72,6 +73,6 @@ conformance! {
     }
 
     fn select_of_a_number_that_is_not_open_fails(env: &E) {
-        assert_eq!(raw_select_unopened(env), Err(Errno::BADF));
+        assert_eq!(select_of_a_closed_number(env), Err(Errno::BADF));
     }
 }

@@ -1,6 +1,7 @@
 //! `socket(2)`: what exists, what does not, and what a fresh socket is.
 
 use crate::conformance;
+use crate::support::raw::calls_on_a_number_never_opened;
 use crate::support::scene::{FAMILIES, wildcard};
 use crate::support::sock::Sock;
 use twinsock::consts as c;
@@ -48,7 +49,7 @@ conformance! {
 
     fn only_local_sockets_come_in_pairs(env: &E) {
         for family in FAMILIES {
-            let made = Sock::pair(env, family, Type::STREAM, Protocol::DEFAULT);
+            let made = env.socketpair(family, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT);
             assert_eq!(made.err(), Some(Errno::OPNOTSUPP));
         }
     }
@@ -85,5 +86,11 @@ conformance! {
         assert_eq!(socket.recv(1), Err(Errno::NOTCONN));
         assert_eq!(socket.send(b"x"), Err(Errno::PIPE));
         assert_eq!(socket.send(b""), Err(Errno::PIPE));
+    }
+
+    fn a_number_that_is_not_open_is_a_bad_descriptor(env: &E) {
+        for (call, answer) in calls_on_a_number_never_opened(env) {
+            assert_eq!(answer, Err(Errno::BADF), "{call}");
+        }
     }
 }

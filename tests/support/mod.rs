@@ -2,11 +2,13 @@
 //!
 //! - [`conformance!`] makes the tests `name::os` and `name::sim` of one body over [`Env`].
 //! - `sock`: [`Sock`](sock::Sock), a socket with its world beside it, so that a promise reads as the calls it is about.
+//! - `raw`: the few promises about descriptor numbers that no socket owns.
 //! - `scene`: where most promises begin: a listener, a connected pair, a full buffer, a reset connection.
 //!
 //! A body takes sockets, time, threads and locks from `env` alone. It never sleeps, names no fixed port and does not know which
 //! world it is in; where it must wait it waits by `poll(2)` or by a blocking call.
 
+pub mod raw;
 pub mod scene;
 pub mod sock;
 

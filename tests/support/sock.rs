@@ -4,7 +4,9 @@ use super::Env;
 use std::fmt::Debug;
 use std::io::{IoSlice, IoSliceMut};
 use std::time::Duration;
-use twinsock::raw::{FdSet, Name, PollFd, Syscalls, Vouch};
+use twinsock::api::Received;
+use twinsock::poll::{EpollOp, PollFd, SelectSet};
+use twinsock::raw::EpollEvent;
 use twinsock::consts as c;
 use twinsock::{Domain, EpollFlags, Errno, MsgFlags, PollEvents, Protocol, Result, Shutdown, SockFlags, SocketAddr, SocketApi, Type};
 
@@ -67,7 +69,7 @@ impl<E: Env> Sock<E> {
 
     /// `listen(2)`.
     pub fn listen(&self, backlog: i32) -> Result<()> {
-        self.calls().listen(self.fd(), backlog)
+        self.env.listen(&self.socket, backlog)
     }
 
     /// `accept(2)`.
@@ -83,7 +85,7 @@ impl<E: Env> Sock<E> {
 
     /// `connect(2)`.
     pub fn connect(&self, addr: &SocketAddr) -> Result<()> {
-        self.calls().connect(self.fd(), addr.encode()?.as_bytes())
+        self.env.connect(&self.socket, addr)
     }
 
     /// `send(2)`.
@@ -152,51 +154,50 @@ impl<E: Env> Sock<E> {
 
     /// `shutdown(2)`.
     pub fn shutdown(&self, how: Shutdown) -> Result<()> {
-        self.calls().shutdown(self.fd(), how.raw())
+        self.env.shutdown(&self.socket, how)
     }
 
     /// `close(2)`.
     pub fn close(self) -> Result<()> {
-        { let fd = self.env.release(self.socket); raw(&self.env).close(fd) }
+        self.env.close(self.socket)
     }
 
     /// `dup(2)`.
     pub fn dup(&self) -> Sock<E> {
-        Sock::of(&self.env, self.env.adopt(self.calls().dup(self.fd()).unwrap(), vouch()))
+        Sock::of(&self.env, self.env.dup(&self.socket).expect("a descriptor can be duplicated"))
     }
 
     /// `getsockname(2)`.
     pub fn name(&self) -> SocketAddr {
-        name_of(|name| self.calls().getsockname(self.fd(), name)).unwrap()
+        self.env.getsockname(&self.socket).expect("getsockname works in every state")
     }
 
     /// `getpeername(2)`.
     pub fn peer_name(&self) -> Result<SocketAddr> {
-        name_of(|name| self.calls().getpeername(self.fd(), name))
+        self.env.getpeername(&self.socket)
     }
 
     /// `getsockopt(2)` of an int.
     pub fn get(&self, level: i32, name: i32) -> Result<i32> {
-        { let mut b=[0;4]; let mut len=4; self.calls().getsockopt(self.fd(), level, name, &mut b, &mut len)?; Ok(i32::from_ne_bytes(b)) }
+        self.env.getsockopt(&self.socket, level, name)
     }
 
     /// `setsockopt(2)` of an int.
     pub fn set(&self, level: i32, name: i32, value: i32) -> Result<()> {
-        self.calls().setsockopt(self.fd(), level, name, &value.to_ne_bytes())
+        self.env.setsockopt(&self.socket, level, name, value)
     }
 
     /// `getsockopt(2)` of bytes.
     pub fn get_bytes(&self, level: i32, name: i32, room: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; room];
-        let mut len = i32::try_from(room).unwrap();
- self.calls().getsockopt(self.fd(), level, name, &mut bytes, &mut len)?;
-        bytes.truncate(usize::try_from(len).unwrap());
+        let len = self.env.getsockopt_bytes(&self.socket, level, name, &mut bytes)?;
+        bytes.truncate(len);
         Ok(bytes)
     }
 
     /// `setsockopt(2)` of bytes.
     pub fn set_bytes(&self, level: i32, name: i32, value: &[u8]) -> Result<()> {
-        self.calls().setsockopt(self.fd(), level, name, value)
+        self.env.setsockopt_bytes(&self.socket, level, name, value)
     }
 
     /// `SO_ERROR`, which takes the pending error.
@@ -225,58 +226,51 @@ impl<E: Env> Sock<E> {
 
     /// `O_NONBLOCK`.
     pub fn set_nonblocking(&self, on: bool) {
-        self.calls().ioctl(self.fd(), 0x5421, &mut i32::from(on)).unwrap();
+        self.env.set_nonblocking(&self.socket, on).expect("O_NONBLOCK can be set");
     }
 
     /// `FIONREAD`.
     pub fn fionread(&self) -> Result<usize> {
-        { let mut n=0; self.calls().ioctl(self.fd(), 0x541B, &mut n)?; Ok(usize::try_from(n).unwrap()) }
+        self.env.fionread(&self.socket)
     }
 
     /// `O_NONBLOCK`.
     pub fn nonblocking(&self) -> Result<bool> {
-        Ok(self.calls().fcntl(self.fd(), c::F_GETFL, 0)? & c::O_NONBLOCK != 0)
+        self.env.nonblocking(&self.socket)
     }
 
     /// `TIOCOUTQ`: bytes sent and not acknowledged.
-    pub fn outq(&self) -> Result<i32> {
-        let mut n = 0;
-        self.calls().ioctl(self.fd(), 0x5411, &mut n)?;
-        Ok(n)
+    pub fn outq(&self) -> Result<usize> {
+        self.env.siocoutq(&self.socket)
     }
 
-    pub fn pair(env: &E, domain: Domain, kind: Type, protocol: Protocol) -> Result<[Sock<E>; 2]> {
-        Ok(raw(env).socketpair(domain.raw(), kind.raw(), protocol.raw())?.map(|fd| Sock::of(env, env.adopt(fd, vouch()))))
-    }
 
+    /// `sendto(2)`.
     pub fn send_to(&self, data: &[u8], addr: &SocketAddr) -> Result<usize> {
-        self.calls().sendto(self.fd(), data, c::MSG_NOSIGNAL, Some(addr.encode()?.as_bytes()))
+        self.env.sendto(&self.socket, data, MsgFlags::NONE, addr)
     }
 
+    /// `recvfrom(2)`.
     pub fn recv_from(&self, room: usize) -> Result<(Vec<u8>, SocketAddr)> {
         let mut bytes = vec![0; room];
-        let mut n = 0;
-        let addr = name_of(|name| { n = self.calls().recvfrom(self.fd(), &mut bytes, 0, Some(name))?; Ok(()) })?;
-        bytes.truncate(n);
+        let (count, addr) = self.env.recvfrom(&self.socket, &mut bytes, MsgFlags::NONE)?;
+        bytes.truncate(count);
         Ok((bytes, addr))
     }
 
+    /// `sendmsg(2)` of gathered bytes.
     pub fn send_vectored(&self, iov: &[IoSlice<'_>]) -> Result<usize> {
-        self.calls().sendmsg(self.fd(), &twinsock::raw::SendHdr { name: None, iov, control: &[] }, c::MSG_NOSIGNAL)
+        self.env.sendmsg(&self.socket, iov, None, None, MsgFlags::NONE)
     }
 
-    pub fn recv_vectored(&self, iov: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        let mut hdr = twinsock::raw::RecvHdr { name: &mut [], name_len: 0, iov, control: &mut [], control_len: 0, flags: 0 };
-        self.calls().recvmsg(self.fd(), &mut hdr, 0)
-    }
-
-    fn calls(&self) -> &E::Calls {
-        raw(&self.env)
+    /// `recvmsg(2)` of scattered bytes.
+    pub fn recv_vectored(&self, iov: &mut [IoSliceMut<'_>]) -> Result<Received> {
+        self.env.recvmsg(&self.socket, iov, None, MsgFlags::NONE)
     }
 
     /// `SIOCATMARK`.
     pub fn at_mark(&self) -> Result<bool> {
-        { let mut n=0; self.calls().ioctl(self.fd(), 0x8905, &mut n)?; Ok(n != 0) }
+        self.env.siocatmark(&self.socket)
     }
 
     /// The mask that `poll(2)` gives at once, over [`ALL_EVENTS`].
@@ -315,56 +309,33 @@ impl<E: Env> Sock<E> {
     }
 }
 
-fn vouch() -> Vouch {
-    // SAFETY: numbers come from sockets that are owned.
-    unsafe { Vouch::new() }
-}
-
-fn raw<E: Env>(env: &E) -> &E::Calls {
-    env.calls(vouch())
-}
-
-fn name_of(call: impl FnOnce(Name<'_>) -> Result<()>) -> Result<SocketAddr> {
-    let mut bytes = [0; 128];
-    let mut len = 128;
-    call(Name { bytes: &mut bytes, len: &mut len })?;
-    if len == 0 { Ok(SocketAddr::Unspec) } else { SocketAddr::decode(&bytes[..usize::try_from(len).unwrap()]) }
-}
-
+/// `poll(2)` of several sockets: how many have events, and which.
 pub fn poll_all<E: Env>(env: &E, set: &[(&Sock<E>, PollEvents)], timeout: Option<Duration>) -> (usize, Vec<PollEvents>) {
-    let mut fds: Vec<PollFd> = set.iter().map(|(s, e)| PollFd { fd: s.fd(), events: i16::try_from(e.raw()).unwrap(), revents: 0 }).collect();
-    let ms = timeout.map_or(-1, |t| i32::try_from(t.as_millis()).unwrap());
-    let ready = raw(env).poll(&mut fds, ms).unwrap();
-    (ready, fds.iter().map(|f| PollEvents::from_raw(i32::from(f.revents))).collect())
+    let mut fds: Vec<_> = set.iter().map(|(socket, events)| env.poll_entry(&socket.socket, *events)).collect();
+    let ready = env.poll(&mut fds, timeout).expect("poll answers");
+    (ready, fds.iter().map(PollFd::revents).collect())
 }
 
-pub fn raw_poll<E: Env>(env: &E, set: &mut [PollFd], timeout: i32) -> Result<usize> {
-    raw(env).poll(set, timeout)
-}
-
+/// `select(2)` of one socket in all three sets: readable, writable, exceptional.
 pub fn select<E: Env>(socket: &Sock<E>, timeout: Option<Duration>) -> (bool, bool, bool) {
-    let mut set = FdSet::new();
-    set.insert(socket.fd());
-    let (mut r, mut w, mut x) = (set, set, set);
-    raw(&socket.env).select(socket.fd() + 1, [Some(&mut r), Some(&mut w), Some(&mut x)], timeout.map(|t| i64::try_from(t.as_micros()).unwrap())).unwrap();
-    (r.contains(socket.fd()), w.contains(socket.fd()), x.contains(socket.fd()))
+    let mut sets = [SelectSet::new(), SelectSet::new(), SelectSet::new()];
+    for set in &mut sets {
+        assert!(set.insert(&socket.env, &socket.socket), "the number is below FD_SETSIZE");
+    }
+    let [read, write, except] = &mut sets;
+    let ready = socket.env.select(Some(read), Some(write), Some(except), timeout).expect("select answers");
+    let answers = sets.map(|set| set.contains(&socket.env, &socket.socket));
+    assert_eq!(ready, answers.iter().filter(|answer| **answer).count(), "select counts the bits that are set");
+    answers.into()
 }
 
+/// `select(2)` of one socket for reading.
 pub fn select_read<E: Env>(socket: &Sock<E>, timeout: Option<Duration>) -> bool {
-    let mut r = FdSet::new();
-    r.insert(socket.fd());
-    raw(&socket.env).select(socket.fd() + 1, [Some(&mut r), None, None], timeout.map(|t| i64::try_from(t.as_micros()).unwrap())).unwrap();
-    r.contains(socket.fd())
-}
-
-pub fn raw_select_unopened<E: Env>(env: &E) -> Result<usize> {
-    let socket = Sock::tcp(env);
-    // High above what others open, and low enough for a set.
-    let fd = raw(env).fcntl(socket.fd(), c::F_DUPFD_CLOEXEC, 900)?;
-    raw(env).close(fd)?;
-    let mut set = FdSet::new();
-    set.insert(fd);
-    raw(env).select(fd + 1, [Some(&mut set), None, None], Some(0))
+    let mut read = SelectSet::new();
+    assert!(read.insert(&socket.env, &socket.socket), "the number is below FD_SETSIZE");
+    let ready = socket.env.select(Some(&mut read), None, None, timeout).expect("select answers");
+    assert_eq!(ready, usize::from(read.contains(&socket.env, &socket.socket)));
+    ready == 1
 }
 
 /// An `epoll(7)` descriptor.
@@ -376,32 +347,27 @@ pub struct Epoll<E: Env> {
 impl<E: Env> Epoll<E> {
     /// `epoll_create1(2)`.
     pub fn new(env: &E) -> Epoll<E> {
-        Epoll { env: env.clone(), epoll: env.adopt(raw(env).epoll_create1(c::EPOLL_CLOEXEC).unwrap(), vouch()) }
-    }
-
-    fn ctl(&self, op: i32, fd: i32, event: Option<(EpollFlags, u64)>) -> Result<()> {
-        let event = event.map(|(f, data)| twinsock::raw::EpollEvent { events: f.raw().cast_unsigned(), data });
-        raw(&self.env).epoll_ctl(self.env.fileno(&self.epoll), op, fd, event)
+        Epoll { env: env.clone(), epoll: env.epoll_create().expect("an epoll instance can be made") }
     }
 
     /// `EPOLL_CTL_ADD`.
     pub fn add(&self, socket: &Sock<E>, flags: EpollFlags, data: u64) -> Result<()> {
-        self.ctl(c::EPOLL_CTL_ADD, socket.fd(), Some((flags, data)))
+        self.env.epoll_ctl(&self.epoll, EpollOp::Add(EpollEvent::new(flags, data)), &socket.socket)
     }
 
     /// `EPOLL_CTL_ADD` of another epoll descriptor.
     pub fn add_epoll(&self, other: &Epoll<E>, flags: EpollFlags, data: u64) -> Result<()> {
-        self.ctl(c::EPOLL_CTL_ADD, self.env.fileno(&other.epoll), Some((flags, data)))
+        self.env.epoll_ctl(&self.epoll, EpollOp::Add(EpollEvent::new(flags, data)), &other.epoll)
     }
 
     /// `EPOLL_CTL_MOD`.
     pub fn modify(&self, socket: &Sock<E>, flags: EpollFlags, data: u64) -> Result<()> {
-        self.ctl(c::EPOLL_CTL_MOD, socket.fd(), Some((flags, data)))
+        self.env.epoll_ctl(&self.epoll, EpollOp::Modify(EpollEvent::new(flags, data)), &socket.socket)
     }
 
     /// `EPOLL_CTL_DEL`.
     pub fn delete(&self, socket: &Sock<E>) -> Result<()> {
-        self.ctl(c::EPOLL_CTL_DEL, socket.fd(), None)
+        self.env.epoll_ctl(&self.epoll, EpollOp::Delete, &socket.socket)
     }
 
     /// What is reported at once.
@@ -409,11 +375,10 @@ impl<E: Env> Epoll<E> {
         self.wait(8, Some(Duration::ZERO))
     }
 
-    /// `epoll_wait(2)`.
+    /// `epoll_wait(2)` for up to `max` reports.
     pub fn wait(&self, max: usize, timeout: Option<Duration>) -> Vec<(EpollFlags, u64)> {
-        let mut events = vec![twinsock::raw::EpollEvent::default(); max];
-        let ms = timeout.map_or(-1, |t| i32::try_from(t.as_millis()).unwrap());
-        let count = raw(&self.env).epoll_wait(self.env.fileno(&self.epoll), &mut events, ms).unwrap();
-        events[..count].iter().map(|e| (EpollFlags::from_raw(e.events.cast_signed()), e.data)).collect()
+        let mut events = vec![EpollEvent::default(); max];
+        let count = self.env.epoll_wait(&self.epoll, &mut events, timeout).expect("epoll_wait answers");
+        events[..count].iter().map(|event| (event.flags(), event.data)).collect()
     }
 }
