@@ -60,10 +60,10 @@ pub enum Call {
     SetNonblocking { slot: usize, on: bool },
     /// `SO_LINGER` of 0 seconds, on or off.
     SetLinger { slot: usize, on: bool },
-    /// `TCP_NODELAY`.
-    SetNodelay { slot: usize, on: bool },
-    /// `TCP_NODELAY`.
-    GetNodelay { slot: usize },
+    /// `SO_KEEPALIVE`.
+    SetKeepalive { slot: usize, on: bool },
+    /// `SO_KEEPALIVE`.
+    GetKeepalive { slot: usize },
 }
 
 impl Call {
@@ -88,8 +88,8 @@ impl Call {
             | Call::Fionread { slot }
             | Call::SetNonblocking { slot, .. }
             | Call::SetLinger { slot, .. }
-            | Call::SetNodelay { slot, .. }
-            | Call::GetNodelay { slot } => slot,
+            | Call::SetKeepalive { slot, .. }
+            | Call::GetKeepalive { slot } => slot,
         }
     }
 
@@ -113,18 +113,19 @@ impl Call {
             | Call::Fionread { .. }
             | Call::SetNonblocking { .. }
             | Call::SetLinger { .. }
-            | Call::SetNodelay { .. }
-            | Call::GetNodelay { .. } => None,
+            | Call::SetKeepalive { .. }
+            | Call::GetKeepalive { .. } => None,
         }
     }
 }
 
-/// Random sequences: single calls, and among them the few runs of calls that lead to a connection.
+/// Random sequences: single calls, and among them the few runs of calls that lead to a connection and use it.
 pub fn sequences() -> impl Strategy<Value = Vec<Call>> {
     let chunk = prop_oneof![
-        6 => single().prop_map(|call| vec![call]),
+        8 => single().prop_map(|call| vec![call]),
         1 => a_listener(),
-        1 => a_connection(),
+        2 => a_connection(),
+        2 => an_exchange(),
     ];
     (a_listener(), prop::collection::vec(chunk, 1..40)).prop_map(|(first, rest)| {
         let mut calls = first;
@@ -137,14 +138,26 @@ fn slot() -> impl Strategy<Value = usize> {
     0..SLOTS
 }
 
+/// Mostly the first slot, so that those who want a listener find one.
+fn listener_slot() -> impl Strategy<Value = usize> {
+    prop_oneof![4 => Just(0), 1 => slot()]
+}
+
+/// Mostly nonblocking, since a blocking socket is not called where it would wait.
+fn nonblocking() -> impl Strategy<Value = bool> {
+    prop::bool::weighted(0.7)
+}
+
 fn a_listener() -> impl Strategy<Value = Vec<Call>> {
-    (slot(), any::<bool>(), any::<bool>(), 0..ADDRESSES, 0..2).prop_map(|(slot, nonblocking, reuse, address, backlog)| {
-        vec![Call::Socket { slot, nonblocking, reuse }, Call::Bind { slot, address }, Call::Listen { slot, backlog }]
-    })
+    (listener_slot(), nonblocking(), any::<bool>(), 0..ADDRESSES, 0..3).prop_map(
+        |(slot, nonblocking, reuse, address, backlog)| {
+            vec![Call::Socket { slot, nonblocking, reuse }, Call::Bind { slot, address }, Call::Listen { slot, backlog }]
+        },
+    )
 }
 
 fn a_connection() -> impl Strategy<Value = Vec<Call>> {
-    (slot(), any::<bool>(), slot(), slot()).prop_map(|(slot, nonblocking, listener, into)| {
+    (slot(), nonblocking(), listener_slot(), slot()).prop_map(|(slot, nonblocking, listener, into)| {
         vec![
             Call::Socket { slot, nonblocking, reuse: false },
             Call::Connect { slot, target: Target::Of(listener) },
@@ -153,11 +166,17 @@ fn a_connection() -> impl Strategy<Value = Vec<Call>> {
     })
 }
 
+fn an_exchange() -> impl Strategy<Value = Vec<Call>> {
+    (slot(), slot(), 1..40usize, 0..60usize, any::<bool>()).prop_map(|(slot, other, sent, len, peek)| {
+        vec![Call::Send { slot, len: sent }, Call::Poll { slot: other }, Call::Recv { slot: other, len, peek }]
+    })
+}
+
 fn single() -> impl Strategy<Value = Call> {
     let how = select(vec![Shutdown::Read, Shutdown::Write, Shutdown::Both]);
     let target = prop_oneof![4 => slot().prop_map(Target::Of), 1 => Just(Target::Nobody), 1 => Just(Target::Unspec)];
     prop_oneof![
-        2 => (slot(), any::<bool>(), any::<bool>()).prop_map(|(slot, nonblocking, reuse)| Call::Socket { slot, nonblocking, reuse }),
+        2 => (slot(), nonblocking(), any::<bool>()).prop_map(|(slot, nonblocking, reuse)| Call::Socket { slot, nonblocking, reuse }),
         1 => (slot(), 0..ADDRESSES).prop_map(|(slot, address)| Call::Bind { slot, address }),
         1 => (slot(), slot()).prop_map(|(slot, other)| Call::BindLike { slot, other }),
         1 => (slot(), 0..3).prop_map(|(slot, backlog)| Call::Listen { slot, backlog }),
@@ -173,9 +192,9 @@ fn single() -> impl Strategy<Value = Call> {
         1 => slot().prop_map(|slot| Call::PeerName { slot }),
         4 => slot().prop_map(|slot| Call::Poll { slot }),
         1 => slot().prop_map(|slot| Call::Fionread { slot }),
-        1 => (slot(), any::<bool>()).prop_map(|(slot, on)| Call::SetNonblocking { slot, on }),
+        1 => (slot(), nonblocking()).prop_map(|(slot, on)| Call::SetNonblocking { slot, on }),
         1 => (slot(), any::<bool>()).prop_map(|(slot, on)| Call::SetLinger { slot, on }),
-        1 => (slot(), any::<bool>()).prop_map(|(slot, on)| Call::SetNodelay { slot, on }),
-        1 => slot().prop_map(|slot| Call::GetNodelay { slot }),
+        1 => (slot(), any::<bool>()).prop_map(|(slot, on)| Call::SetKeepalive { slot, on }),
+        1 => slot().prop_map(|slot| Call::GetKeepalive { slot }),
     ]
 }

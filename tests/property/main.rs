@@ -20,7 +20,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use run::Transcript;
 
 /// How many sequences each test tries.
-const CASES: u32 = 400;
+const CASES: u32 = 1000;
 
 fn check(run: impl Fn(&[Call]) -> Result<Transcript, String>) {
     let config = Config { cases: CASES, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };

@@ -74,7 +74,7 @@ struct End {
     nonblocking: bool,
     reuse: bool,
     linger: bool,
-    nodelay: bool,
+    keepalive: bool,
     /// The name that `getsockname` last gave, if nothing has happened since that may change it.
     name: Option<SocketAddr>,
     /// Whether the port of the name is held, and by the program's own choice.
@@ -102,7 +102,7 @@ impl End {
             nonblocking,
             reuse,
             linger: false,
-            nodelay: false,
+            keepalive: false,
             name: None,
             holds_port: false,
             port_locked: false,
@@ -189,8 +189,8 @@ impl Model {
             | Call::Fionread { .. }
             | Call::SetNonblocking { .. }
             | Call::SetLinger { .. }
-            | Call::SetNodelay { .. }
-            | Call::GetNodelay { .. } => true,
+            | Call::SetKeepalive { .. }
+            | Call::GetKeepalive { .. } => true,
         }
     }
 
@@ -251,11 +251,11 @@ impl Model {
                 self.ends[id].linger = on;
                 Outcome::Done(Ok(()))
             }
-            Call::SetNodelay { on, .. } => {
-                self.ends[id].nodelay = on;
+            Call::SetKeepalive { on, .. } => {
+                self.ends[id].keepalive = on;
                 Outcome::Done(Ok(()))
             }
-            Call::GetNodelay { .. } => Outcome::Switch(self.ends[id].nodelay),
+            Call::GetKeepalive { .. } => Outcome::Switch(self.ends[id].keepalive),
         };
         vec![outcome]
     }
@@ -401,7 +401,7 @@ impl Model {
             peer: Some(id),
             reuse: from.reuse,
             linger: from.linger,
-            nodelay: from.nodelay,
+            keepalive: from.keepalive,
             name: Some(addr.clone()),
             holds_port: true,
             address_locked: from.address_locked,
@@ -412,6 +412,10 @@ impl Model {
         self.ends[listener].queue.push_back(child_id);
         self.ends[id].tcp = Tcp::Established;
         self.ends[id].peer = Some(child_id);
+        // A listener's shutdown bits are inherited, and what has been shut sends its FIN as soon as it is established.
+        if self.ends[child_id].shut_write {
+            self.finish(child_id);
+        }
     }
 
     fn accept(&mut self, id: EndId, into: usize) -> Result<SocketAddr> {

@@ -106,8 +106,9 @@ impl<E: Env> Run<E> {
             Call::BindLike { other, .. } | Call::Connect { target: Target::Of(other), .. } => {
                 let name = self.slots[other].as_ref()?.name();
                 let port = name.port().filter(|port| *port != 0)?;
-                let ip = if ip_of(&name).is_unspecified() { self.ips[0] } else { ip_of(&name) };
-                Some(Some(SocketAddr::inet(ip, port)))
+                // 127.0.0.1 is everybody's: a port of it that was given back may be a stranger's by now.
+                let own = self.ips.contains(&ip_of(&name));
+                Some(Some(SocketAddr::inet(if own { ip_of(&name) } else { self.ips[0] }, port)))
             }
             Call::Connect { target: Target::Nobody, .. } => Some(Some(self.nobody.clone())),
             _ => Some(None),
@@ -150,9 +151,9 @@ impl<E: Env> Run<E> {
                 Outcome::Done(Ok(()))
             }
             Call::SetLinger { on, .. } => Outcome::Done(socket.set_linger(i32::from(on), 0)),
-            Call::SetNodelay { on, .. } => Outcome::Done(socket.set(c::IPPROTO_TCP, c::TCP_NODELAY, i32::from(on))),
-            Call::GetNodelay { .. } => {
-                Outcome::Switch(socket.get(c::IPPROTO_TCP, c::TCP_NODELAY).expect("TCP_NODELAY can be read") != 0)
+            Call::SetKeepalive { on, .. } => Outcome::Done(socket.set(c::SOL_SOCKET, c::SO_KEEPALIVE, i32::from(on))),
+            Call::GetKeepalive { .. } => {
+                Outcome::Switch(socket.get(c::SOL_SOCKET, c::SO_KEEPALIVE).expect("SO_KEEPALIVE can be read") != 0)
             }
         }
     }
@@ -160,6 +161,8 @@ impl<E: Env> Run<E> {
     fn open(&mut self, slot: usize, nonblocking: bool, reuse: bool) -> twinsock::Result<()> {
         let flags = if nonblocking { SockFlags::NONBLOCK } else { SockFlags::NONE };
         let socket = Sock::open_with(&self.env, Domain::INET, Type::STREAM, flags, Protocol::DEFAULT)?;
+        // Nagle's algorithm would hold small segments for the time of a delayed acknowledgement. Accepted sockets inherit this.
+        socket.set(c::IPPROTO_TCP, c::TCP_NODELAY, 1)?;
         if reuse {
             socket.set(c::SOL_SOCKET, c::SO_REUSEADDR, 1)?;
         }
