@@ -25,7 +25,7 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// Owns a descriptor: dropping it closes the descriptor.
     type Socket: Send + Sync + 'static;
     /// The system calls behind the methods.
-    type Calls: Syscalls;
+    type Calls: Syscalls + ?Sized;
 
     /// The system calls of this world; `Vouch` says that only numbers the caller owns will be passed.
     fn calls(&self, vouch: Vouch) -> &Self::Calls;
@@ -466,7 +466,7 @@ fn ioctl<A: SocketApi>(api: &A, socket: &A::Socket, request: i32, argument: &mut
 }
 
 /// `poll(2)` on a copy of the entries; `Os` needs none.
-fn poll_copied<S>(calls: &impl Syscalls, fds: &mut [PollFd<'_, S>], timeout: i32) -> Result<usize> {
+fn poll_copied<S>(calls: &(impl Syscalls + ?Sized), fds: &mut [PollFd<'_, S>], timeout: i32) -> Result<usize> {
     const FEW: usize = 16;
     let none = raw::PollFd { fd: -1, events: 0, revents: 0 };
     let (mut few, mut many) = ([none; FEW], Vec::new());

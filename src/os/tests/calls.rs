@@ -1,9 +1,10 @@
-//! The kernel's world: constants agree with the C library, and each call does what its man page says.
+//! Constants and calls.
 
-use super::Os;
+use crate::Os;
 use crate::api::SocketApi;
 use crate::control::{ControlMessage, Credentials, PacketInfo4, RecvControl, SendControl, space};
 use crate::env::{Clock, Entropy};
+use crate::os::syscalls;
 use crate::raw::{EpollEvent, FdSet, Name, RecvHdr, SendHdr, Syscalls, Vouch};
 use crate::{
     Domain, EpollFlags, EpollOp, Errno, MsgFlags, PollEvents, Protocol, Result, SelectSet, Shutdown, SockFlags, SocketAddr, Type,
@@ -318,8 +319,8 @@ fn tcp() -> (Fd, Fd, Fd) {
 }
 
 /// The raw calls; the tests pass numbers of sockets that they own.
-fn calls() -> &'static super::OsCalls {
-    &super::syscalls::CALLS
+fn calls() -> &'static crate::OsCalls {
+    &syscalls::CALLS
 }
 
 #[test]
