@@ -118,7 +118,7 @@ impl Udp {
         if self.shutdown.write {
             return Err(Errno::PIPE);
         }
-        if memory_before_last_fragment(&route, dst, len) > 2 * u64::from(self.options.sndbuf_bytes) {
+        if memory_before_last_fragment(&route, dst, len) > self.fragment_memory_max() {
             self.wakes.writable = true;
             return Err(Errno::NOBUFS);
         }
@@ -137,17 +137,25 @@ impl Udp {
     /// Adds the data of `iov` to the corked datagram, and sends it unless more is to follow.
     ///
     /// # Errors
-    /// `EMSGSIZE`: it would be too large, and is dropped as a whole.
+    /// `EMSGSIZE`, `ENOBUFS`: it would be too large, see [`Udp::send`], and is dropped as a whole.
     ///
     /// # Panics
     /// If no datagram is corked: [`Udp::begin_send`] did not answer [`Next::Append`].
     pub fn append(&mut self, iov: &[IoSlice<'_>], flags: SendFlags) -> Result<Option<Packet>> {
         let mut corked = self.corked.take().expect("data is added to a datagram that is corked");
         let len = total(iov);
-        if corked.data.len() + len > data_max(&corked.route, corked.dst) {
+        let built = corked.data.len() + len;
+        let refused = if built > data_max(&corked.route, corked.dst) {
             self.report_too_large(corked.dst, corked.route.mtu_bytes);
+            Some(Errno::MSGSIZE)
+        } else if memory_before_last_fragment(&corked.route, corked.dst, built) > self.fragment_memory_max() {
+            Some(Errno::NOBUFS)
+        } else {
+            None
+        };
+        if let Some(error) = refused {
             self.wakes.writable = true;
-            return Err(Errno::MSGSIZE);
+            return Err(error);
         }
         corked.data = gather(corked.data, iov);
         corked.charge += bytes_u32(len);
@@ -186,6 +194,10 @@ impl Udp {
     /// `sock_writeable`: less than half of the send buffer is in use.
     pub(super) fn is_writable(&self) -> bool {
         self.outq_bytes() + 1 < self.options.sndbuf_bytes / 2
+    }
+
+    fn fragment_memory_max(&self) -> u64 {
+        2 * u64::from(self.options.sndbuf_bytes)
     }
 
     fn push(&mut self) -> Option<Packet> {

@@ -282,6 +282,9 @@ fn only_a_fragmented_datagram_minds_the_send_buffer() {
     v6.take_wakes();
     assert_eq!(sendto(&mut v6, &[0; 65_489], PLAIN, Some(at6(2))), Err(Errno::NOBUFS), "it exceeds the MTU of loopback");
     assert!(v6.take_wakes().writable, "what was made of it is given back");
+    sendto(&mut v6, b"x", MORE, Some(at6(2))).unwrap();
+    assert_eq!(sendto(&mut v6, &[0; 65_488], PLAIN, None), Err(Errno::NOBUFS), "nor when it is built piece by piece");
+    assert!(!v6.is_corked());
     let ethernet = Route { mtu_bytes: 1500, ..route(at(1)) };
     assert!(v4.send(ethernet, at(2), &[IoSlice::new(&[0; 4_000])], PLAIN).is_ok());
     assert_eq!(v4.send(ethernet, at(2), &[IoSlice::new(&[0; 20_000])], PLAIN), Err(Errno::NOBUFS));
