@@ -190,6 +190,11 @@ impl Addresses {
         ip.is_loopback() || self.addrs.contains(&ip)
     }
 
+    /// Whether there is an interface besides loopback.
+    pub(super) fn has_interface(&self) -> bool {
+        !self.addrs.is_empty()
+    }
+
     /// Whether a socket may be bound to the (canonical) address without IP_FREEBIND.
     pub(super) fn may_bind(&self, ip: IpAddr) -> bool {
         ip.is_unspecified() || self.owns(ip) || is_multicast_or_broadcast(ip)

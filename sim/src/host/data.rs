@@ -153,8 +153,9 @@ impl Host {
     /// A receive returns bytes: a peek offset moves back with the stream (`sk_peek_offset_bwd`).
     #[inline]
     fn end_recv(&mut self, key: Key, done: usize) -> Step {
-        if let Some(offset) = &mut self.sockets[key].options.peek_off {
-            *offset = offset.saturating_sub(u32::try_from(done).unwrap_or(u32::MAX));
+        let offset = &mut self.sockets[key].options.peek_off;
+        if *offset > 0 {
+            *offset = offset.saturating_sub_unsigned(u32::try_from(done).unwrap_or(u32::MAX)).max(0);
         }
         Step::Done(Ok(done))
     }
@@ -173,7 +174,7 @@ impl Host {
             return Step::Done(tcb.recv_urgent(into, is_peek));
         }
         let len = total_mut(iov);
-        let begin = self.sockets[key].options.peek_off.unwrap_or(0);
+        let begin = u32::try_from(self.sockets[key].options.peek_off).unwrap_or(0);
         let wants_all = task.flags & c::MSG_WAITALL != 0;
         loop {
             let tcb = &mut self.sockets[key].tcb;
@@ -199,8 +200,9 @@ impl Host {
 
     /// A peek returns bytes: SO_PEEK_OFF moves on behind them (`sk_peek_offset_fwd`).
     fn end_peek(&mut self, key: Key, done: usize) -> Step {
-        if let Some(offset) = &mut self.sockets[key].options.peek_off {
-            *offset = offset.saturating_add(u32::try_from(done).unwrap_or(u32::MAX));
+        let offset = &mut self.sockets[key].options.peek_off;
+        if *offset >= 0 {
+            *offset = offset.saturating_add_unsigned(u32::try_from(done).unwrap_or(u32::MAX));
         }
         Step::Done(Ok(done))
     }

@@ -162,7 +162,7 @@ impl Host {
         entry.object
     }
 
-    fn close_pipe_end(&mut self, key: Key, end: End) {
+    pub(super) fn close_pipe_end(&mut self, key: Key, end: End) {
         let ends = &mut self.pipes[key];
         ends.pipe.close(end);
         match end {
@@ -176,7 +176,7 @@ impl Host {
         }
     }
 
-    fn close_epoll(&mut self, set: Key) {
+    pub(super) fn close_epoll(&mut self, set: Key) {
         let Some(entry) = self.epolls.remove(set) else { return };
         for (item, key) in entry.epoll.items() {
             if let Some(file) = self.files.get_mut(key.file) {

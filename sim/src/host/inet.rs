@@ -41,8 +41,7 @@ impl Host {
         let (local, remote) = (packet.dst, packet.src);
         match packet.body {
             Body::Tcp(segment) => {
-                let tuple =
-                    FourTuple { local, remote, local_port: segment.dst_port, remote_port: segment.src_port };
+                let tuple = FourTuple { local, remote, local_port: segment.dst_port, remote_port: segment.src_port };
                 match self.conns.get(&tuple) {
                     Some(Conn::Socket(key)) => self.segment_for_socket(cx, key, segment, packet.ttl),
                     Some(Conn::TimeWait(key)) => self.segment_for_time_wait(cx, key, tuple, segment),
@@ -160,7 +159,7 @@ impl Host {
         let iss = iss.unwrap_or_else(|| initial_sequence_number(cx));
         let listener = &self.sockets[parent];
         let ports = (tuple.local_port, tuple.remote_port);
-        let tcb = Tcb::from_syn(&listener.tcb, cx.now, &config, ports, crate::packet::SeqNumber::new(iss), syn);
+        let tcb = Tcb::from_syn(&listener.tcb, cx.now, &config, ports, iss, syn);
         let mut child = Socket::new(tcb, listener.family, listener.uid, listener.options.inherited());
         child.v6only = listener.v6only;
         child.addr_locked = listener.addr_locked;
@@ -187,12 +186,8 @@ impl Host {
     fn handle_icmp(&mut self, now: Instant, icmp: Icmp) {
         let about = *icmp.about;
         let Body::Tcp(segment) = about.body else { return };
-        let tuple = FourTuple {
-            local: about.src,
-            remote: about.dst,
-            local_port: segment.src_port,
-            remote_port: segment.dst_port,
-        };
+        let tuple =
+            FourTuple { local: about.src, remote: about.dst, local_port: segment.src_port, remote_port: segment.dst_port };
         if let Some(Conn::Socket(key)) = self.conns.get(&tuple) {
             self.sockets[key].tcb.handle_icmp(now, icmp.error, segment.seq);
             self.settle(now, key);
@@ -222,7 +217,7 @@ impl Host {
 
     /// Moves what a socket has to send into the outbox, because its names are about to change or it is about to go.
     pub(super) fn flush(&mut self, now: Instant, key: Key) {
-        while let Some(segment) = self.sockets[key].tcb.poll_transmit(now) {
+        while let Some(segment) = self.sockets.get_mut(key).and_then(|socket| socket.tcb.poll_transmit(now)) {
             let packet = self.packet(key, segment);
             self.outbox.push_back(packet);
         }
@@ -347,14 +342,14 @@ impl Host {
             if !self.sockets[key].port_locked {
                 self.put_port(key);
             }
+            self.bury(now, key);
         } else {
             self.arm(key);
         }
         if old != State::SynReceived {
             return;
         }
-        let Some((parent, listener)) =
-            parent.and_then(|parent| Some((parent, self.sockets.get_mut(parent)?.listener.as_mut()?)))
+        let Some((parent, listener)) = parent.and_then(|parent| Some((parent, self.sockets.get_mut(parent)?.listener.as_mut()?)))
         else {
             return;
         };

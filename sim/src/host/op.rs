@@ -4,13 +4,13 @@
 //! and keeps its place there until it returns, however often it is woken in vain. A timeout, a signal and the end of its process all
 //! end it by the same path.
 
+use super::Host;
 use super::call::Call;
 use super::cx::{Cx, Pid, Progress, Token};
 use super::file::Object;
 use super::poll::{self, Timeout};
 use super::slab::Key;
 use super::wait::Waiter;
-use super::Host;
 use std::fmt;
 use twinsock::raw::RawFd;
 use twinsock::{Errno, Instant, PollEvents, Result};
@@ -187,7 +187,8 @@ impl Host {
                 Object::Pipe(..) | Object::Epoll(_) => unreachable!("only a socket lingers"),
             },
         };
-        match self.step(cx, pid, &mut task, call, task.nonblocking) {
+        let is_last = task.nonblocking;
+        match self.step(cx, pid, &mut task, call, is_last) {
             Step::Done(result) => Progress::Done(self.finish(pid, &task, result)),
             Step::Wait if task.nonblocking => Progress::Done(self.finish(pid, &task, task.give_up())),
             Step::Wait => self.park(cx, pid, token, fd, task, call, linger_until),
@@ -226,9 +227,7 @@ impl Host {
         self.leave(cx, &op, false);
         let result = match op.task.kind {
             Kind::Linger { .. } => Ok(0),
-            Kind::Accept { .. } | Kind::Connect { .. } | Kind::Poll | Kind::Select | Kind::EpollWait { .. } => {
-                Err(Errno::INTR)
-            }
+            Kind::Accept { .. } | Kind::Connect { .. } | Kind::Poll | Kind::Select | Kind::EpollWait { .. } => Err(Errno::INTR),
             Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } => match op.task.done {
                 0 => Err(Errno::INTR),
                 done => Ok(done),
@@ -282,6 +281,9 @@ impl Host {
         linger_until: Option<Instant>,
     ) -> Progress {
         let deadline = linger_until.unwrap_or_else(|| self.deadline(cx.now, &task, call));
+        if deadline <= cx.now {
+            return Progress::Done(self.finish(pid, &task, task.give_up()));
+        }
         let sleeper = self.sleepers.park(token);
         let (filter, exclusive) = task.kind.filter();
         let mut watched = Vec::new();
@@ -302,17 +304,13 @@ impl Host {
 
     /// When the call gives up waiting.
     fn deadline(&self, now: Instant, task: &Task, call: &Call<'_, '_>) -> Instant {
-        let timeout = match task.kind {
-            Kind::Accept { socket, .. } | Kind::Recv { socket } => {
-                Timeout::from_socket(now, false, self.sockets[socket].options.receive_timeout)
-            }
-            Kind::Connect { socket, .. } | Kind::Send { socket } => {
-                Timeout::from_socket(now, false, self.sockets[socket].options.send_timeout)
-            }
-            Kind::Poll | Kind::Select | Kind::EpollWait { .. } => call_timeout(now, call),
-            Kind::PipeRead { .. } | Kind::PipeWrite { .. } | Kind::Linger { .. } => Timeout::Never,
-        };
-        timeout.deadline().unwrap_or(Instant::FAR)
+        let after = |timeout: Option<std::time::Duration>| timeout.map_or(Instant::FAR, |timeout| now + timeout);
+        match task.kind {
+            Kind::Accept { socket, .. } | Kind::Recv { socket } => after(self.sockets[socket].options.receive_timeout),
+            Kind::Connect { socket, .. } | Kind::Send { socket } => after(self.sockets[socket].options.send_timeout),
+            Kind::Poll | Kind::Select | Kind::EpollWait { .. } => call_timeout(now, call).deadline().unwrap_or(Instant::FAR),
+            Kind::PipeRead { .. } | Kind::PipeWrite { .. } | Kind::Linger { .. } => Instant::FAR,
+        }
     }
 
     /// A call that waited returns: it leaves the wait queues and lets go of its files. An exclusive wake that it did not use is passed on.

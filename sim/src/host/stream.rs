@@ -122,23 +122,17 @@ impl Host {
             | State::LastAck
             | State::TimeWait => return Err(Errno::INVAL),
         }
-        socket.tcb.listen();
         let port = match self.sockets[key].num {
             0 => self.choose_port_for_bind(cx, key),
             port => Some(port).filter(|port| !self.port_conflicts(key, *port, Strictness::Asked)),
         };
-        let Some(port) = port else {
-            let shutdown = self.sockets[key].tcb.shutdown_bits();
-            debug_assert!(!shutdown.read, "unlisten clears the bits");
-            self.sockets[key].tcb.unlisten();
-            self.sockets[key].tcb.take_wakes();
-            return Err(Errno::ADDRINUSE);
-        };
+        let port = port.ok_or(Errno::ADDRINUSE)?;
         if self.sockets[key].num == 0 {
             self.hold_port(key, port, false);
         }
         self.ports.listen(port, key);
         let socket = &mut self.sockets[key];
+        socket.tcb.listen();
         socket.tuple.local_port = port;
         socket.state = State::Listen;
         socket.listener = Some(Box::new(Listener::new(backlog)));
@@ -296,7 +290,7 @@ impl Host {
         let socket = &mut self.sockets[key];
         socket.tuple = tuple;
         let ports = (tuple.local_port, tuple.remote_port);
-        socket.tcb.connect(cx.now, &config, ports, crate::packet::SeqNumber::new(iss));
+        socket.tcb.connect(cx.now, &config, ports, iss);
         socket.state = socket.tcb.state();
         self.hash(key);
         self.arm(key);
@@ -425,6 +419,7 @@ impl Host {
                 self.sockets[child].parent = None;
                 self.sockets[child].tcb.close(now, Linger::Reset);
                 self.settle(now, child);
+                self.bury(now, child);
             } else {
                 self.forget_socket(child);
             }
@@ -435,12 +430,12 @@ impl Host {
     pub(super) fn release_socket(&mut self, cx: &mut Cx<'_>, key: Key, may_linger: bool) -> Option<Instant> {
         self.stop_listening(cx.now, key);
         let socket = &mut self.sockets[key];
-        let linger = match socket.options.linger {
+        let linger = match socket.options.linger() {
             None => Linger::None,
             Some(0) => Linger::Reset,
             Some(_) => Linger::Wait,
         };
-        let wait = socket.options.linger.filter(|seconds| *seconds > 0 && may_linger);
+        let wait = socket.options.linger().filter(|seconds| *seconds > 0 && may_linger);
         socket.tcb.close(cx.now, linger);
         let waits = wait.is_some() && socket.tcb.has_unacked();
         if waits {
@@ -449,7 +444,18 @@ impl Host {
             socket.file = None;
         }
         self.settle(cx.now, key);
+        self.bury(cx.now, key);
         wait.filter(|_| waits).map(|seconds| cx.now + Duration::from_secs(u64::from(seconds)))
+    }
+
+    /// A socket whose connection is over and that nobody has goes at once; a last segment goes before it.
+    pub(super) fn bury(&mut self, now: Instant, key: Key) {
+        if self.sockets.get(key).is_some_and(|socket| socket.tcb.state() == State::Closed) {
+            self.flush(now, key);
+            if self.sockets[key].tcb.is_gone() {
+                self.forget_socket(key);
+            }
+        }
     }
 
     /// A step of a close that waits: until everything is acknowledged.
