@@ -1,5 +1,6 @@
 //! [`Os`]: the kernel's sockets, threads, clocks and randomness. One line per method; `syscalls.rs` makes the calls.
 
+mod fd;
 mod sync;
 mod syscalls;
 #[cfg(test)]

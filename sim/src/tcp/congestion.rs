@@ -124,6 +124,7 @@ impl Tcb {
                 self.congestion.recover = self.snd_nxt;
                 self.congestion.phase = Phase::FastRecovery;
                 self.congestion.cwnd = self.congestion.ssthresh + 3 * mss;
+                self.rtt.timed = None;
                 self.retransmit_first();
             }
             Phase::Open | Phase::Loss => {}

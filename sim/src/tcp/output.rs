@@ -235,6 +235,7 @@ impl Tcb {
             control = Control::Fin;
             self.rtx_nxt += 1;
         }
+        debug_assert!(seq.before(self.rtx_nxt), "what is to be sent again is in the send buffer");
         if self.timers.retransmit == Retransmit::Off {
             self.arm_after_transmit(now);
         }

@@ -235,6 +235,7 @@ impl Tcb {
         tcb.snd_wl1 = syn.seq;
         tcb.set_snd_wnd(u32::from(syn.window));
         tcb.choose_initial_window(tcb.advmss - tcb.timestamp_option_bytes());
+        tcb.agree_on_scale();
         tcb.state = State::SynReceived;
         tcb.timers.start_of_retries = now;
         tcb.rtx_nxt = iss;

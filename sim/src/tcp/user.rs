@@ -3,7 +3,6 @@
 //! The order of the checks is what a program sees when several things are wrong at once.
 
 use super::recv_buffer::RecvBuffer;
-use super::send_buffer::SendBuffer;
 use super::state::State;
 use super::tcb::{Tcb, Urgent, u32_from, usize_from};
 use std::io::{IoSlice, IoSliceMut};
@@ -416,11 +415,6 @@ impl Tcb {
         };
         self.state = next;
         self.fin_queued = true;
-    }
-
-    /// The send queue, made at the first need.
-    pub(super) fn send_buffer(&mut self) -> &mut SendBuffer {
-        self.send.get_or_insert_with(Box::default)
     }
 
     /// The receive queue, made at the first need.

@@ -33,7 +33,7 @@ impl Tcb {
     }
 
     /// `tcp_init_buffer_space`: once the handshake has settled the sizes.
-    pub(super) fn settle_buffers(&mut self, now: Instant) {
+    pub(super) fn settle_buffers(&mut self) {
         self.grow_sndbuf();
         let full = self.window_from_space(self.rcvbuf);
         let advmss = u32::from(self.advmss);
@@ -44,9 +44,6 @@ impl Tcb {
             self.window_clamp = (2 * advmss).max(full - advmss);
         }
         self.rcv_ssthresh = self.rcv_ssthresh.min(self.window_clamp);
-        if self.recv.is_some() {
-            self.restart_reading_rate(now);
-        }
     }
 
     /// `tcp_sndbuf_expand`: room for twice what the congestion window lets out, and BBR's third.

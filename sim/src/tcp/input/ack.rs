@@ -28,6 +28,7 @@ impl Tcb {
             }
             return true;
         }
+        self.soft_err = None;
         let flight = self.flight_bytes();
         let acked = ack - self.snd_una;
         let window_changed = self.take_window(now, segment, ack);

@@ -2,7 +2,7 @@
 
 use crate::packet::{Control, Segment};
 use crate::tcp::state::State;
-use crate::tcp::tcb::{Tcb, u32_from};
+use crate::tcp::tcb::Tcb;
 use twinsock::Instant;
 
 impl Tcb {
@@ -21,6 +21,8 @@ impl Tcb {
             // Both sides opened: the peer's SYN-ACK says again what its SYN said, and acknowledges ours.
             segment.control = Control::None;
             segment.seq += 1;
+            // The window of a SYN is not scaled; the next segment says it exactly.
+            segment.window >>= self.snd_wscale;
             return true;
         }
         if !self.is_in_window(segment) {
@@ -94,20 +96,14 @@ impl Tcb {
             && segment.payload.is_empty()
     }
 
-    /// Section 3.10.7.4, "segments may be trimmed": at the right edge, where a FIN falls off too.
-    fn cut_to_window(&self, segment: &mut Segment) {
+    /// Section 3.10.7.4: segments are cut at the right edge of the window, where a FIN falls off too; the sender hears where it is.
+    fn cut_to_window(&mut self, segment: &mut Segment) {
         let beyond = self.beyond_window(segment);
         if beyond > 0 {
             let kept = segment.payload.len() - beyond;
             segment.payload = crate::tcp::send_buffer::slice(&segment.payload, 0, kept);
             segment.control = Control::None;
-        } else if segment.control == Control::Fin {
-            let fin = segment.seq + u32_from(segment.payload.len());
-            let window = self.receive_window();
-            // A bare FIN is taken even when the window is closed, as Linux does; one beyond the edge of an open window is not.
-            if (self.rcv_nxt + window).before(fin) {
-                segment.control = Control::None;
-            }
+            self.ack.now = true;
         }
     }
 }

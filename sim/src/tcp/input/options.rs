@@ -32,6 +32,14 @@ impl Tcb {
         self.sync_mss();
     }
 
+    /// RFC 7323 section 2.2: windows are scaled only if both SYNs had the option.
+    pub(in crate::tcp) fn agree_on_scale(&mut self) {
+        if !self.peer_scales {
+            self.rcv_wscale = 0;
+            self.window_clamp = self.window_clamp.min(u32::from(u16::MAX));
+        }
+    }
+
     /// `tcp_sync_mss`: the data of a full frame, at most half of the largest window that the peer has offered.
     pub(in crate::tcp) fn sync_mss(&mut self) {
         let mut mss = self.mss_clamp - self.timestamp_option_bytes().min(self.mss_clamp / 2);

@@ -49,10 +49,7 @@ impl Tcb {
 
     fn take_syn(&mut self, now: Instant, syn: &Segment) {
         self.take_syn_options(now, syn);
-        if !self.peer_scales {
-            self.rcv_wscale = 0;
-            self.window_clamp = self.window_clamp.min(u32::from(u16::MAX));
-        }
+        self.agree_on_scale();
         self.take_irs(syn.seq);
         self.snd_wl1 = syn.seq;
         // The window of a SYN is never scaled: RFC 7323 section 2.2.
@@ -80,9 +77,8 @@ impl Tcb {
         self.rtx_nxt = self.snd_una;
         self.rtx_end = self.snd_una;
         self.begin_congestion_control();
-        self.settle_buffers(now);
+        self.settle_buffers();
         self.arm_keepalive(now);
         self.wakes.state = true;
-        self.wakes.writable = true;
     }
 }

@@ -51,10 +51,6 @@ impl Tcb {
             State::Established | State::FinWait1 | State::FinWait2 => {}
         }
         if segment.seq == self.rcv_nxt {
-            if len > 0 && self.receive_window() == 0 {
-                self.ack.now = true;
-                return;
-            }
             self.append(now, segment.payload, segment.frame_bytes, fin);
         } else if segment.seq.before(self.rcv_nxt) {
             self.append_new_part(now, segment, end, fin);
