@@ -298,8 +298,8 @@ impl Tcb {
     /// The data of the largest segment: a whole number of frames, at most half of the peer's largest window.
     pub(super) fn size_goal(&self) -> u32 {
         let mss = u32::from(self.mss);
-        let most = SEGMENT_MAX_BYTES.min((self.max_window / 2).max(mss));
-        most - most % mss
+        let most = SEGMENT_MAX_BYTES.min(self.max_window / 2);
+        (most - most % mss).max(mss)
     }
 }
 
