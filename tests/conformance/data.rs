@@ -1,9 +1,7 @@
 //! `send(2)` and `recv(2)` on a connection: bytes, their order, their end, and the errors in between.
 
 use crate::conformance;
-use crate::support::scene::{
-    FAMILIES, fill, listener, join, pair, pair_of, pattern, reset, reset_by_peer, small_pair,
-};
+use crate::support::scene::{FAMILIES, fill, join, listener, pair, pair_of, pattern, reset, reset_by_peer, small_pair};
 use crate::support::sock::Sock;
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;

@@ -21,10 +21,7 @@ fn promises(file: &Path) -> BTreeSet<String> {
 /// What a page puts between backquotes and that looks like `theme::name`.
 fn named_tests(page: &str, themes: &BTreeSet<String>) -> BTreeSet<String> {
     let quoted = page.split('`').skip(1).step_by(2);
-    quoted
-        .filter(|text| text.split_once("::").is_some_and(|(theme, _)| themes.contains(theme)))
-        .map(str::to_owned)
-        .collect()
+    quoted.filter(|text| text.split_once("::").is_some_and(|(theme, _)| themes.contains(theme))).map(str::to_owned).collect()
 }
 
 #[test]

@@ -24,9 +24,7 @@ const CASES: u32 = 1000;
 
 fn check(run: impl Fn(&[Call]) -> Result<Transcript, String>) {
     let config = Config { cases: CASES, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
-    let outcome = TestRunner::new(config).run(&call::sequences(), |calls| {
-        run(&calls).map(drop).map_err(TestCaseError::fail)
-    });
+    let outcome = TestRunner::new(config).run(&call::sequences(), |calls| run(&calls).map(drop).map_err(TestCaseError::fail));
     if let Err(failure) = outcome {
         panic!("{failure}");
     }
