@@ -21,6 +21,28 @@ const SOCKADDR_MAX_LEN: i32 = 128;
 ///
 /// `Os` is the kernel's; `Net` of `twinsock-sim` is one simulated process's; [`Any`](crate::Any) chooses at run time.
 /// Sockets block or not as on Linux: that is a property of the socket (`O_NONBLOCK`) and of the call (`MSG_DONTWAIT`).
+///
+/// ```
+/// use twinsock::{Domain, MsgFlags, Os, Protocol, Result, Shutdown, SockFlags, SocketAddr, SocketApi, Type};
+///
+/// fn one_byte(api: &impl SocketApi) -> Result<()> {
+///     let listener = api.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+///     api.bind(&listener, &SocketAddr::inet([127, 0, 0, 1].into(), 0))?;
+///     api.listen(&listener, 1)?;
+///
+///     let client = api.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+///     api.connect(&client, &api.getsockname(&listener)?)?;
+///     let (server, _) = api.accept(&listener, SockFlags::NONE)?;
+///
+///     assert_eq!(api.send(&client, b"!", MsgFlags::NONE)?, 1);
+///     api.shutdown(&client, Shutdown::Write)?;
+///     let mut byte = [0];
+///     assert_eq!(api.recv(&server, &mut byte, MsgFlags::NONE)?, 1);
+///     assert_eq!(api.recv(&server, &mut byte, MsgFlags::NONE)?, 0, "the end of the stream");
+///     api.close(server)
+/// }
+/// one_byte(&Os).unwrap();
+/// ```
 pub trait SocketApi: Clone + Send + Sync + 'static {
     /// Owns a descriptor: dropping it closes the descriptor.
     type Socket: Send + Sync + 'static;
@@ -72,8 +94,7 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
         let name = Name { bytes: &mut bytes, len: &mut len };
         let flags = (flags | SockFlags::CLOEXEC).raw();
         let fd = self.calls(Vouch::for_owned()).accept4(self.fileno(socket), Some(name), flags)?;
-        let accepted = self.adopt(fd, Vouch::for_owned());
-        Ok((accepted, decode_name(&bytes, len)?))
+        Ok((self.adopt(fd, Vouch::for_owned()), known_name(&bytes, len)))
     }
 
     /// Sends data on a connected socket, `send(2)`; the answer may be less than the length of `data`.
@@ -157,7 +178,8 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
         self.calls(Vouch::for_owned()).sendmsg(self.fileno(socket), &hdr, (flags | MsgFlags::NOSIGNAL).raw())
     }
 
-    /// Receives data and says who sent it, `recvfrom(2)`; a connection-oriented socket gives [`SocketAddr::Unspec`].
+    /// Receives data and says who sent it, `recvfrom(2)`; [`SocketAddr::Unspec`] where that is not said: on connection-oriented
+    /// sockets, and by unix senders without a name.
     ///
     /// # Errors
     /// Those of [`recv`](SocketApi::recv).
@@ -166,7 +188,7 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
         let mut len = SOCKADDR_MAX_LEN;
         let name = Name { bytes: &mut bytes, len: &mut len };
         let received = self.calls(Vouch::for_owned()).recvfrom(self.fileno(socket), into, flags.raw(), Some(name))?;
-        Ok((received, decode_name(&bytes, len)?))
+        Ok((received, known_name(&bytes, len)))
     }
 
     /// Receives scattered data with control messages and flags, `recvmsg(2)`.
@@ -190,7 +212,7 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
             control.set_filled(control_len);
         }
         let name_len = i32::try_from(name_len).unwrap_or(SOCKADDR_MAX_LEN);
-        Ok(Received { len, addr: decode_name(&name, name_len)?, flags: flags.without(MsgFlags::CMSG_CLOEXEC) })
+        Ok(Received { len, addr: known_name(&name, name_len), flags: flags.without(MsgFlags::CMSG_CLOEXEC) })
     }
 
     /// Ends one or both halves of a connection, `shutdown(2)`.
@@ -325,7 +347,8 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
         Ok(usize::try_from(bytes).unwrap_or(0))
     }
 
-    /// How many bytes (and a FIN) have been sent but are not acknowledged (TCP), or not received (unix, UDP), `ioctl(2)` with `SIOCOUTQ`.
+    /// How many bytes (and a FIN) have been sent but are not acknowledged (TCP), or not received (unix, UDP), `ioctl(2)` with
+    /// `SIOCOUTQ`.
     ///
     /// # Errors
     /// `EINVAL`: a socket that listens.
@@ -453,7 +476,7 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
 pub struct Received {
     /// How many bytes came; with `MSG_TRUNC` asked for, the whole length of a datagram.
     pub len: usize,
-    /// Who sent them; [`SocketAddr::Unspec`] where that is not said.
+    /// Who sent them; [`SocketAddr::Unspec`] where that is not said, as by [`SocketApi::recvfrom`].
     pub addr: SocketAddr,
     /// `TRUNC`, `CTRUNC`, `EOR`, `OOB`, `ERRQUEUE`.
     pub flags: MsgFlags,
@@ -485,6 +508,11 @@ fn poll_copied<S>(calls: &(impl Syscalls + ?Sized), fds: &mut [PollFd<'_, S>], t
         fd.set_raw_revents(copy.revents);
     }
     Ok(ready)
+}
+
+/// The address that came with data or a connection; one of an unknown family is left out rather than losing what it came with.
+fn known_name(bytes: &[u8], len: i32) -> SocketAddr {
+    decode_name(bytes, len).unwrap_or(SocketAddr::Unspec)
 }
 
 /// The address that a call stored in `bytes`, having said that it is `len` long.

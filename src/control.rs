@@ -311,8 +311,8 @@ fn decode<'a, A: SocketApi>(api: &A, level: i32, kind: i32, data: &'a [u8]) -> C
     match (level, kind) {
         (c::SOL_SOCKET, c::SCM_RIGHTS) => {
             let (numbers, _) = data.as_chunks();
-            let own = |number: &[u8; 4]| api.adopt(i32::from_ne_bytes(*number), Vouch::for_owned());
-            ControlMessage::Rights(numbers.iter().map(own).collect())
+            let numbers = numbers.iter().map(|number| i32::from_ne_bytes(*number)).filter(|number| *number >= 0);
+            ControlMessage::Rights(numbers.map(|number| api.adopt(number, Vouch::for_owned())).collect())
         }
         (c::SOL_SOCKET, c::SCM_CREDENTIALS) => Credentials::decode(data).map_or(raw, ControlMessage::Credentials),
         (c::SOL_IP, c::IP_PKTINFO) => packet_info4(data).map_or(raw, ControlMessage::PacketInfo4),

@@ -11,6 +11,21 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 /// The level and name of a socket option whose value is a `V`.
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock::option::{self, SocketOption, Timeout};
+/// use twinsock::{Domain, Os, Protocol, Socket, Type, consts};
+///
+/// let socket = Socket::new(&Os, Domain::INET, Type::STREAM, Protocol::DEFAULT)?;
+/// socket.set_option(option::TCP_NODELAY, true)?;
+/// socket.set_option(option::SO_RCVTIMEO, Timeout(Some(Duration::from_secs(2))))?;
+/// assert_eq!(socket.option(option::SO_TYPE)?, Type::STREAM);
+///
+/// const TCP_THIN_DUPACK: SocketOption<bool> = SocketOption::new(consts::SOL_TCP, consts::TCP_THIN_DUPACK);
+/// assert!(!socket.option(TCP_THIN_DUPACK)?);
+/// # Ok::<(), twinsock::Errno>(())
+/// ```
 #[derive(Debug)]
 pub struct SocketOption<V> {
     level: i32,

@@ -73,6 +73,18 @@ fn from_low_bits(events: i16) -> PollEvents {
 /// A set of sockets for [`SocketApi::select`].
 ///
 /// It holds sockets whose number is below 1024 (`FD_SETSIZE`); for others there is `poll`.
+///
+/// ```
+/// use twinsock::{Domain, MsgFlags, Os, Protocol, SelectSet, SockFlags, SocketApi, Type};
+///
+/// let (a, b) = Os.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT)?;
+/// Os.send(&a, b"x", MsgFlags::NONE)?;
+/// let mut read = SelectSet::new();
+/// assert!(read.insert(&Os, &a) && read.insert(&Os, &b));
+/// assert_eq!(Os.select(Some(&mut read), None, None, None)?, 1);
+/// assert!(read.contains(&Os, &b) && !read.contains(&Os, &a));
+/// # Ok::<(), twinsock::Errno>(())
+/// ```
 pub struct SelectSet<'a, S> {
     fds: FdSet,
     /// The largest number ever inserted, plus 1.

@@ -211,6 +211,12 @@ macro_rules! shared {
             }
         }
 
+        impl<A: SocketApi> From<$type<A>> for Socket<A> {
+            fn from(socket: $type<A>) -> Socket<A> {
+                Socket::from_owned(&socket.0.api, socket.0.socket)
+            }
+        }
+
         impl<A: SocketApi> fmt::Debug for $type<A> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.debug(stringify!($type), f)

@@ -2,7 +2,7 @@
 //!
 //! Code moves here from `std::net` by a changed `use` line and the API passed as first argument of constructors; names, signatures,
 //! traits and errors are std's. `EINTR` is retried where std retries it (in `accept`, and in `connect` of TCP and UDP) and reported
-//! where std reports it (everywhere else). Names are resolved by the world, [`SocketApi::getaddrinfo`].
+//! where std reports it (everywhere else). Names are resolved by the world, [`SocketApi::getaddrinfo`](crate::SocketApi::getaddrinfo).
 //!
 //! ```
 //! use std::io::{Read, Write};
@@ -34,6 +34,7 @@ mod tcp;
 mod udp;
 mod unix;
 
+pub use crate::addr::UnixAddr;
 pub use addrs::ToSocketAddrs;
 pub use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6};
 pub use tcp::{Incoming, TcpListener, TcpStream};

@@ -7,6 +7,7 @@ use crate::api::SocketApi;
 use crate::env::Clock;
 use crate::errno::Errno;
 use crate::option::{self, Linger};
+use crate::socket::Socket;
 use crate::types::{Domain, MsgFlags, PollEvents, Type};
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};

@@ -5,6 +5,7 @@ use super::handle::{Handle, inet, shared, timeouts};
 use crate::api::SocketApi;
 use crate::errno::Errno;
 use crate::option::{self, Membership4, Membership6};
+use crate::socket::Socket;
 use crate::types::{Domain, MsgFlags, Type};
 use std::fmt;
 use std::io;

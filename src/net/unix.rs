@@ -4,6 +4,7 @@ use super::handle::{Handle, shared, stream, timeouts, unix};
 use crate::addr::{SocketAddr, UnixAddr};
 use crate::api::SocketApi;
 use crate::option::{self, Credentials};
+use crate::socket::Socket;
 use crate::types::{Domain, MsgFlags, Type};
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};

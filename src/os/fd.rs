@@ -114,12 +114,6 @@ macro_rules! descriptor {
             }
         }
 
-        impl From<$type<Os>> for Socket<Os> {
-            fn from(socket: $type<Os>) -> Socket<Os> {
-                socket.into_owned().into()
-            }
-        }
-
         impl From<$std> for $type<Os> {
             fn from(std: $std) -> $type<Os> {
                 OwnedFd::from(std).into()

@@ -222,6 +222,26 @@ impl Segment {
             Control::Syn | Control::Fin => 1,
             Control::None | Control::Push | Control::Rst => 0,
         };
-        u32::try_from(self.payload.len()).expect("a segment's payload is at most 64 KiB") + control
+        self.payload_bytes() + control
+    }
+
+    /// How many bytes of data.
+    #[must_use]
+    pub fn payload_bytes(&self) -> u32 {
+        u32::try_from(self.payload.len()).expect("a segment's payload is at most 64 KiB")
+    }
+
+    /// The length of the TCP header in bytes, options and their padding included.
+    #[must_use]
+    pub fn header_bytes(&self) -> u32 {
+        let options = &self.options;
+        let mut bytes = 0;
+        bytes += if options.mss_bytes.is_some() { 4 } else { 0 };
+        bytes += if options.window_scale.is_some() { 3 } else { 0 };
+        bytes += if options.sack_permitted { 2 } else { 0 };
+        bytes += if options.timestamps.is_some() { 10 } else { 0 };
+        let blocks = options.sack.iter().flatten().map(|_| 8).sum::<u32>();
+        bytes += if blocks > 0 { 2 + blocks } else { 0 };
+        20 + bytes.div_ceil(4) * 4
     }
 }

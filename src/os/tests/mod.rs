@@ -6,3 +6,4 @@ mod calls;
 mod file;
 mod net;
 mod socket;
+mod values;

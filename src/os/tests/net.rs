@@ -55,7 +55,7 @@ fn a_listener_accepts_without_end() -> io::Result<()> {
     assert_eq!(listener.incoming().next().expect("without end").err().map(|error| error.kind()), Some(ErrorKind::WouldBlock));
     assert_eq!(listener.ttl()?, 64);
     assert!(listener.take_error()?.is_none());
-    let again = TcpListener::bind(&Os, addr).err().expect("in use");
+    let again = TcpListener::bind(&Os, addr).expect_err("in use");
     assert_eq!(Errno::ADDRINUSE, again);
     Ok(())
 }
@@ -126,7 +126,7 @@ fn datagrams_go_to_the_peer_or_to_an_address() -> io::Result<()> {
     a.send_to(b"hello", b.local_addr()?)?;
     assert_eq!(b.peek_from(&mut bytes)?, (3, a.local_addr()?));
     assert_eq!(b.recv_from(&mut bytes)?, (3, a.local_addr()?));
-    assert_eq!(Errno::DESTADDRREQ, a.send(b"x").err().expect("no peer"));
+    assert_eq!(Errno::DESTADDRREQ, a.send(b"x").expect_err("no peer"));
     a.connect(b.local_addr()?)?;
     assert_eq!(a.peer_addr()?, b.local_addr()?);
     a.send(b"ab")?;
@@ -149,9 +149,9 @@ fn multicast_options_are_those_of_std() -> io::Result<()> {
     socket.set_multicast_ttl_v4(5)?;
     assert_eq!(socket.multicast_ttl_v4()?, 5);
     socket.join_multicast_v4(&group, &Ipv4Addr::LOCALHOST)?;
-    assert_eq!(Errno::ADDRINUSE, socket.join_multicast_v4(&group, &Ipv4Addr::LOCALHOST).err().expect("joined already"));
+    assert_eq!(Errno::ADDRINUSE, socket.join_multicast_v4(&group, &Ipv4Addr::LOCALHOST).expect_err("joined already"));
     socket.leave_multicast_v4(&group, &Ipv4Addr::LOCALHOST)?;
-    assert_eq!(Errno::ADDRNOTAVAIL, socket.leave_multicast_v4(&group, &Ipv4Addr::LOCALHOST).err().expect("left already"));
+    assert_eq!(Errno::ADDRNOTAVAIL, socket.leave_multicast_v4(&group, &Ipv4Addr::LOCALHOST).expect_err("left already"));
     Ok(())
 }
 
@@ -172,7 +172,7 @@ fn unix_streams_have_paths_abstract_names_or_none() -> io::Result<()> {
     server.read_to_string(&mut text)?;
     assert_eq!(text, "hello");
     std::fs::remove_dir_all(&dir)?;
-    assert_eq!(Errno::NOENT, UnixStream::connect(&Os, &path).err().expect("removed"));
+    assert_eq!(Errno::NOENT, UnixStream::connect(&Os, &path).expect_err("removed"));
 
     let name = abstract_name("stream");
     let listener = UnixListener::bind_addr(&Os, &name)?;
