@@ -353,7 +353,7 @@ conformance! {
         let (client, server) = pair(env);
         server.set(c::SOL_SOCKET, c::SO_RCVLOWAT, 4).unwrap();
         client.send_all(b"abc");
-        while server.fionread() != Ok(3) {}
+        server.expect_fionread(3);
         assert_eq!(server.mask(), PollEvents::OUT, "three bytes are not enough");
         let reader = env.spawn(move || server.recv(9));
         // As many again: a reader that waits has taken the first three, and Linux wakes it by the next four.
@@ -365,7 +365,7 @@ conformance! {
         let (client, server) = pair(env);
         server.set(c::SOL_SOCKET, c::SO_RCVLOWAT, 4).unwrap();
         client.send_all(b"abc");
-        while server.fionread() != Ok(3) {}
+        server.expect_fionread(3);
         assert_eq!(server.try_recv(9), Ok(b"abc".to_vec()));
     }
 
@@ -413,7 +413,7 @@ conformance! {
         for round in 0..10 {
             client.send_all(b"ab");
             client.send_all(b"cd");
-            while server.fionread() != Ok(4) {}
+            server.expect_fionread(4);
             assert_eq!(server.recv_exactly(4), b"abcd", "round {round}");
             server.send_all(b"ef");
             server.send_all(b"gh");

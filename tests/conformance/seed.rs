@@ -40,6 +40,14 @@ fn wait_for_input<E: Env>(env: &E, socket: &Socket<E>) {
     assert_eq!(env.poll(&mut fds, Some(Duration::from_secs(20))), Ok(1), "input comes");
 }
 
+/// Waits until `FIONREAD` says `count`.
+fn wait_for_bytes<E: Env>(env: &E, socket: &Socket<E>, count: usize) {
+    let deadline = env.now() + Duration::from_secs(20);
+    while env.fionread(socket.owned().expect("the socket is open")) != Ok(count) {
+        assert!(env.now() < deadline, "{count} bytes come");
+    }
+}
+
 conformance! {
     fn accept_gives_a_new_socket_and_the_address_of_the_other_end(env: &E) {
         let (listener, addr) = listener(env);
@@ -384,7 +392,7 @@ conformance! {
         assert_eq!(conn.recv(99, NONE), Ok(b"queued".to_vec()));
         assert_eq!(conn.recv(99, NONE), Ok(vec![]), "instead of waiting");
         client.send(b"later", NONE).unwrap();
-        while env.fionread(conn.owned().unwrap()) != Ok(5) {}
+        wait_for_bytes(env, &conn, 5);
         assert_eq!(conn.recv(99, NONE), Ok(b"later".to_vec()));
         assert_eq!(conn.send(b"x", NONE), Ok(1), "sending goes on");
         assert_eq!(client.recv(1, NONE), Ok(b"x".to_vec()));

@@ -235,6 +235,21 @@ impl<E: Env> Sock<E> {
         self.env.fionread(&self.socket)
     }
 
+    /// Waits until `FIONREAD` says `count`: where `poll(2)` is ready already, and more is to come.
+    #[track_caller]
+    pub fn expect_fionread(&self, count: usize) {
+        self.wait_for("unread bytes", |socket| socket.fionread() == Ok(count));
+    }
+
+    /// Waits for what `poll(2)` cannot tell, by asking again and again.
+    #[track_caller]
+    pub fn wait_for(&self, what: &str, condition: impl Fn(&Sock<E>) -> bool) {
+        let deadline = self.env.now() + PATIENCE;
+        while !condition(self) {
+            assert!(self.env.now() < deadline, "waited {PATIENCE:?} for {what}");
+        }
+    }
+
     /// `O_NONBLOCK`.
     pub fn nonblocking(&self) -> Result<bool> {
         self.env.nonblocking(&self.socket)
