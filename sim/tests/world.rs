@@ -84,7 +84,9 @@ fn a_byte_travels_without_any_process() {
     let fd = hand.socket(client);
     let addr = SocketAddr::inet(SERVER, 80).encode().unwrap();
     let mut connect = Call::Connect { fd, addr: addr.as_bytes() };
-    let Progress::Parked(connecting) = hand.world.begin(client.0, client.1, Token(2), &mut connect) else { panic!("it takes 2 ms") };
+    let Progress::Parked(connecting) = hand.world.begin(client.0, client.1, Token(2), &mut connect) else {
+        panic!("it takes 2 ms")
+    };
 
     // SYN and SYN-ACK: the client is connected after a round trip, and the server half a round trip later.
     assert_eq!(hand.next_wake(), Some(2));
@@ -98,7 +100,9 @@ fn a_byte_travels_without_any_process() {
 
     let mut byte = [0];
     let mut recv = Call::Recvfrom { fd: conn, into: &mut byte, flags: 0, name: None };
-    let Progress::Parked(receiving) = hand.world.begin(server.0, server.1, Token(3), &mut recv) else { panic!("nothing was sent yet") };
+    let Progress::Parked(receiving) = hand.world.begin(server.0, server.1, Token(3), &mut recv) else {
+        panic!("nothing was sent yet")
+    };
     assert_eq!(hand.done(client, Call::Sendto { fd, data: b"x", flags: 0, addr: None }), Ok(1));
     assert_eq!(hand.next_wake(), Some(3));
     assert_eq!(hand.world.now(), Instant::ZERO + Duration::from_millis(4));

@@ -1,9 +1,7 @@
 //! `accept(2)`: what comes out of the queue, and in which state.
 
 use crate::conformance;
-use crate::support::scene::{
-    FAMILIES, bound, join, listener, listener_of, pair, reset,
-};
+use crate::support::scene::{FAMILIES, bound, join, listener, listener_of, pair, reset};
 use crate::support::sock::Sock;
 use std::sync::Arc;
 use std::time::Duration;

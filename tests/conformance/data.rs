@@ -1,9 +1,7 @@
 //! `send(2)` and `recv(2)` on a connection: bytes, their order, their end, and the errors in between.
 
 use crate::conformance;
-use crate::support::scene::{
-    FAMILIES, fill, listener, join, pair, pair_of, pattern, reset, reset_by_peer, small_pair,
-};
+use crate::support::scene::{FAMILIES, fill, join, listener, pair, pair_of, pattern, reset, reset_by_peer, small_pair};
 use crate::support::sock::Sock;
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
@@ -355,18 +353,19 @@ conformance! {
         let (client, server) = pair(env);
         server.set(c::SOL_SOCKET, c::SO_RCVLOWAT, 4).unwrap();
         client.send_all(b"abc");
-        while server.fionread() != Ok(3) {}
+        server.expect_fionread(3);
         assert_eq!(server.mask(), PollEvents::OUT, "three bytes are not enough");
         let reader = env.spawn(move || server.recv(9));
-        client.send_all(b"d");
-        assert_eq!(reader.join().unwrap(), Ok(b"abcd".to_vec()));
+        // As many again: a reader that waits has taken the first three, and Linux wakes it by the next four.
+        client.send_all(b"defg");
+        assert_eq!(reader.join().unwrap(), Ok(b"abcdefg".to_vec()));
     }
 
     fn so_rcvlowat_does_not_bind_a_nonblocking_recv(env: &E) {
         let (client, server) = pair(env);
         server.set(c::SOL_SOCKET, c::SO_RCVLOWAT, 4).unwrap();
         client.send_all(b"abc");
-        while server.fionread() != Ok(3) {}
+        server.expect_fionread(3);
         assert_eq!(server.try_recv(9), Ok(b"abc".to_vec()));
     }
 
@@ -394,5 +393,39 @@ conformance! {
         client.send_all(b"ab");
         client.shutdown(Shutdown::Write).unwrap();
         assert_eq!(server.recv_to_end(), b"ab");
+    }
+
+    fn nagle_holds_a_small_segment_no_longer_than_its_predecessor_is_unacknowledged(env: &E) {
+        let (client, server) = pair(env);
+        for round in 0..3u8 {
+            client.send_all(&[round]);
+            client.send_all(&[round + 100]);
+            assert_eq!(server.recv_exactly(2), [round, round + 100]);
+            server.send_all(&[round]);
+            assert_eq!(client.recv_exactly(1), [round]);
+        }
+    }
+
+    fn with_tcp_nodelay_no_segment_waits_for_another(env: &E) {
+        let (client, server) = pair(env);
+        client.set(c::IPPROTO_TCP, c::TCP_NODELAY, 1).unwrap();
+        server.set(c::IPPROTO_TCP, c::TCP_NODELAY, 1).unwrap();
+        for round in 0..10 {
+            client.send_all(b"ab");
+            client.send_all(b"cd");
+            server.expect_fionread(4);
+            assert_eq!(server.recv_exactly(4), b"abcd", "round {round}");
+            server.send_all(b"ef");
+            server.send_all(b"gh");
+            assert_eq!(client.recv_exactly(4), b"efgh");
+        }
+    }
+
+    fn every_size_of_send_arrives_whole(env: &E) {
+        let (client, server) = pair(env);
+        for size in [1, 2, 63, 64, 65, 1447, 1448, 1449, 4095, 4096, 65_535, 65_536, 65_537, 200_000] {
+            client.send_all(&pattern(size));
+            assert!(server.recv_exactly(size) == pattern(size), "{size} bytes");
+        }
     }
 }

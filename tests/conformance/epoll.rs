@@ -37,7 +37,7 @@ conformance! {
         assert_eq!(epoll.now(), [(IN, 7)]);
         assert_eq!(epoll.now(), [], "nothing new has come");
         client.send_all(b"bc");
-        while server.fionread() != Ok(3) {}
+        server.expect_fionread(3);
         assert_eq!(epoll.now(), [(IN, 7)], "although the first byte is unread");
         server.recv(1).unwrap();
         assert_eq!(epoll.now(), [], "reading a part is no arrival");

@@ -1,9 +1,7 @@
 //! `listen(2)`: the queue of connections, and the life of a listener.
 
 use crate::conformance;
-use crate::support::scene::{
-    FAMILIES, bound, connecting, ip_of, join, listener, listener_of, pair_of, port_of,
-};
+use crate::support::scene::{FAMILIES, bound, connecting, ip_of, join, listener, listener_of, pair_of, port_of};
 use crate::support::sock::Sock;
 use twinsock::consts as c;
 use twinsock::{Domain, Errno, PollEvents, Shutdown};

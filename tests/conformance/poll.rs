@@ -2,9 +2,7 @@
 
 use crate::conformance;
 use crate::support::raw::{self, NEVER_OPEN};
-use crate::support::scene::{
-    FAMILIES, bound, connecting, fill, listener, pair, pair_of, reset, reset_by_peer, small_pair,
-};
+use crate::support::scene::{FAMILIES, bound, connecting, fill, listener, pair, pair_of, reset, reset_by_peer, small_pair};
 use crate::support::sock::{PATIENCE, Sock, poll_all};
 use std::sync::Arc;
 use std::time::Duration;

@@ -89,7 +89,7 @@ conformance! {
         server.shutdown(Shutdown::Read).unwrap();
         assert_eq!(server.recv(9), Ok(vec![]));
         client.send_all(b"x");
-        while server.fionread() != Ok(1) {}
+        server.expect_fionread(1);
         assert_eq!(server.recv(9), Ok(b"x".to_vec()));
         assert_eq!(server.recv(9), Ok(vec![]));
     }
@@ -177,7 +177,7 @@ conformance! {
             (first, waiting.send(b"x"))
         });
         // Not before the writer has something in the buffer.
-        while client.outq() == Ok(0) {}
+        client.wait_for("the writer to queue something", |client| client.outq() != Ok(0));
         client.shutdown(Shutdown::Write).unwrap();
         let (first, second) = writer.join().unwrap();
         assert!(first.is_ok_and(|part| (1..1 << 20).contains(&part)), "the part that was queued");

@@ -22,11 +22,9 @@ use run::Transcript;
 /// How many sequences each test tries.
 const CASES: u32 = 1000;
 
-fn check(run: impl Fn(&[Call]) -> Result<Transcript, String>) {
+fn check(verdict: impl Fn(&[Call]) -> Result<(), String>) {
     let config = Config { cases: CASES, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
-    let outcome = TestRunner::new(config).run(&call::sequences(), |calls| {
-        run(&calls).map(drop).map_err(TestCaseError::fail)
-    });
+    let outcome = TestRunner::new(config).run(&call::sequences(), |calls| verdict(&calls).map_err(TestCaseError::fail));
     if let Err(failure) = outcome {
         panic!("{failure}");
     }
@@ -34,5 +32,15 @@ fn check(run: impl Fn(&[Call]) -> Result<Transcript, String>) {
 
 #[test]
 fn the_kernel_does_what_the_model_allows() {
-    check(run::on_os);
+    check(|calls| run::on_os(calls).map(drop));
+}
+
+#[test]
+fn the_simulator_does_what_the_model_allows() {
+    check(|calls| run::on_sim(calls).map(drop));
+}
+
+#[test]
+fn both_worlds_do_the_same() {
+    check(|calls| run::differ(calls));
 }

@@ -317,9 +317,7 @@ impl Model {
     }
 
     fn listener_at(&self, addr: &SocketAddr) -> Option<EndId> {
-        self.ends.iter().position(|end| {
-            end.tcp == Tcp::Listen && end.name.as_ref().is_some_and(|name| overlap(name, addr))
-        })
+        self.ends.iter().position(|end| end.tcp == Tcp::Listen && end.name.as_ref().is_some_and(|name| overlap(name, addr)))
     }
 
     fn has_room(&self, listener: EndId) -> bool {

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 use twinsock::consts as c;
 use twinsock::{Domain, MsgFlags, Os, Protocol, SockFlags, SocketAddr, Type};
+use twinsock_sim::Sim;
 
 /// After this long the answer to a repeated SYN may come, which the model does not know: the sequence ends.
 const ATTEMPT_PATIENCE: Duration = Duration::from_millis(700);
@@ -29,6 +30,35 @@ pub struct Transcript {
 /// The call whose outcome the model does not allow, after the transcript so far.
 pub fn on_os(calls: &[Call]) -> Result<Transcript, String> {
     run(&Os, calls)
+}
+
+/// Runs a sequence on the virtual network.
+///
+/// # Errors
+/// The call whose outcome the model does not allow, after the transcript so far; or the failure of the simulation.
+pub fn on_sim(calls: &[Call]) -> Result<Transcript, String> {
+    let calls = calls.to_vec();
+    let report = Sim::builder().run_here(|sim| sim.host("host").spawn("sequence", move |net| run(&net, &calls)));
+    let process = report.map_err(|failure| failure.to_string())?.value;
+    process.take().expect("a process that has ended has an outcome")
+}
+
+/// Runs a sequence in both worlds.
+///
+/// # Errors
+/// What the model does not allow, or the first call with different outcomes.
+pub fn differ(calls: &[Call]) -> Result<(), String> {
+    let (kernel, simulator) = (on_os(calls)?, on_sim(calls)?);
+    let lines = kernel.lines.iter().zip(&simulator.lines);
+    for (index, (one, other)) in lines.enumerate() {
+        if one != other {
+            let before = kernel.lines[..index].join("\n");
+            return Err(format!("{before}\nkernel:    {one}\nsimulator: {other}"));
+        }
+    }
+    let complete = kernel.cut || simulator.cut || kernel.lines.len() == simulator.lines.len();
+    assert!(complete, "a sequence that is not cut is made to its end");
+    Ok(())
 }
 
 /// Runs a sequence in a world.

@@ -17,22 +17,46 @@ use std::sync::mpsc;
 use std::time::Duration;
 pub use twinsock::Env;
 use twinsock::Os;
+use twinsock_sim::{Net, Sim};
 
-/// How long a promise may take on the kernel, before the run is called hung.
-const OS_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a promise may take in real time, before the run is called hung.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The seeds that each promise is simulated with: as many orders of what may happen in any order.
+const SEEDS: std::ops::Range<u64> = 0..4;
 
 /// Runs a promise on the kernel's sockets; one that hangs fails instead.
-pub fn on_os(name: &str, promise: impl FnOnce(&Os) + Send + 'static) {
+pub fn on_os(name: &'static str, promise: fn(&Os)) {
+    in_time(name, move || promise(&Os));
+}
+
+/// Runs a promise on the virtual network, as the only process of a host, once for each of a few seeds.
+pub fn on_sim(name: &'static str, promise: fn(&Net)) {
+    in_time(name, move || {
+        for seed in SEEDS {
+            let outcome = Sim::builder().seed(seed).run(|sim| {
+                sim.host("host").spawn(name, move |net| promise(&net));
+            });
+            if let Err(failure) = outcome {
+                panic!("{failure}");
+            }
+        }
+    });
+}
+
+fn in_time(name: &str, body: impl FnOnce() + Send + 'static) {
     let (report, done) = mpsc::channel();
     let body = move || {
-        let outcome = catch_unwind(AssertUnwindSafe(|| promise(&Os)));
+        let outcome = catch_unwind(AssertUnwindSafe(body));
         report.send(outcome).expect("the test waits for its promise");
     };
-    std::thread::Builder::new().name(name.to_owned()).spawn(body).expect("the kernel gives a thread");
-    match done.recv_timeout(OS_PATIENCE) {
+    // The test's own name, so that what a failure says about reproducing it names the test.
+    let thread = std::thread::current().name().unwrap_or(name).to_owned();
+    std::thread::Builder::new().name(thread).spawn(body).expect("the kernel gives a thread");
+    match done.recv_timeout(PATIENCE) {
         Ok(Ok(())) => {}
         Ok(Err(panic)) => resume_unwind(panic),
-        Err(_) => panic!("{name}: still blocked after {OS_PATIENCE:?}"),
+        Err(_) => panic!("{name}: still running after {PATIENCE:?}"),
     }
 }
 
@@ -49,7 +73,12 @@ macro_rules! conformance {
 
             #[test]
             fn os() {
-                $crate::support::on_os(stringify!($name), |env| promise(env));
+                $crate::support::on_os(stringify!($name), promise);
+            }
+
+            #[test]
+            fn sim() {
+                $crate::support::on_sim(stringify!($name), promise);
             }
         }
     )*};

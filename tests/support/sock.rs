@@ -5,14 +5,15 @@ use std::fmt::Debug;
 use std::io::{IoSlice, IoSliceMut};
 use std::time::Duration;
 use twinsock::api::Received;
+use twinsock::consts as c;
 use twinsock::poll::{EpollOp, PollFd, SelectSet};
 use twinsock::raw::EpollEvent;
-use twinsock::consts as c;
-use twinsock::{Domain, EpollFlags, Errno, MsgFlags, PollEvents, Protocol, Result, Shutdown, SockFlags, SocketAddr, SocketApi, Type};
+use twinsock::{
+    Domain, EpollFlags, Errno, MsgFlags, PollEvents, Protocol, Result, Shutdown, SockFlags, SocketAddr, SocketApi, Type,
+};
 
 /// All the events that a mask is compared over: `IN|PRI|OUT|RDHUP`; `ERR`, `HUP` and `NVAL` come unasked.
-pub const ALL_EVENTS: PollEvents =
-    PollEvents::from_raw(c::POLLIN | c::POLLPRI | c::POLLOUT | c::POLLRDHUP);
+pub const ALL_EVENTS: PollEvents = PollEvents::from_raw(c::POLLIN | c::POLLPRI | c::POLLOUT | c::POLLRDHUP);
 
 /// How long a wait for something that must happen lasts before the promise is broken.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -234,6 +235,21 @@ impl<E: Env> Sock<E> {
         self.env.fionread(&self.socket)
     }
 
+    /// Waits until `FIONREAD` says `count`: where `poll(2)` is ready already, and more is to come.
+    #[track_caller]
+    pub fn expect_fionread(&self, count: usize) {
+        self.wait_for("unread bytes", |socket| socket.fionread() == Ok(count));
+    }
+
+    /// Waits for what `poll(2)` cannot tell, by asking again and again.
+    #[track_caller]
+    pub fn wait_for(&self, what: &str, condition: impl Fn(&Sock<E>) -> bool) {
+        let deadline = self.env.now() + PATIENCE;
+        while !condition(self) {
+            assert!(self.env.now() < deadline, "waited {PATIENCE:?} for {what}");
+        }
+    }
+
     /// `O_NONBLOCK`.
     pub fn nonblocking(&self) -> Result<bool> {
         self.env.nonblocking(&self.socket)
@@ -243,7 +259,6 @@ impl<E: Env> Sock<E> {
     pub fn outq(&self) -> Result<usize> {
         self.env.siocoutq(&self.socket)
     }
-
 
     /// `sendto(2)`.
     pub fn send_to(&self, data: &[u8], addr: &SocketAddr) -> Result<usize> {
