@@ -13,14 +13,14 @@
 //!
 //! let report = Sim::builder().seed(7).run(|sim| {
 //!     sim.host("server").spawn("echo", |net| {
-//!         let listener = TcpListener::bind(net, "0.0.0.0:7").unwrap();
+//!         let listener = TcpListener::bind(&net, "0.0.0.0:7").unwrap();
 //!         let (mut stream, _) = listener.accept().unwrap();
 //!         let mut bytes = [0; 5];
 //!         stream.read_exact(&mut bytes).unwrap();
 //!         stream.write_all(&bytes).unwrap();
 //!     });
 //!     sim.host("client").spawn("client", |net| {
-//!         let mut stream = TcpStream::connect(net, "server:7").unwrap();
+//!         let mut stream = TcpStream::connect(&net, "server:7").unwrap();
 //!         stream.write_all(b"hello").unwrap();
 //!         let mut bytes = [0; 5];
 //!         stream.read_exact(&mut bytes).unwrap();

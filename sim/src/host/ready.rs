@@ -113,16 +113,15 @@ impl Host {
                 if target_set.is_some() && self.makes_loop(epoll_file, target) {
                     return Err(Errno::LOOP);
                 }
-                let mask = self.file_mask(target);
-                let epoll = &mut self.epolls[set].epoll;
-                let added = epoll.add(key, event, mask)?;
-                let is_exclusive = epoll.is_exclusive(added.item);
+                let (added, is_exclusive) = self.with_epoll(set, |host, epoll| {
+                    let added = epoll.add(key, event, || host.file_mask(target))?;
+                    Ok((added, epoll.is_exclusive(added.item)))
+                })?;
                 self.files[target].queue.add_epoll(set, added.item, is_exclusive);
                 added.wake
             }
             epoll::Op::Modify => {
-                let mask = self.file_mask(target);
-                self.epolls[set].epoll.modify(key, event, mask)?
+                self.with_epoll(set, |host, epoll| epoll.modify(key, event, || host.file_mask(target)))?
             }
             epoll::Op::Delete => {
                 let item = self.epolls[set].epoll.delete(key)?;
@@ -134,6 +133,14 @@ impl Host {
             self.wake_file(epoll_file, poll::KEY_EPOLL, false);
         }
         Ok(0)
+    }
+
+    /// Works on a set that is taken out meanwhile, since asking a nested set for its mask needs the whole host.
+    fn with_epoll<R>(&mut self, set: Key, work: impl FnOnce(&mut Host, &mut Epoll<Key>) -> R) -> R {
+        let mut epoll = std::mem::take(&mut self.epolls[set].epoll);
+        let result = work(self, &mut epoll);
+        self.epolls[set].epoll = epoll;
+        result
     }
 
     /// Whether `epoll_file` watching `target` would close a cycle or nest too deep.
@@ -164,13 +171,10 @@ impl Host {
         if !self.epolls[set].epoll.has_ready() {
             return Step::Wait;
         }
-        let mut epoll = std::mem::take(&mut self.epolls[set].epoll);
-        let count = epoll.collect(events, |key| self.file_mask(key.file));
-        let has_more = epoll.has_ready();
-        let entry = &mut self.epolls[set];
-        entry.epoll = epoll;
-        let file = entry.file;
-        if has_more {
+        let count = self.with_epoll(set, |host, epoll| epoll.collect(events, |key| host.file_mask(key.file)));
+        let entry = &self.epolls[set];
+        if entry.epoll.has_ready() {
+            let file = entry.file;
             self.wake_next(file, poll::KEY_EPOLL);
         }
         if count == 0 { Step::Wait } else { Step::Done(Ok(count)) }
