@@ -8,6 +8,7 @@
 //!
 //! ```
 //! use std::io::{Read, Write};
+//! use std::time::Duration;
 //! use twinsock::net::{TcpListener, TcpStream};
 //! use twinsock_sim::Sim;
 //!
@@ -19,6 +20,8 @@
 //!         stream.read_exact(&mut bytes).unwrap();
 //!         stream.write_all(&bytes).unwrap();
 //!     });
+//!     // By then the server listens.
+//!     sim.run_for(Duration::from_millis(1));
 //!     sim.host("client").spawn("client", |net| {
 //!         let mut stream = TcpStream::connect(&net, "server:7").unwrap();
 //!         stream.write_all(b"hello").unwrap();
