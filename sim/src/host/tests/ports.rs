@@ -35,9 +35,13 @@ fn overlapping_addresses_conflict() {
 #[test]
 fn sharing_a_port_takes_the_option_on_both_sides() {
     let (addr, port) = (c::SO_REUSEADDR, c::SO_REUSEPORT);
-    for (first, second, expected) in
-        [(&[addr][..], &[addr][..], true), (&[], &[addr], false), (&[addr], &[], false), (&[port], &[port], true), (&[addr], &[port], false)]
-    {
+    for (first, second, expected) in [
+        (&[addr][..], &[addr][..], true),
+        (&[], &[addr], false),
+        (&[addr], &[], false),
+        (&[port], &[port], true),
+        (&[addr], &[port], false),
+    ] {
         let (mut net, server, _) = Net::two();
         bound(&mut net, server, c::AF_INET, SERVER, first).unwrap();
         let result = bound(&mut net, server, c::AF_INET, SERVER, second);
