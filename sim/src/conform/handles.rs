@@ -10,8 +10,8 @@ use twinsock::consts::{AF_INET, AF_INET6, AF_UNIX};
 use twinsock::raw::RawFd;
 
 /// A number that no case ever opens: what a closed handle stands for afterwards, since its own number may be given again.
-/// The highest that `select(2)` can name.
-pub const NEVER_OPEN: RawFd = 1023;
+/// The highest for which `select(2)` answers EBADF: it does not look beyond the process's table, which begins with 64 places.
+pub const NEVER_OPEN: RawFd = 63;
 
 /// The bytes of `sun_family` and of an autobound abstract name: NUL and five hexadecimal digits.
 const AUTOBIND_BYTES: usize = 2 + 1 + 5;
@@ -138,7 +138,11 @@ impl Handles {
 
     fn port(&mut self, port: &Port) -> Resolved<u16> {
         match port {
-            Port::Number(number) => Ok(*number),
+            Port::Number(number) => {
+                // Written as a number in results too: the kernel did not choose it.
+                self.ports.entry(*number).or_insert_with(|| number.to_string());
+                Ok(*number)
+            }
             Port::Chosen(letters) => {
                 if let Some(port) = self.chosen.get(letters) {
                     return Ok(*port);
