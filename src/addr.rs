@@ -115,28 +115,7 @@ impl SocketAddr {
                 raw.push(&v6.scope_id().to_ne_bytes());
                 Ok(raw)
             }
-            SocketAddr::Unix(unix) => {
-                let mut raw = RawAddr::family(AF_UNIX);
-                match unix {
-                    UnixAddr::Unnamed => {}
-                    UnixAddr::Path(path) => {
-                        let bytes = path.as_os_str().as_encoded_bytes();
-                        if bytes.is_empty() || bytes.len() >= SUN_PATH_MAX_BYTES || bytes.contains(&0) {
-                            return Err(Errno::INVAL);
-                        }
-                        raw.push(bytes);
-                        raw.push(&[0]);
-                    }
-                    UnixAddr::Abstract(name) => {
-                        if name.len() >= SUN_PATH_MAX_BYTES {
-                            return Err(Errno::INVAL);
-                        }
-                        raw.push(&[0]);
-                        raw.push(name);
-                    }
-                }
-                Ok(raw)
-            }
+            SocketAddr::Unix(unix) => unix.encode(),
         }
     }
 
@@ -197,6 +176,77 @@ impl SocketAddr {
 }
 
 impl UnixAddr {
+    /// The address of a file; an empty path is no name, as in std.
+    ///
+    /// # Errors
+    /// `EINVAL`: a path that does not fit `sun_path`, or has a NUL in it.
+    pub fn from_pathname(path: impl AsRef<Path>) -> Result<UnixAddr> {
+        let path = path.as_ref();
+        if path.as_os_str().is_empty() {
+            return Ok(UnixAddr::Unnamed);
+        }
+        let addr = UnixAddr::Path(path.to_path_buf());
+        addr.encode()?;
+        Ok(addr)
+    }
+
+    /// The address of a name in the abstract name space; the name may hold any bytes.
+    ///
+    /// # Errors
+    /// `EINVAL`: a name that does not fit `sun_path` with its leading NUL.
+    pub fn from_abstract_name(name: impl AsRef<[u8]>) -> Result<UnixAddr> {
+        let name = name.as_ref();
+        if name.len() < SUN_PATH_MAX_BYTES { Ok(UnixAddr::Abstract(name.to_vec())) } else { Err(Errno::INVAL) }
+    }
+
+    /// Whether the socket has no name.
+    #[must_use]
+    pub fn is_unnamed(&self) -> bool {
+        *self == UnixAddr::Unnamed
+    }
+
+    /// The path, if the name is one.
+    #[must_use]
+    pub fn as_pathname(&self) -> Option<&Path> {
+        match self {
+            UnixAddr::Path(path) => Some(path),
+            UnixAddr::Unnamed | UnixAddr::Abstract(_) => None,
+        }
+    }
+
+    /// The bytes of an abstract name.
+    #[must_use]
+    pub fn as_abstract_name(&self) -> Option<&[u8]> {
+        match self {
+            UnixAddr::Abstract(name) => Some(name),
+            UnixAddr::Unnamed | UnixAddr::Path(_) => None,
+        }
+    }
+
+    /// The bytes of the `sockaddr_un`.
+    fn encode(&self) -> Result<RawAddr> {
+        let mut raw = RawAddr::family(AF_UNIX);
+        match self {
+            UnixAddr::Unnamed => {}
+            UnixAddr::Path(path) => {
+                let bytes = path.as_os_str().as_encoded_bytes();
+                if bytes.is_empty() || bytes.len() >= SUN_PATH_MAX_BYTES || bytes.contains(&0) {
+                    return Err(Errno::INVAL);
+                }
+                raw.push(bytes);
+                raw.push(&[0]);
+            }
+            UnixAddr::Abstract(name) => {
+                if name.len() >= SUN_PATH_MAX_BYTES {
+                    return Err(Errno::INVAL);
+                }
+                raw.push(&[0]);
+                raw.push(name);
+            }
+        }
+        Ok(raw)
+    }
+
     /// The address that `sun_path` holds.
     fn decode(sun_path: &[u8]) -> UnixAddr {
         match sun_path.first() {

@@ -68,6 +68,15 @@ impl fmt::Debug for Instant {
 }
 
 /// The clocks of a world.
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock::{Clock, Os};
+///
+/// let start = Os.now();
+/// Os.sleep(Duration::from_millis(1));
+/// assert!(Os.now() - start >= Duration::from_millis(1));
+/// ```
 pub trait Clock {
     /// The monotonic clock, `clock_gettime(CLOCK_MONOTONIC)`.
     fn now(&self) -> Instant;

@@ -43,14 +43,14 @@ impl Net {
     /// Makes a system call: waits for its turn, then for as long as the call does.
     fn call(self, mut call: Call<'_, '_>) -> Result<usize> {
         let running = self.running()?;
-        running.enter()?;
-        let mut answer = running.shared.scheduler.borrow_mut().begin(running.thread, &mut call);
+        let mut scheduler = running.enter()?;
+        let mut answer = scheduler.begin(running.thread, &mut call);
         loop {
             if let Some(result) = answer {
                 return result;
             }
-            running.suspend();
-            answer = running.shared.scheduler.borrow_mut().resume(running.thread, &mut call);
+            scheduler = running.suspend(scheduler);
+            answer = scheduler.resume(running.thread, &mut call);
         }
     }
 
@@ -107,8 +107,7 @@ impl SocketApi for Net {
             return Ok(vec![with_port(IpAddr::V4(Ipv4Addr::LOCALHOST)), with_port(IpAddr::V6(Ipv6Addr::LOCALHOST))]);
         }
         let running = self.running()?;
-        running.enter()?;
-        let mut scheduler = running.shared.scheduler.borrow_mut();
+        let mut scheduler = running.enter()?;
         scheduler.charge(running.thread);
         match scheduler.world().resolve(node) {
             Some(addrs) => Ok(addrs.iter().map(|ip| with_port(*ip)).collect()),
@@ -255,10 +254,13 @@ impl Clock for Net {
     /// The calling thread's own clock; [`Instant::ZERO`] outside the simulation.
     fn now(&self) -> Instant {
         let Ok(running) = current::running(self.sim, None) else { return Instant::ZERO };
-        if running.enter().is_ok() {
-            running.shared.scheduler.borrow_mut().charge(running.thread);
+        match running.enter() {
+            Ok(mut scheduler) => {
+                scheduler.charge(running.thread);
+                scheduler.clock(running.thread)
+            }
+            Err(_) => running.clock(),
         }
-        running.shared.scheduler.borrow().clock(running.thread)
     }
 
     fn wall(&self) -> SystemTime {
@@ -268,9 +270,10 @@ impl Clock for Net {
 
     fn sleep(&self, duration: Duration) {
         let Ok(running) = current::running(self.sim, None) else { return };
-        if running.enter().is_ok() {
-            let deadline = running.shared.scheduler.borrow().clock(running.thread) + duration;
-            running.wait(Wait::Sleep, Some(deadline));
+        if let Ok(mut scheduler) = running.enter() {
+            let deadline = scheduler.clock(running.thread) + duration;
+            scheduler.wait(running.thread, Wait::Sleep, Some(deadline));
+            drop(running.suspend(scheduler));
         }
     }
 }
@@ -283,7 +286,7 @@ impl Spawn for Net {
     fn spawn<T: Send + 'static>(&self, body: impl FnOnce() -> T + Send + 'static) -> NetJoin<T> {
         let running = self.running().expect("a thread is spawned by a running thread of its process");
         // A killed thread may spawn: its child is never run, being of a process that has ended.
-        running.enter().ok();
+        drop(running.enter());
         let output = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&output);
         let mut scheduler = running.shared.scheduler.borrow_mut();
@@ -292,7 +295,8 @@ impl Spawn for Net {
             let value = body();
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
         });
-        let carrier = Carrier::new(stack_bytes, body).expect("a stack for another simulated thread can be mapped (see vm.max_map_count)");
+        let carrier =
+            Carrier::new(stack_bytes, body).expect("a stack for another simulated thread can be mapped (see vm.max_map_count)");
         let thread = scheduler.spawn_thread(running.thread, carrier);
         scheduler.charge(running.thread);
         NetJoin { net: *self, thread, output }
@@ -313,7 +317,7 @@ impl<T: Send + 'static> JoinThread<T> for NetJoin<T> {
     fn join(self) -> std::thread::Result<T> {
         let wait = || -> Result<()> {
             let running = current::running(self.net.sim, None)?;
-            running.enter()?;
+            drop(running.enter()?);
             running.wait_for_end(self.thread);
             Ok(())
         };
@@ -330,8 +334,7 @@ impl Entropy for Net {
     fn fill(&self, bytes: &mut [u8]) {
         bytes.fill(0);
         let Ok(running) = self.running() else { return };
-        if running.enter().is_ok() {
-            let mut scheduler = running.shared.scheduler.borrow_mut();
+        if let Ok(mut scheduler) = running.enter() {
             let stream = scheduler.entropy(self.process);
             scheduler.world_mut().choice_mut().fill(stream, bytes);
             scheduler.charge(running.thread);

@@ -41,6 +41,7 @@ pub mod sim;
 pub mod sync;
 pub mod tcp;
 pub mod trace;
+pub mod udp;
 pub mod world;
 
 pub use api::Net;

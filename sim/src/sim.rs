@@ -95,7 +95,10 @@ impl Builder {
     pub fn run<T: Send>(self, build: impl FnOnce(&Sim) -> T + Send) -> Result<Report<T>, Failure> {
         let name = std::thread::current().name().unwrap_or("simulation").to_owned();
         std::thread::scope(|scope| {
-            #[expect(clippy::disallowed_methods, reason = "the OS thread that carries the whole simulation; nothing in a run depends on it")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the OS thread that carries the whole simulation; nothing in a run depends on it"
+            )]
             let thread = std::thread::Builder::new().name(name).spawn_scoped(scope, || self.run_here(build));
             match thread.expect("an OS thread can be started").join() {
                 Ok(result) => result,
@@ -111,7 +114,9 @@ impl Builder {
     pub fn run_here<T>(self, build: impl FnOnce(&Sim) -> T) -> Result<Report<T>, Failure> {
         install_panic_hook();
         let seed = seed_from_environment().or(self.seed).unwrap_or(0);
-        let world = World::new(Choice::from_seed(seed), Trace::new(REPORT_EVENTS));
+        let mut trace = Trace::new();
+        trace.keep_last(REPORT_EVENTS);
+        let world = World::new(Choice::from_seed(seed), trace);
         let scheduler = Scheduler::new(world, self.call_cost, self.stack_bytes, Pulse::new(self.watchdog));
         let sim = Sim { shared: Shared::new(scheduler), seed };
         let ending = EndAll(&sim.shared);
@@ -168,19 +173,23 @@ pub struct Failure {
     pub step: u64,
     /// The digest of every event until then.
     pub digest: u64,
-    /// The last events, oldest first.
-    pub events: Vec<String>,
+    /// The last events, a line each, oldest first.
+    pub events: String,
     /// The command that reproduces the run.
     pub reproduce: String,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "simulation failed at {:?} (virtual), step {}, seed {}, digest {:016x}", self.at, self.step, self.seed, self.digest)?;
+        writeln!(
+            f,
+            "simulation failed at {:?} (virtual), step {}, seed {}, digest {:016x}",
+            self.at, self.step, self.seed, self.digest
+        )?;
         writeln!(f, "{}", self.kind)?;
         if !self.events.is_empty() {
             writeln!(f, "last events:")?;
-            for event in &self.events {
+            for event in self.events.lines() {
                 writeln!(f, "  {event}")?;
             }
         }
@@ -285,7 +294,7 @@ impl Sim {
                 at: world.now(),
                 step: steps,
                 digest: world.trace().digest(),
-                events: world.trace().last(&|host| world.host_name(HostId(host)).to_owned()),
+                events: world.trace().report().to_string(),
                 reproduce: reproduce_line(self.seed),
             }),
         }
@@ -331,10 +340,13 @@ impl Host {
         let mut scheduler = self.shared.scheduler.borrow_mut();
         let net = Net::new(self.shared.id, scheduler.next_process());
         let stack_bytes = scheduler.stack_bytes;
-        let carrier = Carrier::new(stack_bytes, Box::new(move || {
-            let value = body(net);
-            *slot.borrow_mut() = Some(value);
-        }))
+        let carrier = Carrier::new(
+            stack_bytes,
+            Box::new(move || {
+                let value = body(net);
+                *slot.borrow_mut() = Some(value);
+            }),
+        )
         .expect("a stack for another simulated thread can be mapped (see vm.max_map_count)");
         let id = scheduler.spawn_process(self.id, name, daemon, carrier);
         Process { shared: Rc::clone(&self.shared), id, output }

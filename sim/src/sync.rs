@@ -176,8 +176,7 @@ impl Net {
     /// Makes a use of a lock or channel a call of its own: a place where others may run, and that costs time.
     fn pass(self) -> Option<Running> {
         let running = current::running(self.sim, None).ok()?;
-        running.enter().ok()?;
-        running.charge();
+        running.enter().ok()?.charge(running.thread);
         Some(running)
     }
 }

@@ -1,5 +1,6 @@
 //! [`Os`]: the kernel's sockets, threads, clocks and randomness. One line per method; `syscalls.rs` makes the calls.
 
+mod fd;
 mod sync;
 mod syscalls;
 #[cfg(test)]
@@ -7,10 +8,11 @@ mod tests;
 
 pub use syscalls::OsCalls;
 
-use crate::SocketApi;
+use crate::api::SocketApi;
 use crate::env::{Clock, Entropy, Instant, JoinThread, Spawn};
-use crate::errno::Errno;
-use crate::raw::{RawFd, Vouch};
+use crate::errno::{Errno, Result};
+use crate::poll::{PollFd, timeout_millis};
+use crate::raw::{RawFd, Syscalls, Vouch};
 use std::io;
 use std::net::ToSocketAddrs;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
@@ -49,6 +51,12 @@ impl SocketApi for Os {
 
     fn getaddrinfo(&self, node: &str, port: u16) -> io::Result<Vec<std::net::SocketAddr>> {
         Ok((node, port).to_socket_addrs()?.collect())
+    }
+
+    /// In place: `PollFd` is a `pollfd`.
+    #[inline]
+    fn poll(&self, fds: &mut [PollFd<'_, OwnedFd>], timeout: Option<Duration>) -> Result<usize> {
+        syscalls::CALLS.poll(syscalls::raw_entries(fds), timeout_millis(timeout))
     }
 }
 

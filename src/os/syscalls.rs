@@ -7,11 +7,12 @@
 
 use crate::consts as c;
 use crate::errno::{Errno, Result};
+use crate::poll;
 use crate::raw::{EpollEvent, FD_SETSIZE, FdSet, Name, PollFd, RawFd, RecvHdr, SendHdr, Syscalls};
 use libc::{c_int, msghdr, sockaddr, socklen_t, timespec, timeval};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{FromRawFd, OwnedFd};
-use std::{mem, ptr};
+use std::{mem, ptr, slice};
 
 /// The kernel's system calls; reached by [`SocketApi::calls`](crate::SocketApi::calls) of [`Os`](crate::Os).
 #[derive(Debug)]
@@ -427,6 +428,14 @@ impl Syscalls for OsCalls {
         }
         Ok(ready)
     }
+}
+
+/// Typed entries of `poll(2)` as raw ones, in place.
+#[inline]
+pub(super) fn raw_entries<'a, S>(fds: &'a mut [poll::PollFd<'_, S>]) -> &'a mut [PollFd] {
+    let len = fds.len();
+    // SAFETY: a typed entry is `repr(transparent)` over a raw one; the slice stays borrowed, and any bits written are valid.
+    unsafe { slice::from_raw_parts_mut(fds.as_mut_ptr().cast(), len) }
 }
 
 /// Makes an owned descriptor of a number that a call has just returned.

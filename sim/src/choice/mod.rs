@@ -202,12 +202,16 @@ impl Choice {
     /// for random bytes that differ from the last ones.
     pub fn fill(&mut self, stream: StreamId, bytes: &mut [u8]) {
         let index = stream.0 as usize;
-        if self.streams[index].entropy.is_none() {
-            let sequence = self.draw(stream, u32::MAX);
-            let track = &self.tape.tracks[index];
-            self.streams[index].entropy = Some(Box::new(stream::entropy_rng(sequence, track.door(), track.name())));
-        }
-        self.streams[index].entropy.as_mut().expect("the generator was made above").fill_bytes(bytes);
+        let mut entropy = match self.streams[index].entropy.take() {
+            Some(entropy) => entropy,
+            None => {
+                let sequence = self.draw(stream, u32::MAX);
+                let track = &self.tape.tracks[index];
+                Box::new(stream::entropy_rng(sequence, track.door(), track.name()))
+            }
+        };
+        entropy.fill_bytes(bytes);
+        self.streams[index].entropy = Some(entropy);
     }
 
     /// What was chosen so far.

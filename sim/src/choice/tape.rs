@@ -32,7 +32,8 @@ const VERSION: u8 = 1;
 pub struct Tape {
     /// In the order in which the streams came up.
     pub(super) tracks: Vec<Track>,
-    by_name: BTreeMap<(u8, Arc<str>), usize>,
+    /// By the door's number, then the stream's name: the index of its track.
+    by_name: [BTreeMap<Arc<str>, usize>; Door::ALL.len()],
 }
 
 /// The choices of one stream.
@@ -136,7 +137,7 @@ impl Tape {
             if last.as_ref().is_some_and(|last| *last >= order) {
                 return Err(TapeError { offset: start, expected: "streams in order of door and name, each of them once" });
             }
-            tape.by_name.insert(order.clone(), tape.tracks.len());
+            tape.by_name[usize::from(order.0)].insert(order.1.clone(), tape.tracks.len());
             tape.tracks.push(track);
             last = Some(order);
         }
@@ -145,11 +146,11 @@ impl Tape {
 
     /// The tracks with a choice on them, in order of door, then name.
     fn written(&self) -> impl Iterator<Item = &Track> {
-        self.by_name.values().map(|index| &self.tracks[*index]).filter(|track| !track.bytes.is_empty())
+        self.by_name.iter().flat_map(BTreeMap::values).map(|index| &self.tracks[*index]).filter(|track| !track.bytes.is_empty())
     }
 
     fn index_of(&self, door: Door, name: &str) -> Option<usize> {
-        self.by_name.get(&(door.number(), Arc::from(name))).copied()
+        self.by_name[usize::from(door.number())].get(name).copied()
     }
 
     /// The index of a stream's track, which is made if it is missing.
@@ -159,7 +160,7 @@ impl Tape {
         }
         let name: Arc<str> = Arc::from(name);
         let index = self.tracks.len();
-        self.by_name.insert((door.number(), name.clone()), index);
+        self.by_name[usize::from(door.number())].insert(name.clone(), index);
         self.tracks.push(Track { door, name, bytes: Vec::new(), zeros: 0 });
         index
     }
@@ -216,10 +217,15 @@ impl Track {
         if self.zeros > 0 {
             self.record_zeros();
         }
-        match u8::try_from(choice) {
-            Ok(byte @ ..0x80) => self.bytes.push(byte),
-            Ok(0x80..) | Err(_) => put_number(&mut self.bytes, u64::from(choice)),
+        if let Ok(byte @ ..0x80) = u8::try_from(choice) {
+            self.bytes.push(byte);
+            return;
         }
+        // As `put_number`, without a loop: eight bytes are written, and those behind the number taken back.
+        let (number, len) = leb128(choice);
+        let end = self.bytes.len() + len;
+        self.bytes.extend_from_slice(&number.to_le_bytes());
+        self.bytes.truncate(end);
     }
 
     fn record_zeros(&mut self) {
@@ -351,6 +357,20 @@ impl<'a> Input<'a> {
         }
         Ok(())
     }
+}
+
+/// A number above 0 in LEB128, first byte lowest, and its length.
+#[inline]
+fn leb128(number: u32) -> (u64, usize) {
+    let sevens = u64::from(number);
+    let spread = sevens & 0x7f
+        | (sevens & 0x7f << 7) << 1
+        | (sevens & 0x7f << 14) << 2
+        | (sevens & 0x7f << 21) << 3
+        | (sevens & 0x7f << 28) << 4;
+    let len = number.ilog2() / 7 + 1;
+    let all_but_last = (1 << (8 * (len - 1))) - 1;
+    (spread | 0x80_8080_8080 & all_but_last, len as usize)
 }
 
 fn put_number(bytes: &mut Vec<u8>, mut number: u64) {

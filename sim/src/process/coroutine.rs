@@ -69,14 +69,15 @@ impl Carrier {
     }
 
     /// Keeps the stack of a finished carrier for the next one.
-    pub fn recycle(self) {
+    pub fn recycle(self: Box<Self>) {
         if !self.coroutine.done() {
             return;
         }
+        let stack_bytes = self.stack_bytes;
         let stack = self.coroutine.into_stack();
         POOL.with_borrow_mut(|pool| {
             if pool.len() < POOL_MAX_STACKS {
-                pool.push((self.stack_bytes, stack));
+                pool.push((stack_bytes, stack));
             }
         });
     }
@@ -116,35 +117,42 @@ mod tests {
     fn a_carrier_goes_on_where_it_was_suspended() {
         let log = Rc::new(RefCell::new(Vec::new()));
         let inner = Rc::clone(&log);
-        let mut carrier = Carrier::new(64 << 10, Box::new(move || {
-            inner.borrow_mut().push(1);
-            suspend();
-            inner.borrow_mut().push(2);
-        }))
+        let mut carrier = Carrier::new(
+            64 << 10,
+            Box::new(move || {
+                inner.borrow_mut().push(1);
+                suspend();
+                inner.borrow_mut().push(2);
+            }),
+        )
         .expect("a small stack can be had");
         assert!(matches!(carrier.resume(), Outcome::Suspended));
         assert_eq!(*log.borrow(), [1]);
         assert!(matches!(carrier.resume(), Outcome::Finished(Ok(()))));
         assert_eq!(*log.borrow(), [1, 2]);
         assert!(!on_carrier());
-        carrier.recycle();
+        Box::new(carrier).recycle();
     }
 
     #[test]
     fn a_panic_is_the_carriers_result() {
-        let mut carrier = Carrier::new(64 << 10, Box::new(|| std::panic::resume_unwind(Box::new(7_u8)))).expect("a small stack can be had");
+        let mut carrier =
+            Carrier::new(64 << 10, Box::new(|| std::panic::resume_unwind(Box::new(7_u8)))).expect("a small stack can be had");
         let Outcome::Finished(Err(payload)) = carrier.resume() else { panic!("the body does not suspend") };
         assert_eq!(payload.downcast_ref::<u8>(), Some(&7));
     }
 
     #[test]
     fn carriers_nest() {
-        let mut outer = Carrier::new(64 << 10, Box::new(|| {
-            let mut inner = Carrier::new(64 << 10, Box::new(suspend)).expect("a small stack can be had");
-            assert!(matches!(inner.resume(), Outcome::Suspended));
-            suspend();
-            assert!(matches!(inner.resume(), Outcome::Finished(Ok(()))));
-        }))
+        let mut outer = Carrier::new(
+            64 << 10,
+            Box::new(|| {
+                let mut inner = Carrier::new(64 << 10, Box::new(suspend)).expect("a small stack can be had");
+                assert!(matches!(inner.resume(), Outcome::Suspended));
+                suspend();
+                assert!(matches!(inner.resume(), Outcome::Finished(Ok(()))));
+            }),
+        )
         .expect("a small stack can be had");
         assert!(matches!(outer.resume(), Outcome::Suspended));
         assert!(matches!(outer.resume(), Outcome::Finished(Ok(()))));

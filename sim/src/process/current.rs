@@ -7,7 +7,7 @@ use crate::host::Call;
 use crate::process::Killed;
 use crate::process::coroutine;
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Wait};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -101,30 +101,36 @@ pub fn is_running(sim: u32, process: ProcId) -> bool {
 }
 
 impl Running {
-    /// Readies the thread for an act at its own clock: whatever is due earlier happens first, be it that another thread runs.
+    /// Readies the thread for an act at its own clock: whatever is due earlier happens first, be it that another thread runs. The act is
+    /// done with the scheduler that is handed out.
     ///
     /// # Errors
     /// `EIO`: the thread is killed or unwinding, and such a thread never waits.
-    pub fn enter(&self) -> Result<()> {
+    pub fn enter(&self) -> Result<RefMut<'_, Scheduler>> {
         if std::thread::panicking() {
             return Err(Errno::IO);
         }
         let mut scheduler = self.shared.scheduler.borrow_mut();
-        let thread = scheduler.thread_mut(self.thread);
-        if thread.killed {
-            thread.calls_after_kill += 1;
-            if thread.calls_after_kill > CALLS_AFTER_KILL_MAX {
-                drop(scheduler);
-                resume_unwind(Box::new(Killed));
-            }
-            return Err(Errno::IO);
+        if scheduler.thread_mut(self.thread).killed {
+            return self.refuse(scheduler);
         }
         if !scheduler.catch_up(self.thread) {
             scheduler.wait_for_turn(self.thread);
-            drop(scheduler);
-            self.suspend();
+            scheduler = self.suspend(scheduler);
         }
-        Ok(())
+        Ok(scheduler)
+    }
+
+    /// Answers a killed thread that goes on, and unwinds it again when it goes on too long.
+    #[cold]
+    fn refuse(&self, mut scheduler: RefMut<'_, Scheduler>) -> Result<RefMut<'_, Scheduler>> {
+        let thread = scheduler.thread_mut(self.thread);
+        thread.calls_after_kill += 1;
+        if thread.calls_after_kill > CALLS_AFTER_KILL_MAX {
+            drop(scheduler);
+            resume_unwind(Box::new(Killed));
+        }
+        Err(Errno::IO)
     }
 
     /// The thread's own clock.
@@ -132,22 +138,18 @@ impl Running {
         self.shared.scheduler.borrow().clock(self.thread)
     }
 
-    /// Charges the thread for a call.
-    pub fn charge(&self) {
-        self.shared.scheduler.borrow_mut().charge(self.thread);
-    }
-
     /// Waits until woken, or until `deadline`.
     pub fn wait(&self, wait: Wait, deadline: Option<Instant>) {
-        self.shared.scheduler.borrow_mut().wait(self.thread, wait, deadline);
-        self.suspend();
+        let mut scheduler = self.shared.scheduler.borrow_mut();
+        scheduler.wait(self.thread, wait, deadline);
+        drop(self.suspend(scheduler));
     }
 
     /// Waits for another thread's end.
     pub fn wait_for_end(&self, other: ThreadId) {
-        let waits = self.shared.scheduler.borrow_mut().wait_for_end(self.thread, other);
-        if waits {
-            self.suspend();
+        let mut scheduler = self.shared.scheduler.borrow_mut();
+        if scheduler.wait_for_end(self.thread, other) {
+            drop(self.suspend(scheduler));
         }
     }
 
@@ -161,11 +163,15 @@ impl Running {
     }
 
     /// Gives the processor away until the scheduler resumes this thread. Unwinds if the thread was killed meanwhile.
-    pub fn suspend(&self) {
+    pub fn suspend<'a>(&'a self, scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
+        drop(scheduler);
         coroutine::suspend();
-        if self.shared.scheduler.borrow_mut().thread_mut(self.thread).killed {
+        let mut scheduler = self.shared.scheduler.borrow_mut();
+        if scheduler.thread_mut(self.thread).killed {
+            drop(scheduler);
             resume_unwind(Box::new(Killed));
         }
+        scheduler
     }
 }
 

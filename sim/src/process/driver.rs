@@ -1,11 +1,12 @@
 //! The loop that resumes threads, ends them and kills them. Programs' code runs from here, never under the scheduler's borrow.
 
 use crate::process::Killed;
-use crate::process::coroutine::{Carrier, Outcome};
+use crate::process::coroutine::Outcome;
 use crate::process::current::{Entered, Shared};
 use crate::process::failure::{FailureKind, take_panic};
-use crate::process::scheduler::{ProcId, ThreadId, Turn};
+use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Turn};
 use std::any::Any;
+use std::cell::RefMut;
 use std::rc::Rc;
 use twinsock::Instant;
 
@@ -14,14 +15,28 @@ use twinsock::Instant;
 /// A failure stops it; it is left in the scheduler.
 pub fn drive(shared: &Rc<Shared>, limit: Option<Instant>) {
     let _entered = Entered::new(shared);
+    let mut scheduler = shared.scheduler.borrow_mut();
     loop {
-        let turn = shared.scheduler.borrow_mut().next_turn(limit);
-        match turn {
-            Turn::Run(thread) => run(shared, thread),
-            Turn::Kill(process) => kill(shared, process),
+        match scheduler.next_turn(limit) {
+            Turn::Run(thread) => {
+                let (after, ended) = resume(shared, scheduler, thread);
+                scheduler = after;
+                match ended {
+                    None => {}
+                    Some(Ok(())) => scheduler.thread_ended(thread),
+                    Some(Err(payload)) => {
+                        fail(&mut scheduler, thread, &*payload);
+                        scheduler.thread_ended(thread);
+                    }
+                }
+            }
+            Turn::Kill(process) => {
+                drop(scheduler);
+                kill(shared, process);
+                scheduler = shared.scheduler.borrow_mut();
+            }
             Turn::Stop => return,
             Turn::Deadlock => {
-                let mut scheduler = shared.scheduler.borrow_mut();
                 let waiting = scheduler.waiting();
                 scheduler.failure = Some(FailureKind::Deadlock { waiting });
                 return;
@@ -39,25 +54,11 @@ pub fn end_all(shared: &Rc<Shared>) {
     }
 }
 
-/// Resumes a thread until it suspends or ends.
-fn run(shared: &Rc<Shared>, thread: ThreadId) {
-    match resume(shared, thread) {
-        None => {}
-        Some(Ok(())) => shared.scheduler.borrow_mut().thread_ended(thread),
-        Some(Err(payload)) => {
-            let mut scheduler = shared.scheduler.borrow_mut();
-            let failure = describe_panic(&scheduler, thread, &*payload);
-            scheduler.failure.get_or_insert(failure);
-            scheduler.thread_ended(thread);
-        }
-    }
-}
-
 /// Ends a process: its sockets first, then its threads, each unwound on its own stack.
 fn kill(shared: &Rc<Shared>, process: ProcId) {
     let threads = shared.scheduler.borrow_mut().end_process(process);
     for thread in threads {
-        let started = shared.scheduler.borrow_mut().thread_mut(thread).carrier.as_ref().is_some_and(Carrier::started);
+        let started = shared.scheduler.borrow_mut().thread_mut(thread).carrier.as_ref().is_some_and(|carrier| carrier.started());
         if started {
             unwind(shared, thread);
         } else {
@@ -71,52 +72,52 @@ fn kill(shared: &Rc<Shared>, process: ProcId) {
 
 /// Resumes a killed thread, which unwinds from the place where it waits.
 fn unwind(shared: &Rc<Shared>, thread: ThreadId) {
-    match resume(shared, thread) {
+    let (mut scheduler, ended) = resume(shared, shared.scheduler.borrow_mut(), thread);
+    match ended {
         None => unreachable!("a killed thread never suspends"),
         Some(Ok(())) => {}
         Some(Err(payload)) if payload.is::<Killed>() => {}
-        Some(Err(payload)) => {
-            let mut scheduler = shared.scheduler.borrow_mut();
-            let failure = describe_panic(&scheduler, thread, &*payload);
-            scheduler.failure.get_or_insert(failure);
-        }
+        Some(Err(payload)) => fail(&mut scheduler, thread, &*payload),
     }
 }
 
-/// Switches to a thread and back. Answers its result if it ended.
-fn resume(shared: &Rc<Shared>, thread: ThreadId) -> Option<std::thread::Result<()>> {
-    let (mut carrier, process) = {
-        let mut scheduler = shared.scheduler.borrow_mut();
-        scheduler.pulse.beat(thread.0);
-        let slot = scheduler.thread_mut(thread);
-        (slot.carrier.take().expect("a thread that has not ended has its carrier"), slot.process)
-    };
-    let outer = shared.set_running(Some((thread, process)));
+/// Switches to a thread and back, giving the scheduler up meanwhile. Answers the thread's result if it ended.
+fn resume<'a>(
+    shared: &'a Rc<Shared>,
+    mut scheduler: RefMut<'a, Scheduler>,
+    thread: ThreadId,
+) -> (RefMut<'a, Scheduler>, Option<std::thread::Result<()>>) {
+    scheduler.pulse.beat(thread.0);
+    let slot = scheduler.thread_mut(thread);
+    let mut carrier = slot.carrier.take().expect("a thread that has not ended has its carrier");
+    let outer = shared.set_running(Some((thread, slot.process)));
+    drop(scheduler);
     let outcome = carrier.resume();
-    shared.set_running(outer);
     let mut scheduler = shared.scheduler.borrow_mut();
+    shared.set_running(outer);
     scheduler.pulse.rest();
     match outcome {
         Outcome::Suspended => {
             scheduler.thread_mut(thread).carrier = Some(carrier);
-            None
+            (scheduler, None)
         }
         Outcome::Finished(result) => {
-            drop(scheduler);
             carrier.recycle();
-            Some(result)
+            (scheduler, Some(result))
         }
     }
 }
 
-fn describe_panic(scheduler: &crate::process::scheduler::Scheduler, thread: ThreadId, payload: &(dyn Any + Send)) -> FailureKind {
+/// Notes the first panic of a run.
+fn fail(scheduler: &mut Scheduler, thread: ThreadId, payload: &(dyn Any + Send)) {
     let process = scheduler.process(scheduler.process_of(thread));
     let (message, location) = take_panic(payload);
-    FailureKind::Panic {
+    let failure = FailureKind::Panic {
         host: scheduler.world().host_name(process.host).to_owned(),
         process: process.name.clone(),
         thread: scheduler.thread_name(thread).to_owned(),
         message,
         location,
-    }
+    };
+    scheduler.failure.get_or_insert(failure);
 }

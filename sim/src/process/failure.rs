@@ -66,7 +66,11 @@ impl fmt::Display for FailureKind {
                 write!(f, "deadlock: everybody waits and nothing is in flight")?;
                 for thread in waiting {
                     let daemon = if thread.daemon { " (daemon)" } else { "" };
-                    write!(f, "\n  host {}, thread {}{daemon}: {}, since {:?}", thread.host, thread.thread, thread.what, thread.since)?;
+                    write!(
+                        f,
+                        "\n  host {}, thread {}{daemon}: {}, since {:?}",
+                        thread.host, thread.thread, thread.what, thread.since
+                    )?;
                 }
                 Ok(())
             }

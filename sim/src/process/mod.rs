@@ -14,6 +14,7 @@ pub mod coroutine;
 pub mod current;
 pub mod driver;
 pub mod failure;
+mod names;
 pub mod scheduler;
 pub mod watchdog;
 

@@ -4,8 +4,9 @@ use crate::choice::{Door, StreamId};
 use crate::host::{Call, Credentials, Op, Pid, Progress, Token};
 use crate::process::coroutine::Carrier;
 use crate::process::failure::{FailureKind, Waiting};
+use crate::process::names::name_of;
 use crate::process::watchdog::Pulse;
-use crate::trace::Event as TraceEvent;
+use crate::trace::{Event, Place, What};
 use crate::world::{Alarm, HostId, World};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -70,7 +71,7 @@ pub struct Thread {
     state: State,
     /// Counts this thread's waits: an alarm that was set for an earlier one is void.
     turn: u32,
-    pub(super) carrier: Option<Carrier>,
+    pub(super) carrier: Option<Box<Carrier>>,
     /// The call that its host has parked.
     op: Option<Op>,
     joiners: Vec<ThreadId>,
@@ -111,6 +112,8 @@ pub struct Scheduler {
     pub(super) threads: Vec<Thread>,
     ready: VecDeque<ThreadId>,
     pub(super) kills: VecDeque<ProcId>,
+    /// The running thread was chosen among all that are due now, and has not acted yet.
+    just_chosen: bool,
     interleaving: StreamId,
     call_cost: Duration,
     pub(crate) stack_bytes: usize,
@@ -131,6 +134,7 @@ impl Scheduler {
             threads: Vec::new(),
             ready: VecDeque::new(),
             kills: VecDeque::new(),
+            just_chosen: false,
             interleaving,
             call_cost,
             stack_bytes,
@@ -174,8 +178,8 @@ impl Scheduler {
         if !daemon {
             self.live += 1;
         }
-        let now = self.world.now();
-        self.world.trace_mut().record(now, TraceEvent::ProcessStart { host: host.0, process: id.0 });
+        self.world.trace_mut().names_mut().name_process(host.0, pid.0, name);
+        self.record(main, What::ProcessStart);
         id
     }
 
@@ -199,7 +203,7 @@ impl Scheduler {
             clock,
             state: State::Due,
             turn: 0,
-            carrier: Some(carrier),
+            carrier: Some(Box::new(carrier)),
             op: None,
             joiners: Vec::new(),
             children: 0,
@@ -208,6 +212,14 @@ impl Scheduler {
         });
         self.queue_turn(id, clock);
         id
+    }
+
+    /// Records what happens to a thread.
+    fn record(&mut self, thread: ThreadId, what: What) {
+        let process = &self.processes[self.threads[thread.index()].process.index()];
+        let place = Place::process(process.host.0, process.pid.0).thread(thread.0);
+        let at = self.world.now();
+        self.world.trace_mut().record(Event { at, place, what });
     }
 
     /// The number that the next process will have.
@@ -258,6 +270,9 @@ impl Scheduler {
     /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
     pub fn catch_up(&mut self, thread: ThreadId) -> bool {
         let clock = self.threads[thread.index()].clock;
+        if std::mem::take(&mut self.just_chosen) && clock == self.world.now() {
+            return true;
+        }
         loop {
             if !self.ready.is_empty() || !self.kills.is_empty() || self.failure.is_some() {
                 return false;
@@ -286,7 +301,7 @@ impl Scheduler {
         let process = &self.processes[self.threads[thread.index()].process.index()];
         let (host, pid) = (process.host, process.pid);
         let progress = self.world.begin(host, pid, thread.token(), call);
-        self.settle(thread, progress)
+        self.settle(thread, call, progress)
     }
 
     /// Goes on with the running thread's parked call.
@@ -294,7 +309,7 @@ impl Scheduler {
         let host = self.processes[self.threads[thread.index()].process.index()].host;
         let op = self.threads[thread.index()].op.take().expect("a thread that waits for a call has a parked operation");
         let progress = self.world.resume(host, op, call);
-        self.settle(thread, progress)
+        self.settle(thread, call, progress)
     }
 
     /// Makes a call that ends at once, be it by interruption.
@@ -308,9 +323,11 @@ impl Scheduler {
         self.collect_wakes();
     }
 
-    fn settle(&mut self, thread: ThreadId, progress: Progress) -> Option<twinsock::Result<usize>> {
+    fn settle(&mut self, thread: ThreadId, call: &Call<'_, '_>, progress: Progress) -> Option<twinsock::Result<usize>> {
         let answer = match progress {
             Progress::Done(result) => {
+                let (call, fd) = name_of(call);
+                self.record(thread, What::CallEnd { call, fd, result });
                 self.charge(thread);
                 Some(result)
             }
@@ -438,8 +455,11 @@ impl Scheduler {
             0
         } else {
             let n = u32::try_from(count).expect("fewer than 2^32 threads are ready");
-            let index = self.world.choice_mut().draw(self.interleaving, n);
-            usize::try_from(index).expect("an index fits usize")
+            let value = self.world.choice_mut().draw(self.interleaving, n);
+            let what = What::Choice { door: "interleaving", n, value };
+            let at = self.world.now();
+            self.world.trace_mut().record(Event { at, place: Place::WORLD, what });
+            usize::try_from(value).expect("an index fits usize")
         };
         // The chosen one's place goes to the first in line: constant cost, and 0 stays first come, first served.
         let thread = self.ready.swap_remove_front(index).expect("the choice is below the number of ready threads");
@@ -448,7 +468,7 @@ impl Scheduler {
         slot.state = State::Running;
         slot.clock = slot.clock.max(now);
         self.steps += 1;
-        self.world.trace_mut().turn(now, thread.0, count);
+        self.just_chosen = true;
         thread
     }
 
@@ -492,8 +512,8 @@ impl Scheduler {
             }
         }
         self.world.exit_process(host, pid);
-        let now = self.world.now();
-        self.world.trace_mut().record(now, TraceEvent::ProcessEnd { host: host.0, process: id.0 });
+        let at = self.world.now();
+        self.world.trace_mut().record(Event { at, place: Place::process(host.0, pid.0), what: What::ProcessExit });
         self.collect_wakes();
         let threads: Vec<ThreadId> = threads.into_iter().filter(|t| self.threads[t.index()].state != State::Ended).collect();
         for thread in &threads {

@@ -133,12 +133,7 @@ impl<E> EventQueue<E> {
         if self.front == NONE {
             return None;
         }
-        let front = self.front;
-        let free = std::mem::replace(&mut self.free, front);
-        let node = self.node_mut(front);
-        node.next = free;
-        let at = node.at;
-        let event = node.event.take();
+        let (at, event) = self.release(self.front);
         self.len -= 1;
         if self.levels == 0 {
             self.base = at;
@@ -147,7 +142,7 @@ impl<E> EventQueue<E> {
             self.advance(at);
             self.front = self.unlink_earliest();
         }
-        Some((Instant::from_nanos(at), event.expect("a linked node holds an event")))
+        Some((Instant::from_nanos(at), event))
     }
 
     /// How many events are pending.
@@ -179,6 +174,14 @@ impl<E> EventQueue<E> {
         node.event = Some(event);
         self.free = free;
         index
+    }
+
+    #[inline]
+    fn release(&mut self, index: u32) -> (u64, E) {
+        let free = std::mem::replace(&mut self.free, index);
+        let node = self.node_mut(index);
+        node.next = free;
+        (node.at, node.event.take().expect("a linked node holds an event"))
     }
 
     #[inline]

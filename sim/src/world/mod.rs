@@ -8,9 +8,9 @@ pub mod event;
 
 use crate::choice::{Choice, Door, LuckOf, StreamId};
 use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Token};
-use crate::link::{Link, Verdict};
-use crate::packet::Packet;
-use crate::trace::{Event as TraceEvent, Fate, Trace};
+use crate::link::{Direction, Link, Verdict};
+use crate::packet::{Body, Icmp, IcmpError, Packet};
+use crate::trace::{Event, Place, Trace, What};
 use event::EventQueue;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -46,8 +46,7 @@ struct Path {
     to: HostId,
     /// The stream of chance that decides what the wire does to packets of this direction.
     wire: StreamId,
-    /// When the last packet of this direction arrives: none overtakes it.
-    last_arrival: Instant,
+    direction: Direction,
 }
 
 /// A host and what the world keeps about it.
@@ -139,6 +138,7 @@ impl World {
         }
         assert!(self.names.insert(name.to_owned(), id).is_none(), "two hosts cannot be named {name}");
         let latitude = self.choice.stream(Door::Latitude, name);
+        self.trace.names_mut().name_host(id.0, name);
         self.machines.push(Machine {
             addrs: config.addrs.clone(),
             host: Host::new(config),
@@ -154,20 +154,20 @@ impl World {
     ///
     /// Pairs that have exchanged packets already take it up as well.
     pub fn set_default_link(&mut self, link: Link) {
-        self.default_link = link;
         for (pair, index) in &self.path_index {
             if !self.links.contains_key(pair) {
-                self.paths[*index].link = link;
+                self.paths[*index].link = link.clone();
             }
         }
+        self.default_link = link;
     }
 
     /// Sets the link of both directions between two hosts.
     pub fn set_link(&mut self, a: HostId, b: HostId, link: Link) {
         for pair in [(a, b), (b, a)] {
-            self.links.insert(pair, link);
+            self.links.insert(pair, link.clone());
             if let Some(index) = self.path_index.get(&pair) {
-                self.paths[*index].link = link;
+                self.paths[*index].link = link.clone();
             }
         }
     }
@@ -285,7 +285,7 @@ impl World {
         match due {
             Due::Arrival { to, slot } => {
                 let packet = self.in_flight.land(slot);
-                self.trace.packet(at, to.0, Fate::Delivered, &packet);
+                self.trace.packet_delivered(at, to.0, &packet);
                 self.on_host(to, |host, cx| host.handle_packet(cx, packet));
                 Some(None)
             }
@@ -295,7 +295,7 @@ impl World {
                     machine.timer_at = Instant::FAR;
                 }
                 if machine.host.poll_timeout().is_some_and(|due| due <= at) {
-                    self.trace.record(at, TraceEvent::Timer { host: id.0 });
+                    self.trace.record(Event { at, place: Place::host(id.0), what: What::Timer });
                     self.on_host(id, |host, cx| host.handle_timeout(cx));
                 } else {
                     self.arm_timer(id);
@@ -329,7 +329,7 @@ impl World {
             let mut cx = Cx { now: self.now, luck: &mut luck };
             let Some(packet) = machine.host.poll_transmit(&mut cx) else { return };
             if machine.host.owns(packet.dst) {
-                self.trace.packet(self.now, id.0, Fate::Delivered, &packet);
+                self.trace.packet_sent(self.now, id.0, &packet);
                 machine.host.handle_packet(&mut cx, packet);
             } else {
                 self.send(id, packet);
@@ -339,21 +339,28 @@ impl World {
 
     /// Puts a packet on the wire.
     fn send(&mut self, from: HostId, packet: Packet) {
+        self.trace.packet_sent(self.now, from.0, &packet);
         let Some(index) = self.path(from, packet.dst) else {
             // Nobody has this address: the packet is lost, as on a network without a router that objects.
-            self.trace.packet(self.now, from.0, Fate::Lost, &packet);
+            self.trace.packet_dropped(self.now, from.0, &packet, "nobody has the address");
             return;
         };
-        self.trace.packet(self.now, from.0, Fate::Sent, &packet);
         let path = &mut self.paths[index];
-        let wire = path.wire;
         let choice = &mut self.choice;
-        let verdict = path.link.verdict(self.now, path.last_arrival, &mut |n| choice.draw(wire, n));
+        let wire = path.wire;
+        let verdict = path.link.verdict(&mut path.direction, self.now, packet.largest_frame_bytes(), |n| choice.draw(wire, n));
         match verdict {
-            Verdict::Deliver { at } => {
-                path.last_arrival = at;
+            Verdict::Arrives(at) => {
                 let slot = self.in_flight.take_off(packet);
                 self.queue.push(at, Due::Arrival { to: path.to, slot });
+            }
+            Verdict::TooBig { mtu_bytes } => {
+                self.trace.packet_dropped(self.now, from.0, &packet, "larger than the link's MTU");
+                // The router before the narrow link tells the sender, RFC 1191 and RFC 8201.
+                let (src, dst) = (packet.dst, packet.src);
+                let icmp = Icmp { error: IcmpError::PacketTooBig { mtu_bytes }, about: Box::new(packet) };
+                let slot = self.in_flight.take_off(Packet { src, dst, ttl: 64, tos: 0, body: Body::Icmp(icmp) });
+                self.queue.push(self.now, Due::Arrival { to: from, slot });
             }
         }
     }
@@ -371,8 +378,8 @@ impl World {
             None => {
                 let name = format!("{}/{}", self.host_name(from), self.host_name(to));
                 let wire = self.choice.stream(Door::Wire, &name);
-                let link = *self.links.get(&(from, to)).unwrap_or(&self.default_link);
-                self.paths.push(Path { link, to, wire, last_arrival: Instant::ZERO });
+                let link = self.links.get(&(from, to)).unwrap_or(&self.default_link).clone();
+                self.paths.push(Path { link, to, wire, direction: Direction::new() });
                 self.path_index.insert((from, to), self.paths.len() - 1);
                 self.paths.len() - 1
             }
