@@ -35,6 +35,7 @@
 
 pub mod api;
 pub mod choice;
+pub mod conform;
 pub mod host;
 pub mod link;
 pub mod packet;
