@@ -134,16 +134,23 @@ impl Host {
         Pid(pid)
     }
 
-    /// Ends a process as `exit(2)` does: its descriptors are closed in the order of their numbers, and nothing lingers.
+    /// Goes on ending a process as `exit(2)` does: closes its open descriptor of the lowest number. Answers whether there are more; what each
+    /// sends is carried away before the next is closed, as on Linux.
     ///
-    /// Calls of its threads that still wait hold their files until they are ended with [`Host::interrupt`].
-    pub fn exit_process(&mut self, cx: &mut Cx<'_>, pid: Pid) {
-        while let Ok(process) = self.process_mut(pid) {
-            let Some(fd) = process.first_open() else { break };
-            let descriptor = process.take(fd).expect("the descriptor is open");
-            self.put_file(cx, descriptor.file, false);
+    /// Calls of its threads that still wait must be ended with [`Host::interrupt`].
+    pub fn exit_process(&mut self, cx: &mut Cx<'_>, pid: Pid) -> bool {
+        let Ok(process) = self.process_mut(pid) else { return false };
+        match process.first_open() {
+            Some(fd) => {
+                let descriptor = process.take(fd).expect("the descriptor is open");
+                self.put_file(cx, descriptor.file, false);
+                true
+            }
+            None => {
+                self.remove_process(pid);
+                false
+            }
         }
-        self.remove_process(pid);
     }
 
     /// Ends a process as a power cut does: its sockets are gone and nothing is sent.
