@@ -135,27 +135,28 @@ impl<F: Copy + Ord> Epoll<F> {
         if refused { Err(Errno::INVAL) } else { Ok(op) }
     }
 
-    /// Adds an entry, `EPOLL_CTL_ADD`; `mask` is what the file's poll says now.
+    /// Adds an entry, `EPOLL_CTL_ADD`; `mask` asks what the file's poll says now. (A closure, since polling a nested instance drops what
+    /// is stale in it, and a refused call polls nothing.)
     ///
     /// # Errors
     /// `EEXIST`: the key is there already.
-    pub fn add(&mut self, key: Key<F>, event: EpollEvent, mask: PollEvents) -> Result<Added> {
+    pub fn add(&mut self, key: Key<F>, event: EpollEvent, mask: impl FnOnce() -> PollEvents) -> Result<Added> {
         if self.index.contains_key(&key) {
             return Err(Errno::EXIST);
         }
         let item = Item { key, events: event.events | ERR_HUP, data: event.data, link: None };
         let (index, generation) = self.insert(item);
         self.index.insert(key, index);
-        let wake = self.push_if_ready(index, mask);
+        let wake = self.push_if_ready(index, mask());
         Ok(Added { item: ItemId { index, generation }, wake })
     }
 
-    /// Changes an entry, `EPOLL_CTL_MOD`, and arms it again: if `mask`, what the file's poll says now, has an event that it asks for,
-    /// it becomes ready. Answers whether to wake, as [`Added::wake`].
+    /// Changes an entry, `EPOLL_CTL_MOD`, and arms it again: if `mask`, which asks what the file's poll says now, has an event that it
+    /// asks for, it becomes ready. Answers whether to wake, as [`Added::wake`].
     ///
     /// # Errors
     /// `ENOENT`: no such entry. `EINVAL`: it is exclusive.
-    pub fn modify(&mut self, key: Key<F>, event: EpollEvent, mask: PollEvents) -> Result<bool> {
+    pub fn modify(&mut self, key: Key<F>, event: EpollEvent, mask: impl FnOnce() -> PollEvents) -> Result<bool> {
         let index = *self.index.get(&key).ok_or(Errno::NOENT)?;
         let item = self.item_mut(index);
         if item.events & EXCLUSIVE != 0 {
@@ -163,7 +164,7 @@ impl<F: Copy + Ord> Epoll<F> {
         }
         item.events = event.events | ERR_HUP;
         item.data = event.data;
-        Ok(self.push_if_ready(index, mask))
+        Ok(self.push_if_ready(index, mask()))
     }
 
     /// Removes an entry, `EPOLL_CTL_DEL`; the file's wait queue is to forget the item that it names.

@@ -57,11 +57,15 @@ pub fn poll_filter(events: i16) -> PollEvents {
 /// The `revents` of an entry that asked for `events` and whose file has `mask`; `None` is a descriptor that is not open.
 #[must_use]
 pub fn revents(mask: Option<PollEvents>, events: i16) -> i16 {
-    let answer = match mask {
-        Some(mask) => mask & poll_filter(events),
-        None => PollEvents::NVAL,
-    };
-    i16::try_from(answer.raw()).expect("the bits of poll are below 1 << 15")
+    match mask {
+        Some(mask) => to_short(mask & poll_filter(events)),
+        None => to_short(PollEvents::NVAL),
+    }
+}
+
+/// The bits as `struct pollfd` has them.
+fn to_short(events: PollEvents) -> i16 {
+    i16::try_from(events.raw() & 0x7fff).expect("15 bits fit a short")
 }
 
 /// One pass of `poll(2)`: fills in every `revents` and answers how many are not zero. A negative descriptor is passed over.

@@ -23,7 +23,7 @@ impl Bench {
 
     fn add(&mut self, file: usize, events: u32) -> ItemId {
         let event = EpollEvent { events, data: u64::try_from(file).unwrap() };
-        self.epoll.add(Bench::key(file), event, self.masks[file]).unwrap().item
+        self.epoll.add(Bench::key(file), event, || self.masks[file]).unwrap().item
     }
 
     fn arrive(&mut self, item: ItemId) -> Notified {
@@ -101,7 +101,7 @@ fn edge_triggered_is_reported_once_an_arrival() {
     assert_eq!(bench.wait(4), [(0, IN | OUT)], "two arrivals merge, with the mask of now");
     assert_eq!(bench.wait(4), []);
     let event = EpollEvent { events: ET_IN, data: 7 };
-    assert_eq!(bench.epoll.modify(Bench::key(0), event, bench.masks[0]), Ok(true));
+    assert_eq!(bench.epoll.modify(Bench::key(0), event, || bench.masks[0]), Ok(true));
     assert_eq!(bench.wait(4), [(7, IN)], "MOD of a ready file reports again");
     assert_eq!(bench.wait(4), []);
 }
@@ -147,7 +147,7 @@ fn oneshot_reports_once_until_modified() {
     assert!(!bench.epoll.notify(item, KEY_STATE, true).wake, "not even a hang-up");
     assert_eq!(bench.wait(4), []);
     let event = EpollEvent { events: IN | ONESHOT, data: 0 };
-    assert_eq!(bench.epoll.modify(Bench::key(0), event, bench.masks[0]), Ok(true));
+    assert_eq!(bench.epoll.modify(Bench::key(0), event, || bench.masks[0]), Ok(true));
     assert_eq!(bench.wait(4), [(0, IN | c::EPOLLHUP.cast_unsigned())]);
     assert_eq!(bench.wait(4), []);
 }
@@ -176,7 +176,7 @@ fn exclusive_is_for_add_only_and_not_for_every_event() {
     let mut bench = Bench::new();
     bench.add(0, IN | EXCLUSIVE);
     let event = EpollEvent { events: IN, data: 0 };
-    assert_eq!(bench.epoll.modify(Bench::key(0), event, PollEvents::NONE), Err(Errno::INVAL));
+    assert_eq!(bench.epoll.modify(Bench::key(0), event, || PollEvents::NONE), Err(Errno::INVAL));
 }
 
 #[test]
@@ -186,10 +186,10 @@ fn wrong_operations_are_refused() {
     assert_eq!(Epoll::<usize>::check_ctl(c::EPOLL_CTL_DEL, None, false), Ok(Op::Delete));
     let mut bench = Bench::new();
     let event = EpollEvent { events: IN, data: 0 };
-    assert_eq!(bench.epoll.modify(Bench::key(0), event, PollEvents::IN), Err(Errno::NOENT));
+    assert_eq!(bench.epoll.modify(Bench::key(0), event, || PollEvents::IN), Err(Errno::NOENT));
     assert_eq!(bench.epoll.delete(Bench::key(0)), Err(Errno::NOENT));
     let item = bench.add(0, IN);
-    assert_eq!(bench.epoll.add(Bench::key(0), event, PollEvents::IN), Err(Errno::EXIST));
+    assert_eq!(bench.epoll.add(Bench::key(0), event, || PollEvents::IN), Err(Errno::EXIST));
     assert_eq!(bench.epoll.delete(Bench::key(0)), Ok(item));
     assert_eq!(bench.epoll.delete(Bench::key(0)), Err(Errno::NOENT));
 }
@@ -199,7 +199,7 @@ fn a_number_reused_for_another_file_is_another_entry() {
     let mut bench = Bench::new();
     bench.add(0, IN);
     let reused = Key { fd: 10, file: 1 };
-    assert!(bench.epoll.add(reused, EpollEvent { events: IN, data: 1 }, PollEvents::NONE).is_ok());
+    assert!(bench.epoll.add(reused, EpollEvent { events: IN, data: 1 }, || PollEvents::NONE).is_ok());
     assert_eq!(bench.epoll.len(), 2, "the first lives on while its file has another descriptor");
     bench.masks = [PollEvents::IN; 8];
     let old = bench.epoll.find(Bench::key(0)).unwrap();
@@ -305,7 +305,7 @@ fn any_sequence_of_calls_agrees_with_a_plain_queue() {
         let mask = bench.masks[file];
         match draw(8) {
             0 => {
-                let added = bench.epoll.add(Bench::key(file), event, mask);
+                let added = bench.epoll.add(Bench::key(file), event, || mask);
                 assert_eq!(added.is_err(), model.entries.contains_key(&file));
                 if added.is_ok() {
                     model.entries.insert(file, events | ERR_HUP);
@@ -315,7 +315,7 @@ fn any_sequence_of_calls_agrees_with_a_plain_queue() {
                 }
             }
             1 => {
-                let modified = bench.epoll.modify(Bench::key(file), event, mask);
+                let modified = bench.epoll.modify(Bench::key(file), event, || mask);
                 assert_eq!(modified.is_err(), !model.entries.contains_key(&file));
                 if modified.is_ok() {
                     model.entries.insert(file, events | ERR_HUP);
