@@ -20,14 +20,16 @@ impl Host {
         match entry.object {
             Object::Socket(socket) => self.socket_mask(socket),
             Object::Pipe(pipe, end) => self.pipes[pipe].pipe.poll_mask(end),
-            Object::Epoll(set) => {
-                // Taken out while it looks at its files; it never looks at itself, since cycles are refused.
-                let mut epoll = std::mem::take(&mut self.epolls[set].epoll);
-                let mask = epoll.poll_mask(|key| self.file_mask(key.file));
-                self.epolls[set].epoll = epoll;
-                mask
-            }
+            Object::Epoll(set) => self.with_epoll(set, |epoll, host| epoll.poll_mask(|key| host.file_mask(key.file))),
         }
+    }
+
+    /// Lets an epoll set look at its files: it is taken out meanwhile. It never looks at itself, since cycles are refused.
+    fn with_epoll<T>(&mut self, set: Key, run: impl FnOnce(&mut Epoll<Key>, &mut Host) -> T) -> T {
+        let mut epoll = std::mem::take(&mut self.epolls[set].epoll);
+        let result = run(&mut epoll, self);
+        self.epolls[set].epoll = epoll;
+        result
     }
 
     /// What `poll(2)` says of a descriptor; `None`: it is not open.
@@ -111,16 +113,13 @@ impl Host {
                 if target_set.is_some() && self.makes_loop(epoll_file, target) {
                     return Err(Errno::LOOP);
                 }
-                let mask = self.file_mask(target);
-                let epoll = &mut self.epolls[set].epoll;
-                let added = epoll.add(key, event, mask)?;
-                let is_exclusive = epoll.is_exclusive(added.item);
+                let added = self.with_epoll(set, |epoll, host| epoll.add(key, event, || host.file_mask(target)))?;
+                let is_exclusive = self.epolls[set].epoll.is_exclusive(added.item);
                 self.files[target].queue.add_epoll(set, added.item, is_exclusive);
                 added.wake
             }
             epoll::Op::Modify => {
-                let mask = self.file_mask(target);
-                self.epolls[set].epoll.modify(key, event, mask)?
+                self.with_epoll(set, |epoll, host| epoll.modify(key, event, || host.file_mask(target)))?
             }
             epoll::Op::Delete => {
                 let item = self.epolls[set].epoll.delete(key)?;
@@ -162,13 +161,10 @@ impl Host {
         if !self.epolls[set].epoll.has_ready() {
             return Step::Wait;
         }
-        let mut epoll = std::mem::take(&mut self.epolls[set].epoll);
-        let count = epoll.collect(events, |key| self.file_mask(key.file));
-        let has_more = epoll.has_ready();
-        let entry = &mut self.epolls[set];
-        entry.epoll = epoll;
+        let count = self.with_epoll(set, |epoll, host| epoll.collect(events, |key| host.file_mask(key.file)));
+        let entry = &self.epolls[set];
         let file = entry.file;
-        if has_more {
+        if entry.epoll.has_ready() {
             self.wake_next(file, poll::KEY_EPOLL);
         }
         if count == 0 { Step::Wait } else { Step::Done(Ok(count)) }
