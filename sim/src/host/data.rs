@@ -5,9 +5,8 @@
 
 use super::Host;
 use super::addr;
-use super::call::Call;
+use super::call::RecvRef;
 use super::cx::{Cx, Pid};
-use super::dispatch::wrong_call;
 use super::op::{Kind, Step, Task};
 use super::pipe::Mode;
 use super::poll;
@@ -15,8 +14,8 @@ use super::slab::Key;
 use crate::tcp::{RecvFlags, SendFlags, State};
 use std::io::{IoSlice, IoSliceMut};
 use twinsock::consts as c;
-use twinsock::raw::RawFd;
-use twinsock::{Errno, PollEvents, Result};
+use twinsock::raw::{Name, RawFd};
+use twinsock::{Errno, PollEvents, RawAddr, Result};
 
 impl Host {
     /// `send(2)` and its kin at their entry. TCP ignores a destination address, but the kernel copies it in.
@@ -44,32 +43,7 @@ impl Host {
 
     /// A step of a call that sends.
     #[inline]
-    pub(super) fn step_send_call(
-        &mut self,
-        cx: &mut Cx<'_>,
-        pid: Pid,
-        socket: Key,
-        task: &mut Task,
-        call: &mut Call<'_, '_>,
-    ) -> Step {
-        let step = match call {
-            Call::Sendto { data, .. } | Call::Write { data, .. } => {
-                self.step_send(cx, socket, task, &[IoSlice::new(data)], data.len())
-            }
-            Call::Sendmsg { hdr, .. } => self.step_send(cx, socket, task, hdr.iov, total(hdr.iov)),
-            Call::Writev { iov, .. } => self.step_send(cx, socket, task, iov, total(iov)),
-            other => wrong_call(task, other),
-        };
-        if let Step::Done(Err(Errno::PIPE)) = step
-            && task.flags & c::MSG_NOSIGNAL == 0
-        {
-            self.raise_sigpipe(pid);
-        }
-        step
-    }
-
-    #[inline]
-    fn step_send(&mut self, cx: &mut Cx<'_>, key: Key, task: &mut Task, iov: &[IoSlice<'_>], len: usize) -> Step {
+    pub(super) fn step_send(&mut self, cx: &mut Cx<'_>, pid: Pid, key: Key, task: &mut Task, iov: &[IoSlice<'_>]) -> Step {
         let tcb = &mut self.sockets[key].tcb;
         if task.done > 0 && (tcb.error().is_some() || tcb.shutdown_bits().write || !tcb.state().may_send()) {
             return Step::Done(Ok(task.done));
@@ -79,49 +53,49 @@ impl Host {
             Ok(sent) => {
                 task.done += sent;
                 self.settle(cx.now, key);
-                if task.done == len { Step::Done(Ok(len)) } else { Step::Wait }
+                if task.done == total(iov) { Step::Done(Ok(task.done)) } else { Step::Wait }
             }
             Err(Errno::AGAIN) => Step::Wait,
-            Err(error) if task.done == 0 => Step::Done(Err(error)),
-            Err(_) => Step::Done(Ok(task.done)),
+            Err(error) => {
+                if error == Errno::PIPE && task.flags & c::MSG_NOSIGNAL == 0 {
+                    self.raise_sigpipe(pid);
+                }
+                Step::Done(Err(error))
+            }
         }
     }
 
-    /// A step of a call that receives.
+    /// A step of `recv(2)` and `recvfrom(2)`.
     #[inline]
-    pub(super) fn step_recv_call(&mut self, cx: &mut Cx<'_>, socket: Key, task: &mut Task, call: &mut Call<'_, '_>) -> Step {
-        match call {
-            Call::Recvfrom { into, name, .. } => {
-                let step = self.step_recv(cx, socket, task, &mut [IoSliceMut::new(into)]);
-                match (step, name) {
-                    // The sender of a stream has no address; the argument is judged only now.
-                    (Step::Done(Ok(len)), Some(name)) => {
-                        Step::Done(addr::store_name(&twinsock::RawAddr::EMPTY, name).map(|()| len))
-                    }
-                    (step, _) => step,
-                }
-            }
-            // A read of no bytes does not look at the socket.
-            Call::Read { into, .. } if into.is_empty() => Step::Done(Ok(0)),
-            Call::Readv { iov, .. } if iov.iter().all(|part| part.is_empty()) => Step::Done(Ok(0)),
-            Call::Read { into, .. } => self.step_recv(cx, socket, task, &mut [IoSliceMut::new(into)]),
-            Call::Readv { iov, .. } => self.step_recv(cx, socket, task, iov),
-            Call::Recvmsg { hdr, .. } => {
-                let step = self.step_recv(cx, socket, task, hdr.iov);
-                if let Step::Done(Ok(_)) = step {
-                    *hdr.name_len = 0;
-                    *hdr.flags = task.flags & c::MSG_OOB;
-                    *hdr.control_len = self.store_inq(socket, hdr.control, hdr.flags);
-                }
-                step
-            }
-            other => wrong_call(task, other),
+    pub(super) fn step_recvfrom(
+        &mut self,
+        cx: &mut Cx<'_>,
+        socket: Key,
+        task: &mut Task,
+        into: &mut [u8],
+        name: Option<&mut Name<'_>>,
+    ) -> Step {
+        match (self.step_recv(cx, socket, task, &mut [IoSliceMut::new(into)]), name) {
+            // The sender of a stream has no address; the argument is judged only now.
+            (Step::Done(Ok(len)), Some(name)) => Step::Done(addr::store_name(&RawAddr::EMPTY, name).map(|()| len)),
+            (step, _) => step,
         }
+    }
+
+    /// A step of `recvmsg(2)`.
+    pub(super) fn step_recvmsg(&mut self, cx: &mut Cx<'_>, socket: Key, task: &mut Task, hdr: &mut RecvRef<'_, '_>) -> Step {
+        let step = self.step_recv(cx, socket, task, hdr.iov);
+        if let Step::Done(Ok(_)) = step {
+            *hdr.name_len = 0;
+            *hdr.flags = task.flags & c::MSG_OOB;
+            *hdr.control_len = self.store_inq(socket, hdr.control, hdr.flags);
+        }
+        step
     }
 
     /// A step of a receive; one that does not wait and has found a part is ended by its caller.
     #[inline]
-    fn step_recv(&mut self, cx: &mut Cx<'_>, key: Key, task: &mut Task, iov: &mut [IoSliceMut<'_>]) -> Step {
+    pub(super) fn step_recv(&mut self, cx: &mut Cx<'_>, key: Key, task: &mut Task, iov: &mut [IoSliceMut<'_>]) -> Step {
         if task.flags & (c::MSG_ERRQUEUE | c::MSG_OOB | c::MSG_PEEK) != 0 {
             return self.step_recv_special(cx, key, task, iov);
         }

@@ -140,37 +140,34 @@ impl Host {
     /// One step of a call that may wait; `last`: it will not wait any longer.
     #[inline]
     pub(super) fn step(&mut self, cx: &mut Cx<'_>, pid: Pid, task: &mut Task, call: &mut Call<'_, '_>, last: bool) -> Step {
-        match task.kind {
-            Kind::Recv { socket } => self.step_recv_call(cx, socket, task, call),
-            Kind::Send { socket } => self.step_send_call(cx, pid, socket, task, call),
-            Kind::Accept { socket, reserved } => match call {
-                Call::Accept4 { name, flags, .. } => self.step_accept(cx, pid, socket, reserved, name.as_mut(), *flags),
-                other => wrong_call(task, other),
-            },
-            Kind::Connect { socket, disconnects, .. } => self.step_connect(cx, socket, disconnects),
-            Kind::PipeRead { pipe } => match call {
-                Call::Read { into, .. } => self.step_pipe_read(pipe, task, &mut [IoSliceMut::new(into)]),
-                Call::Readv { iov, .. } => self.step_pipe_read(pipe, task, iov),
-                other => wrong_call(task, other),
-            },
-            Kind::PipeWrite { pipe } => match call {
-                Call::Write { data, .. } => self.step_pipe_write(pid, pipe, task, &[IoSlice::new(data)]),
-                Call::Writev { iov, .. } => self.step_pipe_write(pid, pipe, task, iov),
-                other => wrong_call(task, other),
-            },
-            Kind::Poll => match call {
-                Call::Poll { fds, .. } => self.step_poll(pid, fds),
-                other => wrong_call(task, other),
-            },
-            Kind::Select => match call {
-                Call::Select { nfds, sets, .. } => self.step_select(pid, *nfds, sets, last),
-                other => wrong_call(task, other),
-            },
-            Kind::EpollWait { set } => match call {
-                Call::EpollWait { events, .. } => self.step_epoll_wait(set, events),
-                other => wrong_call(task, other),
-            },
-            Kind::Linger { socket } => self.step_linger(socket),
+        match (task.kind, call) {
+            (Kind::Recv { socket }, Call::Recvfrom { into, name, .. }) => {
+                self.step_recvfrom(cx, socket, task, into, name.as_mut())
+            }
+            // A read of no bytes does not look at the socket.
+            (Kind::Recv { .. }, Call::Read { into: [], .. }) => Step::Done(Ok(0)),
+            (Kind::Recv { .. }, Call::Readv { iov, .. }) if iov.iter().all(|part| part.is_empty()) => Step::Done(Ok(0)),
+            (Kind::Recv { socket }, Call::Read { into, .. }) => self.step_recv(cx, socket, task, &mut [IoSliceMut::new(into)]),
+            (Kind::Recv { socket }, Call::Readv { iov, .. }) => self.step_recv(cx, socket, task, iov),
+            (Kind::Recv { socket }, Call::Recvmsg { hdr, .. }) => self.step_recvmsg(cx, socket, task, hdr),
+            (Kind::Send { socket }, Call::Sendto { data, .. } | Call::Write { data, .. }) => {
+                self.step_send(cx, pid, socket, task, &[IoSlice::new(data)])
+            }
+            (Kind::Send { socket }, Call::Sendmsg { hdr, .. }) => self.step_send(cx, pid, socket, task, hdr.iov),
+            (Kind::Send { socket }, Call::Writev { iov, .. }) => self.step_send(cx, pid, socket, task, iov),
+            (Kind::Accept { socket, reserved }, Call::Accept4 { name, flags, .. }) => {
+                self.step_accept(cx, pid, socket, reserved, name.as_mut(), *flags)
+            }
+            (Kind::Connect { socket, disconnects, .. }, _) => self.step_connect(cx, socket, disconnects),
+            (Kind::PipeRead { pipe }, Call::Read { into, .. }) => self.step_pipe_read(pipe, task, &mut [IoSliceMut::new(into)]),
+            (Kind::PipeRead { pipe }, Call::Readv { iov, .. }) => self.step_pipe_read(pipe, task, iov),
+            (Kind::PipeWrite { pipe }, Call::Write { data, .. }) => self.step_pipe_write(pid, pipe, task, &[IoSlice::new(data)]),
+            (Kind::PipeWrite { pipe }, Call::Writev { iov, .. }) => self.step_pipe_write(pid, pipe, task, iov),
+            (Kind::Poll, Call::Poll { fds, .. }) => self.step_poll(pid, fds),
+            (Kind::Select, Call::Select { nfds, sets, .. }) => self.step_select(pid, *nfds, sets, last),
+            (Kind::EpollWait { set }, Call::EpollWait { events, .. }) => self.step_epoll_wait(set, events),
+            (Kind::Linger { socket }, _) => self.step_linger(socket),
+            (kind, call) => unreachable!("{kind:?} is resumed with the call that began it, not {call:?}"),
         }
     }
 
@@ -202,9 +199,4 @@ impl Host {
 /// Refuses a buffer of too many parts.
 fn check_iov(parts: usize, error: Errno) -> Result<()> {
     if parts > IOV_MAX { Err(error) } else { Ok(()) }
-}
-
-/// A driver resumed an operation with another call than the one that began it.
-pub(super) fn wrong_call(task: &Task, call: &Call<'_, '_>) -> ! {
-    unreachable!("{:?} is resumed with the call that began it, not {call:?}", task.kind)
 }

@@ -103,15 +103,6 @@ impl Host {
         self.files.insert(File::new(object, nonblocking))
     }
 
-    /// Gives a file the lowest free number.
-    pub(super) fn install(&mut self, pid: Pid, file: Key, cloexec: bool) -> Result<RawFd> {
-        let process = self.process_mut(pid)?;
-        let fd = process.reserve(0)?;
-        process.fill(fd, file, cloexec);
-        self.hold_file(file);
-        Ok(fd)
-    }
-
     /// One more descriptor or call holds the file.
     #[inline]
     pub(super) fn hold_file(&mut self, file: Key) {

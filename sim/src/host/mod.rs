@@ -129,20 +129,19 @@ impl Host {
 
     /// Starts a process with an empty descriptor table.
     pub fn spawn_process(&mut self, credentials: Credentials) -> Pid {
-        let pid = u32::try_from(self.processes.len()).expect("a host runs fewer than 2^32 processes in its life");
+        let pid = self.next_pid();
         self.processes.push(Some(Process::new(credentials)));
-        Pid(pid)
+        pid
     }
 
     /// Goes on ending a process as `exit(2)` does: closes its open descriptor of the lowest number. Answers whether there are more; what each
     /// sends is carried away before the next is closed, as on Linux.
     ///
-    /// Calls of its threads that still wait must be ended with [`Host::interrupt`].
+    /// Calls of its threads that still wait hold their files until they are ended with [`Host::interrupt`].
     pub fn exit_process(&mut self, cx: &mut Cx<'_>, pid: Pid) -> bool {
         let Ok(process) = self.process_mut(pid) else { return false };
-        match process.first_open() {
-            Some(fd) => {
-                let descriptor = process.take(fd).expect("the descriptor is open");
+        match process.take_first() {
+            Some(descriptor) => {
                 self.put_file(cx, descriptor.file, false);
                 true
             }
@@ -158,14 +157,17 @@ impl Host {
     /// Calls of its threads that still wait find their files gone: they end with `EINTR`.
     pub fn kill_silently(&mut self, pid: Pid) {
         while let Ok(process) = self.process_mut(pid) {
-            let Some(fd) = process.first_open() else { break };
-            let descriptor = process.take(fd).expect("the descriptor is open");
+            let Some(descriptor) = process.take_first() else { break };
             // A dup may have been gone through already.
             if self.files.get(descriptor.file).is_some() {
                 self.drop_file(descriptor.file);
             }
         }
         self.remove_process(pid);
+    }
+
+    fn next_pid(&self) -> Pid {
+        Pid(u32::try_from(self.processes.len()).expect("a host runs fewer than 2^32 processes in its life"))
     }
 
     fn remove_process(&mut self, pid: Pid) {

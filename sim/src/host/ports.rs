@@ -167,7 +167,7 @@ impl Ports {
         let (low, high) = (u32::from(range.low), u32::from(range.high) + 1);
         let count = if high - low > 1 { (high - low) & !1 } else { high - low };
         let begun = self.connect_next[class];
-        let start = begun.unwrap_or_else(|| luck.below(Latitude::EphemeralPort, count)) % count & !1;
+        let start = (begun.unwrap_or_else(|| luck.below(Latitude::EphemeralPort, count)) % count) & !1;
         for offset in [start, start + 1] {
             if offset > start && count == 1 {
                 break;

@@ -150,10 +150,10 @@ impl Process {
         Ok(())
     }
 
-    /// The lowest number that is open, or `None` if none is.
-    pub(super) fn first_open(&self) -> Option<RawFd> {
-        let index = self.table.iter().position(|entry| entry.open().is_some())?;
-        Some(RawFd::try_from(index).expect("RLIMIT_NOFILE keeps descriptors in the range of int"))
+    /// Takes the open descriptor with the lowest number out.
+    pub(super) fn take_first(&mut self) -> Option<Descriptor> {
+        let number = self.table.iter().position(|entry| entry.open().is_some())?;
+        self.put(number, Entry::Free).open()
     }
 }
 

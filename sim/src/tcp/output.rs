@@ -38,7 +38,18 @@ pub(super) fn timestamp_clock(now: Instant, offset: u32) -> u32 {
 
 impl Tcb {
     /// The next segment to send, `None` when there is nothing more for now. To be drained after every call that takes `now`.
+    #[inline]
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Segment> {
+        if self.has_output() { self.transmit(now) } else { None }
+    }
+
+    /// Whether there may be something to send: a quick look, for most calls find nothing.
+    #[inline]
+    fn has_output(&self) -> bool {
+        self.ack.now || self.has_unsent() || self.rtx_nxt.before(self.rtx_end) || self.ack.probe || !self.replies.is_empty()
+    }
+
+    fn transmit(&mut self, now: Instant) -> Option<Segment> {
         if !self.replies.is_empty() {
             return Some(self.replies.remove(0));
         }
@@ -142,7 +153,7 @@ impl Tcb {
         self.snd_nxt = seq + sendable;
         self.ack.push_partial = false;
         let mss = u32::from(self.mss);
-        if sendable < mss || sendable % mss != 0 {
+        if sendable < mss || !sendable.is_multiple_of(mss) {
             self.snd_sml = self.snd_nxt;
         }
         let ends = last && sendable == len;
@@ -154,8 +165,10 @@ impl Tcb {
         // The data is copied last, straight to where the caller wants the segment.
         let header = self.header(now, seq);
         let send = self.send.as_mut().expect("unsent data is in the send buffer");
-        let payload = send.transmit(sendable);
-        let segment = header.segment(control, payload.clone());
+        let segment = match send.transmit(sendable) {
+            Payload::Inline { len, bytes } => header.segment(control, Payload::Inline { len: *len, bytes: *bytes }),
+            Payload::Shared(bytes) => header.segment(control, Payload::Shared(bytes.clone())),
+        };
         self.data_went_out(now);
         Some(segment)
     }

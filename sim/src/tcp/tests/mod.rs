@@ -6,7 +6,6 @@ mod data;
 mod handshake;
 mod hostile;
 mod integrity;
-mod speed;
 mod times;
 mod urgent;
 
