@@ -340,7 +340,13 @@ impl Tcb {
     /// `SIOCATMARK`: whether the read position is at the urgent mark.
     #[must_use]
     pub fn at_mark(&self) -> bool {
-        self.urgent != Urgent::None && self.urg_seq == self.copied_seq
+        self.is_mark_at(0)
+    }
+
+    /// Whether the urgent mark is `offset` bytes after the read position: where a peek that has seen as many bytes stops.
+    #[must_use]
+    pub fn is_mark_at(&self, offset: u32) -> bool {
+        self.urgent != Urgent::None && self.urg_seq == self.copied_seq + offset
     }
 
     /// `TIOCOUTQ`: bytes sent by the user and not acknowledged by the peer.
