@@ -17,7 +17,6 @@ mod scenarios;
 
 use call::Call;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use run::Transcript;
 
 /// How many sequences each test tries.
 const CASES: u32 = 1000;
