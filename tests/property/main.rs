@@ -19,13 +19,22 @@ mod run;
 mod scenarios;
 
 use proptest::strategy::Strategy;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 
-/// How many sequences each test tries.
+/// How many sequences each test tries, unless `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 1000;
 
+/// Where the sequences begin, unless `PROPTEST_RNG_SEED` says otherwise: every run tries the same ones.
+const SEED: u64 = 1996;
+
 fn check<S: Strategy>(inputs: &S, verdict: impl Fn(S::Value) -> Result<(), String>) {
-    let config = Config { cases: CASES, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    let mut config = Config { failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = CASES;
+    }
+    if std::env::var_os("PROPTEST_RNG_SEED").is_none() {
+        config.rng_seed = RngSeed::Fixed(SEED);
+    }
     let outcome = TestRunner::new(config).run(inputs, |input| verdict(input).map_err(TestCaseError::fail));
     if let Err(failure) = outcome {
         panic!("{failure}");
