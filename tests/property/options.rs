@@ -172,12 +172,16 @@ fn option(domain: Domain) -> impl Strategy<Value = (i32, i32)> {
     select(all)
 }
 
-/// A value that means the same on every machine: a size that every machine allows, seconds that fit the kernel's ticks.
+/// A value that means the same on every machine: a size that every machine allows, a time that is whole in the kernel's ticks.
 fn is_portable(ask: &Ask) -> bool {
     let Ask::Set { option, value: [first, second], .. } = *ask else { return true };
-    let sizes = [(c::SOL_SOCKET, c::SO_SNDBUF), (c::SOL_SOCKET, c::SO_RCVBUF), (c::SOL_SOCKET, c::SO_RCVLOWAT)];
-    let is_linger = option == (c::SOL_SOCKET, c::SO_LINGER);
-    (!sizes.contains(&option) || (0..=60_000).contains(&first)) && (!is_linger || second >= 0)
+    match option {
+        (c::SOL_SOCKET, c::SO_SNDBUF | c::SO_RCVBUF | c::SO_RCVLOWAT) => (0..=60_000).contains(&first),
+        (c::SOL_SOCKET, c::SO_LINGER) => second >= 0,
+        (c::SOL_SOCKET, c::SO_RCVTIMEO | c::SO_SNDTIMEO) => !(0..1_000_000).contains(&second) || second % 20_000 == 0,
+        (c::IPPROTO_TCP, c::TCP_RTO_MAX_MS) => !(1000..=120_000).contains(&first) || first % 20 == 0,
+        _ => true,
+    }
 }
 
 fn asks(domain: Domain) -> impl Strategy<Value = Vec<Ask>> {
