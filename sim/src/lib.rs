@@ -8,19 +8,22 @@
 //!
 //! ```
 //! use std::io::{Read, Write};
+//! use std::time::Duration;
 //! use twinsock::net::{TcpListener, TcpStream};
 //! use twinsock_sim::Sim;
 //!
 //! let report = Sim::builder().seed(7).run(|sim| {
 //!     sim.host("server").spawn("echo", |net| {
-//!         let listener = TcpListener::bind(net, "0.0.0.0:7").unwrap();
+//!         let listener = TcpListener::bind(&net, "0.0.0.0:7").unwrap();
 //!         let (mut stream, _) = listener.accept().unwrap();
 //!         let mut bytes = [0; 5];
 //!         stream.read_exact(&mut bytes).unwrap();
 //!         stream.write_all(&bytes).unwrap();
 //!     });
+//!     // By then the server listens.
+//!     sim.run_for(Duration::from_millis(1));
 //!     sim.host("client").spawn("client", |net| {
-//!         let mut stream = TcpStream::connect(net, "server:7").unwrap();
+//!         let mut stream = TcpStream::connect(&net, "server:7").unwrap();
 //!         stream.write_all(b"hello").unwrap();
 //!         let mut bytes = [0; 5];
 //!         stream.read_exact(&mut bytes).unwrap();
@@ -32,6 +35,7 @@
 
 pub mod api;
 pub mod choice;
+pub mod conform;
 pub mod host;
 pub mod link;
 pub mod packet;

@@ -17,9 +17,9 @@ const DIGEST_OF_SEED_7: u64 = 0;
 /// A busy little network: three clients of several threads each, jitter on every link, random sizes and pauses.
 fn run(seed: u64) -> u64 {
     let report = Sim::builder().seed(seed).run(|sim| {
-        sim.default_link(Link::new(Duration::from_millis(1)).jitter(Duration::from_micros(500)));
+        sim.default_link(Link::new().delay(Duration::from_millis(1)).jitter(Duration::from_micros(500)));
         sim.host("server").spawn_daemon("echo", |net| {
-            let listener = TcpListener::bind(net, "0.0.0.0:7").unwrap();
+            let listener = TcpListener::bind(&net, "0.0.0.0:7").unwrap();
             loop {
                 let (stream, _) = listener.accept().unwrap();
                 net.spawn(move || echo(stream));
@@ -52,7 +52,7 @@ fn client(net: Net) {
                 let mut random = [0; 2];
                 net.fill(&mut random);
                 net.sleep(Duration::from_micros(u64::from(random[0])));
-                let mut stream = TcpStream::connect(net, "server:7").unwrap();
+                let mut stream = TcpStream::connect(&net, "server:7").unwrap();
                 let message = vec![random[1]; 100 * usize::from(random[1])];
                 stream.write_all(&message).unwrap();
                 stream.shutdown(Shutdown::Write).unwrap();

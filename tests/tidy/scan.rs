@@ -155,8 +155,8 @@ fn prose_len(rest: &str, before: Option<char>) -> usize {
     if rest.starts_with("/*") {
         return block_comment_len(rest);
     }
-    if rest.starts_with('"') {
-        return 1 + quoted_len(&rest[1..], '"');
+    if let Some(quoted) = rest.strip_prefix('"') {
+        return 1 + quoted_len(quoted, '"');
     }
     if rest.starts_with('\'') {
         return quote_len(rest);

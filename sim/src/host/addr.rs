@@ -118,7 +118,7 @@ pub(super) fn is_multicast_or_broadcast(ip: IpAddr) -> bool {
     }
 }
 
-/// Whether two bound addresses overlap on a port that both want, `inet_rcv_saddr_equal` with wildcards: SEMANTICS 3.7.
+/// Whether two bound addresses overlap on a port that both want, `inet_rcv_saddr_equal` with wildcards.
 pub(super) fn overlap(a: IpAddr, a_v6only: bool, b: IpAddr, b_v6only: bool) -> bool {
     covers(a, a_v6only, b) || covers(b, b_v6only, a)
 }
@@ -190,7 +190,12 @@ impl Addresses {
         ip.is_loopback() || self.addrs.contains(&ip)
     }
 
-    /// Whether a socket may be bound to the (canonical) address without IP_FREEBIND: SEMANTICS 3.3.
+    /// Whether there is an interface besides loopback.
+    pub(super) fn has_interface(&self) -> bool {
+        !self.addrs.is_empty()
+    }
+
+    /// Whether a socket may be bound to the (canonical) address without IP_FREEBIND.
     pub(super) fn may_bind(&self, ip: IpAddr) -> bool {
         ip.is_unspecified() || self.owns(ip) || is_multicast_or_broadcast(ip)
     }

@@ -86,8 +86,7 @@ impl Ports {
 
     /// Enters a holder; `by_connect`: the port was chosen by `connect(2)`. Answers its place in the bucket.
     pub(super) fn hold(&mut self, port: u16, owner: Owner, by_connect: bool) -> u32 {
-        let bucket =
-            self.buckets.entry(port).or_insert_with(|| Bucket { connect_only: by_connect, ..Bucket::default() });
+        let bucket = self.buckets.entry(port).or_insert_with(|| Bucket { connect_only: by_connect, ..Bucket::default() });
         bucket.connect_only &= by_connect;
         bucket.owners.push(owner);
         u32::try_from(bucket.owners.len() - 1).expect("a port has fewer than 2^32 holders")
@@ -227,8 +226,7 @@ fn may_share(claim: &Claim, other: &Claim, strictness: Strictness) -> bool {
     let same_user = other.is_time_wait || claim.uid == other.uid;
     match strictness {
         Strictness::Asked => {
-            (claim.reuse_port && other.reuse_port && same_user)
-                || (claim.reuse_addr && other.reuse_addr && !other.is_listening)
+            (claim.reuse_port && other.reuse_port && same_user) || (claim.reuse_addr && other.reuse_addr && !other.is_listening)
         }
         Strictness::Automatic => false,
     }
@@ -244,15 +242,7 @@ mod tests {
 
     fn claim(ip: &str) -> Claim {
         let ip = ip.parse().expect("an address");
-        Claim {
-            ip,
-            v6only: false,
-            reuse_addr: false,
-            reuse_port: false,
-            is_listening: false,
-            is_time_wait: false,
-            uid: 0,
-        }
+        Claim { ip, v6only: false, reuse_addr: false, reuse_port: false, is_listening: false, is_time_wait: false, uid: 0 }
     }
 
     #[test]
@@ -265,7 +255,8 @@ mod tests {
         }
         assert_eq!(bound, [32769, 32771, 32773, 32775, 32768, 32772, 32774], "a reserved port is never chosen");
         let mut ports = Ports::default();
-        while let Some(port) = ports.choose_for_connect(&RANGE, 0, &mut Boring, |ports, port| !ports.buckets.contains_key(&port)) {
+        while let Some(port) = ports.choose_for_connect(&RANGE, 0, &mut Boring, |ports, port| !ports.buckets.contains_key(&port))
+        {
             ports.hold(port, Owner::Socket(key), true);
             connected.push(port);
         }

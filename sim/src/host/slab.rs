@@ -36,15 +36,24 @@ impl<T> Slab<T> {
     }
 
     /// Adds an entry; the place that was freed last is taken first.
+    #[inline]
     pub(super) fn insert(&mut self, value: T) -> Key {
+        self.insert_with(|_| value)
+    }
+
+    /// Adds an entry that knows its own name.
+    #[inline]
+    pub(super) fn insert_with(&mut self, make: impl FnOnce(Key) -> T) -> Key {
         if let Some(index) = self.free.pop() {
             let entry = &mut self.entries[to_usize(index)];
-            entry.value = Some(value);
-            return Key { index, generation: entry.generation };
+            let key = Key { index, generation: entry.generation };
+            entry.value = Some(make(key));
+            return key;
         }
         let index = u32::try_from(self.entries.len()).expect("a table has fewer than 2^32 entries");
-        self.entries.push(Entry { generation: 0, value: Some(value) });
-        Key { index, generation: 0 }
+        let key = Key { index, generation: 0 };
+        self.entries.push(Entry { generation: 0, value: Some(make(key)) });
+        key
     }
 
     /// Takes an entry out; its key is stale from now on.

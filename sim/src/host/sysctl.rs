@@ -32,6 +32,8 @@ pub struct Sysctl {
     pub tcp_tw_reuse: u8,
     /// `net.ipv4.tcp_abort_on_overflow`: whether a full accept queue resets a connection instead of ignoring it.
     pub tcp_abort_on_overflow: bool,
+    /// `net.ipv4.tcp_congestion_control`: what TCP_CONGESTION reads by default. The algorithm is the one that is modelled, whatever its name.
+    pub tcp_congestion_control: String,
     /// `net.ipv4.tcp_*` that the protocol itself reads.
     pub tcp: TcpSysctl,
 }
@@ -52,6 +54,7 @@ impl Default for Sysctl {
             bindv6only: false,
             tcp_tw_reuse: 2,
             tcp_abort_on_overflow: false,
+            tcp_congestion_control: "bbr".to_owned(),
             tcp: TcpSysctl::default(),
         }
     }
@@ -85,6 +88,16 @@ impl Value for bool {
     fn parse(text: &str) -> Option<bool> {
         // Any number but 0 is "on", as with most switches of /proc/sys.
         text.trim().parse::<i64>().ok().map(|number| number != 0)
+    }
+}
+
+impl Value for String {
+    fn show(&self) -> String {
+        self.clone()
+    }
+    fn parse(text: &str) -> Option<String> {
+        let name = text.trim();
+        (!name.is_empty() && name.len() < 16).then(|| name.to_owned())
     }
 }
 
@@ -152,6 +165,7 @@ table! {
     "net.ipv6.bindv6only" => bindv6only;
     "net.ipv4.tcp_tw_reuse" => tcp_tw_reuse;
     "net.ipv4.tcp_abort_on_overflow" => tcp_abort_on_overflow;
+    "net.ipv4.tcp_congestion_control" => tcp_congestion_control;
     "net.ipv4.tcp_rmem" => tcp.tcp_rmem;
     "net.ipv4.tcp_wmem" => tcp.tcp_wmem;
     "net.ipv4.tcp_keepalive_time" => tcp.tcp_keepalive_time;

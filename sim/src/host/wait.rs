@@ -1,9 +1,11 @@
 //! Wait queues: who waits for what happens to a file, Linux's `wait_queue_head` as a value.
 //!
 //! An entry is a parked call or an epoll set that watches the file. Non-exclusive entries are all woken; of the exclusive ones
-//! (accept, epoll_wait, EPOLLEXCLUSIVE) one per event, first come first served.
+//! (accept, epoll_wait, pipe ends, EPOLLEXCLUSIVE) one per event, first come first served.
 
 use super::cx::Token;
+use super::epoll::ItemId;
+use super::poll::wakes;
 use super::slab::{Key, Slab};
 use std::collections::VecDeque;
 use twinsock::PollEvents;
@@ -13,19 +15,15 @@ use twinsock::PollEvents;
 pub(super) enum Waiter {
     /// A parked call, by its key in [`Sleepers`].
     Call(Key),
-    /// An entry of the epoll set that is the open file `set`; `item` is the set's own name for the entry.
-    Epoll {
-        /// The file of the set.
-        set: Key,
-        /// The entry within the set.
-        item: u32,
-    },
+    /// An entry of an epoll set, which is named by its key in the host's table of sets.
+    Epoll(Key, ItemId),
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     who: Waiter,
-    interest: PollEvents,
+    /// What a call waits for; an epoll entry keeps its own.
+    filter: PollEvents,
     exclusive: bool,
 }
 
@@ -36,31 +34,28 @@ pub(super) struct WaitQueue {
 }
 
 impl WaitQueue {
-    /// Adds a waiter at the end; of a call that waits already, only the interest changes: it keeps its place.
-    pub(super) fn add(&mut self, who: Waiter, interest: PollEvents, exclusive: bool) {
+    /// Adds a call at the end; one that is there already waits for `filter` too.
+    #[inline]
+    pub(super) fn add_call(&mut self, call: Key, filter: PollEvents, exclusive: bool) {
+        let who = Waiter::Call(call);
         match self.entries.iter_mut().find(|entry| entry.who == who) {
-            Some(entry) => entry.interest = entry.interest | interest,
-            None => self.entries.push(Entry { who, interest, exclusive }),
+            Some(entry) => entry.filter |= filter,
+            None => self.entries.push(Entry { who, filter, exclusive }),
         }
     }
 
-    /// Adds an epoll entry; those added later are told first, as `add_wait_queue` puts them at the head.
-    pub(super) fn add_first(&mut self, who: Waiter, interest: PollEvents, exclusive: bool) {
+    /// Adds an epoll entry: at the head, where `add_wait_queue` puts it, at the end if it is exclusive.
+    pub(super) fn add_epoll(&mut self, set: Key, item: ItemId, exclusive: bool) {
+        let entry = Entry { who: Waiter::Epoll(set, item), filter: PollEvents::NONE, exclusive };
         if exclusive {
-            self.add(who, interest, true);
+            self.entries.push(entry);
         } else {
-            self.entries.insert(0, Entry { who, interest, exclusive });
-        }
-    }
-
-    /// Changes what an entry waits for.
-    pub(super) fn set_interest(&mut self, who: Waiter, interest: PollEvents) {
-        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.who == who) {
-            entry.interest = interest;
+            self.entries.insert(0, entry);
         }
     }
 
     /// Takes a waiter out.
+    #[inline]
     pub(super) fn remove(&mut self, who: Waiter) {
         if let Some(at) = self.entries.iter().position(|entry| entry.who == who) {
             self.entries.remove(at);
@@ -73,35 +68,41 @@ impl WaitQueue {
         self.entries.is_empty()
     }
 
-    /// Tells the waiters that one of `events` has happened. Calls are marked as woken; entries of epoll sets are listed in `sets`.
-    ///
-    /// With `all`, exclusive waiters are all woken, as `wake_up_interruptible_all` does.
-    pub(super) fn wake(&self, events: PollEvents, all: bool, sleepers: &mut Sleepers, sets: &mut Vec<SetEvent>) {
-        let mut exclusive_left = !all;
-        for entry in &self.entries {
-            if !entry.interest.intersects(events) || (entry.exclusive && !all && !exclusive_left) {
-                continue;
-            }
-            let told = match entry.who {
-                Waiter::Call(call) => sleepers.wake(call),
-                Waiter::Epoll { set, item } => {
-                    sets.push(SetEvent { set, item, events });
-                    true
-                }
-            };
-            if entry.exclusive && told {
-                exclusive_left = false;
+    /// The epoll entries that watch the file.
+    pub(super) fn epoll_items(&self) -> impl Iterator<Item = (Key, ItemId)> + '_ {
+        self.entries.iter().filter_map(|entry| match entry.who {
+            Waiter::Call(_) => None,
+            Waiter::Epoll(set, item) => Some((set, item)),
+        })
+    }
+
+    /// Wakes the first exclusive call that is not awake already and waits for this key.
+    pub(super) fn wake_next(&self, key: PollEvents, mut wake: impl FnMut(Key) -> bool) {
+        for entry in self.entries.iter().filter(|entry| entry.exclusive && wakes(key, entry.filter)) {
+            if let Waiter::Call(call) = entry.who
+                && wake(call)
+            {
+                return;
             }
         }
     }
-}
 
-/// Something happened to a file that an epoll set watches.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct SetEvent {
-    pub(super) set: Key,
-    pub(super) item: u32,
-    pub(super) events: PollEvents,
+    /// Tells the waiters of an event with this wake-up key, `__wake_up`: everybody who waits for it, but only one exclusive waiter,
+    /// unless `all`. `tell` answers whether an exclusive waiter took the event; one that is awake already does not.
+    pub(super) fn wake(&self, key: PollEvents, all: bool, mut tell: impl FnMut(Waiter) -> bool) {
+        let mut taken = false;
+        for entry in &self.entries {
+            let is_filtered = match entry.who {
+                Waiter::Call(_) => !wakes(key, entry.filter),
+                Waiter::Epoll(..) => false,
+            };
+            if is_filtered || (entry.exclusive && taken && !all) {
+                continue;
+            }
+            let took = tell(entry.who);
+            taken |= entry.exclusive && took;
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -124,16 +125,20 @@ impl Sleepers {
     }
 
     /// A call goes to sleep for the first time.
+    #[inline]
     pub(super) fn park(&mut self, token: Token) -> Key {
         self.calls.insert(Sleeper { token, woken: false })
     }
 
     /// A call that was woken goes to sleep again.
     pub(super) fn park_again(&mut self, call: Key) {
-        self.calls[call].woken = false;
+        if let Some(sleeper) = self.calls.get_mut(call) {
+            sleeper.woken = false;
+        }
     }
 
     /// A call has returned; answers whether a wake had been spent on it.
+    #[inline]
     pub(super) fn leave(&mut self, call: Key) -> bool {
         self.calls.remove(call).is_some_and(|sleeper| sleeper.woken)
     }
@@ -150,7 +155,7 @@ impl Sleepers {
         true
     }
 
-    /// The next thread to be resumed; calls that have ended meanwhile are passed over.
+    /// The next thread to be resumed; calls that have gone on meanwhile are passed over.
     #[inline]
     pub(super) fn next_woken(&mut self) -> Option<Token> {
         loop {
@@ -173,32 +178,32 @@ mod tests {
         let mut queue = WaitQueue::default();
         for token in 1..=3 {
             let call = sleepers.park(Token(token));
-            queue.add(Waiter::Call(call), IN, exclusive);
+            queue.add_call(call, IN, exclusive);
         }
         (sleepers, queue)
     }
 
-    fn drain(sleepers: &mut Sleepers) -> Vec<u64> {
+    fn wake(sleepers: &mut Sleepers, queue: &WaitQueue, key: PollEvents, all: bool) -> Vec<u64> {
+        queue.wake(key, all, |who| match who {
+            Waiter::Call(call) => sleepers.wake(call),
+            Waiter::Epoll(..) => unreachable!("no epoll set in this test"),
+        });
         std::iter::from_fn(|| sleepers.next_woken()).map(|token| token.0).collect()
     }
 
     #[test]
     fn exclusive_waiters_are_served_one_per_event_first_come_first() {
         let (mut sleepers, queue) = sleepers_and_queue(true);
-        queue.wake(IN, false, &mut sleepers, &mut Vec::new());
-        queue.wake(IN, false, &mut sleepers, &mut Vec::new());
-        assert_eq!(drain(&mut sleepers), [1, 2]);
-        queue.wake(IN, true, &mut sleepers, &mut Vec::new());
-        assert_eq!(drain(&mut sleepers), [3], "those that are awake are not woken again");
+        assert_eq!(wake(&mut sleepers, &queue, IN, false), [1]);
+        assert_eq!(wake(&mut sleepers, &queue, IN, false), [2]);
+        assert_eq!(wake(&mut sleepers, &queue, PollEvents::NONE, true), [3], "those that are awake are not woken again");
     }
 
     #[test]
     fn other_waiters_are_all_woken_and_once() {
         let (mut sleepers, queue) = sleepers_and_queue(false);
-        queue.wake(PollEvents::OUT, false, &mut sleepers, &mut Vec::new());
-        assert_eq!(drain(&mut sleepers), [] as [u64; 0]);
-        queue.wake(IN, false, &mut sleepers, &mut Vec::new());
-        queue.wake(IN, false, &mut sleepers, &mut Vec::new());
-        assert_eq!(drain(&mut sleepers), [1, 2, 3]);
+        assert_eq!(wake(&mut sleepers, &queue, PollEvents::OUT, false), [] as [u64; 0]);
+        assert_eq!(wake(&mut sleepers, &queue, IN, false), [1, 2, 3]);
+        assert_eq!(wake(&mut sleepers, &queue, IN, false), [] as [u64; 0]);
     }
 }

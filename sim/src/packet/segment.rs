@@ -231,17 +231,21 @@ impl Segment {
         u32::try_from(self.payload.len()).expect("a segment's payload is at most 64 KiB")
     }
 
-    /// The length of the TCP header in bytes, options and their padding included.
+    /// The length of the TCP header in bytes, options included, laid out and padded as Linux does (`tcp_options_write`).
+    #[inline]
     #[must_use]
     pub fn header_bytes(&self) -> u32 {
         let options = &self.options;
-        let mut bytes = 0;
-        bytes += if options.mss_bytes.is_some() { 4 } else { 0 };
-        bytes += if options.window_scale.is_some() { 3 } else { 0 };
-        bytes += if options.sack_permitted { 2 } else { 0 };
-        bytes += if options.timestamps.is_some() { 10 } else { 0 };
+        let mss = if options.mss_bytes.is_some() { 4 } else { 0 };
+        // SACK-permitted takes the place of the padding before the timestamps.
+        let timestamps = match (options.timestamps.is_some(), options.sack_permitted) {
+            (true, _) => 12,
+            (false, true) => 4,
+            (false, false) => 0,
+        };
+        let window_scale = if options.window_scale.is_some() { 4 } else { 0 };
         let blocks = options.sack.iter().flatten().map(|_| 8).sum::<u32>();
-        bytes += if blocks > 0 { 2 + blocks } else { 0 };
-        20 + bytes.div_ceil(4) * 4
+        let sack = if blocks > 0 { 4 + blocks } else { 0 };
+        20 + mss + timestamps + window_scale + sack
     }
 }

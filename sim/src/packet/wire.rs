@@ -14,7 +14,7 @@ mod icmp;
 mod tcp;
 mod udp;
 
-pub use frames::{Frames, frames, largest_frame_bytes, packet_bytes};
+pub use frames::{Frames, frames, packet_bytes};
 
 use super::{Body, Packet};
 use checksum::Checksum;

@@ -2,7 +2,7 @@
 
 use super::state::State;
 use super::tcb::{Tcb, u32_from};
-use super::timer::{DELAYED_ACK, Retransmit};
+use super::timer::{DELAYED_ACK_NS, Retransmit, nanos_between};
 use crate::packet::{Control, Payload, Segment, SeqNumber, TcpOptions, Timestamps};
 use twinsock::Instant;
 
@@ -30,6 +30,7 @@ pub(super) struct AckState {
 }
 
 /// TSval at `now`: milliseconds.
+#[inline]
 pub(super) fn timestamp_clock(now: Instant, offset: u32) -> u32 {
     let millis = now.as_nanos() / 1_000_000 % (1 << 32);
     u32::try_from(millis).expect("a number modulo 2^32 fits 32 bits").wrapping_add(offset)
@@ -50,6 +51,7 @@ impl Tcb {
         }
     }
 
+    #[inline(always)]
     fn transmit_synchronized(&mut self, now: Instant) -> Option<Segment> {
         if self.rtx_nxt.before(self.rtx_end)
             && let Some(segment) = self.transmit_again(now)
@@ -113,6 +115,7 @@ impl Tcb {
     }
 
     /// The timestamps option of a segment sent now.
+    #[inline]
     pub(super) fn timestamps_now(&self, now: Instant) -> Option<Timestamps> {
         self.timestamps
             .enabled
@@ -120,11 +123,13 @@ impl Tcb {
     }
 
     /// Whether data or a FIN waits that was never transmitted.
+    #[inline]
     pub(super) fn has_unsent(&self) -> bool {
         self.snd_nxt.before(self.write_seq + u32::from(self.fin_queued))
     }
 
     /// New data, or the FIN, if window, congestion window and Nagle's rule allow it.
+    #[inline(always)]
     fn transmit_new(&mut self, now: Instant) -> Option<Segment> {
         let Some((len, last)) = self.send.as_ref().and_then(|send| send.next_unsent()) else {
             return self.transmit_fin(now);
@@ -134,10 +139,10 @@ impl Tcb {
             return None;
         }
         let seq = self.snd_nxt;
-        let payload = self.send.as_mut().expect("unsent data is in the send buffer").transmit(sendable);
         self.snd_nxt = seq + sendable;
         self.ack.push_partial = false;
-        if sendable % u32::from(self.mss) != 0 {
+        let mss = u32::from(self.mss);
+        if sendable < mss || sendable % mss != 0 {
             self.snd_sml = self.snd_nxt;
         }
         let ends = last && sendable == len;
@@ -146,8 +151,13 @@ impl Tcb {
             control = Control::Fin;
             self.snd_nxt += 1;
         }
+        // The data is copied last, straight to where the caller wants the segment.
+        let header = self.header(now, seq);
+        let send = self.send.as_mut().expect("unsent data is in the send buffer");
+        let payload = send.transmit(sendable);
+        let segment = header.segment(control, payload.clone());
         self.data_went_out(now);
-        Some(self.segment(now, seq, control, payload))
+        Some(segment)
     }
 
     fn transmit_fin(&mut self, now: Instant) -> Option<Segment> {
@@ -161,18 +171,20 @@ impl Tcb {
     }
 
     /// Timers and clocks after new sequence space was sent.
+    #[inline]
     fn data_went_out(&mut self, now: Instant) {
         if self.rtt.timed.is_none() {
             self.rtt.timed = Some((self.snd_nxt, now));
         }
         self.congestion.last_sent = now;
-        if now.since(self.ack.last_data) < DELAYED_ACK && self.ack.data_seen {
+        if nanos_between(self.ack.last_data, now) < DELAYED_ACK_NS && self.ack.data_seen {
             self.ack.pingpong = true;
         }
         self.arm_after_transmit(now);
     }
 
     /// How much of the next chunk may go out now.
+    #[inline]
     fn sendable_bytes(&mut self, len: u32, last: bool) -> u32 {
         let window_end = self.snd_una + self.snd_wnd;
         let window = if self.snd_nxt.before(window_end) { window_end - self.snd_nxt } else { 0 };
@@ -190,6 +202,7 @@ impl Tcb {
     }
 
     /// Whether a segment smaller than the MSS at the end of the queue waits: `tcp_nagle_test`.
+    #[inline]
     fn is_partial_held(&self) -> bool {
         let urgent = self.snd_una.before(self.snd_up);
         if self.push_now || self.fin_queued || urgent || self.ack.push_partial {
@@ -243,6 +256,7 @@ impl Tcb {
     }
 
     /// A probe or an ACK that nothing else has carried.
+    #[inline]
     fn transmit_ack(&mut self, now: Instant) -> Option<Segment> {
         if self.ack.probe {
             self.ack.probe = false;
@@ -258,22 +272,24 @@ impl Tcb {
         Some(self.segment(now, seq, Control::None, Payload::EMPTY))
     }
 
-    /// A segment of a synchronized connection: it carries the ACK, the window, the timestamps and the urgent pointer.
+    /// A segment of a synchronized connection.
     pub(super) fn segment(&mut self, now: Instant, seq: SeqNumber, control: Control, payload: Payload) -> Segment {
+        self.header(now, seq).segment(control, payload)
+    }
+
+    /// What every segment of a synchronized connection carries: the ACK, the window, the timestamps and the urgent pointer.
+    #[inline]
+    fn header(&mut self, now: Instant, seq: SeqNumber) -> Header {
         let window = self.select_window();
         self.ack_went_out();
-        let urgent = if self.snd_una.before(self.snd_up) { self.urgent_pointer(seq) } else { None };
-        Segment {
-            src_port: self.local_port,
-            dst_port: self.remote_port,
+        Header {
+            ports: (self.local_port, self.remote_port),
             seq,
-            ack: Some(self.rcv_nxt),
-            control,
-            urgent,
+            ack: self.rcv_nxt,
+            urgent: if self.snd_una.before(self.snd_up) { self.urgent_pointer(seq) } else { None },
             window,
-            options: TcpOptions { timestamps: self.timestamps_now(now), ..TcpOptions::default() },
-            frame_bytes: if payload.is_empty() { 0 } else { self.mss },
-            payload,
+            timestamps: self.timestamps_now(now),
+            mss: self.mss,
         }
     }
 
@@ -289,17 +305,47 @@ impl Tcb {
         }
     }
 
+    #[inline]
     fn ack_went_out(&mut self) {
         self.ack.scheduled = false;
         self.ack.now = false;
         self.timers.delayed_ack_at = Instant::FAR;
     }
 
-    /// The data of the largest segment: a whole number of frames, at most half of the peer's largest window.
-    pub(super) fn size_goal(&self) -> u32 {
+    /// Chooses how much data the largest segment carries: a whole number of frames, at most half of the peer's largest window.
+    pub(super) fn choose_size_goal(&mut self) {
         let mss = u32::from(self.mss);
-        let most = SEGMENT_MAX_BYTES.min((self.max_window / 2).max(mss));
-        most - most % mss
+        let most = SEGMENT_MAX_BYTES.min(self.max_window / 2);
+        self.size_goal = (most - most % mss).max(mss);
+    }
+}
+
+/// A segment without its data.
+struct Header {
+    ports: (u16, u16),
+    seq: SeqNumber,
+    ack: SeqNumber,
+    urgent: Option<u16>,
+    window: u16,
+    timestamps: Option<Timestamps>,
+    mss: u16,
+}
+
+impl Header {
+    #[inline(always)]
+    fn segment(&self, control: Control, payload: Payload) -> Segment {
+        Segment {
+            src_port: self.ports.0,
+            dst_port: self.ports.1,
+            seq: self.seq,
+            ack: Some(self.ack),
+            control,
+            urgent: self.urgent,
+            window: self.window,
+            options: TcpOptions { timestamps: self.timestamps, ..TcpOptions::default() },
+            frame_bytes: if payload.is_empty() { 0 } else { self.mss },
+            payload,
+        }
     }
 }
 

@@ -27,6 +27,7 @@ impl Wakes {
 
 impl Tcb {
     /// What happened since the last call: whom to wake, and what is an edge for epoll.
+    #[inline]
     pub fn take_wakes(&mut self) -> Wakes {
         std::mem::take(&mut self.wakes)
     }
@@ -80,6 +81,7 @@ impl Tcb {
     }
 
     /// Whether `unread` bytes are enough to wake a reader who wants `target`; a window about to close makes any amount enough.
+    #[inline]
     pub(super) fn has_rcvlowat(&self, unread: u32, target: u32) -> bool {
         unread > 0 && (unread >= target || self.receive_window() <= u32::from(self.rcv_mss))
     }
@@ -92,6 +94,7 @@ impl Tcb {
     }
 
     /// Wakes writers if there is room again and one of them had found none: `tcp_check_space`.
+    #[inline]
     pub(super) fn check_space(&mut self) {
         if self.nospace && self.is_writable() {
             self.nospace = false;
@@ -100,6 +103,7 @@ impl Tcb {
     }
 
     /// `tcp_data_ready`.
+    #[inline]
     pub(super) fn data_ready(&mut self) {
         if self.done || self.has_rcvlowat(self.unread_bytes(), self.options.rcvlowat) {
             self.wakes.readable = true;

@@ -50,6 +50,7 @@ impl RecvBuffer {
     }
 
     /// sk_rmem_alloc: what the queues hold, overhead included.
+    #[inline]
     pub(super) fn charge(&self) -> u32 {
         let segments = u32_from(self.queue.len() + self.early.len());
         self.bytes + self.early_bytes + SEGMENT_OVERHEAD_BYTES * segments
@@ -61,18 +62,64 @@ impl RecvBuffer {
     }
 
     /// Adds data that continues the stream. Small segments share a place, as Linux coalesces them.
-    pub(super) fn push(&mut self, data: Payload) {
+    #[inline(always)]
+    pub(super) fn push(&mut self, data: &Payload) {
         self.bytes += u32_from(data.len());
-        if let Payload::Inline { len: more, bytes: tail } = &data
-            && let Some(Payload::Inline { len, bytes }) = self.queue.back_mut()
-            && usize::from(*len) + usize::from(*more) <= Payload::INLINE_MAX_BYTES
-        {
-            let (held, added) = (usize::from(*len), usize::from(*more));
-            bytes[held..held + added].copy_from_slice(&tail[..added]);
-            *len += *more;
-            return;
+        let small = match data {
+            Payload::Shared(_) => {
+                self.queue.push_back(data.clone());
+                return;
+            }
+            Payload::Inline { len, bytes } => &bytes[..usize::from(*len)],
+        };
+        let shares = match self.queue.back() {
+            Some(Payload::Inline { len, .. }) => usize::from(*len) + small.len() <= Payload::INLINE_MAX_BYTES,
+            Some(Payload::Shared(_)) | None => false,
+        };
+        if !shares {
+            // Filled in its place: moving fresh bytes on would stall on the stores.
+            self.queue.push_back(Payload::Inline { len: 0, bytes: [0; Payload::INLINE_MAX_BYTES] });
         }
-        self.queue.push_back(data);
+        if let Some(Payload::Inline { len, bytes }) = self.queue.back_mut() {
+            let held = usize::from(*len);
+            bytes[held..held + small.len()].copy_from_slice(small);
+            *len += u8::try_from(small.len()).expect("an inline payload is shorter than 256 bytes");
+        }
+    }
+
+    /// Reads into `iov` after its first `skip` bytes as much as there is and fits: `copy_out` and `consume` in one.
+    #[inline]
+    pub(super) fn read(&mut self, iov: &mut [IoSliceMut<'_>], skip: usize) -> usize {
+        // The usual case: one buffer that takes all of one small segment.
+        if let ([only], Some(Payload::Inline { len, bytes })) = (&mut *iov, self.queue.front()) {
+            let part = &bytes[self.head..usize::from(*len)];
+            if let Some(into) = only.get_mut(skip..skip + part.len())
+                && self.queue.len() == 1
+            {
+                into.copy_from_slice(part);
+                let copied = part.len();
+                self.head = 0;
+                self.bytes = 0;
+                self.queue.pop_front();
+                return copied;
+            }
+        }
+        let mut into = Scatter { iov, index: 0, offset: 0 };
+        into.advance(skip);
+        let mut copied = 0;
+        while let Some(first) = self.queue.front() {
+            let part = &first.as_slice()[self.head..];
+            let stored = into.store(part);
+            copied += stored;
+            if stored < part.len() {
+                self.head += stored;
+                break;
+            }
+            self.head = 0;
+            self.queue.pop_front();
+        }
+        self.bytes -= u32_from(copied);
+        copied
     }
 
     /// Copies up to `max` bytes, from `offset` bytes after the read position on, into `iov` after its first `skip` bytes.

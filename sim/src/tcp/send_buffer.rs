@@ -41,6 +41,7 @@ impl SendBuffer {
     }
 
     /// sk_wmem_queued: bytes and the overhead of their segments.
+    #[inline]
     pub(super) fn charge(&self) -> u32 {
         self.bytes + SEGMENT_OVERHEAD_BYTES * u32_from(self.chunks.len())
     }
@@ -51,6 +52,7 @@ impl SendBuffer {
     }
 
     /// How many more bytes the last chunk takes, if it has not been transmitted.
+    #[inline]
     pub(super) fn tail_room(&self, size_goal: u32) -> u32 {
         match self.chunks.back() {
             Some(last) if self.sent < self.chunks.len() => size_goal.saturating_sub(last.len),
@@ -59,6 +61,7 @@ impl SendBuffer {
     }
 
     /// Begins a chunk at `seq` that is going to hold about `expected` bytes.
+    #[inline]
     pub(super) fn start_chunk(&mut self, seq: SeqNumber, expected: usize) {
         self.close_tail();
         let data = if expected <= Payload::INLINE_MAX_BYTES {
@@ -71,7 +74,22 @@ impl SendBuffer {
         self.chunks.push_back(Chunk { seq, len: 0, data });
     }
 
+    /// Adds a small chunk at `seq`, whole.
+    #[inline]
+    pub(super) fn push_small(&mut self, seq: SeqNumber, data: &[u8]) {
+        self.close_tail();
+        let len = u32_from(data.len());
+        self.bytes += len;
+        // Filled in its place: moving fresh bytes on would stall on the stores.
+        self.chunks.push_back(Chunk { seq, len, data: Payload::Inline { len: 0, bytes: [0; Payload::INLINE_MAX_BYTES] } });
+        if let Some(Chunk { data: Payload::Inline { len, bytes }, .. }) = self.chunks.back_mut() {
+            *len = u8::try_from(data.len()).expect("an inline chunk is shorter than 256 bytes");
+            bytes[..data.len()].copy_from_slice(data);
+        }
+    }
+
     /// Adds `data` to the last chunk, which has not been transmitted.
+    #[inline]
     pub(super) fn extend_tail(&mut self, data: &[u8]) {
         let last = self.chunks.back_mut().expect("a chunk was started");
         last.len += u32_from(data.len());
@@ -97,40 +115,38 @@ impl SendBuffer {
     }
 
     /// The first chunk that has not been transmitted: its length, and whether it is the last.
+    #[inline]
     pub(super) fn next_unsent(&self) -> Option<(u32, bool)> {
         let chunk = self.chunks.get(self.sent)?;
         Some((chunk.len, self.sent + 1 == self.chunks.len()))
     }
 
-    /// Takes the first `len` bytes that have not been transmitted, out of one chunk, as the data of a segment.
-    pub(super) fn transmit(&mut self, len: u32) -> Payload {
+    /// The first `len` bytes that have not been transmitted, out of one chunk, as the data of a segment; they count as transmitted now.
+    #[inline]
+    pub(super) fn transmit(&mut self, len: u32) -> &Payload {
         let index = self.sent;
         let in_tail = self.open && index + 1 == self.chunks.len();
+        if in_tail || len != self.chunks[index].len {
+            self.cut_unsent(index, len, in_tail);
+        }
+        self.sent += 1;
+        &self.chunks[index].data
+    }
+
+    /// Makes a chunk of its own, with its own data, of the first `len` bytes of a chunk.
+    fn cut_unsent(&mut self, index: usize, len: u32, in_tail: bool) {
         let chunk = &mut self.chunks[index];
         debug_assert!(len > 0 && len <= chunk.len, "a segment is cut out of one chunk");
-        self.sent += 1;
-        if !in_tail {
-            if len == chunk.len {
-                return chunk.data.clone();
-            }
-            let first = take_front(&mut chunk.data, usize_from(len));
-            let seq = chunk.seq;
-            chunk.seq += len;
-            chunk.len -= len;
-            self.chunks.insert(index, Chunk { seq, len, data: first.clone() });
-            return first;
-        }
-        let data = cut(&mut self.tail, usize_from(len));
+        let front = if in_tail { cut(&mut self.tail, usize_from(len)) } else { take_front(&mut chunk.data, usize_from(len)) };
         if len == chunk.len {
             self.open = false;
-            chunk.data = data.clone();
-        } else {
-            let seq = chunk.seq;
-            chunk.seq += len;
-            chunk.len -= len;
-            self.chunks.insert(index, Chunk { seq, len, data: data.clone() });
+            chunk.data = front;
+            return;
         }
-        data
+        let seq = chunk.seq;
+        chunk.seq += len;
+        chunk.len -= len;
+        self.chunks.insert(index, Chunk { seq, len, data: front });
     }
 
     /// Up to `max` bytes from `seq` on, transmitted earlier, to be sent again; they end with their chunk.
@@ -145,6 +161,7 @@ impl SendBuffer {
     }
 
     /// Forgets everything before `to`: the peer has it.
+    #[inline]
     pub(super) fn acknowledge(&mut self, to: SeqNumber) {
         while self.sent > 0 {
             let chunk = &mut self.chunks[0];
@@ -164,7 +181,7 @@ impl SendBuffer {
             }
             break;
         }
-        if self.chunks.is_empty() && self.retired.len() > IDLE_BLOCKS_MAX {
+        if self.retired.len() > IDLE_BLOCKS_MAX && self.chunks.is_empty() {
             self.retired.truncate(IDLE_BLOCKS_MAX);
         }
     }

@@ -86,6 +86,8 @@ pub struct Tcb {
     pub(super) mss_clamp: u16,
     /// The data bytes that a full frame carries: the MSS less options, at most half the peer's largest window.
     pub(super) mss: u16,
+    /// The data bytes that a whole segment carries, many frames of them.
+    pub(super) size_goal: u32,
     pub(super) snd_wscale: u8,
     /// The peer's SYN had a window scale, and so may ours.
     pub(super) peer_scales: bool,
@@ -167,6 +169,7 @@ impl Tcb {
             max_window: 0,
             mss_clamp: MSS_DEFAULT,
             mss: MSS_DEFAULT,
+            size_goal: 0,
             snd_wscale: 0,
             peer_scales: false,
             fin_queued: false,
@@ -427,6 +430,7 @@ impl Tcb {
     }
 
     /// Bytes in the receive queue that the user has not read, the urgent byte among them.
+    #[inline]
     pub(super) fn unread_bytes(&self) -> u32 {
         self.recv.as_ref().map_or(0, |recv| recv.queued_bytes())
     }
@@ -447,6 +451,7 @@ impl Tcb {
     }
 
     /// The limit of `notsent_bytes`.
+    #[inline]
     pub(super) fn notsent_lowat(&self) -> u32 {
         match self.options.notsent_lowat {
             0 => self.sysctl.tcp_notsent_lowat,
@@ -455,11 +460,13 @@ impl Tcb {
     }
 
     /// Sequence space sent and not acknowledged.
+    #[inline]
     pub(super) fn flight_bytes(&self) -> u32 {
         self.snd_nxt - self.snd_una
     }
 
     /// Whether the FIN has been transmitted.
+    #[inline]
     pub(super) fn fin_sent(&self) -> bool {
         self.fin_queued && self.write_seq.before(self.snd_nxt)
     }
@@ -496,11 +503,13 @@ pub struct Info {
 }
 
 /// A count of octets as an index.
+#[inline]
 pub(super) fn usize_from(octets: u32) -> usize {
     usize::try_from(octets).expect("a count of octets fits usize on every supported machine")
 }
 
 /// A count of octets out of a length that is bounded by a buffer.
+#[inline]
 pub(super) fn u32_from(len: usize) -> u32 {
     u32::try_from(len).expect("buffers hold less than 4 GiB")
 }

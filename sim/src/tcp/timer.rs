@@ -9,14 +9,22 @@ use std::time::Duration;
 use twinsock::{Errno, Instant};
 
 /// The estimate of the round trip time, RFC 6298 section 2.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Rtt {
     /// SRTT in microseconds; 0: no sample yet.
     pub(super) srtt_us: u32,
     /// RTTVAR in microseconds.
     pub(super) rttvar_us: u32,
+    /// RTO in nanoseconds, before its upper limit.
+    pub(super) rto_ns: u64,
     /// What is being timed: an ACK of this number ends it.
     pub(super) timed: Option<(crate::packet::SeqNumber, Instant)>,
+}
+
+impl Default for Rtt {
+    fn default() -> Rtt {
+        Rtt { srtt_us: 0, rttvar_us: 0, rto_ns: RTO_INITIAL_NS, timed: None }
+    }
 }
 
 /// What the retransmission timer is for.
@@ -90,6 +98,7 @@ impl Timers {
 impl Tcb {
     /// When [`Tcb::handle_timeout`] is due.
     #[must_use]
+    #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let timers = &self.timers;
         let first = timers.retransmit_at.min(timers.delayed_ack_at).min(timers.keepalive_at);
@@ -116,28 +125,32 @@ impl Tcb {
 
     /// The retransmission timeout before backing off.
     pub(super) fn rto(&self) -> Duration {
-        if self.rtt.srtt_us == 0 {
-            return RTO_INITIAL;
-        }
-        let variance = (u64::from(self.rtt.rttvar_us) * 4).max(u64::from(self.sysctl.tcp_rto_min_ms) * 1000);
-        let micros = u64::from(self.rtt.srtt_us) + variance;
-        Duration::from_micros(micros.next_multiple_of(JIFFY_US)).min(self.rto_max())
+        Duration::from_nanos(self.rto_ns())
     }
 
-    fn rto_max(&self) -> Duration {
+    /// The same in nanoseconds.
+    #[inline]
+    pub(super) fn rto_ns(&self) -> u64 {
+        self.rtt.rto_ns.min(self.rto_max_ns())
+    }
+
+    #[inline]
+    fn rto_max_ns(&self) -> u64 {
         let millis = if self.options.rto_max_ms == 0 { self.sysctl.tcp_rto_max_ms } else { self.options.rto_max_ms };
-        Duration::from_millis(u64::from(millis))
+        u64::from(millis) * 1_000_000
     }
 
-    /// The timeout after `backoff` repeats: doubled for each.
-    fn backed_off_rto(&self) -> Duration {
-        let factor = 1_u32.checked_shl(u32::from(self.timers.backoff)).unwrap_or(u32::MAX);
-        self.rto().saturating_mul(factor).min(self.rto_max())
+    /// The timeout after `backoff` repeats, in nanoseconds: doubled for each.
+    #[inline]
+    fn backed_off_rto_ns(&self) -> u64 {
+        let factor = 1_u64.checked_shl(u32::from(self.timers.backoff)).unwrap_or(u64::MAX);
+        self.rto_ns().saturating_mul(factor).min(self.rto_max_ns())
     }
 
     /// RFC 6298 section 2: takes a sample.
-    pub(super) fn take_rtt_sample(&mut self, sample: Duration) {
-        let micros = u32::try_from(sample.as_micros()).unwrap_or(u32::MAX).max(1);
+    #[inline]
+    pub(super) fn take_rtt_sample(&mut self, sample_ns: u64) {
+        let micros = u32::try_from(sample_ns / 1000).unwrap_or(u32::MAX).max(1);
         let rtt = &mut self.rtt;
         if rtt.srtt_us == 0 {
             rtt.srtt_us = micros;
@@ -147,25 +160,29 @@ impl Tcb {
             rtt.rttvar_us = rtt.rttvar_us - rtt.rttvar_us / 4 + deviation / 4;
             rtt.srtt_us = (rtt.srtt_us - rtt.srtt_us / 8 + micros / 8).max(1);
         }
+        let variance = (u64::from(rtt.rttvar_us) * 4).max(u64::from(self.sysctl.tcp_rto_min_ms) * 1000);
+        rtt.rto_ns = (u64::from(rtt.srtt_us) + variance).next_multiple_of(JIFFY_US) * 1000;
         self.timers.backoff = 0;
     }
 
     /// Something that must be acknowledged went out: starts the timer, RFC 6298 section 5, rule 5.1.
+    #[inline]
     pub(super) fn arm_after_transmit(&mut self, now: Instant) {
         match self.timers.retransmit {
             Retransmit::Timeout => {}
             Retransmit::Off | Retransmit::LossProbe | Retransmit::WindowProbe => {
                 if self.may_probe_for_loss() {
-                    let timeout = Duration::from_micros(2 * u64::from(self.rtt.srtt_us)) + LOSS_PROBE_EXTRA;
-                    self.timers.arm(Retransmit::LossProbe, now + timeout.min(self.rto()));
+                    let timeout = 2000 * u64::from(self.rtt.srtt_us) + LOSS_PROBE_EXTRA_NS;
+                    self.timers.arm(Retransmit::LossProbe, after(now, timeout.min(self.rto_ns())));
                 } else {
-                    self.timers.arm(Retransmit::Timeout, now + self.backed_off_rto());
+                    self.timers.arm(Retransmit::Timeout, after(now, self.backed_off_rto_ns()));
                 }
             }
         }
     }
 
     /// New data was acknowledged: RFC 6298 section 5, rules 5.2 and 5.3.
+    #[inline]
     pub(super) fn rearm_after_ack(&mut self, now: Instant) {
         self.timers.retransmits = 0;
         self.timers.start_of_retries = Instant::FAR;
@@ -176,6 +193,7 @@ impl Tcb {
     }
 
     /// Whether the first repeat is a loss probe: with a single segment out, of which nothing bad is known.
+    #[inline]
     fn may_probe_for_loss(&self) -> bool {
         let segments = self.send.as_ref().map_or(0, |send| send.sent_chunks()) + usize::from(self.fin_sent());
         segments == 1
@@ -188,7 +206,7 @@ impl Tcb {
     fn on_loss_probe_timeout(&mut self, now: Instant) {
         self.rtt.timed = None;
         self.retransmit_first();
-        self.timers.arm(Retransmit::Timeout, now + self.backed_off_rto());
+        self.timers.arm(Retransmit::Timeout, after(now, self.backed_off_rto_ns()));
     }
 
     /// `tcp_retransmit_timer`.
@@ -205,7 +223,7 @@ impl Tcb {
             return;
         }
         let retries = self.retries_allowed();
-        if self.timers.retransmits > 0 && self.has_timed_out(now, retries, self.rto_base()) {
+        if self.timers.retransmits > 0 && self.has_timed_out(now, retries, u64::from(self.sysctl.tcp_rto_min_ms) * 1_000_000) {
             self.give_up();
             return;
         }
@@ -217,14 +235,14 @@ impl Tcb {
         self.timers.retransmits = self.timers.retransmits.saturating_add(1);
         self.timers.backoff = self.timers.backoff.saturating_add(1);
         self.retransmit_all();
-        let timeout = self.within_user_timeout(now, self.backed_off_rto());
-        self.timers.arm(Retransmit::Timeout, now + timeout);
+        let timeout = self.within_user_timeout(now, self.backed_off_rto_ns());
+        self.timers.arm(Retransmit::Timeout, after(now, timeout));
     }
 
     /// A SYN is not answered: the first repeats come every second.
     fn on_syn_timeout(&mut self, now: Instant) {
         let retries = if self.options.syncnt == 0 { self.sysctl.tcp_syn_retries } else { self.options.syncnt };
-        if self.has_timed_out(now, retries, RTO_INITIAL) {
+        if self.has_timed_out(now, retries, RTO_INITIAL_NS) {
             self.give_up();
             return;
         }
@@ -234,8 +252,8 @@ impl Tcb {
         }
         self.rtt.timed = None;
         self.retransmit_first();
-        let timeout = self.within_user_timeout(now, self.backed_off_rto());
-        self.timers.arm(Retransmit::Timeout, now + timeout);
+        let timeout = self.within_user_timeout(now, self.backed_off_rto_ns());
+        self.timers.arm(Retransmit::Timeout, after(now, timeout));
     }
 
     /// A SYN-ACK is not answered: `reqsk_timer_handler`.
@@ -248,7 +266,7 @@ impl Tcb {
         self.timers.backoff = self.timers.backoff.saturating_add(1);
         self.rtt.timed = None;
         self.retransmit_first();
-        self.timers.arm(Retransmit::Timeout, now + self.backed_off_rto());
+        self.timers.arm(Retransmit::Timeout, after(now, self.backed_off_rto_ns()));
     }
 
     /// How often a segment is repeated: `tcp_retries2`, or what a closed socket gets.
@@ -262,38 +280,33 @@ impl Tcb {
         }
     }
 
-    /// The base of the model of `has_timed_out` for data: tcp_rto_min.
-    fn rto_base(&self) -> Duration {
-        Duration::from_millis(u64::from(self.sysctl.tcp_rto_min_ms))
+    /// `retransmits_timed_out`: whether as much time has passed as `retries` repeats that double from `base_ns` would take.
+    fn has_timed_out(&self, now: Instant, retries: u8, base_ns: u64) -> bool {
+        let waited = nanos_between(self.timers.start_of_retries, now);
+        waited >= self.user_timeout_ns().unwrap_or_else(|| self.model_timeout_ns(retries, base_ns))
     }
 
-    /// `retransmits_timed_out`: whether as much time has passed as `retries` repeats that double from `base` would take.
-    fn has_timed_out(&self, now: Instant, retries: u8, base: Duration) -> bool {
-        let waited = now.since(self.timers.start_of_retries);
-        if self.options.user_timeout_ms != 0 {
-            return waited >= Duration::from_millis(u64::from(self.options.user_timeout_ms));
-        }
-        waited >= self.model_timeout(retries, base)
+    /// `TCP_USER_TIMEOUT`.
+    fn user_timeout_ns(&self) -> Option<u64> {
+        let millis = u64::from(self.options.user_timeout_ms);
+        (millis != 0).then_some(millis * 1_000_000)
     }
 
     /// `tcp_model_timeout`.
-    fn model_timeout(&self, retries: u8, base: Duration) -> Duration {
-        let max = self.rto_max();
-        let base = base.max(Duration::from_millis(1));
-        let doublings = (max.as_millis() / base.as_millis()).max(1).ilog2();
+    fn model_timeout_ns(&self, retries: u8, base_ns: u64) -> u64 {
+        let max = self.rto_max_ns();
+        let base = base_ns.max(1_000_000);
+        let doublings = (max / base).max(1).ilog2();
         let retries = u32::from(retries);
-        let factor = (2_u32 << retries.min(doublings)) - 1;
-        base * factor + max * retries.saturating_sub(doublings)
+        let factor = (2_u64 << retries.min(doublings)) - 1;
+        base * factor + max * u64::from(retries.saturating_sub(doublings))
     }
 
     /// `tcp_clamp_rto_to_user_timeout`.
-    fn within_user_timeout(&self, now: Instant, timeout: Duration) -> Duration {
-        if self.options.user_timeout_ms == 0 {
-            return timeout;
-        }
-        let limit = Duration::from_millis(u64::from(self.options.user_timeout_ms));
-        let left = limit.saturating_sub(now.since(self.timers.start_of_retries));
-        timeout.min(left.max(Duration::from_micros(JIFFY_US)))
+    fn within_user_timeout(&self, now: Instant, timeout_ns: u64) -> u64 {
+        let Some(limit) = self.user_timeout_ns() else { return timeout_ns };
+        let left = limit.saturating_sub(nanos_between(self.timers.start_of_retries, now));
+        timeout_ns.min(left.max(JIFFY_US * 1000))
     }
 
     /// `tcp_write_err`.
@@ -304,7 +317,7 @@ impl Tcb {
     /// There is data that may not go out and nothing in flight whose ACK would open the window: starts to probe.
     pub(super) fn arm_window_probe(&mut self, now: Instant) {
         if self.timers.retransmit == Retransmit::Off {
-            self.timers.arm(Retransmit::WindowProbe, now + self.backed_off_rto());
+            self.timers.arm(Retransmit::WindowProbe, after(now, self.backed_off_rto_ns()));
         }
     }
 
@@ -317,12 +330,11 @@ impl Tcb {
         }
         if self.timers.start_of_retries == Instant::FAR {
             self.timers.start_of_retries = now;
-        } else if self.options.user_timeout_ms != 0 {
-            let limit = Duration::from_millis(u64::from(self.options.user_timeout_ms));
-            if now.since(self.timers.start_of_retries) >= limit {
-                self.give_up();
-                return;
-            }
+        } else if let Some(limit) = self.user_timeout_ns()
+            && nanos_between(self.timers.start_of_retries, now) >= limit
+        {
+            self.give_up();
+            return;
         }
         if self.timers.probes_out >= self.retries_allowed() {
             self.give_up();
@@ -341,8 +353,8 @@ impl Tcb {
         self.ack.probe = true;
         self.timers.probes_out = self.timers.probes_out.saturating_add(1);
         self.timers.backoff = self.timers.backoff.saturating_add(1);
-        let timeout = self.within_user_timeout(now, self.backed_off_rto());
-        self.timers.arm(Retransmit::WindowProbe, now + timeout);
+        let timeout = self.within_user_timeout(now, self.backed_off_rto_ns());
+        self.timers.arm(Retransmit::WindowProbe, after(now, timeout));
     }
 
     fn on_delayed_ack_timeout(&mut self) {
@@ -432,13 +444,25 @@ impl Tcb {
     }
 }
 
+/// The moment `nanos` after `now`.
+#[inline]
+pub(super) fn after(now: Instant, nanos: u64) -> Instant {
+    Instant::from_nanos(now.as_nanos().saturating_add(nanos))
+}
+
+/// The nanoseconds from `earlier` to `now`; zero if it is later.
+#[inline]
+pub(super) fn nanos_between(earlier: Instant, now: Instant) -> u64 {
+    now.as_nanos().saturating_sub(earlier.as_nanos())
+}
+
 /// RFC 6298 section 2, rule 2.1.
-const RTO_INITIAL: Duration = Duration::from_secs(1);
+const RTO_INITIAL_NS: u64 = 1_000_000_000;
 /// A tick at HZ=250: timeouts are whole ticks.
 const JIFFY_US: u64 = 4000;
 /// What a loss probe of a single segment allows the peer for delaying its ACK.
-const LOSS_PROBE_EXTRA: Duration = Duration::from_millis(200);
+const LOSS_PROBE_EXTRA_NS: u64 = 200_000_000;
 /// tcp_orphan_retries 0 stands for this.
 const ORPHAN_RETRIES: u8 = 8;
 /// TCP_DELACK_MIN.
-pub(super) const DELAYED_ACK: Duration = Duration::from_millis(40);
+pub(super) const DELAYED_ACK_NS: u64 = 40_000_000;

@@ -5,6 +5,7 @@
 use super::recv_buffer::RecvBuffer;
 use super::state::State;
 use super::tcb::{Tcb, Urgent, u32_from, usize_from};
+use crate::packet::Payload;
 use std::io::{IoSlice, IoSliceMut};
 use twinsock::{Errno, Instant, Result, Shutdown};
 
@@ -102,8 +103,9 @@ impl Tcb {
     }
 
     /// Copies data into the send queue: how much, and whether the buffer is full.
+    #[inline]
     fn queue_data(&mut self, source: &mut Gather<'_, '_>) -> (usize, bool) {
-        let size_goal = self.size_goal();
+        let size_goal = self.size_goal;
         let lowat = self.notsent_lowat();
         let send = self.send.get_or_insert_with(Box::default);
         let mut taken = 0;
@@ -114,8 +116,14 @@ impl Tcb {
                 if send.charge() >= self.sndbuf || unsent >= lowat {
                     return (taken, true);
                 }
-                room = size_goal;
                 self.push_now = false;
+                if source.left <= Payload::INLINE_MAX_BYTES && source.is_contiguous() {
+                    let part = source.next(Payload::INLINE_MAX_BYTES);
+                    send.push_small(self.write_seq, part);
+                    self.write_seq += u32_from(part.len());
+                    return (taken + part.len(), false);
+                }
+                room = size_goal;
                 send.start_chunk(self.write_seq, source.left.min(usize_from(size_goal)));
             }
             let part = source.next(usize_from(room));
@@ -137,19 +145,17 @@ impl Tcb {
         if self.state == State::Listen {
             return Err(Errno::NOTCONN);
         }
-        let room = iov.iter().map(|slice| slice.len()).sum::<usize>().saturating_sub(skip);
-        let unread = self.unread_bytes();
-        let before = self.copied_seq;
-        if unread > if flags.peek { flags.peek_offset } else { 0 } {
+        if self.unread_bytes() > if flags.peek { flags.peek_offset } else { 0 } {
+            let before = self.copied_seq;
             let copied = if self.urgent == Urgent::None && !flags.peek && !flags.trunc {
-                self.read_plain(iov, skip, room)
+                self.read_plain(iov, skip)
             } else {
-                self.read_up_to_mark(iov, skip, room, flags)
+                self.read_up_to_mark(iov, skip, flags)
             };
-            if !flags.peek && self.copied_seq != before {
+            if self.copied_seq != before {
                 self.after_read(now, copied);
             }
-            if copied > 0 || room == 0 {
+            if copied > 0 || room_after(iov, skip) == 0 {
                 return Ok(copied);
             }
         }
@@ -166,16 +172,17 @@ impl Tcb {
     }
 
     /// The usual case: no urgent data.
-    fn read_plain(&mut self, iov: &mut [IoSliceMut<'_>], skip: usize, room: usize) -> usize {
+    #[inline]
+    fn read_plain(&mut self, iov: &mut [IoSliceMut<'_>], skip: usize) -> usize {
         let recv = self.recv.as_mut().expect("unread bytes are in the receive buffer");
-        let copied = recv.copy_out(0, iov, skip, room);
-        recv.consume(copied);
+        let copied = recv.read(iov, skip);
         self.copied_seq += u32_from(copied);
         copied
     }
 
     /// `tcp_recvmsg_locked` where there is urgent data, or where the bytes stay or are thrown away.
-    fn read_up_to_mark(&mut self, iov: &mut [IoSliceMut<'_>], skip: usize, room: usize, flags: RecvFlags) -> usize {
+    fn read_up_to_mark(&mut self, iov: &mut [IoSliceMut<'_>], skip: usize, flags: RecvFlags) -> usize {
+        let room = room_after(iov, skip);
         let recv = self.recv.as_mut().expect("unread bytes are in the receive buffer");
         let unread = recv.queued_bytes();
         let mut offset = if flags.peek { flags.peek_offset } else { 0 };
@@ -183,7 +190,7 @@ impl Tcb {
         if self.urgent != Urgent::None {
             let mark = self.urg_seq - self.copied_seq;
             if mark == offset && room > 0 && !self.options.oobinline {
-                // The urgent byte itself is not part of the stream that is read: 9.3 of a reader's view, tcp(7).
+                // The urgent byte itself is not part of the stream that is read: tcp(7).
                 offset += 1;
             } else if mark > offset && mark < unread {
                 end = mark;
@@ -423,6 +430,11 @@ impl Tcb {
     }
 }
 
+/// The room in a scattered buffer after its first `skip` bytes.
+fn room_after(iov: &[IoSliceMut<'_>], skip: usize) -> usize {
+    iov.iter().map(|slice| slice.len()).sum::<usize>().saturating_sub(skip)
+}
+
 /// A position in a gathered buffer.
 struct Gather<'a, 'b> {
     iov: &'a [IoSlice<'b>],
@@ -432,8 +444,17 @@ struct Gather<'a, 'b> {
 
 impl<'a> Gather<'a, '_> {
     fn new(iov: &'a [IoSlice<'_>], skip: usize) -> Gather<'a, 'a> {
-        let left = iov.iter().map(|slice| slice.len()).sum::<usize>().saturating_sub(skip);
+        let left = match iov {
+            [only] => only.len().saturating_sub(skip),
+            several => several.iter().map(|slice| slice.len()).sum::<usize>().saturating_sub(skip),
+        };
         Gather { iov, offset: skip, left }
+    }
+
+    /// Whether what is left is in one slice.
+    #[inline]
+    fn is_contiguous(&self) -> bool {
+        self.iov.first().is_some_and(|first| self.offset + self.left == first.len())
     }
 
     /// The next bytes, at least one and at most `max`, out of one slice.

@@ -2,8 +2,8 @@
 
 use super::recv_buffer::ReadingRate;
 use super::tcb::{SEGMENT_OVERHEAD_BYTES, Tcb, u32_from};
+use super::timer::nanos_between;
 use crate::packet::Segment;
-use std::time::Duration;
 use twinsock::Instant;
 
 impl Tcb {
@@ -59,6 +59,7 @@ impl Tcb {
     }
 
     /// How much of `space` bytes of buffer holds data.
+    #[inline]
     pub(super) fn window_from_space(&self, space: u32) -> u32 {
         let data = (u64::from(space) * u64::from(self.scaling_ratio)) >> 8;
         u32::try_from(data).expect("a part of a 32 bit number fits 32 bits")
@@ -71,12 +72,14 @@ impl Tcb {
     }
 
     /// RCV.WND: what is left of the window last advertised.
+    #[inline]
     pub(super) fn receive_window(&self) -> u32 {
         let end = self.rcv_wup + self.rcv_wnd;
         if self.rcv_nxt.before(end) { end - self.rcv_nxt } else { 0 }
     }
 
     /// `__tcp_select_window`: the window that the buffer would allow now.
+    #[inline]
     pub(super) fn free_window(&self) -> u32 {
         let charge = self.recv.as_ref().map_or(0, |recv| recv.charge());
         let mut free = self.window_from_space(self.rcvbuf.saturating_sub(charge));
@@ -100,6 +103,7 @@ impl Tcb {
     }
 
     /// `tcp_select_window`: decides on the window of a segment about to go out, never taking back what was offered. The field's value.
+    #[inline]
     pub(super) fn select_window(&mut self) -> u16 {
         let offered = self.receive_window();
         let mut window = self.free_window();
@@ -114,6 +118,7 @@ impl Tcb {
 
     /// Learns from a data segment: the peer's segment size, the share of overhead, a larger window. `tcp_measure_rcv_mss`,
     /// `tcp_grow_window`.
+    #[inline]
     pub(super) fn measure_segment(&mut self, segment_len: u32, frame_bytes: u16) {
         let len = if frame_bytes == 0 { segment_len } else { segment_len.min(u32::from(frame_bytes)) };
         let len = u16::try_from(len).unwrap_or(u16::MAX);
@@ -141,6 +146,7 @@ impl Tcb {
     }
 
     /// The user has read: `tcp_rcv_space_adjust` and `tcp_cleanup_rbuf`.
+    #[inline]
     pub(super) fn after_read(&mut self, now: Instant, copied: usize) {
         self.adjust_rcvbuf(now);
         let unread = self.unread_bytes();
@@ -163,11 +169,12 @@ impl Tcb {
     }
 
     /// Grows the receive buffer to hold twice what the user reads in a round trip.
+    #[inline]
     fn adjust_rcvbuf(&mut self, now: Instant) {
-        let rtt = Duration::from_micros(u64::from(self.rtt.srtt_us));
+        let rtt = 1000 * u64::from(self.rtt.srtt_us);
         let copied_seq = self.copied_seq;
         let Some(recv) = self.recv.as_mut() else { return };
-        if now.since(recv.space.since) < rtt {
+        if nanos_between(recv.space.since, now) < rtt {
             return;
         }
         let copied = copied_seq - recv.space.seq;
@@ -191,6 +198,7 @@ impl Tcb {
     }
 
     /// The part of a segment's data beyond the window, which is not taken.
+    #[inline]
     pub(super) fn beyond_window(&self, segment: &Segment) -> usize {
         let end = segment.seq + u32_from(segment.payload.len());
         let window_end = self.rcv_nxt + self.receive_window();
@@ -199,6 +207,7 @@ impl Tcb {
 }
 
 /// `bytes` rounded up to what a scaled window field can say.
+#[inline]
 fn align_up(bytes: u32, scale: u8) -> u32 {
     let unit = 1_u32 << scale;
     bytes.saturating_add(unit - 1) & !(unit - 1)

@@ -262,7 +262,7 @@ impl World {
 
     /// Ends a process: its descriptors are closed in the order of their numbers, as by `exit(2)`.
     pub fn exit_process(&mut self, at: HostId, pid: Pid) {
-        self.on_host(at, |host, cx| host.exit_process(cx, pid));
+        while self.on_host(at, |host, cx| host.exit_process(cx, pid)) {}
     }
 
     /// Puts an alarm of the driver's into the queue.

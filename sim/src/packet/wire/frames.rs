@@ -1,6 +1,6 @@
 //! A packet as the frames that a link carries: what a network card makes of a large segment (TCP segmentation offload).
 
-use super::{Addrs, IPV4_HEADER_BYTES, IPV6_HEADER_BYTES, icmp, tcp, udp};
+use super::{Addrs, IPV4_HEADER_BYTES, IPV6_HEADER_BYTES, icmp, udp};
 use crate::packet::{Body, Control, Packet, Payload, Segment};
 
 /// The frames of a packet, in order: see [`frames`].
@@ -23,7 +23,7 @@ pub struct Frames<'a> {
 pub fn frames(packet: &Packet, mtu_bytes: u32) -> Frames<'_> {
     let data_bytes = match &packet.body {
         Body::Tcp(segment) => {
-            let headers = ip_header_bytes(packet) + tcp::HEADER_BYTES + tcp::options_bytes(&segment.options);
+            let headers = ip_header_bytes(packet) + tcp_header_bytes(segment);
             let room = usize::try_from(mtu_bytes).unwrap_or(usize::MAX).saturating_sub(headers);
             room.min(data_bytes(segment)).max(1)
         }
@@ -37,7 +37,7 @@ pub fn frames(packet: &Packet, mtu_bytes: u32) -> Frames<'_> {
 pub fn packet_bytes(packet: &Packet) -> usize {
     ip_header_bytes(packet)
         + match &packet.body {
-            Body::Tcp(segment) => tcp::HEADER_BYTES + tcp::options_bytes(&segment.options) + segment.payload.len(),
+            Body::Tcp(segment) => tcp_header_bytes(segment) + segment.payload.len(),
             Body::Udp(datagram) => udp::HEADER_BYTES + datagram.payload.len(),
             Body::Icmp(icmp) => {
                 let quoted_max = Addrs::of(packet).map_or(0, |addrs| icmp::quoted_max_bytes(&addrs));
@@ -46,27 +46,7 @@ pub fn packet_bytes(packet: &Packet) -> usize {
         }
 }
 
-/// How long the largest frame of a packet is, from its IP header on, if a link's MTU does not make it smaller.
-#[inline]
-#[must_use]
-pub fn largest_frame_bytes(packet: &Packet) -> u32 {
-    let bytes = match &packet.body {
-        Body::Tcp(segment) => {
-            let headers = ip_header_bytes(packet) + tcp::HEADER_BYTES + tcp::options_bytes(&segment.options);
-            headers + data_bytes(segment).min(segment.payload.len())
-        }
-        Body::Udp(_) | Body::Icmp(_) => packet_bytes(packet),
-    };
-    length(bytes)
-}
-
-#[inline]
-fn length(bytes: usize) -> u32 {
-    u32::try_from(bytes).expect("a packet is far shorter than 4 GiB")
-}
-
 /// How many bytes of data a frame of a segment carries at most.
-#[inline]
 fn data_bytes(segment: &Segment) -> usize {
     match segment.frame_bytes {
         0 => segment.payload.len(),
@@ -82,9 +62,12 @@ fn largest_quoted_bytes(about: &Packet) -> usize {
     }
 }
 
-#[inline]
+fn tcp_header_bytes(segment: &Segment) -> usize {
+    usize::try_from(segment.header_bytes()).expect("a header has at most 60 bytes")
+}
+
 fn ip_header_bytes(packet: &Packet) -> usize {
-    if packet.dst.is_ipv4() { IPV4_HEADER_BYTES } else { IPV6_HEADER_BYTES }
+    if packet.src.is_ipv4() { IPV4_HEADER_BYTES } else { IPV6_HEADER_BYTES }
 }
 
 impl Iterator for Frames<'_> {

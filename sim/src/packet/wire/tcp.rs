@@ -10,8 +10,9 @@
 use super::{Addrs, EncodeError, Input, ParseError, TCP, Trust};
 use crate::packet::{Control, Payload, SackBlocks, Segment, SeqNumber, TcpOptions, Timestamps};
 
-pub(super) const HEADER_BYTES: usize = 20;
-const OPTIONS_MAX_BYTES: usize = 40;
+const HEADER_BYTES: usize = 20;
+/// 15 words, RFC 9293 section 3.1.
+const HEADER_MAX_BYTES: u32 = 60;
 /// RFC 7323 section 2.3.
 const WINDOW_SCALE_MAX: u8 = 14;
 
@@ -32,8 +33,8 @@ const TIMESTAMPS: u8 = 8;
 
 /// Appends a segment to the room for its IP header.
 pub(super) fn encode(segment: &Segment, addrs: &Addrs, bytes: &mut Vec<u8>) -> Result<(), EncodeError> {
-    let options_len = options_bytes(&segment.options);
-    if options_len > OPTIONS_MAX_BYTES {
+    let header_bytes = segment.header_bytes();
+    if header_bytes > HEADER_MAX_BYTES {
         return Err(EncodeError::TooManyOptions);
     }
     let start = bytes.len();
@@ -46,7 +47,7 @@ pub(super) fn encode(segment: &Segment, addrs: &Addrs, bytes: &mut Vec<u8>) -> R
     };
     let ack = if segment.ack.is_some() { ACK } else { 0 };
     let urg = if segment.urgent.is_some() { URG } else { 0 };
-    let data_offset = u8::try_from((HEADER_BYTES + options_len) / 4).expect("a header has at most 60 bytes");
+    let data_offset = u8::try_from(header_bytes / 4).expect("a header has at most 60 bytes");
     bytes.extend_from_slice(&segment.src_port.to_be_bytes());
     bytes.extend_from_slice(&segment.dst_port.to_be_bytes());
     bytes.extend_from_slice(&segment.seq.value().to_be_bytes());
@@ -56,25 +57,11 @@ pub(super) fn encode(segment: &Segment, addrs: &Addrs, bytes: &mut Vec<u8>) -> R
     bytes.extend_from_slice(&[0, 0]);
     bytes.extend_from_slice(&segment.urgent.unwrap_or(0).to_be_bytes());
     encode_options(&segment.options, bytes);
-    debug_assert_eq!(bytes.len() - start, HEADER_BYTES + options_len, "options are as long as was said");
+    debug_assert_eq!(u32::try_from(bytes.len() - start), Ok(header_bytes), "options are as long as was said");
     bytes.extend_from_slice(segment.payload.as_slice());
     let checksum = addrs.checksum(TCP, &bytes[start..]);
     bytes[start + 16..start + 18].copy_from_slice(&checksum.to_be_bytes());
     Ok(())
-}
-
-/// How many bytes the options take: what `encode_options` writes.
-pub(super) fn options_bytes(options: &TcpOptions) -> usize {
-    let mss = if options.mss_bytes.is_some() { 4 } else { 0 };
-    let timestamps = match (options.timestamps.is_some(), options.sack_permitted) {
-        (true, _) => 12,
-        (false, true) => 4,
-        (false, false) => 0,
-    };
-    let window_scale = if options.window_scale.is_some() { 4 } else { 0 };
-    let blocks = options.sack.iter().flatten().count();
-    let sack = if blocks > 0 { 4 + 8 * blocks } else { 0 };
-    mss + timestamps + window_scale + sack
 }
 
 /// Writes the options in Linux's order and with its padding (`tcp_options_write`).

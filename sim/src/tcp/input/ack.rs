@@ -5,12 +5,12 @@ use crate::tcp::output::timestamp_clock;
 use crate::tcp::state::State;
 use crate::tcp::tcb::Tcb;
 use crate::tcp::time_wait::TimeWait;
-use crate::tcp::timer::Retransmit;
-use std::time::Duration;
+use crate::tcp::timer::{Retransmit, nanos_between};
 use twinsock::Instant;
 
 impl Tcb {
     /// Takes the ACK field. Whether the segment's text is looked at.
+    #[inline]
     pub(super) fn take_ack(&mut self, now: Instant, segment: &Segment) -> bool {
         let Some(ack) = segment.ack else { return false };
         if self.state == State::SynReceived && !self.take_ack_of_syn(now, segment, ack) {
@@ -67,6 +67,7 @@ impl Tcb {
     }
 
     /// SND.WND: `tcp_may_update_window`. Whether it changed.
+    #[inline]
     fn take_window(&mut self, now: Instant, segment: &Segment, ack: SeqNumber) -> bool {
         let window = u32::from(segment.window) << self.snd_wscale;
         let newer = self.snd_una.before(ack)
@@ -100,6 +101,7 @@ impl Tcb {
     }
 
     /// An ACK of something new.
+    #[inline]
     fn take_new_ack(&mut self, now: Instant, segment: &Segment, ack: SeqNumber, flight: u32) {
         let acked = ack - self.snd_una;
         let was_repeated = self.timers.retransmits > 0;
@@ -118,23 +120,25 @@ impl Tcb {
     }
 
     /// RFC 6298 section 3 and RFC 7323 section 4: one timed segment in a round trip; the echoed timestamp where it was repeated.
+    #[inline]
     fn sample_rtt(&mut self, now: Instant, segment: &Segment, ack: SeqNumber, was_repeated: bool) {
         if let Some((end, since)) = self.rtt.timed {
             if end.before_or_at(ack) {
                 self.rtt.timed = None;
-                self.take_rtt_sample(now.since(since));
+                self.take_rtt_sample(nanos_between(since, now));
             }
             return;
         }
         if let (true, true, Some(timestamps)) = (was_repeated, self.timestamps.enabled, segment.options.timestamps) {
             let millis = timestamp_clock(now, self.timestamps.offset).wrapping_sub(timestamps.echo);
             if millis < 1 << 31 {
-                self.take_rtt_sample(Duration::from_millis(u64::from(millis)));
+                self.take_rtt_sample(u64::from(millis) * 1_000_000);
             }
         }
     }
 
     /// What an ACK of our FIN does.
+    #[inline]
     fn leave_state_on_ack(&mut self, now: Instant) {
         if !(self.fin_sent() && self.snd_una == self.snd_nxt) {
             return;

@@ -7,6 +7,7 @@ use twinsock::Instant;
 
 impl Tcb {
     /// Whether the segment goes on to the fifth step. What lies outside the window is cut off.
+    #[inline]
     pub(super) fn is_acceptable(&mut self, now: Instant, segment: &mut Segment) -> bool {
         let is_reset = segment.control == Control::Rst;
         if !is_reset && self.is_old_by_timestamp(now, segment) {
@@ -56,6 +57,7 @@ impl Tcb {
     }
 
     /// Section 3.4: the four cases of the acceptance test; a segment from before what was last acknowledged is too old.
+    #[inline]
     fn is_in_window(&self, segment: &Segment) -> bool {
         let end = segment.seq + segment.sequence_len();
         let window = self.receive_window();
@@ -79,6 +81,7 @@ impl Tcb {
     }
 
     /// The peer has not got our SYN-ACK and repeats its SYN.
+    #[inline]
     fn is_repeated_syn(&self, segment: &Segment) -> bool {
         self.state == State::SynReceived
             && segment.control == Control::Syn
@@ -87,6 +90,7 @@ impl Tcb {
     }
 
     /// The second half of a simultaneous open.
+    #[inline]
     fn is_simultaneous_syn_ack(&self, segment: &Segment) -> bool {
         self.state == State::SynReceived
             && !self.passive
@@ -97,6 +101,7 @@ impl Tcb {
     }
 
     /// Section 3.10.7.4: segments are cut at the right edge of the window, where a FIN falls off too; the sender hears where it is.
+    #[inline]
     fn cut_to_window(&mut self, segment: &mut Segment) {
         let beyond = self.beyond_window(segment);
         if beyond > 0 {

@@ -16,7 +16,7 @@ impl Tcb {
     /// RFC 9293 section 3.10.7. The segment's data moves into the receive buffer.
     ///
     /// For a listener use [`super::segment_for_listener`], without a control block [`super::reply_to_closed`].
-    pub fn handle_segment(&mut self, now: Instant, segment: Segment) {
+    pub fn handle_segment(&mut self, now: Instant, mut segment: Segment) {
         match self.state {
             State::Closed | State::Listen | State::TimeWait => self.reply_reset(&segment),
             State::SynSent => self.arrives_in_syn_sent(now, &segment),
@@ -26,21 +26,22 @@ impl Tcb {
             | State::FinWait2
             | State::CloseWait
             | State::Closing
-            | State::LastAck => self.arrives_elsewhere(now, segment),
+            | State::LastAck => self.arrives_elsewhere(now, &mut segment),
         }
     }
 
     /// Section 3.10.7.4: the steps.
-    fn arrives_elsewhere(&mut self, now: Instant, mut segment: Segment) {
+    #[inline]
+    fn arrives_elsewhere(&mut self, now: Instant, segment: &mut Segment) {
         // First to fourth: sequence number, RST, security (nothing), SYN.
-        if !self.is_acceptable(now, &mut segment) {
+        if !self.is_acceptable(now, segment) {
             return;
         }
         self.timers.last_heard = now;
         self.timers.probes_out = 0;
-        self.take_timestamp(now, &segment);
+        self.take_timestamp(now, segment);
         // Fifth: ACK.
-        if !self.take_ack(now, &segment) {
+        if !self.take_ack(now, segment) {
             return;
         }
         if self.state == State::Closed {
@@ -48,7 +49,7 @@ impl Tcb {
         }
         // Sixth: URG. Seventh: text. Eighth: FIN.
         if segment.urgent.is_some() {
-            self.take_urgent_pointer(&segment);
+            self.take_urgent_pointer(segment);
         }
         if !segment.payload.is_empty() || segment.control == Control::Fin {
             self.take_text(now, segment);

@@ -50,6 +50,7 @@ impl Tcb {
             mss = mss.min(u16::try_from(self.max_window).unwrap_or(u16::MAX));
         }
         self.mss = mss.max(MSS_LEAST);
+        self.choose_size_goal();
     }
 
     /// The peer's initial sequence number is known.
@@ -69,6 +70,7 @@ impl Tcb {
     }
 
     /// RFC 7323 section 5.3, R1: whether the segment is older than one that was seen.
+    #[inline]
     pub(super) fn is_old_by_timestamp(&self, now: Instant, segment: &Segment) -> bool {
         let (true, Some(timestamps)) = (self.timestamps.enabled, segment.options.timestamps) else {
             return false;
@@ -79,6 +81,7 @@ impl Tcb {
     }
 
     /// Section 4.3: TS.Recent is taken from a segment that spans what was last acknowledged.
+    #[inline]
     pub(super) fn take_timestamp(&mut self, now: Instant, segment: &Segment) {
         if let (true, Some(timestamps)) = (self.timestamps.enabled, segment.options.timestamps)
             && segment.seq.before_or_at(self.rcv_wup)

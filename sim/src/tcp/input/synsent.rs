@@ -3,6 +3,7 @@
 use crate::packet::{Control, Segment};
 use crate::tcp::state::State;
 use crate::tcp::tcb::Tcb;
+use crate::tcp::timer::nanos_between;
 use twinsock::Instant;
 
 impl Tcb {
@@ -62,7 +63,7 @@ impl Tcb {
         if let Some((_, since)) = self.rtt.timed.take()
             && self.timers.retransmits == 0
         {
-            self.take_rtt_sample(now.since(since));
+            self.take_rtt_sample(nanos_between(since, now));
         }
         self.timers.retransmits = 0;
         self.timers.backoff = 0;

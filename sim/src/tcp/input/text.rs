@@ -4,8 +4,7 @@ use crate::packet::{Control, Payload, Segment};
 use crate::tcp::send_buffer::slice;
 use crate::tcp::state::State;
 use crate::tcp::tcb::{Tcb, Urgent, u32_from, usize_from};
-use crate::tcp::timer::DELAYED_ACK;
-use std::time::Duration;
+use crate::tcp::timer::{DELAYED_ACK_NS, after, nanos_between};
 use twinsock::Instant;
 
 impl Tcb {
@@ -31,14 +30,15 @@ impl Tcb {
     }
 
     /// `tcp_data_queue`, and before it what Linux does with data for a closed socket.
-    pub(super) fn take_text(&mut self, now: Instant, segment: Segment) {
+    #[inline]
+    pub(super) fn take_text(&mut self, now: Instant, segment: &mut Segment) {
         let fin = segment.control == Control::Fin;
         let len = u32_from(segment.payload.len());
         let end = segment.seq + len;
         match self.state {
             State::FinWait1 | State::FinWait2 if self.shutdown.read && self.rcv_nxt.before(end) => {
                 // RFC 9293 section 3.6.1 (2): nobody will ever read it.
-                self.reply_reset(&segment);
+                self.reply_reset(segment);
                 self.on_reset();
                 return;
             }
@@ -51,18 +51,18 @@ impl Tcb {
             State::Established | State::FinWait1 | State::FinWait2 => {}
         }
         if segment.seq == self.rcv_nxt {
-            self.append(now, segment.payload, segment.frame_bytes, fin);
+            self.append(now, &segment.payload, segment.frame_bytes, fin);
         } else if segment.seq.before(self.rcv_nxt) {
             self.append_new_part(now, segment, end, fin);
         } else {
-            self.recv_buffer().keep_early(segment.seq, segment.payload, fin);
+            self.recv_buffer().keep_early(segment.seq, std::mem::replace(&mut segment.payload, Payload::EMPTY), fin);
             // RFC 5681 section 4.2: a duplicate ACK at once.
             self.ack.now = true;
         }
     }
 
     /// A segment that begins with what is there already.
-    fn append_new_part(&mut self, now: Instant, segment: Segment, end: crate::packet::SeqNumber, fin: bool) {
+    fn append_new_part(&mut self, now: Instant, segment: &Segment, end: crate::packet::SeqNumber, fin: bool) {
         let new_fin = fin && end == self.rcv_nxt;
         if end.before_or_at(self.rcv_nxt) && !new_fin {
             self.ack.quick = self.ack.quick.max(2);
@@ -71,11 +71,12 @@ impl Tcb {
         }
         let old = usize_from(self.rcv_nxt - segment.seq);
         let new = slice(&segment.payload, old, segment.payload.len() - old);
-        self.append(now, new, segment.frame_bytes, fin);
+        self.append(now, &new, segment.frame_bytes, fin);
     }
 
     /// Data in order, and what it makes whole.
-    fn append(&mut self, now: Instant, payload: Payload, frame_bytes: u16, fin: bool) {
+    #[inline(always)]
+    fn append(&mut self, now: Instant, payload: &Payload, frame_bytes: u16, fin: bool) {
         let fills_gap = self.recv.as_ref().is_some_and(|recv| recv.has_early());
         let mut ended = fin;
         if !payload.is_empty() {
@@ -85,7 +86,7 @@ impl Tcb {
         }
         if fills_gap {
             while !ended && let Some((data, fin)) = self.recv.as_mut().and_then(|recv| recv.take_early(self.rcv_nxt)) {
-                self.accept_data(now, data);
+                self.accept_data(now, &data);
                 ended = fin;
             }
             self.ack.now = true;
@@ -96,7 +97,8 @@ impl Tcb {
     }
 
     /// The receive queue grows by `payload`.
-    fn accept_data(&mut self, now: Instant, payload: Payload) {
+    #[inline(always)]
+    fn accept_data(&mut self, now: Instant, payload: &Payload) {
         let len = u32_from(payload.len());
         if self.recv.is_none() {
             self.restart_reading_rate(now);
@@ -120,11 +122,12 @@ impl Tcb {
     }
 
     /// `tcp_event_data_recv` and `__tcp_ack_snd_check`.
+    #[inline]
     fn data_received(&mut self, now: Instant, len: u32, frame_bytes: u16) {
         self.measure_segment(len, frame_bytes);
         self.ack.scheduled = true;
-        let pause = now.since(self.ack.last_data);
-        if !self.ack.data_seen || pause > self.rto().max(QUICK_AGAIN_AFTER) {
+        let pause = nanos_between(self.ack.last_data, now);
+        if !self.ack.data_seen || pause > self.rto_ns() {
             self.ack.data_seen = true;
             self.ack.quick = QUICK_ACKS_MAX;
         }
@@ -135,7 +138,7 @@ impl Tcb {
         if worth_a_window || (self.ack.quick > 0 && !self.ack.pingpong) {
             self.ack.now = true;
         } else {
-            self.timers.delayed_ack_at = self.timers.delayed_ack_at.min(now + DELAYED_ACK);
+            self.timers.delayed_ack_at = self.timers.delayed_ack_at.min(after(now, DELAYED_ACK_NS));
         }
     }
 
@@ -175,5 +178,3 @@ impl Tcb {
 
 /// TCP_MAX_QUICKACKS.
 const QUICK_ACKS_MAX: u8 = 16;
-/// A pause in the peer's sending after which its window is assumed to start small again.
-const QUICK_AGAIN_AFTER: Duration = Duration::from_millis(200);

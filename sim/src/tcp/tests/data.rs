@@ -146,10 +146,10 @@ fn msg_more_holds_a_partial_segment_for_200_ms() {
 fn what_is_held_is_released() {
     type Release = fn(&mut Pair);
     let releases: [(Release, &[u8]); 5] = [
-        (|pair| drop(pair.send(Side::A, b"!")), b"held!"),
+        (|pair| assert!(pair.send(Side::A, b"!").is_ok()), b"held!"),
         (|pair| pair.a.tcb.set_nodelay(true), b"held"),
         (|pair| pair.a.tcb.set_cork(false), b"held"),
-        (|pair| drop(pair.shutdown(Side::A, Shutdown::Write)), b"held"),
+        (|pair| assert!(pair.shutdown(Side::A, Shutdown::Write).is_ok()), b"held"),
         (|pair| pair.close(Side::A), b"held"),
     ];
     for (release, expected) in releases {
@@ -192,7 +192,7 @@ fn a_full_buffer_would_block_and_wakes_when_a_third_is_free() {
     let mut read = 0;
     while read < total {
         read += pair.recv(Side::B, 8192).map(|data| data.len()).unwrap_or_default();
-        if !pair.b.tcb.poll_mask().contains(PollEvents::IN) {
+        if read < total && !pair.b.tcb.poll_mask().contains(PollEvents::IN) {
             assert!(pair.step(), "{read} of {total} bytes came and nothing happens");
         }
     }
@@ -230,8 +230,9 @@ fn a_closed_window_is_probed_until_it_opens() {
     let mut got = pair.recv(Side::B, 100_000).expect("data").len();
     pair.heal();
     while got < total {
-        assert!(pair.step());
-        got += pair.recv(Side::B, 100_000).map(|data| data.len()).unwrap_or_default();
+        let more = pair.recv(Side::B, 100_000).map(|data| data.len()).unwrap_or_default();
+        got += more;
+        assert!(more > 0 || pair.step(), "{got} of {total} bytes came and nothing happens");
     }
     assert_eq!(got, total);
 }

@@ -18,7 +18,7 @@ fn three_segments_open_a_connection() {
 
 #[test]
 fn windows_and_mss_of_the_handshake_are_linux_s() {
-    for (mss, windows, mss_seen) in [(1460, [64_240, 65_160, 64], (1448, 1448)), (65_495, [65_495, 65_483, 64], (32_741, 32_768))]
+    for (mss, windows, mss_seen) in [(1460, [64_240, 65_160, 63], (1448, 1448)), (65_495, [65_495, 65_483, 64], (32_741, 32_768))]
     {
         let config = Config { mss_bytes: mss, ..Config::default() };
         let mut pair = Pair::with(config, config);
@@ -215,7 +215,6 @@ fn shutdown_bits_survive_connect_and_listen() {
     pair.b.listener = Some(listener);
     pair.connect();
     assert_eq!(pair.send(Side::B, b"x"), Err(Errno::PIPE));
-    now.since(now);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn figures_of_a_dialogue_and_of_bulk() {
     let rounds: u32 = if cfg!(debug_assertions) { 1000 } else { 5_000_000 };
-    let mut pair = Pair::connected();
+    let pair = Pair::connected();
     let now = pair.now;
     let (mut a, mut b) = (pair.a.tcb, pair.b.tcb);
     let step = |from: &mut Tcb, to: &mut Tcb, data: &[u8], into: &mut [u8]| {
