@@ -2,29 +2,40 @@
 //!
 //! - `call`: the calls, and how a random sequence of them is made.
 //! - `model`: a naive model of TCP on one host, which says for each call which outcomes are allowed.
+//! - `options`: random `getsockopt(2)` and `setsockopt(2)`, on which the worlds must agree.
 //! - `run`: makes the calls in a world, asks the model about each outcome, and keeps the transcript.
 //!
 //! A failure prints the shortest sequence that proptest found and its transcript; such a sequence becomes a scenario of
 //! `scenarios`.
 
+#[allow(dead_code, unused_macros, reason = "the sequences use a part of what the promises use")]
 #[path = "../support/mod.rs"]
 mod support;
 
 mod call;
 mod model;
+mod options;
 mod run;
 mod scenarios;
 
-use call::Call;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use run::Transcript;
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 
-/// How many sequences each test tries.
+/// How many sequences each test tries, unless `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 1000;
 
-fn check(verdict: impl Fn(&[Call]) -> Result<(), String>) {
-    let config = Config { cases: CASES, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
-    let outcome = TestRunner::new(config).run(&call::sequences(), |calls| verdict(&calls).map_err(TestCaseError::fail));
+/// Where the sequences begin, unless `PROPTEST_RNG_SEED` says otherwise: every run tries the same ones.
+const SEED: u64 = 1996;
+
+fn check<S: Strategy>(inputs: &S, verdict: impl Fn(S::Value) -> Result<(), String>) {
+    let mut config = Config { failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = CASES;
+    }
+    if std::env::var_os("PROPTEST_RNG_SEED").is_none() {
+        config.rng_seed = RngSeed::Fixed(SEED);
+    }
+    let outcome = TestRunner::new(config).run(inputs, |input| verdict(input).map_err(TestCaseError::fail));
     if let Err(failure) = outcome {
         panic!("{failure}");
     }
@@ -32,15 +43,15 @@ fn check(verdict: impl Fn(&[Call]) -> Result<(), String>) {
 
 #[test]
 fn the_kernel_does_what_the_model_allows() {
-    check(|calls| run::on_os(calls).map(drop));
+    check(&call::sequences(), |calls| run::on_os(&calls).map(drop));
 }
 
 #[test]
 fn the_simulator_does_what_the_model_allows() {
-    check(|calls| run::on_sim(calls).map(drop));
+    check(&call::sequences(), |calls| run::on_sim(&calls).map(drop));
 }
 
 #[test]
 fn both_worlds_do_the_same() {
-    check(|calls| run::differ(calls));
+    check(&call::sequences(), |calls| run::differ(&calls));
 }

@@ -12,8 +12,6 @@ use twinsock::{Errno, PollEvents, Result, Shutdown, SocketAddr};
 /// What a call came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was not made: a slot was empty, or it would have waited for ever.
-    Skipped,
     /// It has no result, or an error.
     Done(Result<()>),
     /// A count of bytes.
@@ -267,7 +265,7 @@ impl Model {
         if end.tcp != Tcp::Close || end.holds_port {
             return Err(Errno::INVAL);
         }
-        if addr.port() != Some(0) && self.is_in_use(id, addr, false) {
+        if addr.port() != Some(0) && self.is_in_use(id, addr) {
             return Err(Errno::ADDRINUSE);
         }
         let end = &mut self.ends[id];
@@ -279,8 +277,8 @@ impl Model {
     }
 
     /// Whether another socket holds an overlapping name, and `SO_REUSEADDR` does not help.
-    fn is_in_use(&self, id: EndId, addr: &SocketAddr, to_listen: bool) -> bool {
-        let reuse = self.ends[id].reuse && !to_listen;
+    fn is_in_use(&self, id: EndId, addr: &SocketAddr) -> bool {
+        let reuse = self.ends[id].reuse;
         let by_socket = self.ends.iter().enumerate().any(|(other_id, other)| {
             let name = other.name.as_ref().filter(|_| other.holds_port && other_id != id);
             name.is_some_and(|name| overlap(name, addr) && !(reuse && other.reuse && other.tcp != Tcp::Listen))
@@ -298,8 +296,9 @@ impl Model {
             return Ok(());
         }
         if self.ends[id].holds_port {
+            // The name is asked for again, as by bind(2).
             let name = self.ends[id].name.clone().expect("a name that holds a port is known");
-            if self.another_listens(id, &name) {
+            if self.is_in_use(id, &name) {
                 return Err(Errno::ADDRINUSE);
             }
         }
@@ -308,12 +307,6 @@ impl Model {
         end.holds_port = true;
         end.name = learned;
         Ok(())
-    }
-
-    /// `listen(2)` asks for the name again, as `bind(2)` does. That the name is shared is then known to be the will of all who share
-    /// it, unless one of them listens already.
-    fn another_listens(&self, id: EndId, name: &SocketAddr) -> bool {
-        self.is_in_use(id, name, false)
     }
 
     fn listener_at(&self, addr: &SocketAddr) -> Option<EndId> {

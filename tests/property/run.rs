@@ -5,8 +5,9 @@ use super::model::{Model, Outcome, Step};
 use crate::support::Env;
 use crate::support::scene::{ip_of, own_ip, pattern};
 use crate::support::sock::Sock;
-use std::fmt::Write;
+use std::cell::RefCell;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 use twinsock::consts as c;
 use twinsock::{Domain, MsgFlags, Os, Protocol, SockFlags, SocketAddr, Type};
@@ -15,32 +16,43 @@ use twinsock_sim::Sim;
 /// After this long the answer to a repeated SYN may come, which the model does not know: the sequence ends.
 const ATTEMPT_PATIENCE: Duration = Duration::from_millis(700);
 
-/// What happened: each call with what it came to, in words that do not depend on the ports and addresses of this run.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Transcript {
-    /// One line a call.
-    pub lines: Vec<String>,
-    /// Whether the sequence was ended early, because it took too long.
-    pub cut: bool,
-}
+/// What happened: a line for each call with what it came to, in words that do not depend on the ports and addresses of this run.
+pub type Transcript = Vec<String>;
 
 /// Runs a sequence on the kernel's sockets.
 ///
 /// # Errors
-/// The call whose outcome the model does not allow, after the transcript so far.
+/// The transcript up to the call whose outcome the model does not allow.
 pub fn on_os(calls: &[Call]) -> Result<Transcript, String> {
-    run(&Os, calls)
+    let log = RefCell::default();
+    let verdict = run(&Os, calls, &log);
+    conclude(log.into_inner(), verdict)
 }
 
 /// Runs a sequence on the virtual network.
 ///
 /// # Errors
-/// The call whose outcome the model does not allow, after the transcript so far; or the failure of the simulation.
+/// The transcript up to the call whose outcome the model does not allow, or at which the simulation failed.
 pub fn on_sim(calls: &[Call]) -> Result<Transcript, String> {
-    let calls = calls.to_vec();
-    let report = Sim::builder().run_here(|sim| sim.host("host").spawn("sequence", move |net| run(&net, &calls)));
-    let process = report.map_err(|failure| failure.to_string())?.value;
-    process.take().expect("a process that has ended has an outcome")
+    let log = Rc::new(RefCell::default());
+    let (calls, kept) = (calls.to_vec(), Rc::clone(&log));
+    let report = Sim::builder().run_here(|sim| sim.host("host").spawn("sequence", move |net| run(&net, &calls, &kept)));
+    let verdict = match report {
+        Ok(report) => report.value.take().expect("a process that has ended has an outcome"),
+        Err(failure) => Err(failure.to_string()),
+    };
+    let lines = log.take();
+    conclude(lines, verdict)
+}
+
+fn conclude(mut lines: Transcript, verdict: Result<(), String>) -> Result<Transcript, String> {
+    match verdict {
+        Ok(()) => Ok(lines),
+        Err(why) => {
+            lines.push(why);
+            Err(lines.join("\n"))
+        }
+    }
 }
 
 /// Runs a sequence in both worlds.
@@ -49,40 +61,33 @@ pub fn on_sim(calls: &[Call]) -> Result<Transcript, String> {
 /// What the model does not allow, or the first call with different outcomes.
 pub fn differ(calls: &[Call]) -> Result<(), String> {
     let (kernel, simulator) = (on_os(calls)?, on_sim(calls)?);
-    let lines = kernel.lines.iter().zip(&simulator.lines);
-    for (index, (one, other)) in lines.enumerate() {
+    // A sequence that took too long in one world is shorter there.
+    for (index, (one, other)) in kernel.iter().zip(&simulator).enumerate() {
         if one != other {
-            let before = kernel.lines[..index].join("\n");
+            let before = kernel[..index].join("\n");
             return Err(format!("{before}\nkernel:    {one}\nsimulator: {other}"));
         }
     }
-    let complete = kernel.cut || simulator.cut || kernel.lines.len() == simulator.lines.len();
-    assert!(complete, "a sequence that is not cut is made to its end");
     Ok(())
 }
 
-/// Runs a sequence in a world.
-///
-/// # Errors
-/// The call whose outcome the model does not allow, after the transcript so far.
-pub fn run<E: Env>(env: &E, calls: &[Call]) -> Result<Transcript, String> {
+/// Runs a sequence in a world, and writes its transcript as it goes.
+fn run<E: Env>(env: &E, calls: &[Call], log: &RefCell<Transcript>) -> Result<(), String> {
     let mut run = Run::new(env);
-    let mut transcript = Transcript::default();
     let start = env.now();
     for call in calls {
         if run.model.has_attempt() && env.now().since(start) > ATTEMPT_PATIENCE {
-            transcript.cut = true;
             break;
         }
-        let (line, verdict) = run.step(*call);
-        transcript.lines.push(line);
-        if let Err(allowed) = verdict {
-            let mut report = transcript.lines.join("\n");
-            write!(report, "\n    allowed: {allowed:?}").expect("a string takes what it is given");
-            return Err(report);
+        log.borrow_mut().push(format!("{call:?}"));
+        let (words, verdict) = run.step(*call);
+        let line = format!("{call:?}: {words}");
+        if let Some(last) = log.borrow_mut().last_mut() {
+            *last = line;
         }
+        verdict.map_err(|allowed| format!("    allowed: {allowed:?}"))?;
     }
-    Ok(transcript)
+    Ok(())
 }
 
 struct Run<E: Env> {
@@ -111,9 +116,10 @@ impl<E: Env> Run<E> {
     }
 
     fn step(&mut self, call: Call) -> (String, Result<(), Vec<Outcome>>) {
-        let Some(addr) = self.address(call) else { return (format!("{call:?}: skipped"), Ok(())) };
+        let skipped = || ("skipped".to_owned(), Ok(()));
+        let Some(addr) = self.address(call) else { return skipped() };
         if !self.model.can_call(call, addr.as_ref()) {
-            return (format!("{call:?}: skipped"), Ok(()));
+            return skipped();
         }
         let data: Vec<u8> = match call {
             Call::Send { len, .. } => pattern(self.sent + len)[self.sent..].to_vec(),
@@ -124,9 +130,9 @@ impl<E: Env> Run<E> {
             self.sent += if data.is_empty() { 0 } else { count };
         }
         let name = self.slots[call.slot()].as_ref().map(Sock::name);
-        let line = format!("{call:?}: {}", self.words(&observed));
+        let words = self.words(&observed);
         let step = Step { call, addr: addr.as_ref(), data: &data, observed: &observed, name };
-        (line, self.model.step(&step))
+        (words, self.model.step(&step))
     }
 
     /// The address that a call is given: `None` if it needs one that does not exist, `Some(None)` if it needs none.

@@ -36,7 +36,24 @@ const A_LISTENER_THAT_WAS_SHUT_DOWN_BEFORE: &[Call] = &[
     Call::Recv { slot: 2, len: 9, peek: false },
 ];
 
-const ALL: &[&[Call]] = &[SHUTDOWN_OF_A_REFUSED_ATTEMPT, A_LISTENER_THAT_WAS_SHUT_DOWN_BEFORE];
+/// A listener's events are those of its queue alone: an error from before does not show.
+const A_LISTENER_WITH_AN_ERROR_FROM_BEFORE: &[Call] = &[
+    socket(0, true),
+    Call::Bind { slot: 0, address: 0 },
+    Call::Listen { slot: 0, backlog: 0 },
+    socket(1, true),
+    Call::Connect { slot: 1, target: Target::Of(0) },
+    Call::Accept { slot: 0, into: 2 },
+    Call::Connect { slot: 2, target: Target::Unspec },
+    Call::Bind { slot: 2, address: 1 },
+    Call::Poll { slot: 2 },
+    Call::Listen { slot: 2, backlog: 0 },
+    Call::Poll { slot: 2 },
+    Call::TakeError { slot: 2 },
+];
+
+const ALL: &[&[Call]] =
+    &[SHUTDOWN_OF_A_REFUSED_ATTEMPT, A_LISTENER_THAT_WAS_SHUT_DOWN_BEFORE, A_LISTENER_WITH_AN_ERROR_FROM_BEFORE];
 
 #[test]
 fn every_scenario_comes_out_the_same_in_both_worlds() {
