@@ -8,9 +8,9 @@ use std::fs;
 use std::path::Path;
 use twinsock_sim::choice::{Choice, Door};
 
-/// The inputs that are kept with the target, by name.
+/// The inputs that are kept with the target, by name; what a fuzzer has found here is run too.
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target);
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
     let mut seeds: Vec<_> = fs::read_dir(&dir)
         .unwrap_or_else(|error| panic!("{}: {error}", dir.display()))
         .map(|entry| entry.unwrap().path())
