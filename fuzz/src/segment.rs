@@ -220,6 +220,53 @@ fn remote_addr(is_v6: bool) -> IpAddr {
     if is_v6 { Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2).into() } else { Ipv4Addr::new(10, 0, 0, 2).into() }
 }
 
+/// The states, as netstat(8) names them, and how each is reached; the first byte of an input chooses one.
+const STATES: [(&str, fn(&mut Scene)); 12] = [
+    ("CLOSED", |_| ()),
+    ("LISTEN", Scene::listen),
+    ("SYN_RECV", |scene| {
+        scene.listen();
+        scene.peer_syn();
+    }),
+    ("SYN_SENT", Scene::connect),
+    ("ESTABLISHED", |scene| {
+        scene.connect();
+        scene.peer_sends(Control::Syn, b"");
+    }),
+    ("ESTABLISHED", Scene::establish),
+    ("FIN_WAIT1", |scene| {
+        scene.establish();
+        scene.shutdown_write();
+    }),
+    ("FIN_WAIT2", |scene| {
+        scene.establish();
+        scene.shutdown_write();
+        scene.peer_sends(Control::None, b"");
+    }),
+    ("CLOSE_WAIT", |scene| {
+        scene.establish();
+        scene.peer_sends(Control::Fin, b"last words");
+    }),
+    ("CLOSING", |scene| {
+        scene.establish();
+        let acked = scene.rcv_nxt;
+        scene.shutdown_write();
+        let fin = Segment { ack: Some(acked), ..scene.segment(Control::Fin, b"") };
+        scene.deliver_segment(fin);
+    }),
+    ("LAST_ACK", |scene| {
+        scene.establish();
+        scene.peer_sends(Control::Fin, b"");
+        scene.shutdown_write();
+    }),
+    ("TIME_WAIT", |scene| {
+        scene.establish();
+        scene.shutdown_write();
+        scene.peer_sends(Control::Fin, b"");
+        scene.close(scene.fd);
+    }),
+];
+
 /// A host, a process on it, and what its peer knows of the connection between them.
 struct Scene {
     host: Host,
@@ -270,51 +317,11 @@ impl Scene {
 
     /// Brings the host into one of the states of RFC 9293 section 3.3.2.
     fn bring_into(&mut self, state: u8) {
-        match state % 12 {
-            0 => {}
-            1 => self.listen(),
-            2 => {
-                self.listen();
-                self.peer_syn();
-            }
-            3 => self.connect(),
-            4 => {
-                self.connect();
-                self.peer_sends(Control::Syn, b"");
-            }
-            5 => self.establish(),
-            6 => {
-                self.establish();
-                self.shutdown_write();
-            }
-            7 => {
-                self.establish();
-                self.shutdown_write();
-                self.peer_sends(Control::None, b"");
-            }
-            8 => {
-                self.establish();
-                self.peer_sends(Control::Fin, b"last words");
-            }
-            9 => {
-                self.establish();
-                let acked = self.rcv_nxt;
-                self.shutdown_write();
-                let fin = Segment { ack: Some(acked), ..self.segment(Control::Fin, b"") };
-                self.deliver_segment(fin);
-            }
-            10 => {
-                self.establish();
-                self.peer_sends(Control::Fin, b"");
-                self.shutdown_write();
-            }
-            _ => {
-                self.establish();
-                self.shutdown_write();
-                self.peer_sends(Control::Fin, b"");
-                self.close(self.fd);
-            }
-        }
+        let (state, bring) = STATES[usize::from(state) % STATES.len()];
+        bring(self);
+        let sockets = self.host.netstat();
+        let is_reached = sockets.iter().any(|socket| socket.state == state);
+        assert!(is_reached || state == "CLOSED", "{state} has been reached: {sockets:?}");
     }
 
     fn socket(&mut self) -> i32 {
@@ -435,8 +442,7 @@ impl Scene {
         let packet = Packet { src, dst, ttl: 64, tos: 0, body: Body::Tcp(segment) };
         // Options that have no room in a header are the input's, not the host's.
         if let Ok(bytes) = wire::encode(&packet) {
-            assert_eq!(wire::decode(&bytes).as_ref(), Ok(&packet), "what is written is read again");
-            self.deliver(packet);
+            self.deliver(wire::decode(&bytes).expect("what is written is read again"));
         }
     }
 

@@ -117,7 +117,7 @@ impl Payload {
         } else if data.len() <= Payload::INLINE_MAX_BYTES {
             let mut bytes = [0; Payload::INLINE_MAX_BYTES];
             bytes[..data.len()].copy_from_slice(data);
-            Payload::Inline { len: u8::try_from(data.len()).expect("an inline payload is shorter than 256 bytes"), bytes }
+            Payload::Inline { len: inline_len(data), bytes }
         } else {
             Payload::Shared(Bytes::copy_from_slice(data))
         }
@@ -146,6 +146,10 @@ impl Payload {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+fn inline_len(data: &[u8]) -> u8 {
+    u8::try_from(data.len()).expect("an inline payload is shorter than 256 bytes")
 }
 
 impl PartialEq for Payload {
@@ -228,7 +232,7 @@ impl Segment {
     /// How many bytes of data.
     #[must_use]
     pub fn payload_bytes(&self) -> u32 {
-        u32::try_from(self.payload.len()).expect("a segment's payload is at most 64 KiB")
+        count(self.payload.len())
     }
 
     /// The length of the TCP header in bytes, options included, laid out and padded as Linux does (`tcp_options_write`).
@@ -248,4 +252,8 @@ impl Segment {
         let sack = if blocks > 0 { 4 + blocks } else { 0 };
         20 + mss + timestamps + window_scale + sack
     }
+}
+
+fn count(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("a segment's payload is at most 64 KiB")
 }
