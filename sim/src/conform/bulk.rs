@@ -52,7 +52,7 @@ impl Bulk {
     ///
     /// # Errors
     /// The errno of a call whose failure is not part of the operation's value.
-    pub fn run<B: Backend>(&self, backend: &B, calls: &impl Syscalls) -> Result<Total> {
+    pub fn run<B: Backend>(&self, backend: &B, calls: &(impl Syscalls + ?Sized)) -> Result<Total> {
         match self {
             Bulk::Fill { fd, chunk, patient: false } => {
                 let filled = fill(calls, *fd, *chunk);
@@ -85,7 +85,7 @@ struct Filled {
     errno: Option<Errno>,
 }
 
-fn fill(calls: &impl Syscalls, fd: RawFd, chunk: usize) -> Filled {
+fn fill(calls: &(impl Syscalls + ?Sized), fd: RawFd, chunk: usize) -> Filled {
     let data = super::value::pattern(chunk);
     let mut filled = Filled { bytes: 0, calls: 0, errno: None };
     while filled.calls < FILL_CALLS_MAX && filled.errno.is_none() {
@@ -101,7 +101,7 @@ fn fill(calls: &impl Syscalls, fd: RawFd, chunk: usize) -> Filled {
 }
 
 /// Fills until nothing is accepted any more, also not after pauses, first by `chunk`, then by single bytes.
-fn fill_patiently<B: Backend>(backend: &B, calls: &impl Syscalls, fd: RawFd, chunk: usize) -> Total {
+fn fill_patiently<B: Backend>(backend: &B, calls: &(impl Syscalls + ?Sized), fd: RawFd, chunk: usize) -> Total {
     let mut sent = 0;
     for chunk in [chunk, 1] {
         let mut refusals = 0;
@@ -119,7 +119,7 @@ fn fill_patiently<B: Backend>(backend: &B, calls: &impl Syscalls, fd: RawFd, chu
     Total { value: json!("full"), sent, ..Total::default() }
 }
 
-fn drain(calls: &impl Syscalls, fd: RawFd, what: Drain) -> Total {
+fn drain(calls: &(impl Syscalls + ?Sized), fd: RawFd, what: Drain) -> Total {
     let mut buffer = vec![0; DRAIN_BYTES];
     let (mut bytes, mut made, mut errno) = (0_u64, 0_u64, None);
     while made < FILL_CALLS_MAX {
@@ -143,7 +143,7 @@ fn drain(calls: &impl Syscalls, fd: RawFd, what: Drain) -> Total {
     Total { value, ..Total::default() }
 }
 
-fn drain_until<B: Backend>(backend: &B, calls: &impl Syscalls, fd: RawFd, total: u64) -> Total {
+fn drain_until<B: Backend>(backend: &B, calls: &(impl Syscalls + ?Sized), fd: RawFd, total: u64) -> Total {
     let mut buffer = vec![0; DRAIN_BYTES];
     let (mut bytes, mut waited) = (0_u64, Duration::ZERO);
     let then = loop {
@@ -163,7 +163,7 @@ fn drain_until<B: Backend>(backend: &B, calls: &impl Syscalls, fd: RawFd, total:
     Total { value: json!({"all": bytes == total, "then": then}), ..Total::default() }
 }
 
-fn connect_many<B: Backend>(backend: &B, calls: &impl Syscalls, (family, kind): (i32, i32), addr: &[u8], n: usize) -> Total {
+fn connect_many<B: Backend>(backend: &B, calls: &(impl Syscalls + ?Sized), (family, kind): (i32, i32), addr: &[u8], n: usize) -> Total {
     let mut opened = Vec::new();
     let (mut immediate, mut errors) = (0_u64, BTreeMap::new());
     for _ in 0..n {
@@ -195,13 +195,13 @@ fn connect_many<B: Backend>(backend: &B, calls: &impl Syscalls, (family, kind): 
     Total { value: Value::Object(value), opened, sent: 0 }
 }
 
-fn tcp_state(calls: &impl Syscalls, fd: RawFd) -> Option<String> {
+fn tcp_state(calls: &(impl Syscalls + ?Sized), fd: RawFd) -> Option<String> {
     let (mut info, mut len) = ([0; 1], 1);
     calls.getsockopt(fd, IPPROTO_TCP, TCP_INFO, &mut info, &mut len).ok()?;
     Some(names::tcp_state(info[0]))
 }
 
-fn accept_many(calls: &impl Syscalls, fd: RawFd) -> Result<Total> {
+fn accept_many(calls: &(impl Syscalls + ?Sized), fd: RawFd) -> Result<Total> {
     let flags = calls.fcntl(fd, F_GETFL, 0)?;
     calls.fcntl(fd, F_SETFL, flags | O_NONBLOCK)?;
     let mut opened = Vec::new();
@@ -220,7 +220,7 @@ pub fn port_of(addr: &[u8]) -> u16 {
     addr.get(2..4).map_or(0, |bytes| u16::from_be_bytes([bytes[0], bytes[1]]))
 }
 
-fn own_port(calls: &impl Syscalls, fd: RawFd) -> Result<u16> {
+fn own_port(calls: &(impl Syscalls + ?Sized), fd: RawFd) -> Result<u16> {
     let (mut bytes, mut len) = ([0; 28], 28);
     calls.getsockname(fd, Name { bytes: &mut bytes, len: &mut len })?;
     Ok(port_of(&bytes))
@@ -230,7 +230,7 @@ fn family_of(addr: &[u8]) -> i32 {
     addr.get(..2).map_or(AF_UNSPEC, |bytes| i32::from(u16::from_ne_bytes([bytes[0], bytes[1]])))
 }
 
-fn bind_many<B: Backend>(backend: &B, calls: &impl Syscalls, kind: i32, addr: &[u8], n: usize) -> Result<Total> {
+fn bind_many<B: Backend>(backend: &B, calls: &(impl Syscalls + ?Sized), kind: i32, addr: &[u8], n: usize) -> Result<Total> {
     let (mut opened, mut ports, mut errors) = (Vec::new(), Vec::new(), BTreeMap::new());
     for _ in 0..n {
         let fd = calls.socket(family_of(addr), kind, 0)?;
@@ -250,7 +250,7 @@ fn bind_many<B: Backend>(backend: &B, calls: &impl Syscalls, kind: i32, addr: &[
 }
 
 /// Whether the ports that connect (or bind to port 0) chooses are even, odd, or both.
-fn parity(calls: &impl Syscalls, kind: i32, addr: &[u8], connect: bool, n: usize) -> Result<Total> {
+fn parity(calls: &(impl Syscalls + ?Sized), kind: i32, addr: &[u8], connect: bool, n: usize) -> Result<Total> {
     let (mut opened, mut odd) = (Vec::new(), 0);
     for _ in 0..n {
         let fd = calls.socket(family_of(addr), kind, 0)?;

@@ -187,7 +187,7 @@ impl Call {
         }
     }
 
-    fn open(&self, calls: &impl Syscalls) -> Result<Answer> {
+    fn open(&self, calls: &(impl Syscalls + ?Sized)) -> Result<Answer> {
         let one = |fd| Answer::Opened(vec![fd]);
         match self {
             Call::Socket { family, kind, protocol } => calls.socket(*family, *kind, *protocol).map(one),
@@ -204,7 +204,7 @@ impl Call {
         }
     }
 
-    fn plain(&self, calls: &impl Syscalls) -> Result<Answer> {
+    fn plain(&self, calls: &(impl Syscalls + ?Sized)) -> Result<Answer> {
         let done = |()| Answer::Number(0);
         match self {
             Call::Bind { fd, addr } => calls.bind(*fd, addr).map(done),
@@ -238,7 +238,7 @@ impl Call {
         }
     }
 
-    fn receive(&self, calls: &impl Syscalls) -> Result<Received> {
+    fn receive(&self, calls: &(impl Syscalls + ?Sized)) -> Result<Received> {
         let one = |n: usize, buffer: Vec<u8>| Received { n, stored: stored_data(n, vec![buffer]), ..Received::default() };
         match self {
             Call::Recv { fd, n, flags } => {
@@ -262,7 +262,7 @@ impl Call {
         }
     }
 
-    fn wait(&self, calls: &impl Syscalls) -> Result<Answer> {
+    fn wait(&self, calls: &(impl Syscalls + ?Sized)) -> Result<Answer> {
         match self {
             Call::Poll { fds, timeout } => {
                 let mut fds = fds.clone();
@@ -323,7 +323,7 @@ fn stored_data(n: usize, mut buffers: Vec<Vec<u8>>) -> Option<Vec<Vec<u8>>> {
     if bytes.peek().is_some() && bytes.all(|byte| *byte == UNTOUCHED) { None } else { Some(buffers) }
 }
 
-fn receive_message(calls: &impl Syscalls, fd: RawFd, sizes: &[usize], flags: i32, control: usize) -> Result<Received> {
+fn receive_message(calls: &(impl Syscalls + ?Sized), fd: RawFd, sizes: &[usize], flags: i32, control: usize) -> Result<Received> {
     let mut buffers: Vec<Vec<u8>> = sizes.iter().map(|size| vec![UNTOUCHED; *size]).collect();
     let mut iov: Vec<IoSliceMut<'_>> = buffers.iter_mut().map(|buffer| IoSliceMut::new(buffer)).collect();
     let mut name = vec![0; NAME_BYTES];
