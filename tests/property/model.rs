@@ -147,7 +147,7 @@ pub struct Step<'a> {
 impl Model {
     /// Whether the call can be made at all, and returns: a blocking socket is not asked for what it does not have.
     pub fn can_call(&self, call: Call, addr: Option<&SocketAddr>) -> bool {
-        if call.into_slot().is_some_and(|slot| self.slots[slot].is_some()) {
+        if call.new_slot().is_some_and(|slot| self.slots[slot].is_some()) {
             return false;
         }
         let Call::Socket { .. } = call else {

@@ -105,11 +105,12 @@ fn write_selected(op: &Op, members: &[Vec<i32>; 3], ret: usize, handles: &Handle
     let Op::Select { sets, .. } = op else { return Value::Null };
     let named = |i: usize| -> Vec<String> {
         let ready = sets[i].iter().filter(|handle| members[i].contains(&handles.fd(handle)));
-        ready.map(|handle| match handle {
-            super::value::HandleRef::Name(name) => name.clone(),
-            super::value::HandleRef::Number(number) => number.to_string(),
-        })
-        .collect()
+        ready
+            .map(|handle| match handle {
+                super::value::HandleRef::Name(name) => name.clone(),
+                super::value::HandleRef::Number(number) => number.to_string(),
+            })
+            .collect()
     };
     json!({"ret": ret, "r": named(0), "w": named(1), "x": named(2)})
 }
@@ -128,7 +129,11 @@ fn write_received(op: &Op, received: &Received, handles: &mut Handles, pid: i32)
         }
         Op::Recvfrom { .. } => json!({"data": write_data(&whole()), "from": write_from(&received.from, handles)}),
         Op::Recvmsg { listed, .. } => {
-            let data = if *listed { stored.unwrap_or_default().iter().map(|buffer| write_data(buffer)).collect() } else { write_data(&whole()) };
+            let data = if *listed {
+                stored.unwrap_or_default().iter().map(|buffer| write_data(buffer)).collect()
+            } else {
+                write_data(&whole())
+            };
             let flags = names::write_mask(received.flags, names::MSG_REPORTED, false);
             let from = write_from(&received.from, handles);
             let mut value = json!({"n": received.n, "data": data, "from": from, "flags": flags});
@@ -206,7 +211,9 @@ fn write_control(control: &[u8], handles: &mut Handles, pid: i32) -> Vec<Value> 
             CREDENTIALS => json!(["SCM_CREDENTIALS", write_credentials(&ints(payload), pid)]),
             (IPPROTO_IP, IP_RECVERR) | (IPPROTO_IPV6, IPV6_RECVERR) => json!(["RECVERR", write_recverr(payload, handles)]),
             (IPPROTO_IP, IP_PKTINFO) if payload.len() >= 12 => {
-                let ip = |at: usize| <[u8; 4]>::try_from(&payload[at..at + 4]).map(Ipv4Addr::from).expect("four bytes were taken").to_string();
+                let ip = |at: usize| {
+                    <[u8; 4]>::try_from(&payload[at..at + 4]).map(Ipv4Addr::from).expect("four bytes were taken").to_string()
+                };
                 json!(["IP_PKTINFO", [json!(ints(payload)[0]), json!(ip(4)), json!(ip(8))]])
             }
             (IPPROTO_IPV6, IPV6_PKTINFO) if payload.len() >= 20 => {
@@ -262,7 +269,8 @@ mod tests {
         add(SOL_SOCKET, SCM_CREDENTIALS, &[9, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255]);
         add(6, 36, &[3, 0, 0, 0]);
         let written = write_control(&control, &mut handles, 9);
-        let expected = [json!(["SCM_RIGHTS", ["rx0", "rx1"]]), json!(["SCM_CREDENTIALS", ["PID", 0, -1]]), json!([[6, 36], "03000000"])];
+        let expected =
+            [json!(["SCM_RIGHTS", ["rx0", "rx1"]]), json!(["SCM_CREDENTIALS", ["PID", 0, -1]]), json!([[6, 36], "03000000"])];
         assert_eq!(written, expected);
     }
 

@@ -163,7 +163,13 @@ fn drain_until<B: Backend>(backend: &B, calls: &(impl Syscalls + ?Sized), fd: Ra
     Total { value: json!({"all": bytes == total, "then": then}), ..Total::default() }
 }
 
-fn connect_many<B: Backend>(backend: &B, calls: &(impl Syscalls + ?Sized), (family, kind): (i32, i32), addr: &[u8], n: usize) -> Total {
+fn connect_many<B: Backend>(
+    backend: &B,
+    calls: &(impl Syscalls + ?Sized),
+    (family, kind): (i32, i32),
+    addr: &[u8],
+    n: usize,
+) -> Total {
     let mut opened = Vec::new();
     let (mut immediate, mut errors) = (0_u64, BTreeMap::new());
     for _ in 0..n {

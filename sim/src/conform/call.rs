@@ -18,37 +18,140 @@ const UNTOUCHED: u8 = 0xA5;
 /// A system call and its arguments.
 #[derive(Clone, Debug)]
 pub enum Call {
-    Socket { family: i32, kind: i32, protocol: i32 },
-    Socketpair { family: i32, kind: i32 },
+    Socket {
+        family: i32,
+        kind: i32,
+        protocol: i32,
+    },
+    Socketpair {
+        family: i32,
+        kind: i32,
+    },
     Pipe,
-    Dup { fd: RawFd },
+    Dup {
+        fd: RawFd,
+    },
     EpollCreate,
-    Bind { fd: RawFd, addr: Vec<u8> },
-    Listen { fd: RawFd, backlog: i32 },
-    Connect { fd: RawFd, addr: Vec<u8> },
-    Accept { fd: RawFd, flags: i32 },
-    Send { fd: RawFd, data: Vec<u8>, flags: i32 },
-    Write { fd: RawFd, data: Vec<u8> },
-    Sendto { fd: RawFd, data: Vec<u8>, flags: i32, addr: Option<Vec<u8>> },
-    Sendmsg { fd: RawFd, iov: Vec<Vec<u8>>, flags: i32, addr: Option<Vec<u8>>, control: Vec<u8> },
-    Recv { fd: RawFd, n: usize, flags: i32 },
-    Read { fd: RawFd, n: usize },
-    Recvfrom { fd: RawFd, n: usize, flags: i32, addrlen: usize },
-    Recvmsg { fd: RawFd, sizes: Vec<usize>, flags: i32, control: usize },
-    Shutdown { fd: RawFd, how: i32 },
-    Close { fd: RawFd },
-    Getsockname { fd: RawFd, len: i32 },
-    Getpeername { fd: RawFd, len: i32 },
-    Getsockopt { fd: RawFd, level: i32, name: i32, len: Option<i32> },
-    Setsockopt { fd: RawFd, level: i32, name: i32, value: Vec<u8> },
-    Nonblock { fd: RawFd, on: bool },
-    Getfl { fd: RawFd },
-    Getfd { fd: RawFd },
-    Ioctl { fd: RawFd, request: i32, argument: i32 },
-    Poll { fds: Vec<PollFd>, timeout: i32 },
-    Select { sets: [Vec<RawFd>; 3], timeout: i32 },
-    EpollCtl { epfd: RawFd, op: i32, fd: RawFd, event: EpollEvent },
-    EpollWait { epfd: RawFd, max: usize, timeout: i32 },
+    Bind {
+        fd: RawFd,
+        addr: Vec<u8>,
+    },
+    Listen {
+        fd: RawFd,
+        backlog: i32,
+    },
+    Connect {
+        fd: RawFd,
+        addr: Vec<u8>,
+    },
+    Accept {
+        fd: RawFd,
+        flags: i32,
+    },
+    Send {
+        fd: RawFd,
+        data: Vec<u8>,
+        flags: i32,
+    },
+    Write {
+        fd: RawFd,
+        data: Vec<u8>,
+    },
+    Sendto {
+        fd: RawFd,
+        data: Vec<u8>,
+        flags: i32,
+        addr: Option<Vec<u8>>,
+    },
+    Sendmsg {
+        fd: RawFd,
+        iov: Vec<Vec<u8>>,
+        flags: i32,
+        addr: Option<Vec<u8>>,
+        control: Vec<u8>,
+    },
+    Recv {
+        fd: RawFd,
+        n: usize,
+        flags: i32,
+    },
+    Read {
+        fd: RawFd,
+        n: usize,
+    },
+    Recvfrom {
+        fd: RawFd,
+        n: usize,
+        flags: i32,
+        addrlen: usize,
+    },
+    Recvmsg {
+        fd: RawFd,
+        sizes: Vec<usize>,
+        flags: i32,
+        control: usize,
+    },
+    Shutdown {
+        fd: RawFd,
+        how: i32,
+    },
+    Close {
+        fd: RawFd,
+    },
+    Getsockname {
+        fd: RawFd,
+        len: i32,
+    },
+    Getpeername {
+        fd: RawFd,
+        len: i32,
+    },
+    Getsockopt {
+        fd: RawFd,
+        level: i32,
+        name: i32,
+        len: Option<i32>,
+    },
+    Setsockopt {
+        fd: RawFd,
+        level: i32,
+        name: i32,
+        value: Vec<u8>,
+    },
+    Nonblock {
+        fd: RawFd,
+        on: bool,
+    },
+    Getfl {
+        fd: RawFd,
+    },
+    Getfd {
+        fd: RawFd,
+    },
+    Ioctl {
+        fd: RawFd,
+        request: i32,
+        argument: i32,
+    },
+    Poll {
+        fds: Vec<PollFd>,
+        timeout: i32,
+    },
+    Select {
+        sets: [Vec<RawFd>; 3],
+        timeout: i32,
+    },
+    EpollCtl {
+        epfd: RawFd,
+        op: i32,
+        fd: RawFd,
+        event: EpollEvent,
+    },
+    EpollWait {
+        epfd: RawFd,
+        max: usize,
+        timeout: i32,
+    },
     /// Suspends the thread: not a call on a socket, but a step that a thread may run.
     Sleep(Duration),
     /// Many calls.
@@ -123,14 +226,21 @@ impl Call {
                 let iov: Vec<IoSlice<'_>> = iov.iter().map(|part| IoSlice::new(part)).collect();
                 calls.sendmsg(*fd, &SendHdr { name: addr.as_deref(), iov: &iov, control }, *flags).map(number)
             }
-            Call::Recv { .. } | Call::Read { .. } | Call::Recvfrom { .. } | Call::Recvmsg { .. } => self.receive(calls).map(Answer::Data),
+            Call::Recv { .. } | Call::Read { .. } | Call::Recvfrom { .. } | Call::Recvmsg { .. } => {
+                self.receive(calls).map(Answer::Data)
+            }
             Call::Poll { .. } | Call::Select { .. } | Call::EpollCtl { .. } | Call::EpollWait { .. } => self.wait(calls),
             Call::Sleep(duration) => {
                 backend.sleep(*duration);
                 Ok(Answer::Number(0))
             }
             Call::Bulk(bulk) => bulk.run(backend, calls).map(Answer::Bulk),
-            Call::Socket { .. } | Call::Socketpair { .. } | Call::Pipe | Call::Dup { .. } | Call::EpollCreate | Call::Accept { .. } => self.open(calls),
+            Call::Socket { .. }
+            | Call::Socketpair { .. }
+            | Call::Pipe
+            | Call::Dup { .. }
+            | Call::EpollCreate
+            | Call::Accept { .. } => self.open(calls),
             Call::Bind { .. }
             | Call::Listen { .. }
             | Call::Connect { .. }
@@ -164,7 +274,9 @@ impl Call {
             | Call::Recvfrom { flags, .. }
             | Call::Recvmsg { flags, .. } => flagged(flags),
             Call::Poll { timeout, .. } | Call::Select { timeout, .. } | Call::EpollWait { timeout, .. } => timed(timeout),
-            Call::Connect { .. } | Call::Accept { .. } | Call::Write { .. } | Call::Read { .. } | Call::Close { .. } => Some(Duration::ZERO),
+            Call::Connect { .. } | Call::Accept { .. } | Call::Write { .. } | Call::Read { .. } | Call::Close { .. } => {
+                Some(Duration::ZERO)
+            }
             Call::Socket { .. }
             | Call::Socketpair { .. }
             | Call::Pipe

@@ -80,7 +80,11 @@ pub fn main(args: &ConformArgs) -> ExitCode {
     for error in &errors {
         eprintln!("twinsock conform: {error}");
     }
-    if args.json { println!("{}", report.to_json()) } else { print!("{}", report.to_table()) }
+    if args.json {
+        println!("{}", report.to_json())
+    } else {
+        print!("{}", report.to_table())
+    }
     if !errors.is_empty() {
         ExitCode::from(EXIT_BAD_INPUT)
     } else if report.all().differ > 0 {

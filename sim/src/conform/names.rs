@@ -52,8 +52,7 @@ pub const MSG_REPORTED: Table = &[
 ];
 
 /// Every event that a poll or an epoll entry asks for when the case says `ALL`.
-pub const POLL_ALL: i32 =
-    POLLIN | POLLPRI | POLLOUT | POLLRDNORM | POLLRDBAND | POLLWRNORM | POLLWRBAND | POLLRDHUP;
+pub const POLL_ALL: i32 = POLLIN | POLLPRI | POLLOUT | POLLRDNORM | POLLRDBAND | POLLWRNORM | POLLWRBAND | POLLRDHUP;
 
 const TCP_STATES: [&str; 12] = [
     "ESTABLISHED",

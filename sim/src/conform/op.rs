@@ -16,59 +16,233 @@ const EPOLL_EVENTS: usize = 16;
 /// One step of a case. Handles in the place of a `String` are given by the operation, the others are used by it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
-    Socket { new: String, family: i32, kind: i32, protocol: i32 },
-    Socketpair { new: [String; 2], family: i32, kind: i32 },
-    Pipe { new: [String; 2] },
-    OpenFile { new: String, path: Addr },
-    Bind { h: HandleRef, addr: Addr },
-    Listen { h: HandleRef, backlog: i32 },
-    Connect { h: HandleRef, addr: Addr },
-    Accept { new: String, h: HandleRef, flags: i32 },
-    Send { h: HandleRef, data: Data, flags: i32 },
-    Write { h: HandleRef, data: Data },
-    Sendto { h: HandleRef, data: Data, addr: Option<Addr>, flags: i32 },
-    Sendmsg { h: HandleRef, iov: Vec<Data>, addr: Option<Addr>, flags: i32, control: Vec<Control> },
-    Recv { h: HandleRef, n: usize, flags: i32 },
-    Read { h: HandleRef, n: usize },
-    Recvfrom { h: HandleRef, n: usize, flags: i32, addrlen: Option<usize> },
+    Socket {
+        new: String,
+        family: i32,
+        kind: i32,
+        protocol: i32,
+    },
+    Socketpair {
+        new: [String; 2],
+        family: i32,
+        kind: i32,
+    },
+    Pipe {
+        new: [String; 2],
+    },
+    OpenFile {
+        new: String,
+        path: Addr,
+    },
+    Bind {
+        h: HandleRef,
+        addr: Addr,
+    },
+    Listen {
+        h: HandleRef,
+        backlog: i32,
+    },
+    Connect {
+        h: HandleRef,
+        addr: Addr,
+    },
+    Accept {
+        new: String,
+        h: HandleRef,
+        flags: i32,
+    },
+    Send {
+        h: HandleRef,
+        data: Data,
+        flags: i32,
+    },
+    Write {
+        h: HandleRef,
+        data: Data,
+    },
+    Sendto {
+        h: HandleRef,
+        data: Data,
+        addr: Option<Addr>,
+        flags: i32,
+    },
+    Sendmsg {
+        h: HandleRef,
+        iov: Vec<Data>,
+        addr: Option<Addr>,
+        flags: i32,
+        control: Vec<Control>,
+    },
+    Recv {
+        h: HandleRef,
+        n: usize,
+        flags: i32,
+    },
+    Read {
+        h: HandleRef,
+        n: usize,
+    },
+    Recvfrom {
+        h: HandleRef,
+        n: usize,
+        flags: i32,
+        addrlen: Option<usize>,
+    },
     /// `listed`: the case gave a list of sizes, so the data is answered as a list.
-    Recvmsg { h: HandleRef, sizes: Vec<usize>, listed: bool, flags: i32, control: usize },
-    Shutdown { h: HandleRef, how: i32 },
-    Close { h: HandleRef },
-    Dup { new: String, h: HandleRef },
-    Getsockname { h: HandleRef, len: Option<i32> },
-    Getpeername { h: HandleRef, len: Option<i32> },
-    Getsockopt { h: HandleRef, option: OptionName, len: Option<i32> },
-    Setsockopt { h: HandleRef, option: OptionName, value: Vec<u8> },
-    Nonblock { h: HandleRef, on: bool },
-    Getfl { h: HandleRef },
-    Getfd { h: HandleRef },
-    Ioctl { h: HandleRef, request: i32, argument: i32 },
+    Recvmsg {
+        h: HandleRef,
+        sizes: Vec<usize>,
+        listed: bool,
+        flags: i32,
+        control: usize,
+    },
+    Shutdown {
+        h: HandleRef,
+        how: i32,
+    },
+    Close {
+        h: HandleRef,
+    },
+    Dup {
+        new: String,
+        h: HandleRef,
+    },
+    Getsockname {
+        h: HandleRef,
+        len: Option<i32>,
+    },
+    Getpeername {
+        h: HandleRef,
+        len: Option<i32>,
+    },
+    Getsockopt {
+        h: HandleRef,
+        option: OptionName,
+        len: Option<i32>,
+    },
+    Setsockopt {
+        h: HandleRef,
+        option: OptionName,
+        value: Vec<u8>,
+    },
+    Nonblock {
+        h: HandleRef,
+        on: bool,
+    },
+    Getfl {
+        h: HandleRef,
+    },
+    Getfd {
+        h: HandleRef,
+    },
+    Ioctl {
+        h: HandleRef,
+        request: i32,
+        argument: i32,
+    },
     /// `single`: one handle, so only its events are answered.
-    Poll { entries: Vec<(HandleRef, i32)>, single: bool, timeout: i32 },
-    Select { sets: [Vec<HandleRef>; 3], timeout: i32 },
-    EpollCreate { new: String },
-    EpollCtl { e: HandleRef, op: i32, h: HandleRef, events: i32 },
-    EpollWait { e: HandleRef, max: usize, timeout: i32 },
-    Spawn { thread: String, op: Box<Op> },
-    Join { thread: String, ms: u64 },
-    Interrupt { thread: String, restart: bool },
-    Timed { lo: u64, hi: u64, op: Box<Op> },
-    Sleep { ms: u64 },
-    Fill { h: HandleRef, chunk: usize, patient: bool },
-    Drain { h: HandleRef, what: Drain },
-    DrainUntil { h: HandleRef, of: String },
-    ConnectN { prefix: String, family: i32, addr: Addr, n: usize, kind: i32 },
-    AcceptN { prefix: String, h: HandleRef },
-    Bind0Many { kind: i32, n: usize, host: Addr },
-    ConnectParity { l: Addr, n: usize },
-    BindParity { kind: i32, n: usize },
-    SamePort { a: String, b: String },
-    Eq { a: Addr, b: Addr },
-    Nofile { n: usize },
-    Sysctl { name: String, value: String },
-    Seteuid { uid: u32 },
-    File { path: Addr, act: FileAct },
+    Poll {
+        entries: Vec<(HandleRef, i32)>,
+        single: bool,
+        timeout: i32,
+    },
+    Select {
+        sets: [Vec<HandleRef>; 3],
+        timeout: i32,
+    },
+    EpollCreate {
+        new: String,
+    },
+    EpollCtl {
+        e: HandleRef,
+        op: i32,
+        h: HandleRef,
+        events: i32,
+    },
+    EpollWait {
+        e: HandleRef,
+        max: usize,
+        timeout: i32,
+    },
+    Spawn {
+        thread: String,
+        op: Box<Op>,
+    },
+    Join {
+        thread: String,
+        ms: u64,
+    },
+    Interrupt {
+        thread: String,
+        restart: bool,
+    },
+    Timed {
+        lo: u64,
+        hi: u64,
+        op: Box<Op>,
+    },
+    Sleep {
+        ms: u64,
+    },
+    Fill {
+        h: HandleRef,
+        chunk: usize,
+        patient: bool,
+    },
+    Drain {
+        h: HandleRef,
+        what: Drain,
+    },
+    DrainUntil {
+        h: HandleRef,
+        of: String,
+    },
+    ConnectN {
+        prefix: String,
+        family: i32,
+        addr: Addr,
+        n: usize,
+        kind: i32,
+    },
+    AcceptN {
+        prefix: String,
+        h: HandleRef,
+    },
+    Bind0Many {
+        kind: i32,
+        n: usize,
+        host: Addr,
+    },
+    ConnectParity {
+        l: Addr,
+        n: usize,
+    },
+    BindParity {
+        kind: i32,
+        n: usize,
+    },
+    SamePort {
+        a: String,
+        b: String,
+    },
+    Eq {
+        a: Addr,
+        b: Addr,
+    },
+    Nofile {
+        n: usize,
+    },
+    Sysctl {
+        name: String,
+        value: String,
+    },
+    Seteuid {
+        uid: u32,
+    },
+    File {
+        path: Addr,
+        act: FileAct,
+    },
 }
 
 /// What `drain` and its kin answer.
@@ -143,8 +317,8 @@ impl Op {
 fn read_named(args: &mut Args<'_>) -> Read<Op> {
     match args.op() {
         "socket" | "socketpair" | "pipe" | "openfile" | "dup" | "epoll_create" => read_opening(args),
-        "bind" | "listen" | "connect" | "accept" | "shutdown" | "close" | "getsockname" | "getpeername" | "nonblock" | "getfl"
-        | "getfd" | "ioctl" => read_plain(args),
+        "bind" | "listen" | "connect" | "accept" | "shutdown" | "close" | "getsockname" | "getpeername" | "nonblock"
+        | "getfl" | "getfd" | "ioctl" => read_plain(args),
         "send" | "write" | "sendto" | "sendmsg" | "recv" | "read" | "recvfrom" | "recvmsg" => read_data(args),
         "getsockopt" | "setsockopt" => read_option(args),
         "poll" | "select" | "epoll_ctl" | "epoll_wait" => read_poll(args),
@@ -350,7 +524,9 @@ fn read_option_value(value: &Value) -> Read<Vec<u8>> {
     let bytes = match (form.as_str(), pair, ints) {
         ("hex", _, _) => inner.as_str().and_then(read_hex),
         ("u64", _, _) => inner.as_u64().map(|number| number.to_ne_bytes().to_vec()),
-        ("linger", _, Some((on, seconds))) => i32::try_from(on).ok().zip(i32::try_from(seconds).ok()).map(|(a, b)| two(a.to_ne_bytes(), b.to_ne_bytes())),
+        ("linger", _, Some((on, seconds))) => {
+            i32::try_from(on).ok().zip(i32::try_from(seconds).ok()).map(|(a, b)| two(a.to_ne_bytes(), b.to_ne_bytes()))
+        }
         ("timeval", _, Some((seconds, micros))) => Some(two(seconds.to_ne_bytes(), micros.to_ne_bytes())),
         ("mreq", Some((group, interface)), _) => read_mreq(group, interface),
         _ => None,
@@ -546,7 +722,10 @@ mod tests {
         assert_eq!(error(json!(["recv", "x", 5, "MSG_MAGIC"])), "recv: argument 3: unknown flag `MSG_MAGIC`");
         assert_eq!(error(json!(["recv", "x"])), "recv: argument 2: expected a size, found nothing");
         assert_eq!(error(json!(["close", "x", 1])), "close: expected no argument 2, found 1");
-        assert_eq!(error(json!(["getsockopt", "x", "SOL_SOCKET", "SO_WHAT"])), "getsockopt: argument 3: unknown option `SO_WHAT`");
+        assert_eq!(
+            error(json!(["getsockopt", "x", "SOL_SOCKET", "SO_WHAT"])),
+            "getsockopt: argument 3: unknown option `SO_WHAT`"
+        );
         assert_eq!(error(json!([])), "expected an operation: a non-empty array, found []");
     }
 }

@@ -13,10 +13,10 @@ use super::plan;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use twinsock::Result as CallResult;
 use twinsock::consts::{SO_RCVBUF, SO_SNDBUF, SOL_SOCKET};
 use twinsock::raw::Syscalls;
 use twinsock::sync::{Primitives, RecvTimeoutError};
-use twinsock::Result as CallResult;
 
 /// After how long a call is taken to block.
 const BLOCKS_AFTER: Duration = Duration::from_millis(300);
@@ -344,7 +344,9 @@ impl<'a, B: Backend> Run<'a, B> {
         let largest = |option: i32| {
             let size = |fd| {
                 let (mut value, mut len) = ([0; 4], 4);
-                calls.getsockopt(fd, SOL_SOCKET, option, &mut value, &mut len).map_or(0, |()| u64::from(u32::from_ne_bytes(value)))
+                calls
+                    .getsockopt(fd, SOL_SOCKET, option, &mut value, &mut len)
+                    .map_or(0, |()| u64::from(u32::from_ne_bytes(value)))
             };
             self.handles.slots().iter().map(|slot| size(slot.fd)).max().unwrap_or(0)
         };

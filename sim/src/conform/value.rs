@@ -261,7 +261,9 @@ impl Control {
     }
 
     fn read_credentials(value: &Value) -> Read<Control> {
-        let id = |value: &Value| value.as_i64().and_then(|id| u32::try_from(id).ok().or_else(|| i32::try_from(id).ok().map(i32::cast_unsigned)));
+        let id = |value: &Value| {
+            value.as_i64().and_then(|id| u32::try_from(id).ok().or_else(|| i32::try_from(id).ok().map(i32::cast_unsigned)))
+        };
         let Some([pid, uid, gid]) = value.as_array().map(Vec::as_slice) else {
             return expected("[pid, uid, gid]", value);
         };
@@ -295,7 +297,9 @@ mod tests {
         assert_eq!(read(json!({"hex": "0100"})), Addr::Hex(vec![1, 0]));
         let altered = Addr::Altered { addr: Box::new(Addr::Own("l".into())), len: Some(15), family: None };
         assert_eq!(read(json!({"addr": "@l", "len": 15})), altered);
-        for wrong in [json!("127.0.0.1"), json!("127.0.0.1:P(x#0)"), json!("[::1:80"), json!(7), json!({"len": 3}), json!({"hex": "1"})] {
+        for wrong in
+            [json!("127.0.0.1"), json!("127.0.0.1:P(x#0)"), json!("[::1:80"), json!(7), json!({"len": 3}), json!({"hex": "1"})]
+        {
             assert!(Addr::read(&wrong).is_err(), "{wrong} is not an address");
         }
     }

@@ -79,7 +79,9 @@ impl Backend for Os {
 
     fn sysctl(&self, name: &str, value: &str) -> Possible<Result<()>> {
         match fs::write(sysctl_path(name), value) {
-            Err(error) if error.raw_os_error() == Some(Errno::ROFS.raw()) => Err(Missing("/proc/sys cannot be written".to_owned())),
+            Err(error) if error.raw_os_error() == Some(Errno::ROFS.raw()) => {
+                Err(Missing("/proc/sys cannot be written".to_owned()))
+            }
             done => Ok(done.map_err(errno_of)),
         }
     }
