@@ -60,14 +60,12 @@ impl Host {
             self.hold_file(file);
             watched.push(file);
         };
-        match call {
-            Call::Poll { fds, .. } => {
-                for entry in fds.iter().filter(|entry| entry.fd >= 0) {
-                    add(entry.fd, poll::poll_filter(entry.events));
-                }
+        if let Call::Poll { fds, .. } = call {
+            for entry in fds.iter().filter(|entry| entry.fd >= 0) {
+                add(entry.fd, poll::poll_filter(entry.events));
             }
-            Call::Select { nfds, sets, .. } => poll::each_selected(*nfds, sets, add),
-            other => unreachable!("{other:?} has no set of descriptors"),
+        } else if let Call::Select { nfds, sets, .. } = call {
+            poll::each_selected(*nfds, sets, add);
         }
     }
 
