@@ -269,6 +269,21 @@ impl Host {
                 TimerOf::TimeWait(key) => self.time_wait_timer(cx.now, key),
             }
         }
+        self.drop_stale_timers();
+    }
+
+    /// Takes out entries in front that are of no use, so that nobody waits for them.
+    fn drop_stale_timers(&mut self) {
+        while let Some(Reverse((at, whose))) = self.timers.peek() {
+            let is_live = match whose {
+                TimerOf::Socket(key) => self.sockets.get(*key).is_some_and(|socket| socket.armed == *at),
+                TimerOf::TimeWait(key) => self.time_waits.get(*key).is_some(),
+            };
+            if is_live {
+                return;
+            }
+            self.timers.pop();
+        }
     }
 
     /// An entry of the queue of timers is due. Entries are not taken out when a deadline moves: a stale one does nothing.
@@ -400,6 +415,7 @@ impl Host {
         let entry = self.time_waits.remove(key).expect("a connection in TIME-WAIT ends once");
         self.conns.remove(&entry.tuple, Conn::TimeWait(key));
         self.release_place(entry.tuple.local_port, entry.place);
+        self.drop_stale_timers();
     }
 
     /// Enters the socket's connection into the index.
@@ -431,6 +447,7 @@ impl Host {
         }
         self.put_port(key);
         self.sockets.remove(key);
+        self.drop_stale_timers();
     }
 }
 
