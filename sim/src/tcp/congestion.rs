@@ -119,6 +119,7 @@ impl Tcb {
     }
 
     /// A duplicate ACK, RFC 5681 section 3.2.
+    #[cold]
     pub(super) fn on_duplicate_ack(&mut self) {
         let mss = u32::from(self.mss);
         self.congestion.dup_acks = self.congestion.dup_acks.saturating_add(1);

@@ -25,8 +25,8 @@ pub(super) struct AckState {
     pub(super) data_seen: bool,
     /// When data last came in.
     pub(super) last_data: Instant,
-    /// When an unacceptable segment was last answered.
-    pub(super) last_challenge: Option<Instant>,
+    /// No unacceptable segment is answered before this.
+    pub(super) next_challenge: Instant,
 }
 
 /// TSval at `now`: milliseconds.
@@ -83,6 +83,7 @@ impl Tcb {
     }
 
     /// SYN, SYN-ACK, and the ACK of a SYN in SYN-RECEIVED.
+    #[cold]
     fn transmit_syn(&mut self, now: Instant) -> Option<Segment> {
         if !self.rtx_nxt.before(self.rtx_end) {
             return if self.state == State::SynReceived { self.transmit_ack(now) } else { None };
@@ -173,6 +174,7 @@ impl Tcb {
         Some(segment)
     }
 
+    #[cold]
     fn transmit_fin(&mut self, now: Instant) -> Option<Segment> {
         if !self.snd_nxt.before(self.snd_una + self.snd_wnd) {
             return None;
@@ -240,6 +242,7 @@ impl Tcb {
     }
 
     /// Sends the next segment of what is to be sent again.
+    #[cold]
     fn transmit_again(&mut self, now: Instant) -> Option<Segment> {
         self.rtx_nxt = self.rtx_nxt.max(self.snd_una);
         self.rtx_end = self.rtx_end.min(self.snd_nxt);
@@ -307,6 +310,7 @@ impl Tcb {
     }
 
     /// The pointer to the octet after the urgent byte: what 4.2BSD, and Linux after it, take the field for (RFC 6093 section 3.1).
+    #[cold]
     fn urgent_pointer(&self, seq: SeqNumber) -> Option<u16> {
         if !seq.before(self.snd_up) {
             return None;

@@ -166,6 +166,7 @@ impl RecvBuffer {
     }
 
     /// Keeps data (and a FIN after it) that came too early; what is there already stays.
+    #[cold]
     pub(super) fn keep_early(&mut self, mut seq: SeqNumber, mut data: Payload, mut fin: bool) {
         let index = self.early.partition_point(|early| early.seq.before_or_at(seq));
         if let Some(before) = index.checked_sub(1).and_then(|before| self.early.get_mut(before)) {
@@ -202,6 +203,7 @@ impl RecvBuffer {
     }
 
     /// Takes the early segment that continues the stream at `rcv_nxt`, if there is one: its new data, and whether a FIN follows it.
+    #[cold]
     pub(super) fn take_early(&mut self, rcv_nxt: SeqNumber) -> Option<(Payload, bool)> {
         while let Some(first) = self.early.front() {
             if rcv_nxt.before(first.seq) {

@@ -46,6 +46,7 @@ impl Tcb {
     }
 
     /// Answers one segment with a RST: RFC 9293 section 3.5.2, group 1 and 2.
+    #[cold]
     pub(super) fn reply_reset(&mut self, segment: &Segment) {
         if let Some(reset) = reply_to_closed(segment) {
             self.replies.push(reset);
@@ -53,6 +54,7 @@ impl Tcb {
     }
 
     /// RFC 5961 section 7: an ACK that asks the peer to prove itself, at most one in 500 ms.
+    #[cold]
     pub(super) fn challenge(&mut self, now: Instant) {
         if !self.is_rate_limited(now) {
             self.ack.now = true;
@@ -61,6 +63,7 @@ impl Tcb {
 
     /// Answers a segment that is not acceptable with an ACK; a bare one at most once in 500 ms, so that two ends never answer each
     /// other for ever: `tcp_oow_rate_limited`.
+    #[cold]
     pub(super) fn ack_unacceptable(&mut self, now: Instant, segment: &Segment) {
         if segment.sequence_len() > 0 && segment.control != Control::Syn {
             self.ack.now = true;
@@ -70,14 +73,15 @@ impl Tcb {
     }
 
     fn is_rate_limited(&mut self, now: Instant) -> bool {
-        if self.ack.last_challenge.is_some_and(|last| now.since(last) < CHALLENGE_INTERVAL) {
-            return true;
+        let limited = now < self.ack.next_challenge;
+        if !limited {
+            self.ack.next_challenge = now + CHALLENGE_INTERVAL;
         }
-        self.ack.last_challenge = Some(now);
-        false
+        limited
     }
 
     /// `tcp_reset`: an acceptable RST came in. What the user has not read stays.
+    #[cold]
     pub(super) fn on_reset(&mut self) {
         let error = match self.state {
             State::SynSent => Errno::CONNREFUSED,

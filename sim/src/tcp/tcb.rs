@@ -340,7 +340,13 @@ impl Tcb {
     /// `SIOCATMARK`: whether the read position is at the urgent mark.
     #[must_use]
     pub fn at_mark(&self) -> bool {
-        self.urgent != Urgent::None && self.urg_seq == self.copied_seq
+        self.is_mark_at(0)
+    }
+
+    /// Whether the urgent mark is `offset` bytes after the read position: where a peek that has seen as many bytes stops.
+    #[must_use]
+    pub fn is_mark_at(&self, offset: u32) -> bool {
+        self.urgent != Urgent::None && self.urg_seq == self.copied_seq + offset
     }
 
     /// `TIOCOUTQ`: bytes sent by the user and not acknowledged by the peer.
@@ -522,3 +528,5 @@ const SCALING_RATIO_INITIAL: u8 = 128;
 const TIMESTAMP_OPTION_BYTES: u16 = 12;
 /// What each queued segment costs beyond its data: SKB_TRUESIZE(0) of Linux.
 pub(super) const SEGMENT_OVERHEAD_BYTES: u32 = 832;
+
+const _: () = assert!(size_of::<Tcb>() <= 456, "a block without buffers stays small: there may be 100,000 of them");

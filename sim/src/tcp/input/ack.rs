@@ -48,6 +48,7 @@ impl Tcb {
     }
 
     /// In SYN-RECEIVED: the ACK of our SYN makes the connection.
+    #[cold]
     fn take_ack_of_syn(&mut self, now: Instant, segment: &Segment, ack: SeqNumber) -> bool {
         if ack != self.snd_nxt {
             self.reply_reset(segment);
@@ -88,6 +89,7 @@ impl Tcb {
     }
 
     /// The window moved while it was being probed: `tcp_ack_probe`.
+    #[cold]
     fn window_moved(&mut self, now: Instant) {
         let next = self.send.as_ref().and_then(|send| send.next_unsent()).map_or(1, |(len, _)| len.min(u32::from(self.mss)));
         if (self.snd_nxt + next).before_or_at(self.snd_una + self.snd_wnd) {

@@ -52,7 +52,7 @@ impl Tcb {
     }
 }
 
-/// IPv4 and TCP; with IPv6 the next report corrects the rest.
-const HEADER_BYTES: u32 = 40;
-/// tcp_min_snd_mss of a path of 552 bytes, `ip_rt_min_pmtu` less the headers.
-const MSS_PATH_MIN: u16 = 512;
+/// IPv6 and TCP: what is sent fits the path whichever family it is.
+const HEADER_BYTES: u32 = 60;
+/// `net.ipv4.route.min_pmtu`, 552 bytes, less the headers.
+const MSS_PATH_MIN: u16 = 492;

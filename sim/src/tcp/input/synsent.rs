@@ -7,6 +7,7 @@ use crate::tcp::timer::nanos_between;
 use twinsock::Instant;
 
 impl Tcb {
+    #[cold]
     pub(super) fn arrives_in_syn_sent(&mut self, now: Instant, segment: &Segment) {
         let is_reset = segment.control == Control::Rst;
         // First: ACK.
@@ -71,6 +72,7 @@ impl Tcb {
     }
 
     /// Both SYNs are acknowledged.
+    #[cold]
     pub(super) fn establish(&mut self, now: Instant) {
         self.state = State::Established;
         self.snd_up = self.snd_una;

@@ -9,6 +9,7 @@ use twinsock::Instant;
 
 impl Tcb {
     /// `tcp_check_urg`.
+    #[cold]
     pub(super) fn take_urgent_pointer(&mut self, segment: &Segment) {
         let pointer = u32::from(segment.urgent.unwrap_or(0)).saturating_sub(1);
         let at = segment.seq + pointer;
@@ -62,6 +63,7 @@ impl Tcb {
     }
 
     /// A segment that begins with what is there already.
+    #[cold]
     fn append_new_part(&mut self, now: Instant, segment: &Segment, end: crate::packet::SeqNumber, fin: bool) {
         let new_fin = fin && end == self.rcv_nxt;
         if end.before_or_at(self.rcv_nxt) && !new_fin {
@@ -143,6 +145,7 @@ impl Tcb {
     }
 
     /// `tcp_fin`.
+    #[cold]
     fn take_fin(&mut self, now: Instant) {
         self.rcv_nxt += 1;
         self.done = true;

@@ -341,3 +341,29 @@ fn tcp_notsent_lowat_limits_what_waits() {
     let unsent = pair.a.tcb.info().notsent_bytes;
     assert!((10_000..80_000).contains(&unsent), "{unsent} of {total}");
 }
+
+#[test]
+fn a_peer_that_does_not_read_takes_about_as_much_as_on_linux() {
+    // SO_SNDBUF, SO_RCVBUF as read back, the size of a send; what Linux accepted at once and in the end.
+    let measured = [
+        (16_384, 16_384, 4096, 20_480, 28_672),
+        (8192, 8192, 4096, 10_240, 12_288),
+        (4608, 2304, 1152, 4032, 5184),
+        (131_072, 131_072, 65_536, 159_744, 269_480),
+    ];
+    for (sndbuf, rcvbuf, size, least, most) in measured {
+        let mut pair = Pair::with(loopback(), loopback());
+        pair.a.tcb.set_sndbuf(sndbuf);
+        pair.b.listener.as_mut().expect("B listens").set_rcvbuf(rcvbuf);
+        pair.connect();
+        let data = vec![1; size];
+        let mut total = 0;
+        for _ in 0..20 {
+            while let Ok(sent) = pair.send(Side::A, &data) {
+                total += sent;
+            }
+            pair.pass(Duration::from_millis(100));
+        }
+        assert!((least * 3 / 4..=most * 5 / 4).contains(&total), "{sndbuf} {rcvbuf} {size}: {total}");
+    }
+}
