@@ -516,7 +516,9 @@ impl Scene {
 
     /// Ends the process and lets all timers run out.
     fn end(&mut self) {
-        self.host.exit_process(&mut Cx { now: self.now, luck: &mut Boring }, self.pid);
+        while self.host.exit_process(&mut Cx { now: self.now, luck: &mut Boring }, self.pid) {
+            self.settle();
+        }
         self.settle();
         for _ in 0..TIMERS_MAX {
             let Some(at) = self.host.poll_timeout() else {

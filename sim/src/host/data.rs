@@ -52,7 +52,7 @@ impl Host {
         match tcb.send(cx.now, iov, task.done, flags) {
             Ok(sent) => {
                 task.done += sent;
-                self.settle(cx.now, key);
+                self.mark_dirty(key);
                 if task.done == total(iov) { Step::Done(Ok(task.done)) } else { Step::Wait }
             }
             Err(Errno::AGAIN) => Step::Wait,
@@ -113,7 +113,7 @@ impl Host {
                 Ok(count) => {
                     task.done += count;
                     let is_enough = task.done == len || (!wants_all && tcb.rcv_wait_target_met(task.done));
-                    self.settle(cx.now, key);
+                    self.mark_dirty(key);
                     if is_enough {
                         return self.end_recv(key, task.done);
                     }

@@ -20,14 +20,16 @@ impl Host {
         match entry.object {
             Object::Socket(socket) => self.socket_mask(socket),
             Object::Pipe(pipe, end) => self.pipes[pipe].pipe.poll_mask(end),
-            Object::Epoll(set) => {
-                // Taken out while it looks at its files; it never looks at itself, since cycles are refused.
-                let mut epoll = std::mem::take(&mut self.epolls[set].epoll);
-                let mask = epoll.poll_mask(|key| self.file_mask(key.file));
-                self.epolls[set].epoll = epoll;
-                mask
-            }
+            Object::Epoll(set) => self.with_epoll(set, |epoll, host| epoll.poll_mask(|key| host.file_mask(key.file))),
         }
+    }
+
+    /// Lets an epoll set look at its files: it is taken out meanwhile. It never looks at itself, since cycles are refused.
+    fn with_epoll<T>(&mut self, set: Key, run: impl FnOnce(&mut Epoll<Key>, &mut Host) -> T) -> T {
+        let mut epoll = std::mem::take(&mut self.epolls[set].epoll);
+        let result = run(&mut epoll, self);
+        self.epolls[set].epoll = epoll;
+        result
     }
 
     /// What `poll(2)` says of a descriptor; `None`: it is not open.
@@ -60,14 +62,12 @@ impl Host {
             self.hold_file(file);
             watched.push(file);
         };
-        match call {
-            Call::Poll { fds, .. } => {
-                for entry in fds.iter().filter(|entry| entry.fd >= 0) {
-                    add(entry.fd, poll::poll_filter(entry.events));
-                }
+        if let Call::Poll { fds, .. } = call {
+            for entry in fds.iter().filter(|entry| entry.fd >= 0) {
+                add(entry.fd, poll::poll_filter(entry.events));
             }
-            Call::Select { nfds, sets, .. } => poll::each_selected(*nfds, sets, add),
-            other => unreachable!("{other:?} has no set of descriptors"),
+        } else if let Call::Select { nfds, sets, .. } = call {
+            poll::each_selected(*nfds, sets, add);
         }
     }
 
@@ -113,14 +113,12 @@ impl Host {
                 if target_set.is_some() && self.makes_loop(epoll_file, target) {
                     return Err(Errno::LOOP);
                 }
-                let (added, is_exclusive) = self.with_epoll(set, |host, epoll| {
-                    let added = epoll.add(key, event, || host.file_mask(target))?;
-                    Ok((added, epoll.is_exclusive(added.item)))
-                })?;
+                let added = self.with_epoll(set, |epoll, host| epoll.add(key, event, || host.file_mask(target)))?;
+                let is_exclusive = self.epolls[set].epoll.is_exclusive(added.item);
                 self.files[target].queue.add_epoll(set, added.item, is_exclusive);
                 added.wake
             }
-            epoll::Op::Modify => self.with_epoll(set, |host, epoll| epoll.modify(key, event, || host.file_mask(target)))?,
+            epoll::Op::Modify => self.with_epoll(set, |epoll, host| epoll.modify(key, event, || host.file_mask(target)))?,
             epoll::Op::Delete => {
                 let item = self.epolls[set].epoll.delete(key)?;
                 self.files[target].queue.remove(Waiter::Epoll(set, item));
@@ -131,14 +129,6 @@ impl Host {
             self.wake_file(epoll_file, poll::KEY_EPOLL, false);
         }
         Ok(0)
-    }
-
-    /// Works on a set that is taken out meanwhile, since asking a nested set for its mask needs the whole host.
-    fn with_epoll<R>(&mut self, set: Key, work: impl FnOnce(&mut Host, &mut Epoll<Key>) -> R) -> R {
-        let mut epoll = std::mem::take(&mut self.epolls[set].epoll);
-        let result = work(self, &mut epoll);
-        self.epolls[set].epoll = epoll;
-        result
     }
 
     /// Whether `epoll_file` watching `target` would close a cycle or nest too deep.
@@ -169,10 +159,10 @@ impl Host {
         if !self.epolls[set].epoll.has_ready() {
             return Step::Wait;
         }
-        let count = self.with_epoll(set, |host, epoll| epoll.collect(events, |key| host.file_mask(key.file)));
+        let count = self.with_epoll(set, |epoll, host| epoll.collect(events, |key| host.file_mask(key.file)));
         let entry = &self.epolls[set];
+        let file = entry.file;
         if entry.epoll.has_ready() {
-            let file = entry.file;
             self.wake_next(file, poll::KEY_EPOLL);
         }
         if count == 0 { Step::Wait } else { Step::Done(Ok(count)) }

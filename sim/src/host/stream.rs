@@ -293,7 +293,6 @@ impl Host {
         socket.tcb.connect(cx.now, &config, ports, iss);
         socket.state = socket.tcb.state();
         self.hash(key);
-        self.arm(key);
         self.settle(cx.now, key);
         Ok(())
     }
