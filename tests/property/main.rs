@@ -1,6 +1,7 @@
 //! Random sequences of calls over several TCP sockets, on both worlds from one source.
 //!
 //! - `call`: the calls, and how a random sequence of them is made.
+//! - `exchange`: flags, urgent data and epoll on one connection, on which the worlds must agree.
 //! - `model`: a naive model of TCP on one host, which says for each call which outcomes are allowed.
 //! - `options`: random `getsockopt(2)` and `setsockopt(2)`, on which the worlds must agree.
 //! - `run`: makes the calls in a world, asks the model about each outcome, and keeps the transcript.
@@ -15,6 +16,7 @@
 mod support;
 
 mod call;
+mod exchange;
 mod model;
 mod options;
 mod run;
