@@ -76,7 +76,8 @@ impl Case {
     /// A step as the case file writes it.
     pub fn step_text(&self, step: usize) -> String {
         let value: Value = serde_json::from_str(&self.line).unwrap_or_default();
-        let op = if step + 1 == self.steps.len() { value.get("op") } else { value.get("setup").and_then(|setup| setup.get(step)) };
+        let op =
+            if step + 1 == self.steps.len() { value.get("op") } else { value.get("setup").and_then(|setup| setup.get(step)) };
         op.map(Value::to_string).unwrap_or_default()
     }
 
@@ -94,7 +95,11 @@ impl Case {
         }
         expect.push(Outcome::read_optional(field(fields, "expect")?).map_err(|what| format!("expect: {what}"))?);
         if steps.len() != expect.len() {
-            return Err(format!("setup_expect: expected {} results, one for each step, found {}", steps.len() - 1, expect.len() - 1));
+            return Err(format!(
+                "setup_expect: expected {} results, one for each step, found {}",
+                steps.len() - 1,
+                expect.len() - 1
+            ));
         }
         let tags = list(fields, "tags")?;
         let tagged = |tag: &str| tags.iter().any(|value| value.as_str() == Some(tag));
@@ -139,7 +144,11 @@ fn list<'a>(fields: &'a Map<String, Value>, name: &str) -> Read<&'a Vec<Value>> 
 
 fn one_of(fields: &Map<String, Value>, name: &str, known: &[&str]) -> Read<bool> {
     let value = text(fields, name)?;
-    if known.contains(&value.as_str()) { Ok(true) } else { Err(format!("{name}: expected {}, found \"{value}\"", known.join(", "))) }
+    if known.contains(&value.as_str()) {
+        Ok(true)
+    } else {
+        Err(format!("{name}: expected {}, found \"{value}\"", known.join(", ")))
+    }
 }
 
 #[cfg(test)]

@@ -130,10 +130,7 @@ impl Handles {
 
     /// The path of the file that an address names.
     pub fn path(&self, addr: &Addr) -> Resolved<String> {
-        match addr {
-            Addr::Unix(path) => Ok(self.fill_in(path)),
-            other => Err(format!("{other:?} names no file")),
-        }
+        if let Addr::Unix(path) = addr { Ok(self.fill_in(path)) } else { Err(format!("{addr:?} names no file")) }
     }
 
     fn port(&mut self, port: &Port) -> Resolved<u16> {
@@ -165,7 +162,8 @@ impl Handles {
 
     /// The bytes of an address.
     pub fn bytes(&mut self, addr: &Addr) -> Resolved<Vec<u8>> {
-        let known = |name: &str, bytes: Option<&Vec<u8>>| bytes.cloned().ok_or_else(|| format!("no address is known of handle {name}"));
+        let known =
+            |name: &str, bytes: Option<&Vec<u8>>| bytes.cloned().ok_or_else(|| format!("no address is known of handle {name}"));
         match addr {
             Addr::Inet(ip, port) => Ok(inet_bytes(*ip, self.port(port)?)),
             Addr::Unix(path) => {
@@ -232,7 +230,9 @@ impl Handles {
         let shorten = |bytes: &[u8]| from_latin1(bytes).replace(&self.place.dir, "$T").replace(&self.place.unique, "$N");
         match path.split_first() {
             None => "unix:".to_owned(),
-            Some((0, name)) if name.len() == AUTOBIND_BYTES - 3 && name.iter().all(u8::is_ascii_hexdigit) => "unix:@AUTO".to_owned(),
+            Some((0, name)) if name.len() == AUTOBIND_BYTES - 3 && name.iter().all(u8::is_ascii_hexdigit) => {
+                "unix:@AUTO".to_owned()
+            }
             Some((0, name)) => format!("unix:@{}", shorten(name)),
             Some(_) => {
                 let end = path.iter().position(|byte| *byte == 0).unwrap_or(path.len());

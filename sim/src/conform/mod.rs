@@ -1,9 +1,9 @@
 //! Recorded behaviours of Linux, replayed on the kernel and in the simulator: `twinsock conform`.
 //!
-//! The map of the room: `format` (case files), with `op`, `args` and `value` (operations and their arguments), `names` (constants) and
-//! `outcome` (results and when they agree); `run` (the interpreter), with `plan` (operation to call), `call` and `bulk` (making it),
-//! `answer` (call to result) and `handles` (names of descriptors, ports, addresses); `backend` (what a world must offer), `worker`, `os`
-//! and `kernel` (the kernel's side), `net` (the simulator's); `report` (what it came to). It uses the public face of the simulator only.
+//! The map of the room: `format` (case files), with `op` and `value` (operations and their arguments), `parse` and `args` (reading them),
+//! `names` (constants) and `outcome` (results and when they agree); `run` (the interpreter), with `plan` (names to numbers), `call` and
+//! `bulk` (making a call), `answer` (writing its result) and `handles` (names of descriptors, ports, addresses); `backend` (what a world
+//! must offer), `worker`, `os` and `kernel` (the kernel's side), `net` (the simulator's); `report` (what it came to). It uses the public face of the simulator only.
 
 mod answer;
 mod args;
@@ -18,6 +18,7 @@ mod net;
 mod op;
 mod os;
 mod outcome;
+mod parse;
 mod plan;
 mod report;
 mod run;
@@ -80,7 +81,11 @@ pub fn main(args: &ConformArgs) -> ExitCode {
     for error in &errors {
         eprintln!("twinsock conform: {error}");
     }
-    if args.json { println!("{}", report.to_json()) } else { print!("{}", report.to_table()) }
+    if args.json {
+        println!("{}", report.to_json())
+    } else {
+        print!("{}", report.to_table())
+    }
     if !errors.is_empty() {
         ExitCode::from(EXIT_BAD_INPUT)
     } else if report.all().differ > 0 {
@@ -136,6 +141,10 @@ fn run_all(cases: &[Arc<Case>], side: Side, args: &ConformArgs) -> io::Result<Ve
             Ok(())
         }
     };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the OS threads on which simulations and workers are driven; no case can see them"
+    )]
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..jobs.min(cases.len())).map(|_| scope.spawn(job)).collect();
         threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))

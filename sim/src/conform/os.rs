@@ -39,7 +39,8 @@ impl Worker {
 
     /// Has the worker run a case; whether it is to be replaced.
     fn run(&mut self, number: usize, case: &Case) -> Result<(Verdict, bool), String> {
-        writeln!(self.input, "{} {}", number % 100_000_000, case.line).map_err(|error| format!("the worker takes no case: {error}"))?;
+        writeln!(self.input, "{} {}", number % 100_000_000, case.line)
+            .map_err(|error| format!("the worker takes no case: {error}"))?;
         match self.lines.recv_timeout(CASE_LIMIT) {
             Ok(Ok(line)) => worker::read_answer(&line).ok_or_else(|| format!("the worker answered {line}")),
             Ok(Err(error)) => Err(format!("the worker cannot be heard: {error}")),
@@ -58,7 +59,11 @@ impl Drop for Worker {
 }
 
 /// Runs cases taken from `next` until there are none, and reports each verdict.
-pub fn run_cases<'a>(program: &Path, mut next: impl FnMut() -> Option<(usize, &'a Case)>, mut report: impl FnMut(usize, Verdict)) -> io::Result<()> {
+pub fn run_cases<'a>(
+    program: &Path,
+    mut next: impl FnMut() -> Option<(usize, &'a Case)>,
+    mut report: impl FnMut(usize, Verdict),
+) -> io::Result<()> {
     let mut worker: Option<Worker> = None;
     while let Some((index, case)) = next() {
         let mut current = match worker.take() {

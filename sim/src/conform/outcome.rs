@@ -181,7 +181,8 @@ fn numbers_alike(want: i64, got: i64, loose: Loose) -> bool {
 
 /// Whether two texts are masks of the same bits.
 fn same_mask(want: &str, got: &str) -> bool {
-    let is_mask = |text: &str| text.split('|').all(|part| ["POLL", "EPOLL", "MSG_", "O_"].iter().any(|prefix| part.starts_with(prefix)));
+    let is_mask =
+        |text: &str| text.split('|').all(|part| ["POLL", "EPOLL", "MSG_", "O_"].iter().any(|prefix| part.starts_with(prefix)));
     if !is_mask(want) || !is_mask(got) {
         return false;
     }

@@ -126,7 +126,8 @@ impl Report {
         let mut text = format!("{:<22} {:>6} {:>6} {:>7}  why skipped\n", "group", "agree", "differ", "skipped");
         for (name, counts) in self.groups.iter().map(|(name, counts)| (name.as_str(), counts)).chain([("all", &self.all)]) {
             let why: Vec<String> = counts.skipped.iter().map(|(reason, count)| format!("{count}: {reason}")).collect();
-            let row = format!("{name:<22} {:>6} {:>6} {:>7}  {}", counts.agree, counts.differ, counts.skipped_total(), why.join("; "));
+            let row =
+                format!("{name:<22} {:>6} {:>6} {:>7}  {}", counts.agree, counts.differ, counts.skipped_total(), why.join("; "));
             text.push_str(row.trim_end());
             text.push('\n');
         }

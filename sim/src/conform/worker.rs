@@ -6,7 +6,7 @@
 use super::backend::{Backend, Missing, Place, Possible};
 use super::format::Case;
 use super::kernel;
-use super::op::{FileAct, Op};
+use super::op::{Act, FileAct, Op};
 use super::run::{self, Difference, Ran, Verdict};
 use serde_json::{Value, json};
 use std::fs;
@@ -23,21 +23,19 @@ pub const WORKER_ARGUMENT: &str = "conform-worker";
 const PORT_RANGE: &str = "net.ipv4.ip_local_port_range";
 
 impl Backend for Os {
-    type Thread = u64;
+    type Thread = i32;
 
     fn vouch(&self) -> Vouch {
         kernel::vouch()
     }
 
-    fn this_thread(&self) -> u64 {
+    fn this_thread(&self) -> i32 {
         kernel::this_thread()
     }
 
-    fn interrupt(&self, thread: u64, restart: bool) -> Possible<()> {
+    fn interrupt(&self, thread: i32, restart: bool) -> Possible<()> {
         let signal = if restart { kernel::RESTARTING } else { kernel::INTERRUPTING };
-        // SAFETY: cases interrupt threads that they found blocked and that only this signal, or a call that the interpreter has yet to make,
-        // lets go on: the thread has not ended. (It is detached only then.)
-        unsafe { kernel::kill_thread(thread, signal) }.map_err(|errno| Missing(format!("the thread took no signal: {errno}")))
+        kernel::signal_thread(thread, signal).map_err(|errno| Missing(format!("the thread took no signal: {errno}")))
     }
 
     fn take_sigpipe(&self) -> bool {
@@ -79,7 +77,9 @@ impl Backend for Os {
 
     fn sysctl(&self, name: &str, value: &str) -> Possible<Result<()>> {
         match fs::write(sysctl_path(name), value) {
-            Err(error) if error.raw_os_error() == Some(Errno::ROFS.raw()) => Err(Missing("/proc/sys cannot be written".to_owned())),
+            Err(error) if error.raw_os_error() == Some(Errno::ROFS.raw()) => {
+                Err(Missing("/proc/sys cannot be written".to_owned()))
+            }
             done => Ok(done.map_err(errno_of)),
         }
     }
@@ -193,7 +193,7 @@ fn run_case(apart: &Apart, number: u32, case: &Case) -> io::Result<(Ran, bool)> 
         kernel::become_user(uid)?;
     }
     let ran = run::run(&Os, &place, case);
-    let spoilt = case.uid.is_some() || case.steps.iter().any(|op| matches!(op, Op::Seteuid { .. }));
+    let spoilt = case.uid.is_some() || case.steps.iter().any(|op| matches!(op, Op::Act(Act::Seteuid { .. })));
     if !ran.left_waiting {
         kernel::close_all();
     }
