@@ -3,11 +3,13 @@
 //! The map of the room: `format` (case files), with `op` and `value` (operations and their arguments), `parse` and `args` (reading them),
 //! `names` (constants) and `outcome` (results and when they agree); `run` (the interpreter), with `plan` (names to numbers), `call` and
 //! `bulk` (making a call), `answer` (writing its result) and `handles` (names of descriptors, ports, addresses); `backend` (what a world
-//! must offer), `worker`, `os` and `kernel` (the kernel's side), `net` (the simulator's); `report` (what it came to). It uses the public face of the simulator only.
+//! must offer), `worker`, `os` and `kernel` (the kernel's side), `net` (the simulator's); `report` (what it came to);
+//! `builtin` (the cases that come with the program). It uses the public face of the simulator only.
 
 mod answer;
 mod args;
 mod backend;
+mod builtin;
 mod bulk;
 mod call;
 mod format;
@@ -25,6 +27,7 @@ mod run;
 mod value;
 mod worker;
 
+pub use builtin::pack;
 pub use format::Malformed;
 pub use report::{Counts, Report, Side};
 pub use worker::WORKER_ARGUMENT;
@@ -101,6 +104,9 @@ pub fn main(args: &ConformArgs) -> ExitCode {
 /// A case file cannot be read, or no worker can be started.
 pub fn conform(args: &ConformArgs) -> io::Result<(Report, Vec<Malformed>)> {
     let (mut cases, mut errors) = (Vec::new(), Vec::new());
+    if args.cases.is_empty() {
+        format::read_file(builtin::NAME, &builtin::text()?, &mut cases, &mut errors);
+    }
     for path in &args.cases {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         let text = std::fs::read_to_string(path).map_err(named)?;

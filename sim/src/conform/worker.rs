@@ -20,6 +20,8 @@ use twinsock::{Errno, Os, Result};
 
 /// The argument that makes the `twinsock` command a worker.
 pub const WORKER_ARGUMENT: &str = "conform-worker";
+/// Numbers of cases in one worker are apart from those in the next by this.
+const CASES_PER_WORKER: u32 = 10_007;
 const PORT_RANGE: &str = "net.ipv4.ip_local_port_range";
 
 impl Backend for Os {
@@ -166,7 +168,9 @@ fn serve() -> io::Result<()> {
     for line in io::stdin().lock().lines() {
         let line = line?;
         let (number, line) = line.split_once(' ').ok_or_else(|| io::Error::other("expected a number and a case"))?;
-        let number = number.parse().map_err(io::Error::other)?;
+        let number: u32 = number.parse().map_err(io::Error::other)?;
+        // Apart from those of other workers, where directories and ports are shared with them.
+        let number = std::process::id().wrapping_mul(CASES_PER_WORKER).wrapping_add(number);
         let case = Case::read(line).map_err(io::Error::other)?;
         kernel::set_nofile_limit(hard)?;
         let (ran, spoilt) = run_case(&apart, number, &case)?;
