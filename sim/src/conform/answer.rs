@@ -4,9 +4,9 @@ use super::bulk::errno_name;
 use super::call::{Answer, Received, StoredName};
 use super::handles::Handles;
 use super::names;
-use super::op::{Op, Shape};
+use super::op::{Call, Named, Plain, Receiving, Shape, Step, Waiting};
 use super::outcome::{End, Outcome};
-use super::value::{from_latin1, write_hex};
+use super::value::{HandleRef, from_latin1, write_hex};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use twinsock::Errno;
@@ -18,40 +18,44 @@ const DATA_SHOWN_BYTES: usize = 60;
 const RIGHTS: (i32, i32) = (SOL_SOCKET, SCM_RIGHTS);
 const CREDENTIALS: (i32, i32) = (SOL_SOCKET, SCM_CREDENTIALS);
 
-/// Writes a call's answer as the result of `op`, gives names to what it opened.
-pub fn write(op: &Op, answer: twinsock::Result<Answer>, handles: &mut Handles, pid: i32) -> Outcome {
+/// Writes a call's answer as the result of its step, gives names to what it opened.
+pub fn write(step: &Step, answer: twinsock::Result<Answer>, handles: &mut Handles, pid: i32) -> Outcome {
     let answer = match answer {
         Ok(answer) => answer,
         Err(errno) => return failed(errno),
     };
-    let value = match answer {
-        Answer::Number(number) => write_number(op, number),
-        Answer::Opened(fds) => write_opened(op, &fds, handles),
+    Outcome::from(match answer {
+        Answer::Number(number) => write_number(&step.call, number),
+        Answer::Opened(fds) => {
+            for (name, fd) in step.new.iter().zip(&fds) {
+                handles.open(name, *fd);
+            }
+            json!(if fds.len() == 1 { "fd" } else { "fds" })
+        }
         Answer::Accepted(fd, name) => {
-            if let Op::Accept { new, .. } = op {
+            for new in &step.new {
                 handles.open(new, fd);
             }
             handles.write(&name.bytes)
         }
-        Answer::Name(name) => match op {
-            Op::Getsockname { len: Some(_), .. } | Op::Getpeername { len: Some(_), .. } => {
-                json!({"len": name.len, "stored": name.bytes.len()})
-            }
-            _ => handles.write(&name.bytes),
-        },
-        Answer::Data(received) => write_received(op, &received, handles, pid),
-        Answer::Option(bytes, len) => match op {
-            Op::Getsockopt { option, len: None, .. } => write_option(option.shape, &bytes, len, pid),
-            _ => json!({"len": len, "hex": write_hex(&bytes)}),
-        },
-        Answer::Polled(revents, ret) => {
-            let masks: Vec<String> = revents.iter().map(|mask| names::write_mask(i32::from(*mask), names::POLL, true)).collect();
-            match (op, masks.as_slice()) {
-                (Op::Poll { single: true, .. }, [mask]) => json!(mask),
-                _ => json!({"ret": ret, "revents": masks}),
+        Answer::Name(name) => {
+            let sized = matches!(step.call, Call::Plain(_, Plain::Getsockname(Some(_)) | Plain::Getpeername(Some(_))));
+            if sized { json!({"len": name.len, "stored": name.bytes.len()}) } else { handles.write(&name.bytes) }
+        }
+        Answer::Data(received) => write_received(&step.call, &received, handles, pid),
+        Answer::Option(bytes, len) => {
+            if let Call::Plain(_, Plain::Getsockopt(option, None)) = &step.call {
+                write_option(option.shape, &bytes, len, pid)
+            } else {
+                json!({"len": len, "hex": write_hex(&bytes)})
             }
         }
-        Answer::Selected(members, ret) => write_selected(op, &members, ret, handles),
+        Answer::Polled(revents, ret) => {
+            let masks: Vec<String> = revents.iter().map(|mask| names::write_mask(i32::from(*mask), names::POLL, true)).collect();
+            let single = matches!(step.call, Call::Wait(Waiting::Poll { single: true, .. }));
+            if single { json!(masks.concat()) } else { json!({"ret": ret, "revents": masks}) }
+        }
+        Answer::Selected(members, ret) => write_selected(&step.call, &members, ret),
         Answer::Events(events) => events
             .iter()
             .map(|event| {
@@ -60,17 +64,13 @@ pub fn write(op: &Op, answer: twinsock::Result<Answer>, handles: &mut Handles, p
             })
             .collect(),
         Answer::Bulk(total) => {
-            let prefix = match op {
-                Op::ConnectN { prefix, .. } | Op::AcceptN { prefix, .. } => prefix.as_str(),
-                _ => "",
-            };
+            let prefix = step.new.first().map_or("", String::as_str);
             for (index, fd) in total.opened.iter().enumerate() {
                 handles.open(&format!("{prefix}{index}"), *fd);
             }
             total.value
         }
-    };
-    Outcome::from(value)
+    })
 }
 
 /// The result of a call that failed.
@@ -78,41 +78,30 @@ pub fn failed(errno: Errno) -> Outcome {
     Outcome::new(End::Errno(errno_name(errno)))
 }
 
-fn write_number(op: &Op, number: i64) -> Value {
-    match (op, i32::try_from(number)) {
-        (Op::Getfl { .. }, Ok(flags)) => json!(names::write_open_flags(flags)),
-        (Op::Sleep { .. }, _) => Value::Null,
-        _ => json!(number),
+fn write_number(call: &Named, number: i64) -> Value {
+    match (call, i32::try_from(number)) {
+        (Call::Plain(_, Plain::Getfl), Ok(flags)) => json!(names::write_open_flags(flags)),
+        (Call::Sleep(_), _) => Value::Null,
+        (Call::Open(_) | Call::Plain(..) | Call::Send(..) | Call::Receive(..) | Call::Wait(_) | Call::Bulk(_), _) => {
+            json!(number)
+        }
     }
 }
 
-fn write_opened(op: &Op, fds: &[i32], handles: &mut Handles) -> Value {
-    match (op, fds) {
-        (Op::Socketpair { new, .. } | Op::Pipe { new }, [first, second]) => {
-            handles.open(&new[0], *first);
-            handles.open(&new[1], *second);
-            json!("fds")
-        }
-        (Op::Socket { new, .. } | Op::Dup { new, .. } | Op::EpollCreate { new } | Op::OpenFile { new, .. }, [fd]) => {
-            handles.open(new, *fd);
-            json!("fd")
-        }
-        _ => json!("fds"),
-    }
-}
-
-fn write_selected(op: &Op, members: &[Vec<i32>; 3], ret: usize, handles: &Handles) -> Value {
-    let Op::Select { sets, .. } = op else { return Value::Null };
-    let named = |i: usize| -> Vec<String> {
-        let ready = sets[i].iter().filter(|handle| members[i].contains(&handles.fd(handle)));
-        ready
-            .map(|handle| match handle {
-                super::value::HandleRef::Name(name) => name.clone(),
-                super::value::HandleRef::Number(number) => number.to_string(),
-            })
-            .collect()
+fn write_selected(call: &Named, ready: &[Vec<bool>; 3], ret: usize) -> Value {
+    let Call::Wait(Waiting::Select { sets, .. }) = call else { return Value::Null };
+    let members = |i: usize| -> Vec<Value> {
+        let members = sets[i].iter().zip(&ready[i]).filter(|(_, ready)| **ready);
+        members.map(|(handle, _)| write_handle(handle)).collect()
     };
-    json!({"ret": ret, "r": named(0), "w": named(1), "x": named(2)})
+    json!({"ret": ret, "r": members(0), "w": members(1), "x": members(2)})
+}
+
+fn write_handle(handle: &HandleRef) -> Value {
+    match handle {
+        HandleRef::Name(name) => json!(name),
+        HandleRef::Number(number) => json!(number),
+    }
 }
 
 /// Data as a string, or, if there is much, as its length.
@@ -120,20 +109,19 @@ fn write_data(bytes: &[u8]) -> Value {
     if bytes.len() > DATA_SHOWN_BYTES { json!({"n": bytes.len()}) } else { json!(from_latin1(bytes)) }
 }
 
-fn write_received(op: &Op, received: &Received, handles: &mut Handles, pid: i32) -> Value {
+fn write_received(call: &Named, received: &Received, handles: &mut Handles, pid: i32) -> Value {
     let stored = received.stored.as_deref();
-    let whole = || stored.unwrap_or_default().concat();
-    match op {
-        Op::Recv { flags, .. } if flags & MSG_TRUNC != 0 && received.n > 0 => {
-            json!({"n": received.n, "stored": stored.map(|buffers| write_data(&buffers.concat()))})
+    let whole = write_data(&stored.unwrap_or_default().concat());
+    let Call::Receive(_, how) = call else { return whole };
+    match how {
+        Receiving::Recv { flags, .. } if flags & MSG_TRUNC != 0 && received.n > 0 => {
+            json!({"n": received.n, "stored": stored.map(|_| whole)})
         }
-        Op::Recvfrom { .. } => json!({"data": write_data(&whole()), "from": write_from(&received.from, handles)}),
-        Op::Recvmsg { listed, .. } => {
-            let data = if *listed {
-                stored.unwrap_or_default().iter().map(|buffer| write_data(buffer)).collect()
-            } else {
-                write_data(&whole())
-            };
+        Receiving::Recv { .. } | Receiving::Read { .. } => whole,
+        Receiving::Recvfrom { .. } => json!({"data": whole, "from": write_from(&received.from, handles)}),
+        Receiving::Recvmsg { listed, .. } => {
+            let parts = || stored.unwrap_or_default().iter().map(|buffer| write_data(buffer)).collect();
+            let data = if *listed { parts() } else { whole };
             let flags = names::write_mask(received.flags, names::MSG_REPORTED, false);
             let from = write_from(&received.from, handles);
             let mut value = json!({"n": received.n, "data": data, "from": from, "flags": flags});
@@ -143,7 +131,6 @@ fn write_received(op: &Op, received: &Received, handles: &mut Handles, pid: i32)
             }
             value
         }
-        _ => write_data(&whole()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The arguments of one operation, taken one after the other; every failure says which argument and what was expected.
 
 use super::names;
-use super::op::Op;
+use super::op::{Op, Step};
 use super::value::{HandleRef, Read, expected, small};
 use serde_json::Value;
 
@@ -130,15 +130,21 @@ impl<'a> Args<'a> {
         })
     }
 
-    /// Another operation: an array of its own, or the rest of this one.
-    pub fn nested(&mut self) -> Read<Op> {
-        let value = match self.rest.first() {
-            Some(first) if first.is_array() => first.clone(),
-            Some(_) | None => Value::from(self.rest.to_vec()),
+    /// A call: an array of its own, or the rest of this one.
+    pub fn nested_step(&mut self) -> Read<Step> {
+        let (array, rest) = match self.rest.split_first() {
+            Some((first, rest)) if first.is_array() => (first.clone(), rest),
+            Some(_) | None => (Value::from(self.rest.to_vec()), [].as_slice()),
         };
-        self.rest = if self.rest.first().is_some_and(Value::is_array) { &self.rest[1..] } else { &[] };
+        self.rest = rest;
         self.taken += 1;
-        self.explain(Op::read(&value))
+        self.explain(Op::read(&array).and_then(|op| match op {
+            Op::Call(step) => Ok(step),
+            Op::Spawn { .. } | Op::Join { .. } | Op::Interrupt { .. } | Op::SamePort { .. } | Op::Eq { .. } | Op::Act(_) => {
+                let name = array.get(0).and_then(Value::as_str).unwrap_or_default();
+                Err(format!("expected a call, found {name}"))
+            }
+        }))
     }
 
     /// There must be no further argument.

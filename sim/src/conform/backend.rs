@@ -19,10 +19,6 @@ impl fmt::Display for Missing {
 pub type Possible<T> = std::result::Result<T, Missing>;
 
 /// A world in which cases run.
-#[expect(
-    clippy::missing_errors_doc,
-    reason = "each fails where the world cannot do what it is named for, or with that call's errno"
-)]
 pub trait Backend: Env {
     /// Names a thread, so that it can be sent a signal.
     type Thread: Copy + Send + 'static;

@@ -2,7 +2,7 @@
 
 use super::backend::Backend;
 use super::names;
-use super::op::Drain;
+use super::op::{Bulk, Drain};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,18 +24,6 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(3);
 /// How long `connect_n` waits before it looks what came of its connects.
 const CONNECT_PAUSE: Duration = Duration::from_millis(50);
 
-/// An operation that stands for many calls.
-#[derive(Clone, Debug)]
-pub enum Bulk {
-    Fill { fd: RawFd, chunk: usize, patient: bool },
-    Drain { fd: RawFd, what: Drain },
-    DrainUntil { fd: RawFd, total: u64 },
-    ConnectN { family: i32, kind: i32, addr: Vec<u8>, n: usize },
-    AcceptN { fd: RawFd },
-    Bind0Many { kind: i32, addr: Vec<u8>, n: usize },
-    Parity { kind: i32, addr: Vec<u8>, connect: bool, n: usize },
-}
-
 /// What many calls came to.
 #[derive(Clone, Debug, Default)]
 pub struct Total {
@@ -47,26 +35,24 @@ pub struct Total {
     pub sent: u64,
 }
 
-impl Bulk {
-    /// Makes the calls.
-    ///
-    /// # Errors
-    /// The errno of a call whose failure is not part of the operation's value.
-    pub fn run<B: Backend>(&self, backend: &B, calls: &(impl Syscalls + ?Sized)) -> Result<Total> {
-        match self {
-            Bulk::Fill { fd, chunk, patient: false } => {
-                let filled = fill(calls, *fd, *chunk);
-                let value = json!({"n": filled.bytes, "calls": filled.calls, "errno": filled.errno.map(errno_name)});
-                Ok(Total { value, sent: filled.bytes, ..Total::default() })
-            }
-            Bulk::Fill { fd, chunk, patient: true } => Ok(fill_patiently(backend, calls, *fd, *chunk)),
-            Bulk::Drain { fd, what } => Ok(drain(calls, *fd, *what)),
-            Bulk::DrainUntil { fd, total } => Ok(drain_until(backend, calls, *fd, *total)),
-            Bulk::ConnectN { family, kind, addr, n } => Ok(connect_many(backend, calls, (*family, *kind), addr, *n)),
-            Bulk::AcceptN { fd } => accept_many(calls, *fd),
-            Bulk::Bind0Many { kind, addr, n } => bind_many(backend, calls, *kind, addr, *n),
-            Bulk::Parity { kind, addr, connect, n } => parity(calls, *kind, addr, *connect, *n),
+/// Makes the calls.
+///
+/// # Errors
+/// The errno of a call whose failure is not part of the operation's value.
+pub fn run<B: Backend>(backend: &B, calls: &(impl Syscalls + ?Sized), what: &Bulk<RawFd, Vec<u8>>) -> Result<Total> {
+    match what {
+        Bulk::Fill { h, chunk, patient: false } => {
+            let filled = fill(calls, *h, *chunk);
+            let value = json!({"n": filled.bytes, "calls": filled.calls, "errno": filled.errno.map(errno_name)});
+            Ok(Total { value, sent: filled.bytes, ..Total::default() })
         }
+        Bulk::Fill { h, chunk, patient: true } => Ok(fill_patiently(backend, calls, *h, *chunk)),
+        Bulk::Drain { h, what } => Ok(drain(calls, *h, *what)),
+        Bulk::DrainUntil { h, total, .. } => Ok(drain_until(backend, calls, *h, *total)),
+        Bulk::ConnectN { family, kind, addr, n } => Ok(connect_many(backend, calls, (*family, *kind), addr, *n)),
+        Bulk::AcceptN { h } => accept_many(calls, *h),
+        Bulk::Bind0Many { kind, addr, n } => bind_many(backend, calls, *kind, addr, *n),
+        Bulk::Parity { kind, addr, connect, n } => parity(calls, *kind, addr, *connect, *n),
     }
 }
 

@@ -130,10 +130,7 @@ impl Handles {
 
     /// The path of the file that an address names.
     pub fn path(&self, addr: &Addr) -> Resolved<String> {
-        match addr {
-            Addr::Unix(path) => Ok(self.fill_in(path)),
-            other => Err(format!("{other:?} names no file")),
-        }
+        if let Addr::Unix(path) = addr { Ok(self.fill_in(path)) } else { Err(format!("{addr:?} names no file")) }
     }
 
     fn port(&mut self, port: &Port) -> Resolved<u16> {

@@ -1,7 +1,7 @@
 //! What the kernel side of conform asks of libc directly: signals, namespaces, users and limits. All of its `unsafe` is here.
 
 use std::io;
-use std::mem::{MaybeUninit, size_of};
+use std::mem::MaybeUninit;
 use std::ptr;
 use twinsock::raw::{RawFd, Vouch};
 use twinsock::{Errno, Result};
@@ -26,20 +26,18 @@ pub fn vouch() -> Vouch {
     unsafe { Vouch::new() }
 }
 
-/// The calling thread, `pthread_self(3)`.
-pub fn this_thread() -> u64 {
-    // SAFETY: pthread_self has no preconditions.
-    unsafe { libc::pthread_self() }
+/// The calling thread, `gettid(2)`.
+pub fn this_thread() -> i32 {
+    // SAFETY: no preconditions.
+    unsafe { libc::gettid() }
 }
 
-/// Sends a signal to a thread, `pthread_kill(3)`.
-///
-/// # Safety
-/// The thread has not ended, or has not been joined or detached since.
-pub unsafe fn kill_thread(thread: u64, signal: libc::c_int) -> Result<()> {
-    // SAFETY: the thread's name is valid, as the caller promises.
-    let answer = unsafe { libc::pthread_kill(thread, signal) };
-    if answer == 0 { Ok(()) } else { Err(Errno::from_raw(answer)) }
+/// Sends a signal to a thread of this process, `tgkill(2)`.
+pub fn signal_thread(thread: i32, signal: libc::c_int) -> Result<()> {
+    let process = std::process::id().cast_signed();
+    // SAFETY: integers only; a thread that has ended is no longer found, which is an errno.
+    let answer = unsafe { libc::syscall(libc::SYS_tgkill, process, thread, signal) };
+    if answer == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
 extern "C" fn on_signal(_signal: libc::c_int) {}
@@ -172,5 +170,3 @@ pub fn become_user(id: u32) -> Result<()> {
     // SAFETY: integers only.
     success(unsafe { libc::setresuid(id, id, id) })
 }
-
-const _: () = assert!(size_of::<libc::pthread_t>() == size_of::<u64>(), "a thread's name is kept in 64 bits");

@@ -1,13 +1,15 @@
 //! Recorded behaviours of Linux, replayed on the kernel and in the simulator: `twinsock conform`.
 //!
-//! The map of the room: `format` (case files), with `op`, `args` and `value` (operations and their arguments), `names` (constants) and
-//! `outcome` (results and when they agree); `run` (the interpreter), with `plan` (operation to call), `call` and `bulk` (making it),
-//! `answer` (call to result) and `handles` (names of descriptors, ports, addresses); `backend` (what a world must offer), `worker`, `os`
-//! and `kernel` (the kernel's side), `net` (the simulator's); `report` (what it came to). It uses the public face of the simulator only.
+//! The map of the room: `format` (case files), with `op` and `value` (operations and their arguments), `parse` and `args` (reading them),
+//! `names` (constants) and `outcome` (results and when they agree); `run` (the interpreter), with `plan` (names to numbers), `call` and
+//! `bulk` (making a call), `answer` (writing its result) and `handles` (names of descriptors, ports, addresses); `backend` (what a world
+//! must offer), `worker`, `os` and `kernel` (the kernel's side), `net` (the simulator's); `report` (what it came to);
+//! `builtin` (the cases that come with the program). It uses the public face of the simulator only.
 
 mod answer;
 mod args;
 mod backend;
+mod builtin;
 mod bulk;
 mod call;
 mod format;
@@ -18,12 +20,14 @@ mod net;
 mod op;
 mod os;
 mod outcome;
+mod parse;
 mod plan;
 mod report;
 mod run;
 mod value;
 mod worker;
 
+pub use builtin::pack;
 pub use format::Malformed;
 pub use report::{Counts, Report, Side};
 pub use worker::WORKER_ARGUMENT;
@@ -100,6 +104,9 @@ pub fn main(args: &ConformArgs) -> ExitCode {
 /// A case file cannot be read, or no worker can be started.
 pub fn conform(args: &ConformArgs) -> io::Result<(Report, Vec<Malformed>)> {
     let (mut cases, mut errors) = (Vec::new(), Vec::new());
+    if args.cases.is_empty() {
+        format::read_file(builtin::NAME, &builtin::text()?, &mut cases, &mut errors);
+    }
     for path in &args.cases {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         let text = std::fs::read_to_string(path).map_err(named)?;
@@ -140,6 +147,10 @@ fn run_all(cases: &[Arc<Case>], side: Side, args: &ConformArgs) -> io::Result<Ve
             Ok(())
         }
     };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the OS threads on which simulations and workers are driven; no case can see them"
+    )]
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..jobs.min(cases.len())).map(|_| scope.spawn(job)).collect();
         threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))

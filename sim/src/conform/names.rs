@@ -54,6 +54,10 @@ pub const MSG_REPORTED: Table = &[
 /// Every event that a poll or an epoll entry asks for when the case says `ALL`.
 pub const POLL_ALL: i32 = POLLIN | POLLPRI | POLLOUT | POLLRDNORM | POLLRDBAND | POLLWRNORM | POLLWRBAND | POLLRDHUP;
 
+/// [`POLL_ALL`] in `poll(2)`'s 16 bits.
+pub const POLL_ALL_BITS: i16 = 0x23C7;
+const _: () = assert!(POLL_ALL == 0x23C7, "both are the same bits");
+
 const TCP_STATES: [&str; 12] = [
     "ESTABLISHED",
     "SYN_SENT",

@@ -4,12 +4,14 @@
 
 use super::answer;
 use super::backend::{Backend, Missing, Place};
-use super::call::{Answer, Call};
+use super::bulk::port_of;
+use super::call::Answer;
 use super::format::Case;
 use super::handles::Handles;
-use super::op::{FileAct, Op};
+use super::op::{Act, Bulk, Call, FileAct, Op, Ready, Step};
 use super::outcome::{End, Loose, Outcome};
 use super::plan;
+use super::value::{Addr, HandleRef};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -125,7 +127,7 @@ struct Ended {
 
 /// A thread of a case.
 struct Task<'a, B: Backend> {
-    op: &'a Op,
+    step: &'a Step,
     messages: B::Receiver<Message<B::Thread>>,
     thread: Option<B::Thread>,
     /// The result, once the call has returned.
@@ -142,18 +144,11 @@ struct Run<'a, B: Backend> {
     sent: BTreeMap<String, u64>,
 }
 
-/// The operation inside `timed`, and its window in milliseconds.
-fn untimed(op: &Op) -> (&Op, Option<(u64, u64)>) {
-    match op {
-        Op::Timed { lo, hi, op } => (op, Some((*lo, *hi))),
-        op => (op, None),
-    }
-}
-
 impl<'a, B: Backend> Run<'a, B> {
     fn step(&mut self, op: &'a Op) -> Result<Outcome, Stop> {
         let outcome = match op {
-            Op::Spawn { thread, op } => self.spawn(thread, op)?,
+            Op::Call(step) => self.call_and_wait(step)?,
+            Op::Spawn { thread, step } => self.spawn(thread, step)?,
             Op::Join { thread, ms } => self.join(thread, Duration::from_millis(*ms))?,
             Op::Interrupt { thread, restart } => {
                 let task = self.tasks.get(thread.as_str()).ok_or_else(|| format!("there is no thread {thread}"))?;
@@ -162,20 +157,14 @@ impl<'a, B: Backend> Run<'a, B> {
                 Outcome::from(json!(0))
             }
             Op::SamePort { a, b } => {
-                let ports = [a, b].map(|name| self.own(name).map(|bytes| super::bulk::port_of(&bytes)));
-                let [a, b] = ports;
-                Outcome::from(json!(a? == b?))
+                let [a, b] = [a, b].map(|name| plan::address(self, &Addr::Own(name.clone())));
+                Outcome::from(json!(port_of(&a?) == port_of(&b?)))
             }
             Op::Eq { a, b } => {
-                let (a, b) = (self.address(a)?, self.address(b)?);
+                let (a, b) = (plan::address(self, a)?, plan::address(self, b)?);
                 Outcome::from(json!(a == b))
             }
-            Op::OpenFile { path, .. } => {
-                let opened = self.backend.open_file(&self.handles.path(path)?)?;
-                answer::write(op, opened.map(|fd| Answer::Opened(vec![fd])), &mut self.handles, self.backend.pid())
-            }
-            Op::Nofile { .. } | Op::Sysctl { .. } | Op::Seteuid { .. } | Op::File { .. } => self.environment(op)?,
-            op => self.call_and_wait(op)?,
+            Op::Act(act) => self.act(act)?,
         };
         if !self.tasks.is_empty() {
             self.backend.sleep(SETTLE_PAUSE);
@@ -184,20 +173,19 @@ impl<'a, B: Backend> Run<'a, B> {
     }
 
     /// Makes a call and waits for it, for as long as it may take.
-    fn call_and_wait(&mut self, op: &'a Op) -> Result<Outcome, Stop> {
-        let (inner, window) = untimed(op);
-        let call = plan::call(self, inner)?;
-        let limit = match (call.may_wait(), window) {
+    fn call_and_wait(&mut self, step: &Step) -> Result<Outcome, Stop> {
+        let call = plan::ready(self, &step.call)?;
+        let limit = match (call.may_wait(), step.window) {
             (None, _) => {
                 let ended = make(self.backend, &call);
-                return Ok(self.finish(op, ended));
+                return Ok(self.finish(step, ended));
             }
             (Some(own), None) => BLOCKS_AFTER + own,
             (Some(_), Some((_, hi))) => Duration::from_millis(hi) + TIMED_GRACE,
         };
         let messages = self.start(call, false);
         match self.backend.recv_timeout(&messages, limit) {
-            Ok(Message::Ended(ended)) => Ok(self.finish(op, ended)),
+            Ok(Message::Ended(ended)) => Ok(self.finish(step, ended)),
             Ok(Message::Started(_)) | Err(RecvTimeoutError::Timeout) => {
                 self.abandoned = true;
                 Ok(Outcome::new(End::Blocks))
@@ -207,7 +195,7 @@ impl<'a, B: Backend> Run<'a, B> {
     }
 
     /// Starts a thread that makes a call.
-    fn start(&self, call: Call, announce: bool) -> B::Receiver<Message<B::Thread>> {
+    fn start(&self, call: Ready, announce: bool) -> B::Receiver<Message<B::Thread>> {
         let (sender, receiver) = self.backend.channel();
         let backend = self.backend.clone();
         // The thread is not joined: it says what came of it, and one that waits for ever ends with its process.
@@ -222,13 +210,13 @@ impl<'a, B: Backend> Run<'a, B> {
         receiver
     }
 
-    fn spawn(&mut self, thread: &'a str, op: &'a Op) -> Result<Outcome, Stop> {
-        let call = plan::call(self, untimed(op).0)?;
+    fn spawn(&mut self, thread: &'a str, step: &'a Step) -> Result<Outcome, Stop> {
+        let call = plan::ready(self, &step.call)?;
         let messages = self.start(call, true);
-        self.tasks.insert(thread, Task { op, messages, thread: None, outcome: None });
+        self.tasks.insert(thread, Task { step, messages, thread: None, outcome: None });
         self.backend.sleep(SPAWN_PAUSE);
         self.collect();
-        self.note_names(untimed(op).0);
+        plan::note_names(self, step);
         let done = self.tasks.get(thread).is_some_and(|task| task.outcome.is_some());
         Ok(Outcome::from(json!(if done { "done" } else { "blocked" })))
     }
@@ -261,7 +249,7 @@ impl<'a, B: Backend> Run<'a, B> {
     }
 
     fn take(&mut self, name: &str, message: Message<B::Thread>) {
-        let Some(op) = self.tasks.get(name).map(|task| task.op) else { return };
+        let Some(step) = self.tasks.get(name).map(|task| task.step) else { return };
         let outcome = match message {
             Message::Started(thread) => {
                 if let Some(task) = self.tasks.get_mut(name) {
@@ -269,7 +257,7 @@ impl<'a, B: Backend> Run<'a, B> {
                 }
                 return;
             }
-            Message::Ended(ended) => self.finish(op, ended),
+            Message::Ended(ended) => self.finish(step, ended),
         };
         if let Some(task) = self.tasks.get_mut(name) {
             task.outcome = Some(outcome);
@@ -277,64 +265,60 @@ impl<'a, B: Backend> Run<'a, B> {
     }
 
     /// Writes a returned call as a result, and takes note of what it changed.
-    fn finish(&mut self, op: &Op, ended: Ended) -> Outcome {
-        let (inner, window) = untimed(op);
-        if let (Ok(Answer::Bulk(total)), Op::Fill { h: super::value::HandleRef::Name(name), .. }) = (&ended.answer, inner) {
+    fn finish(&mut self, step: &Step, ended: Ended) -> Outcome {
+        if let (Ok(Answer::Bulk(total)), Call::Bulk(Bulk::Fill { h: HandleRef::Name(name), .. })) = (&ended.answer, &step.call) {
             *self.sent.entry(name.clone()).or_default() += total.sent;
         }
-        let mut outcome = answer::write(inner, ended.answer, &mut self.handles, self.backend.pid());
+        let mut outcome = answer::write(step, ended.answer, &mut self.handles, self.backend.pid());
         outcome.sigpipe = ended.sigpipe;
-        if let Some((lo, hi)) = window {
+        if let Some((lo, hi)) = step.window {
             let ms = u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX);
             let in_time = (lo..=hi).contains(&ms);
             outcome.in_time = Some(in_time);
             outcome.ms = (!in_time).then_some(ms);
         }
-        self.note_names(inner);
+        plan::note_names(self, step);
         outcome
     }
 
-    fn environment(&mut self, op: &Op) -> Result<Outcome, Stop> {
-        let (done, value) = match op {
-            Op::Nofile { n } => (self.backend.set_nofile(*n)?, Value::Null),
-            Op::Sysctl { name, value } => {
+    fn act(&mut self, act: &Act) -> Result<Outcome, Stop> {
+        let (done, value) = match act {
+            Act::Nofile { n } => (self.backend.set_nofile(*n)?, Value::Null),
+            Act::Sysctl { name, value } => {
                 let written = self.backend.sysctl(name, value)?;
                 self.handles.set_range(self.backend.port_range());
                 (written, Value::Null)
             }
-            Op::Seteuid { uid } => (self.backend.seteuid(*uid)?, json!(0)),
-            Op::File { path, act } => {
+            Act::Seteuid { uid } => (self.backend.seteuid(*uid)?, json!(0)),
+            Act::OpenFile { new, path } => {
+                let opened = self.backend.open_file(&self.handles.path(path)?)?;
+                let named = opened.map(|fd| self.handles.open(new, fd));
+                (named.map(drop), json!("fd"))
+            }
+            Act::File { path, act } => {
                 let done = self.backend.file(&self.handles.path(path)?, *act)?;
                 match (done, act) {
                     (Ok(exists), FileAct::Exists) => (Ok(()), json!(exists)),
-                    (done, _) => (done.map(|_| ()), json!(0)),
+                    (done, _) => (done.map(drop), json!(0)),
                 }
             }
-            other => return Err(Stop::Fault(format!("{other:?} is no act on the environment"))),
         };
         Ok(done.map_or_else(answer::failed, |()| Outcome::from(value)))
     }
 
     /// How the numbers of a step are compared if they depend on the machine.
     fn loose(&self, op: &Op) -> Loose {
-        let inner = match op {
-            Op::Join { thread, .. } => self.tasks.get(thread.as_str()).map_or(op, |task| task.op),
-            op => op,
+        let call = match op {
+            Op::Call(step) | Op::Spawn { step, .. } => &step.call,
+            // What was joined is gone from the tasks; it is about data more often than not, and numbers of data are bounded.
+            Op::Join { .. } => return Loose::Sizes(self.sizes_bound()),
+            Op::Interrupt { .. } | Op::SamePort { .. } | Op::Eq { .. } | Op::Act(_) => return Loose::Factor,
         };
-        match untimed(inner).0 {
-            Op::Send { .. }
-            | Op::Write { .. }
-            | Op::Sendto { .. }
-            | Op::Sendmsg { .. }
-            | Op::Recv { .. }
-            | Op::Read { .. }
-            | Op::Recvfrom { .. }
-            | Op::Recvmsg { .. }
-            | Op::Fill { .. }
-            | Op::Drain { .. }
-            | Op::DrainUntil { .. }
-            | Op::Join { .. } => Loose::Sizes(self.sizes_bound()),
-            _ => Loose::Factor,
+        match call {
+            Call::Send(..) | Call::Receive(..) | Call::Bulk(Bulk::Fill { .. } | Bulk::Drain { .. } | Bulk::DrainUntil { .. }) => {
+                Loose::Sizes(self.sizes_bound())
+            }
+            Call::Open(_) | Call::Plain(..) | Call::Wait(_) | Call::Sleep(_) | Call::Bulk(_) => Loose::Factor,
         }
     }
 
@@ -355,7 +339,7 @@ impl<'a, B: Backend> Run<'a, B> {
 }
 
 /// Makes a call in the calling thread.
-fn make<B: Backend>(backend: &B, call: &Call) -> Ended {
+fn make<B: Backend>(backend: &B, call: &Ready) -> Ended {
     let begun = backend.now();
     let answer = call.make(backend);
     let took = backend.now().since(begun);
@@ -372,29 +356,11 @@ impl<B: Backend> plan::Ground for Run<'_, B> {
         self.sent.get(handle).copied().unwrap_or(0)
     }
 
-    fn pid(&self) -> i32 {
-        self.backend.pid()
-    }
-
     fn getsockname(&self, fd: i32) -> Option<Vec<u8>> {
         plan::name_of(|name| self.backend.calls(self.backend.vouch()).getsockname(fd, name))
     }
 
     fn getpeername(&self, fd: i32) -> Option<Vec<u8>> {
         plan::name_of(|name| self.backend.calls(self.backend.vouch()).getpeername(fd, name))
-    }
-}
-
-impl<B: Backend> Run<'_, B> {
-    fn own(&mut self, name: &str) -> Result<Vec<u8>, String> {
-        plan::address(self, &super::value::Addr::Own(name.to_owned()))
-    }
-
-    fn address(&mut self, addr: &super::value::Addr) -> Result<Vec<u8>, String> {
-        plan::address(self, addr)
-    }
-
-    fn note_names(&mut self, op: &Op) {
-        plan::note_names(self, op);
     }
 }

@@ -63,11 +63,11 @@ pub enum Addr {
     Hex(Vec<u8>),
 }
 
-/// One control message of `sendmsg`.
+/// One control message of `sendmsg`; `H` is how a descriptor is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Control {
+pub enum Control<H> {
     /// SCM_RIGHTS.
-    Rights(Vec<HandleRef>),
+    Rights(Vec<H>),
     /// SCM_CREDENTIALS: pid (`None` is the process's own), uid, gid.
     Credentials(Option<i32>, u32, u32),
     /// Any other: level, type, payload.
@@ -219,9 +219,9 @@ impl Addr {
     }
 }
 
-impl Control {
+impl Control<HandleRef> {
     /// Reads the control messages of a `sendmsg`.
-    pub fn read_list(value: &Value) -> Read<Vec<Control>> {
+    pub fn read_list(value: &Value) -> Read<Vec<Control<HandleRef>>> {
         match value.as_array() {
             Some(list) => list.iter().map(Control::read).collect(),
             None if value.is_null() => Ok(Vec::new()),
@@ -229,7 +229,7 @@ impl Control {
         }
     }
 
-    fn read(value: &Value) -> Read<Control> {
+    fn read(value: &Value) -> Read<Control<HandleRef>> {
         let Some([kind, payload]) = value.as_array().map(Vec::as_slice) else {
             return expected("a control message: [type, payload]", value);
         };
@@ -260,7 +260,7 @@ impl Control {
         }
     }
 
-    fn read_credentials(value: &Value) -> Read<Control> {
+    fn read_credentials(value: &Value) -> Read<Control<HandleRef>> {
         let id = |value: &Value| {
             value.as_i64().and_then(|id| u32::try_from(id).ok().or_else(|| i32::try_from(id).ok().map(i32::cast_unsigned)))
         };

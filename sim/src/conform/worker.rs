@@ -6,7 +6,7 @@
 use super::backend::{Backend, Missing, Place, Possible};
 use super::format::Case;
 use super::kernel;
-use super::op::{FileAct, Op};
+use super::op::{Act, FileAct, Op};
 use super::run::{self, Difference, Ran, Verdict};
 use serde_json::{Value, json};
 use std::fs;
@@ -20,24 +20,24 @@ use twinsock::{Errno, Os, Result};
 
 /// The argument that makes the `twinsock` command a worker.
 pub const WORKER_ARGUMENT: &str = "conform-worker";
+/// Numbers of cases in one worker are apart from those in the next by this.
+const CASES_PER_WORKER: u32 = 10_007;
 const PORT_RANGE: &str = "net.ipv4.ip_local_port_range";
 
 impl Backend for Os {
-    type Thread = u64;
+    type Thread = i32;
 
     fn vouch(&self) -> Vouch {
         kernel::vouch()
     }
 
-    fn this_thread(&self) -> u64 {
+    fn this_thread(&self) -> i32 {
         kernel::this_thread()
     }
 
-    fn interrupt(&self, thread: u64, restart: bool) -> Possible<()> {
+    fn interrupt(&self, thread: i32, restart: bool) -> Possible<()> {
         let signal = if restart { kernel::RESTARTING } else { kernel::INTERRUPTING };
-        // SAFETY: cases interrupt threads that they found blocked and that only this signal, or a call that the interpreter has yet to make,
-        // lets go on: the thread has not ended. (It is detached only then.)
-        unsafe { kernel::kill_thread(thread, signal) }.map_err(|errno| Missing(format!("the thread took no signal: {errno}")))
+        kernel::signal_thread(thread, signal).map_err(|errno| Missing(format!("the thread took no signal: {errno}")))
     }
 
     fn take_sigpipe(&self) -> bool {
@@ -168,7 +168,9 @@ fn serve() -> io::Result<()> {
     for line in io::stdin().lock().lines() {
         let line = line?;
         let (number, line) = line.split_once(' ').ok_or_else(|| io::Error::other("expected a number and a case"))?;
-        let number = number.parse().map_err(io::Error::other)?;
+        let number: u32 = number.parse().map_err(io::Error::other)?;
+        // Apart from those of other workers, where directories and ports are shared with them.
+        let number = std::process::id().wrapping_mul(CASES_PER_WORKER).wrapping_add(number);
         let case = Case::read(line).map_err(io::Error::other)?;
         kernel::set_nofile_limit(hard)?;
         let (ran, spoilt) = run_case(&apart, number, &case)?;
@@ -195,7 +197,7 @@ fn run_case(apart: &Apart, number: u32, case: &Case) -> io::Result<(Ran, bool)> 
         kernel::become_user(uid)?;
     }
     let ran = run::run(&Os, &place, case);
-    let spoilt = case.uid.is_some() || case.steps.iter().any(|op| matches!(op, Op::Seteuid { .. }));
+    let spoilt = case.uid.is_some() || case.steps.iter().any(|op| matches!(op, Op::Act(Act::Seteuid { .. })));
     if !ran.left_waiting {
         kernel::close_all();
     }
