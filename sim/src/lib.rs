@@ -45,6 +45,7 @@ pub mod sync;
 pub mod tcp;
 pub mod trace;
 pub mod udp;
+pub mod unix;
 pub mod world;
 
 pub use api::Net;
