@@ -2,7 +2,7 @@
 //!
 //! Both ends of a connection live in one host, so that what one end does shows at the other before the call returns. [`UnixSpace`] holds
 //! what Linux's `struct unix_sock` holds, and the name spaces. It does not know descriptors, files, processes or waiting: a call that
-//! would wait fails with `EAGAIN` and says in [`Failure::wait`] where to wait; what waiters and `epoll(7)` are told is polled out with
+//! would wait fails with `EAGAIN` and says in `Failure::wait` where to wait; what waiters and `epoll(7)` are told is polled out with
 //! [`UnixSpace::poll_event`]. Descriptors in flight (`SCM_RIGHTS`) are opaque values `F`, copied like numbers: each one that is handed in
 //! stands for a reference that the host has taken, each one that is handed out for one that the host has to use or give back.
 //!

@@ -73,7 +73,7 @@ impl<F: Copy> UnixSpace<F> {
     /// A call that waited is made again with the same arguments and its `state`. A read of 0 bytes is not made at all (`read(2)`).
     ///
     /// # Errors
-    /// `EAGAIN`: nothing is there; [`Failure::wait`](super::Failure::wait) says where a call waits that may. The pending error, consumed.
+    /// `EAGAIN`: nothing is there; `Failure::wait` says where a call waits that may. The pending error, consumed.
     /// `EINVAL`: the stream is not connected, or has no urgent byte to be received out of line. `ENOTCONN`: the seqpacket socket is not
     /// connected. `EOPNOTSUPP`: `MSG_OOB` other than on a stream.
     #[inline]

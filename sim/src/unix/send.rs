@@ -75,7 +75,7 @@ impl<F: Copy> UnixSpace<F> {
     /// sent already is in `state`, and the answer once the call is not to wait any more.
     ///
     /// # Errors
-    /// `EAGAIN`: no send memory, or the target's queue is full; [`Failure::wait`] says where a call waits that may.
+    /// `EAGAIN`: no send memory, or the target's queue is full; `Failure::wait` says where a call waits that may.
     /// `EPIPE`: shut down here or for reading at the peer, or the peer is gone (SIGPIPE on a stream). The pending error, consumed.
     /// `ENOTCONN`: there is no peer. `EISCONN`, `EOPNOTSUPP`: a stream takes no destination. `EMSGSIZE`: larger than the buffer.
     /// `ECONNREFUSED`: the datagram's target is gone. `EPERM`: it is connected to another, or takes no descriptors. `EOPNOTSUPP`: urgent

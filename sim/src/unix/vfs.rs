@@ -66,6 +66,9 @@ impl Default for Vfs {
 
 impl Vfs {
     /// The root, and `/tmp`, `/run` and `/var/tmp`.
+    ///
+    /// # Panics
+    /// Never: an empty tree has room for these.
     #[must_use]
     pub fn new() -> Vfs {
         let mut vfs = Vfs { nodes: Vec::new(), free: Vec::new() };

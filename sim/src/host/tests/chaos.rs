@@ -143,7 +143,7 @@ fn pair(net: &mut Net, near: Proc, far: Proc) -> Result<()> {
     net.listen(far, listener, 1)?;
     let addr = format!("{}:{}", ["10.0.0.1", "10.0.0.2"][far.host], net.port(far, listener));
     let fd = RawFd::try_from(socket(net, near)?).unwrap();
-    drop(net.call(near, Call::Connect { fd, addr: sockaddr(&addr).as_bytes() }));
+    net.call(near, Call::Connect { fd, addr: sockaddr(&addr).as_bytes() }).ok();
     let accepted = net.accept(far, listener).map(|fd| RawFd::try_from(fd).unwrap());
     net.close(far, listener)?;
     for (proc, fd) in [(near, Ok(fd)), (far, accepted)] {
@@ -161,7 +161,7 @@ fn run(seed: u64) {
         net.loses = if dice.roll(10) == 0 { |_| true } else { |_| false };
         let proc = dice.pick(&procs);
         if dice.roll(15) == 0 {
-            drop(pair(&mut net, proc, dice.pick(&procs)));
+            pair(&mut net, proc, dice.pick(&procs)).ok();
         }
         let mut asked = Asked::any(&mut dice);
         if let Progress::Parked(op) = net.begin(proc, step, &mut asked.call()) {
@@ -179,7 +179,7 @@ fn run(seed: u64) {
                     parked.push((proc, op, asked));
                 }
             } else {
-                drop(net.enter(proc.host, |host, cx| host.interrupt(cx, op)));
+                net.enter(proc.host, |host, cx| host.interrupt(cx, op)).ok();
             }
         }
         net.wakes(server);
@@ -191,7 +191,7 @@ fn run(seed: u64) {
             let victim = usize::try_from(dice.roll(4)).unwrap();
             let (host, pid) = (procs[victim].host, procs[victim].pid);
             match dice.roll(2) {
-                0 => net.enter(host, |host, cx| host.exit_process(cx, pid)),
+                0 => while net.enter(host, |host, cx| host.exit_process(cx, pid)) {},
                 _ => net.enter(host, |host, _| host.kill_silently(pid)),
             }
             procs[victim] = net.spawn(host);
@@ -200,10 +200,10 @@ fn run(seed: u64) {
     }
     net.loses = |_| false;
     for (proc, op, _) in parked {
-        drop(net.enter(proc.host, |host, cx| host.interrupt(cx, op)));
+        net.enter(proc.host, |host, cx| host.interrupt(cx, op)).ok();
     }
     for proc in procs {
-        net.enter(proc.host, |host, cx| host.exit_process(cx, proc.pid));
+        while net.enter(proc.host, |host, cx| host.exit_process(cx, proc.pid)) {}
     }
     net.advance(Duration::from_secs(2000));
     for host in &net.hosts {
