@@ -153,9 +153,11 @@ impl Host {
         loop {
             let tcb = &mut self.sockets[key].tcb;
             let offset = begin.saturating_add(u32::try_from(task.done).unwrap_or(u32::MAX));
+            if task.done > 0 && tcb.is_mark_at(offset) {
+                return self.end_peek(key, task.done);
+            }
             if task.done > 0 && tcb.readable_bytes() <= super::slab::to_usize(offset) {
-                let is_at_mark = tcb.poll_mask().contains(PollEvents::PRI);
-                return if is_at_mark || tcb.recv_is_over() { self.end_peek(key, task.done) } else { Step::Wait };
+                return if tcb.recv_is_over() { self.end_peek(key, task.done) } else { Step::Wait };
             }
             let flags = RecvFlags { peek: true, trunc: task.flags & c::MSG_TRUNC != 0, peek_offset: offset };
             match tcb.recv(cx.now, iov, task.done, flags) {
