@@ -66,7 +66,7 @@ impl Host {
         if socket.tcb.state() != State::Closed || socket.num != 0 { Err(Errno::INVAL) } else { Ok(()) }
     }
 
-    /// Takes the address and the port, or fails without either.
+    /// Takes the address and the port, or neither.
     fn bind_to(&mut self, cx: &mut Cx<'_>, key: Key, asked: IpAddr, port: u16) -> Result<()> {
         let ip = addr::canonical(asked);
         let socket = &mut self.sockets[key];
@@ -80,8 +80,8 @@ impl Host {
                 _ => Some(port).filter(|port| !self.port_conflicts(key, *port, Strictness::Asked)),
             };
             let Some(port) = found else {
-                // `inet_reset_saddr`: an address left over from a dead connection is gone as well.
                 let socket = &mut self.sockets[key];
+                // The name of an earlier life is gone too: `inet_reset_saddr`.
                 (socket.tuple.local, socket.v6only) = (socket.family.any(), old_v6only);
                 return Err(Errno::ADDRINUSE);
             };
