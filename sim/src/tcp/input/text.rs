@@ -38,8 +38,13 @@ impl Tcb {
         let end = segment.seq + len;
         match self.state {
             State::FinWait1 | State::FinWait2 if self.shutdown.read && self.rcv_nxt.before(end) => {
-                // RFC 9293 section 3.6.1 (2): nobody will ever read it, but for an urgent byte, which was taken in the step before.
-                self.take_urgent_byte(segment);
+                // RFC 9293 section 3.6.1 (2): nobody will ever read it. But an urgent byte is taken first: `tcp_urg`.
+                let offset = self.urg_seq - segment.seq;
+                if self.urgent == Urgent::Awaited
+                    && let Some(byte) = segment.payload.as_slice().get(usize_from(offset))
+                {
+                    self.urgent = Urgent::Unread(*byte);
+                }
                 self.reply_reset(segment);
                 self.on_reset();
                 return;
@@ -60,17 +65,6 @@ impl Tcb {
             self.recv_buffer().keep_early(segment.seq, std::mem::replace(&mut segment.payload, Payload::EMPTY), fin);
             // RFC 5681 section 4.2: a duplicate ACK at once.
             self.ack.now = true;
-        }
-    }
-
-    /// `tcp_urg`: the urgent byte itself, straight from the segment.
-    #[cold]
-    fn take_urgent_byte(&mut self, segment: &Segment) {
-        if self.urgent == Urgent::Awaited
-            && let Some(byte) = segment.payload.as_slice().get(usize_from(self.urg_seq - segment.seq))
-        {
-            self.urgent = Urgent::Unread(*byte);
-            self.wakes.readable = true;
         }
     }
 
