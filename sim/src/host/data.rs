@@ -106,7 +106,7 @@ impl Host {
             let tcb = &mut self.sockets[key].tcb;
             if task.done > 0 && (tcb.at_mark() || tcb.readable_bytes() == 0) {
                 // An end, an error and the urgent mark are left for the next call.
-                return if tcb.at_mark() || tcb.recv_is_over() { self.end_recv(key, task.done) } else { Step::Wait };
+                return if tcb.at_mark() || tcb.recv_is_over() { Step::Done(Ok(task.done)) } else { Step::Wait };
             }
             match tcb.recv(cx.now, iov, task.done, flags) {
                 Ok(0) => return Step::Done(Ok(task.done)),
@@ -114,8 +114,9 @@ impl Host {
                     task.done += count;
                     let is_enough = task.done == len || (!wants_all && tcb.rcv_wait_target_met(task.done));
                     self.mark_dirty(key);
+                    self.retreat_peek_off(key, count);
                     if is_enough {
-                        return self.end_recv(key, task.done);
+                        return Step::Done(Ok(task.done));
                     }
                 }
                 Err(Errno::AGAIN) => return Step::Wait,
@@ -124,14 +125,13 @@ impl Host {
         }
     }
 
-    /// A receive returns bytes: a peek offset moves back with the stream (`sk_peek_offset_bwd`).
+    /// Bytes were taken: a peek offset moves back with the stream (`sk_peek_offset_bwd`).
     #[inline]
-    fn end_recv(&mut self, key: Key, done: usize) -> Step {
+    fn retreat_peek_off(&mut self, key: Key, count: usize) {
         let offset = &mut self.sockets[key].options.peek_off;
         if *offset > 0 {
-            *offset = offset.saturating_sub_unsigned(u32::try_from(done).unwrap_or(u32::MAX)).max(0);
+            *offset = offset.saturating_sub_unsigned(u32::try_from(count).unwrap_or(u32::MAX)).max(0);
         }
-        Step::Done(Ok(done))
     }
 
     /// Receives that do not take from the stream: MSG_ERRQUEUE, MSG_OOB, MSG_PEEK.
