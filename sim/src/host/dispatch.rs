@@ -3,6 +3,7 @@
 use super::Host;
 use super::call::Call;
 use super::cx::{Cx, Pid};
+use super::dgram::DgramEntered;
 use super::file::Object;
 use super::op::{Entered, Kind, Step, Task, call_timeout};
 use super::pipe::End;
@@ -21,6 +22,13 @@ impl Host {
             return match self.close(cx, pid, fd) {
                 Ok(None) => Entered::Done(Ok(0)),
                 Ok(Some(task)) => Entered::Task(fd, task),
+                Err(error) => Entered::Done(Err(error)),
+            };
+        }
+        if let Some((fd, file, dgram)) = self.dgram_behind(pid, call) {
+            return match self.enter_dgram(cx, pid, file, dgram, call) {
+                Ok(DgramEntered::Done(value)) => Entered::Done(Ok(value)),
+                Ok(DgramEntered::Task(task)) => Entered::Task(fd, task),
                 Err(error) => Entered::Done(Err(error)),
             };
         }
@@ -159,6 +167,7 @@ impl Host {
             (Kind::Select, Call::Select { nfds, sets, .. }) => self.step_select(pid, *nfds, sets, last),
             (Kind::EpollWait { set }, Call::EpollWait { events, .. }) => self.step_epoll_wait(set, events),
             (Kind::Linger { socket, .. }, _) => self.step_linger(socket),
+            (Kind::DgramRecv { dgram }, call) => self.step_dgram_recv(dgram, task, call),
             (kind, call) => unreachable!("{kind:?} is resumed with the call that began it, not {call:?}"),
         }
     }
@@ -171,7 +180,7 @@ impl Host {
             Object::Socket(socket) => Task::new(Kind::Recv { socket }, file, entry.nonblocking, 0),
             Object::Pipe(pipe, End::Read) => Task::new(Kind::PipeRead { pipe }, file, entry.nonblocking, 0),
             Object::Pipe(_, End::Write) => return Err(Errno::BADF),
-            Object::Epoll(_) => return Err(Errno::INVAL),
+            Object::Dgram(_) | Object::Epoll(_) => return Err(Errno::INVAL),
         };
         check_iov(parts, Errno::INVAL).map(|()| task)
     }
@@ -184,13 +193,13 @@ impl Host {
             Object::Socket(socket) => Task::new(Kind::Send { socket }, file, entry.nonblocking, 0),
             Object::Pipe(pipe, End::Write) => Task::new(Kind::PipeWrite { pipe }, file, entry.nonblocking, 0),
             Object::Pipe(_, End::Read) => return Err(Errno::BADF),
-            Object::Epoll(_) => return Err(Errno::INVAL),
+            Object::Dgram(_) | Object::Epoll(_) => return Err(Errno::INVAL),
         };
         check_iov(parts, Errno::INVAL).map(|()| task)
     }
 }
 
 /// Refuses a buffer of too many parts.
-fn check_iov(parts: usize, error: Errno) -> Result<()> {
+pub(super) fn check_iov(parts: usize, error: Errno) -> Result<()> {
     if parts > IOV_MAX { Err(error) } else { Ok(()) }
 }

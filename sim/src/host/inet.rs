@@ -12,6 +12,7 @@ use super::sysctl::Sysctl;
 use super::{Host, addr, poll};
 use crate::packet::{Body, Control, Icmp, Latitude, Packet, Segment};
 use crate::tcp::{self, Config, ListenVerdict, State, Tcb, TimeWait, TimeWaitAction};
+use crate::udp::IpHeader;
 use std::cmp::Reverse;
 use std::net::IpAddr;
 use twinsock::{Instant, Result};
@@ -60,9 +61,17 @@ impl Host {
                     None => self.segment_for_port(cx, tuple, segment, None),
                 }
             }
-            Body::Icmp(icmp) => self.handle_icmp(cx.now, icmp),
-            // No socket takes datagrams.
-            Body::Udp(_) => {}
+            Body::Udp(datagram) => {
+                let header = IpHeader { src: remote, dst: local, ttl: packet.ttl, tos: packet.tos };
+                self.handle_datagram(cx.now, header, datagram);
+            }
+            Body::Icmp(icmp) => match icmp.about.body {
+                Body::Udp(_) => {
+                    let header = IpHeader { src: remote, dst: local, ttl: packet.ttl, tos: packet.tos };
+                    self.dgram_icmp(header, &icmp);
+                }
+                Body::Tcp(_) | Body::Icmp(_) => self.handle_icmp(cx.now, icmp),
+            },
         }
     }
 

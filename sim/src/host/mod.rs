@@ -12,6 +12,7 @@
 //! | `ready.rs`, `poll.rs`, `epoll.rs`, `pipe.rs` | readiness and pipes |
 //! | `socket.rs`, `stream.rs`, `data.rs`, `fast.rs` | sockets and their names; bind to close; send and receive; the same, short |
 //! | `inet.rs`, `conns.rs`, `ports.rs`, `addr.rs` | packets and timers; connections by 4-tuple; ports; addresses and routes |
+//! | `dgram.rs`, `dgram/` | datagram sockets: calls, ports, packets, groups |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `slab.rs` | the tables behind all of this |
 //!
@@ -22,6 +23,7 @@ pub mod call;
 mod conns;
 mod cx;
 mod data;
+mod dgram;
 mod dispatch;
 pub mod epoll;
 mod fast;
@@ -43,7 +45,7 @@ mod tests;
 mod wait;
 
 pub use call::Call;
-pub use cx::{Credentials, Cx, Pid, Progress, SocketLine, Token};
+pub use cx::{Credentials, Cx, Pid, Progress, SocketLine, Token, WALL_START_SECONDS};
 pub use op::Op;
 pub use sysctl::Sysctl;
 
@@ -51,6 +53,7 @@ use crate::packet::Packet;
 use crate::tcp::State;
 use addr::{Addresses, canonical};
 use conns::Conns;
+use dgram::{Dgram, DgramPorts};
 use file::{EpollSet, File, Object, PipeEnds};
 use inet::{TimeWaitEntry, TimerOf};
 use ports::Ports;
@@ -89,10 +92,12 @@ pub struct Host {
     processes: Vec<Option<Process>>,
     files: Slab<File>,
     sockets: Slab<Socket>,
+    dgrams: Slab<Dgram>,
     pipes: Slab<PipeEnds>,
     epolls: Slab<EpollSet>,
     sleepers: Sleepers,
     ports: Ports,
+    dgram_ports: DgramPorts,
     conns: Conns,
     time_waits: Slab<TimeWaitEntry>,
     /// Earliest first; entries are not taken out when a deadline moves later.
@@ -115,10 +120,12 @@ impl Host {
             processes: vec![None],
             files: Slab::new(),
             sockets: Slab::new(),
+            dgrams: Slab::new(),
             pipes: Slab::new(),
             epolls: Slab::new(),
             sleepers: Sleepers::new(),
             ports: Ports::default(),
+            dgram_ports: DgramPorts::default(),
             conns: Conns::default(),
             time_waits: Slab::new(),
             timers: BinaryHeap::new(),
@@ -190,6 +197,7 @@ impl Host {
                 }
                 self.forget_socket(socket);
             }
+            Object::Dgram(dgram) => self.forget_dgram(dgram),
             Object::Pipe(pipe, end) => self.close_pipe_end(pipe, end),
             Object::Epoll(set) => self.close_epoll(set),
         }
@@ -259,6 +267,7 @@ impl Host {
                 state: State::TimeWait.name(),
             });
         }
+        lines.extend(self.dgrams.iter().filter_map(|(_, dgram)| dgram.netstat()));
         lines
     }
 }

@@ -7,6 +7,7 @@
 use super::Host;
 use super::call::Call;
 use super::cx::{Cx, Pid, Progress, Token};
+use super::dgram::Dgram;
 use super::fast::Short;
 use super::poll::{self, Timeout};
 use super::slab::Key;
@@ -77,6 +78,8 @@ pub(super) enum Kind {
     Select,
     /// `epoll_wait(2)`.
     EpollWait { set: Key },
+    /// The calls that receive, on a datagram socket.
+    DgramRecv { dgram: Key },
     /// `close(2)` under SO_LINGER, which waits until then.
     Linger { socket: Key, until: Instant },
 }
@@ -87,7 +90,7 @@ impl Kind {
             Kind::Accept { .. } => "accept",
             Kind::Connect { .. } => "connect",
             Kind::Send { .. } => "send",
-            Kind::Recv { .. } => "recv",
+            Kind::Recv { .. } | Kind::DgramRecv { .. } => "recv",
             Kind::PipeRead { .. } => "read",
             Kind::PipeWrite { .. } => "write",
             Kind::Poll => "poll",
@@ -102,6 +105,8 @@ impl Kind {
         match self {
             Kind::Accept { .. } => (poll::KEY_READABLE, true),
             Kind::Recv { .. } => (poll::KEY_READABLE | poll::ALWAYS, false),
+            // __skb_wait_for_more_packets: one datagram wakes one receiver.
+            Kind::DgramRecv { .. } => (PollEvents::IN | PollEvents::ERR, true),
             Kind::Send { .. } => (poll::KEY_WRITABLE | poll::ALWAYS, false),
             Kind::Connect { .. } | Kind::Linger { .. } | Kind::Poll | Kind::Select => (poll::ALWAYS, false),
             Kind::PipeRead { .. } => (poll::KEY_PIPE_READABLE, true),
@@ -141,7 +146,7 @@ impl Task {
     /// The answer of a call that will not wait (any longer): what is done, or that nothing is.
     fn give_up(&self) -> Result<usize> {
         match self.kind {
-            Kind::Accept { .. } => Err(Errno::AGAIN),
+            Kind::Accept { .. } | Kind::DgramRecv { .. } => Err(Errno::AGAIN),
             Kind::Connect { pending, .. } => Err(pending),
             Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } if self.done == 0 => {
                 Err(Errno::AGAIN)
@@ -236,7 +241,12 @@ impl Host {
         self.leave(cx, &op, false);
         let result = match op.task.kind {
             Kind::Linger { .. } => Ok(0),
-            Kind::Accept { .. } | Kind::Connect { .. } | Kind::Poll | Kind::Select | Kind::EpollWait { .. } => Err(Errno::INTR),
+            Kind::Accept { .. }
+            | Kind::Connect { .. }
+            | Kind::DgramRecv { .. }
+            | Kind::Poll
+            | Kind::Select
+            | Kind::EpollWait { .. } => Err(Errno::INTR),
             Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } => match op.task.done {
                 0 => Err(Errno::INTR),
                 done => Ok(done),
@@ -254,6 +264,7 @@ impl Host {
             | Kind::Send { socket }
             | Kind::Recv { socket }
             | Kind::Linger { socket, .. } => self.ends(socket),
+            Kind::DgramRecv { dgram } => self.dgrams.get(dgram).map(Dgram::ends),
             Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Some("pipe".to_owned()),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } => None,
         };
@@ -310,6 +321,7 @@ impl Host {
         match task.kind {
             Kind::Accept { socket, .. } | Kind::Recv { socket } => after(self.sockets[socket].options.receive_timeout),
             Kind::Connect { socket, .. } | Kind::Send { socket } => after(self.sockets[socket].options.send_timeout),
+            Kind::DgramRecv { dgram } => after(self.dgrams[dgram].options.receive_timeout),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } => call_timeout(now, call).deadline().unwrap_or(Instant::FAR),
             Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Instant::FAR,
             Kind::Linger { until, .. } => until,

@@ -114,7 +114,11 @@ impl Host {
     /// `socket(2)`.
     pub(super) fn socket(&mut self, pid: Pid, domain: i32, kind: i32, protocol: i32) -> Result<usize> {
         let flags = check_type_flags(kind)?;
-        let family = check_protocol(domain, kind & SOCK_TYPE_MASK, protocol)?;
+        let (family, transport) = check_protocol(domain, kind & SOCK_TYPE_MASK, protocol)?;
+        match transport {
+            Transport::Tcp => {}
+            Transport::Udp => return self.dgram_socket(pid, family, flags),
+        }
         let uid = self.process(pid)?.credentials.uid;
         let config = Config { sysctl: self.sysctl.tcp, ..Config::default() };
         let mut socket = Socket::new(Tcb::new(&config), family, uid, Options::default());
@@ -280,9 +284,16 @@ fn check_type_flags(kind: i32) -> Result<i32> {
     if flags & !(c::SOCK_CLOEXEC | c::SOCK_NONBLOCK) != 0 { Err(Errno::INVAL) } else { Ok(flags) }
 }
 
-/// Whether there is such a socket: Datagrams, raw sockets and local sockets are not modelled: they answer as in a
-/// kernel that was built without them.
-fn check_protocol(domain: i32, kind: i32, protocol: i32) -> Result<Family> {
+/// The protocol of a socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Transport {
+    Tcp,
+    Udp,
+}
+
+/// Whether there is such a socket. Raw sockets and local sockets are not modelled: they answer as in a kernel that was built
+/// without them.
+fn check_protocol(domain: i32, kind: i32, protocol: i32) -> Result<(Family, Transport)> {
     if !(0..FAMILIES_MAX).contains(&domain) {
         return Err(Errno::AFNOSUPPORT);
     }
@@ -298,7 +309,10 @@ fn check_protocol(domain: i32, kind: i32, protocol: i32) -> Result<Family> {
         return Err(Errno::INVAL);
     }
     match kind {
-        c::SOCK_STREAM if protocol == 0 || protocol == c::IPPROTO_TCP => Ok(family),
+        c::SOCK_STREAM if protocol == 0 || protocol == c::IPPROTO_TCP => Ok((family, Transport::Tcp)),
+        c::SOCK_DGRAM if protocol == 0 || protocol == c::IPPROTO_UDP => Ok((family, Transport::Udp)),
+        // Ping sockets are for the groups of net.ipv4.ping_group_range, which is empty by default.
+        c::SOCK_DGRAM if protocol == family.icmp() => Err(Errno::ACCES),
         c::SOCK_STREAM | c::SOCK_DGRAM => Err(Errno::PROTONOSUPPORT),
         _ => Err(Errno::SOCKTNOSUPPORT),
     }

@@ -150,7 +150,7 @@ impl Host {
         let entry = &self.files[file];
         match entry.object {
             Object::Socket(socket) => Ok(Task::new(Kind::Accept { socket, reserved }, file, entry.nonblocking, flags)),
-            Object::Pipe(..) | Object::Epoll(_) => {
+            Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) => {
                 self.process_mut(pid)?.unreserve(reserved);
                 Err(Errno::NOTSOCK)
             }

@@ -3,6 +3,7 @@
 //! What TCP itself reads lives in the control block, what the host reads in [`Options`]; options that are only remembered are rows of
 //! a table ([`plain`]). Lengths, clamps and errors are those of Linux.
 
+mod datagram;
 mod ip;
 mod plain;
 mod socket_level;
@@ -11,6 +12,7 @@ mod tcp_level;
 use super::Host;
 use super::addr::Family;
 use super::cx::{Cx, Pid};
+use super::dgram::Device;
 use super::slab::Key;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -53,6 +55,8 @@ pub(super) struct Options {
     pub(super) send_timeout: Option<Duration>,
     /// `SO_PEEK_OFF`; negative: none.
     pub(super) peek_off: i32,
+    /// `UDP_SEGMENT`.
+    pub(super) udp_segment: u16,
     /// `SO_PRIORITY`.
     priority: i32,
     /// `TCP_FASTOPEN`.
@@ -85,6 +89,7 @@ impl Default for Options {
             receive_timeout: None,
             send_timeout: None,
             peek_off: -1,
+            udp_segment: 0,
             priority: 0,
             fastopen: 0,
             device: 0,
@@ -99,6 +104,31 @@ impl Options {
     /// What a connection takes over from its listener: all but SO_PRIORITY and TCP_FASTOPEN.
     pub(super) fn inherited(&self) -> Options {
         Options { priority: 0, fastopen: 0, ..self.clone() }
+    }
+
+    /// Whether any address may be bound.
+    pub(super) fn may_bind_any(&self) -> bool {
+        self.freebind || self.transparent
+    }
+
+    /// The interface of `SO_BINDTODEVICE`, as an index; 0: none.
+    pub(super) fn device(&self) -> u8 {
+        self.device
+    }
+
+    /// Binds to an interface, or to none.
+    pub(super) fn set_device(&mut self, device: Option<Device>) {
+        self.device = device.map_or(0, |device| checked(device.index()));
+    }
+
+    /// The value of an option that is a row of the table of plain ones.
+    pub(super) fn plain_value(&self, level: i32, name: i32) -> i32 {
+        self.plain.get(level, name).expect("the option is a row of the table")
+    }
+
+    /// Whether no option of that table has been set yet.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.plain.is_untouched()
     }
 
     /// The seconds of `SO_LINGER`, if it is on.
@@ -161,16 +191,7 @@ impl Host {
             (_, Family::Inet) => return Err(Errno::OPNOTSUPP),
             (_, Family::Inet6) => return Err(Errno::NOPROTOOPT),
         };
-        let stored = match &answer {
-            // ip(7): a room too small for an int gets one byte, if the value fits.
-            Answer::Int(number) if level == c::SOL_IP && (1..4).contains(&room) && (0..256).contains(number) => {
-                value[0] = number.to_le_bytes()[0];
-                1
-            }
-            Answer::Int(number) => store(&number.to_ne_bytes(), room, value),
-            Answer::Bytes(bytes) => store(bytes, room, value),
-        };
-        *len = i32::try_from(stored).expect("no option is that long");
+        *len = store_answer(&answer, level, room, value);
         Ok(0)
     }
 
@@ -198,6 +219,20 @@ impl Host {
         self.settle(cx.now, key);
         Ok(0)
     }
+}
+
+/// Stores an option's value; answers how long it is there.
+fn store_answer(answer: &Answer, level: i32, room: usize, value: &mut [u8]) -> i32 {
+    let stored = match answer {
+        // ip(7): a room too small for an int gets one byte, if the value fits.
+        Answer::Int(number) if level == c::SOL_IP && (1..4).contains(&room) && (0..256).contains(number) => {
+            value[0] = number.to_le_bytes()[0];
+            1
+        }
+        Answer::Int(number) => store(&number.to_ne_bytes(), room, value),
+        Answer::Bytes(bytes) => store(bytes, room, value),
+    };
+    i32::try_from(stored).expect("no option is that long")
 }
 
 /// Copies as much of an option's value as there is room for; answers how much.
