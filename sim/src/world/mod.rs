@@ -5,6 +5,7 @@
 //! drive it by hand, without any process; `process` is the driver that runs programs.
 
 pub mod event;
+mod group;
 
 use crate::choice::{Choice, Door, LuckOf, StreamId};
 use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Token};
@@ -347,6 +348,10 @@ impl World {
     fn send(&mut self, from: HostId, packet: Packet) {
         self.trace.packet_sent(self.now, from.0, &packet);
         let Some(index) = self.path(from, packet.dst) else {
+            if group::is_for_many(packet.dst) {
+                self.send_to_many(from, &packet);
+                return;
+            }
             // Nobody has this address: the packet is lost, as on a network without a router that objects.
             self.trace.packet_dropped(self.now, from.0, &packet, "nobody has the address");
             return;
@@ -371,7 +376,7 @@ impl World {
         }
     }
 
-    /// The path from a host to an address, made on first use.
+    /// The path from a host to an address.
     fn path(&mut self, from: HostId, dst: IpAddr) -> Option<usize> {
         if let Some((addr, index)) = self.machines[from.index()].last_route
             && addr == dst
@@ -379,7 +384,14 @@ impl World {
             return Some(index);
         }
         let to = *self.owners.get(&dst)?;
-        let index = match self.path_index.get(&(from, to)) {
+        let index = self.path_between(from, to);
+        self.machines[from.index()].last_route = Some((dst, index));
+        Some(index)
+    }
+
+    /// The path from a host to another, made on first use.
+    fn path_between(&mut self, from: HostId, to: HostId) -> usize {
+        match self.path_index.get(&(from, to)) {
             Some(index) => *index,
             None => {
                 let name = format!("{}/{}", self.host_name(from), self.host_name(to));
@@ -389,9 +401,7 @@ impl World {
                 self.path_index.insert((from, to), self.paths.len() - 1);
                 self.paths.len() - 1
             }
-        };
-        self.machines[from.index()].last_route = Some((dst, index));
-        Some(index)
+        }
     }
 
     /// Sees to it that the queue holds an entry at or before the host's earliest timer.
