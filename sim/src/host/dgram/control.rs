@@ -183,7 +183,8 @@ impl Overrides {
             }
             c::IPV6_TCLASS => {
                 let class = message.int()?;
-                self.tos = if class == -1 { None } else { Some(byte(class, 0)?) };
+                // -1 is not the default here: the header gets its low byte.
+                self.tos = Some(if class == -1 { u8::MAX } else { byte(class, 0)? });
             }
             c::IPV6_DONTFRAG => {
                 self.dontfrag = Some(match message.int()? {
