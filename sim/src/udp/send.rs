@@ -93,6 +93,8 @@ impl Udp {
         match (given, self.peer) {
             (Some(given), _) if given.port() == 0 => Err(Errno::INVAL),
             (Some(given), _) => Ok(Next::To(given)),
+            // An IPv4 peer of an IPv6 socket is handed on as if it were given.
+            (None, Some(peer)) if peer.port() == 0 && peer.is_ipv4() && self.family == Family::V6 => Err(Errno::INVAL),
             (None, Some(peer)) => Ok(Next::To(peer)),
             (None, None) => Err(Errno::DESTADDRREQ),
         }

@@ -62,11 +62,10 @@ impl Addresses {
 
     /// The interface that has an address.
     pub(in crate::host) fn device_of(&self, ip: IpAddr) -> Option<Device> {
-        if ip.is_loopback() && !is_multicast_or_broadcast(ip) {
-            Some(Device::Loopback)
-        } else {
-            self.owns(ip).then_some(Device::Wire)
+        if is_multicast_or_broadcast(ip) || !self.owns(ip) {
+            return None;
         }
+        Some(if ip.is_loopback() { Device::Loopback } else { Device::Wire })
     }
 
     /// The first address of an interface, of the family of `like`.
@@ -100,7 +99,7 @@ impl Addresses {
     fn route_dgram_v4(&self, source: IpAddr, to: Ipv4Addr, by: Option<Device>, any_source: bool) -> Result<Route> {
         let mut by = by;
         if !source.is_unspecified() {
-            if is_multicast_or_broadcast(source) {
+            if source.is_multicast() || source == IpAddr::V4(Ipv4Addr::BROADCAST) {
                 return Err(Errno::INVAL);
             }
             let device = self.device_of(source);
@@ -118,9 +117,6 @@ impl Addresses {
             (true, _) => Ipv4Addr::LOCALHOST,
         };
         let destination = IpAddr::V4(to);
-        if to.octets()[0] == 0 {
-            return Err(if self.first(destination).is_some() { Errno::INVAL } else { Errno::NETUNREACH });
-        }
         let is_loopback_broadcast = to == LOOPBACK_BROADCAST;
         let is_local = self.owns(destination) && !is_loopback_broadcast;
         let device = match by {
