@@ -33,8 +33,7 @@ use super::option::Options;
 use super::slab::Key;
 use super::{Host, addr, poll};
 use crate::udp::{self, Udp};
-use route::Route;
-use send::Message;
+use send::{Message, Way};
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
 use twinsock::consts as c;
@@ -65,8 +64,8 @@ pub(super) struct Dgram {
     pub(super) options: Options,
     /// What it sends to groups by, and those that it has joined.
     pub(super) groups: Groups,
-    /// Where the datagram that is being built leaves.
-    corked_for: Option<Route>,
+    /// The way of the datagram that is being made.
+    way: Option<Way>,
 }
 
 impl Dgram {
@@ -84,7 +83,7 @@ impl Dgram {
             uid,
             options: Options::default(),
             groups: Groups::new(family),
-            corked_for: None,
+            way: None,
         }
     }
 
@@ -281,7 +280,7 @@ impl Host {
     }
 
     /// Tells those who wait what an entry into the socket's value has changed.
-    fn settle_dgram(&mut self, key: Key) {
+    pub(super) fn settle_dgram(&mut self, key: Key) {
         let Some(dgram) = self.dgrams.get_mut(key) else { return };
         let wakes = dgram.udp.take_wakes();
         let Some(file) = dgram.file else { return };

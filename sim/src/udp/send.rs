@@ -165,6 +165,13 @@ impl Udp {
         Ok(if self.cork || flags.more { None } else { self.push() })
     }
 
+    /// Sets the send buffer, `SO_SNDBUF`, to what `getsockopt(2)` is to give. Those who wait for space look again, whether it has grown
+    /// or not.
+    pub fn set_sndbuf(&mut self, bytes: u32) {
+        self.options.sndbuf_bytes = bytes;
+        self.wakes.writable |= self.is_writable();
+    }
+
     /// Sets `UDP_CORK`; switching it off sends what was corked.
     pub fn set_cork(&mut self, on: bool) -> Option<Packet> {
         self.cork = on;

@@ -7,7 +7,7 @@ use super::super::slab::Key;
 use super::control::{self, Overrides, SendCx};
 use super::route::{Cast, Device, Route};
 use super::{Dgram, input::Arrival};
-use crate::packet::{Body, Packet};
+use crate::packet::{Body, Datagram, Packet};
 use crate::udp::{self, Next, SendFlags};
 use std::io::IoSlice;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -22,6 +22,14 @@ pub(super) struct Message<'a> {
     pub(super) control: &'a [u8],
     /// `MSG_*` flags.
     pub(super) flags: i32,
+}
+
+/// The way of a datagram that is being made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    route: Route,
+    /// It is cut into datagrams of this size, `UDP_SEGMENT`; 0: it is not.
+    segment: u16,
 }
 
 /// What is asked for about the way of a datagram.
@@ -172,39 +180,40 @@ impl Host {
             Cast::Multicast => Some(dgram.groups.ttl(to)),
             Cast::Unicast | Cast::Broadcast => dgram.options.ttl_to(to),
         };
+        let segment = overrides.segment.unwrap_or(dgram.options.udp_segment);
+        let is_cut = segment > 0;
         let by = udp::Route {
             src: SocketAddr::new(route.source, dgram.port),
             ttl: overrides.ttl.or(set_ttl).unwrap_or(default_ttl),
             tos: overrides.tos.unwrap_or_else(|| dgram.options.tos_to(to)),
-            mtu_bytes: route.mtu_bytes,
-            fragment: dgram.may_fragment(to.is_ipv4(), overrides.dontfrag),
+            // What UDP_SEGMENT cuts meets the MTU when it is cut.
+            mtu_bytes: if is_cut { IP_MAX_MTU } else { route.mtu_bytes },
+            fragment: is_cut || dgram.may_fragment(to.is_ipv4(), overrides.dontfrag),
             broadcast: route.cast == Cast::Broadcast,
         };
-        let to = SocketAddr::new(to, port);
-        dgram.corked_for = Some(*route);
-        let segment = usize::from(overrides.segment.unwrap_or(dgram.options.udp_segment));
-        let len: usize = iov.iter().map(|part| part.len()).sum();
-        if segment == 0 || len <= segment || flags.more || dgram.udp.cork() {
-            let packet = dgram.udp.send(by, to, iov, flags);
-            return self.leave_dgram(now, key, packet);
-        }
-        check_segments(&by, len, segment)?;
-        let data: Vec<u8> = iov.iter().flat_map(|part| part.iter().copied()).collect();
-        for part in data.chunks(segment) {
-            let packet = self.dgrams[key].udp.send(by, to, &[IoSlice::new(part)], flags);
-            self.dgrams[key].corked_for = Some(*route);
-            self.leave_dgram(now, key, packet)?;
-        }
-        Ok(())
+        dgram.way = Some(Way { route: *route, segment });
+        let packet = dgram.udp.send(by, SocketAddr::new(to, port), iov, flags);
+        self.leave_dgram(now, key, packet)
     }
 
     /// A datagram leaves, or is not complete yet; a sender who waits hears of the space first.
     pub(in crate::host) fn leave_dgram(&mut self, now: Instant, key: Key, packet: Result<Option<Packet>>) -> Result<()> {
         let is_built = self.dgrams[key].udp.is_corked();
-        let route = if is_built { None } else { self.dgrams[key].corked_for.take() };
+        let way = if is_built { None } else { self.dgrams[key].way.take() };
         self.settle_dgram(key);
-        if let (Some(packet), Some(route)) = (packet?, route) {
-            self.carry(now, key, packet, &route);
+        let (Some(packet), Some(way)) = (packet?, way) else { return Ok(()) };
+        if way.segment == 0 {
+            self.carry(now, key, packet, &way.route);
+            return Ok(());
+        }
+        let Body::Udp(datagram) = &packet.body else { unreachable!("a datagram socket sends datagrams") };
+        let segment = usize::from(way.segment);
+        let payload = datagram.payload.clone();
+        check_segments(&way.route, payload.len(), segment)?;
+        for begin in (0..payload.len().max(1)).step_by(segment) {
+            let payload = payload.slice(begin..payload.len().min(begin + segment));
+            let body = Body::Udp(Datagram { payload, ..*datagram });
+            self.carry(now, key, Packet { body, ..packet }, &way.route);
         }
         Ok(())
     }
@@ -244,10 +253,9 @@ fn is_interface_local(ip: IpAddr) -> bool {
 }
 
 /// The checks on data that UDP_SEGMENT cuts, `udp_send_skb`.
-fn check_segments(by: &udp::Route, len: usize, segment: usize) -> Result<()> {
-    let headers = if by.src.is_ipv4() { 28 } else { 48 };
-    let mtu = super::super::slab::to_usize(by.mtu_bytes);
-    if headers + segment > mtu {
+fn check_segments(route: &Route, len: usize, segment: usize) -> Result<()> {
+    let headers = if route.destination.is_ipv4() { 28 } else { 48 };
+    if headers + len.min(segment) > super::super::slab::to_usize(route.mtu_bytes) {
         return Err(Errno::MSGSIZE);
     }
     if len > segment * UDP_MAX_SEGMENTS { Err(Errno::INVAL) } else { Ok(()) }
@@ -255,6 +263,8 @@ fn check_segments(by: &udp::Route, len: usize, segment: usize) -> Result<()> {
 
 /// The most datagrams that one call makes under UDP_SEGMENT.
 const UDP_MAX_SEGMENTS: usize = 128;
+/// `IP_MAX_MTU`: no IP packet is larger.
+const IP_MAX_MTU: u32 = 65_535;
 /// `IP_PMTUDISC_DO`, and `IP_PMTUDISC_INTERFACE`, the last of those that do not fragment; those of IPv6 are the same.
 const IP_PMTUDISC_DO: i32 = 2;
 const IP_PMTUDISC_INTERFACE: i32 = 4;

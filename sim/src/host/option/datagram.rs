@@ -83,10 +83,10 @@ impl Host {
         let number = int(value)?;
         match name {
             // A negative size is a large unsigned one.
-            c::SO_SNDBUF => dgram.set_sndbuf(number.cast_unsigned().min(wmem_max))?,
+            c::SO_SNDBUF => self.set_dgram_sndbuf(set.key, number.cast_unsigned().min(wmem_max))?,
             c::SO_RCVBUF => dgram.set_rcvbuf(number.cast_unsigned().min(rmem_max))?,
             c::SO_SNDBUFFORCE | c::SO_RCVBUFFORCE if !set.is_root => return Err(Errno::PERM),
-            c::SO_SNDBUFFORCE => dgram.set_sndbuf(number.max(0).cast_unsigned())?,
+            c::SO_SNDBUFFORCE => self.set_dgram_sndbuf(set.key, number.max(0).cast_unsigned())?,
             c::SO_RCVBUFFORCE => dgram.set_rcvbuf(number.max(0).cast_unsigned())?,
             c::SO_PEEK_OFF => dgram.udp.set_peek_off(number),
             c::SO_RCVLOWAT => {
@@ -103,6 +103,14 @@ impl Host {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn set_dgram_sndbuf(&mut self, key: Key, bytes: u32) -> Result<()> {
+        let dgram = &mut self.dgrams[key];
+        dgram.udp.set_sndbuf(doubled(bytes, SNDBUF_MIN_BYTES));
+        dgram.options.lock_buffer(SNDBUF_LOCK)?;
+        self.settle_dgram(key);
         Ok(())
     }
 
@@ -242,11 +250,6 @@ impl Dgram {
         let read = udp.rmem_alloc();
         let set_aside = read.next_multiple_of(PAGE_BYTES) - read;
         [read, udp.rcvbuf_bytes(), udp.outq_bytes(), udp.options.sndbuf_bytes, set_aside, 0, 0, 0, udp.drops()]
-    }
-
-    fn set_sndbuf(&mut self, bytes: u32) -> Result<()> {
-        self.udp.options.sndbuf_bytes = doubled(bytes, SNDBUF_MIN_BYTES);
-        self.options.lock_buffer(SNDBUF_LOCK)
     }
 
     fn set_rcvbuf(&mut self, bytes: u32) -> Result<()> {
