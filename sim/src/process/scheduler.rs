@@ -1,16 +1,17 @@
 //! Who is there, who waits, who is next.
 
 use crate::choice::{Door, StreamId};
-use crate::host::{Call, Credentials, Op, Pid, Progress, Token};
+use crate::host::{Call, Credentials, Op, Pid, Progress, Short, Token};
 use crate::process::coroutine::Carrier;
 use crate::process::failure::{FailureKind, Waiting};
 use crate::process::names::name_of;
 use crate::process::watchdog::Pulse;
-use crate::trace::{Event, Place, What};
+use crate::trace::{CallName, Event, Place, What};
 use crate::world::{Alarm, HostId, World};
 use std::collections::VecDeque;
 use std::time::Duration;
 use twinsock::Instant;
+use twinsock::raw::RawFd;
 
 /// A process of a simulation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -99,6 +100,16 @@ pub struct Process {
     entropy: Option<StreamId>,
 }
 
+/// What the short way of a receive came to.
+pub enum ShortRecv {
+    /// It returns this.
+    Done(usize),
+    /// The thread waits.
+    Waits,
+    /// Nothing has happened: it is for the long way.
+    Long,
+}
+
 /// What the driver does next.
 pub enum Turn {
     /// Resumes this thread.
@@ -121,7 +132,8 @@ pub struct Scheduler {
     /// The running thread was chosen among all that are due now, and has not acted yet.
     just_chosen: bool,
     interleaving: StreamId,
-    call_cost: Duration,
+    /// What a call takes, in nanoseconds.
+    call_cost_ns: u64,
     pub(crate) stack_bytes: usize,
     steps: u64,
     /// Processes that keep the run going.
@@ -142,7 +154,7 @@ impl Scheduler {
             kills: VecDeque::new(),
             just_chosen: false,
             interleaving,
-            call_cost,
+            call_cost_ns: u64::try_from(call_cost.as_nanos()).unwrap_or(u64::MAX),
             stack_bytes,
             steps: 0,
             live: 0,
@@ -334,6 +346,59 @@ impl Scheduler {
         }
     }
 
+    /// `send(2)` of the running thread, if it is an easy one. `None`: nothing has happened.
+    #[inline]
+    pub fn send_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], flags: i32) -> Option<usize> {
+        let slot = &self.threads[thread.index()];
+        let sent = self.world.send_short(slot.host, slot.pid, fd, data, flags)?;
+        self.end_short_call(thread, const { CallName::new("sendto") }, fd, sent);
+        Some(sent)
+    }
+
+    /// `recv(2)` of the running thread, if it is an easy one. An operation that is parked is kept here: the thread waits.
+    #[inline]
+    pub fn recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
+        let slot = &self.threads[thread.index()];
+        match self.world.recv_short(slot.host, slot.pid, thread.token(), fd, into, flags) {
+            Short::Done(received) => {
+                self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+                ShortRecv::Done(received)
+            }
+            Short::Parked(op) => {
+                self.threads[thread.index()].op = Some(op);
+                self.wait(thread, Wait::Call, None);
+                ShortRecv::Waits
+            }
+            Short::Long => ShortRecv::Long,
+        }
+    }
+
+    /// Goes on with the running thread's parked receive, if it is an easy one. `None`: nothing has happened.
+    #[inline]
+    pub fn resume_recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8]) -> Option<usize> {
+        let slot = &mut self.threads[thread.index()];
+        let op = slot.op.take()?;
+        match self.world.resume_recv_short(slot.host, op, into) {
+            Ok(received) => {
+                self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+                Some(received)
+            }
+            Err(op) => {
+                slot.op = Some(op);
+                None
+            }
+        }
+    }
+
+    #[inline]
+    fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, count: usize) {
+        let at = self.world.now();
+        let place = self.place(thread);
+        self.world.trace_mut().call_ended(at, place, call, Some(fd), Ok(count));
+        self.charge(thread);
+        self.collect_wakes();
+    }
+
     /// Makes a call that ends at once, be it by interruption.
     pub fn call_without_waiting(&mut self, thread: ThreadId, call: &mut Call<'_, '_>) {
         let process = &self.processes[self.threads[thread.index()].process.index()];
@@ -370,7 +435,8 @@ impl Scheduler {
     /// Charges the running thread for a call.
     #[inline]
     pub fn charge(&mut self, thread: ThreadId) {
-        self.threads[thread.index()].clock += self.call_cost;
+        let clock = &mut self.threads[thread.index()].clock;
+        *clock = Instant::from_nanos(clock.as_nanos().saturating_add(self.call_cost_ns));
     }
 
     /// Lets the running thread wait until it is woken, or until `deadline`.

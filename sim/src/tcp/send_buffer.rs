@@ -51,6 +51,12 @@ impl SendBuffer {
         self.sent
     }
 
+    /// Whether a chunk waits to be transmitted.
+    #[inline]
+    pub(super) fn has_unsent(&self) -> bool {
+        self.sent < self.chunks.len()
+    }
+
     /// How many more bytes the last chunk takes, if it has not been transmitted.
     #[inline]
     pub(super) fn tail_room(&self, size_goal: u32) -> u32 {

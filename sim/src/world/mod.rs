@@ -7,7 +7,7 @@
 pub mod event;
 
 use crate::choice::{Choice, Door, LuckOf, StreamId};
-use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Token};
+use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Short, Token};
 use crate::link::{Direction, Link, Verdict};
 use crate::packet::{Body, Icmp, IcmpError, Packet};
 use crate::trace::{Event, Place, Trace, What};
@@ -15,6 +15,7 @@ use event::EventQueue;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use twinsock::Instant;
+use twinsock::raw::RawFd;
 
 /// A host of the world.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -290,6 +291,35 @@ impl World {
         self.on_host(at, |host, cx| host.resume(cx, op, call))
     }
 
+    /// `send(2)`, if it is an easy one: see [`Host::send_short`].
+    #[inline]
+    pub fn send_short(&mut self, at: HostId, pid: Pid, fd: RawFd, data: &[u8], flags: i32) -> Option<usize> {
+        let sent = self.machines[at.index()].host.send_short(self.now, pid, fd, data, flags)?;
+        self.follow(at);
+        Some(sent)
+    }
+
+    /// `recv(2)`, if it is an easy one: see [`Host::recv_short`].
+    #[inline]
+    pub fn recv_short(&mut self, at: HostId, pid: Pid, token: Token, fd: RawFd, into: &mut [u8], flags: i32) -> Short {
+        let short = self.machines[at.index()].host.recv_short(self.now, pid, token, fd, into, flags);
+        if let Short::Done(_) = short {
+            self.follow(at);
+        }
+        short
+    }
+
+    /// Goes on with a parked receive, if it is an easy one.
+    ///
+    /// # Errors
+    /// The operation, if it is not: see [`World::resume`].
+    #[inline]
+    pub fn resume_recv_short(&mut self, at: HostId, op: Op, into: &mut [u8]) -> Result<usize, Op> {
+        let received = self.machines[at.index()].host.resume_recv_short(self.now, op, into)?;
+        self.follow(at);
+        Ok(received)
+    }
+
     /// Ends a parked call as a signal does.
     ///
     /// # Errors
@@ -363,17 +393,17 @@ impl World {
     }
 
     /// Carries what an entry into a host's kernel has led to: packets, wakes, timers.
-    #[inline]
+    #[inline(always)]
     fn follow(&mut self, id: HostId) {
         if self.machines[id.index()].host.has_output() {
             self.transmit(id);
         }
-        let machine = &mut self.machines[id.index()];
-        while let Some(token) = machine.host.poll_wake() {
+        let Machine { host, timer_at, .. } = &mut self.machines[id.index()];
+        while let Some(token) = host.poll_wake() {
             self.wakes.push_back(token);
         }
-        if let Some(at) = machine.host.poll_timeout()
-            && at < machine.timer_at
+        if let Some(at) = host.poll_timeout()
+            && at < *timer_at
         {
             self.arm_timer(id, at);
         }
@@ -471,6 +501,7 @@ impl World {
     ///
     /// A timer that moves later, as the retransmission timer does with every segment, costs nothing here: the old entry finds
     /// nothing due and arms anew.
+    #[cold]
     fn arm_timer(&mut self, id: HostId, at: Instant) {
         let machine = &mut self.machines[id.index()];
         if at < machine.timer_at {
