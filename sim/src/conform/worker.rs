@@ -1,7 +1,7 @@
 //! A worker process: runs cases on the kernel, one at a time, each in a network of its own.
 //!
-//! It reads the pause between steps in milliseconds and a case per line from its standard input, and answers each with a line of JSON. It asks to be replaced when a
-//! case left something behind that the next one could notice.
+//! It reads the pause between steps in milliseconds and a case per line from its standard input, and answers each with a line of
+//! JSON. It asks to be replaced when a case left something behind that the next one could notice.
 
 use super::backend::{Backend, Missing, Place, Possible};
 use super::format::Case;
