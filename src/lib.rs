@@ -105,3 +105,12 @@ pub use os::{Os, OsCalls};
 pub use poll::{EpollOp, PollFd, SelectSet};
 pub use socket::Socket;
 pub use types::{Domain, EpollFlags, MsgFlags, PollEvents, Protocol, Shutdown, SockFlags, Type};
+
+/// The pages whose code runs as doctests.
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/src/introduction.md")]
+    struct Introduction;
+}

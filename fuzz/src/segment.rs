@@ -220,8 +220,11 @@ fn remote_addr(is_v6: bool) -> IpAddr {
     if is_v6 { Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2).into() } else { Ipv4Addr::new(10, 0, 0, 2).into() }
 }
 
+/// How a state is reached.
+type Reach = fn(&mut Scene);
+
 /// The states, as netstat(8) names them, and how each is reached; the first byte of an input chooses one.
-const STATES: [(&str, fn(&mut Scene)); 12] = [
+const STATES: [(&str, Reach); 12] = [
     ("CLOSED", |_| ()),
     ("LISTEN", Scene::listen),
     ("SYN_RECV", |scene| {
@@ -516,7 +519,9 @@ impl Scene {
 
     /// Ends the process and lets all timers run out.
     fn end(&mut self) {
-        self.host.exit_process(&mut Cx { now: self.now, luck: &mut Boring }, self.pid);
+        while self.host.exit_process(&mut Cx { now: self.now, luck: &mut Boring }, self.pid) {
+            self.settle();
+        }
         self.settle();
         for _ in 0..TIMERS_MAX {
             let Some(at) = self.host.poll_timeout() else {

@@ -66,11 +66,11 @@ impl Net {
 impl Drop for NetSocket {
     fn drop(&mut self) {
         if self.fd >= 0 && current::is_running(self.net.sim, self.net.process) {
-            if let Ok(running) = self.net.running() {
-                if std::thread::panicking() {
-                    running.close_without_waiting(self.fd);
-                    return;
-                }
+            if let Ok(running) = self.net.running()
+                && std::thread::panicking()
+            {
+                running.close_without_waiting(self.fd);
+                return;
             }
             // close(2) releases the descriptor whatever it answers, and a destructor has nobody to tell.
             self.net.call(Call::Close { fd: self.fd }).ok();

@@ -3,7 +3,7 @@
 //! A program written over [`twinsock::SocketApi`] runs here unchanged, given a [`Net`] in place of `Os`. The rooms of this crate stand in the
 //! order in which a byte travels:
 //!
-//! [`api`] (the door) → [`process`] (turns) → [`world`] (clock, hosts, links) → [`host`] (one machine's kernel) → [`tcp`] (the protocol) →
+//! [`api`] (the door) → `process` (turns) → [`world`] (clock, hosts, links) → [`host`] (one machine's kernel) → [`tcp`] (the protocol) →
 //! [`packet`] (values), carried by [`link`] as [`choice`] decides, and recorded by [`trace`].
 //!
 //! ```
@@ -39,12 +39,13 @@ pub mod conform;
 pub mod host;
 pub mod link;
 pub mod packet;
-pub mod process;
+mod process;
 pub mod sim;
 pub mod sync;
 pub mod tcp;
 pub mod trace;
 pub mod udp;
+pub mod unix;
 pub mod world;
 
 pub use api::Net;

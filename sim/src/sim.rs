@@ -92,13 +92,13 @@ impl Builder {
     /// });
     /// assert_eq!(report.unwrap().elapsed.as_secs(), 3600);
     /// ```
-    pub fn run<T: Send>(self, build: impl FnOnce(&Sim) -> T + Send) -> Result<Report<T>, Failure> {
+    pub fn run<T: Send>(self, build: impl FnOnce(&Sim) -> T + Send) -> Result<Report<T>, Box<Failure>> {
         let name = std::thread::current().name().unwrap_or("simulation").to_owned();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the OS thread that carries the whole simulation; nothing in a run depends on it"
+        )]
         std::thread::scope(|scope| {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "the OS thread that carries the whole simulation; nothing in a run depends on it"
-            )]
             let thread = std::thread::Builder::new().name(name).spawn_scoped(scope, || self.run_here(build));
             match thread.expect("an OS thread can be started").join() {
                 Ok(result) => result,
@@ -111,7 +111,7 @@ impl Builder {
     ///
     /// # Errors
     /// A process panicked, or everybody waits for ever.
-    pub fn run_here<T>(self, build: impl FnOnce(&Sim) -> T) -> Result<Report<T>, Failure> {
+    pub fn run_here<T>(self, build: impl FnOnce(&Sim) -> T) -> Result<Report<T>, Box<Failure>> {
         install_panic_hook();
         let seed = seed_from_environment().or(self.seed).unwrap_or(0);
         let mut trace = Trace::new();
@@ -278,17 +278,17 @@ impl Sim {
     ///
     /// # Errors
     /// A process panicked, or everybody waits for ever; the run is over then.
-    pub fn run_to_end(&self) -> Result<(), Failure> {
+    pub fn run_to_end(&self) -> Result<(), Box<Failure>> {
         driver::drive(&self.shared, None);
         self.outcome().map(drop)
     }
 
-    fn outcome(&self) -> Result<Summary, Failure> {
+    fn outcome(&self) -> Result<Summary, Box<Failure>> {
         let scheduler = self.shared.scheduler.borrow();
         let (world, steps) = (scheduler.world(), scheduler.steps());
         match &scheduler.failure {
             None => Ok(Summary { digest: world.trace().digest(), elapsed: world.now().since(Instant::ZERO), steps }),
-            Some(kind) => Err(Failure {
+            Some(kind) => Err(Box::new(Failure {
                 kind: kind.clone(),
                 seed: self.seed,
                 at: world.now(),
@@ -296,7 +296,7 @@ impl Sim {
                 digest: world.trace().digest(),
                 events: world.trace().report().to_string(),
                 reproduce: reproduce_line(self.seed),
-            }),
+            })),
         }
     }
 }

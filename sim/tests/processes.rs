@@ -79,8 +79,7 @@ fn a_lock_is_held_by_one_and_given_in_order() {
             for thread in threads {
                 thread.join().unwrap();
             }
-            let log = log.lock().clone();
-            log
+            log.lock().clone()
         });
         sim.run_to_end().unwrap();
         let mut log = process.take().unwrap();

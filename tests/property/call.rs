@@ -94,7 +94,7 @@ impl Call {
     }
 
     /// The slot that a new socket goes to.
-    pub fn into_slot(&self) -> Option<usize> {
+    pub fn new_slot(&self) -> Option<usize> {
         match *self {
             Call::Socket { slot, .. } => Some(slot),
             Call::Accept { into, .. } | Call::Dup { into, .. } => Some(into),

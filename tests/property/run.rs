@@ -121,10 +121,8 @@ impl<E: Env> Run<E> {
         if !self.model.can_call(call, addr.as_ref()) {
             return skipped();
         }
-        let data: Vec<u8> = match call {
-            Call::Send { len, .. } => pattern(self.sent + len)[self.sent..].to_vec(),
-            _ => Vec::new(),
-        };
+        let len = if let Call::Send { len, .. } = call { len } else { 0 };
+        let data = pattern(self.sent + len).split_off(self.sent);
         let observed = self.make(call, addr.as_ref(), &data);
         if let Outcome::Count(Ok(count)) = observed {
             self.sent += if data.is_empty() { 0 } else { count };
@@ -137,18 +135,20 @@ impl<E: Env> Run<E> {
 
     /// The address that a call is given: `None` if it needs one that does not exist, `Some(None)` if it needs none.
     fn address(&self, call: Call) -> Option<Option<SocketAddr>> {
-        match call {
-            Call::Bind { address, .. } => Some(Some(SocketAddr::inet(self.ips[address], 0))),
-            Call::BindLike { other, .. } | Call::Connect { target: Target::Of(other), .. } => {
-                let name = self.slots[other].as_ref()?.name();
-                let port = name.port().filter(|port| *port != 0)?;
-                // 127.0.0.1 is everybody's: a port of it that was given back may be a stranger's by now.
-                let own = self.ips.contains(&ip_of(&name));
-                Some(Some(SocketAddr::inet(if own { ip_of(&name) } else { self.ips[0] }, port)))
-            }
-            Call::Connect { target: Target::Nobody, .. } => Some(Some(self.nobody.clone())),
-            _ => Some(None),
+        if let Call::Bind { address, .. } = call {
+            return Some(Some(SocketAddr::inet(self.ips[address], 0)));
         }
+        if let Call::Connect { target: Target::Nobody, .. } = call {
+            return Some(Some(self.nobody.clone()));
+        }
+        let (Call::BindLike { other, .. } | Call::Connect { target: Target::Of(other), .. }) = call else {
+            return Some(None);
+        };
+        let name = self.slots[other].as_ref()?.name();
+        let port = name.port().filter(|port| *port != 0)?;
+        // 127.0.0.1 is everybody's: a port of it that was given back may be a stranger's by now.
+        let own = self.ips.contains(&ip_of(&name));
+        Some(Some(SocketAddr::inet(if own { ip_of(&name) } else { self.ips[0] }, port)))
     }
 
     fn make(&mut self, call: Call, addr: Option<&SocketAddr>, data: &[u8]) -> Outcome {

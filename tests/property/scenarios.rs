@@ -52,8 +52,27 @@ const A_LISTENER_WITH_AN_ERROR_FROM_BEFORE: &[Call] = &[
     Call::TakeError { slot: 2 },
 ];
 
-const ALL: &[&[Call]] =
-    &[SHUTDOWN_OF_A_REFUSED_ATTEMPT, A_LISTENER_THAT_WAS_SHUT_DOWN_BEFORE, A_LISTENER_WITH_AN_ERROR_FROM_BEFORE];
+/// A connection is over, its port given back, and its name still shown: a bind that fails puts an end to that.
+const A_FAILED_BIND_AFTER_A_CONNECTION: &[Call] = &[
+    socket(0, true),
+    Call::Bind { slot: 0, address: 0 },
+    Call::Listen { slot: 0, backlog: 0 },
+    socket(1, true),
+    Call::Connect { slot: 1, target: Target::Of(0) },
+    Call::Accept { slot: 0, into: 2 },
+    Call::Close { slot: 1 },
+    Call::Send { slot: 2, len: 1 },
+    Call::Name { slot: 2 },
+    Call::BindLike { slot: 2, other: 0 },
+    Call::Name { slot: 2 },
+];
+
+const ALL: &[&[Call]] = &[
+    SHUTDOWN_OF_A_REFUSED_ATTEMPT,
+    A_LISTENER_THAT_WAS_SHUT_DOWN_BEFORE,
+    A_LISTENER_WITH_AN_ERROR_FROM_BEFORE,
+    A_FAILED_BIND_AFTER_A_CONNECTION,
+];
 
 #[test]
 fn every_scenario_comes_out_the_same_in_both_worlds() {

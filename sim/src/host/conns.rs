@@ -19,13 +19,15 @@ impl FourTuple {
     #[inline]
     pub(super) fn hash(&self) -> u32 {
         let ports = u64::from(self.local_port) << 16 | u64::from(self.remote_port);
-        let mixed = mix(fold(self.local) ^ ports << 32, mix(fold(self.remote), ports | 1 << 40));
+        let mixed = match (self.local, self.remote) {
+            (IpAddr::V4(local), IpAddr::V4(remote)) => mix(u64::from(local.to_bits()) << 32 | u64::from(remote.to_bits()), ports),
+            (local, remote) => mix(fold(local) ^ ports << 32, mix(fold(remote), ports | 1 << 40)),
+        };
         // The high half is the better mixed one.
         u32::try_from(mixed >> 32).expect("32 bits remain of 64")
     }
 }
 
-#[inline]
 fn fold(ip: IpAddr) -> u64 {
     match ip {
         IpAddr::V4(v4) => u64::from(v4.to_bits()),

@@ -20,7 +20,7 @@ impl Host {
         if let Call::Close { fd } = *call {
             return match self.close(cx, pid, fd) {
                 Ok(None) => Entered::Done(Ok(0)),
-                Ok(Some((file, until))) => Entered::Linger(fd, file, until),
+                Ok(Some(task)) => Entered::Task(fd, task),
                 Err(error) => Entered::Done(Err(error)),
             };
         }
@@ -47,18 +47,10 @@ impl Host {
                 check_iov(hdr.iov.len(), Errno::MSGSIZE)?;
                 (*fd, task)
             }
-            Call::Read { fd, .. } => (*fd, self.enter_read(pid, *fd)?),
-            Call::Readv { fd, iov } => {
-                let task = self.enter_read(pid, *fd)?;
-                check_iov(iov.len(), Errno::INVAL)?;
-                (*fd, task)
-            }
-            Call::Write { fd, .. } => (*fd, self.enter_write(pid, *fd)?),
-            Call::Writev { fd, iov } => {
-                let task = self.enter_write(pid, *fd)?;
-                check_iov(iov.len(), Errno::INVAL)?;
-                (*fd, task)
-            }
+            Call::Read { fd, .. } => (*fd, self.enter_read(pid, *fd, 0)?),
+            Call::Readv { fd, iov } => (*fd, self.enter_read(pid, *fd, iov.len())?),
+            Call::Write { fd, .. } => (*fd, self.enter_write(pid, *fd, 0)?),
+            Call::Writev { fd, iov } => (*fd, self.enter_write(pid, *fd, iov.len())?),
             Call::Accept4 { fd, flags, .. } => (*fd, self.enter_accept(pid, *fd, *flags)?),
             Call::Connect { fd, addr } => match self.enter_connect(cx, pid, *fd, addr)? {
                 Some(task) => (*fd, task),
@@ -166,33 +158,35 @@ impl Host {
             (Kind::Poll, Call::Poll { fds, .. }) => self.step_poll(pid, fds),
             (Kind::Select, Call::Select { nfds, sets, .. }) => self.step_select(pid, *nfds, sets, last),
             (Kind::EpollWait { set }, Call::EpollWait { events, .. }) => self.step_epoll_wait(set, events),
-            (Kind::Linger { socket }, _) => self.step_linger(socket),
+            (Kind::Linger { socket, .. }, _) => self.step_linger(socket),
             (kind, call) => unreachable!("{kind:?} is resumed with the call that began it, not {call:?}"),
         }
     }
 
     /// `read(2)`, `readv(2)`: of a socket a receive without flags.
-    fn enter_read(&mut self, pid: Pid, fd: RawFd) -> Result<Task> {
+    fn enter_read(&mut self, pid: Pid, fd: RawFd, parts: usize) -> Result<Task> {
         let file = self.file_of(pid, fd)?;
         let entry = &self.files[file];
-        match entry.object {
-            Object::Socket(socket) => Ok(Task::new(Kind::Recv { socket }, file, entry.nonblocking, 0)),
-            Object::Pipe(pipe, End::Read) => Ok(Task::new(Kind::PipeRead { pipe }, file, entry.nonblocking, 0)),
-            Object::Pipe(_, End::Write) => Err(Errno::BADF),
-            Object::Epoll(_) => Err(Errno::INVAL),
-        }
+        let task = match entry.object {
+            Object::Socket(socket) => Task::new(Kind::Recv { socket }, file, entry.nonblocking, 0),
+            Object::Pipe(pipe, End::Read) => Task::new(Kind::PipeRead { pipe }, file, entry.nonblocking, 0),
+            Object::Pipe(_, End::Write) => return Err(Errno::BADF),
+            Object::Epoll(_) => return Err(Errno::INVAL),
+        };
+        check_iov(parts, Errno::INVAL).map(|()| task)
     }
 
     /// `write(2)`, `writev(2)`: of a socket a send without flags.
-    fn enter_write(&mut self, pid: Pid, fd: RawFd) -> Result<Task> {
+    fn enter_write(&mut self, pid: Pid, fd: RawFd, parts: usize) -> Result<Task> {
         let file = self.file_of(pid, fd)?;
         let entry = &self.files[file];
-        match entry.object {
-            Object::Socket(socket) => Ok(Task::new(Kind::Send { socket }, file, entry.nonblocking, 0)),
-            Object::Pipe(pipe, End::Write) => Ok(Task::new(Kind::PipeWrite { pipe }, file, entry.nonblocking, 0)),
-            Object::Pipe(_, End::Read) => Err(Errno::BADF),
-            Object::Epoll(_) => Err(Errno::INVAL),
-        }
+        let task = match entry.object {
+            Object::Socket(socket) => Task::new(Kind::Send { socket }, file, entry.nonblocking, 0),
+            Object::Pipe(pipe, End::Write) => Task::new(Kind::PipeWrite { pipe }, file, entry.nonblocking, 0),
+            Object::Pipe(_, End::Read) => return Err(Errno::BADF),
+            Object::Epoll(_) => return Err(Errno::INVAL),
+        };
+        check_iov(parts, Errno::INVAL).map(|()| task)
     }
 }
 

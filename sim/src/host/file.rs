@@ -4,6 +4,7 @@
 
 use super::cx::{Cx, Pid};
 use super::epoll::Epoll;
+use super::op::{Kind, Task};
 use super::pipe::{End, Pipe};
 use super::process::{Descriptor, Process};
 use super::slab::Key;
@@ -11,7 +12,7 @@ use super::wait::{WaitQueue, Waiter};
 use super::{Host, poll};
 use twinsock::consts as c;
 use twinsock::raw::RawFd;
-use twinsock::{Errno, Instant, PollEvents, Result};
+use twinsock::{Errno, PollEvents, Result};
 
 /// What an open file description is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +42,20 @@ impl File {
     /// An open file description that nobody holds yet.
     pub(super) fn new(object: Object, nonblocking: bool) -> File {
         File { object, refs: 0, nonblocking, status: 0, queue: WaitQueue::default() }
+    }
+
+    /// One more descriptor or call holds the file.
+    #[inline]
+    pub(super) fn hold(&mut self) {
+        self.refs += 1;
+    }
+
+    /// One of several descriptors and calls lets go of the file; `false`: it is the only one.
+    #[inline]
+    pub(super) fn put_one_of_several(&mut self) -> bool {
+        let is_shared = self.refs > 1;
+        self.refs -= u32::from(is_shared);
+        is_shared
     }
 
     /// Whether a pipe keeps the boundaries of writes, `O_DIRECT` of `pipe(2)`.
@@ -106,25 +121,22 @@ impl Host {
     /// One more descriptor or call holds the file.
     #[inline]
     pub(super) fn hold_file(&mut self, file: Key) {
-        self.files[file].refs += 1;
+        self.files[file].hold();
     }
 
     /// One descriptor or call less holds the file; the last one closes it.
     ///
-    /// With `may_linger`, answers until when the caller waits for the closed socket's data (SO_LINGER); it then holds the file still
-    /// and ends with [`Host::end_linger`].
-    pub(super) fn put_file(&mut self, cx: &mut Cx<'_>, file: Key, may_linger: bool) -> Option<Instant> {
+    /// With `may_linger`, may answer a task that waits for the closed socket's data (SO_LINGER): it holds the file still and ends with
+    /// [`Host::end_linger`].
+    pub(super) fn put_file(&mut self, cx: &mut Cx<'_>, file: Key, may_linger: bool) -> Option<Task> {
         // Gone already if the process was killed silently under the call.
-        let entry = self.files.get_mut(file)?;
-        entry.refs -= 1;
-        if entry.refs > 0 {
+        if self.files.get_mut(file)?.put_one_of_several() {
             return None;
         }
         match self.forget_watchers(file) {
             Object::Socket(socket) => {
-                if let Some(deadline) = self.release_socket(cx, socket, may_linger) {
-                    self.files[file].refs = 1;
-                    return Some(deadline);
+                if let Some(until) = self.release_socket(cx, socket, may_linger) {
+                    return Some(Task::new(Kind::Linger { socket, until }, file, false, 0));
                 }
             }
             Object::Pipe(pipe, end) => self.close_pipe_end(pipe, end),
@@ -177,12 +189,23 @@ impl Host {
     }
 
     /// Tells those who wait for the file of an event with this wake-up key.
+    #[inline]
     pub(super) fn wake_file(&mut self, file: Key, key: PollEvents, all: bool) {
-        let Host { files, epolls, sleepers, .. } = self;
-        let Some(entry) = files.get(file) else { return };
-        if entry.queue.is_empty() {
-            return;
+        let Some(entry) = self.files.get(file) else { return };
+        match entry.queue.only_call() {
+            Some((call, filter)) => {
+                if poll::wakes(key, filter) {
+                    self.sleepers.wake(call);
+                }
+            }
+            None if entry.queue.is_empty() => {}
+            None => self.wake_queue(file, key, all),
         }
+    }
+
+    fn wake_queue(&mut self, file: Key, key: PollEvents, all: bool) {
+        let Host { files, epolls, sleepers, .. } = self;
+        let entry = &files[file];
         let mut woken_sets = std::mem::take(&mut self.woken_sets);
         let begin = woken_sets.len();
         entry.queue.wake(key, all, |who| match who {
@@ -204,10 +227,10 @@ impl Host {
         self.woken_sets.truncate(begin);
     }
 
-    /// `close(2)`: answers until when it waits, see [`Host::put_file`].
-    pub(super) fn close(&mut self, cx: &mut Cx<'_>, pid: Pid, fd: RawFd) -> Result<Option<(Key, Instant)>> {
+    /// `close(2)`: answers the task that waits, if it does, see [`Host::put_file`].
+    pub(super) fn close(&mut self, cx: &mut Cx<'_>, pid: Pid, fd: RawFd) -> Result<Option<Task>> {
         let Descriptor { file, .. } = self.process_mut(pid)?.take(fd)?;
-        Ok(self.put_file(cx, file, true).map(|deadline| (file, deadline)))
+        Ok(self.put_file(cx, file, true))
     }
 
     /// `dup(2)`, and `F_DUPFD` with a number to begin from.

@@ -8,12 +8,24 @@ use super::cx::Cx;
 use super::ports::{Claim, Owner};
 use super::slab::Key;
 use super::socket::Socket;
+use super::sysctl::Sysctl;
 use super::{Host, addr, poll};
 use crate::packet::{Body, Control, Icmp, Latitude, Packet, Segment};
 use crate::tcp::{self, Config, ListenVerdict, State, Tcb, TimeWait, TimeWaitAction};
 use std::cmp::Reverse;
 use std::net::IpAddr;
 use twinsock::{Instant, Result};
+
+impl Socket {
+    /// The packet that carries a segment of this socket.
+    #[inline]
+    fn packet(&self, sysctl: &Sysctl, segment: Segment) -> Packet {
+        let tuple = &self.tuple;
+        let ttl = self.options.ttl_to(tuple.remote).unwrap_or(sysctl.ip_default_ttl);
+        let tos = self.options.tos_to(tuple.remote);
+        Packet { src: tuple.local, dst: tuple.remote, ttl, tos, body: Body::Tcp(segment) }
+    }
+}
 
 /// A connection in TIME-WAIT and what it still occupies.
 #[derive(Debug)]
@@ -54,6 +66,7 @@ impl Host {
         }
     }
 
+    #[inline]
     fn segment_for_socket(&mut self, cx: &mut Cx<'_>, key: Key, segment: Segment, ttl: u8) {
         let socket = &mut self.sockets[key];
         if ttl < socket.options.min_ttl {
@@ -195,42 +208,41 @@ impl Host {
     }
 
     /// The next packet to send, among them those to the host's own addresses; to be polled until `None` after every entry.
+    #[inline]
     pub fn poll_transmit(&mut self, cx: &mut Cx<'_>) -> Option<Packet> {
+        if self.dirty.is_empty() && self.outbox.is_empty() {
+            return None;
+        }
+        self.next_packet(cx.now)
+    }
+
+    fn next_packet(&mut self, now: Instant) -> Option<Packet> {
         if let Some(packet) = self.outbox.pop_front() {
             return Some(packet);
         }
-        while let Some(key) = self.dirty.front().copied() {
+        while let Some(key) = self.dirty.first() {
             if let Some(socket) = self.sockets.get_mut(key) {
-                if let Some(segment) = socket.tcb.poll_transmit(cx.now) {
-                    return Some(self.packet(key, segment));
+                if let Some(segment) = socket.tcb.poll_transmit(now) {
+                    return Some(socket.packet(&self.sysctl, segment));
                 }
                 socket.is_dirty = false;
-                self.arm(key);
-                if self.sockets[key].tcb.is_gone() {
+                if socket.tcb.is_gone() {
                     self.forget_socket(key);
+                } else {
+                    self.arm(key);
                 }
             }
-            self.dirty.pop_front();
+            self.dirty.drop_first();
         }
         None
     }
 
     /// Moves what a socket has to send into the outbox, because its names are about to change or it is about to go.
     pub(super) fn flush(&mut self, now: Instant, key: Key) {
-        while let Some(segment) = self.sockets.get_mut(key).and_then(|socket| socket.tcb.poll_transmit(now)) {
-            let packet = self.packet(key, segment);
-            self.outbox.push_back(packet);
+        let Some(socket) = self.sockets.get_mut(key) else { return };
+        while let Some(segment) = socket.tcb.poll_transmit(now) {
+            self.outbox.push_back(socket.packet(&self.sysctl, segment));
         }
-    }
-
-    /// The packet that carries a socket's segment.
-    #[inline]
-    fn packet(&self, key: Key, segment: Segment) -> Packet {
-        let socket = &self.sockets[key];
-        let tuple = &socket.tuple;
-        let ttl = socket.options.ttl_to(tuple.remote).unwrap_or(self.sysctl.ip_default_ttl);
-        let tos = socket.options.tos_to(tuple.remote);
-        Packet { src: tuple.local, dst: tuple.remote, ttl, tos, body: Body::Tcp(segment) }
     }
 
     /// Sends an answer that belongs to no socket.
@@ -257,6 +269,21 @@ impl Host {
                 TimerOf::TimeWait(key) => self.time_wait_timer(cx.now, key),
             }
         }
+        self.drop_stale_timers();
+    }
+
+    /// Takes out entries in front that are of no use, so that nobody waits for them.
+    fn drop_stale_timers(&mut self) {
+        while let Some(Reverse((at, whose))) = self.timers.peek() {
+            let is_live = match whose {
+                TimerOf::Socket(key) => self.sockets.get(*key).is_some_and(|socket| socket.armed == *at),
+                TimerOf::TimeWait(key) => self.time_waits.get(*key).is_some(),
+            };
+            if is_live {
+                return;
+            }
+            self.timers.pop();
+        }
     }
 
     /// An entry of the queue of timers is due. Entries are not taken out when a deadline moves: a stale one does nothing.
@@ -266,7 +293,9 @@ impl Host {
         if socket.tcb.poll_timeout().is_some_and(|deadline| deadline <= now) {
             socket.tcb.handle_timeout(now);
             self.settle(now, key);
-        } else {
+        }
+        // The entry is used up.
+        if self.sockets.get(key).is_some() {
             self.arm(key);
         }
     }
@@ -291,24 +320,30 @@ impl Host {
         }
     }
 
-    /// Follows what an entry into the socket's control block has changed.
+    /// Puts a socket into the queue of those that may have something to send. Its timer is looked at when that is found out.
     #[inline]
-    pub(super) fn settle(&mut self, now: Instant, key: Key) {
+    pub(super) fn mark_dirty(&mut self, key: Key) {
         let socket = &mut self.sockets[key];
         if !socket.is_dirty {
             socket.is_dirty = true;
-            self.dirty.push_back(key);
+            self.dirty.push(key);
         }
+    }
+
+    /// Follows what an entry into the socket's control block has changed. (Send and receive change nothing but what there is to send.)
+    #[inline]
+    pub(super) fn settle(&mut self, now: Instant, key: Key) {
+        self.mark_dirty(key);
+        let socket = &mut self.sockets[key];
         let wakes = socket.tcb.take_wakes();
         let file = socket.file;
         let is_lingering = socket.is_lingering;
         if socket.tcb.state() != socket.state {
             self.follow_state(now, key);
-        } else {
-            self.arm(key);
         }
-        let Some(file) = file else { return };
-        if wakes.any() || is_lingering {
+        if let Some(file) = file
+            && (wakes.any() || is_lingering)
+        {
             self.wake_socket(file, wakes, is_lingering);
         }
     }
@@ -343,8 +378,6 @@ impl Host {
                 self.put_port(key);
             }
             self.bury(now, key);
-        } else {
-            self.arm(key);
         }
         if old != State::SynReceived {
             return;
@@ -382,6 +415,7 @@ impl Host {
         let entry = self.time_waits.remove(key).expect("a connection in TIME-WAIT ends once");
         self.conns.remove(&entry.tuple, Conn::TimeWait(key));
         self.release_place(entry.tuple.local_port, entry.place);
+        self.drop_stale_timers();
     }
 
     /// Enters the socket's connection into the index.
@@ -413,6 +447,7 @@ impl Host {
         }
         self.put_port(key);
         self.sockets.remove(key);
+        self.drop_stale_timers();
     }
 }
 

@@ -10,7 +10,7 @@
 //! | `dispatch.rs`, `op.rs` | the table of calls; calls in progress: begin, wait, resume, time out, interrupt |
 //! | `process.rs`, `file.rs`, `wait.rs` | descriptors; open file descriptions; who waits for them |
 //! | `ready.rs`, `poll.rs`, `epoll.rs`, `pipe.rs` | readiness and pipes |
-//! | `socket.rs`, `stream.rs`, `data.rs` | sockets and their names; bind to close; send and receive |
+//! | `socket.rs`, `stream.rs`, `data.rs`, `fast.rs` | sockets and their names; bind to close; send and receive; the same, short |
 //! | `inet.rs`, `conns.rs`, `ports.rs`, `addr.rs` | packets and timers; connections by 4-tuple; ports; addresses and routes |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `slab.rs` | the tables behind all of this |
@@ -24,6 +24,7 @@ mod cx;
 mod data;
 mod dispatch;
 pub mod epoll;
+mod fast;
 mod file;
 mod inet;
 mod op;
@@ -54,7 +55,7 @@ use file::{EpollSet, File, Object, PipeEnds};
 use inet::{TimeWaitEntry, TimerOf};
 use ports::Ports;
 use process::Process;
-use slab::{Key, Slab};
+use slab::{Key, KeyQueue, Slab};
 use socket::Socket;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -97,7 +98,7 @@ pub struct Host {
     /// Earliest first; entries are not taken out when a deadline moves later.
     timers: BinaryHeap<Reverse<(Instant, TimerOf)>>,
     /// Sockets that may have segments to send, first come first served.
-    dirty: VecDeque<Key>,
+    dirty: KeyQueue,
     /// Packets that no socket has to send any more.
     outbox: VecDeque<Packet>,
     /// Room for the files of epoll sets that a wake has reached.
@@ -121,7 +122,7 @@ impl Host {
             conns: Conns::default(),
             time_waits: Slab::new(),
             timers: BinaryHeap::new(),
-            dirty: VecDeque::new(),
+            dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
             woken_sets: Vec::new(),
         }

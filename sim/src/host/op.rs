@@ -7,11 +7,12 @@
 use super::Host;
 use super::call::Call;
 use super::cx::{Cx, Pid, Progress, Token};
-use super::file::Object;
+use super::fast::Short;
 use super::poll::{self, Timeout};
 use super::slab::Key;
 use super::wait::Waiter;
 use std::fmt;
+use std::time::Duration;
 use twinsock::raw::RawFd;
 use twinsock::{Errno, Instant, PollEvents, Result};
 
@@ -76,8 +77,8 @@ pub(super) enum Kind {
     Select,
     /// `epoll_wait(2)`.
     EpollWait { set: Key },
-    /// `close(2)` under SO_LINGER.
-    Linger { socket: Key },
+    /// `close(2)` under SO_LINGER, which waits until then.
+    Linger { socket: Key, until: Instant },
 }
 
 impl Kind {
@@ -172,26 +173,30 @@ pub(super) enum Entered {
     Done(Result<usize>),
     /// It is one that may wait, on this descriptor.
     Task(RawFd, Task),
-    /// It is a close that waits for its socket's data until then.
-    Linger(RawFd, Key, Instant),
 }
 
 impl Host {
     /// Starts a system call of the thread `token` of process `pid`.
     pub fn begin(&mut self, cx: &mut Cx<'_>, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Progress {
-        let (fd, mut task, linger_until) = match self.enter(cx, pid, call) {
+        match self.begin_short(cx, pid, call) {
+            Short::Done(value) => Progress::Done(Ok(value)),
+            Short::Wait(fd, task) => self.park(cx, pid, token, fd, task, call),
+            Short::Long(done) => self.begin_any(cx, pid, token, call, done),
+        }
+    }
+
+    /// Starts a call of any kind, of which some bytes may be done.
+    fn begin_any(&mut self, cx: &mut Cx<'_>, pid: Pid, token: Token, call: &mut Call<'_, '_>, done: usize) -> Progress {
+        let (fd, mut task) = match self.enter(cx, pid, call) {
             Entered::Done(result) => return Progress::Done(result),
-            Entered::Task(fd, task) => (fd, task, None),
-            Entered::Linger(fd, file, until) => match self.files[file].object {
-                Object::Socket(socket) => (fd, Task::new(Kind::Linger { socket }, file, false, 0), Some(until)),
-                Object::Pipe(..) | Object::Epoll(_) => unreachable!("only a socket lingers"),
-            },
+            Entered::Task(fd, task) => (fd, task),
         };
+        task.done = done;
         let is_last = task.nonblocking;
         match self.step(cx, pid, &mut task, call, is_last) {
             Step::Done(result) => Progress::Done(self.finish(pid, &task, result)),
-            Step::Wait if task.nonblocking => Progress::Done(self.finish(pid, &task, task.give_up())),
-            Step::Wait => self.park(cx, pid, token, fd, task, call, linger_until),
+            Step::Wait if is_last => Progress::Done(self.finish(pid, &task, task.give_up())),
+            Step::Wait => self.park(cx, pid, token, fd, task, call),
         }
     }
 
@@ -200,6 +205,10 @@ impl Host {
         if self.is_stale(&op) {
             self.leave(cx, &op, true);
             return Progress::Done(Err(Errno::INTR));
+        }
+        if let Some(value) = self.resume_short(cx, &op.task, call) {
+            self.leave(cx, &op, true);
+            return Progress::Done(Ok(value));
         }
         op.task.slept = true;
         let is_late = cx.now >= op.deadline;
@@ -244,7 +253,7 @@ impl Host {
             | Kind::Connect { socket, .. }
             | Kind::Send { socket }
             | Kind::Recv { socket }
-            | Kind::Linger { socket } => self.ends(socket),
+            | Kind::Linger { socket, .. } => self.ends(socket),
             Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Some("pipe".to_owned()),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } => None,
         };
@@ -255,11 +264,13 @@ impl Host {
     }
 
     /// Whether the call's file is gone: its process was killed silently.
+    #[inline]
     fn is_stale(&self, op: &Op) -> bool {
         op.task.file.is_some_and(|file| self.files.get(file).is_none())
     }
 
     /// A call returns: a descriptor that it reserved and did not fill is free again.
+    #[inline]
     fn finish(&mut self, pid: Pid, task: &Task, result: Result<usize>) -> Result<usize> {
         if let (Kind::Accept { reserved, .. }, Err(_)) = (task.kind, result)
             && let Ok(process) = self.process_mut(pid)
@@ -269,30 +280,21 @@ impl Host {
         result
     }
 
-    #[expect(clippy::too_many_arguments, reason = "they are the parts of the operation that is made here")]
-    fn park(
-        &mut self,
-        cx: &mut Cx<'_>,
-        pid: Pid,
-        token: Token,
-        fd: RawFd,
-        task: Task,
-        call: &Call<'_, '_>,
-        linger_until: Option<Instant>,
-    ) -> Progress {
-        let deadline = linger_until.unwrap_or_else(|| self.deadline(cx.now, &task, call));
+    /// A call goes to sleep: it holds its file and stands in the file's queue.
+    fn park(&mut self, cx: &mut Cx<'_>, pid: Pid, token: Token, fd: RawFd, task: Task, call: &Call<'_, '_>) -> Progress {
+        let deadline = self.deadline(cx.now, &task, call);
         if deadline <= cx.now {
+            // A timeout that was negative.
             return Progress::Done(self.finish(pid, &task, task.give_up()));
         }
         let sleeper = self.sleepers.park(token);
-        let (filter, exclusive) = task.kind.filter();
         let mut watched = Vec::new();
         match task.file {
             Some(file) => {
-                if linger_until.is_none() {
-                    self.hold_file(file);
-                }
-                self.files[file].queue.add_call(sleeper, filter, exclusive);
+                let (filter, exclusive) = task.kind.filter();
+                let entry = &mut self.files[file];
+                entry.hold();
+                entry.queue.add_call(sleeper, filter, exclusive);
             }
             None => self.watch(pid, sleeper, call, &mut watched),
         }
@@ -304,40 +306,53 @@ impl Host {
 
     /// When the call gives up waiting.
     fn deadline(&self, now: Instant, task: &Task, call: &Call<'_, '_>) -> Instant {
-        let after = |timeout: Option<std::time::Duration>| timeout.map_or(Instant::FAR, |timeout| now + timeout);
+        let after = |timeout: Option<Duration>| timeout.map_or(Instant::FAR, |timeout| now + timeout);
         match task.kind {
             Kind::Accept { socket, .. } | Kind::Recv { socket } => after(self.sockets[socket].options.receive_timeout),
             Kind::Connect { socket, .. } | Kind::Send { socket } => after(self.sockets[socket].options.send_timeout),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } => call_timeout(now, call).deadline().unwrap_or(Instant::FAR),
-            Kind::PipeRead { .. } | Kind::PipeWrite { .. } | Kind::Linger { .. } => Instant::FAR,
+            Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Instant::FAR,
+            Kind::Linger { until, .. } => until,
         }
     }
 
     /// A call that waited returns: it leaves the wait queues and lets go of its files. An exclusive wake that it did not use is passed on.
     fn leave(&mut self, cx: &mut Cx<'_>, op: &Op, used_wake: bool) {
         let was_woken = self.sleepers.leave(op.sleeper);
-        for file in op.watched.iter().chain(&op.task.file) {
-            if let Some(file) = self.files.get_mut(*file) {
-                file.queue.remove(Waiter::Call(op.sleeper));
+        if let Some(entry) = op.task.file.and_then(|file| self.files.get_mut(file)) {
+            entry.queue.remove(Waiter::Call(op.sleeper));
+            // Somebody else still has the file: the usual case.
+            if let Kind::Recv { .. } | Kind::Send { .. } = op.task.kind
+                && entry.put_one_of_several()
+            {
+                return;
             }
         }
+        self.leave_rest(cx, op, was_woken && !used_wake);
+    }
+
+    /// What only some calls have to do when they return.
+    fn leave_rest(&mut self, cx: &mut Cx<'_>, op: &Op, wake_is_unused: bool) {
         if let Kind::EpollWait { set } = op.task.kind
             && let Some(set) = self.epolls.get_mut(set)
         {
             set.sleepers -= 1;
         }
-        let (key, exclusive) = op.task.kind.filter();
         if let Some(file) = op.task.file {
-            if exclusive && was_woken && !used_wake {
+            let (key, exclusive) = op.task.kind.filter();
+            if exclusive && wake_is_unused {
                 self.wake_next(file, key);
             }
             if let Kind::Linger { .. } = op.task.kind {
                 self.end_linger(file);
-                return;
+            } else {
+                self.put_file(cx, file, false);
             }
-            self.put_file(cx, file, false);
         }
         for file in &op.watched {
+            if let Some(entry) = self.files.get_mut(*file) {
+                entry.queue.remove(Waiter::Call(op.sleeper));
+            }
             self.put_file(cx, *file, false);
         }
     }

@@ -118,9 +118,7 @@ impl Host {
                 self.files[target].queue.add_epoll(set, added.item, is_exclusive);
                 added.wake
             }
-            epoll::Op::Modify => {
-                self.with_epoll(set, |epoll, host| epoll.modify(key, event, || host.file_mask(target)))?
-            }
+            epoll::Op::Modify => self.with_epoll(set, |epoll, host| epoll.modify(key, event, || host.file_mask(target)))?,
             epoll::Op::Delete => {
                 let item = self.epolls[set].epoll.delete(key)?;
                 self.files[target].queue.remove(Waiter::Epoll(set, item));

@@ -106,6 +106,55 @@ impl<T> IndexMut<Key> for Slab<T> {
     }
 }
 
+/// A queue of keys that is filled and emptied in turns: a vector and how far it has been taken.
+#[derive(Debug)]
+pub(super) struct KeyQueue {
+    keys: Vec<Key>,
+    taken: usize,
+}
+
+impl KeyQueue {
+    /// An empty queue.
+    pub(super) const fn new() -> KeyQueue {
+        KeyQueue { keys: Vec::new(), taken: 0 }
+    }
+
+    /// Whether there is nothing in it.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Adds a key at the end.
+    #[inline]
+    pub(super) fn push(&mut self, key: Key) {
+        self.keys.push(key);
+    }
+
+    /// The first key.
+    #[inline]
+    pub(super) fn first(&self) -> Option<Key> {
+        self.keys.get(self.taken).copied()
+    }
+
+    /// Takes the first key out.
+    #[inline]
+    pub(super) fn drop_first(&mut self) {
+        self.taken += 1;
+        if self.taken >= self.keys.len() {
+            self.keys.clear();
+            self.taken = 0;
+        } else if self.taken >= KEPT_MAX && self.taken * 2 >= self.keys.len() {
+            // Never empty for long: what was taken must not pile up.
+            self.keys.drain(..self.taken);
+            self.taken = 0;
+        }
+    }
+}
+
+/// How many keys that were taken a queue keeps before it looks whether to move up.
+const KEPT_MAX: usize = 1024;
+
 /// An index as a `usize`; the simulator needs at least 32-bit addresses.
 #[inline]
 pub(super) fn to_usize(index: u32) -> usize {
@@ -115,6 +164,27 @@ pub(super) fn to_usize(index: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_queue_gives_keys_in_order() {
+        let mut slab = Slab::new();
+        let mut queue = KeyQueue::new();
+        let mut expected = std::collections::VecDeque::new();
+        for number in 0..5000 {
+            let key = slab.insert(number);
+            queue.push(key);
+            expected.push_back(key);
+            if number % 3 != 0 {
+                assert_eq!(queue.first(), expected.pop_front());
+                queue.drop_first();
+            }
+        }
+        while let Some(key) = expected.pop_front() {
+            assert_eq!(queue.first(), Some(key));
+            queue.drop_first();
+        }
+        assert!(queue.is_empty() && queue.first().is_none());
+    }
 
     #[test]
     fn a_stale_key_finds_nothing() {

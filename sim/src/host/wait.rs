@@ -6,8 +6,7 @@
 use super::cx::Token;
 use super::epoll::ItemId;
 use super::poll::wakes;
-use super::slab::{Key, Slab};
-use std::collections::VecDeque;
+use super::slab::{Key, KeyQueue, Slab};
 use twinsock::PollEvents;
 
 /// Who is to be told.
@@ -57,8 +56,9 @@ impl WaitQueue {
     /// Takes a waiter out.
     #[inline]
     pub(super) fn remove(&mut self, who: Waiter) {
-        if let Some(at) = self.entries.iter().position(|entry| entry.who == who) {
-            self.entries.remove(at);
+        match self.entries[..] {
+            [entry] if entry.who == who => self.entries.clear(),
+            _ => self.entries.retain(|entry| entry.who != who),
         }
     }
 
@@ -74,6 +74,15 @@ impl WaitQueue {
             Waiter::Call(_) => None,
             Waiter::Epoll(set, item) => Some((set, item)),
         })
+    }
+
+    /// The call that waits, if it is the only waiter, and what it waits for: the usual case.
+    #[inline]
+    pub(super) fn only_call(&self) -> Option<(Key, PollEvents)> {
+        match self.entries[..] {
+            [Entry { who: Waiter::Call(call), filter, .. }] => Some((call, filter)),
+            _ => None,
+        }
     }
 
     /// Wakes the first exclusive call that is not awake already and waits for this key.
@@ -115,13 +124,13 @@ struct Sleeper {
 #[derive(Debug)]
 pub(super) struct Sleepers {
     calls: Slab<Sleeper>,
-    woken: VecDeque<Key>,
+    woken: KeyQueue,
 }
 
 impl Sleepers {
     /// Nobody sleeps.
     pub(super) const fn new() -> Sleepers {
-        Sleepers { calls: Slab::new(), woken: VecDeque::new() }
+        Sleepers { calls: Slab::new(), woken: KeyQueue::new() }
     }
 
     /// A call goes to sleep for the first time.
@@ -151,7 +160,7 @@ impl Sleepers {
             return false;
         }
         sleeper.woken = true;
-        self.woken.push_back(call);
+        self.woken.push(call);
         true
     }
 
@@ -159,7 +168,8 @@ impl Sleepers {
     #[inline]
     pub(super) fn next_woken(&mut self) -> Option<Token> {
         loop {
-            let call = self.woken.pop_front()?;
+            let call = self.woken.first()?;
+            self.woken.drop_first();
             if let Some(sleeper) = self.calls.get(call).filter(|sleeper| sleeper.woken) {
                 return Some(sleeper.token);
             }

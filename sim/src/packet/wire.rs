@@ -43,7 +43,7 @@ impl std::error::Error for ParseError {}
 pub enum EncodeError {
     /// One address is IPv4, the other IPv6.
     MixedFamilies,
-    /// Longer than the 16-bit length fields can say: [`frames`] cuts it.
+    /// Longer than the 16-bit length fields can say: [`frames()`] cuts it.
     TooLong,
     /// More TCP options than the header has room for.
     TooManyOptions,

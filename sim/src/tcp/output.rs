@@ -25,8 +25,8 @@ pub(super) struct AckState {
     pub(super) data_seen: bool,
     /// When data last came in.
     pub(super) last_data: Instant,
-    /// When an unacceptable segment was last answered.
-    pub(super) last_challenge: Option<Instant>,
+    /// No unacceptable segment is answered before this.
+    pub(super) next_challenge: Instant,
 }
 
 /// TSval at `now`: milliseconds.

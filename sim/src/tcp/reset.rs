@@ -73,11 +73,11 @@ impl Tcb {
     }
 
     fn is_rate_limited(&mut self, now: Instant) -> bool {
-        if self.ack.last_challenge.is_some_and(|last| now.since(last) < CHALLENGE_INTERVAL) {
-            return true;
+        let limited = now < self.ack.next_challenge;
+        if !limited {
+            self.ack.next_challenge = now + CHALLENGE_INTERVAL;
         }
-        self.ack.last_challenge = Some(now);
-        false
+        limited
     }
 
     /// `tcp_reset`: an acceptable RST came in. What the user has not read stays.

@@ -247,5 +247,5 @@ const BLOCK_BYTES: usize = 65_536;
 const BLOCK_MIN_BYTES: usize = 2048;
 /// How many used-up blocks are kept for reuse while data is in flight: 8 MiB.
 const RETIRED_BLOCKS_MAX: usize = 128;
-/// How many are kept when everything is acknowledged.
-const IDLE_BLOCKS_MAX: usize = 4;
+/// How many are kept when everything is acknowledged, besides the one being filled.
+const IDLE_BLOCKS_MAX: usize = 1;

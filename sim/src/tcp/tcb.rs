@@ -528,3 +528,5 @@ const SCALING_RATIO_INITIAL: u8 = 128;
 const TIMESTAMP_OPTION_BYTES: u16 = 12;
 /// What each queued segment costs beyond its data: SKB_TRUESIZE(0) of Linux.
 pub(super) const SEGMENT_OVERHEAD_BYTES: u32 = 832;
+
+const _: () = assert!(size_of::<Tcb>() <= 456, "a block without buffers stays small: there may be 100,000 of them");

@@ -255,7 +255,10 @@ impl World {
         self.on_host(at, |host, cx| host.resume(cx, op, call))
     }
 
-    /// Ends a parked call as a signal does: with EINTR, or with what it had done.
+    /// Ends a parked call as a signal does.
+    ///
+    /// # Errors
+    /// `EINTR`, unless something was done already: then the answer is how much.
     pub fn interrupt(&mut self, at: HostId, op: Op) -> twinsock::Result<usize> {
         self.on_host(at, |host, cx| host.interrupt(cx, op))
     }
@@ -278,6 +281,9 @@ impl World {
     /// Lets the next thing in the queue happen, at its moment. An alarm is handed back for the driver to act on.
     ///
     /// Returns `None` if the queue is empty, `Some(None)` if the world itself dealt with what was due.
+    ///
+    /// # Panics
+    /// If the queue went back in time: a bug here.
     pub fn step(&mut self) -> Option<Option<Alarm>> {
         let (at, due) = self.queue.pop()?;
         assert!(at >= self.now, "time does not go back");

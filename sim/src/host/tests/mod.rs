@@ -1,6 +1,7 @@
 //! Dialogues between hosts, without a world: packets pass at once, time moves when a test says so.
 
 mod blocking;
+mod chaos;
 mod connect;
 mod data;
 mod descriptors;

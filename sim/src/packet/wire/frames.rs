@@ -3,7 +3,7 @@
 use super::{Addrs, IPV4_HEADER_BYTES, IPV6_HEADER_BYTES, icmp, udp};
 use crate::packet::{Body, Control, Packet, Payload, Segment};
 
-/// The frames of a packet, in order: see [`frames`].
+/// The frames of a packet, in order: see [`frames()`].
 #[derive(Clone, Debug)]
 pub struct Frames<'a> {
     packet: &'a Packet,

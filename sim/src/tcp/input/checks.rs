@@ -2,12 +2,25 @@
 
 use crate::packet::{Control, Segment};
 use crate::tcp::state::State;
-use crate::tcp::tcb::Tcb;
+use crate::tcp::tcb::{Tcb, usize_from};
 use twinsock::Instant;
 
 impl Tcb {
-    /// Whether the segment goes on to the fifth step. What lies outside the window is cut off.
+    /// Header prediction: whether this is just the next segment, so that none of the checks can find anything.
     #[inline]
+    pub(super) fn is_expected(&self, segment: &Segment) -> bool {
+        let plain = match segment.control {
+            Control::None | Control::Push => segment.ack.is_some(),
+            Control::Syn | Control::Fin | Control::Rst => false,
+        };
+        let fresh = match segment.options.timestamps {
+            Some(timestamps) => !self.is_older_timestamp(timestamps.value),
+            None => true,
+        };
+        plain && fresh && segment.seq == self.rcv_nxt && segment.payload.len() <= usize_from(self.receive_window())
+    }
+
+    /// Whether the segment goes on to the fifth step. What lies outside the window is cut off.
     pub(super) fn is_acceptable(&mut self, now: Instant, segment: &mut Segment) -> bool {
         let is_reset = segment.control == Control::Rst;
         if !is_reset && self.is_old_by_timestamp(now, segment) {
@@ -57,7 +70,6 @@ impl Tcb {
     }
 
     /// Section 3.4: the four cases of the acceptance test; a segment from before what was last acknowledged is too old.
-    #[inline]
     fn is_in_window(&self, segment: &Segment) -> bool {
         let end = segment.seq + segment.sequence_len();
         let window = self.receive_window();
@@ -81,7 +93,6 @@ impl Tcb {
     }
 
     /// The peer has not got our SYN-ACK and repeats its SYN.
-    #[inline]
     fn is_repeated_syn(&self, segment: &Segment) -> bool {
         self.state == State::SynReceived
             && segment.control == Control::Syn
@@ -90,7 +101,6 @@ impl Tcb {
     }
 
     /// The second half of a simultaneous open.
-    #[inline]
     fn is_simultaneous_syn_ack(&self, segment: &Segment) -> bool {
         self.state == State::SynReceived
             && !self.passive
@@ -101,7 +111,6 @@ impl Tcb {
     }
 
     /// Section 3.10.7.4: segments are cut at the right edge of the window, where a FIN falls off too; the sender hears where it is.
-    #[inline]
     fn cut_to_window(&mut self, segment: &mut Segment) {
         let beyond = self.beyond_window(segment);
         if beyond > 0 {

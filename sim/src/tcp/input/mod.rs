@@ -34,7 +34,7 @@ impl Tcb {
     #[inline]
     fn arrives_elsewhere(&mut self, now: Instant, segment: &mut Segment) {
         // First to fourth: sequence number, RST, security (nothing), SYN.
-        if !self.is_acceptable(now, segment) {
+        if !self.is_expected(segment) && !self.is_acceptable(now, segment) {
             return;
         }
         self.timers.last_heard = now;

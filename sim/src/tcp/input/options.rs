@@ -75,9 +75,15 @@ impl Tcb {
         let (true, Some(timestamps)) = (self.timestamps.enabled, segment.options.timestamps) else {
             return false;
         };
-        let old = SeqNumber::new(timestamps.value).before(SeqNumber::new(self.timestamps.recent));
+        let old = self.is_older_timestamp(timestamps.value);
         // Section 5.5: after 24 days of silence TS.Recent means nothing.
         old && self.timestamps.recent_at != Instant::FAR && now.since(self.timestamps.recent_at) < TS_RECENT_LIFETIME
+    }
+
+    /// Whether `value` is before TS.Recent.
+    #[inline]
+    pub(super) fn is_older_timestamp(&self, value: u32) -> bool {
+        SeqNumber::new(value).before(SeqNumber::new(self.timestamps.recent))
     }
 
     /// Section 4.3: TS.Recent is taken from a segment that spans what was last acknowledged.

@@ -42,6 +42,26 @@ fn a_long_fat_path_is_filled() {
 }
 
 #[test]
+fn frames_lost_out_of_one_segment_are_all_made_up_without_a_timeout() {
+    let mut pair = Pair::new();
+    pair.latency = Duration::from_millis(5);
+    pair.cuts_frames = true;
+    pair.connect();
+    let mut nth = 0;
+    pair.rule(move |side, segment| {
+        if side == Side::A && is_data(segment) {
+            nth += 1;
+            if nth == 2 || nth == 5 {
+                return Fate::Drop;
+            }
+        }
+        Fate::Deliver
+    });
+    let took = transfer(&mut pair, 10 * 1448);
+    assert!(took < Duration::from_millis(40), "{took:?}");
+}
+
+#[test]
 fn a_loss_now_and_then_costs_round_trips_not_timeouts() {
     let mut pair = Pair::new();
     pair.latency = Duration::from_millis(5);

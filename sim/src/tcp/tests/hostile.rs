@@ -1,7 +1,7 @@
 //! Segments that do not belong: RFC 9293 section 3.10.7, RFC 5961, RFC 7323 section 5.
 
 use super::*;
-use crate::packet::{Payload, SeqNumber};
+use crate::packet::SeqNumber;
 use crate::tcp::{ListenVerdict, segment_for_listener};
 
 /// A segment of A as it would be now.

@@ -107,6 +107,7 @@ fn converse(seed: u64) {
     config.sysctl.tcp_window_scaling = luck.below(4) > 0;
     let mut pair = Pair::with(config, config);
     pair.latency = Duration::from_micros(luck.below(3) * 700);
+    pair.cuts_frames = luck.below(2) == 0;
     let (loss, delay) = (luck.below(12), luck.below(4));
     let mut wire = Lcg(seed ^ 0xabcd);
     pair.rule(move |_, _| {

@@ -10,7 +10,7 @@ mod times;
 mod urgent;
 
 use super::{Config, Linger, RecvFlags, SendFlags, State, Tcb, TimeWait, TimeWaitAction, Wakes, reply_to_closed};
-use crate::packet::{Control, Segment};
+use crate::packet::{Control, Payload, Segment};
 use std::collections::VecDeque;
 use std::io::{IoSlice, IoSliceMut};
 use std::time::Duration;
@@ -48,6 +48,8 @@ struct Pair {
     a: End,
     b: End,
     latency: Duration,
+    /// Whether the wire cuts segments into frames, each with a fate of its own.
+    cuts_frames: bool,
     rule: Rule,
     /// In flight: arrival, order of sending, sender.
     wire: VecDeque<(Instant, Side, Segment)>,
@@ -107,6 +109,7 @@ impl Pair {
             a: End::new(a),
             b,
             latency: Duration::ZERO,
+            cuts_frames: false,
             rule: Box::new(|_, _| Fate::Deliver),
             wire: VecDeque::new(),
             log: Vec::new(),
@@ -154,6 +157,22 @@ impl Pair {
     }
 
     fn put(&mut self, side: Side, segment: Segment) {
+        if !self.cuts_frames || segment.payload.len() <= usize::from(segment.frame_bytes) {
+            self.put_frame(side, segment);
+            return;
+        }
+        let mut seq = segment.seq;
+        let mut left = segment.payload.as_slice();
+        while !left.is_empty() {
+            let (data, rest) = left.split_at(left.len().min(usize::from(segment.frame_bytes)));
+            let control = if rest.is_empty() { segment.control } else { Control::None };
+            self.put_frame(side, Segment { seq, control, payload: Payload::copy_of(data), ..segment.clone() });
+            seq += u32::try_from(data.len()).expect("a frame is small");
+            left = rest;
+        }
+    }
+
+    fn put_frame(&mut self, side: Side, segment: Segment) {
         self.log.push((self.now, side, segment.clone()));
         let delay = match (self.rule)(side, &segment) {
             Fate::Drop => return,
