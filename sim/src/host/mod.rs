@@ -1,4 +1,267 @@
-//! One machine's kernel, sans-IO.
-//! CONTRACT (owned by the `host` helper from here on).
+//! One machine's kernel, sans-IO: system calls, packets and time go in as arguments, packets, wakes and deadlines are polled out.
+//!
+//! A host knows no link, no world and no thread. Its driver passes it calls ([`Host::begin`], [`Host::resume`]), packets
+//! ([`Host::handle_packet`]) and the time ([`Host::handle_timeout`]), and after each of these polls [`Host::poll_transmit`],
+//! [`Host::poll_wake`] and [`Host::poll_timeout`].
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `cx.rs`, `call.rs` | what entries take and give; system calls as values |
+//! | `dispatch.rs`, `op.rs` | the table of calls; calls in progress: begin, wait, resume, time out, interrupt |
+//! | `process.rs`, `file.rs`, `wait.rs` | descriptors; open file descriptions; who waits for them |
+//! | `ready.rs`, `poll.rs`, `epoll.rs`, `pipe.rs` | readiness and pipes |
+//! | `socket.rs`, `stream.rs`, `data.rs`, `fast.rs` | sockets and their names; bind to close; send and receive; the same, short |
+//! | `inet.rs`, `conns.rs`, `ports.rs`, `addr.rs` | packets and timers; connections by 4-tuple; ports; addresses and routes |
+//! | `option/`, `sysctl.rs` | socket options; kernel constants |
+//! | `slab.rs` | the tables behind all of this |
+//!
+//! Names in `Key` are generation-checked indices, so that a call in progress may outlive what it names when a process is killed.
+
+mod addr;
 pub mod call;
+mod conns;
+mod cx;
+mod data;
+mod dispatch;
+pub mod epoll;
+mod fast;
+mod file;
+mod inet;
+mod op;
+mod option;
+pub mod pipe;
+pub mod poll;
+mod ports;
+mod process;
+mod ready;
+mod slab;
+mod socket;
+mod stream;
+mod sysctl;
+#[cfg(test)]
+mod tests;
+mod wait;
+
 pub use call::Call;
+pub use cx::{Credentials, Cx, Pid, Progress, SocketLine, Token};
+pub use op::Op;
+pub use sysctl::Sysctl;
+
+use crate::packet::Packet;
+use crate::tcp::State;
+use addr::{Addresses, canonical};
+use conns::Conns;
+use file::{EpollSet, File, Object, PipeEnds};
+use inet::{TimeWaitEntry, TimerOf};
+use ports::Ports;
+use process::Process;
+use slab::{Key, KeyQueue, Slab};
+use socket::Socket;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::net::IpAddr;
+use twinsock::Instant;
+use wait::Sleepers;
+
+/// What a host is made of.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    /// Its addresses besides loopback (127.0.0.0/8 and ::1, which every host has).
+    pub addrs: Vec<IpAddr>,
+    /// Kernel constants.
+    pub sysctl: Sysctl,
+    /// The MTU of its interface, in bytes.
+    pub mtu_bytes: u32,
+}
+
+impl Default for HostConfig {
+    fn default() -> HostConfig {
+        HostConfig { addrs: Vec::new(), sysctl: Sysctl::default(), mtu_bytes: 1500 }
+    }
+}
+
+/// One machine's kernel.
+#[derive(Debug)]
+pub struct Host {
+    addresses: Addresses,
+    sysctl: Sysctl,
+    /// By pid; number 0 is nobody's.
+    processes: Vec<Option<Process>>,
+    files: Slab<File>,
+    sockets: Slab<Socket>,
+    pipes: Slab<PipeEnds>,
+    epolls: Slab<EpollSet>,
+    sleepers: Sleepers,
+    ports: Ports,
+    conns: Conns,
+    time_waits: Slab<TimeWaitEntry>,
+    /// Earliest first; entries are not taken out when a deadline moves later.
+    timers: BinaryHeap<Reverse<(Instant, TimerOf)>>,
+    /// Sockets that may have segments to send, first come first served.
+    dirty: KeyQueue,
+    /// Packets that no socket has to send any more.
+    outbox: VecDeque<Packet>,
+    /// Room for the files of epoll sets that a wake has reached.
+    woken_sets: Vec<Key>,
+}
+
+impl Host {
+    /// A machine that has just booted.
+    #[must_use]
+    pub fn new(config: HostConfig) -> Host {
+        Host {
+            addresses: Addresses::new(&config.addrs, config.mtu_bytes),
+            sysctl: config.sysctl,
+            processes: vec![None],
+            files: Slab::new(),
+            sockets: Slab::new(),
+            pipes: Slab::new(),
+            epolls: Slab::new(),
+            sleepers: Sleepers::new(),
+            ports: Ports::default(),
+            conns: Conns::default(),
+            time_waits: Slab::new(),
+            timers: BinaryHeap::new(),
+            dirty: KeyQueue::new(),
+            outbox: VecDeque::new(),
+            woken_sets: Vec::new(),
+        }
+    }
+
+    /// Starts a process with an empty descriptor table.
+    pub fn spawn_process(&mut self, credentials: Credentials) -> Pid {
+        let pid = self.next_pid();
+        self.processes.push(Some(Process::new(credentials)));
+        pid
+    }
+
+    /// Goes on ending a process as `exit(2)` does: closes its open descriptor of the lowest number. Answers whether there are more; what each
+    /// sends is carried away before the next is closed, as on Linux.
+    ///
+    /// Calls of its threads that still wait hold their files until they are ended with [`Host::interrupt`].
+    pub fn exit_process(&mut self, cx: &mut Cx<'_>, pid: Pid) -> bool {
+        let Ok(process) = self.process_mut(pid) else { return false };
+        match process.take_first() {
+            Some(descriptor) => {
+                self.put_file(cx, descriptor.file, false);
+                true
+            }
+            None => {
+                self.remove_process(pid);
+                false
+            }
+        }
+    }
+
+    /// Ends a process as a power cut does: its sockets are gone and nothing is sent.
+    ///
+    /// Calls of its threads that still wait find their files gone: they end with `EINTR`.
+    pub fn kill_silently(&mut self, pid: Pid) {
+        while let Ok(process) = self.process_mut(pid) {
+            let Some(descriptor) = process.take_first() else { break };
+            // A dup may have been gone through already.
+            if self.files.get(descriptor.file).is_some() {
+                self.drop_file(descriptor.file);
+            }
+        }
+        self.remove_process(pid);
+    }
+
+    fn next_pid(&self) -> Pid {
+        Pid(u32::try_from(self.processes.len()).expect("a host runs fewer than 2^32 processes in its life"))
+    }
+
+    fn remove_process(&mut self, pid: Pid) {
+        if let Some(process) = self.processes.get_mut(slab::to_usize(pid.0)) {
+            *process = None;
+        }
+    }
+
+    /// A file goes without a word to anybody.
+    fn drop_file(&mut self, file: Key) {
+        match self.forget_watchers(file) {
+            Object::Socket(socket) => {
+                if let Some(mut listener) = self.sockets[socket].listener.take() {
+                    let port = self.sockets[socket].num;
+                    self.ports.unlisten(port, socket);
+                    for child in listener.drain().collect::<Vec<_>>() {
+                        self.forget_socket(child);
+                    }
+                }
+                self.forget_socket(socket);
+            }
+            Object::Pipe(pipe, end) => self.close_pipe_end(pipe, end),
+            Object::Epoll(set) => self.close_epoll(set),
+        }
+        self.files.remove(file);
+    }
+
+    /// Sets the limit on a process's descriptors, `RLIMIT_NOFILE` of `setrlimit(2)`: numbers below it may be used.
+    pub fn set_rlimit_nofile(&mut self, pid: Pid, limit: u32) {
+        if let Ok(process) = self.process_mut(pid) {
+            process.rlimit_nofile = limit.min(NR_OPEN);
+        }
+    }
+
+    /// The kernel constants.
+    #[must_use]
+    pub fn sysctl(&self) -> &Sysctl {
+        &self.sysctl
+    }
+
+    /// The kernel constants, to be changed; sockets follow as on Linux, some at once, some when they are made or connect.
+    pub fn sysctl_mut(&mut self) -> &mut Sysctl {
+        &mut self.sysctl
+    }
+
+    /// The next thread to be resumed; each is named at most once per park.
+    pub fn poll_wake(&mut self) -> Option<Token> {
+        self.sleepers.next_woken()
+    }
+
+    /// Whether the address is one of this host's.
+    #[must_use]
+    pub fn owns(&self, addr: IpAddr) -> bool {
+        self.addresses.owns(canonical(addr))
+    }
+
+    /// The sockets that are bound or connected, as `netstat -an` lists them.
+    #[must_use]
+    pub fn netstat(&self) -> Vec<SocketLine> {
+        let mut lines = Vec::new();
+        for (_, socket) in self.sockets.iter() {
+            let state = socket.tcb.state();
+            if state == State::Closed && socket.num == 0 {
+                continue;
+            }
+            let (recv_q, send_q) = match &socket.listener {
+                Some(listener) => (listener.pending(), listener.backlog()),
+                None => (socket.tcb.readable_bytes(), socket.tcb.outq_bytes()),
+            };
+            let tuple = &socket.tuple;
+            lines.push(SocketLine {
+                protocol: if socket.family == addr::Family::Inet { "tcp" } else { "tcp6" },
+                recv_q,
+                send_q,
+                local: (tuple.local, tuple.local_port),
+                remote: (tuple.remote_port != 0).then_some((tuple.remote, tuple.remote_port)),
+                state: state.name(),
+            });
+        }
+        for (_, entry) in self.time_waits.iter() {
+            let tuple = &entry.tuple;
+            lines.push(SocketLine {
+                protocol: if tuple.local.is_ipv4() { "tcp" } else { "tcp6" },
+                recv_q: 0,
+                send_q: 0,
+                local: (tuple.local, tuple.local_port),
+                remote: Some((tuple.remote, tuple.remote_port)),
+                state: State::TimeWait.name(),
+            });
+        }
+        lines
+    }
+}
+
+/// `fs.nr_open`: no limit on descriptors is higher.
+const NR_OPEN: u32 = 1 << 20;

@@ -1,0 +1,181 @@
+//! The index of connections: 4-tuple to what has it, a small deterministic hash table with open addressing.
+//!
+//! Its order is never seen: it only answers look-ups. Deletion shifts the entries behind back, so there are no tombstones.
+
+use super::slab::{Key, to_usize};
+use std::net::IpAddr;
+
+/// A connection's name: both ends, seen from here. Addresses are canonical: an IPv4-mapped one is IPv4.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct FourTuple {
+    pub(super) local: IpAddr,
+    pub(super) remote: IpAddr,
+    pub(super) local_port: u16,
+    pub(super) remote_port: u16,
+}
+
+impl FourTuple {
+    /// A hash of the connection that is the same on every machine.
+    #[inline]
+    pub(super) fn hash(&self) -> u32 {
+        let ports = u64::from(self.local_port) << 16 | u64::from(self.remote_port);
+        let mixed = match (self.local, self.remote) {
+            (IpAddr::V4(local), IpAddr::V4(remote)) => mix(u64::from(local.to_bits()) << 32 | u64::from(remote.to_bits()), ports),
+            (local, remote) => mix(fold(local) ^ ports << 32, mix(fold(remote), ports | 1 << 40)),
+        };
+        // The high half is the better mixed one.
+        u32::try_from(mixed >> 32).expect("32 bits remain of 64")
+    }
+}
+
+fn fold(ip: IpAddr) -> u64 {
+    match ip {
+        IpAddr::V4(v4) => u64::from(v4.to_bits()),
+        IpAddr::V6(v6) => {
+            let (high, low) = (v6.to_bits() >> 64, v6.to_bits() & u128::from(u64::MAX));
+            let high = u64::try_from(high).expect("the upper half has 64 bits");
+            let low = u64::try_from(low).expect("the lower half has 64 bits");
+            mix(high, low ^ 1 << 63)
+        }
+    }
+}
+
+/// Multiply and fold: one 64 x 64 -> 128 bit multiplication of values made odd by constants (those of wyhash's family).
+#[inline]
+fn mix(a: u64, b: u64) -> u64 {
+    let product = u128::from(a ^ 0x9e37_79b9_7f4a_7c15) * u128::from(b ^ 0xa076_1d64_78bd_642f);
+    let high = u64::try_from(product >> 64).expect("the upper half has 64 bits");
+    let low = u64::try_from(product & u128::from(u64::MAX)).expect("the lower half has 64 bits");
+    high ^ low
+}
+
+/// What has a connection's name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Conn {
+    /// A socket, in the table of sockets.
+    Socket(Key),
+    /// A connection in TIME-WAIT, in the table of those.
+    TimeWait(Key),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    hash: u32,
+    tuple: FourTuple,
+    conn: Conn,
+}
+
+/// The index.
+#[derive(Debug, Default)]
+pub(super) struct Conns {
+    slots: Vec<Option<Slot>>,
+    len: usize,
+}
+
+const CAPACITY_MIN: usize = 16;
+
+impl Conns {
+    /// Who has this connection.
+    #[inline]
+    pub(super) fn get(&self, tuple: &FourTuple) -> Option<Conn> {
+        self.find(tuple).map(|(_, slot)| slot.conn)
+    }
+
+    /// Enters a connection, or changes who has it.
+    pub(super) fn insert(&mut self, tuple: FourTuple, conn: Conn) {
+        if let Some((at, _)) = self.find(&tuple) {
+            self.slots[at].as_mut().expect("find answers full slots").conn = conn;
+            return;
+        }
+        // At most three quarters full.
+        if (self.len + 1) * 4 > self.slots.len() * 3 {
+            let bigger = (self.slots.len() * 2).max(CAPACITY_MIN);
+            let old = std::mem::replace(&mut self.slots, vec![None; bigger]);
+            for slot in old.into_iter().flatten() {
+                self.place(slot);
+            }
+        }
+        self.place(Slot { hash: tuple.hash(), tuple, conn });
+        self.len += 1;
+    }
+
+    /// Takes a connection out if `conn` has it.
+    pub(super) fn remove(&mut self, tuple: &FourTuple, conn: Conn) {
+        let Some((mut hole, _)) = self.find(tuple).filter(|(_, slot)| slot.conn == conn) else { return };
+        let mask = self.slots.len() - 1;
+        let mut at = hole;
+        loop {
+            at = (at + 1) & mask;
+            let Some(slot) = self.slots[at] else { break };
+            // The entry may move back unless its home lies cyclically in (hole, at].
+            let home = to_usize(slot.hash) & mask;
+            if (at.wrapping_sub(home) & mask) >= (at.wrapping_sub(hole) & mask) {
+                self.slots[hole] = Some(slot);
+                hole = at;
+            }
+        }
+        self.slots[hole] = None;
+        self.len -= 1;
+    }
+
+    #[inline]
+    fn find(&self, tuple: &FourTuple) -> Option<(usize, &Slot)> {
+        if self.len == 0 {
+            return None;
+        }
+        let hash = tuple.hash();
+        let mask = self.slots.len() - 1;
+        let mut at = to_usize(hash) & mask;
+        loop {
+            let slot = self.slots[at].as_ref()?;
+            if slot.hash == hash && slot.tuple == *tuple {
+                return Some((at, slot));
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    fn place(&mut self, slot: Slot) {
+        let mask = self.slots.len() - 1;
+        let mut at = to_usize(slot.hash) & mask;
+        while self.slots[at].is_some() {
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = Some(slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::slab::Slab;
+    use std::collections::BTreeMap;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn the_index_answers_as_an_ordered_map_does() {
+        let mut slab = Slab::new();
+        let keys: Vec<Key> = (0..64).map(|n| slab.insert(n)).collect();
+        let (mut conns, mut model) = (Conns::default(), BTreeMap::new());
+        let mut state = 1_u32;
+        for _ in 0..20_000 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let port = u16::try_from(state >> 24).expect("8 bits") % 97;
+            let local = IpAddr::from(Ipv4Addr::LOCALHOST);
+            let tuple = FourTuple { local, remote: local, local_port: 80, remote_port: port };
+            let conn = Conn::Socket(keys[to_usize(state >> 16 & 63)]);
+            if state & 0x8000 == 0 {
+                conns.insert(tuple, conn);
+                model.insert(tuple, conn);
+            } else {
+                conns.remove(&tuple, conn);
+                if model.get(&tuple) == Some(&conn) {
+                    model.remove(&tuple);
+                }
+            }
+            assert_eq!(conns.get(&tuple), model.get(&tuple).copied());
+            assert_eq!(conns.len, model.len());
+        }
+        assert!(model.iter().all(|(tuple, conn)| conns.get(tuple) == Some(*conn)), "nothing is lost");
+    }
+}

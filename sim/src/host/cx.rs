@@ -1,0 +1,91 @@
+//! What every entry into a host is given, and what it gives back: names of processes and waiting threads, time and luck,
+//! and the progress of a call.
+
+use super::op::Op;
+use crate::packet::Luck;
+use std::fmt;
+use std::net::IpAddr;
+use twinsock::{Instant, Result};
+
+/// A process of one host.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Pid(pub u32);
+
+impl fmt::Display for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// The driver's name for a thread that may wait; the host only hands it back.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Token(pub u64);
+
+/// Time and luck, passed into every call that may need them.
+pub struct Cx<'a> {
+    /// The current time.
+    pub now: Instant,
+    /// The source of kernel latitude.
+    pub luck: &'a mut dyn Luck,
+}
+
+impl fmt::Debug for Cx<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cx").field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+/// Who a process runs as, `credentials(7)`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Credentials {
+    /// The effective user id; 0 may do everything.
+    pub uid: u32,
+    /// The effective group id.
+    pub gid: u32,
+}
+
+impl Credentials {
+    /// Whether the process has the capabilities of root, `capabilities(7)`.
+    #[must_use]
+    pub const fn is_root(self) -> bool {
+        self.uid == 0
+    }
+}
+
+/// How far a system call has come.
+#[derive(Debug)]
+pub enum Progress {
+    /// It has returned this.
+    Done(Result<usize>),
+    /// It waits: the driver keeps the operation and resumes it when its token is polled out or its deadline has come.
+    Parked(Op),
+}
+
+/// One line of what `netstat -an` would show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketLine {
+    /// `tcp`, `tcp6`, `udp`, `udp6`.
+    pub protocol: &'static str,
+    /// Bytes that wait to be read; of a listener, connections that wait to be accepted.
+    pub recv_q: usize,
+    /// Bytes that are not acknowledged yet; of a listener, its backlog.
+    pub send_q: usize,
+    /// Local address and port.
+    pub local: (IpAddr, u16),
+    /// Remote address and port, if any.
+    pub remote: Option<(IpAddr, u16)>,
+    /// The state, named as `netstat(8)` names it.
+    pub state: &'static str,
+}
+
+impl fmt::Display for SocketLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let local = std::net::SocketAddr::new(self.local.0, self.local.1);
+        write!(f, "{:<5} {:>6} {:>6} {:<23} ", self.protocol, self.recv_q, self.send_q, local.to_string())?;
+        match self.remote {
+            Some((ip, port)) => write!(f, "{:<23} ", std::net::SocketAddr::new(ip, port).to_string())?,
+            None => write!(f, "{:<23} ", "*:*")?,
+        }
+        f.write_str(self.state)
+    }
+}

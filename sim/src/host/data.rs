@@ -1,0 +1,345 @@
+//! The calls that move bytes: send and receive in all their forms on sockets, read and write on pipes.
+//!
+//! A blocking send returns when everything is queued; a receive when it has what it was asked to wait for (SO_RCVLOWAT,
+//! MSG_WAITALL). Either returns its part when it is ended early; the error then stays for the next call.
+
+use super::Host;
+use super::addr;
+use super::call::RecvRef;
+use super::cx::{Cx, Pid};
+use super::op::{Kind, Step, Task};
+use super::pipe::Mode;
+use super::poll;
+use super::slab::Key;
+use crate::tcp::{RecvFlags, SendFlags, State};
+use std::io::{IoSlice, IoSliceMut};
+use twinsock::consts as c;
+use twinsock::raw::{Name, RawFd};
+use twinsock::{Errno, PollEvents, RawAddr, Result};
+
+impl Host {
+    /// `send(2)` and its kin at their entry. TCP ignores a destination address, but the kernel copies it in.
+    #[inline]
+    pub(super) fn enter_send(&mut self, pid: Pid, fd: RawFd, flags: i32, addr: Option<&[u8]>) -> Result<Task> {
+        let (file, socket) = self.socket_of(pid, fd)?;
+        if let Some(addr) = addr {
+            addr::check_length(addr)?;
+        }
+        if flags & c::MSG_FASTOPEN != 0 {
+            // As with tcp_fastopen = 0.
+            return Err(Errno::OPNOTSUPP);
+        }
+        let nonblocking = self.files[file].nonblocking || flags & c::MSG_DONTWAIT != 0;
+        Ok(Task::new(Kind::Send { socket }, file, nonblocking, flags))
+    }
+
+    /// `recv(2)` and its kin at their entry.
+    #[inline]
+    pub(super) fn enter_recv(&mut self, pid: Pid, fd: RawFd, flags: i32) -> Result<Task> {
+        let (file, socket) = self.socket_of(pid, fd)?;
+        let nonblocking = self.files[file].nonblocking || flags & c::MSG_DONTWAIT != 0;
+        Ok(Task::new(Kind::Recv { socket }, file, nonblocking, flags))
+    }
+
+    /// A step of a call that sends.
+    #[inline]
+    pub(super) fn step_send(&mut self, cx: &mut Cx<'_>, pid: Pid, key: Key, task: &mut Task, iov: &[IoSlice<'_>]) -> Step {
+        let tcb = &mut self.sockets[key].tcb;
+        if task.done > 0 && (tcb.error().is_some() || tcb.shutdown_bits().write || !tcb.state().may_send()) {
+            return Step::Done(Ok(task.done));
+        }
+        let flags = SendFlags { oob: task.flags & c::MSG_OOB != 0, more: task.flags & c::MSG_MORE != 0 };
+        match tcb.send(cx.now, iov, task.done, flags) {
+            Ok(sent) => {
+                task.done += sent;
+                self.mark_dirty(key);
+                if task.done == total(iov) { Step::Done(Ok(task.done)) } else { Step::Wait }
+            }
+            Err(Errno::AGAIN) => Step::Wait,
+            Err(error) => {
+                if error == Errno::PIPE && task.flags & c::MSG_NOSIGNAL == 0 {
+                    self.raise_sigpipe(pid);
+                }
+                Step::Done(Err(error))
+            }
+        }
+    }
+
+    /// A step of `recv(2)` and `recvfrom(2)`.
+    #[inline]
+    pub(super) fn step_recvfrom(
+        &mut self,
+        cx: &mut Cx<'_>,
+        socket: Key,
+        task: &mut Task,
+        into: &mut [u8],
+        name: Option<&mut Name<'_>>,
+    ) -> Step {
+        match (self.step_recv(cx, socket, task, &mut [IoSliceMut::new(into)]), name) {
+            // The sender of a stream has no address; the argument is judged only now.
+            (Step::Done(Ok(len)), Some(name)) => Step::Done(addr::store_name(&RawAddr::EMPTY, name).map(|()| len)),
+            (step, _) => step,
+        }
+    }
+
+    /// A step of `recvmsg(2)`.
+    pub(super) fn step_recvmsg(&mut self, cx: &mut Cx<'_>, socket: Key, task: &mut Task, hdr: &mut RecvRef<'_, '_>) -> Step {
+        let step = self.step_recv(cx, socket, task, hdr.iov);
+        if let Step::Done(Ok(_)) = step {
+            *hdr.name_len = 0;
+            *hdr.flags = task.flags & c::MSG_OOB;
+            *hdr.control_len = self.store_inq(socket, hdr.control, hdr.flags);
+        }
+        step
+    }
+
+    /// A step of a receive; one that does not wait and has found a part is ended by its caller.
+    #[inline]
+    pub(super) fn step_recv(&mut self, cx: &mut Cx<'_>, key: Key, task: &mut Task, iov: &mut [IoSliceMut<'_>]) -> Step {
+        if task.flags & (c::MSG_ERRQUEUE | c::MSG_OOB | c::MSG_PEEK) != 0 {
+            return self.step_recv_special(cx, key, task, iov);
+        }
+        let len = total_mut(iov);
+        let flags = RecvFlags { trunc: task.flags & c::MSG_TRUNC != 0, ..RecvFlags::default() };
+        let wants_all = task.flags & c::MSG_WAITALL != 0;
+        loop {
+            let tcb = &mut self.sockets[key].tcb;
+            if task.done > 0 && (tcb.at_mark() || tcb.readable_bytes() == 0) {
+                // An end, an error and the urgent mark are left for the next call.
+                return if tcb.at_mark() || tcb.recv_is_over() { Step::Done(Ok(task.done)) } else { Step::Wait };
+            }
+            match tcb.recv(cx.now, iov, task.done, flags) {
+                Ok(0) => return Step::Done(Ok(task.done)),
+                Ok(count) => {
+                    task.done += count;
+                    let is_enough = task.done == len || (!wants_all && tcb.rcv_wait_target_met(task.done));
+                    self.mark_dirty(key);
+                    self.retreat_peek_off(key, count);
+                    if is_enough {
+                        return Step::Done(Ok(task.done));
+                    }
+                }
+                Err(Errno::AGAIN) => return Step::Wait,
+                Err(error) => return Step::Done(Err(error)),
+            }
+        }
+    }
+
+    /// Bytes were taken: a peek offset moves back with the stream (`sk_peek_offset_bwd`).
+    #[inline]
+    fn retreat_peek_off(&mut self, key: Key, count: usize) {
+        let offset = &mut self.sockets[key].options.peek_off;
+        if *offset > 0 {
+            *offset = offset.saturating_sub_unsigned(u32::try_from(count).unwrap_or(u32::MAX)).max(0);
+        }
+    }
+
+    /// Receives that do not take from the stream: MSG_ERRQUEUE, MSG_OOB, MSG_PEEK.
+    fn step_recv_special(&mut self, cx: &mut Cx<'_>, key: Key, task: &mut Task, iov: &mut [IoSliceMut<'_>]) -> Step {
+        let is_peek = task.flags & c::MSG_PEEK != 0;
+        let tcb = &mut self.sockets[key].tcb;
+        if task.flags & c::MSG_ERRQUEUE != 0 {
+            // Nothing that is modelled puts anything there.
+            return Step::Done(Err(Errno::AGAIN));
+        }
+        if task.flags & c::MSG_OOB != 0 {
+            let mut none = [0_u8; 0];
+            let into = iov.iter_mut().find(|part| !part.is_empty()).map_or(&mut none[..], |part| &mut part[..]);
+            return Step::Done(tcb.recv_urgent(into, is_peek));
+        }
+        let len = total_mut(iov);
+        let wants_all = task.flags & c::MSG_WAITALL != 0;
+        loop {
+            let done = u32::try_from(task.done).unwrap_or(u32::MAX);
+            // SO_PEEK_OFF has moved on with what this call has peeked at.
+            let offset = u32::try_from(self.sockets[key].options.peek_off).unwrap_or(done);
+            let tcb = &mut self.sockets[key].tcb;
+            if task.done > 0 && tcb.is_mark_at(offset) {
+                return Step::Done(Ok(task.done));
+            }
+            if task.done > 0 && tcb.readable_bytes() <= super::slab::to_usize(offset) {
+                return if tcb.recv_is_over() { Step::Done(Ok(task.done)) } else { Step::Wait };
+            }
+            let flags = RecvFlags { peek: true, trunc: task.flags & c::MSG_TRUNC != 0, peek_offset: offset };
+            match tcb.recv(cx.now, iov, task.done, flags) {
+                Ok(0) => return Step::Done(Ok(task.done)),
+                Ok(count) => {
+                    task.done += count;
+                    let is_enough = task.done == len || (!wants_all && tcb.rcv_wait_target_met(task.done));
+                    self.advance_peek_off(key, count);
+                    if is_enough {
+                        return Step::Done(Ok(task.done));
+                    }
+                }
+                Err(Errno::AGAIN) => return Step::Wait,
+                Err(error) => return Step::Done(Err(error)),
+            }
+        }
+    }
+
+    /// Bytes were peeked at: SO_PEEK_OFF moves on behind them (`sk_peek_offset_fwd`).
+    fn advance_peek_off(&mut self, key: Key, count: usize) {
+        let offset = &mut self.sockets[key].options.peek_off;
+        if *offset >= 0 {
+            *offset = offset.saturating_add_unsigned(u32::try_from(count).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Stores the control message of TCP_INQ, how many bytes are left to read; answers the bytes of control data.
+    fn store_inq(&self, key: Key, control: &mut [u8], flags: &mut i32) -> usize {
+        let socket = &self.sockets[key];
+        if !socket.options.inq {
+            return 0;
+        }
+        if control.len() < CMSG_HEADER_BYTES + 4 {
+            *flags |= c::MSG_CTRUNC;
+            return 0;
+        }
+        let left = i32::try_from(socket.tcb.readable_bytes()).unwrap_or(i32::MAX);
+        let cmsg_len = u64::try_from(CMSG_HEADER_BYTES + 4).expect("a cmsg is short");
+        control[..8].copy_from_slice(&cmsg_len.to_ne_bytes());
+        control[8..12].copy_from_slice(&c::SOL_TCP.to_ne_bytes());
+        control[12..16].copy_from_slice(&TCP_CM_INQ.to_ne_bytes());
+        control[16..20].copy_from_slice(&left.to_ne_bytes());
+        control.len().min(cmsg_align(CMSG_HEADER_BYTES + 4))
+    }
+
+    /// A step of `read(2)` on a pipe.
+    pub(super) fn step_pipe_read(&mut self, pipe: Key, task: &mut Task, iov: &mut [IoSliceMut<'_>]) -> Step {
+        let Some(ends) = self.pipes.get_mut(pipe) else { return Step::Done(Ok(0)) };
+        let mode = Mode { packets: false, slept: task.slept };
+        let step = match ends.pipe.read(iov, mode) {
+            Err(Errno::AGAIN) => Step::Wait,
+            result => Step::Done(result),
+        };
+        self.wake_pipe(pipe);
+        step
+    }
+
+    /// A step of `write(2)` on a pipe.
+    pub(super) fn step_pipe_write(&mut self, pid: Pid, pipe: Key, task: &mut Task, iov: &[IoSlice<'_>]) -> Step {
+        let packets = task.file.and_then(|file| self.files.get(file)).is_some_and(super::file::File::keeps_packets);
+        let Some(ends) = self.pipes.get_mut(pipe) else { return Step::Done(Err(Errno::PIPE)) };
+        let mode = Mode { packets, slept: task.slept };
+        let step = match ends.pipe.write(iov, task.done, mode) {
+            Ok(written) => {
+                task.done += written;
+                if task.done == total(iov) { Step::Done(Ok(task.done)) } else { Step::Wait }
+            }
+            Err(Errno::AGAIN) => Step::Wait,
+            Err(error) => {
+                if error == Errno::PIPE {
+                    self.raise_sigpipe(pid);
+                }
+                Step::Done(if task.done > 0 { Ok(task.done) } else { Err(error) })
+            }
+        };
+        self.wake_pipe(pipe);
+        step
+    }
+
+    /// Tells those who wait at a pipe's ends what happened to it.
+    pub(super) fn wake_pipe(&mut self, pipe: Key) {
+        let Some(ends) = self.pipes.get_mut(pipe) else { return };
+        let wakes = ends.pipe.take_wakes();
+        let (reader, writer) = (ends.reader, ends.writer);
+        if wakes.readable
+            && let Some(file) = reader
+        {
+            self.wake_file(file, poll::KEY_PIPE_READABLE, false);
+        }
+        if wakes.writable
+            && let Some(file) = writer
+        {
+            self.wake_file(file, poll::KEY_PIPE_WRITABLE, false);
+        }
+        if wakes.closed {
+            for file in reader.into_iter().chain(writer) {
+                self.wake_file(file, poll::KEY_STATE, true);
+            }
+        }
+    }
+
+    /// SIGPIPE is sent to the process, `signal(7)`.
+    fn raise_sigpipe(&mut self, pid: Pid) {
+        if let Ok(process) = self.process_mut(pid) {
+            process.sigpipes += 1;
+        }
+    }
+
+    /// How many SIGPIPE the process has been sent since the last time this was asked, `signal(7)`. The host itself ignores them.
+    pub fn take_sigpipes(&mut self, pid: Pid) -> u32 {
+        self.process_mut(pid).map_or(0, |process| std::mem::take(&mut process.sigpipes))
+    }
+
+    /// What `poll(2)` says of a socket.
+    pub(super) fn socket_mask(&mut self, key: Key) -> PollEvents {
+        let socket = &mut self.sockets[key];
+        let mut mask = socket.tcb.poll_mask();
+        match socket.tcb.state() {
+            State::Listen => {
+                if socket.listener.as_ref().is_some_and(|listener| listener.pending() > 0) {
+                    mask |= PollEvents::IN | PollEvents::RDNORM;
+                }
+            }
+            State::SynSent | State::SynReceived => {}
+            State::Closed
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck
+            | State::TimeWait => {
+                if !mask.contains(PollEvents::OUT) {
+                    socket.tcb.want_write_space();
+                }
+            }
+        }
+        mask
+    }
+}
+
+/// Checks the control messages of `sendmsg(2)`, `sock_cmsg_send`: other levels than SOL_SOCKET are ignored.
+///
+/// # Errors
+/// `EINVAL`: a malformed one, or one of SOL_SOCKET that a stream does not take.
+pub(super) fn check_control(mut control: &[u8]) -> Result<()> {
+    while control.len() >= CMSG_HEADER_BYTES {
+        let word = |at: usize| control[at..].first_chunk::<4>().map_or(0, |bytes| i32::from_ne_bytes(*bytes));
+        let cmsg_len = control.first_chunk::<8>().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
+        let cmsg_len = usize::try_from(cmsg_len).unwrap_or(usize::MAX);
+        if cmsg_len < CMSG_HEADER_BYTES || cmsg_len > control.len() {
+            return Err(Errno::INVAL);
+        }
+        let (level, kind) = (word(8), word(12));
+        let is_ignored = kind == c::SCM_RIGHTS || kind == c::SCM_CREDENTIALS || kind == c::SO_TIMESTAMPING;
+        if level == c::SOL_SOCKET && !is_ignored {
+            return Err(Errno::INVAL);
+        }
+        control = control.get(cmsg_align(cmsg_len)..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// How many bytes a gathered buffer has.
+#[inline]
+fn total(iov: &[IoSlice<'_>]) -> usize {
+    iov.iter().map(|part| part.len()).sum()
+}
+
+/// How many bytes a scattered buffer has room for.
+#[inline]
+fn total_mut(iov: &[IoSliceMut<'_>]) -> usize {
+    iov.iter().map(|part| part.len()).sum()
+}
+
+/// `CMSG_ALIGN`.
+const fn cmsg_align(len: usize) -> usize {
+    len.next_multiple_of(8)
+}
+
+/// `sizeof(struct cmsghdr)` on a 64-bit machine.
+const CMSG_HEADER_BYTES: usize = 16;
+/// `TCP_CM_INQ`, the type of TCP_INQ's control message.
+const TCP_CM_INQ: i32 = c::TCP_INQ;

@@ -1,0 +1,465 @@
+//! Packets and timers: from the wire to the socket that a packet is for, and from the sockets to the wire.
+//!
+//! After every entry into a control block comes [`Host::settle`]: it puts the socket into the queue of senders, arms its timer, follows
+//! its change of state (port, index of connections, queues of the listener, TIME-WAIT) and wakes those who wait.
+
+use super::conns::{Conn, FourTuple};
+use super::cx::Cx;
+use super::ports::{Claim, Owner};
+use super::slab::Key;
+use super::socket::Socket;
+use super::sysctl::Sysctl;
+use super::{Host, addr, poll};
+use crate::packet::{Body, Control, Icmp, Latitude, Packet, Segment};
+use crate::tcp::{self, Config, ListenVerdict, State, Tcb, TimeWait, TimeWaitAction};
+use std::cmp::Reverse;
+use std::net::IpAddr;
+use twinsock::{Instant, Result};
+
+impl Socket {
+    /// The packet that carries a segment of this socket.
+    #[inline]
+    fn packet(&self, sysctl: &Sysctl, segment: Segment) -> Packet {
+        let tuple = &self.tuple;
+        let ttl = self.options.ttl_to(tuple.remote).unwrap_or(sysctl.ip_default_ttl);
+        let tos = self.options.tos_to(tuple.remote);
+        Packet { src: tuple.local, dst: tuple.remote, ttl, tos, body: Body::Tcp(segment) }
+    }
+}
+
+/// A connection in TIME-WAIT and what it still occupies.
+#[derive(Debug)]
+pub(super) struct TimeWaitEntry {
+    pub(super) rest: TimeWait,
+    pub(super) tuple: FourTuple,
+    /// What it claims of its port, as its socket did.
+    pub(super) claim: Claim,
+    /// Its place among the holders of the port.
+    pub(super) place: u32,
+}
+
+/// Whose timer it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum TimerOf {
+    /// A socket's.
+    Socket(Key),
+    /// A connection's in TIME-WAIT.
+    TimeWait(Key),
+}
+
+impl Host {
+    /// Takes in a packet from a link or from this host itself.
+    pub fn handle_packet(&mut self, cx: &mut Cx<'_>, packet: Packet) {
+        let (local, remote) = (packet.dst, packet.src);
+        match packet.body {
+            Body::Tcp(segment) => {
+                let tuple = FourTuple { local, remote, local_port: segment.dst_port, remote_port: segment.src_port };
+                match self.conns.get(&tuple) {
+                    Some(Conn::Socket(key)) => self.segment_for_socket(cx, key, segment, packet.ttl),
+                    Some(Conn::TimeWait(key)) => self.segment_for_time_wait(cx, key, tuple, segment),
+                    None => self.segment_for_port(cx, tuple, segment, None),
+                }
+            }
+            Body::Icmp(icmp) => self.handle_icmp(cx.now, icmp),
+            // No socket takes datagrams.
+            Body::Udp(_) => {}
+        }
+    }
+
+    #[inline]
+    fn segment_for_socket(&mut self, cx: &mut Cx<'_>, key: Key, segment: Segment, ttl: u8) {
+        let socket = &mut self.sockets[key];
+        if ttl < socket.options.min_ttl {
+            return;
+        }
+        if socket.state == State::SynReceived && !self.may_establish(cx.now, key, &segment) {
+            return;
+        }
+        self.sockets[key].tcb.handle_segment(cx.now, segment);
+        self.settle(cx.now, key);
+    }
+
+    /// Whether a segment may complete a half-open connection: not while the accept queue is full, nor without data under
+    /// TCP_DEFER_ACCEPT; the segment is dropped then, and the SYN-ACK is repeated.
+    fn may_establish(&mut self, now: Instant, key: Key, segment: &Segment) -> bool {
+        let child = &self.sockets[key];
+        let Some(parent) = child.parent.and_then(|parent| self.sockets.get(parent)) else { return true };
+        let completes = match segment.control {
+            Control::None | Control::Push | Control::Fin => segment.ack.is_some(),
+            Control::Syn | Control::Rst => false,
+        };
+        if !completes {
+            return true;
+        }
+        let waits_for_data = child.tcb.info().retransmits < child.tcb.options.defer_accept;
+        if waits_for_data && segment.payload.is_empty() && segment.control != Control::Fin {
+            return false;
+        }
+        if !parent.listener.as_ref().is_some_and(|listener| listener.is_full()) {
+            return true;
+        }
+        if self.sysctl.tcp_abort_on_overflow {
+            self.sockets[key].tcb.abort(now);
+            self.flush(now, key);
+            self.settle(now, key);
+        }
+        false
+    }
+
+    fn segment_for_time_wait(&mut self, cx: &mut Cx<'_>, key: Key, tuple: FourTuple, segment: Segment) {
+        match self.time_waits[key].rest.handle_segment(cx.now, &segment) {
+            TimeWaitAction::Ignore => {}
+            TimeWaitAction::Reply(reply) => self.reply(&tuple, reply),
+            TimeWaitAction::Gone => self.forget_time_wait(key),
+            TimeWaitAction::NewConnection { iss } => {
+                // Without a listener the old connection goes on dying.
+                if self.find_listener(cx, &tuple).is_some() {
+                    self.forget_time_wait(key);
+                    self.segment_for_port(cx, tuple, segment, Some(iss));
+                }
+            }
+        }
+    }
+
+    /// A segment that belongs to no connection: for a listener, or for nobody.
+    fn segment_for_port(&mut self, cx: &mut Cx<'_>, tuple: FourTuple, segment: Segment, iss: Option<u32>) {
+        if !self.addresses.owns(tuple.local) {
+            return;
+        }
+        let Some(listener) = self.find_listener(cx, &tuple) else {
+            if let Some(reply) = tcp::reply_to_closed(&segment) {
+                self.reply(&tuple, reply);
+            }
+            return;
+        };
+        match tcp::segment_for_listener(&segment) {
+            ListenVerdict::Ignore => {}
+            ListenVerdict::Reply(reply) => self.reply(&tuple, reply),
+            ListenVerdict::Syn => {
+                let admits = self.sockets[listener].listener.as_ref().is_some_and(|queues| queues.admits_syn());
+                if admits {
+                    self.admit(cx, listener, tuple, &segment, iss);
+                }
+            }
+        }
+    }
+
+    /// The listener for a connection: an exact address beats the wildcard, IPv4 beats dual stack (`inet_lookup_listener`); within a
+    /// SO_REUSEPORT group the 4-tuple decides.
+    fn find_listener(&self, cx: &mut Cx<'_>, tuple: &FourTuple) -> Option<Key> {
+        let listeners = self.ports.listeners(tuple.local_port);
+        let score_of = |key: &Key| {
+            let socket = &self.sockets[*key];
+            if !addr::covers(socket.tuple.local, socket.v6only, tuple.local) {
+                return None;
+            }
+            Some((socket.tuple.local == tuple.local, socket.family == addr::Family::Inet))
+        };
+        let best = listeners.iter().filter_map(score_of).max()?;
+        let mut group = listeners.iter().filter(|key| score_of(key) == Some(best));
+        let count = group.clone().count();
+        if count == 1 {
+            return group.next().copied();
+        }
+        let count = u32::try_from(count).expect("a port has fewer than 2^32 listeners");
+        let choice = (tuple.hash() % count + cx.luck.below(Latitude::ReusePort, count)) % count;
+        group.nth(super::slab::to_usize(choice)).copied()
+    }
+
+    /// Makes the half-open connection of a SYN. Options are inherited here, at the handshake.
+    fn admit(&mut self, cx: &mut Cx<'_>, parent: Key, tuple: FourTuple, syn: &Segment, iss: Option<u32>) {
+        let Ok(config) = self.config_for(cx, tuple.local, tuple.remote) else { return };
+        let iss = iss.unwrap_or_else(|| initial_sequence_number(cx));
+        let listener = &self.sockets[parent];
+        let ports = (tuple.local_port, tuple.remote_port);
+        let tcb = Tcb::from_syn(&listener.tcb, cx.now, &config, ports, iss, syn);
+        let mut child = Socket::new(tcb, listener.family, listener.uid, listener.options.inherited());
+        child.v6only = listener.v6only;
+        child.addr_locked = listener.addr_locked;
+        child.ss = super::socket::Ss::Connected;
+        child.tuple = tuple;
+        child.parent = Some(parent);
+        let child = self.sockets.insert(child);
+        self.hold_port(child, tuple.local_port, true);
+        self.hash(child);
+        self.sockets[parent].listener.as_mut().expect("it listens").add_half_open(child);
+        self.settle(cx.now, child);
+    }
+
+    /// What a connection between these ends is told of its path.
+    pub(super) fn config_for(&self, cx: &mut Cx<'_>, local: IpAddr, remote: IpAddr) -> Result<Config> {
+        let route = self.addresses.route(local, remote)?;
+        let headers = if remote.is_ipv4() { 40 } else { 60 };
+        let mtu = route.mtu_bytes.min(IP_PACKET_MAX_BYTES);
+        let mss_bytes = u16::try_from(mtu.saturating_sub(headers).max(MSS_MIN_BYTES)).expect("an IP packet is below 64 KiB");
+        let timestamp_offset = cx.luck.below(Latitude::TimestampOffset, u32::MAX);
+        Ok(Config { mss_bytes, sysctl: self.sysctl.tcp, timestamp_offset })
+    }
+
+    fn handle_icmp(&mut self, now: Instant, icmp: Icmp) {
+        let about = *icmp.about;
+        let Body::Tcp(segment) = about.body else { return };
+        let tuple =
+            FourTuple { local: about.src, remote: about.dst, local_port: segment.src_port, remote_port: segment.dst_port };
+        if let Some(Conn::Socket(key)) = self.conns.get(&tuple) {
+            self.sockets[key].tcb.handle_icmp(now, icmp.error, segment.seq);
+            self.settle(now, key);
+        }
+    }
+
+    /// The next packet to send, among them those to the host's own addresses; to be polled until `None` after every entry.
+    #[inline]
+    pub fn poll_transmit(&mut self, cx: &mut Cx<'_>) -> Option<Packet> {
+        if self.dirty.is_empty() && self.outbox.is_empty() {
+            return None;
+        }
+        self.next_packet(cx.now)
+    }
+
+    fn next_packet(&mut self, now: Instant) -> Option<Packet> {
+        if let Some(packet) = self.outbox.pop_front() {
+            return Some(packet);
+        }
+        while let Some(key) = self.dirty.first() {
+            if let Some(socket) = self.sockets.get_mut(key) {
+                if let Some(segment) = socket.tcb.poll_transmit(now) {
+                    return Some(socket.packet(&self.sysctl, segment));
+                }
+                socket.is_dirty = false;
+                if socket.tcb.is_gone() {
+                    self.forget_socket(key);
+                } else {
+                    self.arm(key);
+                }
+            }
+            self.dirty.drop_first();
+        }
+        None
+    }
+
+    /// Moves what a socket has to send into the outbox, because its names are about to change or it is about to go.
+    pub(super) fn flush(&mut self, now: Instant, key: Key) {
+        let Some(socket) = self.sockets.get_mut(key) else { return };
+        while let Some(segment) = socket.tcb.poll_transmit(now) {
+            self.outbox.push_back(socket.packet(&self.sysctl, segment));
+        }
+    }
+
+    /// Sends an answer that belongs to no socket.
+    fn reply(&mut self, tuple: &FourTuple, segment: Segment) {
+        let ttl = self.sysctl.ip_default_ttl;
+        self.outbox.push_back(Packet { src: tuple.local, dst: tuple.remote, ttl, tos: 0, body: Body::Tcp(segment) });
+    }
+
+    /// When [`Host::handle_timeout`] wants to be called, at the latest; it may turn out that there is nothing to do then.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Runs the timers that are due.
+    pub fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
+        while let Some(Reverse((at, whose))) = self.timers.peek().copied() {
+            if at > cx.now {
+                break;
+            }
+            self.timers.pop();
+            match whose {
+                TimerOf::Socket(key) => self.socket_timer(cx.now, key, at),
+                TimerOf::TimeWait(key) => self.time_wait_timer(cx.now, key),
+            }
+        }
+        self.drop_stale_timers();
+    }
+
+    /// Takes out entries in front that are of no use, so that nobody waits for them.
+    fn drop_stale_timers(&mut self) {
+        while let Some(Reverse((at, whose))) = self.timers.peek() {
+            let is_live = match whose {
+                TimerOf::Socket(key) => self.sockets.get(*key).is_some_and(|socket| socket.armed == *at),
+                TimerOf::TimeWait(key) => self.time_waits.get(*key).is_some(),
+            };
+            if is_live {
+                return;
+            }
+            self.timers.pop();
+        }
+    }
+
+    /// An entry of the queue of timers is due. Entries are not taken out when a deadline moves: a stale one does nothing.
+    fn socket_timer(&mut self, now: Instant, key: Key, at: Instant) {
+        let Some(socket) = self.sockets.get_mut(key).filter(|socket| socket.armed == at) else { return };
+        socket.armed = Instant::FAR;
+        if socket.tcb.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            socket.tcb.handle_timeout(now);
+            self.settle(now, key);
+        }
+        // The entry is used up.
+        if self.sockets.get(key).is_some() {
+            self.arm(key);
+        }
+    }
+
+    fn time_wait_timer(&mut self, now: Instant, key: Key) {
+        let Some(entry) = self.time_waits.get(key) else { return };
+        let deadline = entry.rest.deadline();
+        if deadline <= now {
+            self.forget_time_wait(key);
+        } else {
+            self.timers.push(Reverse((deadline, TimerOf::TimeWait(key))));
+        }
+    }
+
+    /// Sees to it that the queue of timers has an entry no later than the socket's deadline. A deadline that moves later costs nothing.
+    #[inline]
+    pub(super) fn arm(&mut self, key: Key) {
+        let socket = &mut self.sockets[key];
+        if let Some(deadline) = socket.tcb.poll_timeout().filter(|deadline| *deadline < socket.armed) {
+            socket.armed = deadline;
+            self.timers.push(Reverse((deadline, TimerOf::Socket(key))));
+        }
+    }
+
+    /// Puts a socket into the queue of those that may have something to send. Its timer is looked at when that is found out.
+    #[inline]
+    pub(super) fn mark_dirty(&mut self, key: Key) {
+        let socket = &mut self.sockets[key];
+        if !socket.is_dirty {
+            socket.is_dirty = true;
+            self.dirty.push(key);
+        }
+    }
+
+    /// Follows what an entry into the socket's control block has changed. (Send and receive change nothing but what there is to send.)
+    #[inline]
+    pub(super) fn settle(&mut self, now: Instant, key: Key) {
+        self.mark_dirty(key);
+        let socket = &mut self.sockets[key];
+        let wakes = socket.tcb.take_wakes();
+        let file = socket.file;
+        let is_lingering = socket.is_lingering;
+        if socket.tcb.state() != socket.state {
+            self.follow_state(now, key);
+        }
+        if let Some(file) = file
+            && (wakes.any() || is_lingering)
+        {
+            self.wake_socket(file, wakes, is_lingering);
+        }
+    }
+
+    fn wake_socket(&mut self, file: Key, wakes: tcp::Wakes, is_lingering: bool) {
+        if wakes.error {
+            self.wake_file(file, poll::KEY_ERROR, false);
+        }
+        if wakes.readable {
+            self.wake_file(file, poll::KEY_READABLE, false);
+        }
+        if wakes.writable {
+            self.wake_file(file, poll::KEY_WRITABLE, false);
+        }
+        if wakes.state || is_lingering {
+            self.wake_file(file, poll::KEY_STATE, true);
+        }
+    }
+
+    /// The socket's state has changed: `tcp_set_state`.
+    fn follow_state(&mut self, now: Instant, key: Key) {
+        let socket = &mut self.sockets[key];
+        let new = socket.tcb.state();
+        let old = std::mem::replace(&mut socket.state, new);
+        let parent = socket.parent;
+        if new == State::Closed {
+            if let Some(rest) = socket.tcb.take_time_wait() {
+                self.enter_time_wait(key, rest);
+            }
+            self.unhash(key);
+            if !self.sockets[key].port_locked {
+                self.put_port(key);
+            }
+            self.bury(now, key);
+        }
+        if old != State::SynReceived {
+            return;
+        }
+        let Some((parent, listener)) = parent.and_then(|parent| Some((parent, self.sockets.get_mut(parent)?.listener.as_mut()?)))
+        else {
+            return;
+        };
+        if new == State::Closed {
+            listener.remove_half_open(key);
+            self.flush(now, key);
+            self.forget_socket(key);
+            return;
+        }
+        listener.establish(key);
+        if let Some(file) = self.sockets[parent].file {
+            self.wake_file(file, poll::KEY_READABLE, false);
+        }
+    }
+
+    fn enter_time_wait(&mut self, key: Key, rest: TimeWait) {
+        let socket = &self.sockets[key];
+        let tuple = socket.tuple;
+        let claim = Claim { is_time_wait: true, ..socket.claim() };
+        let deadline = rest.deadline();
+        let entry = self.time_waits.insert(TimeWaitEntry { rest, tuple, claim, place: 0 });
+        // Its socket holds the port at this moment: whose choice the port was does not change.
+        self.time_waits[entry].place = self.ports.hold(tuple.local_port, Owner::TimeWait(entry), true);
+        self.conns.insert(tuple, Conn::TimeWait(entry));
+        self.timers.push(Reverse((deadline, TimerOf::TimeWait(entry))));
+    }
+
+    /// A connection in TIME-WAIT is over.
+    pub(super) fn forget_time_wait(&mut self, key: Key) {
+        let entry = self.time_waits.remove(key).expect("a connection in TIME-WAIT ends once");
+        self.conns.remove(&entry.tuple, Conn::TimeWait(key));
+        self.release_place(entry.tuple.local_port, entry.place);
+        self.drop_stale_timers();
+    }
+
+    /// Enters the socket's connection into the index.
+    pub(super) fn hash(&mut self, key: Key) {
+        let socket = &mut self.sockets[key];
+        socket.is_hashed = true;
+        self.conns.insert(socket.tuple, Conn::Socket(key));
+    }
+
+    /// Takes the socket's connection out of the index.
+    pub(super) fn unhash(&mut self, key: Key) {
+        let socket = &mut self.sockets[key];
+        if std::mem::take(&mut socket.is_hashed) {
+            let tuple = socket.tuple;
+            self.conns.remove(&tuple, Conn::Socket(key));
+        }
+    }
+
+    /// The socket is gone: nothing of it is left in the host.
+    pub(super) fn forget_socket(&mut self, key: Key) {
+        if self.sockets.get(key).is_none() {
+            return;
+        }
+        self.unhash(key);
+        let socket = &self.sockets[key];
+        if socket.listener.is_some() {
+            let num = socket.num;
+            self.ports.unlisten(num, key);
+        }
+        self.put_port(key);
+        self.sockets.remove(key);
+        self.drop_stale_timers();
+    }
+}
+
+/// The initial sequence number of a connection, RFC 6528: a part that is hard to guess and a clock that ticks every 64 ns
+/// (`secure_tcp_seq`).
+pub(super) fn initial_sequence_number(cx: &mut Cx<'_>) -> u32 {
+    let ticks = (cx.now.as_nanos() >> 6) & u64::from(u32::MAX);
+    let clock = u32::try_from(ticks).expect("32 bits remain");
+    cx.luck.below(Latitude::InitialSequenceNumber, u32::MAX).wrapping_add(clock)
+}
+
+/// The largest IP packet, and so the largest MTU that counts.
+const IP_PACKET_MAX_BYTES: u32 = 65_535;
+/// `TCP_MIN_SND_MSS`: what is sent however small an MTU is said to be.
+const MSS_MIN_BYTES: u32 = 48;

@@ -1,0 +1,379 @@
+//! Operations: system calls in progress, from `begin` over any number of waits to their result.
+//!
+//! One step of a call either finishes or finds that it must wait. A call that waits holds its file, stands in the file's wait queue
+//! and keeps its place there until it returns, however often it is woken in vain. A timeout, a signal and the end of its process all
+//! end it by the same path.
+
+use super::Host;
+use super::call::Call;
+use super::cx::{Cx, Pid, Progress, Token};
+use super::fast::Short;
+use super::poll::{self, Timeout};
+use super::slab::Key;
+use super::wait::Waiter;
+use std::fmt;
+use std::time::Duration;
+use twinsock::raw::RawFd;
+use twinsock::{Errno, Instant, PollEvents, Result};
+
+/// A system call that waits.
+///
+/// It holds the open file description (never the number), its absolute deadline, the bytes already done and the flags at entry.
+#[derive(Debug)]
+pub struct Op {
+    sleeper: Key,
+    pid: Pid,
+    fd: RawFd,
+    deadline: Instant,
+    task: Task,
+    /// The files that a poll or select waits for, each held.
+    watched: Vec<Key>,
+}
+
+impl Op {
+    /// When the call gives up waiting; `None`: never.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        (self.deadline < Instant::FAR).then_some(self.deadline)
+    }
+
+    /// What the call waits for, in a few words, such as `recv on fd 3`; [`Host::describe`] knows more.
+    #[must_use]
+    pub fn what(&self) -> impl fmt::Display + '_ {
+        What(self)
+    }
+}
+
+struct What<'a>(&'a Op);
+
+impl fmt::Display for What<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let op = self.0;
+        match op.task.kind.name() {
+            name @ ("poll" | "select") => write!(f, "{name} on {} files", op.watched.len()),
+            name => write!(f, "{name} on fd {}", op.fd),
+        }
+    }
+}
+
+/// What a call is about, and what it must remember from step to step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// `accept4(2)` on a socket; its descriptor is reserved from the start.
+    Accept { socket: Key, reserved: RawFd },
+    /// `connect(2)`; `pending` is the answer while there is no outcome, `disconnects` the count when the call began.
+    Connect { socket: Key, pending: Errno, disconnects: u32 },
+    /// The calls that send.
+    Send { socket: Key },
+    /// The calls that receive.
+    Recv { socket: Key },
+    /// `read(2)` on a pipe.
+    PipeRead { pipe: Key },
+    /// `write(2)` on a pipe.
+    PipeWrite { pipe: Key },
+    /// `poll(2)`.
+    Poll,
+    /// `select(2)`.
+    Select,
+    /// `epoll_wait(2)`.
+    EpollWait { set: Key },
+    /// `close(2)` under SO_LINGER, which waits until then.
+    Linger { socket: Key, until: Instant },
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Accept { .. } => "accept",
+            Kind::Connect { .. } => "connect",
+            Kind::Send { .. } => "send",
+            Kind::Recv { .. } => "recv",
+            Kind::PipeRead { .. } => "read",
+            Kind::PipeWrite { .. } => "write",
+            Kind::Poll => "poll",
+            Kind::Select => "select",
+            Kind::EpollWait { .. } => "epoll_wait",
+            Kind::Linger { .. } => "close",
+        }
+    }
+
+    /// Which wake-ups concern the call, and whether it is an exclusive waiter.
+    fn filter(self) -> (PollEvents, bool) {
+        match self {
+            Kind::Accept { .. } => (poll::KEY_READABLE, true),
+            Kind::Recv { .. } => (poll::KEY_READABLE | poll::ALWAYS, false),
+            Kind::Send { .. } => (poll::KEY_WRITABLE | poll::ALWAYS, false),
+            Kind::Connect { .. } | Kind::Linger { .. } | Kind::Poll | Kind::Select => (poll::ALWAYS, false),
+            Kind::PipeRead { .. } => (poll::KEY_PIPE_READABLE, true),
+            Kind::PipeWrite { .. } => (poll::KEY_PIPE_WRITABLE, true),
+            Kind::EpollWait { .. } => (poll::KEY_EPOLL, true),
+        }
+    }
+}
+
+/// A call on its way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Task {
+    pub(super) kind: Kind,
+    /// Its file; `None` for poll and select, which have many or none.
+    pub(super) file: Option<Key>,
+    /// It does not wait: O_NONBLOCK at entry, MSG_DONTWAIT, a timeout of 0.
+    pub(super) nonblocking: bool,
+    /// It has waited.
+    pub(super) slept: bool,
+    /// `MSG_*` flags.
+    pub(super) flags: i32,
+    /// Bytes done.
+    pub(super) done: usize,
+}
+
+impl Task {
+    /// A call on a file at its entry.
+    pub(super) const fn new(kind: Kind, file: Key, nonblocking: bool, flags: i32) -> Task {
+        Task { kind, file: Some(file), nonblocking, slept: false, flags, done: 0 }
+    }
+
+    /// A call on a set of descriptors.
+    pub(super) const fn on_set(kind: Kind, nonblocking: bool) -> Task {
+        Task { kind, file: None, nonblocking, slept: false, flags: 0, done: 0 }
+    }
+
+    /// The answer of a call that will not wait (any longer): what is done, or that nothing is.
+    fn give_up(&self) -> Result<usize> {
+        match self.kind {
+            Kind::Accept { .. } => Err(Errno::AGAIN),
+            Kind::Connect { pending, .. } => Err(pending),
+            Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } if self.done == 0 => {
+                Err(Errno::AGAIN)
+            }
+            Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Ok(self.done),
+            Kind::Poll | Kind::Select | Kind::EpollWait { .. } | Kind::Linger { .. } => Ok(0),
+        }
+    }
+}
+
+/// How a step of a call ended.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// It returns.
+    Done(Result<usize>),
+    /// It must wait.
+    Wait,
+}
+
+impl From<Result<usize>> for Step {
+    fn from(result: Result<usize>) -> Step {
+        Step::Done(result)
+    }
+}
+
+/// What entering a call came to.
+pub(super) enum Entered {
+    /// It has returned.
+    Done(Result<usize>),
+    /// It is one that may wait, on this descriptor.
+    Task(RawFd, Task),
+}
+
+impl Host {
+    /// Starts a system call of the thread `token` of process `pid`.
+    pub fn begin(&mut self, cx: &mut Cx<'_>, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Progress {
+        match self.begin_short(cx, pid, call) {
+            Short::Done(value) => Progress::Done(Ok(value)),
+            Short::Wait(fd, task) => self.park(cx, pid, token, fd, task, call),
+            Short::Long(done) => self.begin_any(cx, pid, token, call, done),
+        }
+    }
+
+    /// Starts a call of any kind, of which some bytes may be done.
+    fn begin_any(&mut self, cx: &mut Cx<'_>, pid: Pid, token: Token, call: &mut Call<'_, '_>, done: usize) -> Progress {
+        let (fd, mut task) = match self.enter(cx, pid, call) {
+            Entered::Done(result) => return Progress::Done(result),
+            Entered::Task(fd, task) => (fd, task),
+        };
+        task.done = done;
+        let is_last = task.nonblocking;
+        match self.step(cx, pid, &mut task, call, is_last) {
+            Step::Done(result) => Progress::Done(self.finish(pid, &task, result)),
+            Step::Wait if is_last => Progress::Done(self.finish(pid, &task, task.give_up())),
+            Step::Wait => self.park(cx, pid, token, fd, task, call),
+        }
+    }
+
+    /// Goes on with a call that waited, after a wake or at its deadline; `call` is the one that began it.
+    pub fn resume(&mut self, cx: &mut Cx<'_>, mut op: Op, call: &mut Call<'_, '_>) -> Progress {
+        if self.is_stale(&op) {
+            self.leave(cx, &op, true);
+            return Progress::Done(Err(Errno::INTR));
+        }
+        if let Some(value) = self.resume_short(cx, &op.task, call) {
+            self.leave(cx, &op, true);
+            return Progress::Done(Ok(value));
+        }
+        op.task.slept = true;
+        let is_late = cx.now >= op.deadline;
+        match self.step(cx, op.pid, &mut op.task, call, is_late) {
+            Step::Done(result) => {
+                self.leave(cx, &op, true);
+                Progress::Done(self.finish(op.pid, &op.task, result))
+            }
+            Step::Wait if is_late => {
+                self.leave(cx, &op, false);
+                Progress::Done(self.finish(op.pid, &op.task, op.task.give_up()))
+            }
+            Step::Wait => {
+                self.sleepers.park_again(op.sleeper);
+                Progress::Parked(op)
+            }
+        }
+    }
+
+    /// Ends a call that waits, as a signal does: `EINTR`, or what was done so far.
+    ///
+    /// # Errors
+    /// `EINTR`: nothing was done.
+    pub fn interrupt(&mut self, cx: &mut Cx<'_>, op: Op) -> Result<usize> {
+        self.leave(cx, &op, false);
+        let result = match op.task.kind {
+            Kind::Linger { .. } => Ok(0),
+            Kind::Accept { .. } | Kind::Connect { .. } | Kind::Poll | Kind::Select | Kind::EpollWait { .. } => Err(Errno::INTR),
+            Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } => match op.task.done {
+                0 => Err(Errno::INTR),
+                done => Ok(done),
+            },
+        };
+        self.finish(op.pid, &op.task, result)
+    }
+
+    /// What a waiting call waits for, such as `recv on fd 3 (tcp 10.0.0.1:80 <-> 10.0.0.2:40000 ESTABLISHED)`.
+    #[must_use]
+    pub fn describe(&self, op: &Op) -> String {
+        let ends = match op.task.kind {
+            Kind::Accept { socket, .. }
+            | Kind::Connect { socket, .. }
+            | Kind::Send { socket }
+            | Kind::Recv { socket }
+            | Kind::Linger { socket, .. } => self.ends(socket),
+            Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Some("pipe".to_owned()),
+            Kind::Poll | Kind::Select | Kind::EpollWait { .. } => None,
+        };
+        match ends {
+            Some(ends) => format!("{} ({ends})", op.what()),
+            None => op.what().to_string(),
+        }
+    }
+
+    /// Whether the call's file is gone: its process was killed silently.
+    #[inline]
+    fn is_stale(&self, op: &Op) -> bool {
+        op.task.file.is_some_and(|file| self.files.get(file).is_none())
+    }
+
+    /// A call returns: a descriptor that it reserved and did not fill is free again.
+    #[inline]
+    fn finish(&mut self, pid: Pid, task: &Task, result: Result<usize>) -> Result<usize> {
+        if let (Kind::Accept { reserved, .. }, Err(_)) = (task.kind, result)
+            && let Ok(process) = self.process_mut(pid)
+        {
+            process.unreserve(reserved);
+        }
+        result
+    }
+
+    /// A call goes to sleep: it holds its file and stands in the file's queue.
+    fn park(&mut self, cx: &mut Cx<'_>, pid: Pid, token: Token, fd: RawFd, task: Task, call: &Call<'_, '_>) -> Progress {
+        let deadline = self.deadline(cx.now, &task, call);
+        if deadline <= cx.now {
+            // A timeout that was negative.
+            return Progress::Done(self.finish(pid, &task, task.give_up()));
+        }
+        let sleeper = self.sleepers.park(token);
+        let mut watched = Vec::new();
+        match task.file {
+            Some(file) => {
+                let (filter, exclusive) = task.kind.filter();
+                let entry = &mut self.files[file];
+                entry.hold();
+                entry.queue.add_call(sleeper, filter, exclusive);
+            }
+            None => self.watch(pid, sleeper, call, &mut watched),
+        }
+        if let Kind::EpollWait { set } = task.kind {
+            self.epolls[set].sleepers += 1;
+        }
+        Progress::Parked(Op { sleeper, pid, fd, deadline, task, watched })
+    }
+
+    /// When the call gives up waiting.
+    fn deadline(&self, now: Instant, task: &Task, call: &Call<'_, '_>) -> Instant {
+        let after = |timeout: Option<Duration>| timeout.map_or(Instant::FAR, |timeout| now + timeout);
+        match task.kind {
+            Kind::Accept { socket, .. } | Kind::Recv { socket } => after(self.sockets[socket].options.receive_timeout),
+            Kind::Connect { socket, .. } | Kind::Send { socket } => after(self.sockets[socket].options.send_timeout),
+            Kind::Poll | Kind::Select | Kind::EpollWait { .. } => call_timeout(now, call).deadline().unwrap_or(Instant::FAR),
+            Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Instant::FAR,
+            Kind::Linger { until, .. } => until,
+        }
+    }
+
+    /// A call that waited returns: it leaves the wait queues and lets go of its files. An exclusive wake that it did not use is passed on.
+    fn leave(&mut self, cx: &mut Cx<'_>, op: &Op, used_wake: bool) {
+        let was_woken = self.sleepers.leave(op.sleeper);
+        if let Some(entry) = op.task.file.and_then(|file| self.files.get_mut(file)) {
+            entry.queue.remove(Waiter::Call(op.sleeper));
+            // Somebody else still has the file: the usual case.
+            if let Kind::Recv { .. } | Kind::Send { .. } = op.task.kind
+                && entry.put_one_of_several()
+            {
+                return;
+            }
+        }
+        self.leave_rest(cx, op, was_woken && !used_wake);
+    }
+
+    /// What only some calls have to do when they return.
+    fn leave_rest(&mut self, cx: &mut Cx<'_>, op: &Op, wake_is_unused: bool) {
+        if let Kind::EpollWait { set } = op.task.kind
+            && let Some(set) = self.epolls.get_mut(set)
+        {
+            set.sleepers -= 1;
+        }
+        if let Some(file) = op.task.file {
+            let (key, exclusive) = op.task.kind.filter();
+            if exclusive && wake_is_unused {
+                self.wake_next(file, key);
+            }
+            if let Kind::Linger { .. } = op.task.kind {
+                self.end_linger(file);
+            } else {
+                self.put_file(cx, file, false);
+            }
+        }
+        for file in &op.watched {
+            if let Some(entry) = self.files.get_mut(*file) {
+                entry.queue.remove(Waiter::Call(op.sleeper));
+            }
+            self.put_file(cx, *file, false);
+        }
+    }
+
+    /// Wakes the next exclusive call of a file's queue.
+    pub(super) fn wake_next(&mut self, file: Key, key: PollEvents) {
+        let Host { files, sleepers, .. } = self;
+        if let Some(file) = files.get(file) {
+            file.queue.wake_next(key, |call| sleepers.wake(call));
+        }
+    }
+}
+
+/// The timeout argument of a call; one that has none waits for ever.
+pub(super) fn call_timeout(now: Instant, call: &Call<'_, '_>) -> Timeout {
+    if let Call::Poll { timeout, .. } | Call::EpollWait { timeout, .. } = call {
+        Timeout::from_millis(now, *timeout)
+    } else if let Call::Select { timeout, .. } = call {
+        // A negative one was refused at entry.
+        Timeout::from_select_micros(now, *timeout).unwrap_or(Timeout::Immediate)
+    } else {
+        Timeout::Never
+    }
+}

@@ -1,0 +1,150 @@
+//! Levels IPPROTO_IP, `ip(7)`, and IPPROTO_IPV6, `ipv6(7)`: `do_ip_getsockopt` and its three siblings.
+
+use super::super::Host;
+use super::super::addr::Family;
+use super::plain::Values;
+use super::{Answer, SetCx, checked, in_range, int};
+use crate::host::slab::Key;
+use twinsock::consts as c;
+use twinsock::{Errno, Result};
+
+/// The bits of the type of service that belong to ECN, RFC 3168: a stream keeps its own.
+const ECN_MASK: i32 = 3;
+/// The priority that goes with a type of service, `ip_tos2prio`, by its bits 1 to 4.
+const TOS_TO_PRIORITY: [i32; 16] = [0, 0, 0, 0, 2, 2, 2, 2, 6, 6, 6, 6, 4, 4, 4, 4];
+/// No IP packet is larger, and so no path MTU.
+const MTU_MAX: u32 = 65_535;
+
+impl Host {
+    pub(super) fn get_ip_option(&mut self, key: Key, name: i32) -> Result<Answer> {
+        let socket = &self.sockets[key];
+        let options = &socket.options;
+        let number = match name {
+            c::IP_TOS => i32::from(options.tos),
+            c::IP_TTL => i32::from(options.ttl.unwrap_or(self.sysctl.ip_default_ttl)),
+            c::IP_MINTTL => i32::from(options.min_ttl),
+            c::IP_FREEBIND => i32::from(options.freebind),
+            c::IP_TRANSPARENT => i32::from(options.transparent),
+            c::IP_BIND_ADDRESS_NO_PORT => i32::from(options.bind_address_no_port),
+            c::IP_MTU => self.path_mtu(key)?,
+            c::IP_MULTICAST_TTL => 1,
+            // Of an AF_INET6 socket this flag is another one.
+            c::IP_MULTICAST_ALL if socket.family == Family::Inet6 => 0,
+            c::IP_HDRINCL | c::IP_NODEFRAG | c::IP_RECVFRAGSIZE | c::IP_UNICAST_IF => 0,
+            c::IP_OPTIONS => return Ok(Answer::Bytes(Vec::new())),
+            c::IP_MULTICAST_IF => return Ok(Answer::Bytes(vec![0; 4])),
+            _ => options.plain.get(c::SOL_IP, name).ok_or(Errno::NOPROTOOPT)?,
+        };
+        Ok(Answer::Int(number))
+    }
+
+    /// The MTU of the path to the peer.
+    fn path_mtu(&self, key: Key) -> Result<i32> {
+        let tuple = &self.sockets[key].tuple;
+        if tuple.remote_port == 0 {
+            return Err(Errno::NOTCONN);
+        }
+        let route = self.addresses.route(tuple.local, tuple.remote).map_err(|_| Errno::NOTCONN)?;
+        Ok(super::shown(route.mtu_bytes.min(MTU_MAX)))
+    }
+
+    pub(super) fn set_ip_option(&mut self, set: &SetCx, name: i32, value: &[u8]) -> Result<()> {
+        // ip(7): one byte will do for a small value, none is a 0 for most.
+        let number = match value {
+            [] => 0,
+            [byte] | [byte, _] | [byte, _, _] => i32::from(*byte),
+            value => int(value)?,
+        };
+        let on = number != 0;
+        let options = &mut self.sockets[set.key].options;
+        match name {
+            c::IP_TTL
+            | c::IP_MINTTL
+            | c::IP_FREEBIND
+            | c::IP_TRANSPARENT
+            | c::IP_MULTICAST_TTL
+            | c::IP_MULTICAST_LOOP
+            | c::IP_MULTICAST_ALL
+            | c::IP_MULTICAST_IF
+                if value.is_empty() =>
+            {
+                return Err(Errno::INVAL);
+            }
+            c::IP_TOS => {
+                let kept = i32::from(options.tos) & ECN_MASK;
+                let tos = (number & 0xff & !ECN_MASK) | kept;
+                if i32::from(options.tos) != tos {
+                    options.tos = checked(tos);
+                    options.priority = TOS_TO_PRIORITY[usize::from(options.tos & 0x1e) >> 1];
+                }
+            }
+            c::IP_TTL if number == -1 => options.ttl = None,
+            c::IP_TTL => options.ttl = Some(checked(in_range(number, 1, 255)?)),
+            c::IP_MINTTL => options.min_ttl = checked(in_range(number, 0, 255)?),
+            c::IP_FREEBIND => options.freebind = on,
+            c::IP_TRANSPARENT if on && !set.is_root => return Err(Errno::PERM),
+            c::IP_TRANSPARENT => options.transparent = on,
+            c::IP_BIND_ADDRESS_NO_PORT => options.bind_address_no_port = on,
+            // Multicast is not for streams.
+            c::IP_MULTICAST_TTL | c::IP_MULTICAST_IF => return Err(Errno::INVAL),
+            c::IP_ADD_MEMBERSHIP | c::IP_DROP_MEMBERSHIP => return Err(Errno::PROTO),
+            _ if Values::has(c::SOL_IP, name) => options.plain.set(c::SOL_IP, name, number)?,
+            _ => return Err(Errno::NOPROTOOPT),
+        }
+        Ok(())
+    }
+
+    pub(super) fn get_ipv6_option(&mut self, key: Key, name: i32) -> Result<Answer> {
+        let socket = &self.sockets[key];
+        let options = &socket.options;
+        let number = match name {
+            c::IPV6_V6ONLY => i32::from(socket.v6only),
+            c::IPV6_UNICAST_HOPS => i32::from(options.unicast_hops.unwrap_or(self.sysctl.ip_default_ttl)),
+            c::IPV6_MULTICAST_HOPS | c::IPV6_MULTICAST_ALL => 1,
+            c::IPV6_MULTICAST_IF => 0,
+            c::IPV6_TCLASS => i32::from(options.tclass),
+            c::IPV6_MTU => self.path_mtu(key)?,
+            c::IPV6_FREEBIND => i32::from(options.freebind),
+            _ => options.plain.get(c::SOL_IPV6, name).ok_or(Errno::NOPROTOOPT)?,
+        };
+        Ok(Answer::Int(number))
+    }
+
+    pub(super) fn set_ipv6_option(&mut self, set: &SetCx, name: i32, value: &[u8]) -> Result<()> {
+        let number = match name {
+            c::IPV6_DONTFRAG | c::IPV6_RECVFRAGSIZE | c::IPV6_AUTOFLOWLABEL => int(value).unwrap_or(0),
+            _ if !is_ipv6_option(name) => return Err(Errno::NOPROTOOPT),
+            _ => int(value)?,
+        };
+        let socket = &mut self.sockets[set.key];
+        let options = &mut socket.options;
+        match name {
+            c::IPV6_V6ONLY if socket.num != 0 => return Err(Errno::INVAL),
+            c::IPV6_V6ONLY => socket.v6only = number != 0,
+            c::IPV6_UNICAST_HOPS if number == -1 => options.unicast_hops = None,
+            c::IPV6_UNICAST_HOPS => options.unicast_hops = Some(checked(in_range(number, 0, 255)?)),
+            c::IPV6_TCLASS => {
+                // -1 is the default, 0.
+                let tclass = in_range(number, -1, 255)?.max(0);
+                options.tclass = checked((tclass & !ECN_MASK) | (i32::from(options.tclass) & ECN_MASK));
+            }
+            c::IPV6_FREEBIND => options.freebind = number != 0,
+            c::IPV6_ADD_MEMBERSHIP | c::IPV6_DROP_MEMBERSHIP => return Err(Errno::PROTO),
+            _ => options.plain.set(c::SOL_IPV6, name, number)?,
+        }
+        Ok(())
+    }
+}
+
+/// Whether a stream has the option to be set.
+fn is_ipv6_option(name: i32) -> bool {
+    match name {
+        c::IPV6_V6ONLY
+        | c::IPV6_UNICAST_HOPS
+        | c::IPV6_TCLASS
+        | c::IPV6_FREEBIND
+        | c::IPV6_ADD_MEMBERSHIP
+        | c::IPV6_DROP_MEMBERSHIP => true,
+        _ => Values::has(c::SOL_IPV6, name),
+    }
+}

@@ -1,0 +1,232 @@
+//! Socket options: `getsockopt(2)` and `setsockopt(2)` by level, `socket(7)`, `tcp(7)`, `ip(7)`, `ipv6(7)`.
+//!
+//! What TCP itself reads lives in the control block, what the host reads in [`Options`]; options that are only remembered are rows of
+//! a table ([`plain`]). Lengths, clamps and errors are those of Linux.
+
+mod ip;
+mod plain;
+mod socket_level;
+mod tcp_level;
+
+use super::Host;
+use super::addr::Family;
+use super::cx::{Cx, Pid};
+use super::slab::Key;
+use std::net::IpAddr;
+use std::time::Duration;
+use twinsock::consts as c;
+use twinsock::raw::RawFd;
+use twinsock::{Errno, Instant, Result};
+
+/// The options of a socket that the host reads.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    /// `SO_REUSEADDR`.
+    pub(super) reuse_addr: bool,
+    /// `SO_REUSEPORT`.
+    pub(super) reuse_port: bool,
+    /// `IP_FREEBIND`.
+    pub(super) freebind: bool,
+    /// `IP_TRANSPARENT`.
+    pub(super) transparent: bool,
+    /// `IP_BIND_ADDRESS_NO_PORT`.
+    pub(super) bind_address_no_port: bool,
+    /// `TCP_INQ`.
+    pub(super) inq: bool,
+    /// `IP_MINTTL`.
+    pub(super) min_ttl: u8,
+    /// `IP_TOS`.
+    tos: u8,
+    /// `IPV6_TCLASS`.
+    tclass: u8,
+    /// `IP_TTL`; `None`: the host's default.
+    ttl: Option<u8>,
+    /// `IPV6_UNICAST_HOPS`; `None`: the host's default.
+    unicast_hops: Option<u8>,
+    /// `SO_LINGER` is on.
+    linger_on: bool,
+    /// `l_linger`, as last set together with `l_onoff`.
+    linger_seconds: u32,
+    /// `SO_RCVTIMEO`; `None`: for ever.
+    pub(super) receive_timeout: Option<Duration>,
+    /// `SO_SNDTIMEO`; `None`: for ever.
+    pub(super) send_timeout: Option<Duration>,
+    /// `SO_PEEK_OFF`; negative: none.
+    pub(super) peek_off: i32,
+    /// `SO_PRIORITY`.
+    priority: i32,
+    /// `TCP_FASTOPEN`.
+    fastopen: i32,
+    /// `SO_BINDTODEVICE`, as an interface index; 0: none.
+    device: u8,
+    /// `SO_MAX_PACING_RATE`.
+    max_pacing_rate: u64,
+    /// `TCP_CONGESTION`; `None`: the host's default.
+    congestion: Option<&'static str>,
+    plain: plain::Values,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            reuse_addr: false,
+            reuse_port: false,
+            freebind: false,
+            transparent: false,
+            bind_address_no_port: false,
+            inq: false,
+            min_ttl: 0,
+            tos: 0,
+            tclass: 0,
+            ttl: None,
+            unicast_hops: None,
+            linger_on: false,
+            linger_seconds: 0,
+            receive_timeout: None,
+            send_timeout: None,
+            peek_off: -1,
+            priority: 0,
+            fastopen: 0,
+            device: 0,
+            max_pacing_rate: u64::MAX,
+            congestion: None,
+            plain: plain::Values::default(),
+        }
+    }
+}
+
+impl Options {
+    /// What a connection takes over from its listener: all but SO_PRIORITY and TCP_FASTOPEN.
+    pub(super) fn inherited(&self) -> Options {
+        Options { priority: 0, fastopen: 0, ..self.clone() }
+    }
+
+    /// The seconds of `SO_LINGER`, if it is on.
+    pub(super) fn linger(&self) -> Option<u32> {
+        self.linger_on.then_some(self.linger_seconds)
+    }
+
+    /// The time to live of packets to this address, if the user has set it.
+    #[inline]
+    pub(super) fn ttl_to(&self, remote: IpAddr) -> Option<u8> {
+        if remote.is_ipv4() { self.ttl } else { self.unicast_hops }
+    }
+
+    /// The type of service of packets to this address.
+    #[inline]
+    pub(super) fn tos_to(&self, remote: IpAddr) -> u8 {
+        if remote.is_ipv4() { self.tos } else { self.tclass }
+    }
+}
+
+/// The value of an option.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// An int.
+    Int(i32),
+    /// A structure or a string.
+    Bytes(Vec<u8>),
+}
+
+/// What setting an option may depend on.
+pub(super) struct SetCx {
+    now: Instant,
+    key: Key,
+    /// CAP_NET_ADMIN.
+    is_root: bool,
+}
+
+impl Host {
+    /// `getsockopt(2)`.
+    pub(super) fn getsockopt(
+        &mut self,
+        pid: Pid,
+        fd: RawFd,
+        level: i32,
+        name: i32,
+        value: &mut [u8],
+        len: &mut i32,
+    ) -> Result<usize> {
+        let (_, key) = self.socket_of(pid, fd)?;
+        let room = usize::try_from(*len).map_err(|_| Errno::INVAL)?;
+        if room > value.len() {
+            return Err(Errno::FAULT);
+        }
+        let family = self.sockets[key].family;
+        let answer = match (level, family) {
+            (c::SOL_SOCKET, _) => self.get_socket_option(key, name, room)?,
+            (c::SOL_TCP, _) => self.get_tcp_option(key, name)?,
+            (c::SOL_IP, _) => self.get_ip_option(key, name)?,
+            (c::SOL_IPV6, Family::Inet6) => self.get_ipv6_option(key, name)?,
+            (_, Family::Inet) => return Err(Errno::OPNOTSUPP),
+            (_, Family::Inet6) => return Err(Errno::NOPROTOOPT),
+        };
+        let stored = match &answer {
+            // ip(7): a room too small for an int gets one byte, if the value fits.
+            Answer::Int(number) if level == c::SOL_IP && (1..4).contains(&room) && (0..256).contains(number) => {
+                value[0] = number.to_le_bytes()[0];
+                1
+            }
+            Answer::Int(number) => store(&number.to_ne_bytes(), room, value),
+            Answer::Bytes(bytes) => store(bytes, room, value),
+        };
+        *len = i32::try_from(stored).expect("no option is that long");
+        Ok(0)
+    }
+
+    /// `setsockopt(2)`.
+    pub(super) fn setsockopt(
+        &mut self,
+        cx: &mut Cx<'_>,
+        pid: Pid,
+        fd: RawFd,
+        level: i32,
+        name: i32,
+        value: &[u8],
+    ) -> Result<usize> {
+        let (_, key) = self.socket_of(pid, fd)?;
+        let is_root = self.process(pid)?.credentials.is_root();
+        let set = SetCx { now: cx.now, key, is_root };
+        match (level, self.sockets[key].family) {
+            (c::SOL_SOCKET, _) => self.set_socket_option(&set, name, value)?,
+            (c::SOL_TCP, _) => self.set_tcp_option(&set, name, value)?,
+            (c::SOL_IP, _) => self.set_ip_option(&set, name, value)?,
+            (c::SOL_IPV6, Family::Inet6) => self.set_ipv6_option(&set, name, value)?,
+            (_, Family::Inet | Family::Inet6) => return Err(Errno::NOPROTOOPT),
+        }
+        // Some options let go of segments or wake somebody.
+        self.settle(cx.now, key);
+        Ok(0)
+    }
+}
+
+/// Copies as much of an option's value as there is room for; answers how much.
+fn store(bytes: &[u8], room: usize, value: &mut [u8]) -> usize {
+    let stored = bytes.len().min(room);
+    value[..stored].copy_from_slice(&bytes[..stored]);
+    stored
+}
+
+/// The int at the beginning of an option's value; longer ones are fine.
+///
+/// # Errors
+/// `EINVAL`: there are fewer bytes than an int has.
+fn int(value: &[u8]) -> Result<i32> {
+    value.first_chunk().map(|bytes| i32::from_ne_bytes(*bytes)).ok_or(Errno::INVAL)
+}
+
+/// A value that must lie in a range.
+fn in_range(number: i32, low: i32, high: i32) -> Result<i32> {
+    if (low..=high).contains(&number) { Ok(number) } else { Err(Errno::INVAL) }
+}
+
+/// A count as an int option shows it.
+fn shown(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+/// A value that was checked to lie in the range of a smaller type.
+fn checked<T: TryFrom<i32>>(number: i32) -> T {
+    let Ok(number) = T::try_from(number) else { unreachable!("the range of {number} was checked") };
+    number
+}

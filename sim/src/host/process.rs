@@ -1,0 +1,196 @@
+//! A process as its kernel sees it: credentials, limits and the table of descriptors.
+
+use super::cx::Credentials;
+use super::slab::Key;
+use twinsock::raw::RawFd;
+use twinsock::{Errno, Result};
+
+/// The soft limit on descriptors that a process starts with, as most systems set it.
+pub(super) const RLIMIT_NOFILE_DEFAULT: u32 = 1024;
+
+/// An entry of the descriptor table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Descriptor {
+    /// The open file description.
+    pub(super) file: Key,
+    /// `FD_CLOEXEC`, which belongs to the descriptor alone.
+    pub(super) cloexec: bool,
+}
+
+/// A number of the table.
+#[derive(Clone, Copy, Debug, Default)]
+enum Entry {
+    /// Nobody has it.
+    #[default]
+    Free,
+    /// A call in progress is going to fill it (`get_unused_fd_flags`): until then it is not open.
+    Reserved,
+    /// A descriptor.
+    Open(Descriptor),
+}
+
+impl Entry {
+    fn open(self) -> Option<Descriptor> {
+        match self {
+            Entry::Open(descriptor) => Some(descriptor),
+            Entry::Free | Entry::Reserved => None,
+        }
+    }
+
+    fn is_free(self) -> bool {
+        match self {
+            Entry::Free => true,
+            Entry::Reserved | Entry::Open(_) => false,
+        }
+    }
+}
+
+/// A process.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) credentials: Credentials,
+    /// `RLIMIT_NOFILE`: one more than the largest number a descriptor may have.
+    pub(super) rlimit_nofile: u32,
+    /// How many SIGPIPE it has been sent and nobody has taken note of.
+    pub(super) sigpipes: u32,
+    table: Vec<Entry>,
+    /// No number below this one is free.
+    lowest: usize,
+}
+
+impl Process {
+    /// A process without descriptors.
+    pub(super) const fn new(credentials: Credentials) -> Process {
+        Process { credentials, rlimit_nofile: RLIMIT_NOFILE_DEFAULT, sigpipes: 0, table: Vec::new(), lowest: 0 }
+    }
+
+    /// The descriptor of this number.
+    ///
+    /// # Errors
+    /// `EBADF`: it is not open.
+    #[inline]
+    pub(super) fn descriptor(&self, fd: RawFd) -> Result<Descriptor> {
+        let index = usize::try_from(fd).map_err(|_| Errno::BADF)?;
+        self.table.get(index).and_then(|entry| entry.open()).ok_or(Errno::BADF)
+    }
+
+    /// The number that the next descriptor gets, at least `from`.
+    fn lowest_free(&self, from: usize) -> Result<usize> {
+        let start = from.max(self.lowest);
+        let used = self.table.iter().skip(start).take_while(|entry| !entry.is_free()).count();
+        let number = start + used;
+        if number < self.limit() { Ok(number) } else { Err(Errno::MFILE) }
+    }
+
+    /// `RLIMIT_NOFILE` as an index.
+    pub(super) fn limit(&self) -> usize {
+        usize::try_from(self.rlimit_nofile).expect("usize holds 32 bits")
+    }
+
+    /// Reserves the lowest free number that is at least `from`.
+    ///
+    /// # Errors
+    /// `EMFILE`: there is none below the limit.
+    pub(super) fn reserve(&mut self, from: usize) -> Result<RawFd> {
+        let number = self.lowest_free(from)?;
+        if from <= self.lowest {
+            self.lowest = number + 1;
+        }
+        self.put(number, Entry::Reserved);
+        Ok(RawFd::try_from(number).expect("RLIMIT_NOFILE keeps descriptors in the range of int"))
+    }
+
+    /// Opens a number that was reserved.
+    pub(super) fn fill(&mut self, reserved: RawFd, file: Key, cloexec: bool) {
+        self.put(index(reserved), Entry::Open(Descriptor { file, cloexec }));
+    }
+
+    /// Gives up a number that was reserved.
+    pub(super) fn unreserve(&mut self, reserved: RawFd) {
+        self.put(index(reserved), Entry::Free);
+        self.lowest = self.lowest.min(index(reserved));
+    }
+
+    /// Opens this number, as `dup3(2)` does, and answers what was open there.
+    ///
+    /// # Errors
+    /// `EBADF`: the number is not below the limit. `EBUSY`: a call in progress has reserved it.
+    pub(super) fn replace(&mut self, fd: RawFd, file: Key, cloexec: bool) -> Result<Option<Descriptor>> {
+        let number = usize::try_from(fd).ok().filter(|number| *number < self.limit()).ok_or(Errno::BADF)?;
+        match self.table.get(number).copied().unwrap_or_default() {
+            Entry::Reserved => Err(Errno::BUSY),
+            Entry::Free | Entry::Open(_) => Ok(self.put(number, Entry::Open(Descriptor { file, cloexec })).open()),
+        }
+    }
+
+    fn put(&mut self, number: usize, entry: Entry) -> Entry {
+        if self.table.len() <= number {
+            self.table.resize(number + 1, Entry::Free);
+        }
+        std::mem::replace(&mut self.table[number], entry)
+    }
+
+    /// Takes the descriptor of this number out.
+    ///
+    /// # Errors
+    /// `EBADF`: it is not open.
+    pub(super) fn take(&mut self, fd: RawFd) -> Result<Descriptor> {
+        let descriptor = self.descriptor(fd)?;
+        self.unreserve(fd);
+        Ok(descriptor)
+    }
+
+    /// Sets or clears `FD_CLOEXEC`.
+    ///
+    /// # Errors
+    /// `EBADF`: it is not open.
+    pub(super) fn set_cloexec(&mut self, fd: RawFd, cloexec: bool) -> Result<()> {
+        let descriptor = self.descriptor(fd)?;
+        self.put(index(fd), Entry::Open(Descriptor { cloexec, ..descriptor }));
+        Ok(())
+    }
+
+    /// Takes the open descriptor with the lowest number out.
+    pub(super) fn take_first(&mut self) -> Option<Descriptor> {
+        let number = self.table.iter().position(|entry| entry.open().is_some())?;
+        self.put(number, Entry::Free).open()
+    }
+}
+
+/// The index of a number that is in the table.
+fn index(fd: RawFd) -> usize {
+    usize::try_from(fd).expect("a number of the table is not negative")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::slab::Slab;
+
+    #[test]
+    fn the_lowest_free_number_is_taken() {
+        let key = Slab::new().insert(());
+        let mut process = Process::new(Credentials::default());
+        let install = |process: &mut Process, from| {
+            let fd = process.reserve(from)?;
+            assert_eq!(process.descriptor(fd).unwrap_err(), Errno::BADF, "a reserved number is not open");
+            process.fill(fd, key, false);
+            Ok(fd)
+        };
+        for expected in 0..4 {
+            assert_eq!(install(&mut process, 0), Ok(expected));
+        }
+        assert!(process.take(1).is_ok() && process.take(2).is_ok());
+        assert_eq!(install(&mut process, 2), Ok(2), "F_DUPFD starts from its argument");
+        assert_eq!(install(&mut process, 0), Ok(1));
+        assert_eq!(install(&mut process, 10), Ok(10));
+        assert_eq!(install(&mut process, 0), Ok(4));
+        process.rlimit_nofile = 6;
+        let last = process.reserve(0);
+        assert_eq!(last, Ok(5));
+        assert_eq!(install(&mut process, 0), Err(Errno::MFILE));
+        process.unreserve(5);
+        assert_eq!(install(&mut process, 0), Ok(5));
+        assert_eq!(process.replace(6, key, false).unwrap_err(), Errno::BADF);
+    }
+}

@@ -1,0 +1,305 @@
+//! The socket layer: what a stream socket is beyond its TCP control block, `socket(2)`, and the names of both ends.
+
+use super::addr::{self, Family};
+use super::conns::FourTuple;
+use super::cx::{Cx, Pid};
+use super::file::{Object, value};
+use super::option::Options;
+use super::ports::{Claim, Owner};
+use super::slab::Key;
+use super::{Host, ports};
+use crate::tcp::{Config, Listener, State, Tcb};
+use std::net::IpAddr;
+use twinsock::consts as c;
+use twinsock::raw::{Name, RawFd};
+use twinsock::{Errno, Instant, Result};
+
+/// The socket layer's own state, `enum socket_state`; it does not follow TCP's when a connection dies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ss {
+    /// `SS_UNCONNECTED`.
+    Unconnected,
+    /// `SS_CONNECTING`.
+    Connecting,
+    /// `SS_CONNECTED`.
+    Connected,
+    /// `SS_DISCONNECTING`.
+    Disconnecting,
+}
+
+/// A TCP socket: of a file, in an accept queue, or finishing its connection after its last close.
+#[derive(Debug)]
+pub(super) struct Socket {
+    pub(super) tcb: Tcb,
+    /// Both ends, canonical, as segments carry them and names show them. The local port is shown even when it is not held any longer.
+    pub(super) tuple: FourTuple,
+    /// Its file; `None`: nobody has accepted it yet, or nobody has it any longer.
+    pub(super) file: Option<Key>,
+    /// The earliest entry in the host's queue of timers, [`Instant::FAR`] if there is none.
+    pub(super) armed: Instant,
+    /// The state at the end of the last entry into TCP.
+    pub(super) state: State,
+    pub(super) ss: Ss,
+    pub(super) family: Family,
+    /// `IPV6_V6ONLY`, also set by bind to an IPv6 address.
+    pub(super) v6only: bool,
+    /// In the queue of sockets that may have segments to send.
+    pub(super) is_dirty: bool,
+    /// In the index of connections.
+    pub(super) is_hashed: bool,
+    /// A `close(2)` waits for its data, SO_LINGER.
+    pub(super) is_lingering: bool,
+    /// SOCK_BINDADDR_LOCK: bind gave the address.
+    pub(super) addr_locked: bool,
+    /// SOCK_BINDPORT_LOCK: bind gave the port.
+    pub(super) port_locked: bool,
+    /// The port that it holds (inet_num), 0 if none.
+    pub(super) num: u16,
+    /// Its place among the holders of the port.
+    pub(super) place: u32,
+    /// The listener in whose queues it is.
+    pub(super) parent: Option<Key>,
+    /// The queues, while it listens.
+    pub(super) listener: Option<Box<Listener<Key>>>,
+    /// The effective user id of its creator.
+    pub(super) uid: u32,
+    /// How often it was disconnected: a connect that waits notices.
+    pub(super) disconnects: u32,
+    pub(super) options: Options,
+}
+
+impl Socket {
+    /// A socket around a control block.
+    pub(super) fn new(tcb: Tcb, family: Family, uid: u32, options: Options) -> Socket {
+        let any = family.any();
+        Socket {
+            state: tcb.state(),
+            tcb,
+            tuple: FourTuple { local: any, remote: any, local_port: 0, remote_port: 0 },
+            file: None,
+            armed: Instant::FAR,
+            ss: Ss::Unconnected,
+            family,
+            v6only: false,
+            is_dirty: false,
+            is_hashed: false,
+            is_lingering: false,
+            addr_locked: false,
+            port_locked: false,
+            num: 0,
+            place: 0,
+            parent: None,
+            listener: None,
+            uid,
+            disconnects: 0,
+            options,
+        }
+    }
+
+    /// What it claims of its port.
+    pub(super) fn claim(&self) -> Claim {
+        Claim {
+            ip: self.tuple.local,
+            v6only: self.v6only,
+            reuse_addr: self.options.reuse_addr,
+            reuse_port: self.options.reuse_port,
+            is_listening: self.tcb.state() == State::Listen,
+            is_time_wait: false,
+            uid: self.uid,
+        }
+    }
+}
+
+impl Host {
+    /// `socket(2)`.
+    pub(super) fn socket(&mut self, pid: Pid, domain: i32, kind: i32, protocol: i32) -> Result<usize> {
+        let flags = check_type_flags(kind)?;
+        let family = check_protocol(domain, kind & SOCK_TYPE_MASK, protocol)?;
+        let uid = self.process(pid)?.credentials.uid;
+        let config = Config { sysctl: self.sysctl.tcp, ..Config::default() };
+        let mut socket = Socket::new(Tcb::new(&config), family, uid, Options::default());
+        socket.v6only = family == Family::Inet6 && self.sysctl.bindv6only;
+        let process = self.process_mut(pid)?;
+        let fd = process.reserve(0)?;
+        let socket = self.sockets.insert(socket);
+        let file = self.open_file(Object::Socket(socket), flags & c::SOCK_NONBLOCK != 0);
+        self.sockets[socket].file = Some(file);
+        self.hold_file(file);
+        self.process_mut(pid)?.fill(fd, file, flags & c::SOCK_CLOEXEC != 0);
+        Ok(value(fd))
+    }
+
+    /// `socketpair(2)`: no family that is modelled has it.
+    pub(super) fn socketpair(&mut self, pid: Pid, domain: i32, kind: i32, protocol: i32) -> Result<usize> {
+        check_type_flags(kind)?;
+        let process = self.process_mut(pid)?;
+        let first = process.reserve(0)?;
+        let second = process.reserve(0).inspect_err(|_| process.unreserve(first))?;
+        process.unreserve(second);
+        process.unreserve(first);
+        check_protocol(domain, kind & SOCK_TYPE_MASK, protocol)?;
+        Err(Errno::OPNOTSUPP)
+    }
+
+    /// `getsockname(2)`.
+    pub(super) fn getsockname(&mut self, pid: Pid, fd: RawFd, name: &mut Name<'_>) -> Result<usize> {
+        let (_, socket) = self.socket_of(pid, fd)?;
+        let socket = &self.sockets[socket];
+        let shown = socket.family.show(socket.tuple.local, socket.tuple.local_port);
+        addr::store_name(&addr::encode(&shown), name).map(|()| 0)
+    }
+
+    /// `getpeername(2)`.
+    pub(super) fn getpeername(&mut self, pid: Pid, fd: RawFd, name: &mut Name<'_>) -> Result<usize> {
+        let (_, socket) = self.socket_of(pid, fd)?;
+        match self.sockets[socket].tcb.state() {
+            State::Closed | State::SynSent | State::Listen => Err(Errno::NOTCONN),
+            State::SynReceived
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck
+            | State::TimeWait => self.store_peer_name(socket, name).map(|()| 0),
+        }
+    }
+
+    /// Stores the name of the other end, dead or alive.
+    pub(super) fn store_peer_name(&self, socket: Key, name: &mut Name<'_>) -> Result<()> {
+        let socket = &self.sockets[socket];
+        let shown = socket.family.show(socket.tuple.remote, socket.tuple.remote_port);
+        addr::store_name(&addr::encode(&shown), name)
+    }
+
+    /// The requests of `ioctl(2)` that TCP sockets know, `tcp(7)`.
+    pub(super) fn socket_ioctl(&mut self, socket: Key, request: i32) -> Result<usize> {
+        let tcb = &self.sockets[socket].tcb;
+        let is_listening = tcb.state() == State::Listen;
+        match request {
+            c::FIONREAD | c::TIOCOUTQ if is_listening => Err(Errno::INVAL),
+            c::FIONREAD => Ok(tcb.readable_bytes()),
+            c::SIOCATMARK => Ok(usize::from(tcb.at_mark())),
+            c::TIOCOUTQ => Ok(tcb.outq_bytes()),
+            _ => Err(Errno::NOTTY),
+        }
+    }
+
+    /// The socket holds a port from now on.
+    pub(super) fn hold_port(&mut self, key: Key, port: u16, by_connect: bool) {
+        let place = self.ports.hold(port, Owner::Socket(key), by_connect);
+        let socket = &mut self.sockets[key];
+        socket.num = port;
+        socket.place = place;
+        socket.tuple.local_port = port;
+    }
+
+    /// The socket gives its port back; its name goes on showing it.
+    pub(super) fn put_port(&mut self, key: Key) {
+        let socket = &mut self.sockets[key];
+        let port = std::mem::take(&mut socket.num);
+        if port != 0 {
+            let place = socket.place;
+            self.release_place(port, place);
+        }
+    }
+
+    /// Takes a holder out of a port's bucket; the one that moves into its place is told.
+    pub(super) fn release_place(&mut self, port: u16, place: u32) {
+        match self.ports.release(port, place) {
+            Some(Owner::Socket(moved)) => self.sockets[moved].place = place,
+            Some(Owner::TimeWait(moved)) => self.time_waits[moved].place = place,
+            None => {}
+        }
+    }
+
+    /// Whether the socket's claim on a port is in conflict with what others hold.
+    pub(super) fn port_conflicts(&self, key: Key, port: u16, strictness: ports::Strictness) -> bool {
+        let claim_of = |owner| match owner {
+            Owner::Socket(socket) => self.sockets[socket].claim(),
+            Owner::TimeWait(rest) => self.time_waits[rest].claim,
+        };
+        let claim = self.sockets[key].claim();
+        self.ports.conflicts(port, &claim, Some(Owner::Socket(key)), strictness, claim_of)
+    }
+
+    /// The ports to choose from when none is asked for.
+    pub(super) fn ephemeral_range(&self) -> ports::Range<'_> {
+        let [low, high] = self.sysctl.ip_local_port_range;
+        ports::Range { low, high, reserved: &self.sysctl.ip_local_reserved_ports }
+    }
+
+    /// A port for bind and listen, by the kernel's choice.
+    pub(super) fn choose_port_for_bind(&self, cx: &mut Cx<'_>, key: Key) -> Option<u16> {
+        let halves = self.sockets[key].options.reuse_addr;
+        self.ports.choose_for_bind(&self.ephemeral_range(), halves, cx.luck, |_, port| {
+            !self.port_conflicts(key, port, ports::Strictness::Automatic)
+        })
+    }
+
+    /// The local address as the socket was bound, once a connection is over: an address that bind did not give goes.
+    pub(super) fn reset_names(&mut self, key: Key) {
+        let socket = &mut self.sockets[key];
+        socket.tuple.remote = socket.family.any();
+        socket.tuple.remote_port = 0;
+        if !socket.addr_locked {
+            socket.tuple.local = socket.family.any();
+        }
+    }
+
+    /// A description of both ends for reports, such as `tcp 10.0.0.1:80 <-> 10.0.0.2:40000`.
+    pub(super) fn ends(&self, key: Key) -> Option<String> {
+        let socket = self.sockets.get(key)?;
+        let tuple = &socket.tuple;
+        let local = std::net::SocketAddr::new(tuple.local, tuple.local_port);
+        let remote = std::net::SocketAddr::new(tuple.remote, tuple.remote_port);
+        let state = socket.tcb.state().name();
+        Some(match is_wild(tuple.remote) {
+            true => format!("tcp {local} {state}"),
+            false => format!("tcp {local} <-> {remote} {state}"),
+        })
+    }
+}
+
+fn is_wild(ip: IpAddr) -> bool {
+    ip.is_unspecified()
+}
+
+/// `SOCK_TYPE_MASK`: what of `socket(2)`'s second argument is the type.
+const SOCK_TYPE_MASK: i32 = 0xf;
+/// `NPROTO`: families are below it.
+const FAMILIES_MAX: i32 = 46;
+/// `SOCK_MAX`: types are below it.
+const TYPES_MAX: i32 = 11;
+/// One more than the largest protocol number of IP.
+const PROTOCOLS_MAX: i32 = 256;
+
+/// The flags in the type argument of `socket(2)`.
+fn check_type_flags(kind: i32) -> Result<i32> {
+    let flags = kind & !SOCK_TYPE_MASK;
+    if flags & !(c::SOCK_CLOEXEC | c::SOCK_NONBLOCK) != 0 { Err(Errno::INVAL) } else { Ok(flags) }
+}
+
+/// Whether there is such a socket: Datagrams, raw sockets and local sockets are not modelled: they answer as in a
+/// kernel that was built without them.
+fn check_protocol(domain: i32, kind: i32, protocol: i32) -> Result<Family> {
+    if !(0..FAMILIES_MAX).contains(&domain) {
+        return Err(Errno::AFNOSUPPORT);
+    }
+    if kind >= TYPES_MAX {
+        return Err(Errno::INVAL);
+    }
+    let family = match domain {
+        c::AF_INET => Family::Inet,
+        c::AF_INET6 => Family::Inet6,
+        _ => return Err(Errno::AFNOSUPPORT),
+    };
+    if !(0..PROTOCOLS_MAX).contains(&protocol) {
+        return Err(Errno::INVAL);
+    }
+    match kind {
+        c::SOCK_STREAM if protocol == 0 || protocol == c::IPPROTO_TCP => Ok(family),
+        c::SOCK_STREAM | c::SOCK_DGRAM => Err(Errno::PROTONOSUPPORT),
+        _ => Err(Errno::SOCKTNOSUPPORT),
+    }
+}

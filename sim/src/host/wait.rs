@@ -1,0 +1,219 @@
+//! Wait queues: who waits for what happens to a file, Linux's `wait_queue_head` as a value.
+//!
+//! An entry is a parked call or an epoll set that watches the file. Non-exclusive entries are all woken; of the exclusive ones
+//! (accept, epoll_wait, pipe ends, EPOLLEXCLUSIVE) one per event, first come first served.
+
+use super::cx::Token;
+use super::epoll::ItemId;
+use super::poll::wakes;
+use super::slab::{Key, KeyQueue, Slab};
+use twinsock::PollEvents;
+
+/// Who is to be told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Waiter {
+    /// A parked call, by its key in [`Sleepers`].
+    Call(Key),
+    /// An entry of an epoll set, which is named by its key in the host's table of sets.
+    Epoll(Key, ItemId),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    who: Waiter,
+    /// What a call waits for; an epoll entry keeps its own.
+    filter: PollEvents,
+    exclusive: bool,
+}
+
+/// The waiters of one file, in order.
+#[derive(Debug, Default)]
+pub(super) struct WaitQueue {
+    entries: Vec<Entry>,
+}
+
+impl WaitQueue {
+    /// Adds a call at the end; one that is there already waits for `filter` too.
+    #[inline]
+    pub(super) fn add_call(&mut self, call: Key, filter: PollEvents, exclusive: bool) {
+        let who = Waiter::Call(call);
+        match self.entries.iter_mut().find(|entry| entry.who == who) {
+            Some(entry) => entry.filter |= filter,
+            None => self.entries.push(Entry { who, filter, exclusive }),
+        }
+    }
+
+    /// Adds an epoll entry: at the head, where `add_wait_queue` puts it, at the end if it is exclusive.
+    pub(super) fn add_epoll(&mut self, set: Key, item: ItemId, exclusive: bool) {
+        let entry = Entry { who: Waiter::Epoll(set, item), filter: PollEvents::NONE, exclusive };
+        if exclusive {
+            self.entries.push(entry);
+        } else {
+            self.entries.insert(0, entry);
+        }
+    }
+
+    /// Takes a waiter out.
+    #[inline]
+    pub(super) fn remove(&mut self, who: Waiter) {
+        match self.entries[..] {
+            [entry] if entry.who == who => self.entries.clear(),
+            _ => self.entries.retain(|entry| entry.who != who),
+        }
+    }
+
+    /// Whether nobody waits.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The epoll entries that watch the file.
+    pub(super) fn epoll_items(&self) -> impl Iterator<Item = (Key, ItemId)> + '_ {
+        self.entries.iter().filter_map(|entry| match entry.who {
+            Waiter::Call(_) => None,
+            Waiter::Epoll(set, item) => Some((set, item)),
+        })
+    }
+
+    /// The call that waits, if it is the only waiter, and what it waits for: the usual case.
+    #[inline]
+    pub(super) fn only_call(&self) -> Option<(Key, PollEvents)> {
+        match self.entries[..] {
+            [Entry { who: Waiter::Call(call), filter, .. }] => Some((call, filter)),
+            _ => None,
+        }
+    }
+
+    /// Wakes the first exclusive call that is not awake already and waits for this key.
+    pub(super) fn wake_next(&self, key: PollEvents, mut wake: impl FnMut(Key) -> bool) {
+        for entry in self.entries.iter().filter(|entry| entry.exclusive && wakes(key, entry.filter)) {
+            if let Waiter::Call(call) = entry.who
+                && wake(call)
+            {
+                return;
+            }
+        }
+    }
+
+    /// Tells the waiters of an event with this wake-up key, `__wake_up`: everybody who waits for it, but only one exclusive waiter,
+    /// unless `all`. `tell` answers whether an exclusive waiter took the event; one that is awake already does not.
+    pub(super) fn wake(&self, key: PollEvents, all: bool, mut tell: impl FnMut(Waiter) -> bool) {
+        let mut taken = false;
+        for entry in &self.entries {
+            let is_filtered = match entry.who {
+                Waiter::Call(_) => !wakes(key, entry.filter),
+                Waiter::Epoll(..) => false,
+            };
+            if is_filtered || (entry.exclusive && taken && !all) {
+                continue;
+            }
+            let took = tell(entry.who);
+            taken |= entry.exclusive && took;
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Sleeper {
+    token: Token,
+    woken: bool,
+}
+
+/// The parked calls of a host, and the order in which those that are woken were woken.
+#[derive(Debug)]
+pub(super) struct Sleepers {
+    calls: Slab<Sleeper>,
+    woken: KeyQueue,
+}
+
+impl Sleepers {
+    /// Nobody sleeps.
+    pub(super) const fn new() -> Sleepers {
+        Sleepers { calls: Slab::new(), woken: KeyQueue::new() }
+    }
+
+    /// A call goes to sleep for the first time.
+    #[inline]
+    pub(super) fn park(&mut self, token: Token) -> Key {
+        self.calls.insert(Sleeper { token, woken: false })
+    }
+
+    /// A call that was woken goes to sleep again.
+    pub(super) fn park_again(&mut self, call: Key) {
+        if let Some(sleeper) = self.calls.get_mut(call) {
+            sleeper.woken = false;
+        }
+    }
+
+    /// A call has returned; answers whether a wake had been spent on it.
+    #[inline]
+    pub(super) fn leave(&mut self, call: Key) -> bool {
+        self.calls.remove(call).is_some_and(|sleeper| sleeper.woken)
+    }
+
+    /// Wakes a call; `false` if it is awake already.
+    #[inline]
+    pub(super) fn wake(&mut self, call: Key) -> bool {
+        let Some(sleeper) = self.calls.get_mut(call) else { return false };
+        if sleeper.woken {
+            return false;
+        }
+        sleeper.woken = true;
+        self.woken.push(call);
+        true
+    }
+
+    /// The next thread to be resumed; calls that have gone on meanwhile are passed over.
+    #[inline]
+    pub(super) fn next_woken(&mut self) -> Option<Token> {
+        loop {
+            let call = self.woken.first()?;
+            self.woken.drop_first();
+            if let Some(sleeper) = self.calls.get(call).filter(|sleeper| sleeper.woken) {
+                return Some(sleeper.token);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IN: PollEvents = PollEvents::IN;
+
+    fn sleepers_and_queue(exclusive: bool) -> (Sleepers, WaitQueue) {
+        let mut sleepers = Sleepers::new();
+        let mut queue = WaitQueue::default();
+        for token in 1..=3 {
+            let call = sleepers.park(Token(token));
+            queue.add_call(call, IN, exclusive);
+        }
+        (sleepers, queue)
+    }
+
+    fn wake(sleepers: &mut Sleepers, queue: &WaitQueue, key: PollEvents, all: bool) -> Vec<u64> {
+        queue.wake(key, all, |who| match who {
+            Waiter::Call(call) => sleepers.wake(call),
+            Waiter::Epoll(..) => unreachable!("no epoll set in this test"),
+        });
+        std::iter::from_fn(|| sleepers.next_woken()).map(|token| token.0).collect()
+    }
+
+    #[test]
+    fn exclusive_waiters_are_served_one_per_event_first_come_first() {
+        let (mut sleepers, queue) = sleepers_and_queue(true);
+        assert_eq!(wake(&mut sleepers, &queue, IN, false), [1]);
+        assert_eq!(wake(&mut sleepers, &queue, IN, false), [2]);
+        assert_eq!(wake(&mut sleepers, &queue, PollEvents::NONE, true), [3], "those that are awake are not woken again");
+    }
+
+    #[test]
+    fn other_waiters_are_all_woken_and_once() {
+        let (mut sleepers, queue) = sleepers_and_queue(false);
+        assert_eq!(wake(&mut sleepers, &queue, PollEvents::OUT, false), [] as [u64; 0]);
+        assert_eq!(wake(&mut sleepers, &queue, IN, false), [1, 2, 3]);
+        assert_eq!(wake(&mut sleepers, &queue, IN, false), [] as [u64; 0]);
+    }
+}

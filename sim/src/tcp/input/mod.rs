@@ -1,0 +1,58 @@
+//! RFC 9293 section 3.10.7, SEGMENT ARRIVES, in the RFC's order; a file for each step that is long.
+
+mod ack;
+mod checks;
+mod icmp;
+mod options;
+mod synsent;
+mod text;
+
+use super::state::State;
+use super::tcb::Tcb;
+use crate::packet::{Control, Segment};
+use twinsock::Instant;
+
+impl Tcb {
+    /// RFC 9293 section 3.10.7. The segment's data moves into the receive buffer.
+    ///
+    /// For a listener use [`super::segment_for_listener`], without a control block [`super::reply_to_closed`].
+    pub fn handle_segment(&mut self, now: Instant, mut segment: Segment) {
+        match self.state {
+            State::Closed | State::Listen | State::TimeWait => self.reply_reset(&segment),
+            State::SynSent => self.arrives_in_syn_sent(now, &segment),
+            State::SynReceived
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck => self.arrives_elsewhere(now, &mut segment),
+        }
+    }
+
+    /// Section 3.10.7.4: the steps.
+    #[inline]
+    fn arrives_elsewhere(&mut self, now: Instant, segment: &mut Segment) {
+        // First to fourth: sequence number, RST, security (nothing), SYN.
+        if !self.is_expected(segment) && !self.is_acceptable(now, segment) {
+            return;
+        }
+        self.timers.last_heard = now;
+        self.timers.probes_out = 0;
+        self.take_timestamp(now, segment);
+        // Fifth: ACK.
+        if !self.take_ack(now, segment) {
+            return;
+        }
+        if self.state == State::Closed {
+            return;
+        }
+        // Sixth: URG. Seventh: text. Eighth: FIN.
+        if segment.urgent.is_some() {
+            self.take_urgent_pointer(segment);
+        }
+        if !segment.payload.is_empty() || segment.control == Control::Fin {
+            self.take_text(now, segment);
+        }
+    }
+}

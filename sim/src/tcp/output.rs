@@ -1,0 +1,372 @@
+//! What to send now: RFC 9293 section 3.8 with Nagle's rule as Minshall and Linux have it. One segment for each call, until `None`.
+
+use super::state::State;
+use super::tcb::{Tcb, u32_from};
+use super::timer::{DELAYED_ACK_NS, Retransmit, nanos_between};
+use crate::packet::{Control, Payload, Segment, SeqNumber, TcpOptions, Timestamps};
+use twinsock::Instant;
+
+/// Which ACKs and probes are owed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct AckState {
+    /// Something was received that is not acknowledged yet: ICSK_ACK_SCHED.
+    pub(super) scheduled: bool,
+    /// An ACK goes out with the next turn, whatever it can ride on.
+    pub(super) now: bool,
+    /// A segment that asks for an ACK goes out: window probe or keepalive.
+    pub(super) probe: bool,
+    /// The partial segment goes out although Nagle's rule or the window would hold it: the probe timer went off.
+    pub(super) push_partial: bool,
+    /// The connection is a dialogue: ACKs wait for data to ride on.
+    pub(super) pingpong: bool,
+    /// How many more ACKs are not delayed.
+    pub(super) quick: u8,
+    /// Whether any data has come in.
+    pub(super) data_seen: bool,
+    /// When data last came in.
+    pub(super) last_data: Instant,
+    /// No unacceptable segment is answered before this.
+    pub(super) next_challenge: Instant,
+}
+
+/// TSval at `now`: milliseconds.
+#[inline]
+pub(super) fn timestamp_clock(now: Instant, offset: u32) -> u32 {
+    let millis = now.as_nanos() / 1_000_000 % (1 << 32);
+    u32::try_from(millis).expect("a number modulo 2^32 fits 32 bits").wrapping_add(offset)
+}
+
+impl Tcb {
+    /// The next segment to send, `None` when there is nothing more for now. To be drained after every call that takes `now`.
+    #[inline]
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Segment> {
+        if self.has_output() { self.transmit(now) } else { None }
+    }
+
+    /// Whether there may be something to send: a quick look, for most calls find nothing.
+    #[inline]
+    fn has_output(&self) -> bool {
+        self.ack.now || self.has_unsent() || self.rtx_nxt.before(self.rtx_end) || self.ack.probe || !self.replies.is_empty()
+    }
+
+    fn transmit(&mut self, now: Instant) -> Option<Segment> {
+        if !self.replies.is_empty() {
+            return Some(self.replies.remove(0));
+        }
+        match self.state {
+            State::Closed | State::Listen | State::TimeWait => None,
+            State::SynSent | State::SynReceived => self.transmit_syn(now),
+            State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait | State::Closing | State::LastAck => {
+                self.transmit_synchronized(now)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn transmit_synchronized(&mut self, now: Instant) -> Option<Segment> {
+        if self.rtx_nxt.before(self.rtx_end)
+            && let Some(segment) = self.transmit_again(now)
+        {
+            return Some(segment);
+        }
+        if self.has_unsent() {
+            if !self.rtx_nxt.before(self.rtx_end)
+                && let Some(segment) = self.transmit_new(now)
+            {
+                return Some(segment);
+            }
+            if self.flight_bytes() == 0 {
+                self.arm_window_probe(now);
+            }
+        }
+        self.transmit_ack(now)
+    }
+
+    /// SYN, SYN-ACK, and the ACK of a SYN in SYN-RECEIVED.
+    #[cold]
+    fn transmit_syn(&mut self, now: Instant) -> Option<Segment> {
+        if !self.rtx_nxt.before(self.rtx_end) {
+            return if self.state == State::SynReceived { self.transmit_ack(now) } else { None };
+        }
+        self.rtx_nxt = self.rtx_end;
+        if self.snd_nxt == self.iss {
+            self.snd_nxt = self.iss + 1;
+            self.rtt.timed = Some((self.snd_nxt, now));
+        }
+        if self.timers.retransmit == Retransmit::Off {
+            self.arm_after_transmit(now);
+        }
+        let ack = (self.state == State::SynReceived).then_some(self.rcv_nxt);
+        if ack.is_some() {
+            self.ack_went_out();
+        }
+        self.rcv_wup = self.rcv_nxt;
+        Some(Segment {
+            src_port: self.local_port,
+            dst_port: self.remote_port,
+            seq: self.iss,
+            ack,
+            control: Control::Syn,
+            urgent: None,
+            window: u16::try_from(self.rcv_wnd).unwrap_or(u16::MAX),
+            options: self.syn_options(now, ack.is_some()),
+            payload: Payload::EMPTY,
+            frame_bytes: 0,
+        })
+    }
+
+    /// The options of our SYN: in a SYN-ACK only what the peer's SYN had too.
+    fn syn_options(&self, now: Instant, answer: bool) -> TcpOptions {
+        let scale = if answer { self.peer_scales } else { self.sysctl.tcp_window_scaling };
+        TcpOptions {
+            mss_bytes: Some(self.advmss),
+            window_scale: scale.then_some(self.rcv_wscale),
+            timestamps: self.timestamps_now(now),
+            ..TcpOptions::default()
+        }
+    }
+
+    /// The timestamps option of a segment sent now.
+    #[inline]
+    pub(super) fn timestamps_now(&self, now: Instant) -> Option<Timestamps> {
+        self.timestamps
+            .enabled
+            .then(|| Timestamps { value: timestamp_clock(now, self.timestamps.offset), echo: self.timestamps.recent })
+    }
+
+    /// Whether data or a FIN waits that was never transmitted.
+    #[inline]
+    pub(super) fn has_unsent(&self) -> bool {
+        self.snd_nxt.before(self.write_seq + u32::from(self.fin_queued))
+    }
+
+    /// New data, or the FIN, if window, congestion window and Nagle's rule allow it.
+    #[inline(always)]
+    fn transmit_new(&mut self, now: Instant) -> Option<Segment> {
+        let Some((len, last)) = self.send.as_ref().and_then(|send| send.next_unsent()) else {
+            return self.transmit_fin(now);
+        };
+        let sendable = self.sendable_bytes(len, last);
+        if sendable == 0 {
+            return None;
+        }
+        let seq = self.snd_nxt;
+        self.snd_nxt = seq + sendable;
+        self.ack.push_partial = false;
+        let mss = u32::from(self.mss);
+        if sendable < mss || !sendable.is_multiple_of(mss) {
+            self.snd_sml = self.snd_nxt;
+        }
+        let ends = last && sendable == len;
+        let mut control = if ends { Control::Push } else { Control::None };
+        if ends && self.fin_queued && self.snd_nxt.before(self.snd_una + self.snd_wnd) {
+            control = Control::Fin;
+            self.snd_nxt += 1;
+        }
+        // The data is copied last, straight to where the caller wants the segment.
+        let header = self.header(now, seq);
+        let send = self.send.as_mut().expect("unsent data is in the send buffer");
+        let segment = match send.transmit(sendable) {
+            Payload::Inline { len, bytes } => header.segment(control, Payload::Inline { len: *len, bytes: *bytes }),
+            Payload::Shared(bytes) => header.segment(control, Payload::Shared(bytes.clone())),
+        };
+        self.data_went_out(now);
+        Some(segment)
+    }
+
+    #[cold]
+    fn transmit_fin(&mut self, now: Instant) -> Option<Segment> {
+        if !self.snd_nxt.before(self.snd_una + self.snd_wnd) {
+            return None;
+        }
+        let seq = self.snd_nxt;
+        self.snd_nxt += 1;
+        self.data_went_out(now);
+        Some(self.segment(now, seq, Control::Fin, Payload::EMPTY))
+    }
+
+    /// Timers and clocks after new sequence space was sent.
+    #[inline]
+    fn data_went_out(&mut self, now: Instant) {
+        if self.rtt.timed.is_none() {
+            self.rtt.timed = Some((self.snd_nxt, now));
+        }
+        self.congestion.last_sent = now;
+        if nanos_between(self.ack.last_data, now) < DELAYED_ACK_NS && self.ack.data_seen {
+            self.ack.pingpong = true;
+        }
+        self.arm_after_transmit(now);
+    }
+
+    /// How much of the next chunk may go out now.
+    #[inline]
+    fn sendable_bytes(&mut self, len: u32, last: bool) -> u32 {
+        let window_end = self.snd_una + self.snd_wnd;
+        let window = if self.snd_nxt.before(window_end) { window_end - self.snd_nxt } else { 0 };
+        let cwnd = self.congestion.cwnd.saturating_sub(self.flight_bytes());
+        let mss = u32::from(self.mss);
+        let limit = window.min(cwnd);
+        if len > limit {
+            if cwnd < window {
+                self.congestion.limited = true;
+            }
+            return if self.ack.push_partial { limit } else { limit - limit % mss };
+        }
+        let partial = if len < mss { len } else { len % mss };
+        if last && partial != 0 && self.is_partial_held() { len - partial } else { len }
+    }
+
+    /// Whether a segment smaller than the MSS at the end of the queue waits: `tcp_nagle_test`.
+    #[inline]
+    fn is_partial_held(&self) -> bool {
+        let urgent = self.snd_una.before(self.snd_up);
+        if self.push_now || self.fin_queued || urgent || self.ack.push_partial {
+            return false;
+        }
+        if self.options.cork || self.more_follows {
+            return true;
+        }
+        !self.options.nodelay && self.snd_una.before(self.snd_sml) && self.snd_sml.before_or_at(self.snd_nxt)
+    }
+
+    /// Asks for the first unacknowledged segment to be sent again, whatever the congestion window.
+    pub(super) fn retransmit_first(&mut self) {
+        self.rtx_nxt = self.snd_una;
+        self.rtx_end = self.snd_nxt.min(self.snd_una + u32::from(self.mss).max(1));
+    }
+
+    /// Asks for everything in flight to be sent again, as the congestion window allows.
+    pub(super) fn retransmit_all(&mut self) {
+        self.rtx_nxt = self.snd_una;
+        self.rtx_end = self.snd_nxt;
+    }
+
+    /// Sends the next segment of what is to be sent again.
+    #[cold]
+    fn transmit_again(&mut self, now: Instant) -> Option<Segment> {
+        self.rtx_nxt = self.rtx_nxt.max(self.snd_una);
+        self.rtx_end = self.rtx_end.min(self.snd_nxt);
+        let repeated = self.rtx_nxt - self.snd_una;
+        if !self.rtx_nxt.before(self.rtx_end) || (repeated > 0 && repeated >= self.congestion.cwnd) {
+            return None;
+        }
+        let seq = self.rtx_nxt;
+        let mss = u32::from(self.mss);
+        let room = self.congestion.cwnd.saturating_sub(repeated);
+        let most = (room - room % mss).max(mss).min(self.rtx_end - seq);
+        let payload = match &self.send {
+            Some(send) if seq.before(self.write_seq) => send.resend(seq, most.min(self.write_seq - seq)),
+            Some(_) | None => Payload::EMPTY,
+        };
+        self.rtx_nxt = seq + u32_from(payload.len());
+        let mut control = if self.rtx_nxt == self.write_seq && !payload.is_empty() { Control::Push } else { Control::None };
+        if self.rtx_nxt == self.write_seq && self.fin_sent() {
+            control = Control::Fin;
+            self.rtx_nxt += 1;
+        }
+        debug_assert!(seq.before(self.rtx_nxt), "what is to be sent again is in the send buffer");
+        if self.timers.retransmit == Retransmit::Off {
+            self.arm_after_transmit(now);
+        }
+        Some(self.segment(now, seq, control, payload))
+    }
+
+    /// A probe or an ACK that nothing else has carried.
+    #[inline]
+    fn transmit_ack(&mut self, now: Instant) -> Option<Segment> {
+        if self.ack.probe {
+            self.ack.probe = false;
+            let before = SeqNumber::new(self.snd_una.value().wrapping_sub(1));
+            return Some(self.segment(now, before, Control::None, Payload::EMPTY));
+        }
+        if !self.ack.now {
+            return None;
+        }
+        self.ack.quick = self.ack.quick.saturating_sub(1);
+        let window_end = self.snd_una + self.snd_wnd;
+        let seq = if self.snd_nxt.before_or_at(window_end) { self.snd_nxt } else { window_end.max(self.snd_una) };
+        Some(self.segment(now, seq, Control::None, Payload::EMPTY))
+    }
+
+    /// A segment of a synchronized connection.
+    pub(super) fn segment(&mut self, now: Instant, seq: SeqNumber, control: Control, payload: Payload) -> Segment {
+        self.header(now, seq).segment(control, payload)
+    }
+
+    /// What every segment of a synchronized connection carries: the ACK, the window, the timestamps and the urgent pointer.
+    #[inline]
+    fn header(&mut self, now: Instant, seq: SeqNumber) -> Header {
+        let window = self.select_window();
+        self.ack_went_out();
+        Header {
+            ports: (self.local_port, self.remote_port),
+            seq,
+            ack: self.rcv_nxt,
+            urgent: if self.snd_una.before(self.snd_up) { self.urgent_pointer(seq) } else { None },
+            window,
+            timestamps: self.timestamps_now(now),
+            mss: self.mss,
+        }
+    }
+
+    /// The pointer to the octet after the urgent byte: what 4.2BSD, and Linux after it, take the field for (RFC 6093 section 3.1).
+    #[cold]
+    fn urgent_pointer(&self, seq: SeqNumber) -> Option<u16> {
+        if !seq.before(self.snd_up) {
+            return None;
+        }
+        match u16::try_from(self.snd_up - seq) {
+            Ok(pointer) => Some(pointer),
+            Err(_) if self.snd_nxt.before(seq + u32::from(u16::MAX)) => Some(u16::MAX),
+            Err(_) => None,
+        }
+    }
+
+    #[inline]
+    fn ack_went_out(&mut self) {
+        self.ack.scheduled = false;
+        self.ack.now = false;
+        self.timers.delayed_ack_at = Instant::FAR;
+    }
+
+    /// Chooses how much data the largest segment carries: a whole number of frames, at most half of the peer's largest window.
+    pub(super) fn choose_size_goal(&mut self) {
+        let mss = u32::from(self.mss);
+        let most = SEGMENT_MAX_BYTES.min(self.max_window / 2);
+        self.size_goal = (most - most % mss).max(mss);
+    }
+}
+
+/// A segment without its data.
+struct Header {
+    ports: (u16, u16),
+    seq: SeqNumber,
+    ack: SeqNumber,
+    urgent: Option<u16>,
+    window: u16,
+    timestamps: Option<Timestamps>,
+    mss: u16,
+}
+
+impl Header {
+    #[inline(always)]
+    fn segment(&self, control: Control, payload: Payload) -> Segment {
+        Segment {
+            src_port: self.ports.0,
+            dst_port: self.ports.1,
+            seq: self.seq,
+            ack: Some(self.ack),
+            control,
+            urgent: self.urgent,
+            window: self.window,
+            options: TcpOptions { timestamps: self.timestamps, ..TcpOptions::default() },
+            frame_bytes: if payload.is_empty() { 0 } else { self.mss },
+            payload,
+        }
+    }
+}
+
+/// GSO_MAX_SIZE less the largest header: what Linux hands to a device at once.
+const SEGMENT_MAX_BYTES: u32 = 65_536 - 320 - 1;
+
+const _: () = assert!(SEGMENT_MAX_BYTES < 65_536, "a segment's length fits the IP header");

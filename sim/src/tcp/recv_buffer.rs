@@ -1,0 +1,288 @@
+//! The receive queue: what the peer sent in order and the user has not read, and what came too early.
+//!
+//! Payloads are kept as they came and copied once, into the reader's buffer.
+
+use super::send_buffer::slice;
+use super::tcb::{SEGMENT_OVERHEAD_BYTES, u32_from, usize_from};
+use crate::packet::{Payload, SeqNumber};
+use std::collections::VecDeque;
+use std::io::IoSliceMut;
+use twinsock::Instant;
+
+/// The receive queue of one connection.
+#[derive(Debug, Default)]
+pub(super) struct RecvBuffer {
+    /// In order, from the read position on; `head` bytes of the first are read.
+    queue: VecDeque<Payload>,
+    head: usize,
+    /// Unread bytes in `queue`.
+    bytes: u32,
+    /// Segments that came too early, ordered, not overlapping.
+    early: VecDeque<Early>,
+    early_bytes: u32,
+    /// What receive buffer autotuning measures.
+    pub(super) space: ReadingRate,
+}
+
+/// A segment from beyond RCV.NXT.
+#[derive(Debug)]
+struct Early {
+    seq: SeqNumber,
+    data: Payload,
+    fin: bool,
+}
+
+/// How much the user reads in a round trip: `rcvq_space` of Linux.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ReadingRate {
+    /// The largest amount so far.
+    pub(super) bytes: u32,
+    /// Where the measurement began.
+    pub(super) seq: SeqNumber,
+    /// When it began.
+    pub(super) since: Instant,
+}
+
+impl RecvBuffer {
+    /// Unread bytes in order.
+    pub(super) fn queued_bytes(&self) -> u32 {
+        self.bytes
+    }
+
+    /// sk_rmem_alloc: what the queues hold, overhead included.
+    #[inline]
+    pub(super) fn charge(&self) -> u32 {
+        let segments = u32_from(self.queue.len() + self.early.len());
+        self.bytes + self.early_bytes + SEGMENT_OVERHEAD_BYTES * segments
+    }
+
+    /// Whether segments wait for a gap to be filled.
+    pub(super) fn has_early(&self) -> bool {
+        !self.early.is_empty()
+    }
+
+    /// Adds data that continues the stream. Small segments share a place, as Linux coalesces them.
+    #[inline(always)]
+    pub(super) fn push(&mut self, data: &Payload) {
+        self.bytes += u32_from(data.len());
+        let small = match data {
+            Payload::Shared(_) => {
+                self.queue.push_back(data.clone());
+                return;
+            }
+            Payload::Inline { len, bytes } => &bytes[..usize::from(*len)],
+        };
+        let shares = match self.queue.back() {
+            Some(Payload::Inline { len, .. }) => usize::from(*len) + small.len() <= Payload::INLINE_MAX_BYTES,
+            Some(Payload::Shared(_)) | None => false,
+        };
+        if !shares {
+            // Filled in its place: moving fresh bytes on would stall on the stores.
+            self.queue.push_back(Payload::Inline { len: 0, bytes: [0; Payload::INLINE_MAX_BYTES] });
+        }
+        if let Some(Payload::Inline { len, bytes }) = self.queue.back_mut() {
+            let held = usize::from(*len);
+            bytes[held..held + small.len()].copy_from_slice(small);
+            *len += u8::try_from(small.len()).expect("an inline payload is shorter than 256 bytes");
+        }
+    }
+
+    /// Reads into `iov` after its first `skip` bytes as much as there is and fits: `copy_out` and `consume` in one.
+    #[inline]
+    pub(super) fn read(&mut self, iov: &mut [IoSliceMut<'_>], skip: usize) -> usize {
+        // The usual case: one buffer that takes all of one small segment.
+        if let ([only], Some(Payload::Inline { len, bytes })) = (&mut *iov, self.queue.front()) {
+            let part = &bytes[self.head..usize::from(*len)];
+            if let Some(into) = only.get_mut(skip..skip + part.len())
+                && self.queue.len() == 1
+            {
+                into.copy_from_slice(part);
+                let copied = part.len();
+                self.head = 0;
+                self.bytes = 0;
+                self.queue.pop_front();
+                return copied;
+            }
+        }
+        let mut into = Scatter { iov, index: 0, offset: 0 };
+        into.advance(skip);
+        let mut copied = 0;
+        while let Some(first) = self.queue.front() {
+            let part = &first.as_slice()[self.head..];
+            let stored = into.store(part);
+            copied += stored;
+            if stored < part.len() {
+                self.head += stored;
+                break;
+            }
+            self.head = 0;
+            self.queue.pop_front();
+        }
+        self.bytes -= u32_from(copied);
+        copied
+    }
+
+    /// Copies up to `max` bytes, from `offset` bytes after the read position on, into `iov` after its first `skip` bytes.
+    pub(super) fn copy_out(&self, offset: usize, iov: &mut [IoSliceMut<'_>], skip: usize, max: usize) -> usize {
+        let mut into = Scatter { iov, index: 0, offset: 0 };
+        into.advance(skip);
+        let mut skipped = self.head + offset;
+        let mut copied = 0;
+        for data in &self.queue {
+            let data = data.as_slice();
+            if skipped >= data.len() {
+                skipped -= data.len();
+                continue;
+            }
+            let part = &data[skipped..];
+            let part = &part[..part.len().min(max - copied)];
+            skipped = 0;
+            let stored = into.store(part);
+            copied += stored;
+            if stored < part.len() || copied == max {
+                break;
+            }
+        }
+        copied
+    }
+
+    /// Forgets the first `len` unread bytes: they were read.
+    pub(super) fn consume(&mut self, len: usize) {
+        self.bytes -= u32_from(len);
+        self.head += len;
+        while let Some(first) = self.queue.front() {
+            let first = first.len();
+            if self.head < first {
+                break;
+            }
+            self.head -= first;
+            self.queue.pop_front();
+        }
+    }
+
+    /// Forgets all data.
+    pub(super) fn clear(&mut self) {
+        *self = RecvBuffer::default();
+    }
+
+    /// Keeps data (and a FIN after it) that came too early; what is there already stays.
+    #[cold]
+    pub(super) fn keep_early(&mut self, mut seq: SeqNumber, mut data: Payload, mut fin: bool) {
+        let index = self.early.partition_point(|early| early.seq.before_or_at(seq));
+        if let Some(before) = index.checked_sub(1).and_then(|before| self.early.get_mut(before)) {
+            let end = before.end();
+            if seq.before(end) {
+                let overlap = usize_from(end - seq);
+                if overlap >= data.len() {
+                    before.fin |= fin && overlap == data.len();
+                    return;
+                }
+                data = slice(&data, overlap, data.len() - overlap);
+                seq = end;
+            }
+        }
+        let end = seq + u32_from(data.len());
+        while let Some(after) = self.early.get_mut(index) {
+            if end.before_or_at(after.seq) {
+                break;
+            }
+            if after.end().before_or_at(end) {
+                fin |= after.fin;
+                self.early_bytes -= u32_from(after.data.len());
+                self.early.remove(index);
+            } else {
+                data = slice(&data, 0, usize_from(after.seq - seq));
+                break;
+            }
+        }
+        if data.is_empty() && !fin {
+            return;
+        }
+        self.early_bytes += u32_from(data.len());
+        self.early.insert(index, Early { seq, data, fin });
+    }
+
+    /// Takes the early segment that continues the stream at `rcv_nxt`, if there is one: its new data, and whether a FIN follows it.
+    #[cold]
+    pub(super) fn take_early(&mut self, rcv_nxt: SeqNumber) -> Option<(Payload, bool)> {
+        while let Some(first) = self.early.front() {
+            if rcv_nxt.before(first.seq) {
+                return None;
+            }
+            let Early { seq, data, fin } = self.early.pop_front().expect("the queue has a front");
+            self.early_bytes -= u32_from(data.len());
+            let old = usize_from(rcv_nxt - seq);
+            if old < data.len() || (fin && old == data.len()) {
+                let data = if old == 0 { data } else { slice(&data, old, data.len() - old) };
+                return Some((data, fin));
+            }
+        }
+        None
+    }
+
+    /// Forgets what came too early: the stream has ended.
+    pub(super) fn drop_early(&mut self) {
+        self.early.clear();
+        self.early_bytes = 0;
+    }
+
+    /// The byte at `offset` bytes after the read position.
+    pub(super) fn byte_at(&self, offset: usize) -> Option<u8> {
+        let mut at = self.head + offset;
+        for data in &self.queue {
+            let data = data.as_slice();
+            if at < data.len() {
+                return Some(data[at]);
+            }
+            at -= data.len();
+        }
+        None
+    }
+}
+
+impl Early {
+    fn end(&self) -> SeqNumber {
+        self.seq + u32_from(self.data.len())
+    }
+}
+
+/// A position in a scattered buffer.
+struct Scatter<'a, 'b> {
+    iov: &'a mut [IoSliceMut<'b>],
+    index: usize,
+    offset: usize,
+}
+
+impl Scatter<'_, '_> {
+    fn advance(&mut self, mut bytes: usize) {
+        while let Some(slice) = self.iov.get(self.index) {
+            let left = slice.len() - self.offset;
+            if bytes < left {
+                self.offset += bytes;
+                return;
+            }
+            bytes -= left;
+            self.index += 1;
+            self.offset = 0;
+        }
+    }
+
+    /// Stores as much of `data` as there is room for.
+    fn store(&mut self, mut data: &[u8]) -> usize {
+        let mut stored = 0;
+        while let Some(slice) = self.iov.get_mut(self.index) {
+            let room = &mut slice[self.offset..];
+            let len = room.len().min(data.len());
+            room[..len].copy_from_slice(&data[..len]);
+            stored += len;
+            if len == data.len() {
+                self.offset += len;
+                break;
+            }
+            data = &data[len..];
+            self.index += 1;
+            self.offset = 0;
+        }
+        stored
+    }
+}

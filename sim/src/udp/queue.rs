@@ -1,0 +1,172 @@
+//! The receive queue of a UDP socket, and what it charges: `__udp_enqueue_schedule_skb`, `udp_rmem_release` in `net/ipv4/udp.c`.
+//!
+//! Linux has two queues: packets arrive in one, and a reader that finds its own empty takes over all that has arrived. Memory is given
+//! back when the reader's queue runs empty, or when a quarter of the buffer has been read; that takes over what has arrived, too. Here
+//! they are one queue and the length of its front part.
+
+use super::Source;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+/// A datagram in the queue.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub source: Source,
+    pub payload: Bytes,
+    charge: u32,
+    /// An empty datagram that was looked at under `SO_PEEK_OFF`: the next look goes past it.
+    peeked: bool,
+}
+
+impl Queued {
+    pub(super) fn new(source: Source, payload: Bytes) -> Queued {
+        let charge = charge(payload.len(), source.header.dst);
+        Queued { source, payload, charge, peeked: false }
+    }
+}
+
+/// The queue.
+#[derive(Debug)]
+pub(super) struct ReceiveQueue {
+    packets: VecDeque<Queued>,
+    /// How many of `packets`, at the front, the reader has taken over: the `reader_queue`.
+    reader: usize,
+    rcvbuf_bytes: u32,
+    /// `sk_rmem_alloc`, in bytes.
+    rmem_alloc: u32,
+    /// What was read and not yet given back, `forward_deficit`.
+    deficit: u32,
+    /// When it is given back, `forward_threshold`.
+    threshold: u32,
+}
+
+impl ReceiveQueue {
+    pub(super) fn new(rcvbuf_bytes: u32) -> ReceiveQueue {
+        let packets = VecDeque::new();
+        ReceiveQueue { packets, reader: 0, rcvbuf_bytes, rmem_alloc: 0, deficit: 0, threshold: rcvbuf_bytes / 4 }
+    }
+
+    /// Takes a datagram in; `false`: there is no room for it.
+    pub(super) fn push(&mut self, queued: Queued) -> bool {
+        let fits = self.rmem_alloc.saturating_add(queued.charge) <= self.rcvbuf_bytes;
+        // One datagram of any size goes into an empty buffer, unless the buffer is so large that the sum could overflow.
+        let alone = self.rmem_alloc == 0 && self.rcvbuf_bytes <= i32::MAX.cast_unsigned() / 2;
+        if !fits && !alone {
+            return false;
+        }
+        self.rmem_alloc += queued.charge;
+        self.packets.push_back(queued);
+        true
+    }
+
+    /// The first datagram, for a reader.
+    pub(super) fn front(&mut self) -> Option<&Queued> {
+        self.refill();
+        self.packets.front()
+    }
+
+    /// Removes the first datagram.
+    pub(super) fn pop(&mut self) {
+        self.refill();
+        let Some(queued) = self.packets.pop_front() else { return };
+        self.reader -= 1;
+        self.deficit += queued.charge;
+        if self.deficit >= self.threshold || self.reader == 0 {
+            self.rmem_alloc -= std::mem::take(&mut self.deficit);
+            // "This can save us from acquiring the rx queue lock on next receive."
+            self.reader = self.packets.len();
+        }
+    }
+
+    /// The datagram that a peek at `peek_off` sees, and where in it. A negative offset is none.
+    pub(super) fn peek(&mut self, peek_off: i32) -> Option<(&Queued, usize)> {
+        let offset = usize::try_from(peek_off).ok();
+        let mut found = self.find(self.reader, offset);
+        if found.is_none() {
+            self.reader = self.packets.len();
+            found = self.find(self.reader, offset);
+        }
+        let (index, within) = found?;
+        let queued = &mut self.packets[index];
+        queued.peeked |= queued.payload.is_empty();
+        Some((queued, within))
+    }
+
+    /// A reader that has nothing left takes over what has arrived.
+    pub(super) fn refill(&mut self) {
+        if self.reader == 0 {
+            self.reader = self.packets.len();
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
+    pub(super) const fn rmem_alloc(&self) -> u32 {
+        self.rmem_alloc
+    }
+
+    pub(super) const fn rcvbuf_bytes(&self) -> u32 {
+        self.rcvbuf_bytes
+    }
+
+    pub(super) fn set_rcvbuf(&mut self, bytes: u32) {
+        self.rcvbuf_bytes = bytes;
+        self.threshold = bytes / 4;
+    }
+
+    /// Charges something that is not a datagram to the buffer, an entry of the error queue; `false`: there is no room for it.
+    pub(super) fn charge_other(&mut self, bytes: u32) -> bool {
+        let fits = self.rmem_alloc.saturating_add(bytes) < self.rcvbuf_bytes;
+        if fits {
+            self.rmem_alloc += bytes;
+        }
+        fits
+    }
+
+    /// Gives back what `charge_other` took, at once.
+    pub(super) fn uncharge_other(&mut self, bytes: u32) {
+        self.rmem_alloc -= bytes;
+    }
+
+    /// `__skb_try_recv_from_queue` for a peek, over the first `limit` datagrams.
+    fn find(&self, limit: usize, offset: Option<usize>) -> Option<(usize, usize)> {
+        let mut within = offset.unwrap_or(0);
+        for (index, queued) in self.packets.iter().take(limit).enumerate() {
+            let len = queued.payload.len();
+            if offset.is_some() && within >= len && (within > 0 || queued.peeked) {
+                within -= len;
+                continue;
+            }
+            return Some((index, within));
+        }
+        None
+    }
+}
+
+/// What a datagram with this many bytes of data charges to the receive buffer: `skb->truesize`, the size of the kernel's own buffer
+/// (rounded up to a size of its allocator) and its descriptor.
+pub(super) fn charge(len: usize, dst: IpAddr) -> u32 {
+    // The longer IPv6 header leaves less room in each size.
+    let (with_header, unfragmented_max) = match dst {
+        IpAddr::V4(_) => (len, usize::MAX),
+        IpAddr::V6(_) => (len + 13, LOOPBACK_MTU_BYTES - 48),
+    };
+    for (up_to, charge) in [(197, 832), (645, 1280), (1669, 2304), (3717, 4352), (7813, 8448), (16_004, 16_640)] {
+        if with_header <= up_to {
+            return charge;
+        }
+    }
+    if len > unfragmented_max { CHARGE_FRAGMENTED } else { bytes_u32(len) + 832 }
+}
+
+const LOOPBACK_MTU_BYTES: usize = 65_536;
+/// The largest IPv6 datagrams do not fit the MTU of loopback: they arrive as a full fragment and a small one.
+const CHARGE_FRAGMENTED: u32 = 67_144;
+
+/// A count of bytes in a datagram.
+pub(super) fn bytes_u32(len: usize) -> u32 {
+    u32::try_from(len).expect("a datagram is at most 64 KiB")
+}

@@ -1,0 +1,267 @@
+//! Sending: `udp_sendmsg`, `udpv6_sendmsg`, and the datagram that `MSG_MORE` and `UDP_CORK` build up.
+//!
+//! A call is two steps, with the host's routing between them: [`Udp::begin_send`] says where the datagram goes, then [`Udp::send`] (or
+//! [`Udp::append`], for a datagram that has its destination already) makes the packet.
+
+use super::queue::{bytes_u32, charge};
+use super::{Family, Udp};
+use crate::packet::{Body, Datagram, Packet};
+use bytes::{Bytes, BytesMut};
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use twinsock::{Errno, Result};
+
+/// Flags of a sending call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct SendFlags {
+    /// `MSG_OOB`: refused over IPv4, ignored over IPv6.
+    pub oob: bool,
+    /// `MSG_MORE`: the datagram is not complete.
+    pub more: bool,
+}
+
+/// What a sending call does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Adds to the corked datagram: [`Udp::append`].
+    Append,
+    /// Finds the route to this destination, then [`Udp::send`].
+    To(SocketAddr),
+}
+
+/// How the host sends to a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Source address and port.
+    pub src: SocketAddr,
+    /// Time to live or hop limit: the option's, or a control message's.
+    pub ttl: u8,
+    /// Type of service or traffic class.
+    pub tos: u8,
+    /// The MTU of the path.
+    pub mtu_bytes: u32,
+    /// Larger datagrams may be cut into fragments: `IP_MTU_DISCOVER` is not `IP_PMTUDISC_DO`, `_PROBE` or `_INTERFACE`, and
+    /// `IPV6_DONTFRAG` is off.
+    pub fragment: bool,
+    /// The destination is a broadcast address.
+    pub broadcast: bool,
+}
+
+/// A datagram that is being built.
+#[derive(Debug)]
+pub(super) struct Corked {
+    dst: SocketAddr,
+    route: Route,
+    data: BytesMut,
+    /// `sk_wmem_alloc`.
+    pub charge: u32,
+}
+
+impl Udp {
+    /// The checks of a sending call that come before routing. `dst` decodes the call's address, if it has one (`None`: no address, or
+    /// AF_UNSPEC over IPv6); an IPv4-mapped address is to be given as IPv4. It is not called where Linux does not look at the address.
+    ///
+    /// # Errors
+    /// `EMSGSIZE`: more than 65535 bytes. `EOPNOTSUPP`: `MSG_OOB`. What `dst` fails with. `EINVAL`: the port is 0. `EDESTADDRREQ`: no
+    /// address, and not connected.
+    pub fn begin_send(&self, len: usize, flags: SendFlags, dst: impl FnOnce() -> Result<Option<SocketAddr>>) -> Result<Next> {
+        let corked = self.corked.as_ref().map(|corked| corked.dst);
+        let given = match self.family {
+            Family::V4 => {
+                check_v4(len, flags)?;
+                if corked.is_some() {
+                    return Ok(Next::Append);
+                }
+                dst()?
+            }
+            Family::V6 => {
+                let given = dst()?;
+                let goes_by_v4 = match (given, corked) {
+                    (None, None) => self.peer.is_some_and(|peer| peer.is_ipv4()),
+                    (given, corked) => given.is_some_and(|dst| dst.is_ipv4()) || corked.is_some_and(|dst| dst.is_ipv4()),
+                };
+                if goes_by_v4 {
+                    check_v4(len, flags)?;
+                }
+                match (given, corked) {
+                    (Some(given), Some(corked)) if given.is_ipv4() && corked.is_ipv6() => return Err(Errno::INVAL),
+                    (_, Some(_)) => return Ok(Next::Append),
+                    (given, None) => given,
+                }
+            }
+        };
+        match (given, self.peer) {
+            (Some(given), _) if given.port() == 0 => Err(Errno::INVAL),
+            (Some(given), _) => Ok(Next::To(given)),
+            (None, Some(peer)) => Ok(Next::To(peer)),
+            (None, None) => Err(Errno::DESTADDRREQ),
+        }
+    }
+
+    /// Sends a datagram with the data of `iov`; `None`: it is corked.
+    ///
+    /// # Errors
+    /// `EACCES`: a broadcast without `SO_BROADCAST`. `EMSGSIZE`: too large for the protocol or the path. The pending error, which is
+    /// consumed. `EPIPE`: shut down for writing (never with SIGPIPE). `ENOBUFS`: its fragments do not fit twice `SO_SNDBUF`.
+    pub fn send(&mut self, route: Route, dst: SocketAddr, iov: &[IoSlice<'_>], flags: SendFlags) -> Result<Option<Packet>> {
+        if route.broadcast && !self.options.broadcast {
+            return Err(Errno::ACCES);
+        }
+        let len = total(iov);
+        if len > data_max(&route, dst) {
+            self.report_too_large(dst, route.mtu_bytes);
+            return Err(Errno::MSGSIZE);
+        }
+        if let Some(error) = self.take_error() {
+            return Err(error);
+        }
+        if self.shutdown.write {
+            return Err(Errno::PIPE);
+        }
+        if memory_before_last_fragment(&route, dst, len) > self.fragment_memory_max() {
+            self.wakes.writable = true;
+            return Err(Errno::NOBUFS);
+        }
+        if !self.cork && !flags.more {
+            let payload = match iov {
+                [one] => Bytes::copy_from_slice(one),
+                several => gather(BytesMut::with_capacity(len), several).freeze(),
+            };
+            return Ok(Some(self.transmit(&route, dst, payload)));
+        }
+        let data = gather(BytesMut::with_capacity(len), iov);
+        self.corked = Some(Box::new(Corked { dst, route, data, charge: charge(len, dst.ip()) }));
+        Ok(None)
+    }
+
+    /// Adds the data of `iov` to the corked datagram, and sends it unless more is to follow.
+    ///
+    /// # Errors
+    /// `EMSGSIZE`, `ENOBUFS`: it would be too large, see [`Udp::send`], and is dropped as a whole.
+    ///
+    /// # Panics
+    /// If no datagram is corked: [`Udp::begin_send`] did not answer [`Next::Append`].
+    pub fn append(&mut self, iov: &[IoSlice<'_>], flags: SendFlags) -> Result<Option<Packet>> {
+        let mut corked = self.corked.take().expect("data is added to a datagram that is corked");
+        let len = total(iov);
+        let built = corked.data.len() + len;
+        let refused = if built > data_max(&corked.route, corked.dst) {
+            self.report_too_large(corked.dst, corked.route.mtu_bytes);
+            Some(Errno::MSGSIZE)
+        } else if memory_before_last_fragment(&corked.route, corked.dst, built) > self.fragment_memory_max() {
+            Some(Errno::NOBUFS)
+        } else {
+            None
+        };
+        if let Some(error) = refused {
+            self.wakes.writable = true;
+            return Err(error);
+        }
+        corked.data = gather(corked.data, iov);
+        corked.charge += bytes_u32(len);
+        self.corked = Some(corked);
+        Ok(if self.cork || flags.more { None } else { self.push() })
+    }
+
+    /// Sets `UDP_CORK`; switching it off sends what was corked.
+    pub fn set_cork(&mut self, on: bool) -> Option<Packet> {
+        self.cork = on;
+        if on { None } else { self.push() }
+    }
+
+    /// Whether `UDP_CORK` is set.
+    #[must_use]
+    pub const fn cork(&self) -> bool {
+        self.cork
+    }
+
+    /// Whether a datagram is being built.
+    #[must_use]
+    pub const fn is_corked(&self) -> bool {
+        self.corked.is_some()
+    }
+
+    /// Over IPv4 a corked datagram goes to whom the socket was connected last: `connect(2)` and the cork share one flow, `inet->cork.fl`.
+    pub(super) fn redirect_corked(&mut self, peer: SocketAddr) {
+        if let Some(corked) = &mut self.corked
+            && corked.dst.is_ipv4()
+            && peer.is_ipv4()
+        {
+            corked.dst = peer;
+        }
+    }
+
+    /// `sock_writeable`: less than half of the send buffer is in use.
+    pub(super) fn is_writable(&self) -> bool {
+        self.outq_bytes() + 1 < self.options.sndbuf_bytes / 2
+    }
+
+    fn fragment_memory_max(&self) -> u64 {
+        2 * u64::from(self.options.sndbuf_bytes)
+    }
+
+    fn push(&mut self) -> Option<Packet> {
+        let corked = *self.corked.take()?;
+        Some(self.transmit(&corked.route, corked.dst, corked.data.freeze()))
+    }
+
+    fn transmit(&mut self, route: &Route, dst: SocketAddr, payload: Bytes) -> Packet {
+        // The packet's memory is given back as soon as it leaves: at once.
+        self.wakes.writable = true;
+        let datagram = Datagram { src_port: route.src.port(), dst_port: dst.port(), payload };
+        Packet { src: route.src.ip(), dst: dst.ip(), ttl: route.ttl, tos: route.tos, body: Body::Udp(datagram) }
+    }
+}
+
+/// What `udp_sendmsg` checks before it looks at anything else.
+fn check_v4(len: usize, flags: SendFlags) -> Result<()> {
+    if len > 0xffff {
+        Err(Errno::MSGSIZE)
+    } else if flags.oob {
+        Err(Errno::OPNOTSUPP)
+    } else {
+        Ok(())
+    }
+}
+
+/// The most data that one datagram can carry there: 65507 bytes over IPv4, 65527 over IPv6, less if it must not be fragmented.
+fn data_max(route: &Route, dst: SocketAddr) -> usize {
+    const UDP_HEADER_BYTES: usize = 8;
+    let mtu = usize::try_from(route.mtu_bytes).expect("a usize holds 32 bits");
+    let packet = match (dst, route.fragment) {
+        (SocketAddr::V4(_), true) => 0xffff - 20,
+        (SocketAddr::V4(_), false) => mtu.min(0xffff).saturating_sub(20),
+        (SocketAddr::V6(_), true) => 0xffff.max(mtu.saturating_sub(40)),
+        (SocketAddr::V6(_), false) => mtu.saturating_sub(40),
+    };
+    packet.saturating_sub(UDP_HEADER_BYTES).min(0xffff)
+}
+
+/// The send memory that a datagram holds when its last fragment is made, 0 if it needs none: `__ip_append_data` makes the first
+/// fragment however small `SO_SNDBUF` is, and stops at a further one when twice that is exceeded.
+fn memory_before_last_fragment(route: &Route, dst: SocketAddr, len: usize) -> u64 {
+    let ip_header: u32 = if dst.is_ipv4() { 20 } else { 40 };
+    let datagram = bytes_u32(len) + 8;
+    if datagram.saturating_add(ip_header) <= route.mtu_bytes {
+        return 0;
+    }
+    // Every fragment but the last carries a multiple of 8 bytes; IPv6 spends 8 more on its fragment header.
+    let fragment_header = if dst.is_ipv4() { 0 } else { 8 };
+    let fragment = (route.mtu_bytes.saturating_sub(ip_header + fragment_header) & !7).max(8);
+    let full_fragments = (datagram - 1) / fragment;
+    u64::from(full_fragments) * u64::from(fragment + FRAGMENT_OVERHEAD_BYTES)
+}
+
+/// What the kernel's own structures add to a fragment.
+const FRAGMENT_OVERHEAD_BYTES: u32 = 832;
+
+fn total(iov: &[IoSlice<'_>]) -> usize {
+    iov.iter().map(|part| part.len()).sum()
+}
+
+fn gather(mut into: BytesMut, iov: &[IoSlice<'_>]) -> BytesMut {
+    for part in iov {
+        into.extend_from_slice(part);
+    }
+    into
+}
