@@ -123,7 +123,7 @@ impl Host {
             IpAddr::V6(Ipv6Addr::UNSPECIFIED) if bound.is_ipv4() => Ok(Ipv4Addr::LOCALHOST.into()),
             IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ok(Ipv6Addr::LOCALHOST.into()),
             IpAddr::V6(v6) if v6.is_unicast_link_local() && scope_id == 0 => Err(Errno::INVAL),
-            remote => Ok(remote),
+            remote @ (IpAddr::V4(_) | IpAddr::V6(_)) => Ok(remote),
         }
     }
 
@@ -134,17 +134,11 @@ impl Host {
         if !bound.is_unspecified() && bound.is_ipv4() != remote.is_ipv4() {
             return Err(Errno::NETUNREACH);
         }
-        match remote {
-            IpAddr::V4(v4) if is_multicast_or_broadcast(remote) && !v4.is_multicast() => {
-                // Broadcasts stay on the loopback interface.
-                let route = self.addresses.route(bound, Ipv4Addr::LOCALHOST.into())?;
-                Ok((route.source, true, route.mtu_bytes))
-            }
-            _ => {
-                let route = self.addresses.route(bound, remote)?;
-                Ok((route.source, false, route.mtu_bytes))
-            }
-        }
+        let is_broadcast = is_multicast_or_broadcast(remote) && !remote.is_multicast();
+        // Broadcasts stay on the loopback interface.
+        let first_hop = if is_broadcast { Ipv4Addr::LOCALHOST.into() } else { remote };
+        let route = self.addresses.route(bound, first_hop)?;
+        Ok((route.source, is_broadcast, route.mtu_bytes))
     }
 
     /// A step of a call that sends; it never waits.
