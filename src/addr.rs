@@ -115,28 +115,7 @@ impl SocketAddr {
                 raw.push(&v6.scope_id().to_ne_bytes());
                 Ok(raw)
             }
-            SocketAddr::Unix(unix) => {
-                let mut raw = RawAddr::family(AF_UNIX);
-                match unix {
-                    UnixAddr::Unnamed => {}
-                    UnixAddr::Path(path) => {
-                        let bytes = path.as_os_str().as_encoded_bytes();
-                        if bytes.is_empty() || bytes.len() >= SUN_PATH_MAX_BYTES || bytes.contains(&0) {
-                            return Err(Errno::INVAL);
-                        }
-                        raw.push(bytes);
-                        raw.push(&[0]);
-                    }
-                    UnixAddr::Abstract(name) => {
-                        if name.len() >= SUN_PATH_MAX_BYTES {
-                            return Err(Errno::INVAL);
-                        }
-                        raw.push(&[0]);
-                        raw.push(name);
-                    }
-                }
-                Ok(raw)
-            }
+            SocketAddr::Unix(unix) => unix.encode(),
         }
     }
 
@@ -156,12 +135,13 @@ impl SocketAddr {
                 Ok(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([p0, p1]))))
             }
             AF_INET6 => {
-                let fields: &[u8; 22] = rest.first_chunk().ok_or(Errno::INVAL)?;
-                let scope = rest.get(22..26).and_then(|b| b.first_chunk::<4>()).map_or(0, |b| u32::from_ne_bytes(*b));
-                let ip: [u8; 16] = *fields[6..].first_chunk().expect("16 bytes of 22 remain");
-                let flow: [u8; 4] = *fields[2..].first_chunk().expect("20 bytes of 22 remain");
-                let port = u16::from_be_bytes([fields[0], fields[1]]);
-                Ok(SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from(ip), port, u32::from_be_bytes(flow), scope)))
+                let (port, rest) = rest.split_first_chunk().ok_or(Errno::INVAL)?;
+                let (flowinfo, rest) = rest.split_first_chunk().ok_or(Errno::INVAL)?;
+                let (ip, rest) = rest.split_first_chunk::<16>().ok_or(Errno::INVAL)?;
+                // A sockaddr without sin6_scope_id (RFC 2133) is accepted, as the kernel does.
+                let scope_id = rest.first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes));
+                let (port, flowinfo) = (u16::from_be_bytes(*port), u32::from_be_bytes(*flowinfo));
+                Ok(SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from(*ip), port, flowinfo, scope_id)))
             }
             AF_UNIX => Ok(SocketAddr::Unix(UnixAddr::decode(rest))),
             _ => Err(Errno::AFNOSUPPORT),
@@ -196,6 +176,77 @@ impl SocketAddr {
 }
 
 impl UnixAddr {
+    /// The address of a file; an empty path is no name, as in std.
+    ///
+    /// # Errors
+    /// `EINVAL`: a path that does not fit `sun_path`, or has a NUL in it.
+    pub fn from_pathname(path: impl AsRef<Path>) -> Result<UnixAddr> {
+        let path = path.as_ref();
+        if path.as_os_str().is_empty() {
+            return Ok(UnixAddr::Unnamed);
+        }
+        let addr = UnixAddr::Path(path.to_path_buf());
+        addr.encode()?;
+        Ok(addr)
+    }
+
+    /// The address of a name in the abstract name space; the name may hold any bytes.
+    ///
+    /// # Errors
+    /// `EINVAL`: a name that does not fit `sun_path` with its leading NUL.
+    pub fn from_abstract_name(name: impl AsRef<[u8]>) -> Result<UnixAddr> {
+        let name = name.as_ref();
+        if name.len() < SUN_PATH_MAX_BYTES { Ok(UnixAddr::Abstract(name.to_vec())) } else { Err(Errno::INVAL) }
+    }
+
+    /// Whether the socket has no name.
+    #[must_use]
+    pub fn is_unnamed(&self) -> bool {
+        *self == UnixAddr::Unnamed
+    }
+
+    /// The path, if the name is one.
+    #[must_use]
+    pub fn as_pathname(&self) -> Option<&Path> {
+        match self {
+            UnixAddr::Path(path) => Some(path),
+            UnixAddr::Unnamed | UnixAddr::Abstract(_) => None,
+        }
+    }
+
+    /// The bytes of an abstract name.
+    #[must_use]
+    pub fn as_abstract_name(&self) -> Option<&[u8]> {
+        match self {
+            UnixAddr::Abstract(name) => Some(name),
+            UnixAddr::Unnamed | UnixAddr::Path(_) => None,
+        }
+    }
+
+    /// The bytes of the `sockaddr_un`.
+    fn encode(&self) -> Result<RawAddr> {
+        let mut raw = RawAddr::family(AF_UNIX);
+        match self {
+            UnixAddr::Unnamed => {}
+            UnixAddr::Path(path) => {
+                let bytes = path.as_os_str().as_encoded_bytes();
+                if bytes.is_empty() || bytes.len() >= SUN_PATH_MAX_BYTES || bytes.contains(&0) {
+                    return Err(Errno::INVAL);
+                }
+                raw.push(bytes);
+                raw.push(&[0]);
+            }
+            UnixAddr::Abstract(name) => {
+                if name.len() >= SUN_PATH_MAX_BYTES {
+                    return Err(Errno::INVAL);
+                }
+                raw.push(&[0]);
+                raw.push(name);
+            }
+        }
+        Ok(raw)
+    }
+
     /// The address that `sun_path` holds.
     fn decode(sun_path: &[u8]) -> UnixAddr {
         match sun_path.first() {

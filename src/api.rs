@@ -1,13 +1,19 @@
 //! [`SocketApi`]: the socket calls with typed arguments and owned sockets, written once for every world.
 //!
 //! A world gives its system calls ([`Syscalls`]) and a socket type that owns a descriptor; the methods here encode the arguments,
-//! make exactly one call, and decode the answer. They pass `MSG_NOSIGNAL` and `SOCK_CLOEXEC`, and nothing else of their own.
+//! make exactly one call, and decode the answer. They ask for `MSG_NOSIGNAL` and for close-on-exec (`SOCK_CLOEXEC`,
+//! `MSG_CMSG_CLOEXEC`, ...), and for nothing else of their own.
 
 use crate::addr::{SOCKADDR_MAX_BYTES, SocketAddr};
+use crate::consts as c;
+use crate::control::{RecvControl, SendControl};
 use crate::errno::Result;
-use crate::raw::{Name, RawFd, Syscalls, Vouch};
-use crate::types::{Domain, MsgFlags, Protocol, SockFlags, Type};
-use std::io;
+use crate::option::{OPTION_MAX_BYTES, OptionValue, SocketOption};
+use crate::poll::{EpollOp, PollFd, SelectSet, timeout_micros, timeout_millis};
+use crate::raw::{self, EpollEvent, Name, RawFd, RecvHdr, SendHdr, Syscalls, Vouch};
+use crate::types::{Domain, MsgFlags, PollEvents, Protocol, Shutdown, SockFlags, Type};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::time::Duration;
 
 const SOCKADDR_MAX_LEN: i32 = 128;
 
@@ -15,11 +21,33 @@ const SOCKADDR_MAX_LEN: i32 = 128;
 ///
 /// `Os` is the kernel's; `Net` of `twinsock-sim` is one simulated process's; [`Any`](crate::Any) chooses at run time.
 /// Sockets block or not as on Linux: that is a property of the socket (`O_NONBLOCK`) and of the call (`MSG_DONTWAIT`).
+///
+/// ```
+/// use twinsock::{Domain, MsgFlags, Os, Protocol, Result, Shutdown, SockFlags, SocketAddr, SocketApi, Type};
+///
+/// fn one_byte(api: &impl SocketApi) -> Result<()> {
+///     let listener = api.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+///     api.bind(&listener, &SocketAddr::inet([127, 0, 0, 1].into(), 0))?;
+///     api.listen(&listener, 1)?;
+///
+///     let client = api.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+///     api.connect(&client, &api.getsockname(&listener)?)?;
+///     let (server, _) = api.accept(&listener, SockFlags::NONE)?;
+///
+///     assert_eq!(api.send(&client, b"!", MsgFlags::NONE)?, 1);
+///     api.shutdown(&client, Shutdown::Write)?;
+///     let mut byte = [0];
+///     assert_eq!(api.recv(&server, &mut byte, MsgFlags::NONE)?, 1);
+///     assert_eq!(api.recv(&server, &mut byte, MsgFlags::NONE)?, 0, "the end of the stream");
+///     api.close(server)
+/// }
+/// one_byte(&Os).unwrap();
+/// ```
 pub trait SocketApi: Clone + Send + Sync + 'static {
     /// Owns a descriptor: dropping it closes the descriptor.
     type Socket: Send + Sync + 'static;
     /// The system calls behind the methods.
-    type Calls: Syscalls;
+    type Calls: Syscalls + ?Sized;
 
     /// The system calls of this world; `Vouch` says that only numbers the caller owns will be passed.
     fn calls(&self, vouch: Vouch) -> &Self::Calls;
@@ -66,8 +94,7 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
         let name = Name { bytes: &mut bytes, len: &mut len };
         let flags = (flags | SockFlags::CLOEXEC).raw();
         let fd = self.calls(Vouch::for_owned()).accept4(self.fileno(socket), Some(name), flags)?;
-        let accepted = self.adopt(fd, Vouch::for_owned());
-        Ok((accepted, decode_name(&bytes, len)?))
+        Ok((self.adopt(fd, Vouch::for_owned()), known_name(&bytes, len)))
     }
 
     /// Sends data on a connected socket, `send(2)`; the answer may be less than the length of `data`.
@@ -87,10 +114,405 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
         self.calls(Vouch::for_owned()).recv(self.fileno(socket), into, flags.raw())
     }
 
-    // CONTRACT: the remaining methods follow the same pattern (H1 writes them):
-    // socketpair listen connect sendto sendmsg recvfrom recvmsg shutdown close dup getsockname getpeername
-    // getsockopt/getsockopt_bytes setsockopt/setsockopt_bytes set_nonblocking nonblocking fionread siocatmark
-    // poll select epoll_create epoll_ctl epoll_wait getaddrinfo
+    /// Creates two connected sockets, `socketpair(2)`.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP`: not of the `UNIX` domain. `EAFNOSUPPORT`, `EPROTONOSUPPORT`, `ESOCKTNOSUPPORT`, `EMFILE`, `ENFILE`.
+    fn socketpair(
+        &self,
+        domain: Domain,
+        kind: Type,
+        flags: SockFlags,
+        protocol: Protocol,
+    ) -> Result<(Self::Socket, Self::Socket)> {
+        let kind = kind.raw() | (flags | SockFlags::CLOEXEC).raw();
+        let [a, b] = self.calls(Vouch::for_owned()).socketpair(domain.raw(), kind, protocol.raw())?;
+        Ok((self.adopt(a, Vouch::for_owned()), self.adopt(b, Vouch::for_owned())))
+    }
+
+    /// Lets others connect to the socket, `listen(2)`; Linux lets `backlog` + 1 connections wait.
+    ///
+    /// # Errors
+    /// `EADDRINUSE` (another socket listens on the address, or no port is free), `EINVAL` (connected already, or a unix socket
+    /// that is not bound), `EOPNOTSUPP` (not a connection-oriented type).
+    fn listen(&self, socket: &Self::Socket, backlog: i32) -> Result<()> {
+        self.calls(Vouch::for_owned()).listen(self.fileno(socket), backlog)
+    }
+
+    /// Connects the socket, `connect(2)`. For datagrams this sets the peer; [`SocketAddr::Unspec`] dissolves the association.
+    ///
+    /// # Errors
+    /// `ECONNREFUSED` (nobody listens there), `EINPROGRESS` (a non-blocking TCP socket: the outcome comes by `poll` and
+    /// `SO_ERROR`; or `SO_SNDTIMEO` ran out), `EALREADY`, `EISCONN`, `ETIMEDOUT`, `ENETUNREACH`, `EHOSTUNREACH`, `EADDRNOTAVAIL`
+    /// (no port is free), `EAFNOSUPPORT`, `EINVAL`, `ENOENT` and `EAGAIN` (unix), `EINTR` (connecting goes on).
+    fn connect(&self, socket: &Self::Socket, addr: &SocketAddr) -> Result<()> {
+        self.calls(Vouch::for_owned()).connect(self.fileno(socket), addr.encode()?.as_bytes())
+    }
+
+    /// Sends data to an address, `sendto(2)`. A connection-oriented socket that is connected ignores the address.
+    ///
+    /// # Errors
+    /// Those of [`send`](SocketApi::send) and, for the address, `EAFNOSUPPORT`, `EINVAL`, `EISCONN` (unix), `ENETUNREACH`, `EACCES`
+    /// (a broadcast address without `SO_BROADCAST`).
+    fn sendto(&self, socket: &Self::Socket, data: &[u8], flags: MsgFlags, addr: &SocketAddr) -> Result<usize> {
+        let flags = (flags | MsgFlags::NOSIGNAL).raw();
+        self.calls(Vouch::for_owned()).sendto(self.fileno(socket), data, flags, Some(addr.encode()?.as_bytes()))
+    }
+
+    /// Sends gathered data with control messages, to an address if there is one, `sendmsg(2)`.
+    ///
+    /// # Errors
+    /// Those of [`sendto`](SocketApi::sendto); `EINVAL` (a control message that the socket does not take), `EMSGSIZE` (more than
+    /// 1024 slices), `EPERM` (credentials of somebody else), `ETOOMANYREFS` (too many sockets in flight).
+    fn sendmsg(
+        &self,
+        socket: &Self::Socket,
+        iov: &[IoSlice<'_>],
+        control: Option<&SendControl<'_, Self::Socket>>,
+        addr: Option<&SocketAddr>,
+        flags: MsgFlags,
+    ) -> Result<usize> {
+        let name = addr.map(SocketAddr::encode).transpose()?;
+        let control = control.map_or(&[][..], SendControl::as_bytes);
+        let hdr = SendHdr { name: name.as_ref().map(|name| name.as_bytes()), iov, control };
+        self.calls(Vouch::for_owned()).sendmsg(self.fileno(socket), &hdr, (flags | MsgFlags::NOSIGNAL).raw())
+    }
+
+    /// Receives data and says who sent it, `recvfrom(2)`; [`SocketAddr::Unspec`] where that is not said: on connection-oriented
+    /// sockets, and by unix senders without a name.
+    ///
+    /// # Errors
+    /// Those of [`recv`](SocketApi::recv).
+    fn recvfrom(&self, socket: &Self::Socket, into: &mut [u8], flags: MsgFlags) -> Result<(usize, SocketAddr)> {
+        let mut bytes = [0; SOCKADDR_MAX_BYTES];
+        let mut len = SOCKADDR_MAX_LEN;
+        let name = Name { bytes: &mut bytes, len: &mut len };
+        let received = self.calls(Vouch::for_owned()).recvfrom(self.fileno(socket), into, flags.raw(), Some(name))?;
+        Ok((received, known_name(&bytes, len)))
+    }
+
+    /// Receives scattered data with control messages and flags, `recvmsg(2)`.
+    ///
+    /// # Errors
+    /// Those of [`recv`](SocketApi::recv); `EMSGSIZE` (more than 1024 slices).
+    fn recvmsg(
+        &self,
+        socket: &Self::Socket,
+        iov: &mut [IoSliceMut<'_>],
+        mut control: Option<&mut RecvControl<Self>>,
+        flags: MsgFlags,
+    ) -> Result<Received> {
+        let mut name = [0; SOCKADDR_MAX_BYTES];
+        let room = control.as_mut().map_or(&mut [][..], |control| control.refill(self));
+        let mut hdr = RecvHdr { name: &mut name, name_len: 0, iov, control: room, control_len: 0, flags: 0 };
+        let flags = (flags | MsgFlags::CMSG_CLOEXEC).raw();
+        let len = self.calls(Vouch::for_owned()).recvmsg(self.fileno(socket), &mut hdr, flags)?;
+        let (name_len, control_len, flags) = (hdr.name_len, hdr.control_len, MsgFlags::from_raw(hdr.flags));
+        if let Some(control) = control {
+            control.set_filled(control_len);
+        }
+        let name_len = i32::try_from(name_len).unwrap_or(SOCKADDR_MAX_LEN);
+        Ok(Received { len, addr: known_name(&name, name_len), flags: flags.without(MsgFlags::CMSG_CLOEXEC) })
+    }
+
+    /// Ends one or both halves of a connection, `shutdown(2)`.
+    ///
+    /// # Errors
+    /// `ENOTCONN`. On TCP that error does not mean that nothing happened: the halves are shut for this socket all the same.
+    fn shutdown(&self, socket: &Self::Socket, how: Shutdown) -> Result<()> {
+        self.calls(Vouch::for_owned()).shutdown(self.fileno(socket), how.raw())
+    }
+
+    /// Closes the socket, `close(2)`, and reports what dropping it would not. The descriptor is gone in any case.
+    ///
+    /// # Errors
+    /// `EINTR` (a lingering close), `EIO`.
+    fn close(&self, socket: Self::Socket) -> Result<()> {
+        let fd = self.release(socket);
+        self.calls(Vouch::for_owned()).close(fd)
+    }
+
+    /// A second descriptor for the same socket, `fcntl(2)` with `F_DUPFD_CLOEXEC`; they share flags, options and position.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    fn dup(&self, socket: &Self::Socket) -> Result<Self::Socket> {
+        let fd = self.calls(Vouch::for_owned()).fcntl(self.fileno(socket), c::F_DUPFD_CLOEXEC, 0)?;
+        Ok(self.adopt(fd, Vouch::for_owned()))
+    }
+
+    /// The socket's own address, `getsockname(2)`.
+    ///
+    /// # Errors
+    /// `ENOTSOCK`, `ENOBUFS`.
+    fn getsockname(&self, socket: &Self::Socket) -> Result<SocketAddr> {
+        let mut bytes = [0; SOCKADDR_MAX_BYTES];
+        let mut len = SOCKADDR_MAX_LEN;
+        let name = Name { bytes: &mut bytes, len: &mut len };
+        self.calls(Vouch::for_owned()).getsockname(self.fileno(socket), name)?;
+        decode_name(&bytes, len)
+    }
+
+    /// The address of the other end, `getpeername(2)`.
+    ///
+    /// # Errors
+    /// `ENOTCONN`, `ENOTSOCK`, `ENOBUFS`.
+    fn getpeername(&self, socket: &Self::Socket) -> Result<SocketAddr> {
+        let mut bytes = [0; SOCKADDR_MAX_BYTES];
+        let mut len = SOCKADDR_MAX_LEN;
+        let name = Name { bytes: &mut bytes, len: &mut len };
+        self.calls(Vouch::for_owned()).getpeername(self.fileno(socket), name)?;
+        decode_name(&bytes, len)
+    }
+
+    /// The value of an integer option, `getsockopt(2)`.
+    ///
+    /// # Errors
+    /// `ENOPROTOOPT` (no such option at that level), `EOPNOTSUPP`, `EINVAL` (a value that is shorter than an int).
+    fn getsockopt(&self, socket: &Self::Socket, level: i32, name: i32) -> Result<i32> {
+        self.option(socket, SocketOption::<i32>::new(level, name))
+    }
+
+    /// The value of an option as bytes, `getsockopt(2)`: stores up to `into.len()` of them and returns how many.
+    ///
+    /// # Errors
+    /// `ENOPROTOOPT` (no such option at that level), `EINVAL`, `EOPNOTSUPP`, `ERANGE` (some options: too little room).
+    fn getsockopt_bytes(&self, socket: &Self::Socket, level: i32, name: i32, into: &mut [u8]) -> Result<usize> {
+        let mut len = i32::try_from(into.len()).unwrap_or(i32::MAX);
+        self.calls(Vouch::for_owned()).getsockopt(self.fileno(socket), level, name, into, &mut len)?;
+        // Some options say how long the value is, not how much of it was stored.
+        Ok(usize::try_from(len).unwrap_or(0).min(into.len()))
+    }
+
+    /// Sets an integer option, `setsockopt(2)`.
+    ///
+    /// # Errors
+    /// `ENOPROTOOPT` (no such option at that level), `EINVAL`, `EDOM`, `EPERM`, `EACCES`, `EISCONN`, `EOPNOTSUPP`, ...
+    fn setsockopt(&self, socket: &Self::Socket, level: i32, name: i32, value: i32) -> Result<()> {
+        self.setsockopt_bytes(socket, level, name, &value.to_ne_bytes())
+    }
+
+    /// Sets an option whose value is given as bytes, `setsockopt(2)`.
+    ///
+    /// # Errors
+    /// Those of [`setsockopt`](SocketApi::setsockopt).
+    fn setsockopt_bytes(&self, socket: &Self::Socket, level: i32, name: i32, value: &[u8]) -> Result<()> {
+        self.calls(Vouch::for_owned()).setsockopt(self.fileno(socket), level, name, value)
+    }
+
+    /// The value of an option by its type, `getsockopt(2)`; the options are in [`crate::option`].
+    ///
+    /// # Errors
+    /// Those of [`getsockopt_bytes`](SocketApi::getsockopt_bytes).
+    fn option<V: OptionValue>(&self, socket: &Self::Socket, option: SocketOption<V>) -> Result<V> {
+        let mut bytes = [0; OPTION_MAX_BYTES];
+        let room = &mut bytes[..V::BYTES];
+        let len = self.getsockopt_bytes(socket, option.level(), option.name(), room)?;
+        V::decode(&bytes[..len])
+    }
+
+    /// Sets an option by its type, `setsockopt(2)`; the options are in [`crate::option`].
+    ///
+    /// # Errors
+    /// Those of [`setsockopt`](SocketApi::setsockopt).
+    fn set_option<V: OptionValue>(&self, socket: &Self::Socket, option: SocketOption<V>, value: V) -> Result<()> {
+        self.setsockopt_bytes(socket, option.level(), option.name(), value.encode().as_bytes())
+    }
+
+    /// Makes calls on the socket wait or not (`O_NONBLOCK`), `ioctl(2)` with `FIONBIO`; its duplicates follow.
+    ///
+    /// # Errors
+    /// `EBADF`: the socket is not of this world or process.
+    fn set_nonblocking(&self, socket: &Self::Socket, nonblocking: bool) -> Result<()> {
+        let mut argument = i32::from(nonblocking);
+        ioctl(self, socket, c::FIONBIO, &mut argument)
+    }
+
+    /// Whether calls on the socket do not wait, `fcntl(2)` with `F_GETFL`.
+    ///
+    /// # Errors
+    /// `EBADF`: the socket is not of this world or process.
+    fn nonblocking(&self, socket: &Self::Socket) -> Result<bool> {
+        let flags = self.calls(Vouch::for_owned()).fcntl(self.fileno(socket), c::F_GETFL, 0)?;
+        Ok(flags & c::O_NONBLOCK != 0)
+    }
+
+    /// How many bytes can be read (a stream), or the length of the next datagram, `ioctl(2)` with `FIONREAD`.
+    ///
+    /// # Errors
+    /// `EINVAL`: a socket that listens.
+    fn fionread(&self, socket: &Self::Socket) -> Result<usize> {
+        let mut bytes = 0;
+        ioctl(self, socket, c::FIONREAD, &mut bytes)?;
+        Ok(usize::try_from(bytes).unwrap_or(0))
+    }
+
+    /// How many bytes (and a FIN) have been sent but are not acknowledged (TCP), or not received (unix, UDP), `ioctl(2)` with
+    /// `SIOCOUTQ`.
+    ///
+    /// # Errors
+    /// `EINVAL`: a socket that listens.
+    fn siocoutq(&self, socket: &Self::Socket) -> Result<usize> {
+        let mut bytes = 0;
+        ioctl(self, socket, c::TIOCOUTQ, &mut bytes)?;
+        Ok(usize::try_from(bytes).unwrap_or(0))
+    }
+
+    /// Whether the next byte to be read is the one after urgent data, `ioctl(2)` with `SIOCATMARK`, `sockatmark(3)`.
+    ///
+    /// # Errors
+    /// `ENOTTY`, `EINVAL`: the socket's type knows no urgent data.
+    fn siocatmark(&self, socket: &Self::Socket) -> Result<bool> {
+        let mut at_mark = 0;
+        ioctl(self, socket, c::SIOCATMARK, &mut at_mark)?;
+        Ok(at_mark != 0)
+    }
+
+    /// An entry for [`poll`](SocketApi::poll).
+    fn poll_entry<'a>(&self, socket: &'a Self::Socket, events: PollEvents) -> PollFd<'a, Self::Socket> {
+        PollFd::new(self, socket, events)
+    }
+
+    /// Waits until a socket is ready, `poll(2)`: how many entries have `revents`, 0 when `timeout` ran out (`None`: never).
+    ///
+    /// The timeout is rounded up to milliseconds.
+    ///
+    /// # Errors
+    /// `EINTR`, `EINVAL` (more entries than descriptors may be open), `ENOMEM`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock::{Domain, MsgFlags, Os, PollEvents, Protocol, SockFlags, SocketApi, Type};
+    ///
+    /// fn one_of_two(api: &impl SocketApi) -> twinsock::Result<()> {
+    ///     let (a, b) = api.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT)?;
+    ///     api.send(&a, b"x", MsgFlags::NONE)?;
+    ///     let mut fds = [api.poll_entry(&a, PollEvents::IN), api.poll_entry(&b, PollEvents::IN)];
+    ///     assert_eq!(api.poll(&mut fds, Some(Duration::from_secs(5)))?, 1);
+    ///     assert_eq!(fds.map(|fd| fd.revents()), [PollEvents::NONE, PollEvents::IN]);
+    ///     Ok(())
+    /// }
+    /// one_of_two(&Os).unwrap();
+    /// ```
+    fn poll(&self, fds: &mut [PollFd<'_, Self::Socket>], timeout: Option<Duration>) -> Result<usize> {
+        poll_copied(self.calls(Vouch::for_owned()), fds, timeout_millis(timeout))
+    }
+
+    /// Waits until a socket is ready, `select(2)`: leaves in the sets those that are, and returns how many; 0 when `timeout` ran
+    /// out (`None`: never).
+    ///
+    /// The timeout is rounded up to microseconds.
+    ///
+    /// # Errors
+    /// `EBADF` (a socket that is not open), `EINTR`, `EINVAL`, `ENOMEM`.
+    fn select(
+        &self,
+        read: Option<&mut SelectSet<'_, Self::Socket>>,
+        write: Option<&mut SelectSet<'_, Self::Socket>>,
+        except: Option<&mut SelectSet<'_, Self::Socket>>,
+        timeout: Option<Duration>,
+    ) -> Result<usize> {
+        let nfds = |set: &Option<&mut SelectSet<'_, Self::Socket>>| set.as_ref().map_or(0, |set| set.nfds);
+        let nfds = nfds(&read).max(nfds(&write)).max(nfds(&except));
+        let sets = [read.map(SelectSet::fds_mut), write.map(SelectSet::fds_mut), except.map(SelectSet::fds_mut)];
+        self.calls(Vouch::for_owned()).select(nfds, sets, timeout_micros(timeout))
+    }
+
+    /// Creates an epoll instance, `epoll_create1(2)`.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENFILE`, `ENOMEM`.
+    fn epoll_create(&self) -> Result<Self::Socket> {
+        let fd = self.calls(Vouch::for_owned()).epoll_create1(c::EPOLL_CLOEXEC)?;
+        Ok(self.adopt(fd, Vouch::for_owned()))
+    }
+
+    /// Changes the interest list of an epoll instance, `epoll_ctl(2)`.
+    ///
+    /// The entry stays as long as any duplicate of `socket` is open, in this process or another.
+    ///
+    /// # Errors
+    /// `EEXIST` (add: it is in the list), `ENOENT` (modify, delete: it is not), `EINVAL`, `ELOOP`, `ENOSPC`, `EPERM`.
+    fn epoll_ctl(&self, epoll: &Self::Socket, op: EpollOp, socket: &Self::Socket) -> Result<()> {
+        let (op, event) = match op {
+            EpollOp::Add(event) => (c::EPOLL_CTL_ADD, Some(event)),
+            EpollOp::Modify(event) => (c::EPOLL_CTL_MOD, Some(event)),
+            EpollOp::Delete => (c::EPOLL_CTL_DEL, None),
+        };
+        self.calls(Vouch::for_owned()).epoll_ctl(self.fileno(epoll), op, self.fileno(socket), event)
+    }
+
+    /// Waits for events, `epoll_wait(2)`: stores up to `events.len()` of them and returns how many; 0 when `timeout` ran out
+    /// (`None`: never).
+    ///
+    /// The timeout is rounded up to milliseconds.
+    ///
+    /// # Errors
+    /// `EINTR`, `EINVAL` (not an epoll instance, or no room for events).
+    ///
+    /// ```
+    /// use twinsock::raw::EpollEvent;
+    /// use twinsock::{Domain, EpollFlags, EpollOp, MsgFlags, Os, Protocol, SockFlags, SocketApi, Type};
+    ///
+    /// fn an_event(api: &impl SocketApi) -> twinsock::Result<()> {
+    ///     let (a, b) = api.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT)?;
+    ///     let epoll = api.epoll_create()?;
+    ///     api.epoll_ctl(&epoll, EpollOp::Add(EpollEvent::new(EpollFlags::IN, 7)), &b)?;
+    ///     api.send(&a, b"x", MsgFlags::NONE)?;
+    ///     let mut events = [EpollEvent::default(); 8];
+    ///     assert_eq!(api.epoll_wait(&epoll, &mut events, None)?, 1);
+    ///     assert_eq!(events[0], EpollEvent::new(EpollFlags::IN, 7));
+    ///     Ok(())
+    /// }
+    /// an_event(&Os).unwrap();
+    /// ```
+    fn epoll_wait(&self, epoll: &Self::Socket, events: &mut [EpollEvent], timeout: Option<Duration>) -> Result<usize> {
+        self.calls(Vouch::for_owned()).epoll_wait(self.fileno(epoll), events, timeout_millis(timeout))
+    }
+}
+
+/// What [`SocketApi::recvmsg`] says beside data and control messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// How many bytes came; with `MSG_TRUNC` asked for, the whole length of a datagram.
+    pub len: usize,
+    /// Who sent them; [`SocketAddr::Unspec`] where that is not said, as by [`SocketApi::recvfrom`].
+    pub addr: SocketAddr,
+    /// `TRUNC`, `CTRUNC`, `EOR`, `OOB`, `ERRQUEUE`.
+    pub flags: MsgFlags,
+}
+
+/// `ioctl(2)` with a pointer to an int.
+fn ioctl<A: SocketApi>(api: &A, socket: &A::Socket, request: i32, argument: &mut i32) -> Result<()> {
+    let request = u64::from(request.cast_unsigned());
+    api.calls(Vouch::for_owned()).ioctl(api.fileno(socket), request, argument).map(drop)
+}
+
+/// `poll(2)` on a copy of the entries; `Os` needs none.
+fn poll_copied<S>(calls: &(impl Syscalls + ?Sized), fds: &mut [PollFd<'_, S>], timeout: i32) -> Result<usize> {
+    const FEW: usize = 16;
+    let none = raw::PollFd { fd: -1, events: 0, revents: 0 };
+    let (mut few, mut many) = ([none; FEW], Vec::new());
+    let copies = match few.get_mut(..fds.len()) {
+        Some(copies) => copies,
+        None => {
+            many.resize(fds.len(), none);
+            &mut many[..]
+        }
+    };
+    for (copy, fd) in copies.iter_mut().zip(&*fds) {
+        *copy = fd.raw();
+    }
+    let ready = calls.poll(copies, timeout)?;
+    for (copy, fd) in copies.iter().zip(fds) {
+        fd.set_raw_revents(copy.revents);
+    }
+    Ok(ready)
+}
+
+/// The address that came with data or a connection; one of an unknown family is left out rather than losing what it came with.
+fn known_name(bytes: &[u8], len: i32) -> SocketAddr {
+    decode_name(bytes, len).unwrap_or(SocketAddr::Unspec)
 }
 
 /// The address that a call stored in `bytes`, having said that it is `len` long.

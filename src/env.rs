@@ -3,6 +3,8 @@
 //! On `Os` these are the standard library's; in the simulator they are virtual, and a seed decides them. A program that takes
 //! time, threads, chance and locks ([`crate::sync`]) from its world is reproducible to the last byte.
 
+use crate::api::SocketApi;
+use crate::sync::Primitives;
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 use std::time::{Duration, SystemTime};
@@ -66,6 +68,15 @@ impl fmt::Debug for Instant {
 }
 
 /// The clocks of a world.
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock::{Clock, Os};
+///
+/// let start = Os.now();
+/// Os.sleep(Duration::from_millis(1));
+/// assert!(Os.now() - start >= Duration::from_millis(1));
+/// ```
 pub trait Clock {
     /// The monotonic clock, `clock_gettime(CLOCK_MONOTONIC)`.
     fn now(&self) -> Instant;
@@ -97,3 +108,10 @@ pub trait Entropy {
     /// Fills `bytes` with random bytes, `getrandom(2)`.
     fn fill(&self, bytes: &mut [u8]);
 }
+
+/// All that a program may ask of its world: sockets, time, threads, randomness, locks and channels.
+///
+/// A short name for a bound; every world that has the parts has it.
+pub trait Env: SocketApi + Clock + Spawn + Entropy + Primitives {}
+
+impl<W: SocketApi + Clock + Spawn + Entropy + Primitives> Env for W {}

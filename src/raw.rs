@@ -207,6 +207,20 @@ pub trait Syscalls {
 /// Closing or redirecting a number that somebody else owns breaks that owner's code, in memory-unsafe ways if it maps or
 /// trusts the file (`std::io`, "I/O safety"). So [`SocketApi::calls`](crate::SocketApi::calls) asks for a `Vouch`, and making one is
 /// `unsafe` outside this crate. The typed API needs none of its users: it passes only numbers of sockets that it owns.
+///
+/// ```
+/// use twinsock::raw::{Syscalls, Vouch};
+/// use twinsock::{Errno, Os, SocketApi};
+///
+/// // SAFETY: only numbers that `pipe2` returned are passed, and none of them after `close`.
+/// let calls = Os.calls(unsafe { Vouch::new() });
+/// let [read, write] = calls.pipe2(twinsock::consts::O_CLOEXEC)?;
+/// assert_eq!(calls.write(write, b"x")?, 1);
+/// assert_eq!(calls.write(read, b"x"), Err(Errno::BADF));
+/// calls.close(read)?;
+/// calls.close(write)?;
+/// # Ok::<(), Errno>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct Vouch(());
 

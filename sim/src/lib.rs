@@ -1,5 +1,55 @@
-//! The virtual network.
+//! twinsock's virtual network: hosts, links, processes and a real TCP, all reproducible from a seed.
+//!
+//! A program written over [`twinsock::SocketApi`] runs here unchanged, given a [`Net`] in place of `Os`. The rooms of this crate stand in the
+//! order in which a byte travels:
+//!
+//! [`api`] (the door) → `process` (turns) → [`world`] (clock, hosts, links) → [`host`] (one machine's kernel) → [`tcp`] (the protocol) →
+//! [`packet`] (values), carried by [`link`] as [`choice`] decides, and recorded by [`trace`].
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use std::time::Duration;
+//! use twinsock::net::{TcpListener, TcpStream};
+//! use twinsock_sim::Sim;
+//!
+//! let report = Sim::builder().seed(7).run(|sim| {
+//!     sim.host("server").spawn("echo", |net| {
+//!         let listener = TcpListener::bind(&net, "0.0.0.0:7").unwrap();
+//!         let (mut stream, _) = listener.accept().unwrap();
+//!         let mut bytes = [0; 5];
+//!         stream.read_exact(&mut bytes).unwrap();
+//!         stream.write_all(&bytes).unwrap();
+//!     });
+//!     // By then the server listens.
+//!     sim.run_for(Duration::from_millis(1));
+//!     sim.host("client").spawn("client", |net| {
+//!         let mut stream = TcpStream::connect(&net, "server:7").unwrap();
+//!         stream.write_all(b"hello").unwrap();
+//!         let mut bytes = [0; 5];
+//!         stream.read_exact(&mut bytes).unwrap();
+//!         assert_eq!(&bytes, b"hello");
+//!     });
+//! });
+//! report.unwrap();
+//! ```
+
+pub mod api;
+pub mod choice;
+pub mod conform;
 pub mod host;
+pub mod link;
 pub mod packet;
+mod process;
+pub mod sim;
+pub mod sync;
 pub mod tcp;
+pub mod trace;
 pub mod udp;
+pub mod unix;
+pub mod world;
+
+pub use api::Net;
+pub use host::HostConfig;
+pub use link::Link;
+pub use process::failure::{FailureKind, Waiting};
+pub use sim::{Builder, Failure, Host, Process, Report, Sim};

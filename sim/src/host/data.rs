@@ -108,7 +108,7 @@ impl Host {
             let tcb = &mut self.sockets[key].tcb;
             if task.done > 0 && (tcb.at_mark() || tcb.readable_bytes() == 0) {
                 // An end, an error and the urgent mark are left for the next call.
-                return if tcb.at_mark() || tcb.recv_is_over() { self.end_recv(key, task.done) } else { Step::Wait };
+                return if tcb.at_mark() || tcb.recv_is_over() { Step::Done(Ok(task.done)) } else { Step::Wait };
             }
             match tcb.recv(cx.now, iov, task.done, flags) {
                 Ok(0) => return Step::Done(Ok(task.done)),
@@ -116,8 +116,9 @@ impl Host {
                     task.done += count;
                     let is_enough = task.done == len || (!wants_all && tcb.rcv_wait_target_met(task.done));
                     self.mark_dirty(key);
+                    self.retreat_peek_off(key, count);
                     if is_enough {
-                        return self.end_recv(key, task.done);
+                        return Step::Done(Ok(task.done));
                     }
                 }
                 Err(Errno::AGAIN) => return Step::Wait,
@@ -126,14 +127,13 @@ impl Host {
         }
     }
 
-    /// A receive returns bytes: a peek offset moves back with the stream (`sk_peek_offset_bwd`).
+    /// Bytes were taken: a peek offset moves back with the stream (`sk_peek_offset_bwd`).
     #[inline]
-    fn end_recv(&mut self, key: Key, done: usize) -> Step {
+    fn retreat_peek_off(&mut self, key: Key, count: usize) {
         let offset = &mut self.sockets[key].options.peek_off;
         if *offset > 0 {
-            *offset = offset.saturating_sub_unsigned(u32::try_from(done).unwrap_or(u32::MAX)).max(0);
+            *offset = offset.saturating_sub_unsigned(u32::try_from(count).unwrap_or(u32::MAX)).max(0);
         }
-        Step::Done(Ok(done))
     }
 
     /// Receives that do not take from the stream: MSG_ERRQUEUE, MSG_OOB, MSG_PEEK.
@@ -150,22 +150,28 @@ impl Host {
             return Step::Done(tcb.recv_urgent(into, is_peek));
         }
         let len = total_mut(iov);
-        let begin = u32::try_from(self.sockets[key].options.peek_off).unwrap_or(0);
         let wants_all = task.flags & c::MSG_WAITALL != 0;
         loop {
+            let done = u32::try_from(task.done).unwrap_or(u32::MAX);
+            // SO_PEEK_OFF has moved on with what this call has peeked at.
+            let offset = u32::try_from(self.sockets[key].options.peek_off).unwrap_or(done);
             let tcb = &mut self.sockets[key].tcb;
-            let offset = begin.saturating_add(u32::try_from(task.done).unwrap_or(u32::MAX));
+            if task.done > 0 && tcb.is_mark_at(offset) {
+                return Step::Done(Ok(task.done));
+            }
             if task.done > 0 && tcb.readable_bytes() <= super::slab::to_usize(offset) {
                 let is_at_mark = tcb.poll_mask().contains(PollEvents::PRI);
-                return if is_at_mark || tcb.recv_is_over() { self.end_peek(key, task.done) } else { Step::Wait };
+                return if is_at_mark || tcb.recv_is_over() { Step::Done(Ok(task.done)) } else { Step::Wait };
             }
             let flags = RecvFlags { peek: true, trunc: task.flags & c::MSG_TRUNC != 0, peek_offset: offset };
             match tcb.recv(cx.now, iov, task.done, flags) {
                 Ok(0) => return Step::Done(Ok(task.done)),
                 Ok(count) => {
                     task.done += count;
-                    if task.done == len || (!wants_all && tcb.rcv_wait_target_met(task.done)) {
-                        return self.end_peek(key, task.done);
+                    let is_enough = task.done == len || (!wants_all && tcb.rcv_wait_target_met(task.done));
+                    self.advance_peek_off(key, count);
+                    if is_enough {
+                        return Step::Done(Ok(task.done));
                     }
                 }
                 Err(Errno::AGAIN) => return Step::Wait,
@@ -174,13 +180,12 @@ impl Host {
         }
     }
 
-    /// A peek returns bytes: SO_PEEK_OFF moves on behind them (`sk_peek_offset_fwd`).
-    fn end_peek(&mut self, key: Key, done: usize) -> Step {
+    /// Bytes were peeked at: SO_PEEK_OFF moves on behind them (`sk_peek_offset_fwd`).
+    fn advance_peek_off(&mut self, key: Key, count: usize) {
         let offset = &mut self.sockets[key].options.peek_off;
         if *offset >= 0 {
-            *offset = offset.saturating_add_unsigned(u32::try_from(done).unwrap_or(u32::MAX));
+            *offset = offset.saturating_add_unsigned(u32::try_from(count).unwrap_or(u32::MAX));
         }
-        Step::Done(Ok(done))
     }
 
     /// Stores the control message of TCP_INQ, how many bytes are left to read; answers the bytes of control data.

@@ -146,15 +146,22 @@ impl Host {
         pid
     }
 
-    /// Ends a process as `exit(2)` does: its descriptors are closed in the order of their numbers, and nothing lingers.
+    /// Goes on ending a process as `exit(2)` does: closes its open descriptor of the lowest number. Answers whether there are more; what each
+    /// sends is carried away before the next is closed, as on Linux.
     ///
     /// Calls of its threads that still wait hold their files until they are ended with [`Host::interrupt`].
-    pub fn exit_process(&mut self, cx: &mut Cx<'_>, pid: Pid) {
-        while let Ok(process) = self.process_mut(pid) {
-            let Some(descriptor) = process.take_first() else { break };
-            self.put_file(cx, descriptor.file, false);
+    pub fn exit_process(&mut self, cx: &mut Cx<'_>, pid: Pid) -> bool {
+        let Ok(process) = self.process_mut(pid) else { return false };
+        match process.take_first() {
+            Some(descriptor) => {
+                self.put_file(cx, descriptor.file, false);
+                true
+            }
+            None => {
+                self.remove_process(pid);
+                false
+            }
         }
-        self.remove_process(pid);
     }
 
     /// Ends a process as a power cut does: its sockets are gone and nothing is sent.

@@ -66,11 +66,11 @@ impl Host {
         if socket.tcb.state() != State::Closed || socket.num != 0 { Err(Errno::INVAL) } else { Ok(()) }
     }
 
-    /// Takes the address and the port, or nothing.
+    /// Takes the address and the port, or neither.
     fn bind_to(&mut self, cx: &mut Cx<'_>, key: Key, asked: IpAddr, port: u16) -> Result<()> {
         let ip = addr::canonical(asked);
         let socket = &mut self.sockets[key];
-        let (old_ip, old_v6only) = (socket.tuple.local, socket.v6only);
+        let old_v6only = socket.v6only;
         socket.tuple.local = ip;
         socket.v6only |= asked.is_ipv6() && ip.is_ipv6() && !ip.is_unspecified();
         let needs_port = port != 0 || !socket.options.bind_address_no_port;
@@ -81,7 +81,8 @@ impl Host {
             };
             let Some(port) = found else {
                 let socket = &mut self.sockets[key];
-                (socket.tuple.local, socket.v6only) = (old_ip, old_v6only);
+                // The name of an earlier life is gone too: `inet_reset_saddr`.
+                (socket.tuple.local, socket.v6only) = (socket.family.any(), old_v6only);
                 return Err(Errno::ADDRINUSE);
             };
             self.hold_port(key, port, false);

@@ -2,6 +2,7 @@
 
 pub mod luck;
 pub mod segment;
+pub mod wire;
 
 pub use luck::{Boring, Latitude, Luck};
 pub use segment::{Control, Payload, SackBlocks, Segment, SeqNumber, TcpOptions, Timestamps};
@@ -24,6 +25,20 @@ pub struct Packet {
     pub tos: u8,
     /// What the packet carries.
     pub body: Body,
+}
+
+impl Packet {
+    /// The length in bytes of the largest frame that the packet is cut into, from its IP header on.
+    #[must_use]
+    pub fn largest_frame_bytes(&self) -> u32 {
+        let ip = if self.src.is_ipv4() { 20 } else { 40 };
+        let transport = match &self.body {
+            Body::Tcp(segment) => segment.header_bytes() + u32::from(segment.frame_bytes).min(segment.payload_bytes()),
+            // A datagram larger than the MTU is fragmented; what does not fit is the fragments' concern.
+            Body::Udp(_) | Body::Icmp(_) => 8,
+        };
+        ip + transport
+    }
 }
 
 /// What a packet carries.

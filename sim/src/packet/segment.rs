@@ -117,7 +117,7 @@ impl Payload {
         } else if data.len() <= Payload::INLINE_MAX_BYTES {
             let mut bytes = [0; Payload::INLINE_MAX_BYTES];
             bytes[..data.len()].copy_from_slice(data);
-            Payload::Inline { len: u8::try_from(data.len()).expect("an inline payload is shorter than 256 bytes"), bytes }
+            Payload::Inline { len: inline_len(data), bytes }
         } else {
             Payload::Shared(Bytes::copy_from_slice(data))
         }
@@ -146,6 +146,10 @@ impl Payload {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+fn inline_len(data: &[u8]) -> u8 {
+    u8::try_from(data.len()).expect("an inline payload is shorter than 256 bytes")
 }
 
 impl PartialEq for Payload {
@@ -222,6 +226,34 @@ impl Segment {
             Control::Syn | Control::Fin => 1,
             Control::None | Control::Push | Control::Rst => 0,
         };
-        u32::try_from(self.payload.len()).expect("a segment's payload is at most 64 KiB") + control
+        self.payload_bytes() + control
     }
+
+    /// How many bytes of data.
+    #[must_use]
+    pub fn payload_bytes(&self) -> u32 {
+        count(self.payload.len())
+    }
+
+    /// The length of the TCP header in bytes, options included, laid out and padded as Linux does (`tcp_options_write`).
+    #[inline]
+    #[must_use]
+    pub fn header_bytes(&self) -> u32 {
+        let options = &self.options;
+        let mss = if options.mss_bytes.is_some() { 4 } else { 0 };
+        // SACK-permitted takes the place of the padding before the timestamps.
+        let timestamps = match (options.timestamps.is_some(), options.sack_permitted) {
+            (true, _) => 12,
+            (false, true) => 4,
+            (false, false) => 0,
+        };
+        let window_scale = if options.window_scale.is_some() { 4 } else { 0 };
+        let blocks = options.sack.iter().flatten().map(|_| 8).sum::<u32>();
+        let sack = if blocks > 0 { 4 + blocks } else { 0 };
+        20 + mss + timestamps + window_scale + sack
+    }
+}
+
+fn count(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("a segment's payload is at most 64 KiB")
 }

@@ -38,11 +38,12 @@ impl Tcb {
     #[must_use]
     pub fn poll_mask(&self) -> PollEvents {
         let mut mask = PollEvents::NONE;
+        if self.state == State::Listen {
+            // `inet_csk_listen_poll` looks at the accept queue, which is the host's, and at nothing else.
+            return mask;
+        }
         if self.err.is_some() {
             mask |= PollEvents::ERR;
-        }
-        if self.state == State::Listen {
-            return mask;
         }
         if self.state == State::Closed || (self.shutdown.read && self.shutdown.write) {
             mask |= PollEvents::HUP;

@@ -406,7 +406,7 @@ impl Tcb {
     }
 
     /// A FIN goes out after the queue: `tcp_close_state` and `tcp_send_fin`.
-    fn send_fin(&mut self) {
+    pub(super) fn send_fin(&mut self) {
         let next = match self.state {
             State::Established => State::FinWait1,
             State::CloseWait => State::LastAck,

@@ -193,7 +193,7 @@ fn run(seed: u64) {
             let victim = usize::try_from(dice.roll(4)).unwrap();
             let (host, pid) = (procs[victim].host, procs[victim].pid);
             match dice.roll(2) {
-                0 => net.enter(host, |host, cx| host.exit_process(cx, pid)),
+                0 => while net.enter(host, |host, cx| host.exit_process(cx, pid)) {},
                 _ => net.enter(host, |host, _| host.kill_silently(pid)),
             }
             procs[victim] = net.spawn(host);
@@ -205,7 +205,7 @@ fn run(seed: u64) {
         net.enter(proc.host, |host, cx| host.interrupt(cx, op)).ok();
     }
     for proc in procs {
-        net.enter(proc.host, |host, cx| host.exit_process(cx, proc.pid));
+        while net.enter(proc.host, |host, cx| host.exit_process(cx, proc.pid)) {}
     }
     net.advance(Duration::from_secs(2000));
     for host in &net.hosts {

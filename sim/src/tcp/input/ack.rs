@@ -64,6 +64,10 @@ impl Tcb {
         self.snd_wl1 = segment.seq;
         self.set_snd_wnd(u32::from(segment.window) << self.snd_wscale);
         self.establish(now);
+        if self.shutdown.write {
+            // A child of a listener that was shut down for writing: Linux sends the FIN that it owes as soon as it can.
+            self.send_fin();
+        }
         true
     }
 

@@ -1,0 +1,343 @@
+//! [`Net`]: the door through which a simulated program reaches its world.
+//!
+//! A `Net` stands for one process. It may be copied and sent anywhere, and so may its sockets; they work while a thread of that process
+//! runs, and answer EBADF anywhere else.
+
+use crate::host::Call;
+use crate::process::coroutine::Carrier;
+use crate::process::current::{self, Running};
+use crate::process::scheduler::{ProcId, ThreadId, Wait};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+use twinsock::raw::{EpollEvent, FdSet, Name, PollFd, RawFd, RecvHdr, SendHdr, Syscalls, Vouch};
+use twinsock::{Clock, Entropy, Errno, Instant, JoinThread, Result, SocketApi, Spawn};
+
+/// Where a simulated host's realtime clock starts: 2000-01-01 00:00:00 UTC, in seconds since the epoch.
+pub const WALL_START_SECONDS: u64 = 946_684_800;
+
+/// The world of one simulated process: its host's sockets, the virtual clock, its threads, its randomness.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Net {
+    pub(crate) sim: u32,
+    process: ProcId,
+}
+
+/// A descriptor of a simulated process; dropping it closes it.
+#[derive(Debug)]
+pub struct NetSocket {
+    net: Net,
+    fd: RawFd,
+}
+
+impl Net {
+    pub(crate) fn new(sim: u32, process: ProcId) -> Net {
+        Net { sim, process }
+    }
+
+    pub(crate) fn running(self) -> Result<Running> {
+        current::running(self.sim, Some(self.process))
+    }
+
+    /// Makes a system call: waits for its turn, then for as long as the call does.
+    fn call(self, mut call: Call<'_, '_>) -> Result<usize> {
+        let running = self.running()?;
+        let mut scheduler = running.enter()?;
+        let mut answer = scheduler.begin(running.thread, &mut call);
+        loop {
+            if let Some(result) = answer {
+                return result;
+            }
+            scheduler = running.suspend(scheduler);
+            answer = scheduler.resume(running.thread, &mut call);
+        }
+    }
+
+    fn call_done(self, call: Call<'_, '_>) -> Result<()> {
+        self.call(call).map(|_| ())
+    }
+
+    fn call_number(self, call: Call<'_, '_>) -> Result<RawFd> {
+        self.call(call).map(|n| RawFd::try_from(n).expect("a call's small number fits an int"))
+    }
+}
+
+impl Drop for NetSocket {
+    fn drop(&mut self) {
+        if self.fd >= 0 && current::is_running(self.net.sim, self.net.process) {
+            if let Ok(running) = self.net.running()
+                && std::thread::panicking()
+            {
+                running.close_without_waiting(self.fd);
+                return;
+            }
+            // close(2) releases the descriptor whatever it answers, and a destructor has nobody to tell.
+            self.net.call(Call::Close { fd: self.fd }).ok();
+        }
+    }
+}
+
+impl SocketApi for Net {
+    type Socket = NetSocket;
+    type Calls = Net;
+
+    fn calls(&self, _vouch: Vouch) -> &Net {
+        self
+    }
+
+    fn fileno(&self, socket: &NetSocket) -> RawFd {
+        if socket.net == *self { socket.fd } else { -1 }
+    }
+
+    fn adopt(&self, fd: RawFd, _vouch: Vouch) -> NetSocket {
+        NetSocket { net: *self, fd }
+    }
+
+    fn release(&self, mut socket: NetSocket) -> RawFd {
+        std::mem::replace(&mut socket.fd, -1)
+    }
+
+    fn getaddrinfo(&self, node: &str, port: u16) -> io::Result<Vec<std::net::SocketAddr>> {
+        let with_port = |ip: IpAddr| std::net::SocketAddr::new(ip, port);
+        if let Ok(ip) = node.parse::<IpAddr>() {
+            return Ok(vec![with_port(ip)]);
+        }
+        if node == "localhost" {
+            return Ok(vec![with_port(IpAddr::V4(Ipv4Addr::LOCALHOST)), with_port(IpAddr::V6(Ipv6Addr::LOCALHOST))]);
+        }
+        let running = self.running()?;
+        let mut scheduler = running.enter()?;
+        scheduler.charge(running.thread);
+        match scheduler.world().resolve(node) {
+            Some(addrs) => Ok(addrs.iter().map(|ip| with_port(*ip)).collect()),
+            None => Err(io::Error::other(format!("failed to lookup address information: no host is named {node}"))),
+        }
+    }
+}
+
+impl Syscalls for Net {
+    fn socket(&self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd> {
+        self.call_number(Call::Socket { domain, kind, protocol })
+    }
+
+    fn socketpair(&self, domain: i32, kind: i32, protocol: i32) -> Result<[RawFd; 2]> {
+        let mut out = [-1; 2];
+        self.call_done(Call::Socketpair { domain, kind, protocol, out: &mut out })?;
+        Ok(out)
+    }
+
+    fn bind(&self, fd: RawFd, addr: &[u8]) -> Result<()> {
+        self.call_done(Call::Bind { fd, addr })
+    }
+
+    fn listen(&self, fd: RawFd, backlog: i32) -> Result<()> {
+        self.call_done(Call::Listen { fd, backlog })
+    }
+
+    fn accept4(&self, fd: RawFd, name: Option<Name<'_>>, flags: i32) -> Result<RawFd> {
+        self.call_number(Call::Accept4 { fd, name, flags })
+    }
+
+    fn connect(&self, fd: RawFd, addr: &[u8]) -> Result<()> {
+        self.call_done(Call::Connect { fd, addr })
+    }
+
+    fn shutdown(&self, fd: RawFd, how: i32) -> Result<()> {
+        self.call_done(Call::Shutdown { fd, how })
+    }
+
+    fn getsockname(&self, fd: RawFd, name: Name<'_>) -> Result<()> {
+        self.call_done(Call::Getsockname { fd, name })
+    }
+
+    fn getpeername(&self, fd: RawFd, name: Name<'_>) -> Result<()> {
+        self.call_done(Call::Getpeername { fd, name })
+    }
+
+    fn getsockopt(&self, fd: RawFd, level: i32, name: i32, value: &mut [u8], len: &mut i32) -> Result<()> {
+        self.call_done(Call::Getsockopt { fd, level, name, value, len })
+    }
+
+    fn setsockopt(&self, fd: RawFd, level: i32, name: i32, value: &[u8]) -> Result<()> {
+        self.call_done(Call::Setsockopt { fd, level, name, value })
+    }
+
+    fn send(&self, fd: RawFd, data: &[u8], flags: i32) -> Result<usize> {
+        self.call(Call::Sendto { fd, data, flags, addr: None })
+    }
+
+    fn sendto(&self, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Result<usize> {
+        self.call(Call::Sendto { fd, data, flags, addr })
+    }
+
+    fn sendmsg(&self, fd: RawFd, hdr: &SendHdr<'_>, flags: i32) -> Result<usize> {
+        self.call(Call::Sendmsg { fd, hdr, flags })
+    }
+
+    fn recv(&self, fd: RawFd, into: &mut [u8], flags: i32) -> Result<usize> {
+        self.call(Call::Recvfrom { fd, into, flags, name: None })
+    }
+
+    fn recvfrom(&self, fd: RawFd, into: &mut [u8], flags: i32, name: Option<Name<'_>>) -> Result<usize> {
+        self.call(Call::Recvfrom { fd, into, flags, name })
+    }
+
+    fn recvmsg(&self, fd: RawFd, hdr: &mut RecvHdr<'_, '_>, flags: i32) -> Result<usize> {
+        self.call(Call::Recvmsg { fd, hdr: hdr.into(), flags })
+    }
+
+    fn read(&self, fd: RawFd, into: &mut [u8]) -> Result<usize> {
+        self.call(Call::Read { fd, into })
+    }
+
+    fn write(&self, fd: RawFd, data: &[u8]) -> Result<usize> {
+        self.call(Call::Write { fd, data })
+    }
+
+    fn readv(&self, fd: RawFd, iov: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        self.call(Call::Readv { fd, iov })
+    }
+
+    fn writev(&self, fd: RawFd, iov: &[IoSlice<'_>]) -> Result<usize> {
+        self.call(Call::Writev { fd, iov })
+    }
+
+    fn fcntl(&self, fd: RawFd, command: i32, argument: i32) -> Result<i32> {
+        self.call_number(Call::Fcntl { fd, command, argument })
+    }
+
+    fn ioctl(&self, fd: RawFd, request: u64, argument: &mut i32) -> Result<i32> {
+        self.call_number(Call::Ioctl { fd, request, argument })
+    }
+
+    fn pipe2(&self, flags: i32) -> Result<[RawFd; 2]> {
+        let mut out = [-1; 2];
+        self.call_done(Call::Pipe2 { flags, out: &mut out })?;
+        Ok(out)
+    }
+
+    fn dup(&self, fd: RawFd) -> Result<RawFd> {
+        self.call_number(Call::Dup { fd })
+    }
+
+    fn dup3(&self, fd: RawFd, new: RawFd, flags: i32) -> Result<RawFd> {
+        self.call_number(Call::Dup3 { fd, new, flags })
+    }
+
+    fn close(&self, fd: RawFd) -> Result<()> {
+        self.call_done(Call::Close { fd })
+    }
+
+    fn poll(&self, fds: &mut [PollFd], timeout: i32) -> Result<usize> {
+        self.call(Call::Poll { fds, timeout })
+    }
+
+    fn select(&self, nfds: i32, sets: [Option<&mut FdSet>; 3], timeout: Option<i64>) -> Result<usize> {
+        self.call(Call::Select { nfds, sets, timeout })
+    }
+
+    fn epoll_create1(&self, flags: i32) -> Result<RawFd> {
+        self.call_number(Call::EpollCreate1 { flags })
+    }
+
+    fn epoll_ctl(&self, epfd: RawFd, op: i32, fd: RawFd, event: Option<EpollEvent>) -> Result<()> {
+        self.call_done(Call::EpollCtl { epfd, op, fd, event })
+    }
+
+    fn epoll_wait(&self, epfd: RawFd, events: &mut [EpollEvent], timeout: i32) -> Result<usize> {
+        self.call(Call::EpollWait { epfd, events, timeout })
+    }
+}
+
+impl Clock for Net {
+    /// The calling thread's own clock; [`Instant::ZERO`] outside the simulation.
+    fn now(&self) -> Instant {
+        let Ok(running) = current::running(self.sim, None) else { return Instant::ZERO };
+        match running.enter() {
+            Ok(mut scheduler) => {
+                scheduler.charge(running.thread);
+                scheduler.clock(running.thread)
+            }
+            Err(_) => running.clock(),
+        }
+    }
+
+    fn wall(&self) -> SystemTime {
+        let since_start = self.now().since(Instant::ZERO);
+        SystemTime::UNIX_EPOCH + Duration::from_secs(WALL_START_SECONDS) + since_start
+    }
+
+    fn sleep(&self, duration: Duration) {
+        let Ok(running) = current::running(self.sim, None) else { return };
+        if let Ok(mut scheduler) = running.enter() {
+            let deadline = scheduler.clock(running.thread) + duration;
+            scheduler.wait(running.thread, Wait::Sleep, Some(deadline));
+            drop(running.suspend(scheduler));
+        }
+    }
+}
+
+impl Spawn for Net {
+    type Join<T: Send + 'static> = NetJoin<T>;
+
+    /// # Panics
+    /// Outside the simulation, where there is no process for the thread to belong to; and when no stack can be mapped.
+    fn spawn<T: Send + 'static>(&self, body: impl FnOnce() -> T + Send + 'static) -> NetJoin<T> {
+        let running = self.running().expect("a thread is spawned by a running thread of its process");
+        // A killed thread may spawn: its child is never run, being of a process that has ended.
+        drop(running.enter());
+        let output = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&output);
+        let mut scheduler = running.shared.scheduler.borrow_mut();
+        let stack_bytes = scheduler.stack_bytes;
+        let body = Box::new(move || {
+            let value = body();
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        });
+        let carrier =
+            Carrier::new(stack_bytes, body).expect("a stack for another simulated thread can be mapped (see vm.max_map_count)");
+        let thread = scheduler.spawn_thread(running.thread, carrier);
+        scheduler.charge(running.thread);
+        NetJoin { net: *self, thread, output }
+    }
+}
+
+/// The right to wait for a simulated thread.
+#[derive(Debug)]
+pub struct NetJoin<T> {
+    net: Net,
+    thread: ThreadId,
+    output: Arc<Mutex<Option<T>>>,
+}
+
+impl<T: Send + 'static> JoinThread<T> for NetJoin<T> {
+    /// Fails with [`Errno`] as payload where there is nothing to wait for: the caller is outside the simulation, or either thread was killed.
+    /// (A thread that panics fails the whole run.)
+    fn join(self) -> std::thread::Result<T> {
+        let wait = || -> Result<()> {
+            let running = current::running(self.net.sim, None)?;
+            drop(running.enter()?);
+            running.wait_for_end(self.thread);
+            Ok(())
+        };
+        let waited = wait();
+        match self.output.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(value) => Ok(value),
+            None => Err(Box::new(waited.err().unwrap_or(Errno::SRCH))),
+        }
+    }
+}
+
+impl Entropy for Net {
+    /// Fills from the process's own stream of chance; leaves zeros outside the simulation.
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(0);
+        let Ok(running) = self.running() else { return };
+        if let Ok(mut scheduler) = running.enter() {
+            let stream = scheduler.entropy(self.process);
+            scheduler.world_mut().choice_mut().fill(stream, bytes);
+            scheduler.charge(running.thread);
+        }
+    }
+}

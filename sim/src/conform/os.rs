@@ -1,0 +1,91 @@
+//! The kernel side: hands cases to worker processes and gathers their verdicts.
+
+use super::format::Case;
+use super::run::{Difference, Verdict};
+use super::worker::{self, WORKER_ARGUMENT};
+use serde_json::json;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+/// How long a case may take before its worker is taken to hang.
+const CASE_LIMIT: Duration = Duration::from_secs(60);
+
+/// A worker process, and what it says.
+struct Worker {
+    child: Child,
+    input: ChildStdin,
+    lines: Receiver<io::Result<String>>,
+}
+
+impl Worker {
+    fn start(program: &Path) -> io::Result<Worker> {
+        let mut child = Command::new(program).arg(WORKER_ARGUMENT).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        let (Some(input), Some(output)) = (input, output) else { return Err(io::Error::other("a worker has no pipes")) };
+        let (sender, lines) = mpsc::channel();
+        #[expect(clippy::disallowed_methods, reason = "the kernel side runs in real time, on real threads")]
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines() {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Worker { child, input, lines })
+    }
+
+    /// Has the worker run a case; whether it is to be replaced.
+    fn run(&mut self, number: usize, case: &Case) -> Result<(Verdict, bool), String> {
+        writeln!(self.input, "{} {}", number % 100_000_000, case.line)
+            .map_err(|error| format!("the worker takes no case: {error}"))?;
+        match self.lines.recv_timeout(CASE_LIMIT) {
+            Ok(Ok(line)) => worker::read_answer(&line).ok_or_else(|| format!("the worker answered {line}")),
+            Ok(Err(error)) => Err(format!("the worker cannot be heard: {error}")),
+            Err(mpsc::RecvTimeoutError::Timeout) => Err(format!("the worker did not answer within {CASE_LIMIT:?}")),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err("the worker died".to_owned()),
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // It may have ended by itself; a worker is of no use to anybody else, whatever it still waits for.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Runs cases taken from `next` until there are none, and reports each verdict.
+pub fn run_cases<'a>(
+    program: &Path,
+    mut next: impl FnMut() -> Option<(usize, &'a Case)>,
+    mut report: impl FnMut(usize, Verdict),
+) -> io::Result<()> {
+    let mut worker: Option<Worker> = None;
+    while let Some((index, case)) = next() {
+        let mut current = match worker.take() {
+            Some(worker) => worker,
+            None => Worker::start(program)?,
+        };
+        match current.run(index, case) {
+            Ok((verdict, spoilt)) => {
+                report(index, verdict);
+                worker = (!spoilt).then_some(current);
+            }
+            Err(fault) => report(index, Verdict::Differ(Difference::fault(case, &fault))),
+        }
+    }
+    Ok(())
+}
+
+impl Difference {
+    /// The case broke down, for this reason.
+    pub fn fault(case: &Case, why: &str) -> Difference {
+        let step = case.steps.len() - 1;
+        let expected = case.expect[step].as_ref().map_or(json!(null), super::outcome::Outcome::to_json);
+        Difference { step, expected, got: json!({"fault": why}) }
+    }
+}

@@ -1,0 +1,160 @@
+//! The carrier: a simulated thread on a stackful coroutine. The one file that knows how a thread is suspended.
+//!
+//! A carrier runs on the OS thread that resumes it, on a stack of its own. It is never unwound from outside: to kill a thread,
+//! the scheduler resumes it one last time and [`suspend`]'s caller unwinds from within, so destructors run on the thread's own stack.
+
+use corosensei::stack::DefaultStack;
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{io, ptr, thread};
+
+type Yield = Yielder<(), ()>;
+
+thread_local! {
+    /// The yielder of the carrier that is running on this OS thread; null outside carriers.
+    static YIELDER: Cell<*const Yield> = const { Cell::new(ptr::null()) };
+    /// Stacks of finished carriers, reused last in first out, within and across the simulations of this OS thread.
+    static POOL: RefCell<Vec<(usize, DefaultStack)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How many finished stacks an OS thread keeps for reuse.
+const POOL_MAX_STACKS: usize = 4096;
+
+/// A thread's stack and the place where it was suspended.
+pub struct Carrier {
+    coroutine: Coroutine<(), (), thread::Result<()>, DefaultStack>,
+    stack_bytes: usize,
+}
+
+/// How a carrier gave control back.
+pub enum Outcome {
+    /// It called [`suspend`].
+    Suspended,
+    /// Its body returned, or panicked with this payload.
+    Finished(thread::Result<()>),
+}
+
+impl Carrier {
+    /// A carrier that will run `body` on a stack of `stack_bytes`.
+    ///
+    /// # Errors
+    /// The error of `mmap(2)` when no stack can be had.
+    pub fn new(stack_bytes: usize, body: Box<dyn FnOnce()>) -> io::Result<Carrier> {
+        let stack = match pooled(stack_bytes) {
+            Some(stack) => stack,
+            None => DefaultStack::new(stack_bytes)?,
+        };
+        let coroutine = Coroutine::with_stack(stack, move |yielder: &Yield, ()| {
+            YIELDER.set(ptr::from_ref(yielder));
+            catch_unwind(AssertUnwindSafe(body))
+        });
+        Ok(Carrier { coroutine, stack_bytes })
+    }
+
+    /// Runs the thread until it suspends or ends.
+    pub fn resume(&mut self) -> Outcome {
+        let outer = YIELDER.replace(ptr::null());
+        let result = self.coroutine.resume(());
+        YIELDER.set(outer);
+        match result {
+            CoroutineResult::Yield(()) => Outcome::Suspended,
+            CoroutineResult::Return(result) => Outcome::Finished(result),
+        }
+    }
+
+    /// Whether the body has begun to run.
+    pub fn started(&self) -> bool {
+        self.coroutine.started()
+    }
+
+    /// Keeps the stack of a finished carrier for the next one.
+    pub fn recycle(self) {
+        if !self.coroutine.done() {
+            return;
+        }
+        let stack_bytes = self.stack_bytes;
+        let stack = self.coroutine.into_stack();
+        POOL.with_borrow_mut(|pool| {
+            if pool.len() < POOL_MAX_STACKS {
+                pool.push((stack_bytes, stack));
+            }
+        });
+    }
+}
+
+fn pooled(stack_bytes: usize) -> Option<DefaultStack> {
+    POOL.with_borrow_mut(|pool| {
+        let last = pool.last()?;
+        if last.0 == stack_bytes { pool.pop().map(|(_, stack)| stack) } else { None }
+    })
+}
+
+/// Suspends the running carrier; returns when it is resumed.
+///
+/// # Panics
+/// Outside a carrier: the caller is the scheduler itself, which has nobody to suspend to.
+pub fn suspend() {
+    let yielder = YIELDER.get();
+    assert!(!yielder.is_null(), "only a simulated thread is suspended");
+    // SAFETY: the pointer was set by this very carrier when it began or was last resumed (`YIELDER.set` below), and corosensei keeps
+    // the yielder alive on the carrier's stack for as long as its body runs, which it does: we are called from it.
+    unsafe { (*yielder).suspend(()) };
+    YIELDER.set(yielder);
+}
+
+/// Whether the caller runs on a carrier.
+pub fn on_carrier() -> bool {
+    !YIELDER.get().is_null()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::rc::Rc;
+
+    #[test]
+    fn a_carrier_goes_on_where_it_was_suspended() {
+        let log = Rc::new(RefCell::new(Vec::new()));
+        let inner = Rc::clone(&log);
+        let mut carrier = Carrier::new(
+            64 << 10,
+            Box::new(move || {
+                inner.borrow_mut().push(1);
+                suspend();
+                inner.borrow_mut().push(2);
+            }),
+        )
+        .expect("a small stack can be had");
+        assert!(matches!(carrier.resume(), Outcome::Suspended));
+        assert_eq!(*log.borrow(), [1]);
+        assert!(matches!(carrier.resume(), Outcome::Finished(Ok(()))));
+        assert_eq!(*log.borrow(), [1, 2]);
+        assert!(!on_carrier());
+        carrier.recycle();
+    }
+
+    #[test]
+    fn a_panic_is_the_carriers_result() {
+        let mut carrier =
+            Carrier::new(64 << 10, Box::new(|| std::panic::resume_unwind(Box::new(7_u8)))).expect("a small stack can be had");
+        let Outcome::Finished(Err(payload)) = carrier.resume() else { panic!("the body does not suspend") };
+        assert_eq!(payload.downcast_ref::<u8>(), Some(&7));
+    }
+
+    #[test]
+    fn carriers_nest() {
+        let mut outer = Carrier::new(
+            64 << 10,
+            Box::new(|| {
+                let mut inner = Carrier::new(64 << 10, Box::new(suspend)).expect("a small stack can be had");
+                assert!(matches!(inner.resume(), Outcome::Suspended));
+                suspend();
+                assert!(matches!(inner.resume(), Outcome::Finished(Ok(()))));
+            }),
+        )
+        .expect("a small stack can be had");
+        assert!(matches!(outer.resume(), Outcome::Suspended));
+        assert!(matches!(outer.resume(), Outcome::Finished(Ok(()))));
+    }
+}

@@ -1,0 +1,182 @@
+//! Which simulation and process the running code belongs to: the owner check of shared handles.
+//!
+//! A `Net` names its simulation and process by number, so it may be sent anywhere; what it reaches is found here, on the OS thread that
+//! runs the simulation, and only while its own process is the one that runs.
+
+use crate::host::Call;
+use crate::process::Killed;
+use crate::process::coroutine;
+use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Wait};
+use std::cell::{Cell, RefCell, RefMut};
+use std::panic::resume_unwind;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use twinsock::raw::RawFd;
+use twinsock::{Errno, Instant, Result};
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Shared>>> = const { RefCell::new(None) };
+}
+
+/// Numbers simulations, so that a handle of one is recognised in another. Never part of a run's events.
+static NEXT_SIMULATION: AtomicU32 = AtomicU32::new(1);
+
+/// How many calls a killed thread may make before it is unwound again, in case it caught the first unwinding and goes on.
+const CALLS_AFTER_KILL_MAX: u32 = 1000;
+
+/// What the code of one simulation shares.
+pub struct Shared {
+    /// The simulation's number.
+    pub id: u32,
+    /// Everything; borrowed only while no program's code runs.
+    pub scheduler: RefCell<Scheduler>,
+    running: Cell<Option<(ThreadId, ProcId)>>,
+}
+
+impl Shared {
+    /// A simulation of its own number.
+    pub fn new(scheduler: Scheduler) -> Rc<Shared> {
+        let id = NEXT_SIMULATION.fetch_add(1, Ordering::Relaxed);
+        Rc::new(Shared { id, scheduler: RefCell::new(scheduler), running: Cell::new(None) })
+    }
+
+    /// Says who runs; returns who did.
+    pub fn set_running(&self, running: Option<(ThreadId, ProcId)>) -> Option<(ThreadId, ProcId)> {
+        self.running.replace(running)
+    }
+}
+
+/// Makes `shared` the simulation of this OS thread while the value lives; one inside another is possible.
+pub struct Entered {
+    outer: Option<Rc<Shared>>,
+}
+
+impl Entered {
+    /// Enters a simulation.
+    pub fn new(shared: &Rc<Shared>) -> Entered {
+        Entered { outer: CURRENT.replace(Some(Rc::clone(shared))) }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(self.outer.take());
+    }
+}
+
+/// The running thread of a simulation: what a handle's call acts on.
+pub struct Running {
+    /// The simulation.
+    pub shared: Rc<Shared>,
+    /// The thread.
+    pub thread: ThreadId,
+}
+
+/// The running thread of simulation `sim`, if it belongs to `process`, where that is given.
+///
+/// # Errors
+/// `EBADF`: the handle's owner is not running: another process, another simulation, or no simulation at all; in the last two cases a
+/// line on standard error says so.
+pub fn running(sim: u32, process: Option<ProcId>) -> Result<Running> {
+    let found = CURRENT.with_borrow(|current| {
+        let shared = current.as_ref().filter(|shared| shared.id == sim)?;
+        let owner = shared.running.get().map(|(thread, of)| (thread, process.is_none_or(|process| of == process)));
+        Some((Rc::clone(shared), owner))
+    });
+    match found {
+        Some((shared, Some((thread, true)))) => Ok(Running { shared, thread }),
+        Some((_, Some((_, false)))) => Err(Errno::BADF),
+        Some((_, None)) | None => {
+            eprintln!("twinsock: a simulated socket, clock or lock was used outside its simulation's processes: EBADF");
+            Err(Errno::BADF)
+        }
+    }
+}
+
+/// Whether the running thread belongs to `process` of simulation `sim`; says nothing if not.
+pub fn is_running(sim: u32, process: ProcId) -> bool {
+    CURRENT.with_borrow(|current| {
+        current.as_ref().is_some_and(|shared| shared.id == sim && shared.running.get().is_some_and(|(_, of)| of == process))
+    })
+}
+
+impl Running {
+    /// Readies the thread for an act at its own clock: whatever is due earlier happens first, be it that another thread runs. The act is
+    /// done with the scheduler that is handed out.
+    ///
+    /// # Errors
+    /// `EIO`: the thread is killed or unwinding, and such a thread never waits.
+    pub fn enter(&self) -> Result<RefMut<'_, Scheduler>> {
+        if std::thread::panicking() {
+            return Err(Errno::IO);
+        }
+        let mut scheduler = self.shared.scheduler.borrow_mut();
+        if scheduler.thread_mut(self.thread).killed {
+            return self.refuse(scheduler);
+        }
+        if !scheduler.catch_up(self.thread) {
+            scheduler.wait_for_turn(self.thread);
+            scheduler = self.suspend(scheduler);
+        }
+        Ok(scheduler)
+    }
+
+    /// Answers a killed thread that goes on, and unwinds it again when it goes on too long.
+    #[cold]
+    fn refuse(&self, mut scheduler: RefMut<'_, Scheduler>) -> Result<RefMut<'_, Scheduler>> {
+        let thread = scheduler.thread_mut(self.thread);
+        thread.calls_after_kill += 1;
+        if thread.calls_after_kill > CALLS_AFTER_KILL_MAX {
+            drop(scheduler);
+            resume_unwind(Box::new(Killed));
+        }
+        Err(Errno::IO)
+    }
+
+    /// The thread's own clock.
+    pub fn clock(&self) -> Instant {
+        self.shared.scheduler.borrow().clock(self.thread)
+    }
+
+    /// Waits until woken, or until `deadline`.
+    pub fn wait(&self, wait: Wait, deadline: Option<Instant>) {
+        let mut scheduler = self.shared.scheduler.borrow_mut();
+        scheduler.wait(self.thread, wait, deadline);
+        drop(self.suspend(scheduler));
+    }
+
+    /// Waits for another thread's end.
+    pub fn wait_for_end(&self, other: ThreadId) {
+        let mut scheduler = self.shared.scheduler.borrow_mut();
+        if scheduler.wait_for_end(self.thread, other) {
+            drop(self.suspend(scheduler));
+        }
+    }
+
+    /// Closes a descriptor from a destructor that runs because its thread panics: such a thread never waits, not even for SO_LINGER. A killed
+    /// thread's descriptors were closed before it began to unwind.
+    pub fn close_without_waiting(&self, fd: RawFd) {
+        let mut scheduler = self.shared.scheduler.borrow_mut();
+        if !scheduler.thread_mut(self.thread).killed {
+            scheduler.call_without_waiting(self.thread, &mut Call::Close { fd });
+        }
+    }
+
+    /// Gives the processor away until the scheduler resumes this thread. Unwinds if the thread was killed meanwhile.
+    pub fn suspend<'a>(&'a self, scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
+        drop(scheduler);
+        coroutine::suspend();
+        let mut scheduler = self.shared.scheduler.borrow_mut();
+        if scheduler.thread_mut(self.thread).killed {
+            drop(scheduler);
+            resume_unwind(Box::new(Killed));
+        }
+        scheduler
+    }
+}
+
+/// Wakes a thread of simulation `sim`, if it still waits; says nothing outside that simulation. Any thread may do so, also a killed one.
+pub fn wake(sim: u32, thread: ThreadId) -> bool {
+    let shared = CURRENT.with_borrow(|current| current.as_ref().filter(|shared| shared.id == sim).map(Rc::clone));
+    shared.is_some_and(|shared| shared.scheduler.borrow_mut().wake(thread))
+}

@@ -1,0 +1,123 @@
+//! The loop that resumes threads, ends them and kills them. Programs' code runs from here, never under the scheduler's borrow.
+
+use crate::process::Killed;
+use crate::process::coroutine::Outcome;
+use crate::process::current::{Entered, Shared};
+use crate::process::failure::{FailureKind, take_panic};
+use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Turn};
+use std::any::Any;
+use std::cell::RefMut;
+use std::rc::Rc;
+use twinsock::Instant;
+
+/// Runs the simulation until `limit`, or, without one, until every process that is not a daemon has ended.
+///
+/// A failure stops it; it is left in the scheduler.
+pub fn drive(shared: &Rc<Shared>, limit: Option<Instant>) {
+    let _entered = Entered::new(shared);
+    let mut scheduler = shared.scheduler.borrow_mut();
+    loop {
+        match scheduler.next_turn(limit) {
+            Turn::Run(thread) => {
+                let (after, ended) = resume(shared, scheduler, thread);
+                scheduler = after;
+                match ended {
+                    None => {}
+                    Some(Ok(())) => scheduler.thread_ended(thread),
+                    Some(Err(payload)) => {
+                        fail(&mut scheduler, thread, &*payload);
+                        scheduler.thread_ended(thread);
+                    }
+                }
+            }
+            Turn::Kill(process) => {
+                drop(scheduler);
+                kill(shared, process);
+                scheduler = shared.scheduler.borrow_mut();
+            }
+            Turn::Stop => return,
+            Turn::Deadlock => {
+                let waiting = scheduler.waiting();
+                scheduler.failure = Some(FailureKind::Deadlock { waiting });
+                return;
+            }
+        }
+    }
+}
+
+/// Ends what still lives, in the order of process numbers, so that no stack of a program outlives its simulation.
+pub fn end_all(shared: &Rc<Shared>) {
+    let _entered = Entered::new(shared);
+    let count = shared.scheduler.borrow().processes.len();
+    for index in 0..count {
+        kill(shared, ProcId(u32::try_from(index).expect("a process's number is 32 bits")));
+    }
+}
+
+/// Ends a process: its sockets first, then its threads, each unwound on its own stack.
+fn kill(shared: &Rc<Shared>, process: ProcId) {
+    let threads = shared.scheduler.borrow_mut().end_process(process);
+    for thread in threads {
+        let started = shared.scheduler.borrow_mut().thread_mut(thread).carrier.as_ref().is_some_and(|carrier| carrier.started());
+        if started {
+            unwind(shared, thread);
+        } else {
+            // It never ran: only what its closure holds is dropped.
+            let carrier = shared.scheduler.borrow_mut().thread_mut(thread).carrier.take();
+            drop(carrier);
+        }
+        shared.scheduler.borrow_mut().thread_ended(thread);
+    }
+}
+
+/// Resumes a killed thread, which unwinds from the place where it waits.
+fn unwind(shared: &Rc<Shared>, thread: ThreadId) {
+    let (mut scheduler, ended) = resume(shared, shared.scheduler.borrow_mut(), thread);
+    match ended {
+        None => unreachable!("a killed thread never suspends"),
+        Some(Ok(())) => {}
+        Some(Err(payload)) if payload.is::<Killed>() => {}
+        Some(Err(payload)) => fail(&mut scheduler, thread, &*payload),
+    }
+}
+
+/// Switches to a thread and back, giving the scheduler up meanwhile. Answers the thread's result if it ended.
+fn resume<'a>(
+    shared: &'a Rc<Shared>,
+    mut scheduler: RefMut<'a, Scheduler>,
+    thread: ThreadId,
+) -> (RefMut<'a, Scheduler>, Option<std::thread::Result<()>>) {
+    scheduler.pulse.beat(thread.0);
+    let slot = scheduler.thread_mut(thread);
+    let mut carrier = slot.carrier.take().expect("a thread that has not ended has its carrier");
+    let outer = shared.set_running(Some((thread, slot.process)));
+    drop(scheduler);
+    let outcome = carrier.resume();
+    let mut scheduler = shared.scheduler.borrow_mut();
+    shared.set_running(outer);
+    scheduler.pulse.rest();
+    match outcome {
+        Outcome::Suspended => {
+            scheduler.thread_mut(thread).carrier = Some(carrier);
+            (scheduler, None)
+        }
+        Outcome::Finished(result) => {
+            carrier.recycle();
+            (scheduler, Some(result))
+        }
+    }
+}
+
+/// Notes the first panic of a run.
+fn fail(scheduler: &mut Scheduler, thread: ThreadId, payload: &(dyn Any + Send)) {
+    let process = scheduler.process(scheduler.process_of(thread));
+    let (message, location) = take_panic(payload);
+    let failure = FailureKind::Panic {
+        host: scheduler.world().host_name(process.host).to_owned(),
+        process: process.name.clone(),
+        thread: scheduler.thread_name(thread).to_owned(),
+        message,
+        location,
+    };
+    scheduler.failure.get_or_insert(failure);
+}

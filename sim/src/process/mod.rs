@@ -1,0 +1,22 @@
+//! Processes and threads: the driver that runs programs over a world.
+//!
+//! One thread of one process runs at a time, on a coroutine ([`coroutine`]), all of a simulation on one OS thread. A thread has a
+//! clock of its own: every system call costs it a little, and whoever is earliest goes next. Before a call takes place, everything
+//! that is due earlier happens; a thread that finds nobody else due goes on without a switch.
+//!
+//! - [`scheduler`]: who is there, who waits, who is next; no program's code runs under its borrow.
+//! - [`driver`]: the loop that resumes threads, ends them, kills them.
+//! - [`current`]: which simulation and process the running code belongs to; the owner check of shared handles.
+//! - [`failure`]: what a failed run says: panic, deadlock, and the line that reproduces it.
+//! - [`watchdog`]: aborts a program that blocks its OS thread.
+
+pub mod coroutine;
+pub mod current;
+pub mod driver;
+pub mod failure;
+mod names;
+pub mod scheduler;
+pub mod watchdog;
+
+/// What unwinds a killed thread.
+pub struct Killed;

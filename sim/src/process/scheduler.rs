@@ -1,0 +1,561 @@
+//! Who is there, who waits, who is next.
+
+use crate::choice::{Door, StreamId};
+use crate::host::{Call, Credentials, Op, Pid, Progress, Token};
+use crate::process::coroutine::Carrier;
+use crate::process::failure::{FailureKind, Waiting};
+use crate::process::names::name_of;
+use crate::process::watchdog::Pulse;
+use crate::trace::{Event, Place, What};
+use crate::world::{Alarm, HostId, World};
+use std::collections::VecDeque;
+use std::time::Duration;
+use twinsock::Instant;
+
+/// A process of a simulation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ProcId(pub u32);
+
+/// A thread of a simulation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ThreadId(pub u32);
+
+impl ProcId {
+    fn index(self) -> usize {
+        usize::try_from(self.0).expect("a process's number fits usize")
+    }
+}
+
+impl ThreadId {
+    fn index(self) -> usize {
+        usize::try_from(self.0).expect("a thread's number fits usize")
+    }
+
+    fn token(self) -> Token {
+        Token(u64::from(self.0))
+    }
+}
+
+/// What a thread waits for, beside calls that its host has parked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// A system call: the host knows which.
+    Call,
+    /// `Clock::sleep`.
+    Sleep,
+    /// The end of a thread.
+    Join(ThreadId),
+    /// A lock, a condition variable or a channel: its name.
+    Sync(&'static str),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// Among those that can run now.
+    Ready,
+    /// Its turn is in the queue of the world, for its clock is ahead.
+    Due,
+    /// On the processor.
+    Running,
+    /// Waiting, since then.
+    Waiting(Wait, Instant),
+    /// Over.
+    Ended,
+}
+
+/// A thread.
+pub struct Thread {
+    pub(super) process: ProcId,
+    pub(super) name: String,
+    clock: Instant,
+    state: State,
+    /// Counts this thread's waits: an alarm that was set for an earlier one is void.
+    turn: u32,
+    pub(super) carrier: Option<Box<Carrier>>,
+    /// The call that its host has parked.
+    op: Option<Op>,
+    joiners: Vec<ThreadId>,
+    children: u32,
+    pub(super) killed: bool,
+    pub(super) calls_after_kill: u32,
+}
+
+/// A process.
+pub struct Process {
+    pub(super) host: HostId,
+    pub(super) pid: Pid,
+    pub(super) name: String,
+    pub(super) main: ThreadId,
+    pub(super) threads: Vec<ThreadId>,
+    /// Does not keep the run going.
+    pub(super) daemon: bool,
+    pub(super) alive: bool,
+    entropy: Option<StreamId>,
+}
+
+/// What the driver does next.
+pub enum Turn {
+    /// Resumes this thread.
+    Run(ThreadId),
+    /// Kills this process, whose main thread has ended or which somebody wants gone.
+    Kill(ProcId),
+    /// Nothing: the run is over, or has failed, or the given moment is reached.
+    Stop,
+    /// Everybody waits and nothing is in flight.
+    Deadlock,
+}
+
+/// The processes of a simulation and the world they run over.
+pub struct Scheduler {
+    pub(super) world: World,
+    pub(super) processes: Vec<Process>,
+    pub(super) threads: Vec<Thread>,
+    ready: VecDeque<ThreadId>,
+    pub(super) kills: VecDeque<ProcId>,
+    /// The running thread was chosen among all that are due now, and has not acted yet.
+    just_chosen: bool,
+    interleaving: StreamId,
+    call_cost: Duration,
+    pub(crate) stack_bytes: usize,
+    steps: u64,
+    /// Processes that keep the run going.
+    live: u32,
+    pub(crate) failure: Option<FailureKind>,
+    pub(super) pulse: Pulse,
+}
+
+impl Scheduler {
+    /// No process yet, over this world.
+    pub fn new(mut world: World, call_cost: Duration, stack_bytes: usize, pulse: Pulse) -> Scheduler {
+        let interleaving = world.choice_mut().stream(Door::Interleaving, "threads");
+        Scheduler {
+            world,
+            processes: Vec::new(),
+            threads: Vec::new(),
+            ready: VecDeque::new(),
+            kills: VecDeque::new(),
+            just_chosen: false,
+            interleaving,
+            call_cost,
+            stack_bytes,
+            steps: 0,
+            live: 0,
+            failure: None,
+            pulse,
+        }
+    }
+
+    /// The world.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The world, for building it and for questions.
+    pub fn world_mut(&mut self) -> &mut World {
+        &mut self.world
+    }
+
+    /// Turns taken so far.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Makes a process on a host; its main thread is ready at the current moment.
+    pub fn spawn_process(&mut self, host: HostId, name: &str, daemon: bool, carrier: Carrier) -> ProcId {
+        let pid = self.world.spawn_process(host, Credentials::default());
+        let id = self.next_process();
+        let main = self.add_thread(id, name.to_owned(), self.world.now(), carrier);
+        self.processes.push(Process {
+            host,
+            pid,
+            name: name.to_owned(),
+            main,
+            threads: vec![main],
+            daemon,
+            alive: true,
+            entropy: None,
+        });
+        if !daemon {
+            self.live += 1;
+        }
+        self.world.trace_mut().names_mut().name_process(host.0, pid.0, name);
+        self.record(main, What::ProcessStart);
+        id
+    }
+
+    /// Makes a thread of the running thread's process, ready at its parent's clock.
+    pub fn spawn_thread(&mut self, parent: ThreadId, carrier: Carrier) -> ThreadId {
+        let thread = &mut self.threads[parent.index()];
+        thread.children += 1;
+        let (process, clock) = (thread.process, thread.clock);
+        let name = format!("{}/{}", thread.name, thread.children);
+        let id = self.add_thread(process, name, clock, carrier);
+        self.processes[process.index()].threads.push(id);
+        id
+    }
+
+    fn add_thread(&mut self, process: ProcId, name: String, clock: Instant, carrier: Carrier) -> ThreadId {
+        let id = ThreadId(u32::try_from(self.threads.len()).expect("fewer than 2^32 threads"));
+        self.pulse.add_thread(&name);
+        self.threads.push(Thread {
+            process,
+            name,
+            clock,
+            state: State::Due,
+            turn: 0,
+            carrier: Some(Box::new(carrier)),
+            op: None,
+            joiners: Vec::new(),
+            children: 0,
+            killed: false,
+            calls_after_kill: 0,
+        });
+        self.queue_turn(id, clock);
+        id
+    }
+
+    /// Records what happens to a thread.
+    fn record(&mut self, thread: ThreadId, what: What) {
+        let process = &self.processes[self.threads[thread.index()].process.index()];
+        let place = Place::process(process.host.0, process.pid.0).thread(thread.0);
+        let at = self.world.now();
+        self.world.trace_mut().record(Event { at, place, what });
+    }
+
+    /// The number that the next process will have.
+    pub fn next_process(&self) -> ProcId {
+        ProcId(u32::try_from(self.processes.len()).expect("fewer than 2^32 processes"))
+    }
+
+    /// Whether a process has not ended.
+    pub fn is_alive(&self, process: ProcId) -> bool {
+        self.processes[process.index()].alive
+    }
+
+    /// A thread's name.
+    pub fn thread_name(&self, thread: ThreadId) -> &str {
+        &self.threads[thread.index()].name
+    }
+
+    /// What a thread belongs to.
+    pub fn process_of(&self, thread: ThreadId) -> ProcId {
+        self.threads[thread.index()].process
+    }
+
+    pub(super) fn process(&self, id: ProcId) -> &Process {
+        &self.processes[id.index()]
+    }
+
+    pub(super) fn thread_mut(&mut self, id: ThreadId) -> &mut Thread {
+        &mut self.threads[id.index()]
+    }
+
+    /// A thread's own clock.
+    pub fn clock(&self, thread: ThreadId) -> Instant {
+        self.threads[thread.index()].clock
+    }
+
+    /// The stream of a process's `Entropy`.
+    pub fn entropy(&mut self, process: ProcId) -> StreamId {
+        let slot = &self.processes[process.index()];
+        if let Some(stream) = slot.entropy {
+            return stream;
+        }
+        let name = format!("entropy/{}/{}", self.world.host_name(slot.host), slot.name);
+        let stream = self.world.choice_mut().stream(Door::Run, &name);
+        self.processes[process.index()].entropy = Some(stream);
+        stream
+    }
+
+    /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
+    pub fn catch_up(&mut self, thread: ThreadId) -> bool {
+        let clock = self.threads[thread.index()].clock;
+        if std::mem::take(&mut self.just_chosen) && clock == self.world.now() {
+            return true;
+        }
+        loop {
+            if !self.ready.is_empty() || !self.kills.is_empty() || self.failure.is_some() {
+                return false;
+            }
+            match self.world.next_due() {
+                Some(at) if at <= clock => self.step(),
+                Some(_) | None => {
+                    if self.world.now() < clock {
+                        self.world.set_now(clock);
+                    }
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// Puts the running thread's turn into the queue, at its own clock.
+    pub fn wait_for_turn(&mut self, thread: ThreadId) {
+        let clock = self.threads[thread.index()].clock;
+        self.threads[thread.index()].state = State::Due;
+        self.queue_turn(thread, clock);
+    }
+
+    /// Begins a system call of the running thread.
+    pub fn begin(&mut self, thread: ThreadId, call: &mut Call<'_, '_>) -> Option<twinsock::Result<usize>> {
+        let process = &self.processes[self.threads[thread.index()].process.index()];
+        let (host, pid) = (process.host, process.pid);
+        let progress = self.world.begin(host, pid, thread.token(), call);
+        self.settle(thread, call, progress)
+    }
+
+    /// Goes on with the running thread's parked call.
+    pub fn resume(&mut self, thread: ThreadId, call: &mut Call<'_, '_>) -> Option<twinsock::Result<usize>> {
+        let host = self.processes[self.threads[thread.index()].process.index()].host;
+        let op = self.threads[thread.index()].op.take().expect("a thread that waits for a call has a parked operation");
+        let progress = self.world.resume(host, op, call);
+        self.settle(thread, call, progress)
+    }
+
+    /// Makes a call that ends at once, be it by interruption.
+    pub fn call_without_waiting(&mut self, thread: ThreadId, call: &mut Call<'_, '_>) {
+        let process = &self.processes[self.threads[thread.index()].process.index()];
+        let (host, pid) = (process.host, process.pid);
+        if let Progress::Parked(op) = self.world.begin(host, pid, thread.token(), call) {
+            // Nobody waits for the answer.
+            self.world.interrupt(host, op).ok();
+        }
+        self.collect_wakes();
+    }
+
+    fn settle(&mut self, thread: ThreadId, call: &Call<'_, '_>, progress: Progress) -> Option<twinsock::Result<usize>> {
+        let answer = match progress {
+            Progress::Done(result) => {
+                let (call, fd) = name_of(call);
+                self.record(thread, What::CallEnd { call, fd, result });
+                self.charge(thread);
+                Some(result)
+            }
+            Progress::Parked(op) => {
+                let deadline = op.deadline();
+                self.threads[thread.index()].op = Some(op);
+                self.wait(thread, Wait::Call, deadline);
+                None
+            }
+        };
+        self.collect_wakes();
+        answer
+    }
+
+    /// Charges the running thread for a call.
+    pub fn charge(&mut self, thread: ThreadId) {
+        self.threads[thread.index()].clock += self.call_cost;
+    }
+
+    /// Lets the running thread wait until it is woken, or until `deadline`.
+    pub fn wait(&mut self, thread: ThreadId, wait: Wait, deadline: Option<Instant>) {
+        let now = self.world.now();
+        let slot = &mut self.threads[thread.index()];
+        assert!(slot.state == State::Running, "only the running thread begins to wait");
+        slot.state = State::Waiting(wait, now);
+        if let Some(at) = deadline {
+            self.queue_turn(thread, at);
+        }
+    }
+
+    /// Lets the running thread wait for another's end; `false` if that has ended already.
+    pub fn wait_for_end(&mut self, thread: ThreadId, other: ThreadId) -> bool {
+        if self.threads[other.index()].state == State::Ended {
+            return false;
+        }
+        self.threads[other.index()].joiners.push(thread);
+        self.wait(thread, Wait::Join(other), None);
+        true
+    }
+
+    /// Wakes a waiting thread; another is left alone. Answers whether it was waiting.
+    pub fn wake(&mut self, thread: ThreadId) -> bool {
+        match self.threads[thread.index()].state {
+            State::Waiting(..) => {
+                self.make_ready(thread);
+                true
+            }
+            State::Ready | State::Due | State::Running | State::Ended => false,
+        }
+    }
+
+    fn make_ready(&mut self, thread: ThreadId) {
+        let slot = &mut self.threads[thread.index()];
+        slot.state = State::Ready;
+        slot.turn = slot.turn.wrapping_add(1);
+        self.ready.push_back(thread);
+    }
+
+    fn queue_turn(&mut self, thread: ThreadId, at: Instant) {
+        let turn = self.threads[thread.index()].turn;
+        self.world.schedule(at, Alarm(u64::from(thread.0) | u64::from(turn) << 32));
+    }
+
+    fn collect_wakes(&mut self) {
+        while let Some(Token(token)) = self.world.poll_wake() {
+            let thread = ThreadId(u32::try_from(token).expect("a token is a thread's number"));
+            self.wake(thread);
+        }
+    }
+
+    /// Lets the next thing in the world's queue happen.
+    fn step(&mut self) {
+        match self.world.step() {
+            Some(Some(Alarm(alarm))) => {
+                let thread = ThreadId(u32::try_from(alarm & u64::from(u32::MAX)).expect("the low half is 32 bits"));
+                let slot = &self.threads[thread.index()];
+                if u64::from(slot.turn) == alarm >> 32 {
+                    match slot.state {
+                        State::Due | State::Waiting(..) => self.make_ready(thread),
+                        State::Ready | State::Running | State::Ended => {}
+                    }
+                }
+            }
+            Some(None) => self.collect_wakes(),
+            None => {}
+        }
+    }
+
+    /// Who is next. With a `limit`, nothing later than that happens.
+    pub fn next_turn(&mut self, limit: Option<Instant>) -> Turn {
+        loop {
+            if self.failure.is_some() {
+                return Turn::Stop;
+            }
+            if let Some(process) = self.kills.pop_front() {
+                return Turn::Kill(process);
+            }
+            if limit.is_none() && self.live == 0 {
+                return Turn::Stop;
+            }
+            // Everything that is due now happens before somebody is chosen, so that the choice is among all.
+            let due = self.world.next_due();
+            if !self.ready.is_empty() && due.is_none_or(|at| at > self.world.now()) {
+                return Turn::Run(self.choose());
+            }
+            match (due, limit) {
+                (Some(at), Some(limit)) if at > limit => return self.reach(limit),
+                (Some(_), Some(_) | None) => self.step(),
+                (None, Some(limit)) => return self.reach(limit),
+                (None, None) => return Turn::Deadlock,
+            }
+        }
+    }
+
+    fn reach(&mut self, limit: Instant) -> Turn {
+        if self.world.now() < limit {
+            self.world.set_now(limit);
+        }
+        Turn::Stop
+    }
+
+    fn choose(&mut self) -> ThreadId {
+        let count = self.ready.len();
+        let index = if count == 1 {
+            0
+        } else {
+            let n = u32::try_from(count).expect("fewer than 2^32 threads are ready");
+            let value = self.world.choice_mut().draw(self.interleaving, n);
+            let what = What::Choice { door: "interleaving", n, value };
+            let at = self.world.now();
+            self.world.trace_mut().record(Event { at, place: Place::WORLD, what });
+            usize::try_from(value).expect("an index fits usize")
+        };
+        // The chosen one's place goes to the first in line: constant cost, and 0 stays first come, first served.
+        let thread = self.ready.swap_remove_front(index).expect("the choice is below the number of ready threads");
+        let now = self.world.now();
+        let slot = &mut self.threads[thread.index()];
+        slot.state = State::Running;
+        slot.clock = slot.clock.max(now);
+        self.steps += 1;
+        self.just_chosen = true;
+        thread
+    }
+
+    /// A thread has ended: its joiners go on; with the main thread, the process ends.
+    pub fn thread_ended(&mut self, thread: ThreadId) {
+        let slot = &mut self.threads[thread.index()];
+        slot.state = State::Ended;
+        slot.turn = slot.turn.wrapping_add(1);
+        let process = slot.process;
+        for joiner in std::mem::take(&mut slot.joiners) {
+            self.wake(joiner);
+        }
+        if self.processes[process.index()].main == thread {
+            self.kill(process);
+        }
+    }
+
+    /// Asks for a process's end; the driver sees to it at the next turn.
+    pub fn kill(&mut self, process: ProcId) {
+        if self.processes[process.index()].alive && !self.kills.contains(&process) {
+            self.kills.push_back(process);
+        }
+    }
+
+    /// The first half of a process's end, before any of its code is unwound: parked calls are interrupted, descriptors closed.
+    /// Returns the threads that are still to be unwound, in the order of their numbers.
+    pub fn end_process(&mut self, id: ProcId) -> Vec<ThreadId> {
+        let process = &mut self.processes[id.index()];
+        if !std::mem::replace(&mut process.alive, false) {
+            return Vec::new();
+        }
+        if !process.daemon {
+            self.live -= 1;
+        }
+        let (host, pid) = (process.host, process.pid);
+        let threads = process.threads.clone();
+        for thread in &threads {
+            if let Some(op) = self.threads[thread.index()].op.take() {
+                // What the interrupted call had done is nobody's concern any more.
+                self.world.interrupt(host, op).ok();
+            }
+        }
+        self.world.exit_process(host, pid);
+        let at = self.world.now();
+        self.world.trace_mut().record(Event { at, place: Place::process(host.0, pid.0), what: What::ProcessExit });
+        self.collect_wakes();
+        let threads: Vec<ThreadId> = threads.into_iter().filter(|t| self.threads[t.index()].state != State::Ended).collect();
+        for thread in &threads {
+            let slot = &mut self.threads[thread.index()];
+            slot.killed = true;
+            slot.turn = slot.turn.wrapping_add(1);
+            slot.state = State::Running;
+        }
+        self.ready.retain(|t| !threads.contains(t));
+        threads
+    }
+
+    /// Everybody who waits, for the report.
+    pub fn waiting(&self) -> Vec<Waiting> {
+        let mut list = Vec::new();
+        for thread in &self.threads {
+            let process = &self.processes[thread.process.index()];
+            if !process.alive {
+                continue;
+            }
+            let (what, since) = match thread.state {
+                State::Waiting(wait, since) => (self.describe(thread, wait), since),
+                State::Ready | State::Due | State::Running | State::Ended => continue,
+            };
+            list.push(Waiting {
+                host: self.world.host_name(process.host).to_owned(),
+                process: process.name.clone(),
+                thread: thread.name.clone(),
+                what,
+                since,
+                daemon: process.daemon,
+            });
+        }
+        list
+    }
+
+    fn describe(&self, thread: &Thread, wait: Wait) -> String {
+        match wait {
+            Wait::Call => thread.op.as_ref().map_or_else(|| "a system call".to_owned(), |op| op.what().to_string()),
+            Wait::Sleep => "sleep".to_owned(),
+            Wait::Join(other) => format!("join of thread {}", self.threads[other.index()].name),
+            Wait::Sync(name) => name.to_owned(),
+        }
+    }
+}

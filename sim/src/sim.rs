@@ -1,0 +1,411 @@
+//! The public face: build a network, put programs on its hosts, run them, and read what came of it.
+
+use crate::api::Net;
+use crate::choice::Choice;
+use crate::host::HostConfig;
+use crate::link::Link;
+use crate::process::coroutine::Carrier;
+use crate::process::current::Shared;
+use crate::process::driver;
+use crate::process::failure::{FailureKind, install_panic_hook};
+use crate::process::scheduler::{ProcId, Scheduler};
+use crate::process::watchdog::Pulse;
+use crate::trace::Trace;
+use crate::world::{HostId, World};
+use std::cell::RefCell;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::rc::Rc;
+use std::time::Duration;
+use twinsock::Instant;
+
+/// What a system call costs of virtual time, unless [`Builder::call_cost`] says otherwise.
+pub const CALL_COST: Duration = Duration::from_micros(1);
+/// How large a thread's stack is, unless [`Builder::stack_bytes`] says otherwise.
+pub const STACK_BYTES: usize = 256 << 10;
+/// How long a thread may hold its OS thread, in real time, unless [`Builder::watchdog`] says otherwise.
+pub const WATCHDOG: Duration = Duration::from_secs(5);
+/// How many of the last events a failure report shows.
+const REPORT_EVENTS: usize = 20;
+
+/// How a simulation is set up. [`Sim::builder`] makes one.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    seed: Option<u64>,
+    call_cost: Duration,
+    stack_bytes: usize,
+    watchdog: Option<Duration>,
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder { seed: None, call_cost: CALL_COST, stack_bytes: STACK_BYTES, watchdog: Some(WATCHDOG) }
+    }
+}
+
+impl Builder {
+    /// The seed that decides every choice of the run; 0 if none is given. `TWINSOCK_SEED` in the environment overrides it, so that the
+    /// line a failure prints reproduces the failure.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Builder {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// How much virtual time a system call takes of its thread; [`CALL_COST`] by default. With zero, a program that polls in a loop lets no
+    /// time pass.
+    #[must_use]
+    pub fn call_cost(mut self, cost: Duration) -> Builder {
+        self.call_cost = cost;
+        self
+    }
+
+    /// The size of every simulated thread's stack, in bytes; [`STACK_BYTES`] by default. Untouched pages cost no memory.
+    #[must_use]
+    pub fn stack_bytes(mut self, bytes: usize) -> Builder {
+        self.stack_bytes = bytes;
+        self
+    }
+
+    /// After how much real time without a call a simulated thread is taken for stuck and the program aborted with its backtrace;
+    /// [`WATCHDOG`] by default, `None` for never (for a debugger).
+    #[must_use]
+    pub fn watchdog(mut self, limit: Option<Duration>) -> Builder {
+        self.watchdog = limit;
+        self
+    }
+
+    /// Runs a simulation on a fresh OS thread, so that thread-locals cannot leak from run to run: `build` makes the network and
+    /// starts the programs; when it returns, the simulation goes on until every process that is not a daemon has ended.
+    ///
+    /// # Errors
+    /// A process panicked, or everybody waits for ever.
+    ///
+    /// # Panics
+    /// With the panic of `build`, if it panics; or if no OS thread can be started.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let report = Sim::builder().seed(7).run(|sim| {
+    ///     let host = sim.host("lonely");
+    ///     host.spawn("sleeper", |net| twinsock::Clock::sleep(&net, std::time::Duration::from_secs(3600)));
+    /// });
+    /// assert_eq!(report.unwrap().elapsed.as_secs(), 3600);
+    /// ```
+    pub fn run<T: Send>(self, build: impl FnOnce(&Sim) -> T + Send) -> Result<Report<T>, Box<Failure>> {
+        let name = std::thread::current().name().unwrap_or("simulation").to_owned();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the OS thread that carries the whole simulation; nothing in a run depends on it"
+        )]
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name(name).spawn_scoped(scope, || self.run_here(build));
+            match thread.expect("an OS thread can be started").join() {
+                Ok(result) => result,
+                Err(payload) => std::panic::resume_unwind(payload),
+            }
+        })
+    }
+
+    /// As [`Builder::run`], on the calling OS thread: cheaper, for many small runs; thread-locals of earlier runs are seen.
+    ///
+    /// # Errors
+    /// A process panicked, or everybody waits for ever.
+    pub fn run_here<T>(self, build: impl FnOnce(&Sim) -> T) -> Result<Report<T>, Box<Failure>> {
+        install_panic_hook();
+        let seed = seed_from_environment().or(self.seed).unwrap_or(0);
+        let mut trace = Trace::new();
+        trace.keep_last(REPORT_EVENTS);
+        let world = World::new(Choice::from_seed(seed), trace);
+        let scheduler = Scheduler::new(world, self.call_cost, self.stack_bytes, Pulse::new(self.watchdog));
+        let sim = Sim { shared: Shared::new(scheduler), seed };
+        let ending = EndAll(&sim.shared);
+        let value = build(&sim);
+        driver::drive(&sim.shared, None);
+        let outcome = sim.outcome();
+        drop(ending);
+        match outcome {
+            Ok(summary) => Ok(Report { value, seed, digest: summary.digest, elapsed: summary.elapsed, steps: summary.steps }),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// Ends all processes on the way out, also when `build` panics.
+struct EndAll<'a>(&'a Rc<Shared>);
+
+impl Drop for EndAll<'_> {
+    fn drop(&mut self) {
+        driver::end_all(self.0);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the seed is an input of the run, read before it begins")]
+fn seed_from_environment() -> Option<u64> {
+    std::env::var("TWINSOCK_SEED").ok()?.trim().parse().ok()
+}
+
+/// What came of a run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report<T> {
+    /// What the building closure returned.
+    pub value: T,
+    /// The seed of the run.
+    pub seed: u64,
+    /// A digest of every event: equal for equal seeds and programs.
+    pub digest: u64,
+    /// How much virtual time passed.
+    pub elapsed: Duration,
+    /// How many turns threads took.
+    pub steps: u64,
+}
+
+/// A run that failed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Why.
+    pub kind: FailureKind,
+    /// The seed of the run.
+    pub seed: u64,
+    /// When, in virtual time.
+    pub at: Instant,
+    /// At which turn.
+    pub step: u64,
+    /// The digest of every event until then.
+    pub digest: u64,
+    /// The last events, a line each, oldest first.
+    pub events: String,
+    /// The command that reproduces the run.
+    pub reproduce: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "simulation failed at {:?} (virtual), step {}, seed {}, digest {:016x}",
+            self.at, self.step, self.seed, self.digest
+        )?;
+        writeln!(f, "{}", self.kind)?;
+        if !self.events.is_empty() {
+            writeln!(f, "last events:")?;
+            for event in self.events.lines() {
+                writeln!(f, "  {event}")?;
+            }
+        }
+        write!(f, "reproduce: {}", self.reproduce)
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\n{self}\n")
+    }
+}
+
+impl std::error::Error for Failure {}
+
+struct Summary {
+    digest: u64,
+    elapsed: Duration,
+    steps: u64,
+}
+
+/// A simulation under construction, or between two stretches of its run.
+pub struct Sim {
+    shared: Rc<Shared>,
+    seed: u64,
+}
+
+impl Sim {
+    /// How to set a simulation up.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The seed of the run.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Adds a host named `name`, with one IPv4 address of 10.0.0.0/8 and one IPv6 address of fd00::/8, both counted up, and loopback.
+    ///
+    /// # Panics
+    /// If the name is taken.
+    pub fn host(&self, name: &str) -> Host {
+        let number = u32::try_from(self.shared.scheduler.borrow().world().host_count()).expect("fewer than 2^32 hosts") + 1;
+        let v4 = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 0, 0, 0)) + number);
+        let v6 = Ipv6Addr::from(u128::from(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0)) + u128::from(number));
+        self.host_with(name, HostConfig { addrs: vec![IpAddr::V4(v4), IpAddr::V6(v6)], ..HostConfig::default() })
+    }
+
+    /// Adds a host with addresses and sysctls of the caller's choice.
+    ///
+    /// # Panics
+    /// If the name or an address is taken.
+    pub fn host_with(&self, name: &str, config: HostConfig) -> Host {
+        let id = self.shared.scheduler.borrow_mut().world_mut().add_host(name, config);
+        Host { shared: Rc::clone(&self.shared), id }
+    }
+
+    /// Sets the link of both directions between two hosts.
+    pub fn link(&self, a: &Host, b: &Host, link: Link) {
+        self.shared.scheduler.borrow_mut().world_mut().set_link(a.id, b.id, link);
+    }
+
+    /// Sets the link between all hosts that have none of their own.
+    pub fn default_link(&self, link: Link) {
+        self.shared.scheduler.borrow_mut().world_mut().set_default_link(link);
+    }
+
+    /// The current moment of virtual time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.shared.scheduler.borrow().world().now()
+    }
+
+    /// Runs the simulation for this much virtual time.
+    ///
+    /// Not from within a process: there, [`twinsock::Clock::sleep`] lets time pass.
+    pub fn run_for(&self, duration: Duration) {
+        let limit = self.now() + duration;
+        driver::drive(&self.shared, Some(limit));
+    }
+
+    /// Runs the simulation until every process that is not a daemon has ended.
+    ///
+    /// # Errors
+    /// A process panicked, or everybody waits for ever; the run is over then.
+    pub fn run_to_end(&self) -> Result<(), Box<Failure>> {
+        driver::drive(&self.shared, None);
+        self.outcome().map(drop)
+    }
+
+    fn outcome(&self) -> Result<Summary, Box<Failure>> {
+        let scheduler = self.shared.scheduler.borrow();
+        let (world, steps) = (scheduler.world(), scheduler.steps());
+        match &scheduler.failure {
+            None => Ok(Summary { digest: world.trace().digest(), elapsed: world.now().since(Instant::ZERO), steps }),
+            Some(kind) => Err(Box::new(Failure {
+                kind: kind.clone(),
+                seed: self.seed,
+                at: world.now(),
+                step: steps,
+                digest: world.trace().digest(),
+                events: world.trace().report().to_string(),
+                reproduce: reproduce_line(self.seed),
+            })),
+        }
+    }
+}
+
+/// The command that runs the same thing again. Under `cargo test`, the OS thread bears the test's name.
+#[expect(clippy::disallowed_methods, reason = "a failed run's report is written after the run")]
+fn reproduce_line(seed: u64) -> String {
+    let thread = std::thread::current();
+    match (std::env::var("CARGO_PKG_NAME"), thread.name()) {
+        (Ok(package), Some(test)) if test != "main" => {
+            format!("TWINSOCK_SEED={seed} cargo test -p {package} {test} -- --exact")
+        }
+        _ => {
+            let command: Vec<String> = std::env::args().collect();
+            format!("TWINSOCK_SEED={seed} {}", command.join(" "))
+        }
+    }
+}
+
+/// A host of a simulation.
+#[derive(Clone)]
+pub struct Host {
+    shared: Rc<Shared>,
+    id: HostId,
+}
+
+impl Host {
+    /// Starts a process named `name` that runs `body`; the run ends when all such processes have ended.
+    pub fn spawn<T: 'static>(&self, name: &str, body: impl FnOnce(Net) -> T + 'static) -> Process<T> {
+        self.start(name, false, body)
+    }
+
+    /// Starts a process that does not keep the run going: it is killed when all others have ended.
+    pub fn spawn_daemon<T: 'static>(&self, name: &str, body: impl FnOnce(Net) -> T + 'static) -> Process<T> {
+        self.start(name, true, body)
+    }
+
+    fn start<T: 'static>(&self, name: &str, daemon: bool, body: impl FnOnce(Net) -> T + 'static) -> Process<T> {
+        let output = Rc::new(RefCell::new(None));
+        let slot = Rc::clone(&output);
+        let mut scheduler = self.shared.scheduler.borrow_mut();
+        let net = Net::new(self.shared.id, scheduler.next_process());
+        let stack_bytes = scheduler.stack_bytes;
+        let carrier = Carrier::new(
+            stack_bytes,
+            Box::new(move || {
+                let value = body(net);
+                *slot.borrow_mut() = Some(value);
+            }),
+        )
+        .expect("a stack for another simulated thread can be mapped (see vm.max_map_count)");
+        let id = scheduler.spawn_process(self.id, name, daemon, carrier);
+        Process { shared: Rc::clone(&self.shared), id, output }
+    }
+
+    /// The addresses of the host, besides loopback.
+    #[must_use]
+    pub fn addrs(&self) -> Vec<IpAddr> {
+        self.shared.scheduler.borrow().world().addrs(self.id).to_vec()
+    }
+
+    /// The first IPv4 address of the host.
+    ///
+    /// # Panics
+    /// If it was made without one.
+    #[must_use]
+    pub fn ipv4(&self) -> IpAddr {
+        self.addrs().into_iter().find(IpAddr::is_ipv4).expect("the host has an IPv4 address")
+    }
+
+    /// The first IPv6 address of the host.
+    ///
+    /// # Panics
+    /// If it was made without one.
+    #[must_use]
+    pub fn ipv6(&self) -> IpAddr {
+        self.addrs().into_iter().find(IpAddr::is_ipv6).expect("the host has an IPv6 address")
+    }
+
+    /// The name of the host.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.shared.scheduler.borrow().world().host_name(self.id).to_owned()
+    }
+}
+
+/// A process of a simulation.
+pub struct Process<T> {
+    shared: Rc<Shared>,
+    id: ProcId,
+    output: Rc<RefCell<Option<T>>>,
+}
+
+impl<T> Process<T> {
+    /// Kills the process, as SIGKILL does: its sockets are closed by the kernel, then its threads are unwound. Takes effect before anything else
+    /// happens in the run.
+    pub fn kill(&self) {
+        self.shared.scheduler.borrow_mut().kill(self.id);
+    }
+
+    /// Whether the process has not ended.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.shared.scheduler.borrow().is_alive(self.id)
+    }
+
+    /// What the process's main thread returned, once it has; `None` before that, after a kill, and the second time.
+    #[must_use]
+    pub fn take(&self) -> Option<T> {
+        self.output.borrow_mut().take()
+    }
+}

@@ -1,0 +1,312 @@
+//! Locks and channels that wait in virtual time: [`Primitives`] of [`Net`].
+//!
+//! All threads of a simulation share one OS thread, so the std locks inside are never contended: what looks like a lock here is a place to
+//! keep the value, and waiting is done by the scheduler. Any process of the simulation may use them.
+
+use crate::api::Net;
+use crate::process::current::{self, Running};
+use crate::process::scheduler::{ThreadId, Wait};
+use std::collections::VecDeque;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
+use twinsock::sync::{Primitives, RecvError, RecvTimeoutError, SendError, TryRecvError};
+
+/// Threads that wait, first come first served.
+#[derive(Default, Debug)]
+struct WaitList(Mutex<VecDeque<ThreadId>>);
+
+impl WaitList {
+    fn threads(&self) -> MutexGuard<'_, VecDeque<ThreadId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits in this list. Answers `false` if `timeout` ran out.
+    fn wait(&self, running: &Running, name: &'static str, timeout: Option<Duration>) -> bool {
+        self.threads().push_back(running.thread);
+        let deadline = timeout.map(|timeout| running.clock() + timeout);
+        running.wait(Wait::Sync(name), deadline);
+        // Whoever wakes a thread takes it off the list: one that still stands there woke by its deadline.
+        let mut threads = self.threads();
+        match threads.iter().position(|thread| *thread == running.thread) {
+            None => true,
+            Some(index) => {
+                threads.remove(index);
+                false
+            }
+        }
+    }
+
+    /// Wakes the first that still waits.
+    fn wake_one(&self, sim: u32) {
+        loop {
+            let Some(thread) = self.threads().pop_front() else { return };
+            if current::wake(sim, thread) {
+                return;
+            }
+        }
+    }
+
+    fn wake_all(&self, sim: u32) {
+        let threads = std::mem::take(&mut *self.threads());
+        for thread in threads {
+            current::wake(sim, thread);
+        }
+    }
+}
+
+/// A simulated lock.
+#[derive(Debug)]
+pub struct NetMutex<T> {
+    value: Mutex<T>,
+    waiters: WaitList,
+}
+
+/// The right to use the value of a [`NetMutex`].
+pub struct NetGuard<'a, T: Send + 'static> {
+    net: Net,
+    mutex: &'a NetMutex<T>,
+    value: Option<MutexGuard<'a, T>>,
+}
+
+impl<T> NetMutex<T> {
+    fn try_take(&self) -> Option<MutexGuard<'_, T>> {
+        match self.value.try_lock() {
+            Ok(value) => Some(value),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
+impl<T: Send + 'static> Deref for NetGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        self.value.as_ref().expect("a guard holds its value until it is dropped")
+    }
+}
+
+impl<T: Send + 'static> DerefMut for NetGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.value.as_mut().expect("a guard holds its value until it is dropped")
+    }
+}
+
+impl<T: Send + 'static> Drop for NetGuard<'_, T> {
+    fn drop(&mut self) {
+        if self.value.take().is_some() {
+            self.mutex.waiters.wake_one(self.net.sim);
+        }
+    }
+}
+
+/// A simulated condition variable.
+#[derive(Default, Debug)]
+pub struct NetCondvar {
+    waiters: WaitList,
+}
+
+#[derive(Debug)]
+struct Channel<T> {
+    net: Net,
+    state: Mutex<ChannelState<T>>,
+    waiters: WaitList,
+}
+
+#[derive(Debug)]
+struct ChannelState<T> {
+    queue: VecDeque<T>,
+    senders: usize,
+    receiver: bool,
+}
+
+impl<T> Channel<T> {
+    fn state(&self) -> MutexGuard<'_, ChannelState<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_recv(&self) -> Result<T, TryRecvError> {
+        let mut state = self.state();
+        match state.queue.pop_front() {
+            Some(value) => Ok(value),
+            None if state.senders == 0 => Err(TryRecvError::Disconnected),
+            None => Err(TryRecvError::Empty),
+        }
+    }
+}
+
+/// The end of a simulated channel that values go into.
+#[derive(Debug)]
+pub struct NetSender<T: Send + 'static>(Arc<Channel<T>>);
+
+/// The end of a simulated channel that values come out of.
+#[derive(Debug)]
+pub struct NetReceiver<T: Send + 'static>(Arc<Channel<T>>);
+
+impl<T: Send + 'static> Clone for NetSender<T> {
+    fn clone(&self) -> NetSender<T> {
+        self.0.state().senders += 1;
+        NetSender(Arc::clone(&self.0))
+    }
+}
+
+impl<T: Send + 'static> Drop for NetSender<T> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.senders -= 1;
+        if state.senders == 0 {
+            drop(state);
+            self.0.waiters.wake_all(self.0.net.sim);
+        }
+    }
+}
+
+impl<T: Send + 'static> Drop for NetReceiver<T> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.receiver = false;
+        let queue = std::mem::take(&mut state.queue);
+        drop(state);
+        // A value's own destructor may use the channel: it runs without the lock.
+        drop(queue);
+    }
+}
+
+impl Net {
+    /// Makes a use of a lock or channel a call of its own: a place where others may run, and that costs time.
+    fn pass(self) -> Option<Running> {
+        let running = current::running(self.sim, None).ok()?;
+        running.enter().ok()?.charge(running.thread);
+        Some(running)
+    }
+}
+
+impl Primitives for Net {
+    type Mutex<T: Send + 'static> = NetMutex<T>;
+    type Guard<'a, T: Send + 'static> = NetGuard<'a, T>;
+    type Condvar = NetCondvar;
+    type Sender<T: Send + 'static> = NetSender<T>;
+    type Receiver<T: Send + 'static> = NetReceiver<T>;
+
+    fn mutex<T: Send + 'static>(&self, value: T) -> NetMutex<T> {
+        NetMutex { value: Mutex::new(value), waiters: WaitList::default() }
+    }
+
+    /// # Panics
+    /// If the lock is held and the caller cannot wait for it: outside the simulation, or while a killed or panicking thread unwinds.
+    fn lock<'a, T: Send + 'static>(&self, mutex: &'a NetMutex<T>) -> NetGuard<'a, T> {
+        let running = self.pass();
+        loop {
+            if let Some(value) = mutex.try_take() {
+                return NetGuard { net: *self, mutex, value: Some(value) };
+            }
+            let running = running.as_ref().expect("a lock that is held is waited for by a running thread of the simulation");
+            mutex.waiters.wait(running, "lock", None);
+        }
+    }
+
+    fn try_lock<'a, T: Send + 'static>(&self, mutex: &'a NetMutex<T>) -> Option<NetGuard<'a, T>> {
+        self.pass();
+        mutex.try_take().map(|value| NetGuard { net: *self, mutex, value: Some(value) })
+    }
+
+    fn mutex_get_mut<'a, T: Send + 'static>(&self, mutex: &'a mut NetMutex<T>) -> &'a mut T {
+        mutex.value.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mutex_into_inner<T: Send + 'static>(&self, mutex: NetMutex<T>) -> T {
+        mutex.value.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn condvar(&self) -> NetCondvar {
+        NetCondvar::default()
+    }
+
+    fn wait<'a, T: Send + 'static>(&self, condvar: &NetCondvar, guard: Self::Guard<'a, T>) -> Self::Guard<'a, T> {
+        self.wait_on(condvar, guard, None).0
+    }
+
+    fn wait_timeout<'a, T: Send + 'static>(
+        &self,
+        condvar: &NetCondvar,
+        guard: Self::Guard<'a, T>,
+        timeout: Duration,
+    ) -> (Self::Guard<'a, T>, bool) {
+        self.wait_on(condvar, guard, Some(timeout))
+    }
+
+    fn notify_one(&self, condvar: &NetCondvar) {
+        self.pass();
+        condvar.waiters.wake_one(self.sim);
+    }
+
+    fn notify_all(&self, condvar: &NetCondvar) {
+        self.pass();
+        condvar.waiters.wake_all(self.sim);
+    }
+
+    fn channel<T: Send + 'static>(&self) -> (NetSender<T>, NetReceiver<T>) {
+        let state = ChannelState { queue: VecDeque::new(), senders: 1, receiver: true };
+        let channel = Arc::new(Channel { net: *self, state: Mutex::new(state), waiters: WaitList::default() });
+        (NetSender(Arc::clone(&channel)), NetReceiver(channel))
+    }
+
+    fn send<T: Send + 'static>(&self, sender: &NetSender<T>, value: T) -> Result<(), SendError<T>> {
+        self.pass();
+        let mut state = sender.0.state();
+        if !state.receiver {
+            return Err(SendError(value));
+        }
+        state.queue.push_back(value);
+        drop(state);
+        sender.0.waiters.wake_one(self.sim);
+        Ok(())
+    }
+
+    fn recv<T: Send + 'static>(&self, receiver: &NetReceiver<T>) -> Result<T, RecvError> {
+        let running = self.pass();
+        loop {
+            match (receiver.0.try_recv(), &running) {
+                (Ok(value), _) => return Ok(value),
+                (Err(TryRecvError::Disconnected), _) | (Err(TryRecvError::Empty), None) => return Err(RecvError),
+                (Err(TryRecvError::Empty), Some(running)) => drop(receiver.0.waiters.wait(running, "channel", None)),
+            }
+        }
+    }
+
+    fn try_recv<T: Send + 'static>(&self, receiver: &NetReceiver<T>) -> Result<T, TryRecvError> {
+        self.pass();
+        receiver.0.try_recv()
+    }
+
+    fn recv_timeout<T: Send + 'static>(&self, receiver: &NetReceiver<T>, timeout: Duration) -> Result<T, RecvTimeoutError> {
+        let running = self.pass();
+        let deadline = running.as_ref().map(|running| running.clock() + timeout);
+        loop {
+            match (receiver.0.try_recv(), &running, deadline) {
+                (Ok(value), _, _) => return Ok(value),
+                (Err(TryRecvError::Disconnected), _, _) => return Err(RecvTimeoutError::Disconnected),
+                (Err(TryRecvError::Empty), Some(running), Some(deadline)) if running.clock() < deadline => {
+                    receiver.0.waiters.wait(running, "channel", Some(deadline - running.clock()));
+                }
+                (Err(TryRecvError::Empty), _, _) => return Err(RecvTimeoutError::Timeout),
+            }
+        }
+    }
+}
+
+impl Net {
+    fn wait_on<'a, T: Send + 'static>(
+        self,
+        condvar: &NetCondvar,
+        mut guard: NetGuard<'a, T>,
+        timeout: Option<Duration>,
+    ) -> (NetGuard<'a, T>, bool) {
+        let Some(running) = self.pass() else { return (guard, false) };
+        let mutex = guard.mutex;
+        guard.value = None;
+        mutex.waiters.wake_one(self.sim);
+        let notified = condvar.waiters.wait(&running, "condition variable", timeout);
+        (self.lock(mutex), !notified)
+    }
+}

@@ -1,0 +1,468 @@
+//! What can happen in a run, as values: small enough to be made for every event, whether or not it is kept.
+
+use super::Digest;
+use crate::packet::{Body, Control, IcmpError, Packet, Segment, SeqNumber};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use twinsock::{Instant, Result};
+
+/// Something that happened, when, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Virtual time.
+    pub at: Instant,
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub what: What,
+}
+
+/// Where something happened: in the world at large, on a host, or in a thread of a process of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    host: u32,
+    /// 0 is the host's kernel: no process has this number.
+    pid: u32,
+    thread: u32,
+}
+
+impl Place {
+    /// The world at large.
+    pub const WORLD: Place = Place { host: u32::MAX, pid: 0, thread: 0 };
+
+    /// The kernel of a host.
+    #[inline]
+    #[must_use]
+    pub const fn host(host: u32) -> Place {
+        Place { host, pid: 0, thread: 0 }
+    }
+
+    /// The first thread of a process.
+    #[inline]
+    #[must_use]
+    pub const fn process(host: u32, pid: u32) -> Place {
+        Place { host, pid, thread: 0 }
+    }
+
+    /// Another thread of the same process.
+    #[inline]
+    #[must_use]
+    pub const fn thread(self, thread: u32) -> Place {
+        Place { thread, ..self }
+    }
+}
+
+/// The name of a system call, or of another call that a process makes of its world.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CallName {
+    name: &'static str,
+    /// The digest of the name.
+    word: u64,
+}
+
+impl CallName {
+    /// The call of this name. Best made in a `const`, where it costs nothing.
+    #[must_use]
+    pub const fn new(name: &'static str) -> CallName {
+        let mut digest = Digest::new();
+        let bytes = name.as_bytes();
+        let mut index = 0;
+        while index < bytes.len() {
+            digest.fold(bytes[index] as u64);
+            index += 1;
+        }
+        CallName { name, word: digest.value() }
+    }
+
+    /// The name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.name
+    }
+}
+
+impl fmt::Debug for CallName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A process made a call. For readers only: it leaves no mark on the digest, its end does.
+    CallBegin {
+        /// The call.
+        call: CallName,
+        /// The descriptor it is about.
+        fd: Option<i32>,
+    },
+    /// A call returned.
+    CallEnd {
+        /// The call.
+        call: CallName,
+        /// The descriptor it is about.
+        fd: Option<i32>,
+        /// What it returned.
+        result: Result<usize>,
+    },
+    /// A host handed a packet to a link, or to itself: see [`Trace::packet_sent`](super::Trace::packet_sent).
+    PacketSent(PacketLine),
+    /// A packet arrived: see [`Trace::packet_delivered`](super::Trace::packet_delivered).
+    PacketDelivered(PacketLine),
+    /// A packet will not arrive, and why: see [`Trace::packet_dropped`](super::Trace::packet_dropped).
+    PacketDropped(PacketLine, &'static str),
+    /// A waiting thread may go on.
+    Wake,
+    /// A timer of a host went off.
+    Timer,
+    /// One of `0..n` was drawn.
+    Choice {
+        /// By which door.
+        door: &'static str,
+        /// How many answers there were.
+        n: u32,
+        /// The answer.
+        value: u32,
+    },
+    /// A process, or a thread of it, started.
+    ProcessStart,
+    /// It came to its end.
+    ProcessExit,
+    /// It was killed.
+    ProcessKill,
+    /// It panicked.
+    ProcessPanic {
+        /// With these words.
+        message: Box<str>,
+    },
+}
+
+/// A packet on one line: its header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PacketLine {
+    src: IpAddr,
+    dst: IpAddr,
+    transport: Transport,
+    len: u32,
+}
+
+/// The transport header of a [`PacketLine`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of Segment, Datagram and Icmp")]
+pub enum Transport {
+    /// A TCP segment.
+    Tcp { ports: [u16; 2], seq: SeqNumber, ack: Option<SeqNumber>, control: Control, urgent: Option<u16>, window: u16 },
+    /// A UDP datagram.
+    Udp { ports: [u16; 2] },
+    /// An ICMP error.
+    Icmp { error: IcmpError },
+}
+
+impl PacketLine {
+    /// The header of a packet.
+    #[inline]
+    #[must_use]
+    pub fn of(packet: &Packet) -> PacketLine {
+        let (transport, len) = match &packet.body {
+            Body::Tcp(segment) => (Transport::of_segment(segment), segment.payload.len()),
+            Body::Udp(datagram) => (Transport::Udp { ports: [datagram.src_port, datagram.dst_port] }, datagram.payload.len()),
+            Body::Icmp(icmp) => (Transport::Icmp { error: icmp.error }, 0),
+        };
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        PacketLine { src: packet.src, dst: packet.dst, transport, len }
+    }
+}
+
+fn octets(addr: IpAddr) -> [u8; 16] {
+    match addr {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    }
+}
+
+#[inline]
+fn pair(high: u32, low: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+impl Transport {
+    #[inline]
+    fn of_segment(segment: &Segment) -> Transport {
+        Transport::Tcp {
+            ports: [segment.src_port, segment.dst_port],
+            seq: segment.seq,
+            ack: segment.ack,
+            control: segment.control,
+            urgent: segment.urgent,
+            window: segment.window,
+        }
+    }
+}
+
+/// Folds in the header of a packet but for its addresses: those are folded in when it is sent.
+#[inline]
+pub(super) fn fold_packet(digest: &mut Digest, at: Instant, host: u32, kind: PacketKind, packet: &Packet) {
+    let (numbers, header, len) = match &packet.body {
+        Body::Tcp(segment) => {
+            let flags = 1 | control_number(segment.control) << 2 | u64::from(segment.ack.is_some()) << 5;
+            let numbers = pair(segment.seq.value(), segment.ack.map_or(0, SeqNumber::value));
+            if let Some(urgent) = segment.urgent {
+                digest.fold(u64::from(urgent));
+            }
+            (numbers, sixteens([segment.src_port, segment.dst_port], segment.window) | flags, segment.payload.len())
+        }
+        Body::Udp(datagram) => (0, sixteens([datagram.src_port, datagram.dst_port], 0) | 2, datagram.payload.len()),
+        Body::Icmp(icmp) => (icmp_number(icmp.error), 3, 0),
+    };
+    let len = u32::try_from(len).expect("a packet carries at most 64 KiB");
+    let kind = match kind {
+        PacketKind::Sent => 1,
+        PacketKind::Delivered => 2,
+        PacketKind::Dropped => 3,
+    };
+    digest.fold4(at.as_nanos(), pair(host, len << 2 | kind), numbers, header);
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy)]
+pub(super) enum PacketKind {
+    Sent,
+    Delivered,
+    Dropped,
+}
+
+#[inline]
+pub(super) fn fold_addrs(digest: &mut Digest, packet: &Packet) {
+    match (packet.src, packet.dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => digest.fold(pair(src.to_bits(), dst.to_bits())),
+        (src, dst) => {
+            digest.fold_bytes(&octets(src));
+            digest.fold_bytes(&octets(dst));
+        }
+    }
+}
+
+#[inline]
+fn control_number(control: Control) -> u64 {
+    match control {
+        Control::None => 0,
+        Control::Push => 1,
+        Control::Syn => 2,
+        Control::Fin => 3,
+        Control::Rst => 4,
+    }
+}
+
+#[inline]
+fn sixteens(ports: [u16; 2], window: u16) -> u64 {
+    u64::from(ports[0]) << 48 | u64::from(ports[1]) << 32 | u64::from(window) << 16
+}
+
+fn icmp_number(error: IcmpError) -> u64 {
+    match error {
+        IcmpError::NetUnreachable => 0,
+        IcmpError::HostUnreachable => 1,
+        IcmpError::PortUnreachable => 2,
+        IcmpError::PacketTooBig { mtu_bytes } => pair(mtu_bytes, 3),
+        IcmpError::AdministrativelyProhibited => 4,
+        IcmpError::TimeExceeded => 5,
+    }
+}
+
+impl Event {
+    /// Folds the event into a digest.
+    #[inline]
+    pub(super) fn fold_into(&self, digest: &mut Digest) {
+        match &self.what {
+            // A call's end says it all; packets are folded in from the packets themselves.
+            What::CallBegin { .. } | What::PacketSent(_) | What::PacketDelivered(_) | What::PacketDropped(..) => {}
+            What::CallEnd { call, fd, result } => {
+                let Place { host, pid, thread } = self.place;
+                // As the kernel returns it: the error negated.
+                let result = match result {
+                    Ok(value) => u64::try_from(*value).expect("a count in memory fits 64 bits"),
+                    Err(errno) => i64::from(errno.raw()).wrapping_neg().cast_unsigned(),
+                };
+                let whose = pair(thread, fd.unwrap_or(-1).cast_unsigned());
+                digest.fold4(self.at.as_nanos(), pair(host, pid), call.word ^ whose, result);
+            }
+            What::Wake => self.fold_head(digest, 4, 0),
+            What::Timer => self.fold_head(digest, 5, 0),
+            What::Choice { door: _, n, value } => self.fold_head(digest, 6, pair(*n, *value)),
+            What::ProcessStart => self.fold_head(digest, 7, 0),
+            What::ProcessExit => self.fold_head(digest, 8, 0),
+            What::ProcessKill => self.fold_head(digest, 9, 0),
+            What::ProcessPanic { message } => {
+                self.fold_head(digest, 10, 0);
+                digest.fold_bytes(message.as_bytes());
+            }
+        }
+    }
+
+    #[inline]
+    fn fold_head(&self, digest: &mut Digest, kind: u32, argument: u64) {
+        let Place { host, pid, thread } = self.place;
+        digest.fold4(self.at.as_nanos(), pair(host, pid), pair(thread, kind), argument);
+    }
+
+    /// The event as a line, with the names of its host and process.
+    #[must_use]
+    pub fn line<'a>(&'a self, names: &'a Names) -> impl fmt::Display + 'a {
+        Line { event: self, names }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.line(&Names::default()))
+    }
+}
+
+/// What hosts and processes are called.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    hosts: BTreeMap<u32, String>,
+    processes: BTreeMap<(u32, u32), String>,
+}
+
+impl Names {
+    /// Names a host.
+    pub fn name_host(&mut self, host: u32, name: &str) {
+        self.hosts.insert(host, name.to_string());
+    }
+
+    /// Names a process of a host.
+    pub fn name_process(&mut self, host: u32, pid: u32, name: &str) {
+        self.processes.insert((host, pid), name.to_string());
+    }
+
+    /// A place by its names: `server kv[7.1]` is thread 1 of process 7.
+    #[must_use]
+    pub fn place(&self, place: Place) -> impl fmt::Display {
+        NamedPlace { place, names: self }
+    }
+}
+
+struct NamedPlace<'a> {
+    place: Place,
+    names: &'a Names,
+}
+
+impl fmt::Display for NamedPlace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place { host, pid, thread } = self.place;
+        if self.place == Place::WORLD {
+            return f.write_str("world");
+        }
+        match self.names.hosts.get(&host) {
+            Some(name) => f.write_str(name)?,
+            None => write!(f, "host {host}")?,
+        }
+        if pid != 0 {
+            let name = self.names.processes.get(&(host, pid)).map_or("process", String::as_str);
+            write!(f, " {name}[{pid}")?;
+            if thread != 0 {
+                write!(f, ".{thread}")?;
+            }
+            f.write_str("]")?;
+        }
+        Ok(())
+    }
+}
+
+struct Line<'a> {
+    event: &'a Event,
+    names: &'a Names,
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}  {}", self.event.at, self.names.place(self.event.place), self.event.what)
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            What::CallBegin { call, fd } => {
+                fmt_call(f, *call, *fd)?;
+                f.write_str(" ...")
+            }
+            What::CallEnd { call, fd, result } => {
+                fmt_call(f, *call, *fd)?;
+                match result {
+                    Ok(value) => write!(f, " = {value}"),
+                    Err(errno) => write!(f, " = -1 {errno:?}"),
+                }
+            }
+            What::PacketSent(packet) => write!(f, "sent {packet}"),
+            What::PacketDelivered(packet) => write!(f, "delivered {packet}"),
+            What::PacketDropped(packet, why) => write!(f, "dropped ({why}) {packet}"),
+            What::Wake => f.write_str("wake"),
+            What::Timer => f.write_str("timer"),
+            What::Choice { door, n, value } => write!(f, "chose {value} of 0..{n} ({door})"),
+            What::ProcessStart => f.write_str("start"),
+            What::ProcessExit => f.write_str("exit"),
+            What::ProcessKill => f.write_str("killed"),
+            What::ProcessPanic { message } => write!(f, "panic: {}", message.escape_debug()),
+        }
+    }
+}
+
+/// A call and its descriptor, as strace(1) prints them.
+fn fmt_call(f: &mut fmt::Formatter<'_>, call: CallName, fd: Option<i32>) -> fmt::Result {
+    match fd {
+        Some(fd) => write!(f, "{}({fd})", call.name),
+        None => write!(f, "{}()", call.name),
+    }
+}
+
+// As tcpdump(8) prints a packet, near enough.
+impl fmt::Display for PacketLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ends = |[src_port, dst_port]: [u16; 2]| (SocketAddr::new(self.src, src_port), SocketAddr::new(self.dst, dst_port));
+        match self.transport {
+            Transport::Tcp { ports, seq, ack, control, urgent, window } => {
+                let (src, dst) = ends(ports);
+                let control = match control {
+                    Control::None => "",
+                    Control::Push => "P",
+                    Control::Syn => "S",
+                    Control::Fin => "F",
+                    Control::Rst => "R",
+                };
+                let dot = if ack.is_some() { "." } else { "" };
+                write!(f, "{src} > {dst} tcp [{control}{dot}] seq {seq:?}")?;
+                if let Some(ack) = ack {
+                    write!(f, " ack {ack:?}")?;
+                }
+                if let Some(urgent) = urgent {
+                    write!(f, " urg {urgent}")?;
+                }
+                write!(f, " win {window} len {}", self.len)
+            }
+            Transport::Udp { ports } => {
+                let (src, dst) = ends(ports);
+                write!(f, "{src} > {dst} udp len {}", self.len)
+            }
+            Transport::Icmp { error } => write!(f, "{} > {} icmp {}", self.src, self.dst, IcmpWords(error)),
+        }
+    }
+}
+
+struct IcmpWords(IcmpError);
+
+impl fmt::Display for IcmpWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IcmpError::NetUnreachable => f.write_str("net unreachable"),
+            IcmpError::HostUnreachable => f.write_str("host unreachable"),
+            IcmpError::PortUnreachable => f.write_str("port unreachable"),
+            IcmpError::PacketTooBig { mtu_bytes } => write!(f, "packet too big, mtu {mtu_bytes}"),
+            IcmpError::AdministrativelyProhibited => f.write_str("administratively prohibited"),
+            IcmpError::TimeExceeded => f.write_str("time exceeded"),
+        }
+    }
+}

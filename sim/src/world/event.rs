@@ -1,0 +1,481 @@
+//! The event queue: what happens next, and what happens first of those due at one instant.
+//!
+//! A hierarchical timing wheel, 11 levels of 64 slots, which together tell 64-bit instants apart; every pending event is one node of
+//! one slab, linked into its slot's list, and a bitmap per level says which slots hold anything. The earliest event is kept
+//! outside the wheel: while little is pending the wheel is not touched at all.
+//!
+//! Where an event belongs follows from its instant and from `base`, the instant of the last event popped: the level is that
+//! of the highest bit (in groups of six) in which the two differ, the slot is that group's value. Four facts hold
+//! between any two calls, and everything else follows from them:
+//!
+//! 1. Every event in the wheel is where its instant and `base` say. When `base` moves to a popped event's instant, only the slot
+//!    which that event belonged to changes its meaning, and its events move to lower levels.
+//! 2. The front is not later than any event in the wheel, and of those at its own instant it was pushed first.
+//! 3. Events of one instant stand in one list, in the order in which they were pushed.
+//! 4. The head of a list is the earliest event in it, the front counted as the head of the list that it belongs to.
+//!
+//! So `pop` takes the front, moves `base`, and makes the head of the first list of the lowest level the new front. Each event moves down
+//! at most ten times, whatever else happens, and usually once or twice.
+//!
+//! This file knows nothing of what an event means, and draws no chance: events of one instant come out first in, first out.
+
+use std::fmt;
+use twinsock::Instant;
+
+/// A queue of events in the order of their instants, first in first out within an instant.
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock::Instant;
+/// use twinsock_sim::world::event::EventQueue;
+///
+/// let mut queue = EventQueue::new();
+/// queue.push(Instant::from_nanos(20), "later");
+/// queue.push(Instant::from_nanos(10), "first");
+/// queue.push(Instant::from_nanos(10), "second");
+/// assert_eq!(queue.peek(), Some(Instant::from_nanos(10)));
+/// let order: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|(_, event)| event).collect();
+/// assert_eq!(order, ["first", "second", "later"]);
+/// ```
+#[derive(Clone)]
+pub struct EventQueue<E> {
+    /// The earliest event, or `NONE` when nothing is pending.
+    front: u32,
+    /// The first unused node of `nodes`.
+    free: u32,
+    /// How many events are pending, the front among them.
+    len: usize,
+    /// The instant of the last event popped.
+    base: u64,
+    nodes: Vec<Node<E>>,
+    /// Bit L: level L holds an event.
+    levels: u32,
+    /// Bit S of word L: slot S of level L holds an event.
+    occupied: [u64; LEVELS],
+    slots: [[Slot; SLOTS]; LEVELS],
+}
+
+/// An event, or an unused place for one.
+#[derive(Clone)]
+struct Node<E> {
+    at: u64,
+    /// The next node of the slot's list, or of the list of unused ones.
+    next: u32,
+    event: Option<E>,
+}
+
+/// A list of nodes; meaningless while its bit in `occupied` is 0.
+#[derive(Clone, Copy)]
+struct Slot {
+    head: u32,
+    tail: u32,
+}
+
+const LEVELS: usize = 11;
+const SLOTS: usize = 64;
+const BITS_PER_LEVEL: u32 = 6;
+/// The end of a list.
+const NONE: u32 = u32::MAX;
+
+const _: () = assert!(SLOTS == 1 << BITS_PER_LEVEL);
+const _: () = assert!(LEVELS * 6 >= 64, "the levels tell all instants apart");
+
+impl<E> EventQueue<E> {
+    /// A queue without events, at the beginning of time.
+    #[must_use]
+    pub fn new() -> EventQueue<E> {
+        EventQueue {
+            front: NONE,
+            free: NONE,
+            len: 0,
+            base: 0,
+            nodes: Vec::new(),
+            levels: 0,
+            occupied: [0; LEVELS],
+            slots: [[Slot { head: NONE, tail: NONE }; SLOTS]; LEVELS],
+        }
+    }
+
+    /// Adds an event that happens at `at`, after those already pending for that instant.
+    ///
+    /// Time does not go back: an instant before that of the last event popped is a mistake of the caller's, caught in debug builds;
+    /// otherwise the event happens at the instant of that last event.
+    ///
+    /// # Panics
+    /// If 2^32 - 1 events are pending.
+    #[inline]
+    pub fn push(&mut self, at: Instant, event: E) {
+        let at = at.as_nanos();
+        debug_assert!(at >= self.base, "an event is never in the past: {at} ns, and {} ns have passed", self.base);
+        let at = at.max(self.base);
+        let new = self.allocate(at, event);
+        self.len += 1;
+        if self.front == NONE {
+            self.front = new;
+        } else if at < self.node(self.front).at {
+            let displaced = std::mem::replace(&mut self.front, new);
+            self.link_first(displaced);
+        } else {
+            self.link_behind_front(new);
+        }
+    }
+
+    /// The instant of the earliest event.
+    #[inline]
+    #[must_use]
+    pub fn peek(&self) -> Option<Instant> {
+        (self.front != NONE).then(|| Instant::from_nanos(self.node(self.front).at))
+    }
+
+    /// Takes the earliest event; of those at one instant, the one that was pushed first.
+    #[inline]
+    pub fn pop(&mut self) -> Option<(Instant, E)> {
+        if self.front == NONE {
+            return None;
+        }
+        let (at, event) = self.release(self.front);
+        self.len -= 1;
+        if self.levels == 0 {
+            self.base = at;
+            self.front = NONE;
+        } else {
+            self.advance(at);
+            self.front = self.unlink_earliest();
+        }
+        Some((Instant::from_nanos(at), event))
+    }
+
+    /// How many events are pending.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is pending.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    #[inline]
+    fn allocate(&mut self, at: u64, event: E) -> u32 {
+        let index = self.free;
+        if index == NONE {
+            let index =
+                u32::try_from(self.nodes.len()).ok().filter(|i| *i != NONE).expect("fewer than 2^32 - 1 events are pending");
+            self.nodes.push(Node { at, next: NONE, event: Some(event) });
+            return index;
+        }
+        let node = self.node_mut(index);
+        let free = node.next;
+        node.at = at;
+        node.event = Some(event);
+        self.free = free;
+        index
+    }
+
+    #[inline]
+    fn release(&mut self, index: u32) -> (u64, E) {
+        let free = std::mem::replace(&mut self.free, index);
+        let node = self.node_mut(index);
+        node.next = free;
+        (node.at, node.event.take().expect("a linked node holds an event"))
+    }
+
+    #[inline]
+    fn node(&self, index: u32) -> &Node<E> {
+        &self.nodes[index as usize]
+    }
+
+    #[inline]
+    fn node_mut(&mut self, index: u32) -> &mut Node<E> {
+        &mut self.nodes[index as usize]
+    }
+
+    /// Where an event at this instant belongs: level and slot.
+    #[inline]
+    fn place(&self, at: u64) -> (usize, usize) {
+        let level = ((at ^ self.base) | 1).ilog2() / BITS_PER_LEVEL;
+        let slot = (at >> (level * BITS_PER_LEVEL)) % 64;
+        (level as usize, usize::try_from(slot).expect("a slot number is below 64"))
+    }
+
+    #[inline]
+    fn is_occupied(&self, (level, slot): (usize, usize)) -> bool {
+        self.occupied[level] & (1 << slot) != 0
+    }
+
+    /// Puts an event, which is earlier than all in its list or first among equals, at the head of that list.
+    fn link_first(&mut self, index: u32) {
+        let place @ (level, slot) = self.place(self.node(index).at);
+        if self.is_occupied(place) {
+            let head = std::mem::replace(&mut self.slots[level][slot].head, index);
+            self.node_mut(index).next = head;
+        } else {
+            self.start_list(place, index);
+        }
+    }
+
+    /// Puts an event at the tail of its list.
+    fn link_last(&mut self, place: (usize, usize), index: u32) {
+        let (level, slot) = place;
+        if self.is_occupied(place) {
+            let tail = std::mem::replace(&mut self.slots[level][slot].tail, index);
+            self.node_mut(tail).next = index;
+            self.node_mut(index).next = NONE;
+        } else {
+            self.start_list(place, index);
+        }
+    }
+
+    fn start_list(&mut self, (level, slot): (usize, usize), index: u32) {
+        self.slots[level][slot] = Slot { head: index, tail: index };
+        self.occupied[level] |= 1 << slot;
+        self.levels |= 1 << level;
+        self.node_mut(index).next = NONE;
+    }
+
+    /// Puts an event, pushed last of all at its instant, into its list, and keeps the earliest at the list's head.
+    fn link_sorted(&mut self, index: u32) {
+        let at = self.node(index).at;
+        let place @ (level, slot) = self.place(at);
+        if self.is_occupied(place) && at < self.node(self.slots[level][slot].head).at {
+            self.link_first(index);
+        } else {
+            self.link_last(place, index);
+        }
+    }
+
+    /// As `link_sorted`, where the front counts as the head of the list that it belongs to.
+    fn link_behind_front(&mut self, index: u32) {
+        let place = self.place(self.node(index).at);
+        if place == self.place(self.node(self.front).at) {
+            self.link_last(place, index);
+        } else {
+            self.link_sorted(index);
+        }
+    }
+
+    /// Moves `base` to the instant of the event just popped: the events of the slot that it belonged to move down.
+    fn advance(&mut self, at: u64) {
+        let place @ (level, slot) = self.place(at);
+        self.base = at;
+        // On level 0 a slot is one instant, and stays where it is.
+        if level == 0 || !self.is_occupied(place) {
+            return;
+        }
+        let mut index = self.slots[level][slot].head;
+        self.clear(level, slot);
+        while index != NONE {
+            let next = self.node(index).next;
+            self.link_sorted(index);
+            index = next;
+        }
+    }
+
+    fn clear(&mut self, level: usize, slot: usize) {
+        self.occupied[level] &= !(1 << slot);
+        if self.occupied[level] == 0 {
+            self.levels &= !(1 << level);
+        }
+    }
+
+    /// Takes the earliest event out of the wheel; `NONE` if the wheel is empty.
+    fn unlink_earliest(&mut self) -> u32 {
+        if self.levels == 0 {
+            return NONE;
+        }
+        let level = self.levels.trailing_zeros() as usize;
+        let slot = self.occupied[level].trailing_zeros() as usize;
+        let head = self.slots[level][slot].head;
+        let next = self.node(head).next;
+        if next == NONE {
+            self.clear(level, slot);
+        } else {
+            self.slots[level][slot].head = next;
+        }
+        head
+    }
+}
+
+impl<E> Default for EventQueue<E> {
+    fn default() -> EventQueue<E> {
+        EventQueue::new()
+    }
+}
+
+impl<E> fmt::Debug for EventQueue<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventQueue").field("len", &self.len).field("peek", &self.peek()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::{RngCore, SeedableRng};
+    use std::collections::BTreeMap;
+
+    /// The queue as one would write it without thinking of speed.
+    #[derive(Default)]
+    struct Model {
+        events: BTreeMap<(u64, u64), u64>,
+        pushed: u64,
+    }
+
+    impl Model {
+        fn push(&mut self, at: u64, event: u64) {
+            self.events.insert((at, self.pushed), event);
+            self.pushed += 1;
+        }
+
+        fn pop(&mut self) -> Option<(u64, u64)> {
+            self.events.pop_first().map(|((at, _), event)| (at, event))
+        }
+    }
+
+    /// Facts 1, 3 and 4 of the map at the top of the file; 2 and the order itself are what the model checks.
+    fn check_wheel(queue: &EventQueue<u64>) {
+        let mut linked = 0;
+        for level in 0..LEVELS {
+            assert_eq!(queue.levels & (1 << level) != 0, queue.occupied[level] != 0, "the bitmap of levels tells the truth");
+            for slot in (0..SLOTS).filter(|slot| queue.is_occupied((level, *slot))) {
+                let mut index = queue.slots[level][slot].head;
+                let head_at = queue.node(index).at;
+                let is_fronts = queue.place(queue.node(queue.front).at) == (level, slot);
+                while index != NONE {
+                    let node = queue.node(index);
+                    assert_eq!(queue.place(node.at), (level, slot), "an event is where its instant and the base say");
+                    assert!(is_fronts || head_at <= node.at, "the head of a list is its earliest event");
+                    if node.next == NONE {
+                        assert_eq!(queue.slots[level][slot].tail, index, "a list ends at its tail");
+                    }
+                    index = node.next;
+                    linked += 1;
+                }
+            }
+        }
+        assert_eq!(linked + usize::from(queue.front != NONE), queue.len(), "no event is lost or made up");
+    }
+
+    /// A delay of a kind that the simulator produces, or that is hard on a wheel.
+    fn delay(rng: &mut ChaCha8Rng, shape: u64) -> u64 {
+        let wide = rng.next_u64();
+        match shape {
+            0 => 0,
+            1 => wide % 3,
+            2 => wide % 100_000,
+            3 => 1_000_000 + wide % 4,
+            4 => 1 << (wide % 64),
+            5 => (1 << (wide % 64)) - 1,
+            6 => wide >> (wide % 64),
+            _ => 200_000_000 * (1 + wide % 3),
+        }
+    }
+
+    fn run_against_the_model(seed: u64, steps: u32) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut queue = EventQueue::new();
+        let mut model = Model::default();
+        let (mut now, mut event) = (0_u64, 0);
+        let target = 1 << (rng.next_u32() % 10);
+        let shapes = u64::from(1 + rng.next_u32() % 8);
+        for step in 0..steps {
+            let grow = queue.len() < target && rng.next_u32() % 3 != 0;
+            if grow {
+                let at = now.saturating_add(delay(&mut rng, event % shapes));
+                queue.push(Instant::from_nanos(at), event);
+                model.push(at, event);
+                event += 1;
+            } else {
+                let popped = queue.pop().map(|(at, event)| (at.as_nanos(), event));
+                assert_eq!(popped, model.pop(), "seed {seed}, step {step}");
+                now = popped.map_or(now, |(at, _)| at);
+            }
+            assert_eq!(queue.len(), model.events.len(), "seed {seed}, step {step}");
+            assert_eq!(queue.peek().map(Instant::as_nanos), model.events.first_key_value().map(|((at, _), _)| *at));
+            if step % 7 == 0 && !queue.is_empty() {
+                check_wheel(&queue);
+            }
+        }
+        while let Some((at, event)) = queue.pop() {
+            assert_eq!(model.pop(), Some((at.as_nanos(), event)), "seed {seed}, draining");
+        }
+        assert_eq!(model.pop(), None);
+    }
+
+    #[test]
+    fn it_pops_what_the_model_pops() {
+        for seed in 0..300 {
+            run_against_the_model(seed, 600);
+        }
+    }
+
+    #[test]
+    fn a_displaced_front_comes_before_its_equals() {
+        let mut queue = EventQueue::new();
+        let at = Instant::from_nanos;
+        queue.push(at(100), 'b');
+        queue.push(at(100), 'c');
+        queue.push(at(5), 'a');
+        queue.push(at(100), 'd');
+        let order: String = std::iter::from_fn(|| queue.pop()).map(|(_, event)| event).collect();
+        assert_eq!(order, "abcd");
+    }
+
+    #[test]
+    fn an_event_at_the_instant_just_popped_comes_next() {
+        let mut queue = EventQueue::new();
+        queue.push(Instant::from_nanos(70), 1);
+        queue.push(Instant::from_nanos(71), 3);
+        assert_eq!(queue.pop(), Some((Instant::from_nanos(70), 1)));
+        queue.push(Instant::from_nanos(70), 2);
+        assert_eq!(queue.pop(), Some((Instant::from_nanos(70), 2)));
+        assert_eq!(queue.pop(), Some((Instant::from_nanos(71), 3)));
+    }
+
+    #[test]
+    fn the_end_of_time_can_be_waited_for() {
+        let mut queue = EventQueue::new();
+        queue.push(Instant::FAR, 2);
+        queue.push(Instant::ZERO, 1);
+        queue.push(Instant::FAR, 3);
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(order, [(Instant::ZERO, 1), (Instant::FAR, 2), (Instant::FAR, 3)]);
+    }
+
+    #[test]
+    fn places_are_used_again() {
+        let mut queue = EventQueue::new();
+        for round in 0..1000 {
+            queue.push(Instant::from_nanos(round * 2000), round);
+            queue.push(Instant::from_nanos(round * 2000 + 1000), round);
+            queue.pop();
+            queue.pop();
+        }
+        assert!(queue.nodes.len() <= 2, "{} nodes for 2 events", queue.nodes.len());
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "an event is never in the past")]
+    fn an_event_in_the_past_is_a_mistake() {
+        let mut queue = EventQueue::new();
+        queue.push(Instant::from_nanos(10), ());
+        queue.pop();
+        queue.push(Instant::from_nanos(9), ());
+    }
+
+    #[test]
+    #[cfg(not(debug_assertions))]
+    fn an_event_in_the_past_happens_now() {
+        let mut queue = EventQueue::new();
+        queue.push(Instant::from_nanos(10), 1);
+        queue.pop();
+        queue.push(Instant::from_nanos(9), 2);
+        assert_eq!(queue.pop(), Some((Instant::from_nanos(10), 2)));
+    }
+}

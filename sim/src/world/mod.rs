@@ -1,0 +1,410 @@
+//! The driver's ground: a clock, hosts, the links between them, and the queue of what will happen.
+//!
+//! The world moves packets from host to host in virtual time. It knows nothing of processes: whoever drives it begins and resumes
+//! calls on hosts, is told which waiters to wake ([`World::poll_wake`]), and may put alarms of its own into the queue. A test can
+//! drive it by hand, without any process; `process` is the driver that runs programs.
+
+pub mod event;
+
+use crate::choice::{Choice, Door, LuckOf, StreamId};
+use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Token};
+use crate::link::{Direction, Link, Verdict};
+use crate::packet::{Body, Icmp, IcmpError, Packet};
+use crate::trace::{Event, Place, Trace, What};
+use event::EventQueue;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use twinsock::Instant;
+
+/// A host of the world.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct HostId(pub u32);
+
+impl HostId {
+    fn index(self) -> usize {
+        index(self.0)
+    }
+}
+
+/// Something of the driver's own that is due at a moment: the world hands it back and does not look inside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Alarm(pub u64);
+
+/// What the queue holds.
+enum Due {
+    /// A packet, kept in `in_flight` under this number, reaches a host.
+    Arrival { to: HostId, slot: u32 },
+    /// A host's earliest timer.
+    Timer { host: HostId },
+    /// The driver's.
+    Alarm(Alarm),
+}
+
+/// One direction between two hosts.
+struct Path {
+    link: Link,
+    to: HostId,
+    /// The stream of chance that decides what the wire does to packets of this direction.
+    wire: StreamId,
+    direction: Direction,
+}
+
+/// A host and what the world keeps about it.
+struct Machine {
+    host: Host,
+    name: String,
+    addrs: Vec<IpAddr>,
+    latitude: StreamId,
+    /// The moment for which a `Due::Timer` of this host is in the queue; [`Instant::FAR`] if there is none.
+    timer_at: Instant,
+    /// Where the last packet went, so that a conversation looks its path up once.
+    last_route: Option<(IpAddr, usize)>,
+}
+
+/// The packets on their way, apart from the queue, whose entries stay small.
+#[derive(Default)]
+struct InFlight {
+    slots: Vec<Option<Packet>>,
+    free: Vec<u32>,
+}
+
+impl InFlight {
+    fn take_off(&mut self, packet: Packet) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            self.slots[index(slot)] = Some(packet);
+            return slot;
+        }
+        self.slots.push(Some(packet));
+        u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 packets are on their way")
+    }
+
+    fn land(&mut self, slot: u32) -> Packet {
+        self.free.push(slot);
+        self.slots[index(slot)].take().expect("a packet arrives once")
+    }
+}
+
+fn index(slot: u32) -> usize {
+    usize::try_from(slot).expect("a slot's number fits usize")
+}
+
+/// The clock, the hosts, the links and the queue of what will happen.
+pub struct World {
+    now: Instant,
+    machines: Vec<Machine>,
+    owners: BTreeMap<IpAddr, HostId>,
+    names: BTreeMap<String, HostId>,
+    default_link: Link,
+    links: BTreeMap<(HostId, HostId), Link>,
+    paths: Vec<Path>,
+    path_index: BTreeMap<(HostId, HostId), usize>,
+    queue: EventQueue<Due>,
+    in_flight: InFlight,
+    choice: Choice,
+    wakes: VecDeque<Token>,
+    trace: Trace,
+}
+
+impl World {
+    /// An empty world at time zero.
+    #[must_use]
+    pub fn new(choice: Choice, trace: Trace) -> World {
+        World {
+            now: Instant::ZERO,
+            machines: Vec::new(),
+            owners: BTreeMap::new(),
+            names: BTreeMap::new(),
+            default_link: Link::default(),
+            links: BTreeMap::new(),
+            paths: Vec::new(),
+            path_index: BTreeMap::new(),
+            queue: EventQueue::new(),
+            in_flight: InFlight::default(),
+            choice,
+            wakes: VecDeque::new(),
+            trace,
+        }
+    }
+
+    /// Adds a host that answers to `name` and owns `config.addrs` and loopback.
+    ///
+    /// # Panics
+    /// If the name or one of the addresses is taken: a mistake of whoever builds the network.
+    pub fn add_host(&mut self, name: &str, config: HostConfig) -> HostId {
+        let id = HostId(u32::try_from(self.machines.len()).expect("fewer than 2^32 hosts"));
+        for addr in &config.addrs {
+            let taken = self.owners.insert(*addr, id);
+            assert!(taken.is_none(), "two hosts cannot own {addr}");
+        }
+        assert!(self.names.insert(name.to_owned(), id).is_none(), "two hosts cannot be named {name}");
+        let latitude = self.choice.stream(Door::Latitude, name);
+        self.trace.names_mut().name_host(id.0, name);
+        self.machines.push(Machine {
+            addrs: config.addrs.clone(),
+            host: Host::new(config),
+            name: name.to_owned(),
+            latitude,
+            timer_at: Instant::FAR,
+            last_route: None,
+        });
+        id
+    }
+
+    /// Sets the link of every pair of hosts that has none of its own.
+    ///
+    /// Pairs that have exchanged packets already take it up as well.
+    pub fn set_default_link(&mut self, link: Link) {
+        for (pair, index) in &self.path_index {
+            if !self.links.contains_key(pair) {
+                self.paths[*index].link = link.clone();
+            }
+        }
+        self.default_link = link;
+    }
+
+    /// Sets the link of both directions between two hosts.
+    pub fn set_link(&mut self, a: HostId, b: HostId, link: Link) {
+        for pair in [(a, b), (b, a)] {
+            self.links.insert(pair, link.clone());
+            if let Some(index) = self.path_index.get(&pair) {
+                self.paths[*index].link = link.clone();
+            }
+        }
+    }
+
+    /// The current moment.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Moves the clock to `at`, which lies before everything in the queue.
+    ///
+    /// # Panics
+    /// If something in the queue is due before `at`, or `at` lies in the past: the driver has lost the order of things.
+    pub fn set_now(&mut self, at: Instant) {
+        assert!(at >= self.now, "time does not go back");
+        assert!(self.queue.peek().is_none_or(|next| next >= at), "nothing due is skipped");
+        self.now = at;
+    }
+
+    /// The moment of the next thing in the queue.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        self.queue.peek()
+    }
+
+    /// How many hosts there are.
+    #[must_use]
+    pub fn host_count(&self) -> usize {
+        self.machines.len()
+    }
+
+    /// The kernel of a host.
+    #[must_use]
+    pub fn host(&self, id: HostId) -> &Host {
+        &self.machines[id.index()].host
+    }
+
+    /// The name of a host.
+    #[must_use]
+    pub fn host_name(&self, id: HostId) -> &str {
+        &self.machines[id.index()].name
+    }
+
+    /// The addresses of a host, besides loopback.
+    #[must_use]
+    pub fn addrs(&self, id: HostId) -> &[IpAddr] {
+        &self.machines[id.index()].addrs
+    }
+
+    /// The addresses that `name` stands for: those of the host of that name.
+    #[must_use]
+    pub fn resolve(&self, name: &str) -> Option<&[IpAddr]> {
+        self.names.get(name).map(|id| self.addrs(*id))
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// The record of what happens, for the driver's own events.
+    pub fn trace_mut(&mut self) -> &mut Trace {
+        &mut self.trace
+    }
+
+    /// The one source of chance, for the driver's own doors.
+    pub fn choice_mut(&mut self) -> &mut Choice {
+        &mut self.choice
+    }
+
+    /// Makes a process on a host.
+    pub fn spawn_process(&mut self, at: HostId, credentials: Credentials) -> Pid {
+        self.machines[at.index()].host.spawn_process(credentials)
+    }
+
+    /// Begins a system call of a process. `token` names the waiter if the call parks.
+    pub fn begin(&mut self, at: HostId, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Progress {
+        self.on_host(at, |host, cx| host.begin(cx, pid, token, call))
+    }
+
+    /// Goes on with a parked call, after its waiter was woken or its deadline passed.
+    pub fn resume(&mut self, at: HostId, op: Op, call: &mut Call<'_, '_>) -> Progress {
+        self.on_host(at, |host, cx| host.resume(cx, op, call))
+    }
+
+    /// Ends a parked call as a signal does.
+    ///
+    /// # Errors
+    /// `EINTR`, unless something was done already: then the answer is how much.
+    pub fn interrupt(&mut self, at: HostId, op: Op) -> twinsock::Result<usize> {
+        self.on_host(at, |host, cx| host.interrupt(cx, op))
+    }
+
+    /// Ends a process: its descriptors are closed in the order of their numbers, as by `exit(2)`.
+    pub fn exit_process(&mut self, at: HostId, pid: Pid) {
+        while self.on_host(at, |host, cx| host.exit_process(cx, pid)) {}
+    }
+
+    /// Puts an alarm of the driver's into the queue.
+    pub fn schedule(&mut self, at: Instant, alarm: Alarm) {
+        self.queue.push(at.max(self.now), Due::Alarm(alarm));
+    }
+
+    /// The next waiter to be woken.
+    pub fn poll_wake(&mut self) -> Option<Token> {
+        self.wakes.pop_front()
+    }
+
+    /// Lets the next thing in the queue happen, at its moment. An alarm is handed back for the driver to act on.
+    ///
+    /// Returns `None` if the queue is empty, `Some(None)` if the world itself dealt with what was due.
+    ///
+    /// # Panics
+    /// If the queue went back in time: a bug here.
+    pub fn step(&mut self) -> Option<Option<Alarm>> {
+        let (at, due) = self.queue.pop()?;
+        assert!(at >= self.now, "time does not go back");
+        self.now = at;
+        match due {
+            Due::Arrival { to, slot } => {
+                let packet = self.in_flight.land(slot);
+                self.trace.packet_delivered(at, to.0, &packet);
+                self.on_host(to, |host, cx| host.handle_packet(cx, packet));
+                Some(None)
+            }
+            Due::Timer { host: id } => {
+                let machine = &mut self.machines[id.index()];
+                if machine.timer_at <= at {
+                    machine.timer_at = Instant::FAR;
+                }
+                if machine.host.poll_timeout().is_some_and(|due| due <= at) {
+                    self.trace.record(Event { at, place: Place::host(id.0), what: What::Timer });
+                    self.on_host(id, |host, cx| host.handle_timeout(cx));
+                } else {
+                    self.arm_timer(id);
+                }
+                Some(None)
+            }
+            Due::Alarm(alarm) => Some(Some(alarm)),
+        }
+    }
+
+    /// Does something to a host's kernel and carries its consequences: packets, wakes, timers.
+    fn on_host<R>(&mut self, id: HostId, act: impl FnOnce(&mut Host, &mut Cx<'_>) -> R) -> R {
+        let machine = &mut self.machines[id.index()];
+        let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
+        let mut cx = Cx { now: self.now, luck: &mut luck };
+        let result = act(&mut machine.host, &mut cx);
+        self.transmit(id);
+        let machine = &mut self.machines[id.index()];
+        while let Some(token) = machine.host.poll_wake() {
+            self.wakes.push_back(token);
+        }
+        self.arm_timer(id);
+        result
+    }
+
+    /// Sends what the host has to send. What it sends to itself arrives at once, as on Linux's loopback.
+    fn transmit(&mut self, id: HostId) {
+        loop {
+            let machine = &mut self.machines[id.index()];
+            let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
+            let mut cx = Cx { now: self.now, luck: &mut luck };
+            let Some(packet) = machine.host.poll_transmit(&mut cx) else { return };
+            if machine.host.owns(packet.dst) {
+                self.trace.packet_sent(self.now, id.0, &packet);
+                machine.host.handle_packet(&mut cx, packet);
+            } else {
+                self.send(id, packet);
+            }
+        }
+    }
+
+    /// Puts a packet on the wire.
+    fn send(&mut self, from: HostId, packet: Packet) {
+        self.trace.packet_sent(self.now, from.0, &packet);
+        let Some(index) = self.path(from, packet.dst) else {
+            // Nobody has this address: the packet is lost, as on a network without a router that objects.
+            self.trace.packet_dropped(self.now, from.0, &packet, "nobody has the address");
+            return;
+        };
+        let path = &mut self.paths[index];
+        let choice = &mut self.choice;
+        let wire = path.wire;
+        let verdict = path.link.verdict(&mut path.direction, self.now, packet.largest_frame_bytes(), |n| choice.draw(wire, n));
+        match verdict {
+            Verdict::Arrives(at) => {
+                let slot = self.in_flight.take_off(packet);
+                self.queue.push(at, Due::Arrival { to: path.to, slot });
+            }
+            Verdict::TooBig { mtu_bytes } => {
+                self.trace.packet_dropped(self.now, from.0, &packet, "larger than the link's MTU");
+                // The router before the narrow link tells the sender, RFC 1191 and RFC 8201.
+                let (src, dst) = (packet.dst, packet.src);
+                let icmp = Icmp { error: IcmpError::PacketTooBig { mtu_bytes }, about: Box::new(packet) };
+                let slot = self.in_flight.take_off(Packet { src, dst, ttl: 64, tos: 0, body: Body::Icmp(icmp) });
+                self.queue.push(self.now, Due::Arrival { to: from, slot });
+            }
+        }
+    }
+
+    /// The path from a host to an address, made on first use.
+    fn path(&mut self, from: HostId, dst: IpAddr) -> Option<usize> {
+        if let Some((addr, index)) = self.machines[from.index()].last_route
+            && addr == dst
+        {
+            return Some(index);
+        }
+        let to = *self.owners.get(&dst)?;
+        let index = match self.path_index.get(&(from, to)) {
+            Some(index) => *index,
+            None => {
+                let name = format!("{}/{}", self.host_name(from), self.host_name(to));
+                let wire = self.choice.stream(Door::Wire, &name);
+                let link = self.links.get(&(from, to)).unwrap_or(&self.default_link).clone();
+                self.paths.push(Path { link, to, wire, direction: Direction::new() });
+                self.path_index.insert((from, to), self.paths.len() - 1);
+                self.paths.len() - 1
+            }
+        };
+        self.machines[from.index()].last_route = Some((dst, index));
+        Some(index)
+    }
+
+    /// Sees to it that the queue holds an entry at or before the host's earliest timer.
+    ///
+    /// A timer that moves later, as the retransmission timer does with every segment, costs nothing here: the old entry finds
+    /// nothing due and arms anew.
+    fn arm_timer(&mut self, id: HostId) {
+        let machine = &mut self.machines[id.index()];
+        if let Some(at) = machine.host.poll_timeout()
+            && at < machine.timer_at
+        {
+            machine.timer_at = at;
+            self.queue.push(at.max(self.now), Due::Timer { host: id });
+        }
+    }
+}

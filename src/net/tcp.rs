@@ -1,0 +1,249 @@
+//! [`TcpListener`] and [`TcpStream`], as `std::net` shapes them.
+
+use super::addrs::{ToSocketAddrs, each_addr};
+use super::handle::{Handle, inet, shared, stream, timeouts};
+use crate::addr;
+use crate::api::SocketApi;
+use crate::env::Clock;
+use crate::errno::Errno;
+use crate::option::{self, Linger};
+use crate::socket::Socket;
+use crate::types::{Domain, MsgFlags, PollEvents, Type};
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::time::Duration;
+
+/// std's backlog for TCP.
+const BACKLOG: i32 = 128;
+
+fn domain(addr: &SocketAddr) -> Domain {
+    if addr.is_ipv4() { Domain::INET } else { Domain::INET6 }
+}
+
+/// A TCP socket that listens, `std::net::TcpListener`.
+pub struct TcpListener<A: SocketApi>(pub(super) Handle<A>);
+
+shared!(TcpListener);
+
+impl<A: SocketApi> TcpListener<A> {
+    /// Listens on the first of the addresses that can be bound, with `SO_REUSEADDR`.
+    ///
+    /// # Errors
+    /// Those of [`SocketApi::bind`] and [`SocketApi::listen`], for the last address; `InvalidInput`: there is no address.
+    pub fn bind(api: &A, addrs: impl ToSocketAddrs) -> io::Result<TcpListener<A>> {
+        each_addr(api, addrs, |addr| {
+            let handle = Handle::new(api, domain(&addr), Type::STREAM)?;
+            handle.set_option(option::SO_REUSEADDR, true)?;
+            handle.bind(&addr.into())?;
+            api.listen(&handle.socket, BACKLOG)?;
+            Ok(TcpListener(handle))
+        })
+    }
+
+    /// The address listened on, `getsockname(2)`.
+    ///
+    /// # Errors
+    /// Those of [`SocketApi::getsockname`].
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        inet(&self.0.getsockname()?)
+    }
+
+    /// Accepts a connection: the stream and the address of its other end. `EINTR` is retried.
+    ///
+    /// # Errors
+    /// Those of [`SocketApi::accept`] except `EINTR`.
+    pub fn accept(&self) -> io::Result<(TcpStream<A>, SocketAddr)> {
+        let (handle, addr) = self.0.accept_uninterrupted()?;
+        Ok((TcpStream(handle), inet(&addr)?))
+    }
+
+    /// Accepts connection after connection, without end.
+    pub fn incoming(&self) -> Incoming<'_, A> {
+        Incoming { listener: self }
+    }
+
+    /// Time to live of packets, `IP_TTL`.
+    ///
+    /// # Errors
+    /// Those of [`SocketApi::option`].
+    pub fn ttl(&self) -> io::Result<u32> {
+        Ok(self.0.option(option::IP_TTL)?.cast_unsigned())
+    }
+
+    /// Sets the time to live of packets, `IP_TTL`; accepted connections inherit it.
+    ///
+    /// # Errors
+    /// `EINVAL`: not between 1 and 255.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.0.set_option(option::IP_TTL, ttl.cast_signed())
+    }
+}
+
+impl<'a, A: SocketApi> IntoIterator for &'a TcpListener<A> {
+    type Item = io::Result<TcpStream<A>>;
+    type IntoIter = Incoming<'a, A>;
+
+    fn into_iter(self) -> Incoming<'a, A> {
+        self.incoming()
+    }
+}
+
+/// The connections of a listener, without end; from [`TcpListener::incoming`].
+#[derive(Debug)]
+pub struct Incoming<'a, A: SocketApi> {
+    listener: &'a TcpListener<A>,
+}
+
+impl<A: SocketApi> Iterator for Incoming<'_, A> {
+    type Item = io::Result<TcpStream<A>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.listener.accept().map(|(stream, _)| stream))
+    }
+}
+
+/// A TCP connection, `std::net::TcpStream`.
+pub struct TcpStream<A: SocketApi>(pub(super) Handle<A>);
+
+shared!(TcpStream);
+timeouts!(TcpStream);
+stream!(TcpStream<A>, &TcpStream<A>);
+
+impl<A: SocketApi> TcpStream<A> {
+    /// Connects to the first of the addresses that answers. `EINTR` is retried.
+    ///
+    /// # Errors
+    /// Those of [`SocketApi::connect`] except `EINTR`, for the last address; `InvalidInput`: there is no address.
+    pub fn connect(api: &A, addrs: impl ToSocketAddrs) -> io::Result<TcpStream<A>> {
+        each_addr(api, addrs, |addr| {
+            let handle = Handle::new(api, domain(&addr), Type::STREAM)?;
+            handle.connect_uninterrupted(&addr.into())?;
+            Ok(TcpStream(handle))
+        })
+    }
+
+    /// The address of the other end, `getpeername(2)`.
+    ///
+    /// # Errors
+    /// Those of [`SocketApi::getpeername`].
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        inet(&self.0.getpeername()?)
+    }
+
+    /// The socket's own address, `getsockname(2)`.
+    ///
+    /// # Errors
+    /// Those of [`SocketApi::getsockname`].
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        inet(&self.0.getsockname()?)
+    }
+
+    /// Ends one or both halves of the connection, `shutdown(2)`.
+    ///
+    /// # Errors
+    /// Those of [`SocketApi::shutdown`].
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.0.shutdown(how)
+    }
+
+    /// Receives without taking out of the queue, `MSG_PEEK`.
+    ///
+    /// # Errors
+    /// Those of [`SocketApi::recv`].
+    pub fn peek(&self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.recv(into, MsgFlags::PEEK)
+    }
+
+    /// What closing does with data that is not sent yet, `SO_LINGER`.
+    ///
+    /// # Errors
+    /// Those of [`SocketApi::option`].
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        Ok(self.0.option(option::SO_LINGER)?.0)
+    }
+
+    /// Says what closing does with data that is not sent yet, `SO_LINGER`: see [`Linger`].
+    ///
+    /// # Errors
+    /// Those of [`SocketApi::set_option`].
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        self.0.set_option(option::SO_LINGER, Linger(linger))
+    }
+
+    /// Whether small segments are sent at once, `TCP_NODELAY`.
+    ///
+    /// # Errors
+    /// Those of [`SocketApi::option`].
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.0.option(option::TCP_NODELAY)
+    }
+
+    /// Says whether small segments are sent at once, `TCP_NODELAY`.
+    ///
+    /// # Errors
+    /// Those of [`SocketApi::set_option`].
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        self.0.set_option(option::TCP_NODELAY, nodelay)
+    }
+
+    /// Time to live of packets, `IP_TTL`.
+    ///
+    /// # Errors
+    /// Those of [`SocketApi::option`].
+    pub fn ttl(&self) -> io::Result<u32> {
+        Ok(self.0.option(option::IP_TTL)?.cast_unsigned())
+    }
+
+    /// Sets the time to live of packets, `IP_TTL`.
+    ///
+    /// # Errors
+    /// `EINVAL`: not between 1 and 255.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.0.set_option(option::IP_TTL, ttl.cast_signed())
+    }
+}
+
+impl<A: SocketApi + Clock> TcpStream<A> {
+    /// Connects to an address, but waits at most `timeout`; `poll(2)` on a socket that does not block meanwhile.
+    ///
+    /// # Errors
+    /// `TimedOut`: the time ran out, or the network's own limit. `InvalidInput`: a zero `timeout`. Those of [`SocketApi::connect`].
+    pub fn connect_timeout(api: &A, addr: &SocketAddr, timeout: Duration) -> io::Result<TcpStream<A>> {
+        let handle = Handle::new(api, domain(addr), Type::STREAM)?;
+        handle.set_nonblocking(true)?;
+        let outcome = api.connect(&handle.socket, &addr::SocketAddr::from(*addr));
+        handle.set_nonblocking(false)?;
+        match outcome {
+            Ok(()) => return Ok(TcpStream(handle)),
+            Err(Errno::INPROGRESS) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        if timeout.is_zero() {
+            return Err(Errno::INVAL.into());
+        }
+        wait_for_connection(&handle, timeout)?;
+        Ok(TcpStream(handle))
+    }
+}
+
+/// Waits until connecting has come to its end, and says how it ended.
+fn wait_for_connection<A: SocketApi + Clock>(handle: &Handle<A>, timeout: Duration) -> io::Result<()> {
+    let start = handle.api.now();
+    loop {
+        let rest = timeout.saturating_sub(handle.api.now() - start);
+        if rest.is_zero() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "connection timed out"));
+        }
+        let mut fds = [handle.api.poll_entry(&handle.socket, PollEvents::OUT)];
+        match handle.api.poll(&mut fds, Some(rest)) {
+            Ok(0) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+            // A refused connection is OUT, ERR and HUP at once.
+            Ok(_) if fds[0].revents().intersects(PollEvents::ERR | PollEvents::HUP) => {
+                return Err(handle.take_error()?.unwrap_or_else(|| io::Error::other("no error set after POLLHUP")));
+            }
+            Ok(_) => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Promises that both worlds keep, by theme. Each is a test `name::os` on the kernel's sockets and a test `name::sim` on the
+//! virtual network, from one body; see `tests/support`.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod accept;
+mod bind;
+mod close;
+mod connect;
+mod data;
+mod dup;
+mod epoll;
+mod listen;
+mod makefile;
+mod net;
+mod nonblocking;
+mod options;
+mod poll;
+mod rows;
+mod seed;
+mod select;
+mod shutdown;
+mod socket;
+mod sync;
+mod timeout;
+mod urgent;
+mod world;

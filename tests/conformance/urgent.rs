@@ -1,0 +1,99 @@
+//! Urgent data: `MSG_OOB`, `SO_OOBINLINE`, `SIOCATMARK`, `POLLPRI`.
+
+use crate::conformance;
+use crate::support::scene::{FAMILIES, pair, pair_of};
+use twinsock::consts as c;
+use twinsock::{Errno, MsgFlags, PollEvents};
+
+conformance! {
+    fn the_last_byte_of_an_urgent_send_goes_beside_the_stream(env: &E) {
+        for family in FAMILIES {
+            let (client, server) = pair_of(env, family);
+            assert_eq!(client.send_with(b"ab!", MsgFlags::OOB), Ok(3));
+            server.expect_mask(PollEvents::IN | PollEvents::PRI | PollEvents::OUT);
+            assert_eq!(server.recv_with(9, MsgFlags::OOB), Ok(b"!".to_vec()));
+            assert_eq!(server.recv_with(9, MsgFlags::OOB), Err(Errno::INVAL), "taken once");
+            assert_eq!(server.recv(9), Ok(b"ab".to_vec()));
+            assert_eq!(server.mask(), PollEvents::OUT);
+        }
+    }
+
+    fn a_lone_urgent_byte_is_not_readable(env: &E) {
+        let (client, server) = pair(env);
+        client.send_with(b"!", MsgFlags::OOB).unwrap();
+        server.expect_mask(PollEvents::PRI | PollEvents::OUT);
+        assert_eq!(server.fionread(), Ok(0));
+        assert_eq!(server.recv_with(1, MsgFlags::OOB), Ok(b"!".to_vec()));
+    }
+
+    fn without_urgent_data_msg_oob_is_invalid_and_does_not_block(env: &E) {
+        let (client, server) = pair(env);
+        assert_eq!(server.recv_with(1, MsgFlags::OOB), Err(Errno::INVAL));
+        assert_eq!(client.send_with(b"", MsgFlags::OOB), Ok(0), "no byte, no urgent byte");
+        assert_eq!(server.recv_with(1, MsgFlags::OOB), Err(Errno::INVAL));
+    }
+
+    fn msg_peek_leaves_the_urgent_byte(env: &E) {
+        let (client, server) = pair(env);
+        client.send_with(b"!", MsgFlags::OOB).unwrap();
+        server.wait(PollEvents::PRI);
+        assert_eq!(server.recv_with(1, MsgFlags::OOB | MsgFlags::PEEK), Ok(b"!".to_vec()));
+        assert_eq!(server.recv_with(1, MsgFlags::OOB), Ok(b"!".to_vec()));
+    }
+
+    fn a_read_stops_at_the_mark(env: &E) {
+        let (client, server) = pair(env);
+        client.send_all(b"before");
+        client.send_with(b"!", MsgFlags::OOB).unwrap();
+        client.send_all(b"after");
+        server.wait(PollEvents::PRI);
+        assert_eq!(server.at_mark(), Ok(false));
+        assert_eq!(server.recv(99), Ok(b"before".to_vec()));
+        assert_eq!(server.at_mark(), Ok(true));
+        assert_eq!(server.recv_exactly(5), b"after");
+        assert_eq!(server.recv_with(1, MsgFlags::OOB), Err(Errno::INVAL), "the reader has passed it");
+    }
+
+    fn a_second_urgent_byte_makes_the_first_ordinary(env: &E) {
+        let (client, server) = pair(env);
+        client.send_all(b"x");
+        client.send_with(b"a", MsgFlags::OOB).unwrap();
+        client.send_with(b"b", MsgFlags::OOB).unwrap();
+        server.expect_fionread(2);
+        assert_eq!(server.recv_with(1, MsgFlags::OOB), Ok(b"b".to_vec()));
+        assert_eq!(server.recv(9), Ok(b"xa".to_vec()));
+    }
+
+    fn a_second_urgent_byte_displaces_a_first_that_is_next_to_be_read(env: &E) {
+        let (client, server) = pair(env);
+        client.send_with(b"a", MsgFlags::OOB).unwrap();
+        server.wait(PollEvents::PRI);
+        client.send_with(b"b", MsgFlags::OOB).unwrap();
+        server.wait_for("the second urgent byte", |server| {
+            server.recv_with(1, MsgFlags::OOB | MsgFlags::PEEK) == Ok(b"b".to_vec())
+        });
+        assert_eq!(server.recv_with(1, MsgFlags::OOB), Ok(b"b".to_vec()));
+        assert_eq!(server.try_recv(9), Err(Errno::AGAIN));
+    }
+
+    fn so_oobinline_leaves_the_byte_in_the_stream(env: &E) {
+        let (client, server) = pair(env);
+        server.set(c::SOL_SOCKET, c::SO_OOBINLINE, 1).unwrap();
+        client.send_all(b"a");
+        client.send_with(b"!", MsgFlags::OOB).unwrap();
+        client.send_all(b"b");
+        server.expect_mask(PollEvents::IN | PollEvents::PRI | PollEvents::OUT);
+        assert_eq!(server.recv_with(1, MsgFlags::OOB), Err(Errno::INVAL));
+        assert_eq!(server.recv(9), Ok(b"a".to_vec()), "still stops at the mark");
+        assert_eq!(server.at_mark(), Ok(true));
+        assert_eq!(server.recv_exactly(2), b"!b");
+    }
+
+    fn an_unread_urgent_byte_is_unread_data(env: &E) {
+        let (client, server) = pair(env);
+        client.send_with(b"!", MsgFlags::OOB).unwrap();
+        server.wait(PollEvents::PRI);
+        server.close().unwrap();
+        assert_eq!(client.recv(1), Err(Errno::CONNRESET));
+    }
+}

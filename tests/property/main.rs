@@ -1,0 +1,62 @@
+//! Random sequences of calls over several TCP sockets, on both worlds from one source.
+//!
+//! - `call`: the calls, and how a random sequence of them is made.
+//! - `exchange`: flags, urgent data and epoll on one connection, on which the worlds must agree.
+//! - `model`: a naive model of TCP on one host, which says for each call which outcomes are allowed.
+//! - `options`: random `getsockopt(2)` and `setsockopt(2)`, on which the worlds must agree.
+//! - `run`: makes the calls in a world, asks the model about each outcome, and keeps the transcript.
+//!
+//! - `streams`: random sizes of buffers, writes and reads, by blocking calls and by `poll(2)`.
+//!
+//! A failure prints the shortest sequence that proptest found and its transcript; such a sequence becomes a scenario of
+//! `scenarios`.
+
+#[allow(dead_code, unused_macros, reason = "the sequences use a part of what the promises use")]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod call;
+mod exchange;
+mod model;
+mod options;
+mod run;
+mod scenarios;
+mod streams;
+
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+
+/// How many sequences each test tries, unless `PROPTEST_CASES` says otherwise: a few seconds' worth.
+const CASES: u32 = 1000;
+
+/// Where the sequences begin, unless `PROPTEST_RNG_SEED` says otherwise: every run tries the same ones.
+const SEED: u64 = 1996;
+
+fn check<S: Strategy>(cases: u32, inputs: &S, verdict: impl Fn(S::Value) -> Result<(), String>) {
+    let mut config = Config { failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = cases;
+    }
+    if std::env::var_os("PROPTEST_RNG_SEED").is_none() {
+        config.rng_seed = RngSeed::Fixed(SEED);
+    }
+    let outcome = TestRunner::new(config).run(inputs, |input| verdict(input).map_err(TestCaseError::fail));
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn the_kernel_does_what_the_model_allows() {
+    check(CASES, &call::sequences(), |calls| run::on_os(&calls).map(drop));
+}
+
+#[test]
+fn the_simulator_does_what_the_model_allows() {
+    check(CASES, &call::sequences(), |calls| run::on_sim(&calls).map(drop));
+}
+
+#[test]
+fn both_worlds_do_the_same() {
+    check(CASES, &call::sequences(), |calls| run::differ(&calls));
+}
