@@ -160,8 +160,7 @@ impl Host {
                 return Step::Done(Ok(task.done));
             }
             if task.done > 0 && tcb.readable_bytes() <= super::slab::to_usize(offset) {
-                let is_at_mark = tcb.poll_mask().contains(PollEvents::PRI);
-                return if is_at_mark || tcb.recv_is_over() { Step::Done(Ok(task.done)) } else { Step::Wait };
+                return if tcb.recv_is_over() { Step::Done(Ok(task.done)) } else { Step::Wait };
             }
             let flags = RecvFlags { peek: true, trunc: task.flags & c::MSG_TRUNC != 0, peek_offset: offset };
             match tcb.recv(cx.now, iov, task.done, flags) {
