@@ -45,6 +45,7 @@ impl<F: Copy> UnixSpace<F> {
         while let Some(child) = self.socks[id].backlog.pop_front() {
             self.close(child);
         }
+        self.may_have_garbage = true;
         self.unref(id);
     }
 

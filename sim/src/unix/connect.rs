@@ -79,6 +79,13 @@ impl<F: Copy> UnixSpace<F> {
     fn connect_stream(&mut self, id: UnixId, caller: &Caller, addr: &[u8], luck: &mut dyn Luck) -> Outcome<()> {
         let target = Target::decode(addr)?;
         self.autobind_if_passcred(id, luck)?;
+        let connected = self.connect_to(id, caller, target);
+        // Linux makes the other end first, and frees it again.
+        self.may_have_garbage |= connected.is_err();
+        connected
+    }
+
+    fn connect_to(&mut self, id: UnixId, caller: &Caller, target: Target<'_>) -> Outcome<()> {
         let kind = self.socks[id].kind;
         let listener = self.find(kind, caller, target)?;
         if self.socks[listener].state != State::Listen || self.socks[listener].shutdown.read {

@@ -26,9 +26,8 @@ impl<F: Copy> UnixSpace<F> {
             Some(other)
         };
         if let Some(old) = self.set_peer(id, peer) {
-            if self.forget_waits_for_room(id, old) {
-                self.wake(id, |wakes| wakes.writable = true);
-            }
+            self.forget_waits_for_room(id, old);
+            self.wake(id, |wakes| wakes.writable = true);
             if peer != Some(old) {
                 self.disconnected(id, old);
             }
@@ -58,6 +57,31 @@ impl<F: Copy> UnixSpace<F> {
             self.reserve(id)?;
         }
         let charge = message_charge(len).ok_or(Errno::NOBUFS)?;
+        match self.place(id, caller, to, flags, state) {
+            Ok(other) => {
+                let record = self.make_record(id, other, caller, &mut state.ancillary, len, charge);
+                self.socks[other].queue.push(record, iov, 0);
+                self.wake(other, |wakes| wakes.readable = true);
+                Ok(len)
+            }
+            Err(failure) => {
+                if failure.wait.is_none() {
+                    self.give_back(id);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// The socket that takes a message, once there is send memory for it.
+    fn place(
+        &mut self,
+        id: UnixId,
+        caller: &Caller,
+        to: Option<&[u8]>,
+        flags: SendFlags,
+        state: &mut SendState<F>,
+    ) -> Outcome<UnixId> {
         let other = match state.stage {
             Stage::Room(other) if self.socks.get(other).is_some() => other,
             Stage::Entry | Stage::Memory | Stage::Room(_) => self.target(id, caller, to)?,
@@ -70,20 +94,17 @@ impl<F: Copy> UnixSpace<F> {
             return Err(Errno::PIPE.into());
         }
         self.may_take_rights(other, &state.ancillary)?;
-        if other != id && self.socks[other].peer != Some(id) && self.is_full(other) {
-            if !flags.nonblocking {
-                state.stage = Stage::Room(other);
-                return Err(Failure::wait(WaitFor::Room(other)));
-            }
-            if self.socks[id].peer == Some(other) {
-                self.note_waits_for_room(id, other);
-            }
-            return Err(Errno::AGAIN.into());
+        if other == id || self.socks[other].peer == Some(id) || !self.is_full(other) {
+            return Ok(other);
         }
-        let record = self.make_record(id, other, caller, &mut state.ancillary, len, charge);
-        self.socks[other].queue.push(record, iov, 0);
-        self.wake(other, |wakes| wakes.readable = true);
-        Ok(len)
+        if !flags.nonblocking {
+            state.stage = Stage::Room(other);
+            return Err(Failure::wait(WaitFor::Room(other)));
+        }
+        if self.socks[id].peer == Some(other) {
+            self.note_waits_for_room(id, other);
+        }
+        Err(Errno::AGAIN.into())
     }
 
     fn check_message(&mut self, id: UnixId, len: usize, to: Option<&[u8]>, flags: SendFlags, luck: &mut dyn Luck) -> Result<()> {
@@ -112,9 +133,8 @@ impl<F: Copy> UnixSpace<F> {
         }
         if self.socks[id].peer == Some(other) {
             self.set_peer(id, None);
-            if self.forget_waits_for_room(id, other) {
-                self.wake(id, |wakes| wakes.writable = true);
-            }
+            self.forget_waits_for_room(id, other);
+            self.wake(id, |wakes| wakes.writable = true);
             self.disconnected(id, other);
             self.unref(other);
             return Err(Errno::CONNREFUSED);

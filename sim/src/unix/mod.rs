@@ -231,6 +231,8 @@ pub struct UnixSpace<F> {
     in_flight: usize,
     /// Descriptors that nobody will receive.
     dropped: Vec<F>,
+    /// A socket was freed since the last collection of garbage.
+    may_have_garbage: bool,
 }
 
 impl<F: Copy> UnixSpace<F> {
@@ -245,6 +247,7 @@ impl<F: Copy> UnixSpace<F> {
             events: VecDeque::new(),
             in_flight: 0,
             dropped: Vec::new(),
+            may_have_garbage: false,
         }
     }
 
@@ -403,14 +406,12 @@ impl<F: Copy> UnixSpace<F> {
         true
     }
 
-    /// `unix_dgram_peer_wake_disconnect`: `id` does not wait for room at `peer` any longer; answers whether it did.
-    fn forget_waits_for_room(&mut self, id: UnixId, peer: UnixId) -> bool {
-        if self.socks[id].waits_for_room_at != Some(peer) {
-            return false;
+    /// `unix_dgram_peer_wake_disconnect`: `id` does not wait for room at `peer` any longer.
+    fn forget_waits_for_room(&mut self, id: UnixId, peer: UnixId) {
+        if self.socks[id].waits_for_room_at == Some(peer) {
+            self.socks[id].waits_for_room_at = None;
+            self.socks[peer].watchers.retain(|watcher| *watcher != id);
         }
-        self.socks[id].waits_for_room_at = None;
-        self.socks[peer].watchers.retain(|watcher| *watcher != id);
-        true
     }
 
     /// A message was read: one of those that wait for room may go on, and the connected senders are told.

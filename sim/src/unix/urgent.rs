@@ -6,7 +6,7 @@
 use super::queue::{Store, byte_at, put_byte, stream_charge};
 use super::recv::{RecvFlags, RecvState};
 use super::send::SendState;
-use super::{Caller, Outcome, UnixId, UnixSpace};
+use super::{Caller, Failure, Outcome, UnixId, UnixSpace};
 use std::io::{IoSlice, IoSliceMut};
 use twinsock::{Errno, MsgFlags, Result};
 
@@ -30,10 +30,8 @@ impl<F: Copy> UnixSpace<F> {
         state: &mut SendState<F>,
     ) -> Outcome<()> {
         self.reserve(id)?;
-        if self.is_deaf(other) {
-            return Err(Errno::PIPE.into());
-        }
-        self.may_take_rights(other, &state.ancillary)?;
+        // Unlike for plain bytes, there is no SIGPIPE.
+        self.may_deliver(id, other, state).map_err(|failure| Failure { sigpipe: false, ..failure })?;
         let mut record = self.make_record(id, other, caller, &mut state.ancillary, 1, stream_charge(1));
         record.store = Store::Urgent(byte_at(iov, state.sent));
         record.is_mark = true;
