@@ -2,7 +2,7 @@
 
 use super::addr::Target;
 use super::sock::{Life, Sock, State};
-use super::{Caller, Failure, Kind, Outcome, Room, UnixId, UnixSpace, WaitFor};
+use super::{Caller, Failure, Kind, Outcome, UnixId, UnixSpace, WaitFor};
 use crate::packet::Luck;
 use twinsock::{Errno, Result};
 
@@ -26,7 +26,7 @@ impl<F: Copy> UnixSpace<F> {
         sock.state = State::Listen;
         sock.peercred = Some(caller.credentials());
         if grows {
-            self.wake(id, |wakes| wakes.room = Room::ForAll);
+            self.tell_all_of_room(id);
         }
         Ok(())
     }
@@ -65,7 +65,7 @@ impl<F: Copy> UnixSpace<F> {
             });
         };
         self.socks[child].life = Life::Open;
-        self.wake(id, |wakes| wakes.room.one_more());
+        self.tell_one_of_room(id);
         Ok(child)
     }
 
@@ -92,7 +92,7 @@ impl<F: Copy> UnixSpace<F> {
             return Err(Errno::CONNREFUSED.into());
         }
         if self.is_full(listener) {
-            return Err(Failure::wait(WaitFor::Room(listener)));
+            return Err(self.wait_for_room(listener));
         }
         match self.socks[id].state {
             State::Close => {}

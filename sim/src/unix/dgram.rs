@@ -5,7 +5,7 @@ use super::queue::message_charge;
 use super::recv::{RecvFlags, RecvState};
 use super::send::{SendFlags, SendState, Stage};
 use super::sock::{Life, State};
-use super::{Caller, Failure, Kind, Outcome, Room, UnixId, UnixSpace, WaitFor};
+use super::{Caller, Failure, Kind, Outcome, UnixId, UnixSpace, WaitFor};
 use crate::packet::Luck;
 use std::io::{IoSlice, IoSliceMut};
 use twinsock::consts::AF_UNSPEC;
@@ -99,7 +99,7 @@ impl<F: Copy> UnixSpace<F> {
         }
         if !flags.nonblocking {
             state.stage = Stage::Room(other);
-            return Err(Failure::wait(WaitFor::Room(other)));
+            return Err(self.wait_for_room(other));
         }
         if self.socks[id].peer == Some(other) {
             self.note_waits_for_room(id, other);
@@ -153,7 +153,7 @@ impl<F: Copy> UnixSpace<F> {
             return;
         }
         self.purge(id);
-        self.wake(id, |wakes| wakes.room = Room::ForAll);
+        self.tell_all_of_room(id);
         while let Some(watcher) = self.socks[id].watchers.pop() {
             self.socks[watcher].waits_for_room_at = None;
             self.wake(watcher, |wakes| wakes.state = true);

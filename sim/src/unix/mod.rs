@@ -210,6 +210,7 @@ pub struct Wakes {
 }
 
 impl Wakes {
+    #[inline]
     fn is_empty(&self) -> bool {
         *self == Wakes::default()
     }
@@ -417,14 +418,32 @@ impl<F: Copy> UnixSpace<F> {
     /// A message was read: one of those that wait for room may go on, and the connected senders are told.
     #[inline]
     fn tell_room(&mut self, id: UnixId) {
-        if self.socks[id].kind == Kind::Stream {
-            return;
-        }
-        self.wake(id, |wakes| wakes.room.one_more());
+        self.tell_one_of_room(id);
         while let Some(watcher) = self.socks[id].watchers.pop() {
             self.socks[watcher].waits_for_room_at = None;
             self.wake(watcher, |wakes| wakes.writable = true);
         }
+    }
+
+    /// One of those that wait for room may go on, if there ever were any.
+    #[inline]
+    fn tell_one_of_room(&mut self, id: UnixId) {
+        if self.socks[id].is_waited_for {
+            self.wake(id, |wakes| wakes.room.one_more());
+        }
+    }
+
+    /// All that wait for room may go on.
+    fn tell_all_of_room(&mut self, id: UnixId) {
+        if std::mem::take(&mut self.socks[id].is_waited_for) {
+            self.wake(id, |wakes| wakes.room = Room::ForAll);
+        }
+    }
+
+    /// A call has to wait for room at a socket.
+    fn wait_for_room(&mut self, at: UnixId) -> Failure {
+        self.socks[at].is_waited_for = true;
+        Failure::wait(WaitFor::Room(at))
     }
 
     /// A message that `sender` was charged for is gone, `sock_wfree`.

@@ -36,7 +36,8 @@ fn a_blocked_connect_goes_on_after_accept_listen_or_close() {
     f.space.listen(listener, &ROOT, 5).unwrap();
     assert_eq!(f.wakes(listener).room, Room::ForAll, "the backlog has grown");
     f.space.listen(listener, &ROOT, 0).unwrap();
-    assert_eq!(f.wakes(listener).room, Room::Full);
+    assert_eq!(f.wakes(listener).room, Room::Full, "nobody waits");
+    assert_eq!(f.connect(next, "@l"), Err(Errno::AGAIN));
     f.space.close(listener);
     assert_eq!(f.wakes(listener).room, Room::ForAll);
     assert_eq!(f.connect(next, "@l"), Err(Errno::CONNREFUSED));
