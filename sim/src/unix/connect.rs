@@ -61,7 +61,7 @@ impl<F: Copy> UnixSpace<F> {
             return Err(match (nonblocking, sock.shutdown.read) {
                 (true, _) => Errno::AGAIN.into(),
                 (false, true) => Errno::INVAL.into(),
-                (false, false) => Failure::wait(WaitFor::Own),
+                (false, false) => Failure::waiting(WaitFor::Own),
             });
         };
         self.socks[child].life = Life::Open;

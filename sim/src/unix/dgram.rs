@@ -187,7 +187,7 @@ impl<F: Copy> UnixSpace<F> {
             return match (sock.shutdown.read, flags.nonblocking, sock.kind) {
                 (true, false, _) | (true, true, Kind::Seqpacket) => Ok(0),
                 (_, true, _) => Err(Errno::AGAIN.into()),
-                (false, false, _) => Err(Failure::wait(WaitFor::Own)),
+                (false, false, _) => Err(Failure::waiting(WaitFor::Own)),
             };
         };
         self.tell_room(id);

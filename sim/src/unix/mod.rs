@@ -158,7 +158,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    const fn wait(wait: WaitFor) -> Failure {
+    const fn waiting(wait: WaitFor) -> Failure {
         Failure { errno: Errno::AGAIN, sigpipe: false, wait: Some(wait) }
     }
 }
@@ -443,7 +443,7 @@ impl<F: Copy> UnixSpace<F> {
     /// A call has to wait for room at a socket.
     fn wait_for_room(&mut self, at: UnixId) -> Failure {
         self.socks[at].is_waited_for = true;
-        Failure::wait(WaitFor::Room(at))
+        Failure::waiting(WaitFor::Room(at))
     }
 
     /// A message that `sender` was charged for is gone, `sock_wfree`.
@@ -476,7 +476,7 @@ impl<F: Copy> UnixSpace<F> {
         }
     }
 
-    /// The connected peer, which may be gone: `unix_peer`. It becomes `peer`.
+    /// Changes the peer, `unix_peer`. Answers the old one, which is still referred to: the caller gives that up with `unref`.
     fn set_peer(&mut self, id: UnixId, peer: Option<UnixId>) -> Option<UnixId> {
         if let Some(peer) = peer {
             self.socks[peer].refs += 1;

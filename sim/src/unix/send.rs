@@ -117,7 +117,7 @@ impl<F: Copy> UnixSpace<F> {
         if sock.shutdown.write {
             return Err(Errno::PIPE.into());
         }
-        if sock.has_memory() { Ok(()) } else { Err(Failure::wait(WaitFor::Own)) }
+        if sock.has_memory() { Ok(()) } else { Err(Failure::waiting(WaitFor::Own)) }
     }
 
     /// A message that found no receiver is freed, which tells that there is send memory (`sock_wfree`).

@@ -103,7 +103,7 @@ impl<F: Copy> UnixSpace<F> {
                 (None, _) if sock.shutdown.read => {}
                 (None, 0) if flags.nonblocking => return Err(Errno::AGAIN.into()),
                 (None, _) if flags.nonblocking => {}
-                (None, _) => return Err(Failure::wait(WaitFor::Own)),
+                (None, _) => return Err(Failure::waiting(WaitFor::Own)),
             }
         }
         if self.socks[id].options.passcred {
