@@ -11,7 +11,7 @@ use twinsock::{Errno, JoinThread, MsgFlags, Os, PollEvents, Shutdown, SocketAddr
 use twinsock_sim::{Link, Sim};
 
 /// How many streams each test tries.
-const CASES: u32 = 100;
+const CASES: u32 = 60;
 
 /// How a connection is used.
 #[derive(Clone, Debug)]

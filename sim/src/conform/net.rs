@@ -7,6 +7,7 @@ use super::op::FileAct;
 use super::run::{self, Difference, Verdict};
 use crate::{HostConfig, Net, Sim};
 use std::sync::Arc;
+use std::time::Duration;
 use twinsock::Result;
 use twinsock::raw::{RawFd, Vouch};
 
@@ -69,7 +70,7 @@ pub fn run_case(number: usize, case: &Arc<Case>) -> Verdict {
     let body = Arc::clone(case);
     let report = Sim::builder().run_here(move |sim| {
         let host = sim.host_with("host", HostConfig::default());
-        host.spawn("case", move |net| run::run(&net, &place, &body))
+        host.spawn("case", move |net| run::run(&net, &place, &body, Duration::ZERO))
     });
     match report {
         Ok(report) => match report.value.take() {

@@ -82,8 +82,8 @@ impl From<String> for Stop {
     }
 }
 
-/// Runs a case.
-pub fn run<B: Backend>(backend: &B, place: &Place, case: &Case) -> Ran {
+/// Runs a case, with a pause after each step.
+pub fn run<B: Backend>(backend: &B, place: &Place, case: &Case, pause: Duration) -> Ran {
     let handles = Handles::new(place.clone(), backend.port_range());
     let mut run = Run { backend, handles, tasks: BTreeMap::new(), abandoned: false, sent: BTreeMap::new() };
     let mut verdict = Verdict::Agree;
@@ -97,6 +97,9 @@ pub fn run<B: Backend>(backend: &B, place: &Place, case: &Case) -> Ran {
             }
             Err(Stop::Fault(why)) => Outcome::new(End::Fault(why)),
         };
+        if !pause.is_zero() {
+            backend.sleep(pause);
+        }
         if let Some(expected) = expected
             && !expected.agrees(&got, None)
             && !(case.env && expected.agrees(&got, Some(run.loose(op))))

@@ -12,6 +12,7 @@ use super::sysctl::Sysctl;
 use super::{Host, addr, poll};
 use crate::packet::{Body, Control, Icmp, Latitude, Packet, Segment};
 use crate::tcp::{self, Config, ListenVerdict, State, Tcb, TimeWait, TimeWaitAction};
+use crate::udp::IpHeader;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::IpAddr;
@@ -99,6 +100,7 @@ impl Host {
     /// Packets that are not of a connection with a socket.
     fn packet_for_no_socket(&mut self, cx: &mut Cx<'_>, packet: Packet) {
         let (local, remote) = (packet.dst, packet.src);
+        let header = IpHeader::from(&packet);
         match packet.body {
             Body::Tcp(segment) => {
                 let tuple = FourTuple { local, remote, local_port: segment.dst_port, remote_port: segment.src_port };
@@ -107,9 +109,8 @@ impl Host {
                     Some(Conn::Socket(_)) | None => self.segment_for_port(cx, tuple, segment, None),
                 }
             }
-            Body::Icmp(icmp) => self.handle_icmp(cx.now, icmp),
-            // No socket takes datagrams.
-            Body::Udp(_) => {}
+            Body::Icmp(icmp) => self.handle_icmp(cx.now, header, icmp),
+            Body::Udp(_) => self.handle_datagram(packet),
         }
     }
 
@@ -247,7 +248,8 @@ impl Host {
         Ok(Config { mss_bytes, sysctl: self.sysctl.tcp, timestamp_offset })
     }
 
-    fn handle_icmp(&mut self, now: Instant, icmp: Icmp) {
+    fn handle_icmp(&mut self, now: Instant, header: IpHeader, icmp: Icmp) {
+        self.handle_udp_icmp(header, &icmp);
         let about = *icmp.about;
         let Body::Tcp(segment) = about.body else { return };
         let tuple =

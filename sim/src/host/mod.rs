@@ -11,6 +11,7 @@
 //! | `process.rs`, `file.rs`, `wait.rs` | descriptors; open file descriptions; who waits for them |
 //! | `ready.rs`, `poll.rs`, `epoll.rs`, `pipe.rs` | readiness and pipes |
 //! | `socket.rs`, `stream.rs`, `data.rs`, `fast.rs` | sockets and their names; bind to close; send and receive; the same, short |
+//! | `dgram.rs`, `cmsg.rs` | UDP sockets; control messages |
 //! | `inet.rs`, `conns.rs`, `ports.rs`, `addr.rs` | packets and timers; connections by 4-tuple; ports; addresses and routes |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `slab.rs` | the tables behind all of this |
@@ -19,9 +20,11 @@
 
 mod addr;
 pub mod call;
+mod cmsg;
 mod conns;
 mod cx;
 mod data;
+mod dgram;
 mod dispatch;
 pub mod epoll;
 mod fast;
@@ -50,6 +53,7 @@ pub use sysctl::Sysctl;
 
 use crate::packet::Packet;
 use crate::tcp::State;
+use crate::udp::Udp;
 use addr::{Addresses, canonical};
 use conns::Conns;
 use file::{EpollSet, File, Object, PipeEnds};
@@ -93,7 +97,12 @@ pub struct Host {
     pipes: Slab<PipeEnds>,
     epolls: Slab<EpollSet>,
     sleepers: Sleepers,
+    /// TCP's ports.
     ports: Ports,
+    /// UDP's ports.
+    udp_ports: Ports,
+    /// How many ports were ever taken.
+    binds: u64,
     conns: Conns,
     time_waits: Slab<TimeWaitEntry>,
     /// Earliest first; entries are not taken out when a deadline moves later.
@@ -122,6 +131,8 @@ impl Host {
             epolls: Slab::new(),
             sleepers: Sleepers::new(),
             ports: Ports::default(),
+            udp_ports: Ports::default(),
+            binds: 0,
             conns: Conns::default(),
             time_waits: Slab::new(),
             timers: BinaryHeap::new(),
@@ -239,6 +250,10 @@ impl Host {
             if state == State::Closed && socket.num == 0 {
                 continue;
             }
+            if let Some(udp) = &socket.udp {
+                lines.push(udp_line(socket, udp));
+                continue;
+            }
             let (recv_q, send_q) = match &socket.listener {
                 Some(listener) => (listener.pending(), listener.backlog()),
                 None => (socket.tcb.readable_bytes(), socket.tcb.outq_bytes()),
@@ -265,6 +280,19 @@ impl Host {
             });
         }
         lines
+    }
+}
+
+/// A UDP socket as `netstat -an` lists it.
+fn udp_line(socket: &Socket, udp: &Udp) -> SocketLine {
+    let tuple = &socket.tuple;
+    SocketLine {
+        protocol: if socket.family == addr::Family::Inet { "udp" } else { "udp6" },
+        recv_q: slab::to_usize(udp.rmem_alloc()),
+        send_q: slab::to_usize(udp.outq_bytes()),
+        local: (tuple.local, tuple.local_port),
+        remote: udp.peer().map(|peer| (peer.ip(), peer.port())),
+        state: if udp.peer().is_some() { "ESTABLISHED" } else { "" },
     }
 }
 

@@ -72,6 +72,10 @@ pub(super) enum Kind {
     Send { socket: Key },
     /// The calls that receive.
     Recv { socket: Key },
+    /// The calls that send on a UDP socket; they never wait.
+    Datagram { socket: Key },
+    /// The calls that receive on a UDP socket.
+    Receive { socket: Key },
     /// `read(2)` on a pipe.
     PipeRead { pipe: Key },
     /// `write(2)` on a pipe.
@@ -91,8 +95,8 @@ impl Kind {
         match self {
             Kind::Accept { .. } => "accept",
             Kind::Connect { .. } => "connect",
-            Kind::Send { .. } => "send",
-            Kind::Recv { .. } => "recv",
+            Kind::Send { .. } | Kind::Datagram { .. } => "send",
+            Kind::Recv { .. } | Kind::Receive { .. } => "recv",
             Kind::PipeRead { .. } => "read",
             Kind::PipeWrite { .. } => "write",
             Kind::Poll => "poll",
@@ -107,7 +111,8 @@ impl Kind {
         match self {
             Kind::Accept { .. } => (poll::KEY_READABLE, true),
             Kind::Recv { .. } => (poll::KEY_READABLE | poll::ALWAYS, false),
-            Kind::Send { .. } => (poll::KEY_WRITABLE | poll::ALWAYS, false),
+            Kind::Receive { .. } => (poll::KEY_READABLE | poll::ALWAYS, true),
+            Kind::Send { .. } | Kind::Datagram { .. } => (poll::KEY_WRITABLE | poll::ALWAYS, false),
             Kind::Connect { .. } | Kind::Linger { .. } | Kind::Poll | Kind::Select => (poll::ALWAYS, false),
             Kind::PipeRead { .. } => (poll::KEY_PIPE_READABLE, true),
             Kind::PipeWrite { .. } => (poll::KEY_PIPE_WRITABLE, true),
@@ -146,7 +151,7 @@ impl Task {
     /// The answer of a call that will not wait (any longer): what is done, or that nothing is.
     fn give_up(&self) -> Result<usize> {
         match self.kind {
-            Kind::Accept { .. } => Err(Errno::AGAIN),
+            Kind::Accept { .. } | Kind::Datagram { .. } | Kind::Receive { .. } => Err(Errno::AGAIN),
             Kind::Connect { pending, .. } => Err(pending),
             Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } if self.done == 0 => {
                 Err(Errno::AGAIN)
@@ -250,7 +255,13 @@ impl Host {
         self.leave(cx, &op.0, false);
         let result = match op.0.task.kind {
             Kind::Linger { .. } => Ok(0),
-            Kind::Accept { .. } | Kind::Connect { .. } | Kind::Poll | Kind::Select | Kind::EpollWait { .. } => Err(Errno::INTR),
+            Kind::Accept { .. }
+            | Kind::Connect { .. }
+            | Kind::Datagram { .. }
+            | Kind::Receive { .. }
+            | Kind::Poll
+            | Kind::Select
+            | Kind::EpollWait { .. } => Err(Errno::INTR),
             Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } => match op.0.task.done {
                 0 => Err(Errno::INTR),
                 done => Ok(done),
@@ -267,6 +278,8 @@ impl Host {
             | Kind::Connect { socket, .. }
             | Kind::Send { socket }
             | Kind::Recv { socket }
+            | Kind::Datagram { socket }
+            | Kind::Receive { socket }
             | Kind::Linger { socket, .. } => self.ends(socket),
             Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Some("pipe".to_owned()),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } => None,
@@ -343,10 +356,12 @@ impl Host {
     fn deadline(&self, now: Instant, task: &Task, call: &Call<'_, '_>) -> Instant {
         let after = |timeout: Option<Duration>| timeout.map_or(Instant::FAR, |timeout| now + timeout);
         match task.kind {
-            Kind::Accept { socket, .. } | Kind::Recv { socket } => after(self.sockets[socket].options.receive_timeout),
+            Kind::Accept { socket, .. } | Kind::Recv { socket } | Kind::Receive { socket } => {
+                after(self.sockets[socket].options.receive_timeout)
+            }
             Kind::Connect { socket, .. } | Kind::Send { socket } => after(self.sockets[socket].options.send_timeout),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } => call_timeout(now, call).deadline().unwrap_or(Instant::FAR),
-            Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Instant::FAR,
+            Kind::PipeRead { .. } | Kind::PipeWrite { .. } | Kind::Datagram { .. } => Instant::FAR,
             Kind::Linger { until, .. } => until,
         }
     }

@@ -26,6 +26,9 @@ const INTERFACES: [&str; 2] = ["lo", "eth0"];
 impl Host {
     pub(super) fn get_socket_option(&mut self, key: Key, name: i32, room: usize) -> Result<Answer> {
         let socket = &mut self.sockets[key];
+        if let Some(number) = socket.get_udp_socket_option(name) {
+            return Ok(Answer::Int(number));
+        }
         let options = &socket.options;
         let number = match name {
             c::SO_REUSEADDR => i32::from(options.reuse_addr),
@@ -78,6 +81,11 @@ impl Host {
             c::SO_COOKIE => (u64::from(key.number()) + 1).to_ne_bytes().to_vec(),
             c::SO_NETNS_COOKIE => 1_u64.to_ne_bytes().to_vec(),
             c::SO_MEMINFO => {
+                if let Some(udp) = &socket.udp {
+                    let (rcvbuf, sndbuf) = (udp.rcvbuf_bytes(), udp.options.sndbuf_bytes);
+                    let words = [udp.rmem_alloc(), rcvbuf, udp.outq_bytes(), sndbuf, 0, 0, 0, 0, udp.drops()];
+                    return Ok(words.map(u32::to_ne_bytes).concat());
+                }
                 let (rcvbuf, sndbuf) = (socket.tcb.rcvbuf(), socket.tcb.sndbuf());
                 let queued = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
                 let (read, sent) = (queued(socket.tcb.readable_bytes()), queued(socket.tcb.outq_bytes()));

@@ -38,7 +38,13 @@ impl Tcb {
         let end = segment.seq + len;
         match self.state {
             State::FinWait1 | State::FinWait2 if self.shutdown.read && self.rcv_nxt.before(end) => {
-                // RFC 9293 section 3.6.1 (2): nobody will ever read it.
+                // RFC 9293 section 3.6.1 (2): nobody will ever read it. But an urgent byte is taken first: `tcp_urg`.
+                let offset = self.urg_seq - segment.seq;
+                if self.urgent == Urgent::Awaited
+                    && let Some(byte) = segment.payload.as_slice().get(usize_from(offset))
+                {
+                    self.urgent = Urgent::Unread(*byte);
+                }
                 self.reply_reset(segment);
                 self.on_reset();
                 return;

@@ -213,7 +213,10 @@ fn shutdown_bits_survive_connect_and_listen() {
     assert_eq!(listener.shutdown(now, Shutdown::Write), Err(Errno::NOTCONN));
     listener.listen();
     pair.b.listener = Some(listener);
-    pair.connect();
+    pair.dial();
+    pair.settle();
+    // The child, which may not send, says so at once.
+    assert_eq!((pair.a.tcb.state(), pair.b.tcb.state()), (State::CloseWait, State::FinWait2));
     assert_eq!(pair.send(Side::B, b"x"), Err(Errno::PIPE));
 }
 
