@@ -115,7 +115,7 @@ impl Running {
     ///
     /// # Errors
     /// `EIO`: the thread is killed or unwinding, and such a thread never waits.
-    #[inline]
+    #[inline(always)]
     pub fn enter(&self) -> Result<RefMut<'_, Scheduler>> {
         if std::thread::panicking() {
             return Err(Errno::IO);

@@ -393,9 +393,10 @@ impl Scheduler {
     #[inline]
     fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, count: usize) {
         let at = self.world.now();
-        let place = self.place(thread);
+        let slot = &mut self.threads[thread.index()];
+        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
+        slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(self.call_cost_ns));
         self.world.trace_mut().call_ended(at, place, call, Some(fd), Ok(count));
-        self.charge(thread);
         self.collect_wakes();
     }
 

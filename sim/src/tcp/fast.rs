@@ -4,7 +4,7 @@
 
 use super::state::State;
 use super::tcb::{Tcb, Urgent, u32_from, usize_from};
-use crate::packet::Payload;
+use crate::packet::{Control, Payload, Segment};
 use twinsock::Instant;
 
 impl Tcb {
@@ -23,6 +23,32 @@ impl Tcb {
         self.write_seq += u32_from(data.len());
         self.push_now = false;
         self.more_follows = false;
+        true
+    }
+
+    /// [`Tcb::transmit_into`] of a segment of a few bytes, with nothing else out or owed. `false`: that is for `transmit_into` itself, and nothing
+    /// has happened.
+    #[inline(always)]
+    pub(super) fn transmit_small(&mut self, now: Instant, into: &mut Segment) -> bool {
+        let Some(send) = self.send.as_mut() else { return false };
+        let Some(payload) = send.only_unsent() else { return false };
+        let len = u32_from(payload.len());
+        let is_all = self.snd_una == self.snd_nxt && self.rtx_nxt == self.rtx_end && self.snd_up.before_or_at(self.snd_una);
+        let is_plain = self.state == State::Established && !self.ack.probe && self.replies.is_empty();
+        let is_released = !self.options.cork && !self.more_follows;
+        let fits = len < u32::from(self.mss) && len <= self.snd_wnd && len <= self.congestion.cwnd;
+        if !is_all || !is_plain || !is_released || !fits {
+            return false;
+        }
+        into.payload.set(payload);
+        send.count_sent();
+        let seq = self.snd_nxt;
+        self.snd_nxt = seq + len;
+        self.snd_sml = self.snd_nxt;
+        self.ack.push_partial = false;
+        self.put_header(now, seq, Control::Push, into);
+        into.frame_bytes = self.mss;
+        self.data_went_out(now);
         true
     }
 

@@ -413,32 +413,41 @@ impl World {
     fn transmit(&mut self, id: HostId) {
         loop {
             let machine = &mut self.machines[id.index()];
-            let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
-            let mut cx = Cx { now: self.now, luck: &mut luck };
             let (slot, packet) = self.in_flight.place();
-            if !machine.host.transmit_into(&mut cx, packet) {
+            if !machine.host.transmit_into(self.now, packet) {
                 return;
             }
             self.trace.packet_sent(self.now, id.0, packet);
-            let is_known = machine.last_route.is_some_and(|(addr, _)| addr == packet.dst);
-            if is_known || !machine.host.owns(packet.dst) {
-                self.send(id, slot);
-            } else {
-                // The place is still free: nothing else is written to it meanwhile.
-                machine.host.take_packet(&mut cx, packet);
+            match machine.last_route {
+                Some((addr, path)) if addr == packet.dst => self.send(id, slot, path),
+                Some(_) | None => self.send_anywhere(id, slot),
+            }
+        }
+    }
+
+    /// Sends the packet in this place, the next one, to where it has not just been sent to.
+    fn send_anywhere(&mut self, from: HostId, slot: u32) {
+        let machine = &mut self.machines[from.index()];
+        let packet = &mut self.in_flight.slots[index(slot)];
+        if machine.host.owns(packet.dst) {
+            let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
+            // The place is still free: nothing else is written to it meanwhile.
+            machine.host.take_packet(&mut Cx { now: self.now, luck: &mut luck }, packet);
+            return;
+        }
+        let dst = packet.dst;
+        match self.find_path(from, dst) {
+            Some(path) => self.send(from, slot, path),
+            None => {
+                // Nobody has this address: the packet is lost, as on a network without a router that objects.
+                self.drop_packet(from, slot, "nobody has the address");
             }
         }
     }
 
     /// Puts the packet in this place, the next one, on the wire.
     #[inline]
-    fn send(&mut self, from: HostId, slot: u32) {
-        let packet = &self.in_flight.slots[index(slot)];
-        let Some(index) = self.path(from, packet.dst) else {
-            // Nobody has this address: the packet is lost, as on a network without a router that objects.
-            self.drop_packet(from, slot, "nobody has the address");
-            return;
-        };
+    fn send(&mut self, from: HostId, slot: u32, index: usize) {
         let path = &mut self.paths[index];
         let choice = &mut self.choice;
         let wire = path.wire;
@@ -470,16 +479,7 @@ impl World {
         packet
     }
 
-    /// The path from a host to an address.
-    #[inline]
-    fn path(&mut self, from: HostId, dst: IpAddr) -> Option<usize> {
-        match self.machines[from.index()].last_route {
-            Some((addr, index)) if addr == dst => Some(index),
-            Some(_) | None => self.find_path(from, dst),
-        }
-    }
-
-    /// The same, made on first use.
+    /// The path from a host to an address, made on first use.
     fn find_path(&mut self, from: HostId, dst: IpAddr) -> Option<usize> {
         let to = *self.owners.get(&dst)?;
         let index = match self.path_index.get(&(from, to)) {
