@@ -251,7 +251,7 @@ impl Primitives for Net {
         (NetSender(Arc::clone(&channel)), NetReceiver(channel))
     }
 
-    fn send<T: Send + 'static>(&self, sender: &NetSender<T>, value: T) -> Result<(), SendError<T>> {
+    fn channel_send<T: Send + 'static>(&self, sender: &NetSender<T>, value: T) -> Result<(), SendError<T>> {
         self.pass();
         let mut state = sender.0.state();
         if !state.receiver {
@@ -263,7 +263,7 @@ impl Primitives for Net {
         Ok(())
     }
 
-    fn recv<T: Send + 'static>(&self, receiver: &NetReceiver<T>) -> Result<T, RecvError> {
+    fn channel_recv<T: Send + 'static>(&self, receiver: &NetReceiver<T>) -> Result<T, RecvError> {
         let running = self.pass();
         loop {
             match (receiver.0.try_recv(), &running) {
@@ -274,12 +274,16 @@ impl Primitives for Net {
         }
     }
 
-    fn try_recv<T: Send + 'static>(&self, receiver: &NetReceiver<T>) -> Result<T, TryRecvError> {
+    fn channel_try_recv<T: Send + 'static>(&self, receiver: &NetReceiver<T>) -> Result<T, TryRecvError> {
         self.pass();
         receiver.0.try_recv()
     }
 
-    fn recv_timeout<T: Send + 'static>(&self, receiver: &NetReceiver<T>, timeout: Duration) -> Result<T, RecvTimeoutError> {
+    fn channel_recv_timeout<T: Send + 'static>(
+        &self,
+        receiver: &NetReceiver<T>,
+        timeout: Duration,
+    ) -> Result<T, RecvTimeoutError> {
         let running = self.pass();
         let deadline = running.as_ref().map(|running| running.clock() + timeout);
         loop {
