@@ -87,7 +87,7 @@ fn resume<'a>(
     mut scheduler: RefMut<'a, Scheduler>,
     thread: ThreadId,
 ) -> (RefMut<'a, Scheduler>, Option<std::thread::Result<()>>) {
-    scheduler.pulse.beat(thread.0);
+    scheduler.pulse.turn(thread.0);
     let slot = scheduler.thread_mut(thread);
     let mut carrier = slot.carrier.take().expect("a thread that has not ended has its carrier");
     let outer = shared.set_running(Some((thread, slot.process)));

@@ -235,6 +235,13 @@ impl Scheduler {
         Place::process(slot.host.0, slot.pid.0).thread(thread.0)
     }
 
+    /// Records that `value` was drawn of `0..n`.
+    pub fn record_choice(&mut self, door: Door, n: u32, value: u32) {
+        let what = What::Choice { door: door.name(), n, value };
+        let at = self.world.now();
+        self.world.trace_mut().record(Event { at, place: Place::WORLD, what });
+    }
+
     /// The number that the next process will have.
     pub fn next_process(&self) -> ProcId {
         ProcId(u32::try_from(self.processes.len()).expect("fewer than 2^32 processes"))
@@ -284,6 +291,7 @@ impl Scheduler {
     /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
     #[inline]
     pub fn catch_up(&mut self, thread: ThreadId) -> bool {
+        self.pulse.beat();
         let clock = self.threads[thread.index()].clock;
         if std::mem::take(&mut self.just_chosen) && clock == self.world.now() {
             return true;
@@ -494,9 +502,7 @@ impl Scheduler {
     fn choose_among_several(&mut self) -> Option<ThreadId> {
         let n = u32::try_from(self.ready.len()).expect("fewer than 2^32 threads are ready");
         let value = self.world.choice_mut().draw(self.interleaving, n);
-        let what = What::Choice { door: "interleaving", n, value };
-        let at = self.world.now();
-        self.world.trace_mut().record(Event { at, place: Place::WORLD, what });
+        self.record_choice(Door::Interleaving, n, value);
         let index = usize::try_from(value).expect("an index fits usize");
         // The chosen one's place goes to the first in line: constant cost, and 0 stays first come, first served.
         self.ready.swap_remove_front(index)
@@ -582,7 +588,10 @@ impl Scheduler {
 
     fn describe(&self, thread: &Thread, wait: Wait) -> String {
         match wait {
-            Wait::Call => thread.op.as_ref().map_or_else(|| "a system call".to_owned(), |op| op.what().to_string()),
+            Wait::Call => {
+                let op = thread.op.as_ref().expect("a thread that waits for a call has a parked operation");
+                self.world.host(self.processes[thread.process.index()].host).describe(op)
+            }
             Wait::Sleep => "sleep".to_owned(),
             Wait::Join(other) => format!("join of thread {}", self.threads[other.index()].name),
             Wait::Sync(name) => name.to_owned(),
