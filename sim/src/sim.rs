@@ -7,7 +7,7 @@ use crate::link::Link;
 use crate::process::coroutine::Carrier;
 use crate::process::current::Shared;
 use crate::process::driver;
-use crate::process::failure::{FailureKind, install_panic_hook};
+use crate::process::failure::{FailureKind, install_panic_hook, reproduce_line};
 use crate::process::scheduler::{ProcId, Scheduler};
 use crate::process::watchdog::Pulse;
 use crate::trace::Trace;
@@ -124,7 +124,7 @@ impl Builder {
         trace.keep_last(REPORT_EVENTS);
         let world = World::new(Choice::from_seed(seed), trace);
         let scheduler = Scheduler::new(world, self.call_cost, self.stack_bytes, Pulse::new(self.watchdog));
-        let sim = Sim { shared: Shared::new(scheduler), seed };
+        let sim = Sim { shared: Shared::new(scheduler, seed), seed };
         let ending = EndAll(&sim.shared);
         let value = build(&sim);
         driver::drive(&sim.shared, None);
@@ -344,27 +344,6 @@ impl Sim {
             })),
         }
     }
-}
-
-/// The command that runs the same thing again. Under `cargo test`, the OS thread bears the test's name.
-#[expect(clippy::disallowed_methods, reason = "a failed run's report is written after the run")]
-fn reproduce_line(seed: u64) -> String {
-    let thread = std::thread::current();
-    match (std::env::var("CARGO_PKG_NAME"), thread.name()) {
-        (Ok(package), Some(test)) if test != "main" => {
-            format!("TWINSOCK_SEED={seed} cargo test -p {package} {test} -- --exact")
-        }
-        _ => {
-            let command: Vec<String> = std::env::args_os().map(|arg| shell_word(&arg.to_string_lossy())).collect();
-            format!("TWINSOCK_SEED={seed} {}", command.join(" "))
-        }
-    }
-}
-
-/// `text` as one word of a shell's command line.
-fn shell_word(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// A host of a simulation.

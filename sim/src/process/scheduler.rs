@@ -29,7 +29,7 @@ impl ProcId {
 
 impl ThreadId {
     #[inline]
-    fn index(self) -> usize {
+    pub(super) fn index(self) -> usize {
         usize::try_from(self.0).expect("a thread's number fits usize")
     }
 
@@ -553,13 +553,27 @@ impl Scheduler {
         self.collect_wakes();
         let threads: Vec<ThreadId> = threads.into_iter().filter(|t| self.threads[t.index()].state != State::Ended).collect();
         for thread in &threads {
-            let slot = &mut self.threads[thread.index()];
-            slot.killed = true;
-            slot.turn = slot.turn.wrapping_add(1);
-            slot.state = State::Running;
+            self.mark_killed(*thread);
         }
-        self.ready.retain(|t| !threads.contains(t));
         threads
+    }
+
+    /// Kills one thread: its parked call is interrupted, and it is ready to be unwound.
+    pub fn kill_thread(&mut self, thread: ThreadId) {
+        let host = self.processes[self.threads[thread.index()].process.index()].host;
+        if let Some(op) = self.threads[thread.index()].op.take() {
+            self.world.interrupt(host, op).ok();
+            self.collect_wakes();
+        }
+        self.mark_killed(thread);
+    }
+
+    fn mark_killed(&mut self, thread: ThreadId) {
+        let slot = &mut self.threads[thread.index()];
+        slot.killed = true;
+        slot.turn = slot.turn.wrapping_add(1);
+        slot.state = State::Running;
+        self.ready.retain(|ready| *ready != thread);
     }
 
     /// Everybody who waits, for the report.
