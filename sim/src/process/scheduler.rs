@@ -30,7 +30,7 @@ impl ProcId {
 
 impl ThreadId {
     #[inline]
-    fn index(self) -> usize {
+    pub(super) fn index(self) -> usize {
         usize::try_from(self.0).expect("a thread's number fits usize")
     }
 
@@ -247,6 +247,13 @@ impl Scheduler {
         Place::process(slot.host.0, slot.pid.0).thread(thread.0)
     }
 
+    /// Records that `value` was drawn of `0..n`.
+    pub fn record_choice(&mut self, door: Door, n: u32, value: u32) {
+        let what = What::Choice { door: door.name(), n, value };
+        let at = self.world.now();
+        self.world.trace_mut().record(Event { at, place: Place::WORLD, what });
+    }
+
     /// The number that the next process will have.
     pub fn next_process(&self) -> ProcId {
         ProcId(u32::try_from(self.processes.len()).expect("fewer than 2^32 processes"))
@@ -296,6 +303,7 @@ impl Scheduler {
     /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
     #[inline]
     pub fn catch_up(&mut self, thread: ThreadId) -> bool {
+        self.pulse.beat();
         let clock = self.threads[thread.index()].clock;
         if std::mem::take(&mut self.just_chosen) && clock == self.world.now() {
             return true;
@@ -561,9 +569,7 @@ impl Scheduler {
     fn choose_among_several(&mut self) -> Option<ThreadId> {
         let n = u32::try_from(self.ready.len()).expect("fewer than 2^32 threads are ready");
         let value = self.world.choice_mut().draw(self.interleaving, n);
-        let what = What::Choice { door: "interleaving", n, value };
-        let at = self.world.now();
-        self.world.trace_mut().record(Event { at, place: Place::WORLD, what });
+        self.record_choice(Door::Interleaving, n, value);
         let index = usize::try_from(value).expect("an index fits usize");
         // The chosen one's place goes to the first in line: constant cost, and 0 stays first come, first served.
         self.ready.swap_remove_front(index)
@@ -614,13 +620,27 @@ impl Scheduler {
         self.collect_wakes();
         let threads: Vec<ThreadId> = threads.into_iter().filter(|t| self.threads[t.index()].state != State::Ended).collect();
         for thread in &threads {
-            let slot = &mut self.threads[thread.index()];
-            slot.killed = true;
-            slot.turn = slot.turn.wrapping_add(1);
-            slot.state = State::Running;
+            self.mark_killed(*thread);
         }
-        self.ready.retain(|t| !threads.contains(t));
         threads
+    }
+
+    /// Kills one thread: its parked call is interrupted, and it is ready to be unwound.
+    pub fn kill_thread(&mut self, thread: ThreadId) {
+        let host = self.processes[self.threads[thread.index()].process.index()].host;
+        if let Some(op) = self.threads[thread.index()].op.take() {
+            self.world.interrupt(host, op).ok();
+            self.collect_wakes();
+        }
+        self.mark_killed(thread);
+    }
+
+    fn mark_killed(&mut self, thread: ThreadId) {
+        let slot = &mut self.threads[thread.index()];
+        slot.killed = true;
+        slot.turn = slot.turn.wrapping_add(1);
+        slot.state = State::Running;
+        self.ready.retain(|ready| *ready != thread);
     }
 
     /// Everybody who waits, for the report.
@@ -649,7 +669,10 @@ impl Scheduler {
 
     fn describe(&self, thread: &Thread, wait: Wait) -> String {
         match wait {
-            Wait::Call => thread.op.as_ref().map_or_else(|| "a system call".to_owned(), |op| op.what().to_string()),
+            Wait::Call => {
+                let op = thread.op.as_ref().expect("a thread that waits for a call has a parked operation");
+                self.world.host(self.processes[thread.process.index()].host).describe(op)
+            }
             Wait::Sleep => "sleep".to_owned(),
             Wait::Join(other) => format!("join of thread {}", self.threads[other.index()].name),
             Wait::Sync(name) => name.to_owned(),
