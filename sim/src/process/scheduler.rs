@@ -5,6 +5,7 @@ use crate::host::{Call, Credentials, Op, Pid, Progress, Token};
 use crate::process::coroutine::Carrier;
 use crate::process::failure::{FailureKind, Waiting};
 use crate::process::names::name_of;
+use crate::process::signal::Signal;
 use crate::process::watchdog::Pulse;
 use crate::trace::{Event, Place, What};
 use crate::world::{Alarm, HostId, World};
@@ -27,11 +28,11 @@ impl ProcId {
 }
 
 impl ThreadId {
-    fn index(self) -> usize {
+    pub(super) fn index(self) -> usize {
         usize::try_from(self.0).expect("a thread's number fits usize")
     }
 
-    fn token(self) -> Token {
+    pub(super) fn token(self) -> Token {
         Token(u64::from(self.0))
     }
 }
@@ -73,7 +74,9 @@ pub struct Thread {
     turn: u32,
     pub(super) carrier: Option<Box<Carrier>>,
     /// The call that its host has parked.
-    op: Option<Op>,
+    pub(super) op: Option<Op>,
+    /// A signal that is to end that call.
+    pub(super) signal: Option<Signal>,
     joiners: Vec<ThreadId>,
     children: u32,
     pub(super) killed: bool,
@@ -82,10 +85,10 @@ pub struct Thread {
 
 /// A process.
 pub struct Process {
-    pub(super) host: HostId,
-    pub(super) pid: Pid,
+    pub(crate) host: HostId,
+    pub(crate) pid: Pid,
     pub(super) name: String,
-    pub(super) main: ThreadId,
+    pub(crate) main: ThreadId,
     pub(super) threads: Vec<ThreadId>,
     /// Does not keep the run going.
     pub(super) daemon: bool,
@@ -161,8 +164,15 @@ impl Scheduler {
     }
 
     /// Makes a process on a host; its main thread is ready at the current moment.
-    pub fn spawn_process(&mut self, host: HostId, name: &str, daemon: bool, carrier: Carrier) -> ProcId {
-        let pid = self.world.spawn_process(host, Credentials::default());
+    pub fn spawn_process(
+        &mut self,
+        host: HostId,
+        name: &str,
+        credentials: Credentials,
+        daemon: bool,
+        carrier: Carrier,
+    ) -> ProcId {
+        let pid = self.world.spawn_process(host, credentials);
         let id = self.next_process();
         let main = self.add_thread(id, name.to_owned(), self.world.now(), carrier);
         self.processes.push(Process {
@@ -205,6 +215,7 @@ impl Scheduler {
             turn: 0,
             carrier: Some(Box::new(carrier)),
             op: None,
+            signal: None,
             joiners: Vec::new(),
             children: 0,
             killed: false,
@@ -232,6 +243,11 @@ impl Scheduler {
         self.processes[process.index()].alive
     }
 
+    /// Whether a thread is over.
+    pub fn has_ended(&self, thread: ThreadId) -> bool {
+        self.threads[thread.index()].state == State::Ended
+    }
+
     /// A thread's name.
     pub fn thread_name(&self, thread: ThreadId) -> &str {
         &self.threads[thread.index()].name
@@ -242,7 +258,7 @@ impl Scheduler {
         self.threads[thread.index()].process
     }
 
-    pub(super) fn process(&self, id: ProcId) -> &Process {
+    pub(crate) fn process(&self, id: ProcId) -> &Process {
         &self.processes[id.index()]
     }
 
@@ -308,7 +324,10 @@ impl Scheduler {
     pub fn resume(&mut self, thread: ThreadId, call: &mut Call<'_, '_>) -> Option<twinsock::Result<usize>> {
         let host = self.processes[self.threads[thread.index()].process.index()].host;
         let op = self.threads[thread.index()].op.take().expect("a thread that waits for a call has a parked operation");
-        let progress = self.world.resume(host, op, call);
+        let mut progress = self.world.resume(host, op, call);
+        if self.threads[thread.index()].signal.is_some() {
+            progress = self.take_signal(thread, call, progress);
+        }
         self.settle(thread, call, progress)
     }
 
