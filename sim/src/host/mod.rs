@@ -104,6 +104,8 @@ pub struct Host {
     binds: u64,
     conns: Conns,
     time_waits: Slab<TimeWaitEntry>,
+    /// What makes initial sequence numbers hard to guess; drawn when the first is needed.
+    iss_secret: Option<u32>,
     /// Earliest first; entries are not taken out when a deadline moves later.
     timers: BinaryHeap<Reverse<(Instant, TimerOf)>>,
     /// Sockets that may have segments to send, first come first served.
@@ -132,6 +134,7 @@ impl Host {
             binds: 0,
             conns: Conns::default(),
             time_waits: Slab::new(),
+            iss_secret: None,
             timers: BinaryHeap::new(),
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),

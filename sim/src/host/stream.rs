@@ -8,7 +8,6 @@ use super::addr::{self, Family};
 use super::conns::{Conn, FourTuple};
 use super::cx::{Cx, Pid};
 use super::file::Object;
-use super::inet::initial_sequence_number;
 use super::op::{Kind, Step, Task};
 use super::ports::Strictness;
 use super::slab::Key;
@@ -300,7 +299,7 @@ impl Host {
         if let Some(Conn::TimeWait(old)) = self.conns.get(&tuple) {
             self.forget_time_wait(old);
         }
-        let iss = iss.unwrap_or_else(|| initial_sequence_number(cx));
+        let iss = iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
         let socket = &mut self.sockets[key];
         socket.tuple = tuple;
         let ports = (tuple.local_port, tuple.remote_port);
