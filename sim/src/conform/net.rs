@@ -12,6 +12,8 @@ use twinsock::consts::F_GETFD;
 use twinsock::raw::{RawFd, Syscalls, Vouch};
 use twinsock::{Errno, Result};
 
+/// `RLIMIT_NOFILE` of a case's process.
+const NOFILE: u32 = 1 << 20;
 const PORT_RANGE: &str = "net.ipv4.ip_local_port_range";
 
 impl Backend for Net {
@@ -83,7 +85,12 @@ pub fn run_case(number: usize, case: &Arc<Case>) -> Verdict {
     let report = Sim::builder().run_here(move |sim| {
         let host = sim.host_with("host", HostConfig::default());
         let user = body.uid.unwrap_or(0);
-        host.process("case").uid(user).gid(user).spawn(move |net| run::run(&net, &place, &body, Duration::ZERO))
+        // The recorder's hard limit was far away; `nofile` lowers it.
+        host.process("case")
+            .uid(user)
+            .gid(user)
+            .rlimit_nofile(NOFILE)
+            .spawn(move |net| run::run(&net, &place, &body, Duration::ZERO))
     });
     match report {
         Ok(report) => match report.value.take() {
