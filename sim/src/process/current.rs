@@ -41,6 +41,7 @@ impl Shared {
     }
 
     /// Says who runs; returns who did.
+    #[inline]
     pub fn set_running(&self, running: Option<(ThreadId, ProcId)>) -> Option<(ThreadId, ProcId)> {
         self.running.replace(running)
     }
@@ -77,20 +78,28 @@ pub struct Running {
 /// # Errors
 /// `EBADF`: the handle's owner is not running: another process, another simulation, or no simulation at all; in the last two cases a
 /// line on standard error says so.
+#[inline]
 pub fn running(sim: u32, process: Option<ProcId>) -> Result<Running> {
-    let found = CURRENT.with_borrow(|current| {
-        let shared = current.as_ref().filter(|shared| shared.id == sim)?;
-        let owner = shared.running.get().map(|(thread, of)| (thread, process.is_none_or(|process| of == process)));
-        Some((Rc::clone(shared), owner))
+    let found = CURRENT.with_borrow(|current| match current {
+        Some(shared) if shared.id == sim => match shared.running.get() {
+            Some((thread, of)) if process.is_none_or(|process| of == process) => {
+                Some(Running { shared: Rc::clone(shared), thread })
+            }
+            Some(_) | None => None,
+        },
+        Some(_) | None => None,
     });
-    match found {
-        Some((shared, Some((thread, true)))) => Ok(Running { shared, thread }),
-        Some((_, Some((_, false)))) => Err(Errno::BADF),
-        Some((_, None)) | None => {
-            eprintln!("twinsock: a simulated socket, clock or lock was used outside its simulation's processes: EBADF");
-            Err(Errno::BADF)
-        }
+    found.ok_or_else(|| explain(sim))
+}
+
+/// Why a handle's owner is not running, with a word to who holds the handle if nobody of its simulation is.
+#[cold]
+fn explain(sim: u32) -> Errno {
+    let is_inside = CURRENT.with_borrow(|current| current.as_ref().is_some_and(|s| s.id == sim && s.running.get().is_some()));
+    if !is_inside {
+        eprintln!("twinsock: a simulated socket, clock or lock was used outside its simulation's processes: EBADF");
     }
+    Errno::BADF
 }
 
 /// Whether the running thread belongs to `process` of simulation `sim`; says nothing if not.
@@ -106,6 +115,7 @@ impl Running {
     ///
     /// # Errors
     /// `EIO`: the thread is killed or unwinding, and such a thread never waits.
+    #[inline]
     pub fn enter(&self) -> Result<RefMut<'_, Scheduler>> {
         if std::thread::panicking() {
             return Err(Errno::IO);
@@ -115,10 +125,14 @@ impl Running {
             return self.refuse(scheduler);
         }
         if !scheduler.catch_up(self.thread) {
-            scheduler.wait_for_turn(self.thread);
-            scheduler = self.suspend(scheduler);
+            scheduler = self.wait_for_turn(scheduler);
         }
         Ok(scheduler)
+    }
+
+    fn wait_for_turn<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
+        scheduler.wait_for_turn(self.thread);
+        self.suspend(scheduler)
     }
 
     /// Answers a killed thread that goes on, and unwinds it again when it goes on too long.
@@ -169,10 +183,16 @@ impl Running {
         let mut scheduler = self.shared.scheduler.borrow_mut();
         if scheduler.thread_mut(self.thread).killed {
             drop(scheduler);
-            resume_unwind(Box::new(Killed));
+            unwind();
         }
         scheduler
     }
+}
+
+/// Unwinds a killed thread.
+#[cold]
+fn unwind() -> ! {
+    resume_unwind(Box::new(Killed))
 }
 
 /// Wakes a thread of simulation `sim`, if it still waits; says nothing outside that simulation. Any thread may do so, also a killed one.

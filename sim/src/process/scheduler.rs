@@ -22,17 +22,20 @@ pub struct ProcId(pub u32);
 pub struct ThreadId(pub u32);
 
 impl ProcId {
+    #[inline]
     fn index(self) -> usize {
         usize::try_from(self.0).expect("a process's number fits usize")
     }
 }
 
 impl ThreadId {
-    pub(super) fn index(self) -> usize {
+    #[inline]
+    fn index(self) -> usize {
         usize::try_from(self.0).expect("a thread's number fits usize")
     }
 
-    pub(super) fn token(self) -> Token {
+    #[inline]
+    fn token(self) -> Token {
         Token(u64::from(self.0))
     }
 }
@@ -67,6 +70,9 @@ enum State {
 /// A thread.
 pub struct Thread {
     pub(super) process: ProcId,
+    /// Its process's host and number there.
+    host: HostId,
+    pid: Pid,
     pub(super) name: String,
     clock: Instant,
     state: State,
@@ -174,7 +180,7 @@ impl Scheduler {
     ) -> ProcId {
         let pid = self.world.spawn_process(host, credentials);
         let id = self.next_process();
-        let main = self.add_thread(id, name.to_owned(), self.world.now(), carrier);
+        let main = self.add_thread(id, (host, pid), name.to_owned(), self.world.now(), carrier);
         self.processes.push(Process {
             host,
             pid,
@@ -197,18 +203,20 @@ impl Scheduler {
     pub fn spawn_thread(&mut self, parent: ThreadId, carrier: Carrier) -> ThreadId {
         let thread = &mut self.threads[parent.index()];
         thread.children += 1;
-        let (process, clock) = (thread.process, thread.clock);
+        let (process, home, clock) = (thread.process, (thread.host, thread.pid), thread.clock);
         let name = format!("{}/{}", thread.name, thread.children);
-        let id = self.add_thread(process, name, clock, carrier);
+        let id = self.add_thread(process, home, name, clock, carrier);
         self.processes[process.index()].threads.push(id);
         id
     }
 
-    fn add_thread(&mut self, process: ProcId, name: String, clock: Instant, carrier: Carrier) -> ThreadId {
+    fn add_thread(&mut self, process: ProcId, home: (HostId, Pid), name: String, clock: Instant, carrier: Carrier) -> ThreadId {
         let id = ThreadId(u32::try_from(self.threads.len()).expect("fewer than 2^32 threads"));
         self.pulse.add_thread(&name);
         self.threads.push(Thread {
             process,
+            host: home.0,
+            pid: home.1,
             name,
             clock,
             state: State::Due,
@@ -227,10 +235,15 @@ impl Scheduler {
 
     /// Records what happens to a thread.
     fn record(&mut self, thread: ThreadId, what: What) {
-        let process = &self.processes[self.threads[thread.index()].process.index()];
-        let place = Place::process(process.host.0, process.pid.0).thread(thread.0);
+        let place = self.place(thread);
         let at = self.world.now();
         self.world.trace_mut().record(Event { at, place, what });
+    }
+
+    #[inline]
+    fn place(&self, thread: ThreadId) -> Place {
+        let slot = &self.threads[thread.index()];
+        Place::process(slot.host.0, slot.pid.0).thread(thread.0)
     }
 
     /// The number that the next process will have.
@@ -262,6 +275,7 @@ impl Scheduler {
         &self.processes[id.index()]
     }
 
+    #[inline]
     pub(super) fn thread_mut(&mut self, id: ThreadId) -> &mut Thread {
         &mut self.threads[id.index()]
     }
@@ -284,24 +298,25 @@ impl Scheduler {
     }
 
     /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
+    #[inline]
     pub fn catch_up(&mut self, thread: ThreadId) -> bool {
         let clock = self.threads[thread.index()].clock;
         if std::mem::take(&mut self.just_chosen) && clock == self.world.now() {
             return true;
         }
+        let is_next = self.ready.is_empty() && self.kills.is_empty() && self.failure.is_none();
+        (is_next && self.world.pass_until(clock)) || self.catch_up_slowly(clock)
+    }
+
+    fn catch_up_slowly(&mut self, clock: Instant) -> bool {
         loop {
             if !self.ready.is_empty() || !self.kills.is_empty() || self.failure.is_some() {
                 return false;
             }
-            match self.world.next_due() {
-                Some(at) if at <= clock => self.step(),
-                Some(_) | None => {
-                    if self.world.now() < clock {
-                        self.world.set_now(clock);
-                    }
-                    return true;
-                }
+            if self.world.pass_until(clock) {
+                return true;
             }
+            self.step();
         }
     }
 
@@ -313,22 +328,27 @@ impl Scheduler {
     }
 
     /// Begins a system call of the running thread.
+    #[inline]
     pub fn begin(&mut self, thread: ThreadId, call: &mut Call<'_, '_>) -> Option<twinsock::Result<usize>> {
-        let process = &self.processes[self.threads[thread.index()].process.index()];
-        let (host, pid) = (process.host, process.pid);
-        let progress = self.world.begin(host, pid, thread.token(), call);
-        self.settle(thread, call, progress)
+        let slot = &self.threads[thread.index()];
+        let (host, pid) = (slot.host, slot.pid);
+        match self.world.begin(host, pid, thread.token(), call) {
+            Progress::Done(result) => Some(self.end_call(thread, call, result)),
+            Progress::Parked(op) => self.park(thread, op),
+        }
     }
 
     /// Goes on with the running thread's parked call.
+    #[inline]
     pub fn resume(&mut self, thread: ThreadId, call: &mut Call<'_, '_>) -> Option<twinsock::Result<usize>> {
-        let host = self.processes[self.threads[thread.index()].process.index()].host;
-        let op = self.threads[thread.index()].op.take().expect("a thread that waits for a call has a parked operation");
-        let mut progress = self.world.resume(host, op, call);
-        if self.threads[thread.index()].signal.is_some() {
-            progress = self.take_signal(thread, call, progress);
+        let slot = &mut self.threads[thread.index()];
+        let op = slot.op.take().expect("a thread that waits for a call has a parked operation");
+        let host = slot.host;
+        match self.world.resume(host, op, call) {
+            Progress::Done(result) => Some(self.end_call(thread, call, result)),
+            Progress::Parked(op) if self.threads[thread.index()].signal.is_some() => self.take_signal(thread, call, op),
+            Progress::Parked(op) => self.park(thread, op),
         }
-        self.settle(thread, call, progress)
     }
 
     /// Makes a call that ends at once, be it by interruption.
@@ -342,31 +362,43 @@ impl Scheduler {
         self.collect_wakes();
     }
 
-    fn settle(&mut self, thread: ThreadId, call: &Call<'_, '_>, progress: Progress) -> Option<twinsock::Result<usize>> {
-        let answer = match progress {
-            Progress::Done(result) => {
-                let (call, fd) = name_of(call);
-                self.record(thread, What::CallEnd { call, fd, result });
-                self.charge(thread);
-                Some(result)
-            }
-            Progress::Parked(op) => {
-                let deadline = op.deadline();
-                self.threads[thread.index()].op = Some(op);
-                self.wait(thread, Wait::Call, deadline);
-                None
-            }
-        };
+    /// The running thread's call returns.
+    #[inline]
+    pub(super) fn end_call(
+        &mut self,
+        thread: ThreadId,
+        call: &Call<'_, '_>,
+        result: twinsock::Result<usize>,
+    ) -> twinsock::Result<usize> {
+        let (call, fd) = name_of(call);
+        let at = self.world.now();
+        let place = self.place(thread);
+        self.world.trace_mut().call_ended(at, place, call, fd, result);
+        self.charge(thread);
         self.collect_wakes();
-        answer
+        result
+    }
+
+    /// The running thread's call waits.
+    #[inline]
+    fn park(&mut self, thread: ThreadId, op: Op) -> Option<twinsock::Result<usize>> {
+        let deadline = op.deadline();
+        let slot = &mut self.threads[thread.index()];
+        slot.op = Some(op);
+        slot.signal = None;
+        self.wait(thread, Wait::Call, deadline);
+        self.collect_wakes();
+        None
     }
 
     /// Charges the running thread for a call.
+    #[inline]
     pub fn charge(&mut self, thread: ThreadId) {
         self.threads[thread.index()].clock += self.call_cost;
     }
 
     /// Lets the running thread wait until it is woken, or until `deadline`.
+    #[inline]
     pub fn wait(&mut self, thread: ThreadId, wait: Wait, deadline: Option<Instant>) {
         let now = self.world.now();
         let slot = &mut self.threads[thread.index()];
@@ -410,6 +442,7 @@ impl Scheduler {
         self.world.schedule(at, Alarm(u64::from(thread.0) | u64::from(turn) << 32));
     }
 
+    #[inline]
     fn collect_wakes(&mut self) {
         while let Some(Token(token)) = self.world.poll_wake() {
             let thread = ThreadId(u32::try_from(token).expect("a token is a thread's number"));
@@ -418,6 +451,7 @@ impl Scheduler {
     }
 
     /// Lets the next thing in the world's queue happen.
+    #[inline]
     fn step(&mut self) {
         match self.world.step() {
             Some(Some(Alarm(alarm))) => {
@@ -468,20 +502,10 @@ impl Scheduler {
         Turn::Stop
     }
 
+    #[inline]
     fn choose(&mut self) -> ThreadId {
-        let count = self.ready.len();
-        let index = if count == 1 {
-            0
-        } else {
-            let n = u32::try_from(count).expect("fewer than 2^32 threads are ready");
-            let value = self.world.choice_mut().draw(self.interleaving, n);
-            let what = What::Choice { door: "interleaving", n, value };
-            let at = self.world.now();
-            self.world.trace_mut().record(Event { at, place: Place::WORLD, what });
-            usize::try_from(value).expect("an index fits usize")
-        };
-        // The chosen one's place goes to the first in line: constant cost, and 0 stays first come, first served.
-        let thread = self.ready.swap_remove_front(index).expect("the choice is below the number of ready threads");
+        let thread = if self.ready.len() == 1 { self.ready.pop_front() } else { self.choose_among_several() };
+        let thread = thread.expect("the choice is below the number of ready threads");
         let now = self.world.now();
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Running;
@@ -489,6 +513,17 @@ impl Scheduler {
         self.steps += 1;
         self.just_chosen = true;
         thread
+    }
+
+    fn choose_among_several(&mut self) -> Option<ThreadId> {
+        let n = u32::try_from(self.ready.len()).expect("fewer than 2^32 threads are ready");
+        let value = self.world.choice_mut().draw(self.interleaving, n);
+        let what = What::Choice { door: "interleaving", n, value };
+        let at = self.world.now();
+        self.world.trace_mut().record(Event { at, place: Place::WORLD, what });
+        let index = usize::try_from(value).expect("an index fits usize");
+        // The chosen one's place goes to the first in line: constant cost, and 0 stays first come, first served.
+        self.ready.swap_remove_front(index)
     }
 
     /// A thread has ended: its joiners go on; with the main thread, the process ends.

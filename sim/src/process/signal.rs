@@ -1,7 +1,7 @@
 //! Signals, `signal(7)`: a handler that does nothing but return runs in a thread, and the call in which that thread waits ends or
 //! begins again.
 
-use crate::host::{Call, Progress};
+use crate::host::{Call, Op};
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId};
 
 /// A signal, by what its handler was installed with: all that the interrupted call can tell, `sigaction(2)`.
@@ -30,19 +30,12 @@ impl Scheduler {
         }
     }
 
-    /// A signalled thread has looked once more: a call that must go on waiting takes the signal.
+    /// A signalled thread has looked once more and would go on waiting: its call takes the signal.
     #[cold]
-    pub(super) fn take_signal(&mut self, thread: ThreadId, call: &mut Call<'_, '_>, progress: Progress) -> Progress {
-        let signal = self.thread_mut(thread).signal.take();
-        let process = self.process(self.process_of(thread));
-        let (host, pid) = (process.host, process.pid);
-        match (progress, signal) {
-            (Progress::Parked(op), Some(signal)) => {
-                let restarts = signal == Signal::Restarting && op.restarts();
-                let ended = self.world_mut().interrupt(host, op);
-                if restarts { self.world_mut().begin(host, pid, thread.token(), call) } else { Progress::Done(ended) }
-            }
-            (progress, _) => progress,
-        }
+    pub(super) fn take_signal(&mut self, thread: ThreadId, call: &mut Call<'_, '_>, op: Op) -> Option<twinsock::Result<usize>> {
+        let restarts = op.restarts() && self.thread_mut(thread).signal == Some(Signal::Restarting);
+        let host = self.process(self.process_of(thread)).host;
+        let ended = self.world_mut().interrupt(host, op);
+        if restarts { self.begin(thread, call) } else { Some(self.end_call(thread, call, ended)) }
     }
 }

@@ -61,13 +61,13 @@ impl RecvBuffer {
         !self.early.is_empty()
     }
 
-    /// Adds data that continues the stream. Small segments share a place, as Linux coalesces them.
+    /// Adds data that continues the stream, which may be taken out of `data`. Small segments share a place, as Linux coalesces them.
     #[inline(always)]
-    pub(super) fn push(&mut self, data: &Payload) {
+    pub(super) fn push(&mut self, data: &mut Payload) {
         self.bytes += u32_from(data.len());
         let small = match data {
             Payload::Shared(_) => {
-                self.queue.push_back(data.clone());
+                self.queue.push_back(std::mem::replace(data, Payload::EMPTY));
                 return;
             }
             Payload::Inline { len, bytes } => &bytes[..usize::from(*len)],

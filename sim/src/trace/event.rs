@@ -188,7 +188,7 @@ fn pair(high: u32, low: u32) -> u64 {
 }
 
 impl Transport {
-    #[inline]
+    #[inline(always)]
     fn of_segment(segment: &Segment) -> Transport {
         Transport::Tcp {
             ports: [segment.src_port, segment.dst_port],
@@ -223,6 +223,26 @@ pub(super) fn fold_packet(digest: &mut Digest, at: Instant, host: u32, kind: Pac
         PacketKind::Dropped => 3,
     };
     digest.fold4(at.as_nanos(), pair(host, len << 2 | kind), numbers, header);
+}
+
+/// Folds in that a call returned.
+#[inline]
+pub(super) fn fold_call_end(
+    digest: &mut Digest,
+    at: Instant,
+    place: Place,
+    call: CallName,
+    fd: Option<i32>,
+    result: Result<usize>,
+) {
+    let Place { host, pid, thread } = place;
+    // As the kernel returns it: the error negated.
+    let result = match result {
+        Ok(value) => u64::try_from(value).expect("a count in memory fits 64 bits"),
+        Err(errno) => i64::from(errno.raw()).wrapping_neg().cast_unsigned(),
+    };
+    let whose = pair(thread, fd.unwrap_or(-1).cast_unsigned());
+    digest.fold4(at.as_nanos(), pair(host, pid), call.word ^ whose, result);
 }
 
 /// What became of a packet.
@@ -278,16 +298,7 @@ impl Event {
         match &self.what {
             // A call's end says it all; packets are folded in from the packets themselves.
             What::CallBegin { .. } | What::PacketSent(_) | What::PacketDelivered(_) | What::PacketDropped(..) => {}
-            What::CallEnd { call, fd, result } => {
-                let Place { host, pid, thread } = self.place;
-                // As the kernel returns it: the error negated.
-                let result = match result {
-                    Ok(value) => u64::try_from(*value).expect("a count in memory fits 64 bits"),
-                    Err(errno) => i64::from(errno.raw()).wrapping_neg().cast_unsigned(),
-                };
-                let whose = pair(thread, fd.unwrap_or(-1).cast_unsigned());
-                digest.fold4(self.at.as_nanos(), pair(host, pid), call.word ^ whose, result);
-            }
+            What::CallEnd { call, fd, result } => fold_call_end(digest, self.at, self.place, *call, *fd, *result),
             What::Wake => self.fold_head(digest, 4, 0),
             What::Timer => self.fold_head(digest, 5, 0),
             What::Choice { door: _, n, value } => self.fold_head(digest, 6, pair(*n, *value)),

@@ -12,9 +12,8 @@ use event::PacketKind;
 pub use event::{CallName, Event, Names, PacketLine, Place, Transport, What};
 
 use crate::packet::{Body, Packet};
-use std::collections::VecDeque;
 use std::fmt;
-use twinsock::Instant;
+use twinsock::{Instant, Result};
 
 /// The record of a run.
 ///
@@ -38,11 +37,31 @@ pub struct Trace {
     names: Names,
 }
 
-/// The last events.
+/// The last events: a ring in a plain array, for every event of a run passes through it.
 #[derive(Clone, Debug)]
 struct Kept {
-    events: VecDeque<Event>,
+    events: Vec<Event>,
     events_max: usize,
+    /// Where the oldest event is once the array is full, which the next one replaces.
+    oldest: usize,
+}
+
+impl Kept {
+    #[inline]
+    fn keep(&mut self, event: Event) {
+        let Some(oldest) = self.events.get_mut(self.oldest) else {
+            return self.fill(event);
+        };
+        *oldest = event;
+        self.oldest = if self.oldest + 1 < self.events_max { self.oldest + 1 } else { 0 };
+    }
+
+    /// As long as there is room, the "oldest" is the first free place.
+    #[cold]
+    fn fill(&mut self, event: Event) {
+        self.events.push(event);
+        self.oldest = if self.events.len() < self.events_max { self.events.len() } else { 0 };
+    }
 }
 
 impl Trace {
@@ -54,7 +73,7 @@ impl Trace {
 
     /// Keeps the last `events_max` events from here on; with 0, none.
     pub fn keep_last(&mut self, events_max: usize) {
-        self.kept = (events_max > 0).then(|| Kept { events: VecDeque::with_capacity(events_max), events_max });
+        self.kept = (events_max > 0).then(|| Kept { events: Vec::with_capacity(events_max), events_max, oldest: 0 });
     }
 
     /// Whether events are kept.
@@ -69,8 +88,18 @@ impl Trace {
     pub fn record(&mut self, event: Event) {
         event.fold_into(&mut self.digest);
         self.events_count += 1;
-        if self.kept.is_some() {
-            self.keep(event);
+        if let Some(kept) = &mut self.kept {
+            kept.keep(event);
+        }
+    }
+
+    /// Records that a call returned: [`What::CallEnd`].
+    #[inline]
+    pub fn call_ended(&mut self, at: Instant, place: Place, call: CallName, fd: Option<i32>, result: Result<usize>) {
+        event::fold_call_end(&mut self.digest, at, place, call, fd, result);
+        self.events_count += 1;
+        if let Some(kept) = &mut self.kept {
+            kept.keep(Event { at, place, what: What::CallEnd { call, fd, result } });
         }
     }
 
@@ -111,18 +140,9 @@ impl Trace {
     fn packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, what: impl FnOnce(PacketLine) -> What) {
         event::fold_packet(&mut self.digest, at, host, kind, packet);
         self.events_count += 1;
-        if self.kept.is_some() {
-            self.keep(Event { at, place: Place::host(host), what: what(PacketLine::of(packet)) });
+        if let Some(kept) = &mut self.kept {
+            kept.keep(Event { at, place: Place::host(host), what: what(PacketLine::of(packet)) });
         }
-    }
-
-    #[cold]
-    fn keep(&mut self, event: Event) {
-        let kept = self.kept.as_mut().expect("the caller has seen that events are kept");
-        if kept.events.len() == kept.events_max {
-            kept.events.pop_front();
-        }
-        kept.events.push_back(event);
     }
 
     /// The digest of all events so far.
@@ -141,7 +161,10 @@ impl Trace {
 
     /// The events that were kept, oldest first.
     pub fn events(&self) -> impl DoubleEndedIterator<Item = &Event> {
-        self.kept.iter().flat_map(|kept| &kept.events)
+        self.kept.iter().flat_map(|kept| {
+            let (newer, older) = kept.events.split_at(kept.oldest.min(kept.events.len()));
+            older.iter().chain(newer)
+        })
     }
 
     /// The names of hosts and processes.
