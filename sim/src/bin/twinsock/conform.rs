@@ -46,6 +46,7 @@ impl From<Options> for ConformArgs {
         ConformArgs {
             cases: options.cases,
             filter: options.filter,
+            sample: None,
             sides,
             jobs: options.jobs.map(NonZeroUsize::get),
             json: options.json,
