@@ -221,7 +221,7 @@ impl Host {
     /// Makes the half-open connection of a SYN. Options are inherited here, at the handshake.
     fn admit(&mut self, cx: &mut Cx<'_>, parent: Key, tuple: FourTuple, syn: &Segment, iss: Option<u32>) {
         let Ok(config) = self.config_for(cx, tuple.local, tuple.remote) else { return };
-        let iss = iss.unwrap_or_else(|| initial_sequence_number(cx));
+        let iss = iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
         let listener = &self.sockets[parent];
         let ports = (tuple.local_port, tuple.remote_port);
         let tcb = Tcb::from_syn(&listener.tcb, cx.now, &config, ports, iss, syn);
@@ -526,14 +526,15 @@ impl Host {
         self.sockets.remove(key);
         self.drop_stale_timers();
     }
-}
 
-/// The initial sequence number of a connection, RFC 6528: a part that is hard to guess and a clock that ticks every 64 ns
-/// (`secure_tcp_seq`).
-pub(super) fn initial_sequence_number(cx: &mut Cx<'_>) -> u32 {
-    let ticks = (cx.now.as_nanos() >> 6) & u64::from(u32::MAX);
-    let clock = u32::try_from(ticks).expect("32 bits remain");
-    cx.luck.below(Latitude::InitialSequenceNumber, u32::MAX).wrapping_add(clock)
+    /// The initial sequence number of a connection, RFC 6528: a part that belongs to its ends and to a secret of the host, and a clock that
+    /// ticks every 64 ns (`secure_tcp_seq`). So a connection that takes the place of an earlier one starts beyond it.
+    pub(super) fn initial_sequence_number(&mut self, cx: &mut Cx<'_>, tuple: &FourTuple) -> u32 {
+        let secret = self.iss_secret.get_or_insert_with(|| cx.luck.below(Latitude::InitialSequenceNumber, u32::MAX));
+        let ticks = (cx.now.as_nanos() >> 6) & u64::from(u32::MAX);
+        let clock = u32::try_from(ticks).expect("32 bits remain");
+        tuple.hash().wrapping_add(*secret).wrapping_add(clock)
+    }
 }
 
 /// The largest IP packet, and so the largest MTU that counts.

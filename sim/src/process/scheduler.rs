@@ -5,6 +5,7 @@ use crate::host::{Call, Credentials, Op, Pid, Progress, Short, Token};
 use crate::process::coroutine::Carrier;
 use crate::process::failure::{FailureKind, Waiting};
 use crate::process::names::name_of;
+use crate::process::signal::Signal;
 use crate::process::watchdog::Pulse;
 use crate::trace::{CallName, Event, Place, What};
 use crate::world::{Alarm, HostId, World};
@@ -80,7 +81,9 @@ pub struct Thread {
     turn: u32,
     pub(super) carrier: Option<Box<Carrier>>,
     /// The call that its host has parked.
-    op: Option<Op>,
+    pub(super) op: Option<Op>,
+    /// A signal that is to end that call.
+    pub(super) signal: Option<Signal>,
     joiners: Vec<ThreadId>,
     children: u32,
     pub(super) killed: bool,
@@ -89,10 +92,10 @@ pub struct Thread {
 
 /// A process.
 pub struct Process {
-    pub(super) host: HostId,
-    pub(super) pid: Pid,
+    pub(crate) host: HostId,
+    pub(crate) pid: Pid,
     pub(super) name: String,
-    pub(super) main: ThreadId,
+    pub(crate) main: ThreadId,
     pub(super) threads: Vec<ThreadId>,
     /// Does not keep the run going.
     pub(super) daemon: bool,
@@ -179,8 +182,15 @@ impl Scheduler {
     }
 
     /// Makes a process on a host; its main thread is ready at the current moment.
-    pub fn spawn_process(&mut self, host: HostId, name: &str, daemon: bool, carrier: Carrier) -> ProcId {
-        let pid = self.world.spawn_process(host, Credentials::default());
+    pub fn spawn_process(
+        &mut self,
+        host: HostId,
+        name: &str,
+        credentials: Credentials,
+        daemon: bool,
+        carrier: Carrier,
+    ) -> ProcId {
+        let pid = self.world.spawn_process(host, credentials);
         let id = self.next_process();
         let main = self.add_thread(id, (host, pid), name.to_owned(), self.world.now(), carrier);
         self.processes.push(Process {
@@ -225,6 +235,7 @@ impl Scheduler {
             turn: 0,
             carrier: Some(Box::new(carrier)),
             op: None,
+            signal: None,
             joiners: Vec::new(),
             children: 0,
             killed: false,
@@ -264,6 +275,11 @@ impl Scheduler {
         self.processes[process.index()].alive
     }
 
+    /// Whether a thread is over.
+    pub fn has_ended(&self, thread: ThreadId) -> bool {
+        self.threads[thread.index()].state == State::Ended
+    }
+
     /// A thread's name.
     pub fn thread_name(&self, thread: ThreadId) -> &str {
         &self.threads[thread.index()].name
@@ -274,7 +290,7 @@ impl Scheduler {
         self.threads[thread.index()].process
     }
 
-    pub(super) fn process(&self, id: ProcId) -> &Process {
+    pub(crate) fn process(&self, id: ProcId) -> &Process {
         &self.processes[id.index()]
     }
 
@@ -350,6 +366,7 @@ impl Scheduler {
         let host = slot.host;
         match self.world.resume(host, op, call) {
             Progress::Done(result) => Some(self.end_call(thread, call, result)),
+            Progress::Parked(op) if self.threads[thread.index()].signal.is_some() => self.take_signal(thread, call, op),
             Progress::Parked(op) => self.park(thread, op),
         }
     }
@@ -421,7 +438,12 @@ impl Scheduler {
 
     /// The running thread's call returns.
     #[inline]
-    fn end_call(&mut self, thread: ThreadId, call: &Call<'_, '_>, result: twinsock::Result<usize>) -> twinsock::Result<usize> {
+    pub(super) fn end_call(
+        &mut self,
+        thread: ThreadId,
+        call: &Call<'_, '_>,
+        result: twinsock::Result<usize>,
+    ) -> twinsock::Result<usize> {
         let (call, fd) = name_of(call);
         let at = self.world.now();
         let place = self.place(thread);
@@ -435,7 +457,9 @@ impl Scheduler {
     #[inline]
     fn park(&mut self, thread: ThreadId, op: Op) -> Option<twinsock::Result<usize>> {
         let deadline = op.deadline();
-        self.threads[thread.index()].op = Some(op);
+        let slot = &mut self.threads[thread.index()];
+        slot.op = Some(op);
+        slot.signal = None;
         self.wait(thread, Wait::Call, deadline);
         self.collect_wakes();
         None
