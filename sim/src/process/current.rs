@@ -117,7 +117,7 @@ impl Running {
     ///
     /// # Errors
     /// `EIO`: the thread is killed or unwinding, and such a thread never waits.
-    #[inline]
+    #[inline(always)]
     pub fn enter(&self) -> Result<RefMut<'_, Scheduler>> {
         if std::thread::panicking() {
             return Err(Errno::IO);
@@ -135,6 +135,30 @@ impl Running {
     fn wait_for_turn<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
         scheduler.wait_for_turn(self.thread);
         self.suspend(scheduler)
+    }
+
+    /// Makes a system call, for as long as it takes.
+    ///
+    /// # Errors
+    /// The call's.
+    pub fn call<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>, call: &mut Call<'_, '_>) -> Result<usize> {
+        match scheduler.begin(self.thread, call) {
+            Some(result) => result,
+            None => self.go_on(self.suspend(scheduler), call),
+        }
+    }
+
+    /// Goes on with a system call that has waited, for as long as it takes.
+    ///
+    /// # Errors
+    /// The call's.
+    pub fn go_on<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>, call: &mut Call<'_, '_>) -> Result<usize> {
+        loop {
+            if let Some(result) = scheduler.resume(self.thread, call) {
+                return result;
+            }
+            scheduler = self.suspend(scheduler);
+        }
     }
 
     /// Answers a killed thread that goes on, and unwinds it again when it goes on too long.
