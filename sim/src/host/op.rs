@@ -46,7 +46,7 @@ impl Op {
     /// yet and has no timeout of its socket's. Calls that wait for sets of files never begin again.
     #[must_use]
     pub fn restarts(&self) -> bool {
-        match self.task.kind {
+        match self.0.task.kind {
             Kind::Accept { .. }
             | Kind::Connect { .. }
             | Kind::Send { .. }
@@ -54,7 +54,7 @@ impl Op {
             | Kind::Datagram { .. }
             | Kind::Receive { .. }
             | Kind::PipeRead { .. }
-            | Kind::PipeWrite { .. } => self.task.done == 0 && self.deadline().is_none(),
+            | Kind::PipeWrite { .. } => self.0.task.done == 0 && self.deadline().is_none(),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } | Kind::Linger { .. } => false,
         }
     }
