@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::disallowed_methods,
-    clippy::disallowed_types,
     reason = "children are told by their environment what to do; one blocks on a std channel on purpose"
 )]
 

@@ -3,7 +3,7 @@
 use crate::choice::{Door, StreamId};
 use crate::host::{Call, Credentials, Op, Pid, Progress, Short, Token};
 use crate::process::coroutine::Carrier;
-use crate::process::failure::{FailureKind, Waiting};
+use crate::process::failure::FailureKind;
 use crate::process::names::name_of;
 use crate::process::signal::Signal;
 use crate::process::watchdog::Pulse;
@@ -24,7 +24,7 @@ pub struct ThreadId(pub u32);
 
 impl ProcId {
     #[inline]
-    fn index(self) -> usize {
+    pub(super) fn index(self) -> usize {
         usize::try_from(self.0).expect("a process's number fits usize")
     }
 }
@@ -55,7 +55,7 @@ pub enum Wait {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
+pub(super) enum State {
     /// Among those that can run now.
     Ready,
     /// Its turn is in the queue of the world, for its clock is ahead.
@@ -76,7 +76,7 @@ pub struct Thread {
     pid: Pid,
     pub(super) name: String,
     clock: Instant,
-    state: State,
+    pub(super) state: State,
     /// Counts this thread's waits: an alarm that was set for an earlier one is void.
     turn: u32,
     pub(super) carrier: Option<Box<Carrier>>,
@@ -665,41 +665,5 @@ impl Scheduler {
         slot.turn = slot.turn.wrapping_add(1);
         slot.state = State::Running;
         self.ready.retain(|ready| *ready != thread);
-    }
-
-    /// Everybody who waits, for the report.
-    pub fn waiting(&self) -> Vec<Waiting> {
-        let mut list = Vec::new();
-        for thread in &self.threads {
-            let process = &self.processes[thread.process.index()];
-            if !process.alive {
-                continue;
-            }
-            let (what, since) = match thread.state {
-                State::Waiting(wait, since) => (self.describe(thread, wait), since),
-                State::Ready | State::Due | State::Running | State::Ended => continue,
-            };
-            list.push(Waiting {
-                host: self.world.host_name(process.host).to_owned(),
-                process: process.name.clone(),
-                thread: thread.name.clone(),
-                what,
-                since,
-                daemon: process.daemon,
-            });
-        }
-        list
-    }
-
-    fn describe(&self, thread: &Thread, wait: Wait) -> String {
-        match wait {
-            Wait::Call => {
-                let op = thread.op.as_ref().expect("a thread that waits for a call has a parked operation");
-                self.world.host(self.processes[thread.process.index()].host).describe(op)
-            }
-            Wait::Sleep => "sleep".to_owned(),
-            Wait::Join(other) => format!("join of thread {}", self.threads[other.index()].name),
-            Wait::Sync(name) => name.to_owned(),
-        }
     }
 }

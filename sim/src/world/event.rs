@@ -382,7 +382,7 @@ mod tests {
             for slot in (0..SLOTS).filter(|slot| queue.is_occupied((level, *slot))) {
                 let mut index = queue.slots[level][slot].head;
                 let head_at = queue.node(index).at;
-                let is_fronts = queue.place(queue.node(queue.front).at) == (level, slot);
+                let is_fronts = queue.front != NONE && queue.place(queue.node(queue.front).at) == (level, slot);
                 while index != NONE {
                     let node = queue.node(index);
                     assert_eq!(queue.place(node.at), (level, slot), "an event is where its instant and the base say");
