@@ -25,12 +25,18 @@ impl Socket {
         if !self.tcb.transmit_into(now, packet.segment_mut()) {
             return false;
         }
+        self.address(sysctl, packet);
+        true
+    }
+
+    /// Writes the IP header of a packet of this socket.
+    #[inline]
+    pub(super) fn address(&self, sysctl: &Sysctl, packet: &mut Packet) {
         let remote = self.tuple.remote;
         packet.src = self.tuple.local;
         packet.dst = remote;
         packet.ttl = self.options.ttl_to(remote).unwrap_or(sysctl.ip_default_ttl);
         packet.tos = self.options.tos_to(remote);
-        true
     }
 
     /// Puts the socket into the queue of those that may have something to send, or, if it has nothing, arms its timer.
@@ -49,7 +55,7 @@ impl Socket {
 
     /// Sees to it that the queue of timers has an entry no later than the socket's deadline. A deadline that moves later costs nothing.
     #[inline]
-    fn arm(&mut self, key: Key, timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>) {
+    pub(super) fn arm(&mut self, key: Key, timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>) {
         let deadline = self.tcb.poll_timeout().unwrap_or(Instant::FAR);
         if deadline < self.armed {
             self.armed = deadline;
@@ -425,6 +431,7 @@ impl Host {
         }
     }
 
+    #[inline]
     fn wake_socket(&mut self, file: Key, wakes: tcp::Wakes, is_lingering: bool) {
         if wakes.error {
             self.wake_file(file, poll::KEY_ERROR, false);

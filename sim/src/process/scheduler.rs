@@ -371,13 +371,15 @@ impl Scheduler {
         }
     }
 
-    /// `send(2)` of the running thread, if it is an easy one. `None`: nothing has happened.
+    /// `send(2)` of the running thread, if it is an easy one. `false`: nothing has happened.
     #[inline]
-    pub fn send_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], flags: i32) -> Option<usize> {
+    pub fn send_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], flags: i32) -> bool {
         let slot = &self.threads[thread.index()];
-        let sent = self.world.send_short(slot.host, slot.pid, fd, data, flags)?;
-        self.end_short_call(thread, const { CallName::new("sendto") }, fd, sent);
-        Some(sent)
+        if !self.world.send_short(slot.host, slot.pid, fd, data, flags) {
+            return false;
+        }
+        self.end_short_call(thread, const { CallName::new("sendto") }, fd, data.len());
+        true
     }
 
     /// `recv(2)` of the running thread, if it is an easy one. An operation that is parked is kept here: the thread waits.
@@ -415,7 +417,7 @@ impl Scheduler {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, count: usize) {
         let at = self.world.now();
         let slot = &mut self.threads[thread.index()];
@@ -495,6 +497,7 @@ impl Scheduler {
     }
 
     /// Wakes a waiting thread; another is left alone. Answers whether it was waiting.
+    #[inline]
     pub fn wake(&mut self, thread: ThreadId) -> bool {
         match self.threads[thread.index()].state {
             State::Waiting(..) => {
@@ -505,6 +508,7 @@ impl Scheduler {
         }
     }
 
+    #[inline]
     fn make_ready(&mut self, thread: ThreadId) {
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Ready;
@@ -526,7 +530,7 @@ impl Scheduler {
     }
 
     /// Lets the next thing in the world's queue happen.
-    #[inline]
+    #[inline(always)]
     fn step(&mut self) {
         match self.world.step() {
             Some(Some(Alarm(alarm))) => {
@@ -545,6 +549,7 @@ impl Scheduler {
     }
 
     /// Who is next. With a `limit`, nothing later than that happens.
+    #[inline]
     pub fn next_turn(&mut self, limit: Option<Instant>) -> Turn {
         loop {
             if self.failure.is_some() {
