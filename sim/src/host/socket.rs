@@ -217,7 +217,7 @@ impl Host {
             c::FIONREAD | c::TIOCOUTQ if is_listening => Err(Errno::INVAL),
             c::FIONREAD => Ok(tcb.readable_bytes()),
             c::SIOCATMARK => Ok(usize::from(tcb.at_mark())),
-            c::TIOCOUTQ => Ok(tcb.outq_bytes()),
+            c::TIOCOUTQ => Ok(super::slab::to_usize(tcb.siocoutq())),
             _ => Err(Errno::NOTTY),
         }
     }
