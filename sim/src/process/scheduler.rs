@@ -246,7 +246,7 @@ impl Scheduler {
     }
 
     /// Records what happens to a thread.
-    fn record(&mut self, thread: ThreadId, what: What) {
+    pub(super) fn record(&mut self, thread: ThreadId, what: What) {
         let place = self.place(thread);
         let at = self.world.now();
         self.world.trace_mut().record(Event { at, place, what });
@@ -614,15 +614,24 @@ impl Scheduler {
             self.wake(joiner);
         }
         if self.processes[process.index()].main == thread {
-            self.kill(process);
+            self.request_end(process);
         }
     }
 
-    /// Asks for a process's end; the driver sees to it at the next turn.
+    /// Kills a process: the driver sees to it at the next turn.
     pub fn kill(&mut self, process: ProcId) {
-        if self.processes[process.index()].alive && !self.kills.contains(&process) {
+        if self.request_end(process) {
+            self.record(self.processes[process.index()].main, What::ProcessKill);
+        }
+    }
+
+    /// Asks for a process's end. Answers whether that is news.
+    fn request_end(&mut self, process: ProcId) -> bool {
+        let is_news = self.processes[process.index()].alive && !self.kills.contains(&process);
+        if is_news {
             self.kills.push_back(process);
         }
+        is_news
     }
 
     /// The first half of a process's end, before any of its code is unwound: parked calls are interrupted, descriptors closed.
