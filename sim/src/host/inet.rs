@@ -248,8 +248,8 @@ impl Host {
     pub(super) fn config_for(&self, cx: &mut Cx<'_>, local: IpAddr, remote: IpAddr) -> Result<Config> {
         let route = self.addresses.route(local, remote)?;
         let headers = if remote.is_ipv4() { 40 } else { 60 };
-        let mtu = route.mtu_bytes.min(IP_PACKET_MAX_BYTES);
-        let mss_bytes = u16::try_from(mtu.saturating_sub(headers).max(MSS_MIN_BYTES)).expect("an IP packet is below 64 KiB");
+        let mss_bytes =
+            u16::try_from(route.mtu_bytes.saturating_sub(headers).max(MSS_MIN_BYTES)).expect("an IP packet is below 64 KiB");
         let timestamp_offset = cx.luck.below(Latitude::TimestampOffset, u32::MAX);
         Ok(Config { mss_bytes, sysctl: self.sysctl.tcp, timestamp_offset })
     }
@@ -544,7 +544,5 @@ impl Host {
     }
 }
 
-/// The largest IP packet, and so the largest MTU that counts.
-const IP_PACKET_MAX_BYTES: u32 = 65_535;
 /// `TCP_MIN_SND_MSS`: what is sent however small an MTU is said to be.
 const MSS_MIN_BYTES: u32 = 48;
