@@ -2,12 +2,15 @@
 
 use super::Host;
 use super::call::Call;
+use super::cmsg;
 use super::cx::{Cx, Pid};
 use super::file::Object;
 use super::op::{Entered, Kind, Step, Task, call_timeout};
 use super::pipe::End;
 use super::poll::{self, Timeout};
+use super::slab::Key;
 use std::io::{IoSlice, IoSliceMut};
+use twinsock::consts as c;
 use twinsock::raw::RawFd;
 use twinsock::{Errno, Result};
 
@@ -37,9 +40,8 @@ impl Host {
             Call::Sendto { fd, flags, addr, .. } => (*fd, self.enter_send(pid, *fd, *flags, *addr)?),
             Call::Recvfrom { fd, flags, .. } => (*fd, self.enter_recv(pid, *fd, *flags)?),
             Call::Sendmsg { fd, hdr, flags } => {
-                let task = self.enter_send(pid, *fd, *flags, hdr.name)?;
+                let task = self.enter_send(pid, *fd, *flags, None)?;
                 check_iov(hdr.iov.len(), Errno::MSGSIZE)?;
-                super::data::check_control(hdr.control)?;
                 (*fd, task)
             }
             Call::Recvmsg { fd, hdr, flags } => {
@@ -111,7 +113,7 @@ impl Host {
             Call::Dup3 { fd, new, flags } => self.dup3(cx, pid, *fd, *new, *flags),
             Call::EpollCreate1 { flags } => self.epoll_create1(pid, *flags),
             Call::EpollCtl { epfd, op, fd, event } => self.epoll_ctl(pid, *epfd, *op, *fd, *event),
-            // AF_UNSPEC: everything was done at entry.
+            // AF_UNSPEC, or UDP: everything was done at entry.
             Call::Connect { .. } => Ok(0),
             Call::Accept4 { .. }
             | Call::Sendto { .. }
@@ -142,10 +144,14 @@ impl Host {
             (Kind::Recv { socket }, Call::Read { into, .. }) => self.step_recv(cx, socket, task, &mut [IoSliceMut::new(into)]),
             (Kind::Recv { socket }, Call::Readv { iov, .. }) => self.step_recv(cx, socket, task, iov),
             (Kind::Recv { socket }, Call::Recvmsg { hdr, .. }) => self.step_recvmsg(cx, socket, task, hdr),
+            (Kind::Datagram { .. } | Kind::Receive { .. }, call) => self.step_udp(cx, task, call),
             (Kind::Send { socket }, Call::Sendto { data, .. } | Call::Write { data, .. }) => {
                 self.step_send(cx, pid, socket, task, &[IoSlice::new(data)])
             }
-            (Kind::Send { socket }, Call::Sendmsg { hdr, .. }) => self.step_send(cx, pid, socket, task, hdr.iov),
+            (Kind::Send { socket }, Call::Sendmsg { hdr, .. }) => match check_stream_control(hdr.control) {
+                Ok(()) => self.step_send(cx, pid, socket, task, hdr.iov),
+                Err(error) => Step::Done(Err(error)),
+            },
             (Kind::Send { socket }, Call::Writev { iov, .. }) => self.step_send(cx, pid, socket, task, iov),
             (Kind::Accept { socket, reserved }, Call::Accept4 { name, flags, .. }) => {
                 self.step_accept(cx, pid, socket, reserved, name.as_mut(), *flags)
@@ -163,12 +169,53 @@ impl Host {
         }
     }
 
+    /// A step of a call on a UDP socket.
+    fn step_udp(&mut self, cx: &mut Cx<'_>, task: &mut Task, call: &mut Call<'_, '_>) -> Step {
+        match (task.kind, call) {
+            (Kind::Datagram { socket }, Call::Sendto { data, addr, .. }) => {
+                self.step_udp_send(cx, socket, task, &[IoSlice::new(data)], *addr, &[])
+            }
+            (Kind::Datagram { socket }, Call::Write { data, .. }) => {
+                self.step_udp_send(cx, socket, task, &[IoSlice::new(data)], None, &[])
+            }
+            (Kind::Datagram { socket }, Call::Writev { iov, .. }) => self.step_udp_send(cx, socket, task, iov, None, &[]),
+            (Kind::Datagram { socket }, Call::Sendmsg { hdr, .. }) => {
+                // A name of no bytes is none.
+                let name = hdr.name.filter(|name| !name.is_empty());
+                self.step_udp_send(cx, socket, task, hdr.iov, name, hdr.control)
+            }
+            (Kind::Receive { .. }, Call::Read { into: [], .. }) => Step::Done(Ok(0)),
+            (Kind::Receive { .. }, Call::Readv { iov, .. }) if iov.iter().all(|part| part.is_empty()) => Step::Done(Ok(0)),
+            (Kind::Receive { socket }, Call::Recvfrom { into, name, .. }) => {
+                self.step_udp_recvfrom(socket, task, &mut [IoSliceMut::new(into)], name.as_mut())
+            }
+            (Kind::Receive { socket }, Call::Read { into, .. }) => {
+                self.step_udp_recvfrom(socket, task, &mut [IoSliceMut::new(into)], None)
+            }
+            (Kind::Receive { socket }, Call::Readv { iov, .. }) => self.step_udp_recvfrom(socket, task, iov, None),
+            (Kind::Receive { socket }, Call::Recvmsg { hdr, .. }) => self.step_udp_recvmsg(socket, task, hdr),
+            (kind, call) => unreachable!("{kind:?} is resumed with the call that began it, not {call:?}"),
+        }
+    }
+
+    /// What a call that sends is, on this socket.
+    #[inline]
+    pub(super) fn send_kind(&self, socket: Key) -> Kind {
+        if self.sockets[socket].udp.is_some() { Kind::Datagram { socket } } else { Kind::Send { socket } }
+    }
+
+    /// What a call that receives is, on this socket.
+    #[inline]
+    pub(super) fn recv_kind(&self, socket: Key) -> Kind {
+        if self.sockets[socket].udp.is_some() { Kind::Receive { socket } } else { Kind::Recv { socket } }
+    }
+
     /// `read(2)`, `readv(2)`: of a socket a receive without flags.
     fn enter_read(&mut self, pid: Pid, fd: RawFd, parts: usize) -> Result<Task> {
         let file = self.file_of(pid, fd)?;
         let entry = &self.files[file];
         let task = match entry.object {
-            Object::Socket(socket) => Task::new(Kind::Recv { socket }, file, entry.nonblocking, 0),
+            Object::Socket(socket) => Task::new(self.recv_kind(socket), file, entry.nonblocking, 0),
             Object::Pipe(pipe, End::Read) => Task::new(Kind::PipeRead { pipe }, file, entry.nonblocking, 0),
             Object::Pipe(_, End::Write) => return Err(Errno::BADF),
             Object::Epoll(_) => return Err(Errno::INVAL),
@@ -181,13 +228,24 @@ impl Host {
         let file = self.file_of(pid, fd)?;
         let entry = &self.files[file];
         let task = match entry.object {
-            Object::Socket(socket) => Task::new(Kind::Send { socket }, file, entry.nonblocking, 0),
+            Object::Socket(socket) => Task::new(self.send_kind(socket), file, entry.nonblocking, 0),
             Object::Pipe(pipe, End::Write) => Task::new(Kind::PipeWrite { pipe }, file, entry.nonblocking, 0),
             Object::Pipe(_, End::Read) => return Err(Errno::BADF),
             Object::Epoll(_) => return Err(Errno::INVAL),
         };
         check_iov(parts, Errno::INVAL).map(|()| task)
     }
+}
+
+/// Checks the control messages of `sendmsg(2)` on a stream, `sock_cmsg_send`: other levels than SOL_SOCKET are ignored.
+fn check_stream_control(control: &[u8]) -> Result<()> {
+    for message in cmsg::messages(control) {
+        let message = message?;
+        if message.level == c::SOL_SOCKET {
+            cmsg::check_socket_level(message.kind)?;
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a buffer of too many parts.

@@ -11,6 +11,7 @@
 //! | `process.rs`, `file.rs`, `wait.rs` | descriptors; open file descriptions; who waits for them |
 //! | `ready.rs`, `poll.rs`, `epoll.rs`, `pipe.rs` | readiness and pipes |
 //! | `socket.rs`, `stream.rs`, `data.rs`, `fast.rs` | sockets and their names; bind to close; send and receive; the same, short |
+//! | `dgram.rs`, `cmsg.rs` | UDP sockets; control messages |
 //! | `inet.rs`, `conns.rs`, `ports.rs`, `addr.rs` | packets and timers; connections by 4-tuple; ports; addresses and routes |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `slab.rs` | the tables behind all of this |
@@ -19,9 +20,11 @@
 
 mod addr;
 pub mod call;
+mod cmsg;
 mod conns;
 mod cx;
 mod data;
+mod dgram;
 mod dispatch;
 pub mod epoll;
 mod fast;
@@ -44,11 +47,13 @@ mod wait;
 
 pub use call::Call;
 pub use cx::{Credentials, Cx, Pid, Progress, SocketLine, Token};
+pub use fast::{Short, ShortSend};
 pub use op::Op;
 pub use sysctl::Sysctl;
 
 use crate::packet::Packet;
 use crate::tcp::State;
+use crate::udp::Udp;
 use addr::{Addresses, canonical};
 use conns::Conns;
 use file::{EpollSet, File, Object, PipeEnds};
@@ -60,7 +65,7 @@ use socket::Socket;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::net::IpAddr;
-use twinsock::Instant;
+use twinsock::{Errno, Instant, Result};
 use wait::Sleepers;
 
 /// What a host is made of.
@@ -92,9 +97,16 @@ pub struct Host {
     pipes: Slab<PipeEnds>,
     epolls: Slab<EpollSet>,
     sleepers: Sleepers,
+    /// TCP's ports.
     ports: Ports,
+    /// UDP's ports.
+    udp_ports: Ports,
+    /// How many ports were ever taken.
+    binds: u64,
     conns: Conns,
     time_waits: Slab<TimeWaitEntry>,
+    /// What makes initial sequence numbers hard to guess; drawn when the first is needed.
+    iss_secret: Option<u32>,
     /// Earliest first; entries are not taken out when a deadline moves later.
     timers: BinaryHeap<Reverse<(Instant, TimerOf)>>,
     /// Sockets that may have segments to send, first come first served.
@@ -103,6 +115,8 @@ pub struct Host {
     outbox: VecDeque<Packet>,
     /// Room for the files of epoll sets that a wake has reached.
     woken_sets: Vec<Key>,
+    /// The memory of operations that are over.
+    spare_ops: Vec<Op>,
 }
 
 impl Host {
@@ -119,12 +133,16 @@ impl Host {
             epolls: Slab::new(),
             sleepers: Sleepers::new(),
             ports: Ports::default(),
+            udp_ports: Ports::default(),
+            binds: 0,
             conns: Conns::default(),
             time_waits: Slab::new(),
+            iss_secret: None,
             timers: BinaryHeap::new(),
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
             woken_sets: Vec::new(),
+            spare_ops: Vec::new(),
         }
     }
 
@@ -203,6 +221,20 @@ impl Host {
         }
     }
 
+    /// Who a process runs as; `None`: it has ended.
+    #[must_use]
+    pub fn credentials(&self, pid: Pid) -> Option<Credentials> {
+        self.process(pid).ok().map(|process| process.credentials)
+    }
+
+    /// Changes the effective user of a process, `seteuid(2)`. Its sockets stay those of the user who made them.
+    ///
+    /// # Errors
+    /// `EPERM`: the process is not root's, and this is not its real user. `ESRCH`: it has ended.
+    pub fn seteuid(&mut self, pid: Pid, uid: u32) -> Result<()> {
+        self.process_mut(pid).map_err(|_| Errno::SRCH)?.seteuid(uid)
+    }
+
     /// The kernel constants.
     #[must_use]
     pub fn sysctl(&self) -> &Sysctl {
@@ -215,6 +247,7 @@ impl Host {
     }
 
     /// The next thread to be resumed; each is named at most once per park.
+    #[inline]
     pub fn poll_wake(&mut self) -> Option<Token> {
         self.sleepers.next_woken()
     }
@@ -232,6 +265,10 @@ impl Host {
         for (_, socket) in self.sockets.iter() {
             let state = socket.tcb.state();
             if state == State::Closed && socket.num == 0 {
+                continue;
+            }
+            if let Some(udp) = &socket.udp {
+                lines.push(udp_line(socket, udp));
                 continue;
             }
             let (recv_q, send_q) = match &socket.listener {
@@ -260,6 +297,19 @@ impl Host {
             });
         }
         lines
+    }
+}
+
+/// A UDP socket as `netstat -an` lists it.
+fn udp_line(socket: &Socket, udp: &Udp) -> SocketLine {
+    let tuple = &socket.tuple;
+    SocketLine {
+        protocol: if socket.family == addr::Family::Inet { "udp" } else { "udp6" },
+        recv_q: slab::to_usize(udp.rmem_alloc()),
+        send_q: slab::to_usize(udp.outq_bytes()),
+        local: (tuple.local, tuple.local_port),
+        remote: udp.peer().map(|peer| (peer.ip(), peer.port())),
+        state: if udp.peer().is_some() { "ESTABLISHED" } else { "" },
     }
 }
 

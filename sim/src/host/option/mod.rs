@@ -7,6 +7,7 @@ mod ip;
 mod plain;
 mod socket_level;
 mod tcp_level;
+mod udp_level;
 
 use super::Host;
 use super::addr::Family;
@@ -63,6 +64,12 @@ pub(super) struct Options {
     max_pacing_rate: u64,
     /// `TCP_CONGESTION`; `None`: the host's default.
     congestion: Option<&'static str>,
+    /// `IP_MULTICAST_TTL`; `IPV6_MULTICAST_HOPS` for IPv6.
+    multicast_ttl: u8,
+    /// `IP_MULTICAST_ALL`; until it is set, on for AF_INET and off for AF_INET6 sockets.
+    multicast_all: Option<bool>,
+    /// `IP_ADD_MEMBERSHIP` and its IPv6 sibling: the groups.
+    groups: Vec<IpAddr>,
     plain: plain::Values,
 }
 
@@ -90,6 +97,9 @@ impl Default for Options {
             device: 0,
             max_pacing_rate: u64::MAX,
             congestion: None,
+            multicast_ttl: 1,
+            multicast_all: None,
+            groups: Vec::new(),
             plain: plain::Values::default(),
         }
     }
@@ -104,6 +114,11 @@ impl Options {
     /// The seconds of `SO_LINGER`, if it is on.
     pub(super) fn linger(&self) -> Option<u32> {
         self.linger_on.then_some(self.linger_seconds)
+    }
+
+    /// The value of an option that is only remembered; 0 if there is none of that name.
+    pub(super) fn remembered(&self, level: i32, name: i32) -> i32 {
+        self.plain.get(level, name).unwrap_or(0)
     }
 
     /// The time to live of packets to this address, if the user has set it.
@@ -153,9 +168,11 @@ impl Host {
             return Err(Errno::FAULT);
         }
         let family = self.sockets[key].family;
+        let is_udp = self.sockets[key].udp.is_some();
         let answer = match (level, family) {
             (c::SOL_SOCKET, _) => self.get_socket_option(key, name, room)?,
-            (c::SOL_TCP, _) => self.get_tcp_option(key, name)?,
+            (c::SOL_TCP, _) if !is_udp => self.get_tcp_option(key, name)?,
+            (c::SOL_UDP, _) if is_udp => self.get_udp_option(key, name)?,
             (c::SOL_IP, _) => self.get_ip_option(key, name)?,
             (c::SOL_IPV6, Family::Inet6) => self.get_ipv6_option(key, name)?,
             (_, Family::Inet) => return Err(Errno::OPNOTSUPP),
@@ -187,15 +204,22 @@ impl Host {
         let (_, key) = self.socket_of(pid, fd)?;
         let is_root = self.process(pid)?.credentials.is_root();
         let set = SetCx { now: cx.now, key, is_root };
+        let is_udp = self.sockets[key].udp.is_some();
         match (level, self.sockets[key].family) {
             (c::SOL_SOCKET, _) => self.set_socket_option(&set, name, value)?,
-            (c::SOL_TCP, _) => self.set_tcp_option(&set, name, value)?,
+            (c::SOL_TCP, _) if !is_udp => self.set_tcp_option(&set, name, value)?,
+            (c::SOL_UDP, _) if is_udp => self.set_udp_option(&set, name, value)?,
             (c::SOL_IP, _) => self.set_ip_option(&set, name, value)?,
             (c::SOL_IPV6, Family::Inet6) => self.set_ipv6_option(&set, name, value)?,
             (_, Family::Inet | Family::Inet6) => return Err(Errno::NOPROTOOPT),
         }
         // Some options let go of segments or wake somebody.
-        self.settle(cx.now, key);
+        if is_udp {
+            self.sockets[key].follow_udp_option(level, name);
+            self.settle_udp(key);
+        } else {
+            self.settle(cx.now, key);
+        }
         Ok(0)
     }
 }

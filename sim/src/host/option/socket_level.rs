@@ -26,6 +26,9 @@ const INTERFACES: [&str; 2] = ["lo", "eth0"];
 impl Host {
     pub(super) fn get_socket_option(&mut self, key: Key, name: i32, room: usize) -> Result<Answer> {
         let socket = &mut self.sockets[key];
+        if let Some(number) = socket.get_udp_socket_option(name) {
+            return Ok(Answer::Int(number));
+        }
         let options = &socket.options;
         let number = match name {
             c::SO_REUSEADDR => i32::from(options.reuse_addr),
@@ -78,6 +81,11 @@ impl Host {
             c::SO_COOKIE => (u64::from(key.number()) + 1).to_ne_bytes().to_vec(),
             c::SO_NETNS_COOKIE => 1_u64.to_ne_bytes().to_vec(),
             c::SO_MEMINFO => {
+                if let Some(udp) = &socket.udp {
+                    let (rcvbuf, sndbuf) = (udp.rcvbuf_bytes(), udp.options.sndbuf_bytes);
+                    let words = [udp.rmem_alloc(), rcvbuf, udp.outq_bytes(), sndbuf, 0, 0, 0, 0, udp.drops()];
+                    return Ok(words.map(u32::to_ne_bytes).concat());
+                }
                 let (rcvbuf, sndbuf) = (socket.tcb.rcvbuf(), socket.tcb.sndbuf());
                 let queued = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
                 let (read, sent) = (queued(socket.tcb.readable_bytes()), queued(socket.tcb.outq_bytes()));
@@ -130,7 +138,10 @@ impl Host {
             c::SO_PRIORITY => options.priority = number,
             c::SO_RCVLOWAT => {
                 let lowat = if number < 0 { i32::MAX } else { number };
-                socket.tcb.set_rcvlowat(lowat.cast_unsigned());
+                match socket.udp {
+                    None => socket.tcb.set_rcvlowat(lowat.cast_unsigned()),
+                    Some(_) => socket.tcb.options.rcvlowat = lowat.cast_unsigned().max(1),
+                }
             }
             c::SO_PEEK_OFF => options.peek_off = number,
             c::SO_BSDCOMPAT | c::SO_CNX_ADVICE | c::SO_TXREHASH => {}
@@ -163,7 +174,8 @@ impl Host {
                 let seconds: [u8; 4] = *value.get(4..).and_then(|rest| rest.first_chunk()).ok_or(Errno::INVAL)?;
                 options.linger_on = int(value)? != 0;
                 if options.linger_on {
-                    options.linger_seconds = u32::from_ne_bytes(seconds);
+                    let seconds = i32::from_ne_bytes(seconds);
+                    options.linger_seconds = u32::try_from(seconds).unwrap_or(LINGER_FOREVER_SECONDS);
                 }
             }
             c::SO_RCVTIMEO => options.receive_timeout = timeout(value)?,
@@ -207,6 +219,9 @@ impl Host {
         Ok(())
     }
 }
+
+/// MAX_SCHEDULE_TIMEOUT in seconds, as much of it as an int holds: what a negative `l_linger` becomes.
+const LINGER_FOREVER_SECONDS: u32 = 0x978d_4fdf;
 
 /// A buffer size as it takes effect: doubled for overhead, at least the minimum.
 fn doubled(bytes: u32, minimum: u32) -> u32 {

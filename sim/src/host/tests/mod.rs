@@ -10,6 +10,7 @@ mod options;
 mod ports;
 mod readiness;
 mod teardown;
+mod udp;
 
 use super::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Token};
 use crate::packet::{Boring, Packet};
