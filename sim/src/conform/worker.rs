@@ -1,7 +1,7 @@
 //! A worker process: runs cases on the kernel, one at a time, each in a network of its own.
 //!
-//! It reads a number and a case per line from its standard input and answers each with a line of JSON. It asks to be replaced when a
-//! case left something behind that the next one could notice.
+//! It reads the pause between steps in milliseconds and a case per line from its standard input, and answers each with a line of
+//! JSON. It asks to be replaced when a case left something behind that the next one could notice.
 
 use super::backend::{Backend, Missing, Place, Possible};
 use super::format::Case;
@@ -15,6 +15,7 @@ use std::os::fd::IntoRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 use twinsock::raw::{RawFd, Vouch};
 use twinsock::{Errno, Os, Result};
 
@@ -165,15 +166,16 @@ fn serve() -> io::Result<()> {
     let apart = Apart::begin();
     kernel::prepare_signals()?;
     let (_, hard) = kernel::nofile_limits()?;
+    // Apart from those of other workers, where directories and ports are shared with them.
+    let mut number = std::process::id().wrapping_mul(CASES_PER_WORKER);
     for line in io::stdin().lock().lines() {
         let line = line?;
-        let (number, line) = line.split_once(' ').ok_or_else(|| io::Error::other("expected a number and a case"))?;
-        let number: u32 = number.parse().map_err(io::Error::other)?;
-        // Apart from those of other workers, where directories and ports are shared with them.
-        let number = std::process::id().wrapping_mul(CASES_PER_WORKER).wrapping_add(number);
+        let (pause, line) = line.split_once(' ').ok_or_else(|| io::Error::other("expected a pause and a case"))?;
+        let pause = Duration::from_millis(pause.parse().map_err(io::Error::other)?);
+        number = number.wrapping_add(1);
         let case = Case::read(line).map_err(io::Error::other)?;
         kernel::set_nofile_limit(hard)?;
-        let (ran, spoilt) = run_case(&apart, number, &case)?;
+        let (ran, spoilt) = run_case(&apart, number, &case, pause)?;
         let answer = json!({"verdict": verdict_to_json(&ran.verdict), "spoilt": spoilt || ran.left_waiting});
         let mut out = io::stdout().lock();
         writeln!(out, "{answer}")?;
@@ -183,7 +185,7 @@ fn serve() -> io::Result<()> {
 }
 
 /// Runs a case; whether it changed the process for good.
-fn run_case(apart: &Apart, number: u32, case: &Case) -> io::Result<(Ran, bool)> {
+fn run_case(apart: &Apart, number: u32, case: &Case, pause: Duration) -> io::Result<(Ran, bool)> {
     if let Some(reason) = apart.forbids(case) {
         return Ok((Ran { verdict: Verdict::Skipped(reason), left_waiting: false }, false));
     }
@@ -196,7 +198,7 @@ fn run_case(apart: &Apart, number: u32, case: &Case) -> io::Result<(Ran, bool)> 
     if let Some(uid) = case.uid {
         kernel::become_user(uid)?;
     }
-    let ran = run::run(&Os, &place, case);
+    let ran = run::run(&Os, &place, case, pause);
     let spoilt = case.uid.is_some() || case.steps.iter().any(|op| matches!(op, Op::Act(Act::Seteuid { .. })));
     if !ran.left_waiting {
         kernel::close_all();

@@ -6,6 +6,7 @@
 use super::Host;
 use super::addr;
 use super::call::RecvRef;
+use super::cmsg;
 use super::cx::{Cx, Pid};
 use super::op::{Kind, Step, Task};
 use super::pipe::Mode;
@@ -158,8 +159,7 @@ impl Host {
                 return Step::Done(Ok(task.done));
             }
             if task.done > 0 && tcb.readable_bytes() <= super::slab::to_usize(offset) {
-                let is_at_mark = tcb.poll_mask().contains(PollEvents::PRI);
-                return if is_at_mark || tcb.recv_is_over() { Step::Done(Ok(task.done)) } else { Step::Wait };
+                return if tcb.recv_is_over() { Step::Done(Ok(task.done)) } else { Step::Wait };
             }
             let flags = RecvFlags { peek: true, trunc: task.flags & c::MSG_TRUNC != 0, peek_offset: offset };
             match tcb.recv(cx.now, iov, task.done, flags) {
@@ -189,20 +189,15 @@ impl Host {
     /// Stores the control message of TCP_INQ, how many bytes are left to read; answers the bytes of control data.
     fn store_inq(&self, key: Key, control: &mut [u8], flags: &mut i32) -> usize {
         let socket = &self.sockets[key];
-        if !socket.options.inq {
-            return 0;
+        let mut control = cmsg::Writer::new(control);
+        if socket.options.inq {
+            let left = i32::try_from(socket.tcb.readable_bytes()).unwrap_or(i32::MAX);
+            control.put(c::SOL_TCP, TCP_CM_INQ, &left.to_ne_bytes());
         }
-        if control.len() < CMSG_HEADER_BYTES + 4 {
+        if control.is_truncated {
             *flags |= c::MSG_CTRUNC;
-            return 0;
         }
-        let left = i32::try_from(socket.tcb.readable_bytes()).unwrap_or(i32::MAX);
-        let cmsg_len = u64::try_from(CMSG_HEADER_BYTES + 4).expect("a cmsg is short");
-        control[..8].copy_from_slice(&cmsg_len.to_ne_bytes());
-        control[8..12].copy_from_slice(&c::SOL_TCP.to_ne_bytes());
-        control[12..16].copy_from_slice(&TCP_CM_INQ.to_ne_bytes());
-        control[16..20].copy_from_slice(&left.to_ne_bytes());
-        control.len().min(cmsg_align(CMSG_HEADER_BYTES + 4))
+        control.used()
     }
 
     /// A step of `read(2)` on a pipe.
@@ -301,28 +296,6 @@ impl Host {
     }
 }
 
-/// Checks the control messages of `sendmsg(2)`, `sock_cmsg_send`: other levels than SOL_SOCKET are ignored.
-///
-/// # Errors
-/// `EINVAL`: a malformed one, or one of SOL_SOCKET that a stream does not take.
-pub(super) fn check_control(mut control: &[u8]) -> Result<()> {
-    while control.len() >= CMSG_HEADER_BYTES {
-        let word = |at: usize| control[at..].first_chunk::<4>().map_or(0, |bytes| i32::from_ne_bytes(*bytes));
-        let cmsg_len = control.first_chunk::<8>().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
-        let cmsg_len = usize::try_from(cmsg_len).unwrap_or(usize::MAX);
-        if cmsg_len < CMSG_HEADER_BYTES || cmsg_len > control.len() {
-            return Err(Errno::INVAL);
-        }
-        let (level, kind) = (word(8), word(12));
-        let is_ignored = kind == c::SCM_RIGHTS || kind == c::SCM_CREDENTIALS || kind == c::SO_TIMESTAMPING;
-        if level == c::SOL_SOCKET && !is_ignored {
-            return Err(Errno::INVAL);
-        }
-        control = control.get(cmsg_align(cmsg_len)..).unwrap_or_default();
-    }
-    Ok(())
-}
-
 /// How many bytes a gathered buffer has.
 #[inline]
 fn total(iov: &[IoSlice<'_>]) -> usize {
@@ -335,12 +308,5 @@ fn total_mut(iov: &[IoSliceMut<'_>]) -> usize {
     iov.iter().map(|part| part.len()).sum()
 }
 
-/// `CMSG_ALIGN`.
-const fn cmsg_align(len: usize) -> usize {
-    len.next_multiple_of(8)
-}
-
-/// `sizeof(struct cmsghdr)` on a 64-bit machine.
-const CMSG_HEADER_BYTES: usize = 16;
 /// `TCP_CM_INQ`, the type of TCP_INQ's control message.
 const TCP_CM_INQ: i32 = c::TCP_INQ;

@@ -82,7 +82,7 @@ impl Dgram {
             file: None,
             uid,
             options: Options::default(),
-            groups: Groups::new(family),
+            groups: Groups::default(),
             way: None,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Host;
 use super::call::Call;
+use super::cmsg;
 use super::cx::{Cx, Pid};
 use super::dgram::DgramEntered;
 use super::file::Object;
@@ -9,6 +10,7 @@ use super::op::{Entered, Kind, Step, Task, call_timeout};
 use super::pipe::End;
 use super::poll::{self, Timeout};
 use std::io::{IoSlice, IoSliceMut};
+use twinsock::consts as c;
 use twinsock::raw::RawFd;
 use twinsock::{Errno, Result};
 
@@ -45,9 +47,8 @@ impl Host {
             Call::Sendto { fd, flags, addr, .. } => (*fd, self.enter_send(pid, *fd, *flags, *addr)?),
             Call::Recvfrom { fd, flags, .. } => (*fd, self.enter_recv(pid, *fd, *flags)?),
             Call::Sendmsg { fd, hdr, flags } => {
-                let task = self.enter_send(pid, *fd, *flags, hdr.name)?;
+                let task = self.enter_send(pid, *fd, *flags, None)?;
                 check_iov(hdr.iov.len(), Errno::MSGSIZE)?;
-                super::data::check_control(hdr.control)?;
                 (*fd, task)
             }
             Call::Recvmsg { fd, hdr, flags } => {
@@ -153,7 +154,10 @@ impl Host {
             (Kind::Send { socket }, Call::Sendto { data, .. } | Call::Write { data, .. }) => {
                 self.step_send(cx, pid, socket, task, &[IoSlice::new(data)])
             }
-            (Kind::Send { socket }, Call::Sendmsg { hdr, .. }) => self.step_send(cx, pid, socket, task, hdr.iov),
+            (Kind::Send { socket }, Call::Sendmsg { hdr, .. }) => match check_stream_control(hdr.control) {
+                Ok(()) => self.step_send(cx, pid, socket, task, hdr.iov),
+                Err(error) => Step::Done(Err(error)),
+            },
             (Kind::Send { socket }, Call::Writev { iov, .. }) => self.step_send(cx, pid, socket, task, iov),
             (Kind::Accept { socket, reserved }, Call::Accept4 { name, flags, .. }) => {
                 self.step_accept(cx, pid, socket, reserved, name.as_mut(), *flags)
@@ -197,6 +201,17 @@ impl Host {
         };
         check_iov(parts, Errno::INVAL).map(|()| task)
     }
+}
+
+/// Checks the control messages of `sendmsg(2)` on a stream, `sock_cmsg_send`: other levels than SOL_SOCKET are ignored.
+fn check_stream_control(control: &[u8]) -> Result<()> {
+    for message in cmsg::messages(control) {
+        let message = message?;
+        if message.level == c::SOL_SOCKET {
+            cmsg::check_socket_level(message.kind)?;
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a buffer of too many parts.

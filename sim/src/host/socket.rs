@@ -1,4 +1,4 @@
-//! The socket layer: what a stream socket is beyond its TCP control block, `socket(2)`, and the names of both ends.
+//! The socket layer: what a socket is beyond its protocol's state, `socket(2)`, and the names of both ends.
 
 use super::addr::{self, Family};
 use super::conns::FourTuple;
@@ -9,7 +9,6 @@ use super::ports::{Claim, Owner};
 use super::slab::Key;
 use super::{Host, ports};
 use crate::tcp::{Config, Listener, State, Tcb};
-use std::net::IpAddr;
 use twinsock::consts as c;
 use twinsock::raw::{Name, RawFd};
 use twinsock::{Errno, Instant, Result};
@@ -27,7 +26,7 @@ pub(super) enum Ss {
     Disconnecting,
 }
 
-/// A TCP socket: of a file, in an accept queue, or finishing its connection after its last close.
+/// A socket: of a file, in an accept queue, or finishing its connection after its last close.
 #[derive(Debug)]
 pub(super) struct Socket {
     pub(super) tcb: Tcb,
@@ -49,6 +48,8 @@ pub(super) struct Socket {
     pub(super) is_hashed: bool,
     /// A `close(2)` waits for its data, SO_LINGER.
     pub(super) is_lingering: bool,
+    /// An AF_INET6 socket that has connected to an IPv4-mapped address: it goes on sending IPv4.
+    pub(super) sends_ipv4: bool,
     /// SOCK_BINDADDR_LOCK: bind gave the address.
     pub(super) addr_locked: bool,
     /// SOCK_BINDPORT_LOCK: bind gave the port.
@@ -84,6 +85,7 @@ impl Socket {
             is_dirty: false,
             is_hashed: false,
             is_lingering: false,
+            sends_ipv4: false,
             addr_locked: false,
             port_locked: false,
             num: 0,
@@ -184,7 +186,7 @@ impl Host {
             c::FIONREAD | c::TIOCOUTQ if is_listening => Err(Errno::INVAL),
             c::FIONREAD => Ok(tcb.readable_bytes()),
             c::SIOCATMARK => Ok(usize::from(tcb.at_mark())),
-            c::TIOCOUTQ => Ok(tcb.outq_bytes()),
+            c::TIOCOUTQ => Ok(super::slab::to_usize(tcb.siocoutq())),
             _ => Err(Errno::NOTTY),
         }
     }
@@ -258,15 +260,11 @@ impl Host {
         let local = std::net::SocketAddr::new(tuple.local, tuple.local_port);
         let remote = std::net::SocketAddr::new(tuple.remote, tuple.remote_port);
         let state = socket.tcb.state().name();
-        Some(match is_wild(tuple.remote) {
+        Some(match tuple.remote.is_unspecified() {
             true => format!("tcp {local} {state}"),
             false => format!("tcp {local} <-> {remote} {state}"),
         })
     }
-}
-
-fn is_wild(ip: IpAddr) -> bool {
-    ip.is_unspecified()
 }
 
 /// `SOCK_TYPE_MASK`: what of `socket(2)`'s second argument is the type.
@@ -291,8 +289,8 @@ enum Transport {
     Udp,
 }
 
-/// Whether there is such a socket. Raw sockets and local sockets are not modelled: they answer as in a kernel that was built
-/// without them.
+/// Whether there is such a socket. Raw sockets and local sockets are not modelled: they answer as in a kernel that was built without
+/// them.
 fn check_protocol(domain: i32, kind: i32, protocol: i32) -> Result<(Family, Transport)> {
     if !(0..FAMILIES_MAX).contains(&domain) {
         return Err(Errno::AFNOSUPPORT);

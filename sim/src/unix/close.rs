@@ -2,7 +2,7 @@
 
 use super::queue::Record;
 use super::sock::{Life, State};
-use super::{Kind, Room, ShutdownBits, UnixId, UnixSpace};
+use super::{Kind, ShutdownBits, UnixId, UnixSpace};
 use twinsock::{Errno, Shutdown};
 
 impl<F: Copy> UnixSpace<F> {
@@ -33,7 +33,7 @@ impl<F: Copy> UnixSpace<F> {
         sock.state = State::Close;
         sock.shutdown = ShutdownBits::BOTH;
         let peer = sock.peer.take();
-        self.wake(id, |wakes| wakes.room = Room::ForAll);
+        self.tell_all_of_room(id);
         for watcher in std::mem::take(&mut self.socks[id].watchers).into_iter().rev() {
             self.socks[watcher].waits_for_room_at = None;
             self.wake(watcher, |wakes| wakes.state = true);
@@ -45,6 +45,7 @@ impl<F: Copy> UnixSpace<F> {
         while let Some(child) = self.socks[id].backlog.pop_front() {
             self.close(child);
         }
+        self.may_have_garbage = true;
         self.unref(id);
     }
 

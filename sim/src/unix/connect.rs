@@ -2,7 +2,7 @@
 
 use super::addr::Target;
 use super::sock::{Life, Sock, State};
-use super::{Caller, Failure, Kind, Outcome, Room, UnixId, UnixSpace, WaitFor};
+use super::{Caller, Failure, Kind, Outcome, UnixId, UnixSpace, WaitFor};
 use crate::packet::Luck;
 use twinsock::{Errno, Result};
 
@@ -26,7 +26,7 @@ impl<F: Copy> UnixSpace<F> {
         sock.state = State::Listen;
         sock.peercred = Some(caller.credentials());
         if grows {
-            self.wake(id, |wakes| wakes.room = Room::ForAll);
+            self.tell_all_of_room(id);
         }
         Ok(())
     }
@@ -61,11 +61,11 @@ impl<F: Copy> UnixSpace<F> {
             return Err(match (nonblocking, sock.shutdown.read) {
                 (true, _) => Errno::AGAIN.into(),
                 (false, true) => Errno::INVAL.into(),
-                (false, false) => Failure::wait(WaitFor::Own),
+                (false, false) => Failure::waiting(WaitFor::Own),
             });
         };
         self.socks[child].life = Life::Open;
-        self.wake(id, |wakes| wakes.room.one_more());
+        self.tell_one_of_room(id);
         Ok(child)
     }
 
@@ -79,13 +79,20 @@ impl<F: Copy> UnixSpace<F> {
     fn connect_stream(&mut self, id: UnixId, caller: &Caller, addr: &[u8], luck: &mut dyn Luck) -> Outcome<()> {
         let target = Target::decode(addr)?;
         self.autobind_if_passcred(id, luck)?;
+        let connected = self.connect_to(id, caller, target);
+        // Linux makes the other end first, and frees it again.
+        self.may_have_garbage |= connected.is_err();
+        connected
+    }
+
+    fn connect_to(&mut self, id: UnixId, caller: &Caller, target: Target<'_>) -> Outcome<()> {
         let kind = self.socks[id].kind;
         let listener = self.find(kind, caller, target)?;
         if self.socks[listener].state != State::Listen || self.socks[listener].shutdown.read {
             return Err(Errno::CONNREFUSED.into());
         }
         if self.is_full(listener) {
-            return Err(Failure::wait(WaitFor::Room(listener)));
+            return Err(self.wait_for_room(listener));
         }
         match self.socks[id].state {
             State::Close => {}

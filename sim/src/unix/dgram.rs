@@ -5,7 +5,7 @@ use super::queue::message_charge;
 use super::recv::{RecvFlags, RecvState};
 use super::send::{SendFlags, SendState, Stage};
 use super::sock::{Life, State};
-use super::{Caller, Failure, Kind, Outcome, Room, UnixId, UnixSpace, WaitFor};
+use super::{Caller, Failure, Kind, Outcome, UnixId, UnixSpace, WaitFor};
 use crate::packet::Luck;
 use std::io::{IoSlice, IoSliceMut};
 use twinsock::consts::AF_UNSPEC;
@@ -26,9 +26,8 @@ impl<F: Copy> UnixSpace<F> {
             Some(other)
         };
         if let Some(old) = self.set_peer(id, peer) {
-            if self.forget_waits_for_room(id, old) {
-                self.wake(id, |wakes| wakes.writable = true);
-            }
+            self.forget_waits_for_room(id, old);
+            self.wake(id, |wakes| wakes.writable = true);
             if peer != Some(old) {
                 self.disconnected(id, old);
             }
@@ -58,6 +57,31 @@ impl<F: Copy> UnixSpace<F> {
             self.reserve(id)?;
         }
         let charge = message_charge(len).ok_or(Errno::NOBUFS)?;
+        match self.place(id, caller, to, flags, state) {
+            Ok(other) => {
+                let record = self.make_record(id, other, caller, &mut state.ancillary, len, charge);
+                self.socks[other].queue.push(record, iov, 0);
+                self.wake(other, |wakes| wakes.readable = true);
+                Ok(len)
+            }
+            Err(failure) => {
+                if failure.wait.is_none() {
+                    self.give_back(id);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// The socket that takes a message, once there is send memory for it.
+    fn place(
+        &mut self,
+        id: UnixId,
+        caller: &Caller,
+        to: Option<&[u8]>,
+        flags: SendFlags,
+        state: &mut SendState<F>,
+    ) -> Outcome<UnixId> {
         let other = match state.stage {
             Stage::Room(other) if self.socks.get(other).is_some() => other,
             Stage::Entry | Stage::Memory | Stage::Room(_) => self.target(id, caller, to)?,
@@ -70,20 +94,17 @@ impl<F: Copy> UnixSpace<F> {
             return Err(Errno::PIPE.into());
         }
         self.may_take_rights(other, &state.ancillary)?;
-        if other != id && self.socks[other].peer != Some(id) && self.is_full(other) {
-            if !flags.nonblocking {
-                state.stage = Stage::Room(other);
-                return Err(Failure::wait(WaitFor::Room(other)));
-            }
-            if self.socks[id].peer == Some(other) {
-                self.note_waits_for_room(id, other);
-            }
-            return Err(Errno::AGAIN.into());
+        if other == id || self.socks[other].peer == Some(id) || !self.is_full(other) {
+            return Ok(other);
         }
-        let record = self.make_record(id, other, caller, &mut state.ancillary, len, charge);
-        self.socks[other].queue.push(record, iov, 0);
-        self.wake(other, |wakes| wakes.readable = true);
-        Ok(len)
+        if !flags.nonblocking {
+            state.stage = Stage::Room(other);
+            return Err(self.wait_for_room(other));
+        }
+        if self.socks[id].peer == Some(other) {
+            self.note_waits_for_room(id, other);
+        }
+        Err(Errno::AGAIN.into())
     }
 
     fn check_message(&mut self, id: UnixId, len: usize, to: Option<&[u8]>, flags: SendFlags, luck: &mut dyn Luck) -> Result<()> {
@@ -112,9 +133,8 @@ impl<F: Copy> UnixSpace<F> {
         }
         if self.socks[id].peer == Some(other) {
             self.set_peer(id, None);
-            if self.forget_waits_for_room(id, other) {
-                self.wake(id, |wakes| wakes.writable = true);
-            }
+            self.forget_waits_for_room(id, other);
+            self.wake(id, |wakes| wakes.writable = true);
             self.disconnected(id, other);
             self.unref(other);
             return Err(Errno::CONNREFUSED);
@@ -133,7 +153,7 @@ impl<F: Copy> UnixSpace<F> {
             return;
         }
         self.purge(id);
-        self.wake(id, |wakes| wakes.room = Room::ForAll);
+        self.tell_all_of_room(id);
         while let Some(watcher) = self.socks[id].watchers.pop() {
             self.socks[watcher].waits_for_room_at = None;
             self.wake(watcher, |wakes| wakes.state = true);
@@ -167,7 +187,7 @@ impl<F: Copy> UnixSpace<F> {
             return match (sock.shutdown.read, flags.nonblocking, sock.kind) {
                 (true, false, _) | (true, true, Kind::Seqpacket) => Ok(0),
                 (_, true, _) => Err(Errno::AGAIN.into()),
-                (false, false, _) => Err(Failure::wait(WaitFor::Own)),
+                (false, false, _) => Err(Failure::waiting(WaitFor::Own)),
             };
         };
         self.tell_room(id);

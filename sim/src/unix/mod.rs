@@ -158,7 +158,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    const fn wait(wait: WaitFor) -> Failure {
+    const fn waiting(wait: WaitFor) -> Failure {
         Failure { errno: Errno::AGAIN, sigpipe: false, wait: Some(wait) }
     }
 }
@@ -210,6 +210,7 @@ pub struct Wakes {
 }
 
 impl Wakes {
+    #[inline]
     fn is_empty(&self) -> bool {
         *self == Wakes::default()
     }
@@ -231,6 +232,8 @@ pub struct UnixSpace<F> {
     in_flight: usize,
     /// Descriptors that nobody will receive.
     dropped: Vec<F>,
+    /// A socket was freed since the last collection of garbage.
+    may_have_garbage: bool,
 }
 
 impl<F: Copy> UnixSpace<F> {
@@ -245,6 +248,7 @@ impl<F: Copy> UnixSpace<F> {
             events: VecDeque::new(),
             in_flight: 0,
             dropped: Vec::new(),
+            may_have_garbage: false,
         }
     }
 
@@ -403,27 +407,43 @@ impl<F: Copy> UnixSpace<F> {
         true
     }
 
-    /// `unix_dgram_peer_wake_disconnect`: `id` does not wait for room at `peer` any longer; answers whether it did.
-    fn forget_waits_for_room(&mut self, id: UnixId, peer: UnixId) -> bool {
-        if self.socks[id].waits_for_room_at != Some(peer) {
-            return false;
+    /// `unix_dgram_peer_wake_disconnect`: `id` does not wait for room at `peer` any longer.
+    fn forget_waits_for_room(&mut self, id: UnixId, peer: UnixId) {
+        if self.socks[id].waits_for_room_at == Some(peer) {
+            self.socks[id].waits_for_room_at = None;
+            self.socks[peer].watchers.retain(|watcher| *watcher != id);
         }
-        self.socks[id].waits_for_room_at = None;
-        self.socks[peer].watchers.retain(|watcher| *watcher != id);
-        true
     }
 
     /// A message was read: one of those that wait for room may go on, and the connected senders are told.
     #[inline]
     fn tell_room(&mut self, id: UnixId) {
-        if self.socks[id].kind == Kind::Stream {
-            return;
-        }
-        self.wake(id, |wakes| wakes.room.one_more());
+        self.tell_one_of_room(id);
         while let Some(watcher) = self.socks[id].watchers.pop() {
             self.socks[watcher].waits_for_room_at = None;
             self.wake(watcher, |wakes| wakes.writable = true);
         }
+    }
+
+    /// One of those that wait for room may go on, if there ever were any.
+    #[inline]
+    fn tell_one_of_room(&mut self, id: UnixId) {
+        if self.socks[id].is_waited_for {
+            self.wake(id, |wakes| wakes.room.one_more());
+        }
+    }
+
+    /// All that wait for room may go on.
+    fn tell_all_of_room(&mut self, id: UnixId) {
+        if std::mem::take(&mut self.socks[id].is_waited_for) {
+            self.wake(id, |wakes| wakes.room = Room::ForAll);
+        }
+    }
+
+    /// A call has to wait for room at a socket.
+    fn wait_for_room(&mut self, at: UnixId) -> Failure {
+        self.socks[at].is_waited_for = true;
+        Failure::waiting(WaitFor::Room(at))
     }
 
     /// A message that `sender` was charged for is gone, `sock_wfree`.
@@ -456,7 +476,7 @@ impl<F: Copy> UnixSpace<F> {
         }
     }
 
-    /// The connected peer, which may be gone: `unix_peer`. It becomes `peer`.
+    /// Changes the peer, `unix_peer`. Answers the old one, which is still referred to: the caller gives that up with `unref`.
     fn set_peer(&mut self, id: UnixId, peer: Option<UnixId>) -> Option<UnixId> {
         if let Some(peer) = peer {
             self.socks[peer].refs += 1;

@@ -153,6 +153,7 @@ pub(super) fn byte_at(iov: &[IoSlice<'_>], mut at: usize) -> u8 {
 }
 
 /// How many bytes of a stream go into one message at most: a page's worth in the head and eight pages, and two messages into a buffer.
+#[inline]
 pub(super) fn stream_chunk(left: usize, sndbuf_bytes: u32) -> usize {
     let half = usize::try_from(sndbuf_bytes / 2).expect("usize holds 32 bits") - 64;
     left.min(half).min(HEAD_OF_A_PAGE_BYTES + FRAGS_BYTES)
@@ -187,6 +188,7 @@ const fn page_align(len: usize) -> usize {
     len.next_multiple_of(PAGE_BYTES)
 }
 
+#[inline]
 fn bytes_u32(len: usize) -> u32 {
     u32::try_from(len).expect("a message is smaller than 4 GiB")
 }

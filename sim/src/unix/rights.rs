@@ -18,17 +18,27 @@ impl<F: Copy> UnixSpace<F> {
         self.dropped.pop()
     }
 
-    /// Drops the messages of sockets that no process can reach any more, `unix_gc`: for the host to call after a close, while descriptors
-    /// are in flight. `file_of` says which socket a descriptor in flight is, if it is one, and how many references its file has in all.
+    /// Drops the messages of sockets that no process can reach any more, `unix_gc`. Linux looks for them whenever a socket is freed, so a
+    /// host calls this after every close and connect; it costs nothing while no descriptor is in flight. `file_of` says which socket a
+    /// descriptor in flight is, if it is one, and how many references its file has in all, those in flight included.
     pub fn collect_garbage(&mut self, file_of: impl Fn(F) -> Option<(UnixId, usize)>) {
-        if self.in_flight == 0 {
+        if !std::mem::take(&mut self.may_have_garbage) || self.in_flight == 0 {
             return;
         }
-        let reached = self.reachable(&file_of);
-        let lost = |(id, _): &(UnixId, _)| !reached.contains(id);
-        let garbage: Vec<UnixId> = self.socks.iter().filter(lost).map(|(id, _)| id).collect();
-        for id in garbage {
-            self.purge(id);
+        let edges = self.edges(&file_of);
+        let reached = self.reachable(&edges);
+        let is_lost = |id: &UnixId| !reached.contains(id) && edges.contains_key(id);
+        let lost: BTreeMap<UnixId, BTreeSet<UnixId>> =
+            edges.keys().filter(|id| is_lost(id)).map(|id| (*id, where_to(*id, &edges))).collect();
+        // A group that holds only each other goes; what hangs on it is let go by that (`unix_scc_dead`).
+        let is_last = |(id, reaches): &(&UnixId, &BTreeSet<UnixId>)| {
+            reaches.iter().all(|next| lost.get(next).is_some_and(|back| back.contains(id)))
+        };
+        for (id, _) in lost.iter().filter(is_last) {
+            self.purge(*id);
+            for child in self.socks[*id].backlog.clone() {
+                self.purge(child);
+            }
         }
     }
 
@@ -37,34 +47,63 @@ impl<F: Copy> UnixSpace<F> {
         self.dropped.extend(rights);
     }
 
-    /// The sockets that a process has, and those that it could receive from them.
-    fn reachable(&self, file_of: &impl Fn(F) -> Option<(UnixId, usize)>) -> BTreeSet<UnixId> {
-        // Of each socket in flight, how often it is, and how many references there are.
-        let mut in_flight: BTreeMap<UnixId, (usize, usize)> = BTreeMap::new();
-        for (_, sock) in self.socks.iter() {
-            for right in sock.queue.records.iter().flat_map(|record| &record.rights) {
+    /// The sockets in flight, the queues that they are in (a listener's, if that has not accepted the receiver yet), and whether a
+    /// process has them too.
+    fn edges(&self, file_of: &impl Fn(F) -> Option<(UnixId, usize)>) -> BTreeMap<UnixId, InFlight> {
+        let mut edges: BTreeMap<UnixId, InFlight> = BTreeMap::new();
+        let mut note = |queue_of: UnixId, receiver: UnixId| {
+            for right in self.socks[queue_of].queue.records.iter().flat_map(|record| &record.rights) {
                 if let Some((id, references)) = file_of(*right) {
-                    let (count, of) = in_flight.entry(id).or_default();
-                    *count += 1;
-                    *of = references;
+                    let edge = edges.entry(id).or_default();
+                    edge.count += 1;
+                    edge.references = references;
+                    edge.receivers.insert(receiver);
                 }
             }
-        }
-        let is_held = |id: &UnixId| in_flight.get(id).is_none_or(|(count, references)| references > count);
-        let open = self.socks.iter().filter(|(_, sock)| sock.life == Life::Open).map(|(id, _)| id);
-        let mut work: Vec<UnixId> = open.filter(is_held).collect();
-        let mut reached: BTreeSet<UnixId> = work.iter().copied().collect();
-        while let Some(id) = work.pop() {
-            let sock = &self.socks[id];
-            let rights = sock.queue.records.iter().flat_map(|record| &record.rights);
-            let received = rights.filter_map(|right| file_of(*right).map(|(id, _)| id));
-            let accepted = sock.backlog.iter().copied();
-            for next in received.chain(accepted) {
-                if reached.insert(next) {
-                    work.push(next);
-                }
+        };
+        for (id, sock) in self.socks.iter().filter(|(_, sock)| sock.life == Life::Open) {
+            note(id, id);
+            for child in &sock.backlog {
+                note(*child, id);
             }
         }
-        reached
+        edges
     }
+
+    /// The sockets that a process has, and those that it could receive from them.
+    fn reachable(&self, edges: &BTreeMap<UnixId, InFlight>) -> BTreeSet<UnixId> {
+        let is_held = |id: &UnixId| edges.get(id).is_none_or(|edge| edge.references > edge.count);
+        let open = self.socks.iter().filter(|(_, sock)| sock.life == Life::Open).map(|(id, _)| id);
+        let mut reached: BTreeSet<UnixId> = open.filter(is_held).collect();
+        loop {
+            let receivable = edges.iter().filter(|(_, edge)| !edge.receivers.is_disjoint(&reached));
+            let more: BTreeSet<UnixId> = receivable.map(|(id, _)| *id).filter(|id| !reached.contains(id)).collect();
+            if more.is_empty() {
+                return reached;
+            }
+            reached.extend(more);
+        }
+    }
+}
+
+/// A socket in flight.
+#[derive(Debug, Default)]
+struct InFlight {
+    /// How often it is.
+    count: usize,
+    /// All references to its file.
+    references: usize,
+    /// In whose queues.
+    receivers: BTreeSet<UnixId>,
+}
+
+/// The sockets whose queues hold a socket, directly or in one another.
+fn where_to(id: UnixId, edges: &BTreeMap<UnixId, InFlight>) -> BTreeSet<UnixId> {
+    let mut found = BTreeSet::new();
+    let mut work = vec![id];
+    while let Some(at) = work.pop() {
+        let receivers = edges.get(&at).into_iter().flat_map(|edge| edge.receivers.iter().copied());
+        work.extend(receivers.filter(|receiver| found.insert(*receiver)));
+    }
+    found
 }

@@ -117,7 +117,15 @@ impl<F: Copy> UnixSpace<F> {
         if sock.shutdown.write {
             return Err(Errno::PIPE.into());
         }
-        if sock.has_memory() { Ok(()) } else { Err(Failure::wait(WaitFor::Own)) }
+        if sock.has_memory() { Ok(()) } else { Err(Failure::waiting(WaitFor::Own)) }
+    }
+
+    /// A message that found no receiver is freed, which tells that there is send memory (`sock_wfree`).
+    #[cold]
+    pub(super) fn give_back(&mut self, id: UnixId) {
+        if self.socks[id].is_writable(1) {
+            self.wake(id, |wakes| wakes.writable = true);
+        }
     }
 
     /// A message of `id` for `other`, charged to its sender (`unix_scm_to_skb`, `unix_maybe_add_creds`).

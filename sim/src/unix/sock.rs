@@ -59,6 +59,8 @@ pub(super) struct Sock<F> {
     pub waits_for_room_at: Option<UnixId>,
     /// The sockets that are to be told of room here.
     pub watchers: Vec<UnixId>,
+    /// A call may wait for room here.
+    pub is_waited_for: bool,
     pub options: Options,
     pub wakes: Wakes,
 }
@@ -83,6 +85,7 @@ impl<F> Sock<F> {
             peercred: None,
             waits_for_room_at: None,
             watchers: Vec::new(),
+            is_waited_for: false,
             options: Options::default(),
             wakes: Wakes::default(),
         }

@@ -42,10 +42,7 @@ impl<F: Copy> UnixSpace<F> {
         while state.sent < plain {
             self.reserve(id)?;
             let size = stream_chunk(plain - state.sent, self.socks[id].sndbuf_bytes);
-            if self.is_deaf(other) {
-                return Err(broken_pipe(state));
-            }
-            self.may_take_rights(other, &state.ancillary)?;
+            self.may_deliver(id, other, state)?;
             let record = self.make_record(id, other, caller, &mut state.ancillary, size, stream_charge(size));
             let queue = &mut self.socks[other].queue;
             queue.push(record, iov, state.sent);
@@ -59,9 +56,19 @@ impl<F: Copy> UnixSpace<F> {
         Ok(state.sent)
     }
 
-    /// Whether a socket receives nothing any more.
-    pub(super) fn is_deaf(&self, id: UnixId) -> bool {
-        self.socks[id].life == Life::Dead || self.socks[id].shutdown.read
+    /// Whether the peer takes a piece for which there is send memory.
+    #[inline]
+    pub(super) fn may_deliver(&mut self, id: UnixId, other: UnixId, state: &SendState<F>) -> Outcome<()> {
+        let receiver = &self.socks[other];
+        if receiver.life == Life::Dead || receiver.shutdown.read {
+            self.give_back(id);
+            return Err(broken_pipe(state));
+        }
+        if let Err(error) = self.may_take_rights(other, &state.ancillary) {
+            self.give_back(id);
+            return Err(error.into());
+        }
+        Ok(())
     }
 
     /// Whether a socket takes descriptors, if there are any: SO_PASSRIGHTS.
@@ -96,7 +103,7 @@ impl<F: Copy> UnixSpace<F> {
                 (None, _) if sock.shutdown.read => {}
                 (None, 0) if flags.nonblocking => return Err(Errno::AGAIN.into()),
                 (None, _) if flags.nonblocking => {}
-                (None, _) => return Err(Failure::wait(WaitFor::Own)),
+                (None, _) => return Err(Failure::waiting(WaitFor::Own)),
             }
         }
         if self.socks[id].options.passcred {

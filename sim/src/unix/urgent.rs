@@ -6,18 +6,23 @@
 use super::queue::{Store, byte_at, put_byte, stream_charge};
 use super::recv::{RecvFlags, RecvState};
 use super::send::SendState;
-use super::{Caller, Outcome, UnixId, UnixSpace};
+use super::{Caller, Failure, Kind, Outcome, UnixId, UnixSpace};
 use std::io::{IoSlice, IoSliceMut};
 use twinsock::{Errno, MsgFlags, Result};
 
 impl<F: Copy> UnixSpace<F> {
-    /// Whether the read position is at the mark, `SIOCATMARK`. Only streams have one.
-    #[must_use]
-    pub fn at_mark(&self, id: UnixId) -> bool {
+    /// Whether the read position of a stream is at the mark, `SIOCATMARK`, or behind one that was read. A connection that waits counts.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP`: not a stream.
+    pub fn at_mark(&self, id: UnixId) -> Result<bool> {
+        if self.socks[id].kind != Kind::Stream {
+            return Err(Errno::OPNOTSUPP);
+        }
         let queue = &self.socks[id].queue;
-        let Some(first) = queue.records.front() else { return false };
+        let Some(first) = queue.records.front() else { return Ok(!self.socks[id].backlog.is_empty()) };
         let next_is_mark = queue.records.get(1).is_some_and(|next| next.is_mark);
-        first.is_mark || (first.left() == 0 && (!queue.has_mark || next_is_mark))
+        Ok(first.is_mark || (first.left() == 0 && (!queue.has_mark || next_is_mark)))
     }
 
     /// Queues the last byte as the urgent one.
@@ -30,10 +35,8 @@ impl<F: Copy> UnixSpace<F> {
         state: &mut SendState<F>,
     ) -> Outcome<()> {
         self.reserve(id)?;
-        if self.is_deaf(other) {
-            return Err(Errno::PIPE.into());
-        }
-        self.may_take_rights(other, &state.ancillary)?;
+        // Unlike for plain bytes, there is no SIGPIPE.
+        self.may_deliver(id, other, state).map_err(|failure| Failure { sigpipe: false, ..failure })?;
         let mut record = self.make_record(id, other, caller, &mut state.ancillary, 1, stream_charge(1));
         record.store = Store::Urgent(byte_at(iov, state.sent));
         record.is_mark = true;

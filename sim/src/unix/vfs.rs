@@ -73,9 +73,10 @@ impl Vfs {
     pub fn new() -> Vfs {
         let mut vfs = Vfs { nodes: Vec::new(), free: Vec::new() };
         vfs.insert(Content::Directory(BTreeMap::new(), ROOT), 0o755, &KERNEL);
-        for (path, mode) in [("/tmp", 0o1777), ("/run", 0o755), ("/var", 0o755), ("/var/tmp", 0o1777)] {
-            vfs.mkdir(path.as_bytes(), mode, &KERNEL).expect("an empty tree has room for these");
-        }
+        let var = vfs.add_directory(ROOT, b"var", 0o755);
+        vfs.add_directory(var, b"tmp", 0o1777);
+        vfs.add_directory(ROOT, b"run", 0o755);
+        vfs.add_directory(ROOT, b"tmp", 0o1777);
         vfs
     }
 
@@ -313,6 +314,12 @@ impl Vfs {
         let inode = self.insert(content, mode & !caller.umask & 0o7777, caller);
         self.attach(place.parent, place.name, inode);
         Ok(inode)
+    }
+
+    fn add_directory(&mut self, parent: InodeId, name: &[u8], mode: u32) -> InodeId {
+        let inode = self.insert(Content::Directory(BTreeMap::new(), parent), mode, &KERNEL);
+        self.attach(parent, name, inode);
+        inode
     }
 
     fn insert(&mut self, content: Content, mode: u32, caller: &Caller) -> InodeId {

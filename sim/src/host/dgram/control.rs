@@ -1,14 +1,11 @@
 //! Control messages of datagrams, `cmsg(3)`, `ip(7)`, `ipv6(7)`: those that a send is given, and those that a receive gives.
 
 use super::super::addr::Addresses;
-use super::Device;
+use super::super::cmsg::{Control, messages};
 use super::name::index_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use twinsock::consts as c;
 use twinsock::{Errno, Result};
-
-/// `sizeof(struct cmsghdr)` on a 64-bit machine.
-const HEADER_BYTES: usize = 16;
 
 /// What control messages change about one datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -41,15 +38,7 @@ pub(super) struct SendCx<'a> {
     pub(super) any_source: bool,
 }
 
-/// A control message.
-#[derive(Clone, Copy, Debug)]
-struct Cmsg<'a> {
-    level: i32,
-    kind: i32,
-    data: &'a [u8],
-}
-
-impl Cmsg<'_> {
+impl Control<'_> {
     /// Its data, which must have this many bytes.
     fn exactly<const N: usize>(&self) -> Result<[u8; N]> {
         self.data.try_into().map_err(|_| Errno::INVAL)
@@ -59,23 +48,6 @@ impl Cmsg<'_> {
     fn int(&self) -> Result<i32> {
         Ok(i32::from_ne_bytes(self.exactly()?))
     }
-}
-
-/// The control messages in a buffer; the first that is malformed ends them with `EINVAL`.
-fn messages(control: &[u8]) -> impl Iterator<Item = Result<Cmsg<'_>>> {
-    let mut rest = control;
-    std::iter::from_fn(move || {
-        let head: &[u8; HEADER_BYTES] = rest.first_chunk()?;
-        let [l0, l1, l2, l3, l4, l5, l6, l7, v0, v1, v2, v3, k0, k1, k2, k3] = *head;
-        let len = usize::try_from(u64::from_ne_bytes([l0, l1, l2, l3, l4, l5, l6, l7])).unwrap_or(usize::MAX);
-        if len < HEADER_BYTES || len > rest.len() {
-            rest = &[];
-            return Some(Err(Errno::INVAL));
-        }
-        let data = &rest[HEADER_BYTES..len];
-        rest = rest.get(align(len)..).unwrap_or_default();
-        Some(Ok(Cmsg { level: i32::from_ne_bytes([v0, v1, v2, v3]), kind: i32::from_ne_bytes([k0, k1, k2, k3]), data }))
-    })
 }
 
 /// What the control messages of a send ask for: `udp_cmsg_send`, then `ip_cmsg_send` or `ip6_datagram_send_ctl`.
@@ -111,7 +83,7 @@ pub(super) fn parse(control: &[u8], cx: &SendCx<'_>) -> Result<Overrides> {
 }
 
 /// `__sock_cmsg_send`.
-fn check_socket_level(message: &Cmsg<'_>, cx: &SendCx<'_>) -> Result<()> {
+fn check_socket_level(message: &Control<'_>, cx: &SendCx<'_>) -> Result<()> {
     match message.kind {
         c::SCM_RIGHTS | c::SCM_CREDENTIALS => Ok(()),
         c::SO_TIMESTAMPING => message.int().map(drop),
@@ -126,7 +98,7 @@ fn check_socket_level(message: &Cmsg<'_>, cx: &SendCx<'_>) -> Result<()> {
     }
 }
 
-fn in6_pktinfo(message: &Cmsg<'_>) -> Result<(Ipv6Addr, i32)> {
+fn in6_pktinfo(message: &Control<'_>) -> Result<(Ipv6Addr, i32)> {
     let addr: [u8; 16] = *message.data.first_chunk().ok_or(Errno::INVAL)?;
     let ifindex = message.data[16..].first_chunk().ok_or(Errno::INVAL)?;
     Ok((Ipv6Addr::from(addr), i32::from_ne_bytes(*ifindex)))
@@ -145,7 +117,7 @@ impl Overrides {
         }
     }
 
-    fn ip(&mut self, message: &Cmsg<'_>) -> Result<()> {
+    fn ip(&mut self, message: &Control<'_>) -> Result<()> {
         match message.kind {
             c::IP_PKTINFO => {
                 let [i0, i1, i2, i3, a, b, c, d, ..]: [u8; 12] = message.exactly()?;
@@ -165,7 +137,7 @@ impl Overrides {
         Ok(())
     }
 
-    fn ipv6(&mut self, message: &Cmsg<'_>, cx: &SendCx<'_>) -> Result<()> {
+    fn ipv6(&mut self, message: &Control<'_>, cx: &SendCx<'_>) -> Result<()> {
         match message.kind {
             c::IPV6_PKTINFO => {
                 let (addr, ifindex) = in6_pktinfo(message)?;
@@ -202,59 +174,4 @@ impl Overrides {
     pub(super) fn ifindex_or(&self, scope_id: u32) -> i32 {
         if self.ifindex == 0 { index_of(scope_id) } else { self.ifindex }
     }
-}
-
-/// The buffer for the control messages of a receive, `put_cmsg`: what does not fit is cut, and the caller is told.
-#[derive(Debug)]
-pub(super) struct Room<'a> {
-    bytes: &'a mut [u8],
-    used: usize,
-    is_cut: bool,
-}
-
-impl<'a> Room<'a> {
-    pub(super) fn new(bytes: &'a mut [u8]) -> Room<'a> {
-        Room { bytes, used: 0, is_cut: false }
-    }
-
-    /// Adds a control message.
-    pub(super) fn put(&mut self, level: i32, kind: i32, data: &[u8]) {
-        let left = &mut self.bytes[self.used..];
-        if left.len() < HEADER_BYTES {
-            self.is_cut = true;
-            return;
-        }
-        let full = HEADER_BYTES + data.len();
-        let len = full.min(left.len());
-        self.is_cut |= len < full;
-        let said = u64::try_from(len).expect("a control message is short");
-        left[..8].copy_from_slice(&said.to_ne_bytes());
-        left[8..12].copy_from_slice(&level.to_ne_bytes());
-        left[12..16].copy_from_slice(&kind.to_ne_bytes());
-        left[HEADER_BYTES..len].copy_from_slice(&data[..len - HEADER_BYTES]);
-        let space = align(full).min(left.len());
-        left[len..space].fill(0);
-        self.used += space;
-    }
-
-    /// Adds a control message that is an int.
-    pub(super) fn put_int(&mut self, level: i32, kind: i32, number: i32) {
-        self.put(level, kind, &number.to_ne_bytes());
-    }
-
-    /// Adds `IP_PKTINFO`.
-    pub(super) fn put_pktinfo(&mut self, device: Device, local: Ipv4Addr, destination: Ipv4Addr) {
-        let info = [device.index().to_ne_bytes(), local.octets(), destination.octets()];
-        self.put(c::SOL_IP, c::IP_PKTINFO, info.as_flattened());
-    }
-
-    /// How many bytes are in use, and whether something did not fit.
-    pub(super) fn finish(self) -> (usize, bool) {
-        (self.used, self.is_cut)
-    }
-}
-
-/// `CMSG_ALIGN`.
-const fn align(len: usize) -> usize {
-    len.next_multiple_of(8)
 }

@@ -27,25 +27,16 @@ pub(in crate::host) struct Groups {
     device_v4: Option<Device>,
     source_v4: Ipv4Addr,
     device_v6: Option<Device>,
-    /// `IP_MULTICAST_ALL`: what arrives over IPv4 for a group of this host is taken, whoever joined it.
-    pub(in crate::host) all_v4: bool,
     joined: Vec<Membership>,
 }
 
-impl Groups {
-    /// No groups. IP_MULTICAST_ALL is off in AF_INET6 sockets.
-    pub(super) fn new(family: Family) -> Groups {
-        Groups {
-            ttl_v4: 1,
-            hops_v6: 1,
-            device_v4: None,
-            source_v4: Ipv4Addr::UNSPECIFIED,
-            device_v6: None,
-            all_v4: family == Family::Inet,
-            joined: Vec::new(),
-        }
+impl Default for Groups {
+    fn default() -> Groups {
+        Groups { ttl_v4: 1, hops_v6: 1, device_v4: None, source_v4: Ipv4Addr::UNSPECIFIED, device_v6: None, joined: Vec::new() }
     }
+}
 
+impl Groups {
     /// The index of `IP_MULTICAST_IF`'s interface; 0: none.
     pub(super) fn device_v4(&self) -> i32 {
         self.device_v4.map_or(0, Device::index)
@@ -104,7 +95,7 @@ impl Dgram {
     /// (`ip_mc_sf_allow`, `inet6_mc_check`).
     pub(super) fn takes_group(&self, group: IpAddr, device: Device) -> bool {
         match group {
-            IpAddr::V4(_) => self.groups.has(group, device) || self.groups.all_v4,
+            IpAddr::V4(_) => self.groups.has(group, device) || self.options.takes_all_groups(self.family),
             IpAddr::V6(_) => {
                 let has_joined = self.groups.joined.iter().any(|membership| membership.group == group);
                 has_joined || self.options.plain_value(c::SOL_IPV6, c::IPV6_MULTICAST_ALL) != 0

@@ -4,10 +4,10 @@ use super::super::Host;
 use super::super::WALL_START_SECONDS;
 use super::super::addr::{self, Family};
 use super::super::call::{Call, RecvRef};
+use super::super::cmsg::Writer;
 use super::super::op::{Step, Task};
 use super::super::slab::Key;
 use super::Dgram;
-use super::control::Room;
 use crate::udp::{ErrorReport, IpHeader, Received, ReceivedError, RecvFlags, Source};
 use std::io::IoSliceMut;
 use std::net::{IpAddr, SocketAddr};
@@ -74,7 +74,7 @@ impl Host {
         let stored = name.as_bytes().len().min(hdr.name.len());
         hdr.name[..stored].copy_from_slice(&name.as_bytes()[..stored]);
         *hdr.name_len = name.as_bytes().len();
-        let mut room = Room::new(hdr.control);
+        let mut room = Writer::new(hdr.control);
         let mut flags = task.flags & c::MSG_CMSG_CLOEXEC;
         let is_cut_short = match &found {
             Found::Datagram(received) => {
@@ -89,14 +89,14 @@ impl Host {
                 error.truncated
             }
         };
-        let (used, is_control_cut) = room.finish();
-        *hdr.control_len = used;
+        *hdr.control_len = room.used();
+        let is_control_cut = room.is_truncated;
         *hdr.flags = flags | if is_cut_short { c::MSG_TRUNC } else { 0 } | if is_control_cut { c::MSG_CTRUNC } else { 0 };
         Ok(found.len())
     }
 
     /// The control messages that come with a datagram, in Linux's order.
-    fn put_datagram_messages(&self, dgram: &Dgram, source: &Source, room: &mut Room<'_>) {
+    fn put_datagram_messages(&self, dgram: &Dgram, source: &Source, room: &mut Writer<'_>) {
         put_time(dgram, source.arrived, room);
         if dgram.udp.options.rxq_ovfl && source.dropped_before != 0 {
             room.put(c::SOL_SOCKET, c::SO_RXQ_OVFL, &source.dropped_before.to_ne_bytes());
@@ -105,7 +105,7 @@ impl Host {
     }
 
     /// The control messages that tell of an IP header: `ip_cmsg_recv`, `ip6_datagram_recv_ctl`.
-    fn put_header_messages(&self, dgram: &Dgram, header: &IpHeader, dst_port: Option<u16>, room: &mut Room<'_>) {
+    fn put_header_messages(&self, dgram: &Dgram, header: &IpHeader, dst_port: Option<u16>, room: &mut Writer<'_>) {
         if dgram.options.is_untouched() {
             return;
         }
@@ -124,10 +124,11 @@ impl Host {
         match (header.dst, self.local_address(header)) {
             (IpAddr::V4(destination), IpAddr::V4(local)) => {
                 if is_on(c::SOL_IP, c::IP_PKTINFO) {
-                    room.put_pktinfo(device, local, destination);
+                    let info = [device.index().to_ne_bytes(), local.octets(), destination.octets()];
+                    room.put(c::SOL_IP, c::IP_PKTINFO, info.as_flattened());
                 }
                 if is_on(c::SOL_IP, c::IP_RECVTTL) {
-                    room.put_int(c::SOL_IP, c::IP_TTL, header.ttl.into());
+                    room.put(c::SOL_IP, c::IP_TTL, &i32::from(header.ttl).to_ne_bytes());
                 }
                 if is_on(c::SOL_IP, c::IP_RECVTOS) {
                     room.put(c::SOL_IP, c::IP_TOS, &[header.tos]);
@@ -141,17 +142,17 @@ impl Host {
             }
             _ => {
                 if is_on(c::SOL_IPV6, c::IPV6_RECVHOPLIMIT) {
-                    room.put_int(c::SOL_IPV6, c::IPV6_HOPLIMIT, header.ttl.into());
+                    room.put(c::SOL_IPV6, c::IPV6_HOPLIMIT, &i32::from(header.ttl).to_ne_bytes());
                 }
                 if is_on(c::SOL_IPV6, c::IPV6_RECVTCLASS) {
-                    room.put_int(c::SOL_IPV6, c::IPV6_TCLASS, header.tos.into());
+                    room.put(c::SOL_IPV6, c::IPV6_TCLASS, &i32::from(header.tos).to_ne_bytes());
                 }
             }
         }
     }
 
     /// The control messages that come with an entry of the error queue: `ip_recv_error`, `ipv6_recv_error`.
-    fn put_error_messages(&self, dgram: &Dgram, report: &ErrorReport, room: &mut Room<'_>) {
+    fn put_error_messages(&self, dgram: &Dgram, report: &ErrorReport, room: &mut Writer<'_>) {
         let offender = match &report.icmp {
             Some(header) => {
                 self.put_header_messages(dgram, header, None, room);
@@ -187,7 +188,7 @@ impl Dgram {
 }
 
 /// `SO_TIMESTAMP` or `SO_TIMESTAMPNS`: the wall clock when the datagram arrived.
-fn put_time(dgram: &Dgram, arrived: Instant, room: &mut Room<'_>) {
+fn put_time(dgram: &Dgram, arrived: Instant, room: &mut Writer<'_>) {
     let nanos = arrived.as_nanos();
     let seconds = WALL_START_SECONDS + nanos / NANOS_PER_SECOND;
     let rest = nanos % NANOS_PER_SECOND;

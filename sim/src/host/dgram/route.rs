@@ -161,7 +161,7 @@ impl Addresses {
 
     /// The route with a source of the kernel's choice where there is none.
     fn from(&self, source: IpAddr, destination: IpAddr, device: Device, cast: Cast) -> Result<Route> {
-        let mtu_bytes = self.mtu_of(device == Device::Loopback);
+        let mtu_bytes = self.mtu_to(destination, device == Device::Loopback);
         let preferred = match destination {
             // A host talks to its own address from that address; 127.0.0.1 is the primary address of the loopback network.
             ip if cast == Cast::Unicast && device == Device::Loopback && !ip.is_loopback() && self.owns(ip) => Some(ip),

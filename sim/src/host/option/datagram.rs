@@ -4,7 +4,7 @@
 use super::super::Host;
 use super::super::addr::{Family, encode};
 use super::super::cx::{Cx, Pid};
-use super::ip::{MTU_MAX, ip_int};
+use super::ip::ip_int;
 use super::socket_level::{RCVBUF_LOCK, RCVBUF_MIN_BYTES, SNDBUF_LOCK, SNDBUF_MIN_BYTES, doubled, peer_name};
 use super::{Answer, Options, checked, in_range, int, shown, store_answer};
 use crate::host::dgram::Dgram;
@@ -14,8 +14,6 @@ use twinsock::{Errno, Result};
 
 /// `IP_PMTUDISC_DONT`, and `IPV6_PMTUDISC_DONT`.
 const PMTUDISC_DONT: i32 = 0;
-/// `IP6_MAX_MTU`.
-const MTU_MAX_V6: u32 = 65_575;
 /// The unit in which the kernel sets receive memory aside.
 const PAGE_BYTES: u32 = 4096;
 /// A level and the number of an option there.
@@ -132,9 +130,9 @@ impl Host {
     fn get_dgram_ip_option(&mut self, key: Key, name: i32) -> Result<Answer> {
         let dgram = &self.dgrams[key];
         Ok(Answer::Int(match name {
-            c::IP_MTU => self.dgram_mtu(key, MTU_MAX)?,
+            c::IP_MTU => self.dgram_mtu(key)?,
             c::IP_MULTICAST_TTL => i32::from(dgram.groups.ttl_v4),
-            c::IP_MULTICAST_ALL => i32::from(dgram.groups.all_v4),
+            c::IP_MULTICAST_ALL => i32::from(dgram.options.takes_all_groups(dgram.family)),
             c::IP_MULTICAST_IF => return Ok(Answer::Bytes(dgram.groups.source_v4().octets().to_vec())),
             c::IP_RECVERR => i32::from(dgram.udp.recverr_v4()),
             _ => return dgram.options.get_ip_level(name, self.sysctl.ip_default_ttl),
@@ -145,10 +143,9 @@ impl Host {
         let number = ip_int(value)?;
         let dgram = &mut self.dgrams[set.key];
         match name {
-            c::IP_MULTICAST_TTL | c::IP_MULTICAST_ALL if value.is_empty() => return Err(Errno::INVAL),
+            c::IP_MULTICAST_TTL if value.is_empty() => return Err(Errno::INVAL),
             c::IP_MULTICAST_TTL if number == -1 => dgram.groups.ttl_v4 = 1,
             c::IP_MULTICAST_TTL => dgram.groups.ttl_v4 = checked(in_range(number, 0, 255)?),
-            c::IP_MULTICAST_ALL => dgram.groups.all_v4 = in_range(number, 0, 1)? == 1,
             c::IP_MULTICAST_IF => self.set_multicast_if_v4(set.key, value)?,
             c::IP_ADD_MEMBERSHIP => self.join_group_v4(set.key, value)?,
             c::IP_DROP_MEMBERSHIP => self.leave_group_v4(set.key, value)?,
@@ -168,7 +165,7 @@ impl Host {
         let dgram = &self.dgrams[key];
         Ok(Answer::Int(match name {
             c::IPV6_V6ONLY => i32::from(dgram.v6only),
-            c::IPV6_MTU => self.dgram_mtu(key, MTU_MAX_V6)?,
+            c::IPV6_MTU => self.dgram_mtu(key)?,
             c::IPV6_MULTICAST_HOPS => i32::from(dgram.groups.hops_v6),
             c::IPV6_MULTICAST_IF => dgram.groups.device_v6(),
             c::IPV6_RECVERR => i32::from(dgram.udp.recverr_v6()),
@@ -205,11 +202,11 @@ impl Host {
     }
 
     /// The MTU of the path to the peer.
-    fn dgram_mtu(&self, key: Key, mtu_max: u32) -> Result<i32> {
+    fn dgram_mtu(&self, key: Key) -> Result<i32> {
         let dgram = &self.dgrams[key];
         let peer = dgram.udp.peer().ok_or(Errno::NOTCONN)?;
         let route = self.route_of_dgram(dgram, dgram.source_towards(peer.ip()), peer.ip(), 0).map_err(|_| Errno::NOTCONN)?;
-        Ok(shown(route.mtu_bytes.min(mtu_max)))
+        Ok(shown(route.mtu_bytes))
     }
 }
 

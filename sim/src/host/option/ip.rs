@@ -1,7 +1,6 @@
 //! Levels IPPROTO_IP, `ip(7)`, and IPPROTO_IPV6, `ipv6(7)`: `do_ip_getsockopt` and its three siblings.
 
 use super::super::Host;
-use super::super::addr::Family;
 use super::plain::Values;
 use super::{Answer, Options, SetCx, checked, in_range, int};
 use crate::host::slab::Key;
@@ -12,8 +11,6 @@ use twinsock::{Errno, Result};
 const ECN_MASK: i32 = 3;
 /// The priority that goes with a type of service, `ip_tos2prio`, by its bits 1 to 4.
 const TOS_TO_PRIORITY: [i32; 16] = [0, 0, 0, 0, 2, 2, 2, 2, 6, 6, 6, 6, 4, 4, 4, 4];
-/// No IP packet is larger, and so no path MTU.
-pub(super) const MTU_MAX: u32 = 65_535;
 
 impl Host {
     pub(super) fn get_ip_option(&mut self, key: Key, name: i32) -> Result<Answer> {
@@ -22,8 +19,7 @@ impl Host {
         let number = match name {
             c::IP_MTU => self.path_mtu(key)?,
             c::IP_MULTICAST_TTL => 1,
-            // Of an AF_INET6 socket this flag is another one.
-            c::IP_MULTICAST_ALL if socket.family == Family::Inet6 => 0,
+            c::IP_MULTICAST_ALL => i32::from(options.takes_all_groups(socket.family)),
             c::IP_MULTICAST_IF => return Ok(Answer::Bytes(vec![0; 4])),
             _ => return options.get_ip_level(name, self.sysctl.ip_default_ttl),
         };
@@ -37,7 +33,7 @@ impl Host {
             return Err(Errno::NOTCONN);
         }
         let route = self.addresses.route(tuple.local, tuple.remote).map_err(|_| Errno::NOTCONN)?;
-        Ok(super::shown(route.mtu_bytes.min(MTU_MAX)))
+        Ok(super::shown(route.mtu_bytes))
     }
 
     pub(super) fn set_ip_option(&mut self, set: &SetCx, name: i32, value: &[u8]) -> Result<()> {
@@ -100,6 +96,7 @@ impl Options {
             c::IP_TRANSPARENT if on && !is_root => return Err(Errno::PERM),
             c::IP_TRANSPARENT => options.transparent = on,
             c::IP_BIND_ADDRESS_NO_PORT => options.bind_address_no_port = on,
+            c::IP_MULTICAST_ALL => options.multicast_all = Some(in_range(number, 0, 1)? != 0),
             _ if Values::has(c::SOL_IP, name) => options.plain.set(c::SOL_IP, name, number)?,
             _ => return Err(Errno::NOPROTOOPT),
         }

@@ -67,6 +67,8 @@ pub(super) struct Options {
     max_pacing_rate: u64,
     /// `TCP_CONGESTION`; `None`: the host's default.
     congestion: Option<&'static str>,
+    /// `IP_MULTICAST_ALL`; until it is set, on for AF_INET and off for AF_INET6 sockets.
+    multicast_all: Option<bool>,
     plain: plain::Values,
 }
 
@@ -95,6 +97,7 @@ impl Default for Options {
             device: 0,
             max_pacing_rate: u64::MAX,
             congestion: None,
+            multicast_all: None,
             plain: plain::Values::default(),
         }
     }
@@ -134,6 +137,11 @@ impl Options {
     /// The seconds of `SO_LINGER`, if it is on.
     pub(super) fn linger(&self) -> Option<u32> {
         self.linger_on.then_some(self.linger_seconds)
+    }
+
+    /// `IP_MULTICAST_ALL` of a socket of this family: what arrives over IPv4 for a group of this host is taken, whoever joined it.
+    pub(super) fn takes_all_groups(&self, family: Family) -> bool {
+        self.multicast_all.unwrap_or(family == Family::Inet)
     }
 
     /// The time to live of packets to this address, if the user has set it.

@@ -28,7 +28,7 @@ const fn row(level: i32, name: i32, default: i32, rule: Rule) -> Row {
     Row { level, name, default, rule }
 }
 
-const ROWS: [Row; 51] = [
+const ROWS: [Row; 50] = [
     row(c::SOL_SOCKET, c::SO_DEBUG, 0, Rule::Bool),
     row(c::SOL_SOCKET, c::SO_BROADCAST, 0, Rule::Bool),
     row(c::SOL_SOCKET, c::SO_KEEPALIVE, 0, Rule::Bool),
@@ -66,7 +66,6 @@ const ROWS: [Row; 51] = [
     row(c::SOL_IP, c::IP_CHECKSUM, 0, Rule::Bool),
     row(c::SOL_IP, c::IP_MTU_DISCOVER, 1, Rule::Range(0, 5)),
     row(c::SOL_IP, c::IP_MULTICAST_LOOP, 1, Rule::Bool),
-    row(c::SOL_IP, c::IP_MULTICAST_ALL, 1, Rule::ZeroOne),
     row(c::SOL_IPV6, c::IPV6_RECVERR, 0, Rule::Bool),
     row(c::SOL_IPV6, c::IPV6_RECVPKTINFO, 0, Rule::Bool),
     row(c::SOL_IPV6, c::IPV6_RECVHOPLIMIT, 0, Rule::Bool),

@@ -187,7 +187,8 @@ impl Options {
                 let seconds: [u8; 4] = *value.get(4..).and_then(|rest| rest.first_chunk()).ok_or(Errno::INVAL)?;
                 options.linger_on = int(value)? != 0;
                 if options.linger_on {
-                    options.linger_seconds = u32::from_ne_bytes(seconds);
+                    let seconds = i32::from_ne_bytes(seconds);
+                    options.linger_seconds = u32::try_from(seconds).unwrap_or(LINGER_FOREVER_SECONDS);
                 }
             }
             c::SO_RCVTIMEO => options.receive_timeout = timeout(value)?,
@@ -224,6 +225,9 @@ impl Options {
         Ok(())
     }
 }
+
+/// MAX_SCHEDULE_TIMEOUT in seconds, as much of it as an int holds: what a negative `l_linger` becomes.
+const LINGER_FOREVER_SECONDS: u32 = 0x978d_4fdf;
 
 /// The value of `SO_PEERNAME`.
 pub(super) fn peer_name(peer: Option<RawAddr>, room: usize) -> Result<Vec<u8>> {

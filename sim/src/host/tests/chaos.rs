@@ -67,7 +67,7 @@ impl Asked {
         }
         let fds = (0..dice.roll(4)).map(|_| PollFd { fd: dice.int(12) - 1, events: 0x7, revents: 0 }).collect();
         Asked {
-            kind: dice.roll(40),
+            kind: dice.roll(44),
             fd,
             other: dice.int(12) - 1,
             number: dice.pick(&[-1, 0, 1, 2, 3, 5, 100, 1000, 70_000, i32::MAX, i32::MIN]),
@@ -89,7 +89,9 @@ impl Asked {
         let [read, write, except] = &mut self.sets;
         match self.kind {
             0..=2 => Call::Socket { domain: if fd & 1 == 0 { 2 } else { 10 }, kind: 1 | (self.other & 1) << 11, protocol: 0 },
-            3 => Call::Socket { domain: number, kind: self.option, protocol: fd },
+            3 => Call::Socket { domain: 2, kind: 2 | (self.other & 1) << 11, protocol: 0 },
+            40 => Call::Socket { domain: number, kind: self.option, protocol: fd },
+            41..=43 => Call::Sendto { fd, data: &self.buffer, flags: self.flags, addr: Some(&self.addr) },
             4..=5 => Call::Bind { fd, addr: &self.addr },
             6..=8 => Call::Listen { fd, backlog: number },
             9..=11 => Call::Accept4 { fd, name: None, flags: 0 },

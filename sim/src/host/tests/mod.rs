@@ -11,6 +11,7 @@ mod ports;
 mod readiness;
 mod teardown;
 mod udp;
+mod udp_calls;
 mod udp_wire;
 
 use super::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Token};
