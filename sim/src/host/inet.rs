@@ -227,7 +227,7 @@ impl Host {
     /// Makes the half-open connection of a SYN. Options are inherited here, at the handshake.
     fn admit(&mut self, cx: &mut Cx<'_>, parent: Key, tuple: FourTuple, syn: &Segment, iss: Option<u32>) {
         let Ok(config) = self.config_for(cx, tuple.local, tuple.remote) else { return };
-        let iss = iss.unwrap_or_else(|| initial_sequence_number(cx));
+        let iss = iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
         let listener = &self.sockets[parent];
         let ports = (tuple.local_port, tuple.remote_port);
         let tcb = Tcb::from_syn(&listener.tcb, cx.now, &config, ports, iss, syn);
@@ -248,8 +248,8 @@ impl Host {
     pub(super) fn config_for(&self, cx: &mut Cx<'_>, local: IpAddr, remote: IpAddr) -> Result<Config> {
         let route = self.addresses.route(local, remote)?;
         let headers = if remote.is_ipv4() { 40 } else { 60 };
-        let mtu = route.mtu_bytes.min(IP_PACKET_MAX_BYTES);
-        let mss_bytes = u16::try_from(mtu.saturating_sub(headers).max(MSS_MIN_BYTES)).expect("an IP packet is below 64 KiB");
+        let mss_bytes =
+            u16::try_from(route.mtu_bytes.saturating_sub(headers).max(MSS_MIN_BYTES)).expect("an IP packet is below 64 KiB");
         let timestamp_offset = cx.luck.below(Latitude::TimestampOffset, u32::MAX);
         Ok(Config { mss_bytes, sysctl: self.sysctl.tcp, timestamp_offset })
     }
@@ -533,17 +533,16 @@ impl Host {
         self.sockets.remove(key);
         self.drop_stale_timers();
     }
+
+    /// The initial sequence number of a connection, RFC 6528: a part that belongs to its ends and to a secret of the host, and a clock that
+    /// ticks every 64 ns (`secure_tcp_seq`). So a connection that takes the place of an earlier one starts beyond it.
+    pub(super) fn initial_sequence_number(&mut self, cx: &mut Cx<'_>, tuple: &FourTuple) -> u32 {
+        let secret = self.iss_secret.get_or_insert_with(|| cx.luck.below(Latitude::InitialSequenceNumber, u32::MAX));
+        let ticks = (cx.now.as_nanos() >> 6) & u64::from(u32::MAX);
+        let clock = u32::try_from(ticks).expect("32 bits remain");
+        tuple.hash().wrapping_add(*secret).wrapping_add(clock)
+    }
 }
 
-/// The initial sequence number of a connection, RFC 6528: a part that is hard to guess and a clock that ticks every 64 ns
-/// (`secure_tcp_seq`).
-pub(super) fn initial_sequence_number(cx: &mut Cx<'_>) -> u32 {
-    let ticks = (cx.now.as_nanos() >> 6) & u64::from(u32::MAX);
-    let clock = u32::try_from(ticks).expect("32 bits remain");
-    cx.luck.below(Latitude::InitialSequenceNumber, u32::MAX).wrapping_add(clock)
-}
-
-/// The largest IP packet, and so the largest MTU that counts.
-const IP_PACKET_MAX_BYTES: u32 = 65_535;
 /// `TCP_MIN_SND_MSS`: what is sent however small an MTU is said to be.
 const MSS_MIN_BYTES: u32 = 48;

@@ -65,7 +65,7 @@ use socket::Socket;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::net::IpAddr;
-use twinsock::Instant;
+use twinsock::{Errno, Instant, Result};
 use wait::Sleepers;
 
 /// What a host is made of.
@@ -105,6 +105,8 @@ pub struct Host {
     binds: u64,
     conns: Conns,
     time_waits: Slab<TimeWaitEntry>,
+    /// What makes initial sequence numbers hard to guess; drawn when the first is needed.
+    iss_secret: Option<u32>,
     /// Earliest first; entries are not taken out when a deadline moves later.
     timers: BinaryHeap<Reverse<(Instant, TimerOf)>>,
     /// Sockets that may have segments to send, first come first served.
@@ -135,6 +137,7 @@ impl Host {
             binds: 0,
             conns: Conns::default(),
             time_waits: Slab::new(),
+            iss_secret: None,
             timers: BinaryHeap::new(),
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
@@ -216,6 +219,20 @@ impl Host {
         if let Ok(process) = self.process_mut(pid) {
             process.rlimit_nofile = limit.min(NR_OPEN);
         }
+    }
+
+    /// Who a process runs as; `None`: it has ended.
+    #[must_use]
+    pub fn credentials(&self, pid: Pid) -> Option<Credentials> {
+        self.process(pid).ok().map(|process| process.credentials)
+    }
+
+    /// Changes the effective user of a process, `seteuid(2)`. Its sockets stay those of the user who made them.
+    ///
+    /// # Errors
+    /// `EPERM`: the process is not root's, and this is not its real user. `ESRCH`: it has ended.
+    pub fn seteuid(&mut self, pid: Pid, uid: u32) -> Result<()> {
+        self.process_mut(pid).map_err(|_| Errno::SRCH)?.seteuid(uid)
     }
 
     /// The kernel constants.

@@ -43,6 +43,23 @@ impl Op {
         (self.0.deadline < Instant::FAR).then_some(self.0.deadline)
     }
 
+    /// Whether a signal whose handler was installed with `SA_RESTART` makes the call begin again, `signal(7)`: one that has done nothing
+    /// yet and has no timeout of its socket's. Calls that wait for sets of files never begin again.
+    #[must_use]
+    pub fn restarts(&self) -> bool {
+        match self.0.task.kind {
+            Kind::Accept { .. }
+            | Kind::Connect { .. }
+            | Kind::Send { .. }
+            | Kind::Recv { .. }
+            | Kind::Datagram { .. }
+            | Kind::Receive { .. }
+            | Kind::PipeRead { .. }
+            | Kind::PipeWrite { .. } => self.0.task.done == 0 && self.deadline().is_none(),
+            Kind::Poll | Kind::Select | Kind::EpollWait { .. } | Kind::Linger { .. } => false,
+        }
+    }
+
     /// What the call waits for, in a few words, such as `recv on fd 3`; [`Host::describe`] knows more.
     #[must_use]
     pub fn what(&self) -> impl fmt::Display + '_ {

@@ -3,8 +3,9 @@
 use crate::choice::{Door, StreamId};
 use crate::host::{Call, Credentials, Op, Pid, Progress, Short, Token};
 use crate::process::coroutine::Carrier;
-use crate::process::failure::{FailureKind, Waiting};
+use crate::process::failure::FailureKind;
 use crate::process::names::name_of;
+use crate::process::signal::Signal;
 use crate::process::watchdog::Pulse;
 use crate::trace::{CallName, Event, Place, What};
 use crate::world::{Alarm, HostId, World};
@@ -23,14 +24,14 @@ pub struct ThreadId(pub u32);
 
 impl ProcId {
     #[inline]
-    fn index(self) -> usize {
+    pub(super) fn index(self) -> usize {
         usize::try_from(self.0).expect("a process's number fits usize")
     }
 }
 
 impl ThreadId {
     #[inline]
-    fn index(self) -> usize {
+    pub(super) fn index(self) -> usize {
         usize::try_from(self.0).expect("a thread's number fits usize")
     }
 
@@ -54,7 +55,7 @@ pub enum Wait {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
+pub(super) enum State {
     /// Among those that can run now.
     Ready,
     /// Its turn is in the queue of the world, for its clock is ahead.
@@ -75,12 +76,14 @@ pub struct Thread {
     pid: Pid,
     pub(super) name: String,
     clock: Instant,
-    state: State,
+    pub(super) state: State,
     /// Counts this thread's waits: an alarm that was set for an earlier one is void.
     turn: u32,
     pub(super) carrier: Option<Box<Carrier>>,
     /// The call that its host has parked.
-    op: Option<Op>,
+    pub(super) op: Option<Op>,
+    /// A signal that is to end that call.
+    pub(super) signal: Option<Signal>,
     joiners: Vec<ThreadId>,
     children: u32,
     pub(super) killed: bool,
@@ -89,10 +92,10 @@ pub struct Thread {
 
 /// A process.
 pub struct Process {
-    pub(super) host: HostId,
-    pub(super) pid: Pid,
+    pub(crate) host: HostId,
+    pub(crate) pid: Pid,
     pub(super) name: String,
-    pub(super) main: ThreadId,
+    pub(crate) main: ThreadId,
     pub(super) threads: Vec<ThreadId>,
     /// Does not keep the run going.
     pub(super) daemon: bool,
@@ -179,8 +182,15 @@ impl Scheduler {
     }
 
     /// Makes a process on a host; its main thread is ready at the current moment.
-    pub fn spawn_process(&mut self, host: HostId, name: &str, daemon: bool, carrier: Carrier) -> ProcId {
-        let pid = self.world.spawn_process(host, Credentials::default());
+    pub fn spawn_process(
+        &mut self,
+        host: HostId,
+        name: &str,
+        credentials: Credentials,
+        daemon: bool,
+        carrier: Carrier,
+    ) -> ProcId {
+        let pid = self.world.spawn_process(host, credentials);
         let id = self.next_process();
         let main = self.add_thread(id, (host, pid), name.to_owned(), self.world.now(), carrier);
         self.processes.push(Process {
@@ -225,6 +235,7 @@ impl Scheduler {
             turn: 0,
             carrier: Some(Box::new(carrier)),
             op: None,
+            signal: None,
             joiners: Vec::new(),
             children: 0,
             killed: false,
@@ -235,7 +246,7 @@ impl Scheduler {
     }
 
     /// Records what happens to a thread.
-    fn record(&mut self, thread: ThreadId, what: What) {
+    pub(super) fn record(&mut self, thread: ThreadId, what: What) {
         let place = self.place(thread);
         let at = self.world.now();
         self.world.trace_mut().record(Event { at, place, what });
@@ -245,6 +256,13 @@ impl Scheduler {
     fn place(&self, thread: ThreadId) -> Place {
         let slot = &self.threads[thread.index()];
         Place::process(slot.host.0, slot.pid.0).thread(thread.0)
+    }
+
+    /// Records that `value` was drawn of `0..n`.
+    pub fn record_choice(&mut self, door: Door, n: u32, value: u32) {
+        let what = What::Choice { door: door.name(), n, value };
+        let at = self.world.now();
+        self.world.trace_mut().record(Event { at, place: Place::WORLD, what });
     }
 
     /// The number that the next process will have.
@@ -257,6 +275,11 @@ impl Scheduler {
         self.processes[process.index()].alive
     }
 
+    /// Whether a thread is over.
+    pub fn has_ended(&self, thread: ThreadId) -> bool {
+        self.threads[thread.index()].state == State::Ended
+    }
+
     /// A thread's name.
     pub fn thread_name(&self, thread: ThreadId) -> &str {
         &self.threads[thread.index()].name
@@ -267,7 +290,7 @@ impl Scheduler {
         self.threads[thread.index()].process
     }
 
-    pub(super) fn process(&self, id: ProcId) -> &Process {
+    pub(crate) fn process(&self, id: ProcId) -> &Process {
         &self.processes[id.index()]
     }
 
@@ -296,6 +319,7 @@ impl Scheduler {
     /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
     #[inline]
     pub fn catch_up(&mut self, thread: ThreadId) -> bool {
+        self.pulse.beat();
         let clock = self.threads[thread.index()].clock;
         if std::mem::take(&mut self.just_chosen) && clock == self.world.now() {
             return true;
@@ -342,6 +366,7 @@ impl Scheduler {
         let host = slot.host;
         match self.world.resume(host, op, call) {
             Progress::Done(result) => Some(self.end_call(thread, call, result)),
+            Progress::Parked(op) if self.threads[thread.index()].signal.is_some() => self.take_signal(thread, call, op),
             Progress::Parked(op) => self.park(thread, op),
         }
     }
@@ -415,7 +440,12 @@ impl Scheduler {
 
     /// The running thread's call returns.
     #[inline]
-    fn end_call(&mut self, thread: ThreadId, call: &Call<'_, '_>, result: twinsock::Result<usize>) -> twinsock::Result<usize> {
+    pub(super) fn end_call(
+        &mut self,
+        thread: ThreadId,
+        call: &Call<'_, '_>,
+        result: twinsock::Result<usize>,
+    ) -> twinsock::Result<usize> {
         let (call, fd) = name_of(call);
         let at = self.world.now();
         let place = self.place(thread);
@@ -429,7 +459,9 @@ impl Scheduler {
     #[inline]
     fn park(&mut self, thread: ThreadId, op: Op) -> Option<twinsock::Result<usize>> {
         let deadline = op.deadline();
-        self.threads[thread.index()].op = Some(op);
+        let slot = &mut self.threads[thread.index()];
+        slot.op = Some(op);
+        slot.signal = None;
         self.wait(thread, Wait::Call, deadline);
         self.collect_wakes();
         None
@@ -566,9 +598,7 @@ impl Scheduler {
     fn choose_among_several(&mut self) -> Option<ThreadId> {
         let n = u32::try_from(self.ready.len()).expect("fewer than 2^32 threads are ready");
         let value = self.world.choice_mut().draw(self.interleaving, n);
-        let what = What::Choice { door: "interleaving", n, value };
-        let at = self.world.now();
-        self.world.trace_mut().record(Event { at, place: Place::WORLD, what });
+        self.record_choice(Door::Interleaving, n, value);
         let index = usize::try_from(value).expect("an index fits usize");
         // The chosen one's place goes to the first in line: constant cost, and 0 stays first come, first served.
         self.ready.swap_remove_front(index)
@@ -584,15 +614,24 @@ impl Scheduler {
             self.wake(joiner);
         }
         if self.processes[process.index()].main == thread {
-            self.kill(process);
+            self.request_end(process);
         }
     }
 
-    /// Asks for a process's end; the driver sees to it at the next turn.
+    /// Kills a process: the driver sees to it at the next turn.
     pub fn kill(&mut self, process: ProcId) {
-        if self.processes[process.index()].alive && !self.kills.contains(&process) {
+        if self.request_end(process) {
+            self.record(self.processes[process.index()].main, What::ProcessKill);
+        }
+    }
+
+    /// Asks for a process's end. Answers whether that is news.
+    fn request_end(&mut self, process: ProcId) -> bool {
+        let is_news = self.processes[process.index()].alive && !self.kills.contains(&process);
+        if is_news {
             self.kills.push_back(process);
         }
+        is_news
     }
 
     /// The first half of a process's end, before any of its code is unwound: parked calls are interrupted, descriptors closed.
@@ -619,45 +658,26 @@ impl Scheduler {
         self.collect_wakes();
         let threads: Vec<ThreadId> = threads.into_iter().filter(|t| self.threads[t.index()].state != State::Ended).collect();
         for thread in &threads {
-            let slot = &mut self.threads[thread.index()];
-            slot.killed = true;
-            slot.turn = slot.turn.wrapping_add(1);
-            slot.state = State::Running;
+            self.mark_killed(*thread);
         }
-        self.ready.retain(|t| !threads.contains(t));
         threads
     }
 
-    /// Everybody who waits, for the report.
-    pub fn waiting(&self) -> Vec<Waiting> {
-        let mut list = Vec::new();
-        for thread in &self.threads {
-            let process = &self.processes[thread.process.index()];
-            if !process.alive {
-                continue;
-            }
-            let (what, since) = match thread.state {
-                State::Waiting(wait, since) => (self.describe(thread, wait), since),
-                State::Ready | State::Due | State::Running | State::Ended => continue,
-            };
-            list.push(Waiting {
-                host: self.world.host_name(process.host).to_owned(),
-                process: process.name.clone(),
-                thread: thread.name.clone(),
-                what,
-                since,
-                daemon: process.daemon,
-            });
+    /// Kills one thread: its parked call is interrupted, and it is ready to be unwound.
+    pub fn kill_thread(&mut self, thread: ThreadId) {
+        let host = self.processes[self.threads[thread.index()].process.index()].host;
+        if let Some(op) = self.threads[thread.index()].op.take() {
+            self.world.interrupt(host, op).ok();
+            self.collect_wakes();
         }
-        list
+        self.mark_killed(thread);
     }
 
-    fn describe(&self, thread: &Thread, wait: Wait) -> String {
-        match wait {
-            Wait::Call => thread.op.as_ref().map_or_else(|| "a system call".to_owned(), |op| op.what().to_string()),
-            Wait::Sleep => "sleep".to_owned(),
-            Wait::Join(other) => format!("join of thread {}", self.threads[other.index()].name),
-            Wait::Sync(name) => name.to_owned(),
-        }
+    fn mark_killed(&mut self, thread: ThreadId) {
+        let slot = &mut self.threads[thread.index()];
+        slot.killed = true;
+        slot.turn = slot.turn.wrapping_add(1);
+        slot.state = State::Running;
+        self.ready.retain(|ready| *ready != thread);
     }
 }

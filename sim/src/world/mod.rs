@@ -239,6 +239,11 @@ impl World {
         &self.machines[id.index()].host
     }
 
+    /// The kernel of a host, for what has no consequences that the world would have to carry: constants, limits, credentials.
+    pub fn host_mut(&mut self, id: HostId) -> &mut Host {
+        &mut self.machines[id.index()].host
+    }
+
     /// The name of a host.
     #[must_use]
     pub fn host_name(&self, id: HostId) -> &str {
