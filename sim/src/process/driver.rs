@@ -110,6 +110,7 @@ fn unwind(shared: &Rc<Shared>, thread: ThreadId) {
 }
 
 /// Switches to a thread and back, giving the scheduler up meanwhile. Answers the thread's result if it ended.
+#[inline]
 fn resume<'a>(
     shared: &'a Rc<Shared>,
     mut scheduler: RefMut<'a, Scheduler>,

@@ -1,7 +1,6 @@
-//! How threads and processes end, and who still waits when nothing goes on.
+//! How threads and processes end.
 
-use super::{ProcId, Scheduler, State, Thread, ThreadId, Wait};
-use crate::process::failure::Waiting;
+use super::{ProcId, Scheduler, State, ThreadId};
 use crate::trace::{Event, Place, What};
 
 impl Scheduler {
@@ -80,41 +79,5 @@ impl Scheduler {
         slot.turn = slot.turn.wrapping_add(1);
         slot.state = State::Running;
         self.ready.retain(|ready| *ready != thread);
-    }
-
-    /// Everybody who waits, for the report.
-    pub fn waiting(&self) -> Vec<Waiting> {
-        let mut list = Vec::new();
-        for thread in &self.threads {
-            let process = &self.processes[thread.process.index()];
-            if !process.alive {
-                continue;
-            }
-            let (what, since) = match thread.state {
-                State::Waiting(wait, since) => (self.describe(thread, wait), since),
-                State::Ready | State::Due | State::Running | State::Ended => continue,
-            };
-            list.push(Waiting {
-                host: self.world.host_name(process.host).to_owned(),
-                process: process.name.clone(),
-                thread: thread.name.clone(),
-                what,
-                since,
-                daemon: process.daemon,
-            });
-        }
-        list
-    }
-
-    fn describe(&self, thread: &Thread, wait: Wait) -> String {
-        match wait {
-            Wait::Call => {
-                let op = thread.op.as_ref().expect("a thread that waits for a call has a parked operation");
-                self.world.host(self.processes[thread.process.index()].host).describe(op)
-            }
-            Wait::Sleep => "sleep".to_owned(),
-            Wait::Join(other) => format!("join of thread {}", self.threads[other.index()].name),
-            Wait::Sync(name) => name.to_owned(),
-        }
     }
 }
