@@ -25,12 +25,18 @@ impl Socket {
         if !self.tcb.transmit_into(now, packet.segment_mut()) {
             return false;
         }
+        self.address(sysctl, packet);
+        true
+    }
+
+    /// Writes the IP header of a packet of this socket.
+    #[inline]
+    pub(super) fn address(&self, sysctl: &Sysctl, packet: &mut Packet) {
         let remote = self.tuple.remote;
         packet.src = self.tuple.local;
         packet.dst = remote;
         packet.ttl = self.options.ttl_to(remote).unwrap_or(sysctl.ip_default_ttl);
         packet.tos = self.options.tos_to(remote);
-        true
     }
 
     /// Puts the socket into the queue of those that may have something to send, or, if it has nothing, arms its timer.
@@ -49,7 +55,7 @@ impl Socket {
 
     /// Sees to it that the queue of timers has an entry no later than the socket's deadline. A deadline that moves later costs nothing.
     #[inline]
-    fn arm(&mut self, key: Key, timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>) {
+    pub(super) fn arm(&mut self, key: Key, timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>) {
         let deadline = self.tcb.poll_timeout().unwrap_or(Instant::FAR);
         if deadline < self.armed {
             self.armed = deadline;
@@ -263,14 +269,14 @@ impl Host {
     /// The next packet to send, among them those to the host's own addresses; to be polled until `None` after every entry.
     pub fn poll_transmit(&mut self, cx: &mut Cx<'_>) -> Option<Packet> {
         let mut packet = Packet::EMPTY;
-        self.transmit_into(cx, &mut packet).then_some(packet)
+        self.transmit_into(cx.now, &mut packet).then_some(packet)
     }
 
     /// The same, written to where the caller wants the packet: a small one is not worth moving. `false`: there is none, and what is there
     /// now means nothing.
     #[inline]
-    pub fn transmit_into(&mut self, cx: &mut Cx<'_>, packet: &mut Packet) -> bool {
-        self.has_output() && self.next_packet(cx.now, packet)
+    pub fn transmit_into(&mut self, now: Instant, packet: &mut Packet) -> bool {
+        self.has_output() && self.next_packet(now, packet)
     }
 
     /// Whether there may be a packet to send.
@@ -280,33 +286,44 @@ impl Host {
         !self.dirty.is_empty() || !self.outbox.is_empty()
     }
 
+    #[inline(always)]
     fn next_packet(&mut self, now: Instant, packet: &mut Packet) -> bool {
-        if let Some(reply) = self.outbox.pop_front() {
-            *packet = reply;
-            return true;
+        if !self.outbox.is_empty() {
+            return self.next_reply(packet);
         }
-        while let Some(key) = self.dirty.first() {
-            let Some(socket) = self.sockets.get_mut(key) else {
-                self.dirty.drop_first();
-                continue;
-            };
-            let found = socket.transmit_into(&self.sysctl, now, packet);
-            // Usually that was all.
-            if found && socket.tcb.has_output() {
-                return true;
+        let Host { sockets, dirty, timers, sysctl, .. } = self;
+        while let Some(key) = dirty.first() {
+            let mut found = false;
+            let mut is_gone = false;
+            if let Some(socket) = sockets.get_mut(key) {
+                found = socket.transmit_into(sysctl, now, packet);
+                // Usually that was all.
+                if found && socket.tcb.has_output() {
+                    return true;
+                }
+                socket.is_dirty = false;
+                socket.arm(key, timers);
+                is_gone = socket.tcb.is_gone();
             }
-            socket.is_dirty = false;
-            self.dirty.drop_first();
-            if socket.tcb.is_gone() {
+            dirty.drop_first();
+            if is_gone {
                 self.forget_socket(key);
-            } else {
-                self.arm(key);
+                return found || self.has_output() && self.next_packet_of_many(now, packet);
             }
             if found {
                 return true;
             }
         }
         false
+    }
+
+    fn next_packet_of_many(&mut self, now: Instant, packet: &mut Packet) -> bool {
+        self.next_packet(now, packet)
+    }
+
+    #[cold]
+    fn next_reply(&mut self, packet: &mut Packet) -> bool {
+        self.outbox.pop_front().map(|reply| *packet = reply).is_some()
     }
 
     /// Moves what a socket has to send into the outbox, because its names are about to change or it is about to go.
@@ -414,6 +431,7 @@ impl Host {
         }
     }
 
+    #[inline]
     fn wake_socket(&mut self, file: Key, wakes: tcp::Wakes, is_lingering: bool) {
         if wakes.error {
             self.wake_file(file, poll::KEY_ERROR, false);

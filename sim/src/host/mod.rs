@@ -47,6 +47,7 @@ mod wait;
 
 pub use call::Call;
 pub use cx::{Credentials, Cx, Pid, Progress, SocketLine, Token};
+pub use fast::{Short, ShortSend};
 pub use op::Op;
 pub use sysctl::Sysctl;
 
@@ -114,6 +115,8 @@ pub struct Host {
     outbox: VecDeque<Packet>,
     /// Room for the files of epoll sets that a wake has reached.
     woken_sets: Vec<Key>,
+    /// The memory of operations that are over.
+    spare_ops: Vec<Op>,
 }
 
 impl Host {
@@ -139,6 +142,7 @@ impl Host {
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
             woken_sets: Vec::new(),
+            spare_ops: Vec::new(),
         }
     }
 
@@ -243,6 +247,7 @@ impl Host {
     }
 
     /// The next thread to be resumed; each is named at most once per park.
+    #[inline]
     pub fn poll_wake(&mut self) -> Option<Token> {
         self.sleepers.next_woken()
     }

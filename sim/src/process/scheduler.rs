@@ -1,17 +1,18 @@
 //! Who is there, who waits, who is next.
 
 use crate::choice::{Door, StreamId};
-use crate::host::{Call, Credentials, Op, Pid, Progress, Token};
+use crate::host::{Call, Credentials, Op, Pid, Progress, Short, Token};
 use crate::process::coroutine::Carrier;
-use crate::process::failure::{FailureKind, Waiting};
+use crate::process::failure::FailureKind;
 use crate::process::names::name_of;
 use crate::process::signal::Signal;
 use crate::process::watchdog::Pulse;
-use crate::trace::{Event, Place, What};
+use crate::trace::{CallName, Event, Place, What};
 use crate::world::{Alarm, HostId, World};
 use std::collections::VecDeque;
 use std::time::Duration;
 use twinsock::Instant;
+use twinsock::raw::RawFd;
 
 /// A process of a simulation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -23,14 +24,14 @@ pub struct ThreadId(pub u32);
 
 impl ProcId {
     #[inline]
-    fn index(self) -> usize {
+    pub(super) fn index(self) -> usize {
         usize::try_from(self.0).expect("a process's number fits usize")
     }
 }
 
 impl ThreadId {
     #[inline]
-    fn index(self) -> usize {
+    pub(super) fn index(self) -> usize {
         usize::try_from(self.0).expect("a thread's number fits usize")
     }
 
@@ -54,7 +55,7 @@ pub enum Wait {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
+pub(super) enum State {
     /// Among those that can run now.
     Ready,
     /// Its turn is in the queue of the world, for its clock is ahead.
@@ -75,7 +76,7 @@ pub struct Thread {
     pid: Pid,
     pub(super) name: String,
     clock: Instant,
-    state: State,
+    pub(super) state: State,
     /// Counts this thread's waits: an alarm that was set for an earlier one is void.
     turn: u32,
     pub(super) carrier: Option<Box<Carrier>>,
@@ -102,6 +103,16 @@ pub struct Process {
     entropy: Option<StreamId>,
 }
 
+/// What the short way of a receive came to.
+pub enum ShortRecv {
+    /// It returns this.
+    Done(usize),
+    /// The thread waits.
+    Waits,
+    /// Nothing has happened: it is for the long way.
+    Long,
+}
+
 /// What the driver does next.
 pub enum Turn {
     /// Resumes this thread.
@@ -124,7 +135,8 @@ pub struct Scheduler {
     /// The running thread was chosen among all that are due now, and has not acted yet.
     just_chosen: bool,
     interleaving: StreamId,
-    call_cost: Duration,
+    /// What a call takes, in nanoseconds.
+    call_cost_ns: u64,
     pub(crate) stack_bytes: usize,
     steps: u64,
     /// Processes that keep the run going.
@@ -145,7 +157,7 @@ impl Scheduler {
             kills: VecDeque::new(),
             just_chosen: false,
             interleaving,
-            call_cost,
+            call_cost_ns: u64::try_from(call_cost.as_nanos()).unwrap_or(u64::MAX),
             stack_bytes,
             steps: 0,
             live: 0,
@@ -234,7 +246,7 @@ impl Scheduler {
     }
 
     /// Records what happens to a thread.
-    fn record(&mut self, thread: ThreadId, what: What) {
+    pub(super) fn record(&mut self, thread: ThreadId, what: What) {
         let place = self.place(thread);
         let at = self.world.now();
         self.world.trace_mut().record(Event { at, place, what });
@@ -244,6 +256,13 @@ impl Scheduler {
     fn place(&self, thread: ThreadId) -> Place {
         let slot = &self.threads[thread.index()];
         Place::process(slot.host.0, slot.pid.0).thread(thread.0)
+    }
+
+    /// Records that `value` was drawn of `0..n`.
+    pub fn record_choice(&mut self, door: Door, n: u32, value: u32) {
+        let what = What::Choice { door: door.name(), n, value };
+        let at = self.world.now();
+        self.world.trace_mut().record(Event { at, place: Place::WORLD, what });
     }
 
     /// The number that the next process will have.
@@ -300,6 +319,7 @@ impl Scheduler {
     /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
     #[inline]
     pub fn catch_up(&mut self, thread: ThreadId) -> bool {
+        self.pulse.beat();
         let clock = self.threads[thread.index()].clock;
         if std::mem::take(&mut self.just_chosen) && clock == self.world.now() {
             return true;
@@ -351,6 +371,62 @@ impl Scheduler {
         }
     }
 
+    /// `send(2)` of the running thread, if it is an easy one. `false`: nothing has happened.
+    #[inline]
+    pub fn send_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], flags: i32) -> bool {
+        let slot = &self.threads[thread.index()];
+        if !self.world.send_short(slot.host, slot.pid, fd, data, flags) {
+            return false;
+        }
+        self.end_short_call(thread, const { CallName::new("sendto") }, fd, data.len());
+        true
+    }
+
+    /// `recv(2)` of the running thread, if it is an easy one. An operation that is parked is kept here: the thread waits.
+    #[inline]
+    pub fn recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
+        let slot = &self.threads[thread.index()];
+        match self.world.recv_short(slot.host, slot.pid, thread.token(), fd, into, flags) {
+            Short::Done(received) => {
+                self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+                ShortRecv::Done(received)
+            }
+            Short::Parked(op) => {
+                self.threads[thread.index()].op = Some(op);
+                self.wait(thread, Wait::Call, None);
+                ShortRecv::Waits
+            }
+            Short::Long => ShortRecv::Long,
+        }
+    }
+
+    /// Goes on with the running thread's parked receive, if it is an easy one. `None`: nothing has happened.
+    #[inline]
+    pub fn resume_recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8]) -> Option<usize> {
+        let slot = &mut self.threads[thread.index()];
+        let op = slot.op.take()?;
+        match self.world.resume_recv_short(slot.host, op, into) {
+            Ok(received) => {
+                self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+                Some(received)
+            }
+            Err(op) => {
+                slot.op = Some(op);
+                None
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, count: usize) {
+        let at = self.world.now();
+        let slot = &mut self.threads[thread.index()];
+        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
+        slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(self.call_cost_ns));
+        self.world.trace_mut().call_ended(at, place, call, Some(fd), Ok(count));
+        self.collect_wakes();
+    }
+
     /// Makes a call that ends at once, be it by interruption.
     pub fn call_without_waiting(&mut self, thread: ThreadId, call: &mut Call<'_, '_>) {
         let process = &self.processes[self.threads[thread.index()].process.index()];
@@ -394,7 +470,8 @@ impl Scheduler {
     /// Charges the running thread for a call.
     #[inline]
     pub fn charge(&mut self, thread: ThreadId) {
-        self.threads[thread.index()].clock += self.call_cost;
+        let clock = &mut self.threads[thread.index()].clock;
+        *clock = Instant::from_nanos(clock.as_nanos().saturating_add(self.call_cost_ns));
     }
 
     /// Lets the running thread wait until it is woken, or until `deadline`.
@@ -420,6 +497,7 @@ impl Scheduler {
     }
 
     /// Wakes a waiting thread; another is left alone. Answers whether it was waiting.
+    #[inline]
     pub fn wake(&mut self, thread: ThreadId) -> bool {
         match self.threads[thread.index()].state {
             State::Waiting(..) => {
@@ -430,6 +508,7 @@ impl Scheduler {
         }
     }
 
+    #[inline]
     fn make_ready(&mut self, thread: ThreadId) {
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Ready;
@@ -451,7 +530,7 @@ impl Scheduler {
     }
 
     /// Lets the next thing in the world's queue happen.
-    #[inline]
+    #[inline(always)]
     fn step(&mut self) {
         match self.world.step() {
             Some(Some(Alarm(alarm))) => {
@@ -470,6 +549,7 @@ impl Scheduler {
     }
 
     /// Who is next. With a `limit`, nothing later than that happens.
+    #[inline]
     pub fn next_turn(&mut self, limit: Option<Instant>) -> Turn {
         loop {
             if self.failure.is_some() {
@@ -518,9 +598,7 @@ impl Scheduler {
     fn choose_among_several(&mut self) -> Option<ThreadId> {
         let n = u32::try_from(self.ready.len()).expect("fewer than 2^32 threads are ready");
         let value = self.world.choice_mut().draw(self.interleaving, n);
-        let what = What::Choice { door: "interleaving", n, value };
-        let at = self.world.now();
-        self.world.trace_mut().record(Event { at, place: Place::WORLD, what });
+        self.record_choice(Door::Interleaving, n, value);
         let index = usize::try_from(value).expect("an index fits usize");
         // The chosen one's place goes to the first in line: constant cost, and 0 stays first come, first served.
         self.ready.swap_remove_front(index)
@@ -536,15 +614,24 @@ impl Scheduler {
             self.wake(joiner);
         }
         if self.processes[process.index()].main == thread {
-            self.kill(process);
+            self.request_end(process);
         }
     }
 
-    /// Asks for a process's end; the driver sees to it at the next turn.
+    /// Kills a process: the driver sees to it at the next turn.
     pub fn kill(&mut self, process: ProcId) {
-        if self.processes[process.index()].alive && !self.kills.contains(&process) {
+        if self.request_end(process) {
+            self.record(self.processes[process.index()].main, What::ProcessKill);
+        }
+    }
+
+    /// Asks for a process's end. Answers whether that is news.
+    fn request_end(&mut self, process: ProcId) -> bool {
+        let is_news = self.processes[process.index()].alive && !self.kills.contains(&process);
+        if is_news {
             self.kills.push_back(process);
         }
+        is_news
     }
 
     /// The first half of a process's end, before any of its code is unwound: parked calls are interrupted, descriptors closed.
@@ -571,45 +658,26 @@ impl Scheduler {
         self.collect_wakes();
         let threads: Vec<ThreadId> = threads.into_iter().filter(|t| self.threads[t.index()].state != State::Ended).collect();
         for thread in &threads {
-            let slot = &mut self.threads[thread.index()];
-            slot.killed = true;
-            slot.turn = slot.turn.wrapping_add(1);
-            slot.state = State::Running;
+            self.mark_killed(*thread);
         }
-        self.ready.retain(|t| !threads.contains(t));
         threads
     }
 
-    /// Everybody who waits, for the report.
-    pub fn waiting(&self) -> Vec<Waiting> {
-        let mut list = Vec::new();
-        for thread in &self.threads {
-            let process = &self.processes[thread.process.index()];
-            if !process.alive {
-                continue;
-            }
-            let (what, since) = match thread.state {
-                State::Waiting(wait, since) => (self.describe(thread, wait), since),
-                State::Ready | State::Due | State::Running | State::Ended => continue,
-            };
-            list.push(Waiting {
-                host: self.world.host_name(process.host).to_owned(),
-                process: process.name.clone(),
-                thread: thread.name.clone(),
-                what,
-                since,
-                daemon: process.daemon,
-            });
+    /// Kills one thread: its parked call is interrupted, and it is ready to be unwound.
+    pub fn kill_thread(&mut self, thread: ThreadId) {
+        let host = self.processes[self.threads[thread.index()].process.index()].host;
+        if let Some(op) = self.threads[thread.index()].op.take() {
+            self.world.interrupt(host, op).ok();
+            self.collect_wakes();
         }
-        list
+        self.mark_killed(thread);
     }
 
-    fn describe(&self, thread: &Thread, wait: Wait) -> String {
-        match wait {
-            Wait::Call => thread.op.as_ref().map_or_else(|| "a system call".to_owned(), |op| op.what().to_string()),
-            Wait::Sleep => "sleep".to_owned(),
-            Wait::Join(other) => format!("join of thread {}", self.threads[other.index()].name),
-            Wait::Sync(name) => name.to_owned(),
-        }
+    fn mark_killed(&mut self, thread: ThreadId) {
+        let slot = &mut self.threads[thread.index()];
+        slot.killed = true;
+        slot.turn = slot.turn.wrapping_add(1);
+        slot.state = State::Running;
+        self.ready.retain(|ready| *ready != thread);
     }
 }
