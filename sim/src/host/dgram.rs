@@ -405,11 +405,8 @@ impl Host {
             }
         } else if let Some(key) = self.find_udp(src, dst) {
             let Body::Udp(datagram) = packet.body else { return };
-            let socket = &mut self.sockets[key];
-            if packet.ttl >= socket.options.min_ttl {
-                socket.udp_mut().deliver(header, datagram);
-                self.settle_udp(key);
-            }
+            self.sockets[key].udp_mut().deliver(header, datagram);
+            self.settle_udp(key);
         } else if self.addresses.owns(packet.dst) {
             // RFC 1122 section 4.1.3.1.
             let (src, dst, ttl) = (packet.dst, packet.src, self.sysctl.ip_default_ttl);

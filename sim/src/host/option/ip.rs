@@ -14,6 +14,9 @@ const ECN_MASK: i32 = 3;
 /// The priority that goes with a type of service, `ip_tos2prio`, by its bits 1 to 4.
 const TOS_TO_PRIORITY: [i32; 16] = [0, 0, 0, 0, 2, 2, 2, 2, 6, 6, 6, 6, 4, 4, 4, 4];
 
+/// `IPV6_MIN_MTU`, RFC 8200 section 5.
+const IPV6_MIN_MTU: i32 = 1280;
+
 impl Host {
     pub(super) fn get_ip_option(&mut self, key: Key, name: i32) -> Result<Answer> {
         let socket = &self.sockets[key];
@@ -143,6 +146,9 @@ impl Host {
                 options.tclass = checked((tclass & !ecn_mask) | (i32::from(options.tclass) & ecn_mask));
             }
             c::IPV6_FREEBIND => options.freebind = number != 0,
+            // Fragments are not modelled: it only bounds their size.
+            c::IPV6_MTU if number != 0 && number < IPV6_MIN_MTU => return Err(Errno::INVAL),
+            c::IPV6_MTU => {}
             c::IPV6_MULTICAST_HOPS if number == -1 => options.multicast_ttl = 1,
             c::IPV6_MULTICAST_HOPS => options.multicast_ttl = checked(in_range(number, 0, 255)?),
             c::IPV6_ADD_MEMBERSHIP | c::IPV6_DROP_MEMBERSHIP if is_stream => return Err(Errno::PROTO),
@@ -180,6 +186,7 @@ fn is_ipv6_option(name: i32) -> bool {
         c::IPV6_V6ONLY
         | c::IPV6_UNICAST_HOPS
         | c::IPV6_TCLASS
+        | c::IPV6_MTU
         | c::IPV6_FREEBIND
         | c::IPV6_MULTICAST_HOPS
         | c::IPV6_ADD_MEMBERSHIP

@@ -65,7 +65,7 @@ pub(super) struct Options {
     /// `TCP_CONGESTION`; `None`: the host's default.
     congestion: Option<&'static str>,
     /// `IP_MULTICAST_TTL`; `IPV6_MULTICAST_HOPS` for IPv6.
-    multicast_ttl: u8,
+    pub(super) multicast_ttl: u8,
     /// `IP_MULTICAST_ALL`; until it is set, on for AF_INET and off for AF_INET6 sockets.
     multicast_all: Option<bool>,
     /// `IP_ADD_MEMBERSHIP` and its IPv6 sibling: the groups.
