@@ -191,7 +191,7 @@ impl Host {
         let socket = &self.sockets[key];
         let mut control = cmsg::Writer::new(control);
         if socket.options.inq {
-            let left = i32::try_from(socket.tcb.readable_bytes()).unwrap_or(i32::MAX);
+            let left = i32::try_from(socket.tcb.inq()).unwrap_or(i32::MAX);
             control.put(c::SOL_TCP, TCP_CM_INQ, &left.to_ne_bytes());
         }
         if control.is_truncated {

@@ -439,10 +439,20 @@ impl World {
     fn carry(&mut self, from: HostId, slot: u32) {
         let packet = &self.in_flight.slots[index(slot)];
         self.trace.packet_sent(self.now, from.0, packet);
-        match self.machines[from.index()].last_route {
-            Some((addr, path)) if addr == packet.dst => self.send(from, slot, path),
-            Some(_) | None => self.send_anywhere(from, slot),
+        if let Some((addr, index)) = self.machines[from.index()].last_route
+            && addr == packet.dst
+        {
+            // The usual case of `send`.
+            let path = &mut self.paths[index];
+            if let Some(at) = path.link.arrival(&mut path.direction, self.now, packet.frame_bytes_at_most()) {
+                self.in_flight.take_off();
+                self.queue.push(at, Due::Arrival { to: path.to, slot });
+            } else {
+                self.send(from, slot, index);
+            }
+            return;
         }
+        self.send_anywhere(from, slot);
     }
 
     /// Sends the packet in this place, the next one, to where it has not just been sent to.
@@ -467,7 +477,6 @@ impl World {
     }
 
     /// Puts the packet in this place, the next one, on the wire.
-    #[inline]
     fn send(&mut self, from: HostId, slot: u32, index: usize) {
         let path = &mut self.paths[index];
         let choice = &mut self.choice;

@@ -12,13 +12,16 @@ const ECN_MASK: i32 = 3;
 /// The priority that goes with a type of service, `ip_tos2prio`, by its bits 1 to 4.
 const TOS_TO_PRIORITY: [i32; 16] = [0, 0, 0, 0, 2, 2, 2, 2, 6, 6, 6, 6, 4, 4, 4, 4];
 
+/// `IPV6_MIN_MTU`, RFC 8200 section 5.
+const IPV6_MIN_MTU: i32 = 1280;
+
 impl Host {
     pub(super) fn get_ip_option(&mut self, key: Key, name: i32) -> Result<Answer> {
         let socket = &self.sockets[key];
         let options = &socket.options;
         let number = match name {
             c::IP_MTU => self.path_mtu(key)?,
-            c::IP_MULTICAST_TTL => 1,
+            c::IP_MULTICAST_TTL => i32::from(options.multicast_ttl),
             c::IP_MULTICAST_ALL => i32::from(options.takes_all_groups(socket.family)),
             c::IP_MULTICAST_IF => return Ok(Answer::Bytes(vec![0; 4])),
             _ => return options.get_ip_level(name, self.sysctl.ip_default_ttl),
@@ -163,6 +166,9 @@ impl Options {
                 options.tclass = checked((tclass & !kept) | (i32::from(options.tclass) & kept));
             }
             c::IPV6_FREEBIND => options.freebind = number != 0,
+            // Fragments are not modelled: it only bounds their size.
+            c::IPV6_MTU if number != 0 && number < IPV6_MIN_MTU => return Err(Errno::INVAL),
+            c::IPV6_MTU => {}
             _ => options.plain.set(c::SOL_IPV6, name, number)?,
         }
         Ok(())
@@ -172,7 +178,7 @@ impl Options {
 /// Whether any socket has the option to be set.
 fn is_ipv6_option(name: i32) -> bool {
     match name {
-        c::IPV6_UNICAST_HOPS | c::IPV6_TCLASS | c::IPV6_FREEBIND => true,
+        c::IPV6_UNICAST_HOPS | c::IPV6_TCLASS | c::IPV6_MTU | c::IPV6_FREEBIND => true,
         _ => Values::has(c::SOL_IPV6, name),
     }
 }

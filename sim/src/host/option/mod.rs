@@ -67,6 +67,8 @@ pub(super) struct Options {
     max_pacing_rate: u64,
     /// `TCP_CONGESTION`; `None`: the host's default.
     congestion: Option<&'static str>,
+    /// `IP_MULTICAST_TTL` of a TCP socket, which can only be asked.
+    pub(super) multicast_ttl: u8,
     /// `IP_MULTICAST_ALL`; until it is set, on for AF_INET and off for AF_INET6 sockets.
     multicast_all: Option<bool>,
     plain: plain::Values,
@@ -97,6 +99,7 @@ impl Default for Options {
             device: 0,
             max_pacing_rate: u64::MAX,
             congestion: None,
+            multicast_ttl: 1,
             multicast_all: None,
             plain: plain::Values::default(),
         }
