@@ -96,6 +96,7 @@ fn options() -> impl Strategy<Value = ((i32, i32), i32)> {
         (c::SOL_SOCKET, c::SO_BROADCAST),
         (c::SOL_SOCKET, c::SO_REUSEADDR),
         (c::SOL_SOCKET, c::SO_REUSEPORT),
+        (c::SOL_SOCKET, c::SO_DONTROUTE),
         (c::SOL_SOCKET, c::SO_RXQ_OVFL),
         (c::SOL_SOCKET, c::SO_SELECT_ERR_QUEUE),
         (c::SOL_IP, c::IP_RECVERR),
@@ -358,12 +359,6 @@ impl<E: Env> Run<E> {
                 format!("{answer:?}")
             }
             Act::SendTo { ip, port, len, flags, extra, .. } => {
-                // Linux keeps the source of a corked datagram for what a connected socket sends later: a mistake that is not modelled.
-                let is_corked = flags.contains(MsgFlags::MORE) || socket.get(c::SOL_UDP, c::UDP_CORK) == Ok(1);
-                let extra = match extra {
-                    Extra::From(_) if is_corked => Extra::None,
-                    extra => extra,
-                };
                 let (addr, control) = (self.addr(ip, port), self.control(extra));
                 let data = &pattern(self.sent + len)[self.sent..];
                 let iov = [std::io::IoSlice::new(data)];
@@ -381,10 +376,11 @@ impl<E: Env> Run<E> {
             Act::RecvMessage { room, flags, .. } => self.recv_message(slot, room, flags),
             Act::Ask { .. } => {
                 let state = format!("{:?} {:?} {:?}", socket.mask(), socket.fionread(), socket.outq().map(|count| count > 0));
+                let mtu = (socket.get(c::SOL_IP, c::IP_MTU), socket.get(c::SOL_IPV6, c::IPV6_MTU));
                 let (name, peer) = (socket.name(), socket.peer_name());
                 let name = self.words(&name);
                 let peer = peer.map(|peer| self.words(&peer));
-                format!("{state} {name} {peer:?}")
+                format!("{state} {name} {peer:?} {mtu:?}")
             }
             Act::Epoll { edge, .. } => format!("{:?}", epolls[usize::from(edge)].now()),
             Act::Set { option: (level, name), value, .. } => {

@@ -7,6 +7,7 @@ use super::super::cx::{Cx, Pid};
 use super::super::slab::Key;
 use super::super::{Host, ports};
 use super::route::{Cast, Device};
+use super::send::Flow;
 use super::{Dgram, any_like};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use twinsock::consts as c;
@@ -193,7 +194,7 @@ impl Host {
                 }
                 addr::decode(Family::Inet, addr, false)?
             }
-            own => addr::decode(own, addr, false)?,
+            own @ (Family::Inet | Family::Inet6) => addr::decode(own, addr, false)?,
         };
         let (destination, scope) = self.dgram_destination(key, target)?;
         // The interface that the address names stays, whatever comes of the address.
@@ -207,11 +208,16 @@ impl Host {
     fn associate(&mut self, key: Key, peer: SocketAddr) -> Result<usize> {
         let dgram = &self.dgrams[key];
         let source = dgram.source_towards(peer.ip());
-        let route = self.route_of_dgram(dgram, source, peer.ip(), 0)?;
+        if peer.is_ipv4() {
+            self.dgrams[key].flow = Flow { source, is_cached: false };
+        }
+        let route = self.route_of_dgram(&self.dgrams[key], source, peer.ip(), 0)?;
+        let dgram = &mut self.dgrams[key];
+        dgram.flow.source = route.source;
         if route.cast == Cast::Broadcast && !dgram.udp.options.broadcast {
             return Err(Errno::ACCES);
         }
-        let dgram = &mut self.dgrams[key];
+        dgram.flow.is_cached = true;
         dgram.udp.connect(SocketAddr::new(route.destination, peer.port()));
         if dgram.local.is_unspecified() {
             dgram.local = route.source;
@@ -255,6 +261,7 @@ impl Host {
     fn disconnect_dgram(&mut self, key: Key) {
         let dgram = &mut self.dgrams[key];
         dgram.udp.disconnect();
+        dgram.flow.is_cached = false;
         dgram.options.set_device(None);
         if !dgram.addr_locked {
             dgram.local = dgram.family.any();

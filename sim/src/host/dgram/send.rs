@@ -32,6 +32,15 @@ pub(super) struct Way {
     segment: u16,
 }
 
+/// What a socket remembers of the way to its peer: `sk_dst_cache`, and the source in `inet->cork.fl`, which IPv4 uses with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::host) struct Flow {
+    /// The source of what is sent by the route that is remembered. A corked datagram leaves its own here: one flow serves both.
+    pub(super) source: IpAddr,
+    /// The route is known, and so need not be looked up, nor be allowed, again.
+    pub(in crate::host) is_cached: bool,
+}
+
 /// What is asked for about the way of a datagram.
 #[derive(Clone, Copy, Debug, Default)]
 struct Asked {
@@ -77,10 +86,7 @@ impl Dgram {
     /// Whether a datagram larger than the MTU may be cut into fragments: `ip_sk_ignore_df`, IPV6_DONTFRAG.
     fn may_fragment(&self, over_v4: bool, dontfrag: Option<bool>) -> bool {
         let (level, name) = if over_v4 { (c::SOL_IP, c::IP_MTU_DISCOVER) } else { (c::SOL_IPV6, c::IPV6_MTU_DISCOVER) };
-        let keeps_whole = match self.options.plain_value(level, name) {
-            IP_PMTUDISC_DO..=IP_PMTUDISC_INTERFACE => true,
-            _ => false,
-        };
+        let keeps_whole = (IP_PMTUDISC_DO..=IP_PMTUDISC_INTERFACE).contains(&self.options.plain_value(level, name));
         let dontfrag = dontfrag.unwrap_or_else(|| self.options.plain_value(c::SOL_IPV6, c::IPV6_DONTFRAG) != 0);
         !keeps_whole && (over_v4 || !dontfrag)
     }
@@ -109,7 +115,10 @@ impl Host {
             Next::To(to) => {
                 let overrides = self.overrides(pid, key, to.ip(), message.control)?;
                 let asked = Asked { overrides, ifindex: overrides.ifindex_or(scope) };
-                let route = self.route_dgram_to(key, to.ip(), &asked)?;
+                let route = match self.is_for_peer(key, to.ip(), message) {
+                    true => self.route_dgram_to_peer(key, to.ip())?,
+                    false => self.route_dgram_to(key, to.ip(), &asked)?,
+                };
                 self.send_on_route(cx.now, key, to.port(), &route, &asked, (message.iov, flags))?;
             }
         }
@@ -135,6 +144,27 @@ impl Host {
         let dgram = &self.dgrams[key];
         let source = asked.overrides.source.unwrap_or_else(|| dgram.source_towards(to));
         self.route_of_dgram(dgram, source, to, asked.ifindex)
+    }
+
+    /// Whether a call sends to the peer by the route that is remembered: it says nothing about the way, and the peer is of the socket's
+    /// own family (`connected` of `udp_sendmsg`, `udpv6_sendmsg`).
+    fn is_for_peer(&self, key: Key, to: IpAddr, message: &Message<'_>) -> bool {
+        let dgram = &self.dgrams[key];
+        let is_direct = message.flags & c::MSG_DONTROUTE != 0 || dgram.options.plain_value(c::SOL_SOCKET, c::SO_DONTROUTE) != 0;
+        let is_plain = message.name.is_none() && message.control.is_empty() && !is_direct && !to.is_multicast();
+        is_plain && to.is_ipv4() == (dgram.family == Family::Inet)
+    }
+
+    /// The route to the peer; once it is known, a broadcast needs no permission and the source is that of the flow.
+    fn route_dgram_to_peer(&mut self, key: Key, to: IpAddr) -> Result<Route> {
+        let route = self.route_dgram_to(key, to, &Asked::default())?;
+        let dgram = &mut self.dgrams[key];
+        if dgram.flow.is_cached {
+            let source = if to.is_ipv4() { dgram.flow.source } else { route.source };
+            return Ok(Route { source, is_allowed: true, ..route });
+        }
+        dgram.flow.is_cached = route.cast != Cast::Broadcast || dgram.udp.options.broadcast;
+        Ok(route)
     }
 
     /// The route of a datagram of this socket. `ifindex`: the interface that the call asks for; else it is the socket's.
@@ -189,10 +219,13 @@ impl Host {
             // What UDP_SEGMENT cuts meets the MTU when it is cut.
             mtu_bytes: if is_cut { IP_MAX_MTU } else { route.mtu_bytes },
             fragment: is_cut || dgram.may_fragment(to.is_ipv4(), overrides.dontfrag),
-            broadcast: route.cast == Cast::Broadcast,
+            broadcast: route.cast == Cast::Broadcast && !route.is_allowed,
         };
         dgram.way = Some(Way { route: *route, segment });
         let packet = dgram.udp.send(by, SocketAddr::new(to, port), iov, flags);
+        if to.is_ipv4() && dgram.udp.is_corked() {
+            dgram.flow.source = route.source;
+        }
         self.leave_dgram(now, key, packet)
     }
 
