@@ -141,7 +141,7 @@ conformance! {
         socket.recv_message(9, &mut control, MsgFlags::ERRQUEUE).unwrap();
         let messages: Vec<_> = control.drain().collect();
         let [ControlMessage::PacketInfo4(_), ControlMessage::Raw { kind: c::IP_RECVERR, .. }] = messages.as_slice() else {
-            panic!("the address and the error were asked for, and came as {messages:?}")
+            panic!("the address and the error were asked for, and {} messages came", messages.len())
         };
     }
 }
