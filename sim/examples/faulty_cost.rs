@@ -7,17 +7,22 @@ use std::hint::black_box;
 use twinsock::faulty::{Fault, Faulty, Plan};
 use twinsock::{Clock, Domain, MsgFlags, Os, Protocol, SockFlags, SocketApi, Type};
 
-const CALLS: u32 = 2_000_000;
+/// The quickest of so many rounds counts, so that a busy machine shows less.
+const ROUNDS: u32 = 50;
+const CALLS: u32 = 20_000;
 
 fn nanos_per_call<A: SocketApi>(api: &A) -> u64 {
     let (socket, _other) =
         api.socketpair(Domain::UNIX, Type::DGRAM, SockFlags::NONBLOCK, Protocol::DEFAULT).expect("two sockets can be made");
-    let start = Os.now();
-    for _ in 0..CALLS {
-        assert!(black_box(api.recv(&socket, &mut [0], MsgFlags::NONE)).is_err(), "there is nothing to receive");
-    }
-    let nanos = u64::try_from(Os.now().since(start).as_nanos()).expect("the calls take less than 500 years");
-    nanos / u64::from(CALLS)
+    let round = || {
+        let start = Os.now();
+        for _ in 0..CALLS {
+            assert!(black_box(api.recv(&socket, &mut [0], MsgFlags::NONE)).is_err(), "there is nothing to receive");
+        }
+        Os.now().since(start)
+    };
+    let quickest = (0..ROUNDS).map(|_| round()).min().expect("there are rounds");
+    u64::try_from((quickest / CALLS).as_nanos()).expect("a call takes less than 500 years")
 }
 
 fn main() {

@@ -64,9 +64,12 @@ struct ActiveRate {
     done: AtomicU64,
 }
 
+/// What a rule says to a call.
+type Decide = dyn FnMut(&CallInfo) -> Option<Fault> + Send;
+
 struct Rule {
     number: u64,
-    decide: Box<dyn FnMut(&CallInfo) -> Option<Fault> + Send>,
+    decide: Box<Decide>,
     hits: Arc<AtomicU64>,
 }
 
@@ -193,7 +196,7 @@ impl Shared {
         lock(&self.log).count
     }
 
-    pub(super) fn add_rule(self: &Arc<Self>, decide: Box<dyn FnMut(&CallInfo) -> Option<Fault> + Send>) -> RuleGuard {
+    pub(super) fn add_rule(self: &Arc<Self>, decide: Box<Decide>) -> RuleGuard {
         let (number, hits) = (self.next_rule.fetch_add(1, Ordering::Relaxed), Arc::default());
         let mut rules = lock(&self.rules);
         rules.push(Rule { number, decide, hits: Arc::clone(&hits) });

@@ -139,7 +139,7 @@ impl<A: SocketApi + Clock> FaultyCalls<A> {
 
     /// Whether a socket can be reported readable without being so: a nonblocking one that receives or accepts.
     fn may_deceive(&self, fd: RawFd) -> bool {
-        if !self.status(fd).is_some_and(|status| status & c::O_NONBLOCK != 0) {
+        if self.status(fd).is_none_or(|status| status & c::O_NONBLOCK == 0) {
             return false;
         }
         let is_connected = || {
