@@ -216,6 +216,9 @@ impl Host {
         }
         if family == c::AF_UNSPEC {
             self.sockets[key].disconnects += 1;
+            for call in self.files[file].queue.calls() {
+                self.sleepers.disconnect(call);
+            }
             self.disconnect(cx.now, key);
             self.sockets[key].ss = Ss::Unconnected;
             return Ok(None);
