@@ -115,8 +115,11 @@ impl Host {
                     Some(Conn::Socket(_)) | None => self.segment_for_port(cx, tuple, segment, header.ttl, None),
                 }
             }
-            Body::Icmp(icmp) => self.handle_icmp(cx.now, header, icmp),
-            Body::Udp(_) => self.handle_datagram(packet),
+            Body::Udp(datagram) => self.handle_datagram(cx.now, header, datagram),
+            Body::Icmp(icmp) => match icmp.about.body {
+                Body::Udp(_) => self.dgram_icmp(header, &icmp),
+                Body::Tcp(_) | Body::Icmp(_) => self.handle_icmp(cx.now, icmp),
+            },
         }
     }
 
@@ -261,8 +264,7 @@ impl Host {
         Ok(Config { mss_bytes, sysctl: self.sysctl.tcp, timestamp_offset })
     }
 
-    fn handle_icmp(&mut self, now: Instant, header: IpHeader, icmp: Icmp) {
-        self.handle_udp_icmp(header, &icmp);
+    fn handle_icmp(&mut self, now: Instant, icmp: Icmp) {
         let about = *icmp.about;
         let Body::Tcp(segment) = about.body else { return };
         let tuple =
