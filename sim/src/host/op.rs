@@ -360,19 +360,10 @@ impl Host {
             let (filter, exclusive) = task.kind.filter();
             let entry = &mut self.files[file];
             entry.hold();
-            match task.kind {
-                Kind::EpollWait { .. } => entry.queue.add_epoll_wait(sleeper, filter),
-                Kind::Accept { .. }
-                | Kind::Connect { .. }
-                | Kind::Send { .. }
-                | Kind::Recv { .. }
-                | Kind::Datagram { .. }
-                | Kind::Receive { .. }
-                | Kind::PipeRead { .. }
-                | Kind::PipeWrite { .. }
-                | Kind::Poll
-                | Kind::Select
-                | Kind::Linger { .. } => entry.queue.add_call(sleeper, filter, exclusive),
+            if let Kind::EpollWait { .. } = task.kind {
+                entry.queue.add_epoll_wait(sleeper, filter);
+            } else {
+                entry.queue.add_call(sleeper, filter, exclusive);
             }
         }
         let waiting = Waiting { sleeper, pid, fd, deadline, task, watched: Vec::new() };
