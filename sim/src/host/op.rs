@@ -251,7 +251,16 @@ impl Host {
         }
         op.0.task.slept = true;
         let is_late = cx.now >= op.0.deadline;
+        let is_cut_off = self.sleepers.is_disconnected(op.0.sleeper);
         let Waiting { pid, task, .. } = &mut *op.0;
+        if let Kind::Recv { .. } = task.kind
+            && is_cut_off
+        {
+            // `sk_wait_event` looks for this before anything else; the pending error stays.
+            let result = if task.done > 0 { Ok(task.done) } else { Err(Errno::PIPE) };
+            self.leave(cx, &op.0, true);
+            return Progress::Done(result);
+        }
         match self.step(cx, *pid, task, call, is_late) {
             Step::Done(result) => {
                 self.leave(cx, &op.0, true);
@@ -351,7 +360,11 @@ impl Host {
             let (filter, exclusive) = task.kind.filter();
             let entry = &mut self.files[file];
             entry.hold();
-            entry.queue.add_call(sleeper, filter, exclusive);
+            if let Kind::EpollWait { .. } = task.kind {
+                entry.queue.add_epoll_wait(sleeper, filter);
+            } else {
+                entry.queue.add_call(sleeper, filter, exclusive);
+            }
         }
         let waiting = Waiting { sleeper, pid, fd, deadline, task, watched: Vec::new() };
         match self.spare_ops.pop() {
