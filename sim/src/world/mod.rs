@@ -5,6 +5,7 @@
 //! drive it by hand, without any process; `process` is the driver that runs programs.
 
 pub mod event;
+mod group;
 
 use crate::choice::{Choice, Door, LuckOf, StreamId};
 use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Short, ShortSend, Token};
@@ -467,6 +468,7 @@ impl World {
         let dst = packet.dst;
         match self.find_path(from, dst) {
             Some(path) => self.send(from, slot, path),
+            None if group::is_for_many(dst) => self.send_to_many(from, slot),
             None => {
                 // Nobody has this address: the packet is lost, as on a network without a router that objects.
                 self.drop_packet(from, slot, "nobody has the address");
@@ -507,10 +509,17 @@ impl World {
         packet
     }
 
-    /// The path from a host to an address, made on first use.
+    /// The path from a host to an address.
     fn find_path(&mut self, from: HostId, dst: IpAddr) -> Option<usize> {
         let to = *self.owners.get(&dst)?;
-        let index = match self.path_index.get(&(from, to)) {
+        let index = self.path_between(from, to);
+        self.machines[from.index()].last_route = Some((dst, index));
+        Some(index)
+    }
+
+    /// The path from a host to another, made on first use.
+    fn path_between(&mut self, from: HostId, to: HostId) -> usize {
+        match self.path_index.get(&(from, to)) {
             Some(index) => *index,
             None => {
                 let name = format!("{}/{}", self.host_name(from), self.host_name(to));
@@ -520,9 +529,7 @@ impl World {
                 self.path_index.insert((from, to), self.paths.len() - 1);
                 self.paths.len() - 1
             }
-        };
-        self.machines[from.index()].last_route = Some((dst, index));
-        Some(index)
+        }
     }
 
     /// Puts an entry for the host's earliest timer into the queue, which has none at or before that moment.
