@@ -52,13 +52,6 @@ impl Trace {
         self.kept = (events_max > 0).then(|| Kept::new(events_max));
     }
 
-    /// Whether events are kept.
-    #[inline]
-    #[must_use]
-    pub fn keeps_events(&self) -> bool {
-        self.kept.is_some()
-    }
-
     /// Folds an event into the digest, and keeps it if that is on. Packets have methods of their own.
     #[inline]
     pub fn record(&mut self, event: Event) {
