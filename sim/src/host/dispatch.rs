@@ -27,6 +27,9 @@ impl Host {
                 Err(error) => Entered::Done(Err(error)),
             };
         }
+        if let Some(at) = self.local_target(pid, call) {
+            return self.enter_local(cx, pid, at, call);
+        }
         match self.enter_waiting(cx, pid, call) {
             Ok(Some((fd, task))) => Entered::Task(fd, task),
             Ok(None) => Entered::Done(self.call_at_once(cx, pid, call)),
@@ -98,7 +101,7 @@ impl Host {
     fn call_at_once(&mut self, cx: &mut Cx<'_>, pid: Pid, call: &mut Call<'_, '_>) -> Result<usize> {
         match call {
             Call::Socket { domain, kind, protocol } => self.socket(pid, *domain, *kind, *protocol),
-            Call::Socketpair { domain, kind, protocol, .. } => self.socketpair(pid, *domain, *kind, *protocol),
+            Call::Socketpair { domain, kind, protocol, out } => self.socketpair(pid, *domain, *kind, *protocol, out),
             Call::Bind { fd, addr } => self.bind(cx, pid, *fd, addr),
             Call::Listen { fd, backlog } => self.listen(cx, pid, *fd, *backlog),
             Call::Shutdown { fd, how } => self.shutdown(cx, pid, *fd, *how),
@@ -165,6 +168,7 @@ impl Host {
             (Kind::Select, Call::Select { nfds, sets, .. }) => self.step_select(pid, *nfds, sets, last),
             (Kind::EpollWait { set }, Call::EpollWait { events, .. }) => self.step_epoll_wait(set, events),
             (Kind::Linger { socket, .. }, _) => self.step_linger(socket),
+            (Kind::Local { .. }, call) => self.step_local(cx, pid, task, call, last),
             (kind, call) => unreachable!("{kind:?} is resumed with the call that began it, not {call:?}"),
         }
     }
@@ -219,6 +223,7 @@ impl Host {
             Object::Pipe(pipe, End::Read) => Task::new(Kind::PipeRead { pipe }, file, entry.nonblocking, 0),
             Object::Pipe(_, End::Write) => return Err(Errno::BADF),
             Object::Epoll(_) => return Err(Errno::INVAL),
+            Object::Local(_) => unreachable!("calls on local sockets are entered as such"),
         };
         check_iov(parts, Errno::INVAL).map(|()| task)
     }
@@ -232,6 +237,7 @@ impl Host {
             Object::Pipe(pipe, End::Write) => Task::new(Kind::PipeWrite { pipe }, file, entry.nonblocking, 0),
             Object::Pipe(_, End::Read) => return Err(Errno::BADF),
             Object::Epoll(_) => return Err(Errno::INVAL),
+            Object::Local(_) => unreachable!("calls on local sockets are entered as such"),
         };
         check_iov(parts, Errno::INVAL).map(|()| task)
     }
@@ -249,6 +255,6 @@ fn check_stream_control(control: &[u8]) -> Result<()> {
 }
 
 /// Refuses a buffer of too many parts.
-fn check_iov(parts: usize, error: Errno) -> Result<()> {
+pub(super) fn check_iov(parts: usize, error: Errno) -> Result<()> {
     if parts > IOV_MAX { Err(error) } else { Ok(()) }
 }

@@ -8,6 +8,7 @@ use super::Host;
 use super::call::Call;
 use super::cx::{Cx, Pid, Progress, Token};
 use super::fast::Short;
+use super::local_call::Verb;
 use super::poll::{self, Timeout};
 use super::slab::Key;
 use super::wait::Waiter;
@@ -83,6 +84,8 @@ pub(super) enum Kind {
     EpollWait { set: Key },
     /// `close(2)` under SO_LINGER, which waits until then.
     Linger { socket: Key, until: Instant },
+    /// A call on a local socket, by its key among those that wait.
+    Local { call: Key, verb: Verb },
 }
 
 impl Kind {
@@ -98,11 +101,15 @@ impl Kind {
             Kind::Select => "select",
             Kind::EpollWait { .. } => "epoll_wait",
             Kind::Linger { .. } => "close",
+            Kind::Local { verb: Verb::Accept, .. } => "accept",
+            Kind::Local { verb: Verb::Connect, .. } => "connect",
+            Kind::Local { verb: Verb::Send, .. } => "send",
+            Kind::Local { verb: Verb::RecvStream | Verb::RecvMessage, .. } => "recv",
         }
     }
 
     /// Which wake-ups concern the call, and whether it is an exclusive waiter.
-    fn filter(self) -> (PollEvents, bool) {
+    pub(super) fn filter(self) -> (PollEvents, bool) {
         match self {
             Kind::Accept { .. } => (poll::KEY_READABLE, true),
             Kind::Recv { .. } => (poll::KEY_READABLE | poll::ALWAYS, false),
@@ -112,6 +119,11 @@ impl Kind {
             Kind::PipeRead { .. } => (poll::KEY_PIPE_READABLE, true),
             Kind::PipeWrite { .. } => (poll::KEY_PIPE_WRITABLE, true),
             Kind::EpollWait { .. } => (poll::KEY_EPOLL, true),
+            Kind::Local { verb, .. } => match verb {
+                Verb::Accept | Verb::RecvMessage => (poll::KEY_READABLE | poll::ALWAYS, true),
+                Verb::RecvStream => (poll::KEY_READABLE | poll::ALWAYS, false),
+                Verb::Connect | Verb::Send => (poll::KEY_WRITABLE | poll::ALWAYS, false),
+            },
         }
     }
 }
@@ -148,10 +160,13 @@ impl Task {
         match self.kind {
             Kind::Accept { .. } | Kind::Datagram { .. } | Kind::Receive { .. } => Err(Errno::AGAIN),
             Kind::Connect { pending, .. } => Err(pending),
-            Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } if self.done == 0 => {
-                Err(Errno::AGAIN)
+            Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } | Kind::Local { .. } => {
+                if self.done == 0 {
+                    Err(Errno::AGAIN)
+                } else {
+                    Ok(self.done)
+                }
             }
-            Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Ok(self.done),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } | Kind::Linger { .. } => Ok(0),
         }
     }
@@ -178,6 +193,8 @@ pub(super) enum Entered {
     Done(Result<usize>),
     /// It is one that may wait, on this descriptor.
     Task(RawFd, Task),
+    /// It must wait: its first step was made.
+    Wait(RawFd, Task),
 }
 
 impl Host {
@@ -195,6 +212,7 @@ impl Host {
         let (fd, mut task) = match self.enter(cx, pid, call) {
             Entered::Done(result) => return Progress::Done(result),
             Entered::Task(fd, task) => (fd, task),
+            Entered::Wait(fd, task) => return self.park(cx, pid, token, fd, task, call),
         };
         task.done = done;
         let is_last = task.nonblocking;
@@ -228,6 +246,9 @@ impl Host {
             }
             Step::Wait => {
                 self.sleepers.park_again(op.sleeper);
+                if let (Kind::Local { .. }, Some(file)) = (op.task.kind, op.task.file) {
+                    self.stand_in_queue(op.sleeper, file, op.task.kind);
+                }
                 Progress::Parked(op)
             }
         }
@@ -248,10 +269,12 @@ impl Host {
             | Kind::Poll
             | Kind::Select
             | Kind::EpollWait { .. } => Err(Errno::INTR),
-            Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } => match op.task.done {
-                0 => Err(Errno::INTR),
-                done => Ok(done),
-            },
+            Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } | Kind::Local { .. } => {
+                match op.task.done {
+                    0 => Err(Errno::INTR),
+                    done => Ok(done),
+                }
+            }
         };
         self.finish(op.pid, &op.task, result)
     }
@@ -268,6 +291,7 @@ impl Host {
             | Kind::Receive { socket }
             | Kind::Linger { socket, .. } => self.ends(socket),
             Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Some("pipe".to_owned()),
+            Kind::Local { call, .. } => self.local.calls.get(call).map(|call| self.local_ends(call.id())),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } => None,
         };
         match ends {
@@ -304,10 +328,14 @@ impl Host {
         let mut watched = Vec::new();
         match task.file {
             Some(file) => {
-                let (filter, exclusive) = task.kind.filter();
                 let entry = &mut self.files[file];
                 entry.hold();
-                entry.queue.add_call(sleeper, filter, exclusive);
+                if let Kind::Local { .. } = task.kind {
+                    self.stand_in_queue(sleeper, file, task.kind);
+                } else {
+                    let (filter, exclusive) = task.kind.filter();
+                    entry.queue.add_call(sleeper, filter, exclusive);
+                }
             }
             None => self.watch(pid, sleeper, call, &mut watched),
         }
@@ -328,6 +356,7 @@ impl Host {
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } => call_timeout(now, call).deadline().unwrap_or(Instant::FAR),
             Kind::PipeRead { .. } | Kind::PipeWrite { .. } | Kind::Datagram { .. } => Instant::FAR,
             Kind::Linger { until, .. } => until,
+            Kind::Local { call, verb } => after(self.local_timeout(self.local.calls[call].id(), verb)),
         }
     }
 
@@ -352,6 +381,9 @@ impl Host {
             && let Some(set) = self.epolls.get_mut(set)
         {
             set.sleepers -= 1;
+        }
+        if let Kind::Local { call, .. } = op.task.kind {
+            self.leave_local(cx, op.pid, op.sleeper, call, wake_is_unused);
         }
         if let Some(file) = op.task.file {
             let (key, exclusive) = op.task.kind.filter();

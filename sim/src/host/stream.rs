@@ -155,7 +155,7 @@ impl Host {
             Object::Socket(socket) if self.sockets[socket].udp.is_none() => {
                 return Ok(Task::new(Kind::Accept { socket, reserved }, file, entry.nonblocking, flags));
             }
-            Object::Socket(_) => Errno::OPNOTSUPP,
+            Object::Socket(_) | Object::Local(_) => Errno::OPNOTSUPP,
             Object::Pipe(..) | Object::Epoll(_) => Errno::NOTSOCK,
         };
         self.process_mut(pid)?.unreserve(reserved);

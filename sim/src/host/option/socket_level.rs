@@ -2,7 +2,7 @@
 
 use super::super::{Host, addr};
 use super::plain::Values;
-use super::{Answer, SetCx, in_range, int, shown, store};
+use super::{Answer, Options, SetCx, in_range, int, shown, store};
 use crate::host::slab::Key;
 use crate::tcp::State;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use twinsock::consts as c;
 use twinsock::{Errno, Result};
 
 /// `SOCK_MIN_SNDBUF`.
-const SNDBUF_MIN_BYTES: u32 = 4608;
+pub(super) const SNDBUF_MIN_BYTES: u32 = 4608;
 /// `SOCK_MIN_RCVBUF`.
-const RCVBUF_MIN_BYTES: u32 = 2304;
+pub(super) const RCVBUF_MIN_BYTES: u32 = 2304;
 /// A tick of the kernel's clock, at HZ = 250: timeouts are whole ticks.
 const TICK_MS: u64 = 4;
 /// `IFNAMSIZ`.
 const INTERFACE_NAME_MAX_BYTES: usize = 16;
 /// `SOCK_SNDBUF_LOCK`, `SOCK_RCVBUF_LOCK`.
-const SNDBUF_LOCK: i32 = 1;
-const RCVBUF_LOCK: i32 = 2;
+pub(super) const SNDBUF_LOCK: i32 = 1;
+pub(super) const RCVBUF_LOCK: i32 = 2;
 /// The interfaces of a host; their index is their place, from 1.
 const INTERFACES: [&str; 2] = ["lo", "eth0"];
 
@@ -67,16 +67,8 @@ impl Host {
         let socket = &self.sockets[key];
         let options = &socket.options;
         Ok(match name {
-            c::SO_LINGER => {
-                let onoff = i32::from(options.linger_on);
-                [onoff.to_ne_bytes(), options.linger_seconds.to_ne_bytes()].concat()
-            }
-            c::SO_RCVTIMEO => timeval(options.receive_timeout),
-            c::SO_SNDTIMEO => timeval(options.send_timeout),
             // struct ucred: nobody.
             c::SO_PEERCRED => [0_i32, -1, -1].map(i32::to_ne_bytes).concat(),
-            c::SO_MAX_PACING_RATE if room >= 8 => options.max_pacing_rate.to_ne_bytes().to_vec(),
-            c::SO_MAX_PACING_RATE => u32::try_from(options.max_pacing_rate).unwrap_or(u32::MAX).to_ne_bytes().to_vec(),
             c::SO_COOKIE | c::SO_NETNS_COOKIE if room < 8 => return Err(Errno::INVAL),
             c::SO_COOKIE => (u64::from(key.number()) + 1).to_ne_bytes().to_vec(),
             c::SO_NETNS_COOKIE => 1_u64.to_ne_bytes().to_vec(),
@@ -101,22 +93,14 @@ impl Host {
                 }
                 name.as_bytes().to_vec()
             }
-            c::SO_BINDTODEVICE => match options.device {
-                0 => Vec::new(),
-                _ if room < INTERFACE_NAME_MAX_BYTES => return Err(Errno::INVAL),
-                index => {
-                    let mut name = INTERFACES[usize::from(index) - 1].as_bytes().to_vec();
-                    name.push(0);
-                    name
-                }
-            },
-            _ => return Err(Errno::NOPROTOOPT),
+            _ => options.structure(name, room)?,
         })
     }
 
     pub(super) fn set_socket_option(&mut self, set: &SetCx, name: i32, value: &[u8]) -> Result<()> {
         if name == c::SO_BINDTODEVICE {
-            return self.bind_to_device(set, value);
+            let device = self.device_index(value)?;
+            return self.sockets[set.key].options.set_device(device, set.is_root);
         }
         let number = int(value)?;
         let on = number != 0;
@@ -134,8 +118,6 @@ impl Host {
             c::SO_SNDBUFFORCE | c::SO_RCVBUFFORCE if !set.is_root => return Err(Errno::PERM),
             c::SO_SNDBUFFORCE => socket.tcb.set_sndbuf(doubled(number.max(0).cast_unsigned(), SNDBUF_MIN_BYTES)),
             c::SO_RCVBUFFORCE => socket.tcb.set_rcvbuf(doubled(number.max(0).cast_unsigned(), RCVBUF_MIN_BYTES)),
-            c::SO_PRIORITY if !(0..=6).contains(&number) && !set.is_root => return Err(Errno::PERM),
-            c::SO_PRIORITY => options.priority = number,
             c::SO_RCVLOWAT => {
                 let lowat = if number < 0 { i32::MAX } else { number };
                 socket.tcb.set_rcvlowat(lowat.cast_unsigned());
@@ -143,81 +125,109 @@ impl Host {
             c::SO_PEEK_OFF => options.peek_off = number,
             c::SO_BSDCOMPAT | c::SO_CNX_ADVICE | c::SO_TXREHASH => {}
             c::SO_PASSCRED | c::SO_PASSRIGHTS | c::SO_PASSSEC | c::SO_PASSPIDFD => return Err(Errno::OPNOTSUPP),
-            c::SO_DEBUG if on && !set.is_root => return Err(Errno::ACCES),
-            c::SO_MARK if !set.is_root => return Err(Errno::PERM),
-            c::SO_LOCK_FILTER if !on && options.plain.get(c::SOL_SOCKET, name) == Some(1) => return Err(Errno::PERM),
-            c::SO_DETACH_FILTER => return Err(Errno::NOENT),
-            c::SO_LINGER | c::SO_RCVTIMEO | c::SO_SNDTIMEO | c::SO_MAX_PACING_RATE | c::SO_BUF_LOCK => {
-                return self.set_socket_structure(set, name, value);
+            c::SO_BUF_LOCK => {
+                let locks = in_range(number, 0, SNDBUF_LOCK | RCVBUF_LOCK)?;
+                let (sndbuf, rcvbuf) = (socket.tcb.sndbuf(), socket.tcb.rcvbuf());
+                socket.tcb.options.sndbuf = (locks & SNDBUF_LOCK != 0).then_some(sndbuf);
+                socket.tcb.options.rcvbuf = (locks & RCVBUF_LOCK != 0).then_some(rcvbuf);
             }
-            c::SO_TIMESTAMP | c::SO_TIMESTAMPNS => {
-                // The one excludes the other.
-                for stamp in [c::SO_TIMESTAMP, c::SO_TIMESTAMPNS] {
-                    options.plain.set(c::SOL_SOCKET, stamp, i32::from(on && stamp == name))?;
-                }
-            }
-            _ if Values::has(c::SOL_SOCKET, name) => options.plain.set(c::SOL_SOCKET, name, number)?,
-            _ => return Err(Errno::NOPROTOOPT),
+            _ => options.set_common(name, number, value, set.is_root)?,
         }
         Ok(())
     }
 
-    /// The options that are not ints, or not only.
-    fn set_socket_structure(&mut self, set: &SetCx, name: i32, value: &[u8]) -> Result<()> {
-        let socket = &mut self.sockets[set.key];
-        let options = &mut socket.options;
+    /// The interface that a value of `SO_BINDTODEVICE` names, with or without NUL; 0: none.
+    pub(super) fn device_index(&self, value: &[u8]) -> Result<u8> {
+        let name = value.split(|byte| *byte == 0).next().unwrap_or_default();
+        match &name[..name.len().min(INTERFACE_NAME_MAX_BYTES - 1)] {
+            [] => Ok(0),
+            name => {
+                let has_interface = |index: &usize| *index == 0 || self.addresses.has_interface();
+                let place = INTERFACES.iter().position(|known| known.as_bytes() == name).filter(has_interface);
+                Ok(u8::try_from(place.ok_or(Errno::NODEV)? + 1).expect("a host has few interfaces"))
+            }
+        }
+    }
+}
+
+/// What sockets of all families remember.
+impl Options {
+    /// `SO_BINDTODEVICE`: who has no privilege may do it once.
+    pub(super) fn set_device(&mut self, device: u8, is_root: bool) -> Result<()> {
+        if self.device != 0 && !is_root {
+            return Err(Errno::PERM);
+        }
+        self.device = device;
+        Ok(())
+    }
+
+    /// An option that is not an int.
+    pub(super) fn structure(&self, name: i32, room: usize) -> Result<Vec<u8>> {
+        Ok(match name {
+            c::SO_LINGER => {
+                let onoff = i32::from(self.linger_on);
+                [onoff.to_ne_bytes(), self.linger_seconds.to_ne_bytes()].concat()
+            }
+            c::SO_RCVTIMEO => timeval(self.receive_timeout),
+            c::SO_SNDTIMEO => timeval(self.send_timeout),
+            c::SO_MAX_PACING_RATE if room >= 8 => self.max_pacing_rate.to_ne_bytes().to_vec(),
+            c::SO_MAX_PACING_RATE => u32::try_from(self.max_pacing_rate).unwrap_or(u32::MAX).to_ne_bytes().to_vec(),
+            c::SO_BINDTODEVICE => match self.device {
+                0 => Vec::new(),
+                _ if room < INTERFACE_NAME_MAX_BYTES => return Err(Errno::INVAL),
+                index => {
+                    let mut name = INTERFACES[usize::from(index) - 1].as_bytes().to_vec();
+                    name.push(0);
+                    name
+                }
+            },
+            _ => return Err(Errno::NOPROTOOPT),
+        })
+    }
+
+    /// Sets an option that means the same to every socket; `number` is the int that the value begins with.
+    pub(super) fn set_common(&mut self, name: i32, number: i32, value: &[u8], is_root: bool) -> Result<()> {
+        let on = number != 0;
         match name {
+            c::SO_PRIORITY if !(0..=6).contains(&number) && !is_root => return Err(Errno::PERM),
+            c::SO_PRIORITY => self.priority = number,
+            c::SO_DEBUG if on && !is_root => return Err(Errno::ACCES),
+            c::SO_MARK if !is_root => return Err(Errno::PERM),
+            c::SO_LOCK_FILTER if !on && self.plain.get(c::SOL_SOCKET, name) == Some(1) => return Err(Errno::PERM),
+            c::SO_DETACH_FILTER => return Err(Errno::NOENT),
             c::SO_LINGER => {
                 let seconds: [u8; 4] = *value.get(4..).and_then(|rest| rest.first_chunk()).ok_or(Errno::INVAL)?;
-                options.linger_on = int(value)? != 0;
-                if options.linger_on {
-                    options.linger_seconds = u32::from_ne_bytes(seconds);
+                self.linger_on = on;
+                if self.linger_on {
+                    self.linger_seconds = u32::from_ne_bytes(seconds);
                 }
             }
-            c::SO_RCVTIMEO => options.receive_timeout = timeout(value)?,
-            c::SO_SNDTIMEO => options.send_timeout = timeout(value)?,
+            c::SO_RCVTIMEO => self.receive_timeout = timeout(value)?,
+            c::SO_SNDTIMEO => self.send_timeout = timeout(value)?,
             c::SO_MAX_PACING_RATE => {
-                options.max_pacing_rate = match value.first_chunk() {
+                self.max_pacing_rate = match value.first_chunk() {
                     Some(bytes) => u64::from_ne_bytes(*bytes),
-                    None => match int(value)?.cast_unsigned() {
+                    None => match number.cast_unsigned() {
                         u32::MAX => u64::MAX,
                         rate => u64::from(rate),
                     },
                 };
             }
-            _ => {
-                let locks = in_range(int(value)?, 0, SNDBUF_LOCK | RCVBUF_LOCK)?;
-                let (sndbuf, rcvbuf) = (socket.tcb.sndbuf(), socket.tcb.rcvbuf());
-                socket.tcb.options.sndbuf = (locks & SNDBUF_LOCK != 0).then_some(sndbuf);
-                socket.tcb.options.rcvbuf = (locks & RCVBUF_LOCK != 0).then_some(rcvbuf);
+            c::SO_TIMESTAMP | c::SO_TIMESTAMPNS => {
+                // The one excludes the other.
+                for stamp in [c::SO_TIMESTAMP, c::SO_TIMESTAMPNS] {
+                    self.plain.set(c::SOL_SOCKET, stamp, i32::from(on && stamp == name))?;
+                }
             }
+            _ if Values::has(c::SOL_SOCKET, name) => self.plain.set(c::SOL_SOCKET, name, number)?,
+            _ => return Err(Errno::NOPROTOOPT),
         }
-        Ok(())
-    }
-
-    /// `SO_BINDTODEVICE`: a name with or without NUL, the empty one for none.
-    fn bind_to_device(&mut self, set: &SetCx, value: &[u8]) -> Result<()> {
-        let name = value.split(|byte| *byte == 0).next().unwrap_or_default();
-        let name = &name[..name.len().min(INTERFACE_NAME_MAX_BYTES - 1)];
-        let index = match name {
-            [] => 0,
-            name => {
-                let has_interface = |index: &usize| *index == 0 || self.addresses.has_interface();
-                let place = INTERFACES.iter().position(|known| known.as_bytes() == name).filter(has_interface);
-                u8::try_from(place.ok_or(Errno::NODEV)? + 1).expect("a host has few interfaces")
-            }
-        };
-        let options = &mut self.sockets[set.key].options;
-        if options.device != 0 && !set.is_root {
-            return Err(Errno::PERM);
-        }
-        options.device = index;
         Ok(())
     }
 }
 
 /// A buffer size as it takes effect: doubled for overhead, at least the minimum.
-fn doubled(bytes: u32, minimum: u32) -> u32 {
+pub(super) fn doubled(bytes: u32, minimum: u32) -> u32 {
     bytes.min(0x3fff_ffff).saturating_mul(2).max(minimum)
 }
 
