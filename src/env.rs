@@ -12,6 +12,17 @@ use std::time::{Duration, SystemTime};
 /// A moment of the monotonic clock, in nanoseconds since that clock began.
 ///
 /// Only differences mean anything outside one world. Arithmetic saturates.
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock::Instant;
+///
+/// let start = Instant::from_nanos(1_000);
+/// let deadline = start + Duration::from_micros(5);
+/// assert_eq!(deadline - start, Duration::from_micros(5));
+/// assert_eq!(start - deadline, Duration::ZERO);
+/// assert_eq!(format!("{deadline:?}"), "0.000006000s");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Instant(u64);
 
@@ -22,18 +33,21 @@ impl Instant {
     pub const FAR: Instant = Instant(u64::MAX);
 
     /// The moment this many nanoseconds after the clock began.
+    #[inline]
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Instant {
         Instant(nanos)
     }
 
     /// Nanoseconds since the clock began.
+    #[inline]
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
     /// The time from `earlier` to here; zero if `earlier` is later.
+    #[inline]
     #[must_use]
     pub fn since(self, earlier: Instant) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
@@ -42,6 +56,7 @@ impl Instant {
 
 impl Add<Duration> for Instant {
     type Output = Instant;
+    #[inline]
     fn add(self, duration: Duration) -> Instant {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         Instant(self.0.saturating_add(nanos))
@@ -49,6 +64,7 @@ impl Add<Duration> for Instant {
 }
 
 impl AddAssign<Duration> for Instant {
+    #[inline]
     fn add_assign(&mut self, duration: Duration) {
         *self = *self + duration;
     }
@@ -56,6 +72,7 @@ impl AddAssign<Duration> for Instant {
 
 impl Sub<Instant> for Instant {
     type Output = Duration;
+    #[inline]
     fn sub(self, earlier: Instant) -> Duration {
         self.since(earlier)
     }
@@ -87,6 +104,16 @@ pub trait Clock {
 }
 
 /// Threads of a world.
+///
+/// ```
+/// use twinsock::{JoinThread, Os, Spawn};
+///
+/// fn squares(world: &impl Spawn) -> Vec<u32> {
+///     let threads: Vec<_> = (1..=3).map(|n| world.spawn(move || n * n)).collect();
+///     threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+/// }
+/// assert_eq!(squares(&Os), [1, 4, 9]);
+/// ```
 pub trait Spawn {
     /// What waits for a thread's end.
     type Join<T: Send + 'static>: JoinThread<T>;
@@ -103,7 +130,14 @@ pub trait JoinThread<T>: Send + 'static {
     fn join(self) -> std::thread::Result<T>;
 }
 
-/// Randomness of a world.
+/// Randomness of a world: the kernel's on `Os`, the seed's in the simulator.
+///
+/// ```
+/// use twinsock::{Entropy, Os};
+///
+/// let mut nonce = [0; 12];
+/// Os.fill(&mut nonce);
+/// ```
 pub trait Entropy {
     /// Fills `bytes` with random bytes, `getrandom(2)`.
     fn fill(&self, bytes: &mut [u8]);
@@ -111,7 +145,26 @@ pub trait Entropy {
 
 /// All that a program may ask of its world: sockets, time, threads, randomness, locks and channels.
 ///
-/// A short name for a bound; every world that has the parts has it.
+/// A short name for a bound; every world that has the parts has it. No two parts have a method of the same name, so `env.send(..)` and
+/// `env.sleep(..)` need no further words.
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock::{Domain, Env, JoinThread, MsgFlags, Os, Protocol, Result, SockFlags, Type};
+///
+/// fn late_answer(env: &impl Env) -> Result<()> {
+///     let (a, b) = env.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT)?;
+///     let other = env.clone();
+///     let thread = env.spawn(move || {
+///         other.sleep(Duration::from_millis(1));
+///         other.send(&b, b"done", MsgFlags::NONE)
+///     });
+///     let mut bytes = [0; 4];
+///     assert_eq!(env.recv(&a, &mut bytes, MsgFlags::NONE)?, 4);
+///     thread.join().unwrap().map(drop)
+/// }
+/// late_answer(&Os).unwrap();
+/// ```
 pub trait Env: SocketApi + Clock + Spawn + Entropy + Primitives {}
 
 impl<W: SocketApi + Clock + Spawn + Entropy + Primitives> Env for W {}

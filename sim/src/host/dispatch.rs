@@ -30,6 +30,9 @@ impl Host {
         if let Some(at) = self.local_target(pid, call) {
             return self.enter_local(cx, pid, at, call);
         }
+        if let Some(result) = self.call_plain(pid, call) {
+            return Entered::Done(result);
+        }
         match self.enter_waiting(cx, pid, call) {
             Ok(Some((fd, task))) => Entered::Task(fd, task),
             Ok(None) => Entered::Done(self.call_at_once(cx, pid, call)),
@@ -223,7 +226,7 @@ impl Host {
             Object::Pipe(pipe, End::Read) => Task::new(Kind::PipeRead { pipe }, file, entry.nonblocking, 0),
             Object::Pipe(_, End::Write) => return Err(Errno::BADF),
             Object::Epoll(_) => return Err(Errno::INVAL),
-            Object::Local(_) => unreachable!("calls on local sockets are entered as such"),
+            Object::Local(_) | Object::Plain(_) => unreachable!("calls on local sockets and plain files are entered as such"),
         };
         check_iov(parts, Errno::INVAL).map(|()| task)
     }
@@ -237,7 +240,7 @@ impl Host {
             Object::Pipe(pipe, End::Write) => Task::new(Kind::PipeWrite { pipe }, file, entry.nonblocking, 0),
             Object::Pipe(_, End::Read) => return Err(Errno::BADF),
             Object::Epoll(_) => return Err(Errno::INVAL),
-            Object::Local(_) => unreachable!("calls on local sockets are entered as such"),
+            Object::Local(_) | Object::Plain(_) => unreachable!("calls on local sockets and plain files are entered as such"),
         };
         check_iov(parts, Errno::INVAL).map(|()| task)
     }

@@ -26,6 +26,8 @@ pub(super) enum Object {
     Epoll(Key),
     /// A local socket.
     Local(UnixId),
+    /// A plain file, opened.
+    Plain(Key),
 }
 
 /// An open file description.
@@ -84,6 +86,22 @@ impl File {
         self.in_flight > 0
     }
 
+    /// Whether several descriptors and calls hold the file.
+    #[inline]
+    pub(super) fn is_shared(&self) -> bool {
+        self.refs > 1
+    }
+
+    /// Sets `O_APPEND` and `O_DIRECT`.
+    pub(super) fn set_status(&mut self, status: i32) {
+        self.status = status;
+    }
+
+    /// Whether every write goes to the end, `O_APPEND`.
+    pub(super) fn appends(&self) -> bool {
+        self.status & c::O_APPEND != 0
+    }
+
     /// Whether a pipe keeps the boundaries of writes, `O_DIRECT` of `pipe(2)`.
     pub(super) fn keeps_packets(&self) -> bool {
         self.status & c::O_DIRECT != 0
@@ -136,7 +154,7 @@ impl Host {
         match self.files[file].object {
             Object::Socket(socket) => Ok((file, socket)),
             // Calls on local sockets take a way of their own.
-            Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) => Err(Errno::NOTSOCK),
+            Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => Err(Errno::NOTSOCK),
         }
     }
 
@@ -169,6 +187,7 @@ impl Host {
             Object::Pipe(pipe, end) => self.close_pipe_end(pipe, end),
             Object::Epoll(set) => self.close_epoll(set),
             Object::Local(id) => self.close_local(cx, id),
+            Object::Plain(open) => self.close_plain(open),
         }
         self.files.remove(file);
         None
@@ -303,6 +322,7 @@ impl Host {
             c::F_GETFL => {
                 let access = match file.object {
                     Object::Socket(_) | Object::Epoll(_) | Object::Local(_) => c::O_RDWR,
+                    Object::Plain(open) => self.plain.access(open),
                     Object::Pipe(_, End::Read) => c::O_RDONLY,
                     Object::Pipe(_, End::Write) => c::O_WRONLY,
                 };
@@ -311,7 +331,7 @@ impl Host {
             c::F_SETFL => {
                 let is_pipe = match file.object {
                     Object::Pipe(..) => true,
-                    Object::Socket(_) | Object::Epoll(_) | Object::Local(_) => false,
+                    Object::Socket(_) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => false,
                 };
                 if argument & c::O_DIRECT != 0 && !is_pipe {
                     return Err(Errno::INVAL);
@@ -336,7 +356,8 @@ impl Host {
                     Object::Socket(socket) => self.socket_ioctl(socket, request)?,
                     Object::Local(id) => self.local_ioctl(id, request)?,
                     Object::Pipe(pipe, _) if request == c::FIONREAD => self.pipes[pipe].pipe.readable_bytes(),
-                    Object::Pipe(..) | Object::Epoll(_) => return Err(Errno::NOTTY),
+                    Object::Plain(open) if request == c::FIONREAD => self.plain.readable_bytes(open),
+                    Object::Pipe(..) | Object::Epoll(_) | Object::Plain(_) => return Err(Errno::NOTTY),
                 };
                 *argument = i32::try_from(answer).unwrap_or(i32::MAX);
             }

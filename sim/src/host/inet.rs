@@ -6,7 +6,7 @@
 use super::conns::{Conn, FourTuple};
 use super::cx::Cx;
 use super::ports::{Claim, Owner};
-use super::slab::Key;
+use super::slab::{Key, KeyQueue};
 use super::socket::Socket;
 use super::sysctl::Sysctl;
 use super::{Host, addr, poll};
@@ -14,17 +14,47 @@ use crate::packet::{Body, Control, Icmp, Latitude, Packet, Segment};
 use crate::tcp::{self, Config, ListenVerdict, State, Tcb, TimeWait, TimeWaitAction};
 use crate::udp::IpHeader;
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::net::IpAddr;
 use twinsock::{Instant, Result};
 
 impl Socket {
-    /// The packet that carries a segment of this socket.
+    /// Writes the next packet that this socket has to send; `false`: there is none.
     #[inline]
-    fn packet(&self, sysctl: &Sysctl, segment: Segment) -> Packet {
-        let tuple = &self.tuple;
-        let ttl = self.options.ttl_to(tuple.remote).unwrap_or(sysctl.ip_default_ttl);
-        let tos = self.options.tos_to(tuple.remote);
-        Packet { src: tuple.local, dst: tuple.remote, ttl, tos, body: Body::Tcp(segment) }
+    fn transmit_into(&mut self, sysctl: &Sysctl, now: Instant, packet: &mut Packet) -> bool {
+        if !self.tcb.transmit_into(now, packet.segment_mut()) {
+            return false;
+        }
+        let remote = self.tuple.remote;
+        packet.src = self.tuple.local;
+        packet.dst = remote;
+        packet.ttl = self.options.ttl_to(remote).unwrap_or(sysctl.ip_default_ttl);
+        packet.tos = self.options.tos_to(remote);
+        true
+    }
+
+    /// Puts the socket into the queue of those that may have something to send, or, if it has nothing, arms its timer.
+    #[inline]
+    pub(super) fn mark_dirty(&mut self, key: Key, dirty: &mut KeyQueue, timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>) {
+        if self.is_dirty {
+            return;
+        }
+        if self.tcb.has_output() || self.tcb.is_gone() {
+            self.is_dirty = true;
+            dirty.push(key);
+        } else {
+            self.arm(key, timers);
+        }
+    }
+
+    /// Sees to it that the queue of timers has an entry no later than the socket's deadline. A deadline that moves later costs nothing.
+    #[inline]
+    fn arm(&mut self, key: Key, timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>) {
+        let deadline = self.tcb.poll_timeout().unwrap_or(Instant::FAR);
+        if deadline < self.armed {
+            self.armed = deadline;
+            timers.push(Reverse((deadline, TimerOf::Socket(key))));
+        }
     }
 }
 
@@ -50,16 +80,33 @@ pub(super) enum TimerOf {
 
 impl Host {
     /// Takes in a packet from a link or from this host itself.
-    pub fn handle_packet(&mut self, cx: &mut Cx<'_>, packet: Packet) {
+    pub fn handle_packet(&mut self, cx: &mut Cx<'_>, mut packet: Packet) {
+        self.take_packet(cx, &mut packet);
+    }
+
+    /// The same, with the packet where it is: a small one is not worth moving. What is left of it means nothing.
+    #[inline]
+    pub fn take_packet(&mut self, cx: &mut Cx<'_>, packet: &mut Packet) {
+        if let Body::Tcp(segment) = &mut packet.body {
+            let (local_port, remote_port) = (segment.dst_port, segment.src_port);
+            let tuple = FourTuple { local: packet.dst, remote: packet.src, local_port, remote_port };
+            if let Some(Conn::Socket(key)) = self.conns.get(&tuple) {
+                return self.segment_for_socket(cx, key, segment, packet.ttl);
+            }
+        }
+        self.packet_for_no_socket(cx, std::mem::replace(packet, Packet::EMPTY));
+    }
+
+    /// Packets that are not of a connection with a socket.
+    fn packet_for_no_socket(&mut self, cx: &mut Cx<'_>, packet: Packet) {
         let (local, remote) = (packet.dst, packet.src);
         let header = IpHeader::from(&packet);
         match packet.body {
             Body::Tcp(segment) => {
                 let tuple = FourTuple { local, remote, local_port: segment.dst_port, remote_port: segment.src_port };
                 match self.conns.get(&tuple) {
-                    Some(Conn::Socket(key)) => self.segment_for_socket(cx, key, segment, packet.ttl),
                     Some(Conn::TimeWait(key)) => self.segment_for_time_wait(cx, key, tuple, segment),
-                    None => self.segment_for_port(cx, tuple, segment, None),
+                    Some(Conn::Socket(_)) | None => self.segment_for_port(cx, tuple, segment, None),
                 }
             }
             Body::Icmp(icmp) => self.handle_icmp(cx.now, header, icmp),
@@ -68,15 +115,19 @@ impl Host {
     }
 
     #[inline]
-    fn segment_for_socket(&mut self, cx: &mut Cx<'_>, key: Key, segment: Segment, ttl: u8) {
+    fn segment_for_socket(&mut self, cx: &mut Cx<'_>, key: Key, segment: &mut Segment, ttl: u8) {
         let socket = &mut self.sockets[key];
         if ttl < socket.options.min_ttl {
             return;
         }
-        if socket.state == State::SynReceived && !self.may_establish(cx.now, key, &segment) {
-            return;
+        if socket.state == State::SynReceived {
+            if !self.may_establish(cx.now, key, segment) {
+                return;
+            }
+            self.sockets[key].tcb.take_segment(cx.now, segment);
+        } else {
+            socket.tcb.take_segment(cx.now, segment);
         }
-        self.sockets[key].tcb.handle_segment(cx.now, segment);
         self.settle(cx.now, key);
     }
 
@@ -170,7 +221,7 @@ impl Host {
     /// Makes the half-open connection of a SYN. Options are inherited here, at the handshake.
     fn admit(&mut self, cx: &mut Cx<'_>, parent: Key, tuple: FourTuple, syn: &Segment, iss: Option<u32>) {
         let Ok(config) = self.config_for(cx, tuple.local, tuple.remote) else { return };
-        let iss = iss.unwrap_or_else(|| initial_sequence_number(cx));
+        let iss = iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
         let listener = &self.sockets[parent];
         let ports = (tuple.local_port, tuple.remote_port);
         let tcb = Tcb::from_syn(&listener.tcb, cx.now, &config, ports, iss, syn);
@@ -210,40 +261,71 @@ impl Host {
     }
 
     /// The next packet to send, among them those to the host's own addresses; to be polled until `None` after every entry.
-    #[inline]
     pub fn poll_transmit(&mut self, cx: &mut Cx<'_>) -> Option<Packet> {
-        if self.dirty.is_empty() && self.outbox.is_empty() {
-            return None;
-        }
-        self.next_packet(cx.now)
+        let mut packet = Packet::EMPTY;
+        self.transmit_into(cx.now, &mut packet).then_some(packet)
     }
 
-    fn next_packet(&mut self, now: Instant) -> Option<Packet> {
-        if let Some(packet) = self.outbox.pop_front() {
-            return Some(packet);
+    /// The same, written to where the caller wants the packet: a small one is not worth moving. `false`: there is none, and what is there
+    /// now means nothing.
+    #[inline]
+    pub fn transmit_into(&mut self, now: Instant, packet: &mut Packet) -> bool {
+        self.has_output() && self.next_packet(now, packet)
+    }
+
+    /// Whether there may be a packet to send.
+    #[inline]
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !self.dirty.is_empty() || !self.outbox.is_empty()
+    }
+
+    #[inline(always)]
+    fn next_packet(&mut self, now: Instant, packet: &mut Packet) -> bool {
+        if !self.outbox.is_empty() {
+            return self.next_reply(packet);
         }
-        while let Some(key) = self.dirty.first() {
-            if let Some(socket) = self.sockets.get_mut(key) {
-                if let Some(segment) = socket.tcb.poll_transmit(now) {
-                    return Some(socket.packet(&self.sysctl, segment));
+        let Host { sockets, dirty, timers, sysctl, .. } = self;
+        while let Some(key) = dirty.first() {
+            let mut found = false;
+            let mut is_gone = false;
+            if let Some(socket) = sockets.get_mut(key) {
+                found = socket.transmit_into(sysctl, now, packet);
+                // Usually that was all.
+                if found && socket.tcb.has_output() {
+                    return true;
                 }
                 socket.is_dirty = false;
-                if socket.tcb.is_gone() {
-                    self.forget_socket(key);
-                } else {
-                    self.arm(key);
-                }
+                socket.arm(key, timers);
+                is_gone = socket.tcb.is_gone();
             }
-            self.dirty.drop_first();
+            dirty.drop_first();
+            if is_gone {
+                self.forget_socket(key);
+                return found || self.has_output() && self.next_packet_of_many(now, packet);
+            }
+            if found {
+                return true;
+            }
         }
-        None
+        false
+    }
+
+    fn next_packet_of_many(&mut self, now: Instant, packet: &mut Packet) -> bool {
+        self.next_packet(now, packet)
+    }
+
+    #[cold]
+    fn next_reply(&mut self, packet: &mut Packet) -> bool {
+        self.outbox.pop_front().map(|reply| *packet = reply).is_some()
     }
 
     /// Moves what a socket has to send into the outbox, because its names are about to change or it is about to go.
     pub(super) fn flush(&mut self, now: Instant, key: Key) {
         let Some(socket) = self.sockets.get_mut(key) else { return };
-        while let Some(segment) = socket.tcb.poll_transmit(now) {
-            self.outbox.push_back(socket.packet(&self.sysctl, segment));
+        let mut packet = Packet::EMPTY;
+        while socket.transmit_into(&self.sysctl, now, &mut packet) {
+            self.outbox.push_back(std::mem::replace(&mut packet, Packet::EMPTY));
         }
     }
 
@@ -312,31 +394,24 @@ impl Host {
         }
     }
 
-    /// Sees to it that the queue of timers has an entry no later than the socket's deadline. A deadline that moves later costs nothing.
     #[inline]
     pub(super) fn arm(&mut self, key: Key) {
-        let socket = &mut self.sockets[key];
-        if let Some(deadline) = socket.tcb.poll_timeout().filter(|deadline| *deadline < socket.armed) {
-            socket.armed = deadline;
-            self.timers.push(Reverse((deadline, TimerOf::Socket(key))));
-        }
+        self.sockets[key].arm(key, &mut self.timers);
     }
 
-    /// Puts a socket into the queue of those that may have something to send. Its timer is looked at when that is found out.
+    /// Puts a socket that may have something to send into the queue of those; its timer is looked at when that is found out.
     #[inline]
     pub(super) fn mark_dirty(&mut self, key: Key) {
-        let socket = &mut self.sockets[key];
-        if !socket.is_dirty {
-            socket.is_dirty = true;
-            self.dirty.push(key);
-        }
+        let Host { sockets, dirty, timers, .. } = self;
+        sockets[key].mark_dirty(key, dirty, timers);
     }
 
     /// Follows what an entry into the socket's control block has changed. (Send and receive change nothing but what there is to send.)
     #[inline]
     pub(super) fn settle(&mut self, now: Instant, key: Key) {
-        self.mark_dirty(key);
-        let socket = &mut self.sockets[key];
+        let Host { sockets, dirty, timers, .. } = self;
+        let socket = &mut sockets[key];
+        socket.mark_dirty(key, dirty, timers);
         let wakes = socket.tcb.take_wakes();
         let file = socket.file;
         let is_lingering = socket.is_lingering;
@@ -451,14 +526,15 @@ impl Host {
         self.sockets.remove(key);
         self.drop_stale_timers();
     }
-}
 
-/// The initial sequence number of a connection, RFC 6528: a part that is hard to guess and a clock that ticks every 64 ns
-/// (`secure_tcp_seq`).
-pub(super) fn initial_sequence_number(cx: &mut Cx<'_>) -> u32 {
-    let ticks = (cx.now.as_nanos() >> 6) & u64::from(u32::MAX);
-    let clock = u32::try_from(ticks).expect("32 bits remain");
-    cx.luck.below(Latitude::InitialSequenceNumber, u32::MAX).wrapping_add(clock)
+    /// The initial sequence number of a connection, RFC 6528: a part that belongs to its ends and to a secret of the host, and a clock that
+    /// ticks every 64 ns (`secure_tcp_seq`). So a connection that takes the place of an earlier one starts beyond it.
+    pub(super) fn initial_sequence_number(&mut self, cx: &mut Cx<'_>, tuple: &FourTuple) -> u32 {
+        let secret = self.iss_secret.get_or_insert_with(|| cx.luck.below(Latitude::InitialSequenceNumber, u32::MAX));
+        let ticks = (cx.now.as_nanos() >> 6) & u64::from(u32::MAX);
+        let clock = u32::try_from(ticks).expect("32 bits remain");
+        tuple.hash().wrapping_add(*secret).wrapping_add(clock)
+    }
 }
 
 /// The largest IP packet, and so the largest MTU that counts.

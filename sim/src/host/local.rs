@@ -125,7 +125,7 @@ impl Host {
         let file = self.file_of(pid, fd).ok()?;
         match self.files[file].object {
             Object::Local(id) => Some(LocalFd { fd, file, id }),
-            Object::Socket(_) | Object::Pipe(..) | Object::Epoll(_) => None,
+            Object::Socket(_) | Object::Pipe(..) | Object::Epoll(_) | Object::Plain(_) => None,
         }
     }
 

@@ -10,6 +10,7 @@ use super::local::{LocalFd, store_name};
 use super::op::{Entered, Kind, Step, Task};
 use super::option::unix_level::SO_INQ;
 use super::slab::Key;
+use super::wait::Waiter;
 use super::{Host, addr, cmsg};
 use crate::unix::{self, Address, Failure, Outcome, RecvFlags, RecvState, SendFlags, SendState, Stored, UnixId, WaitFor};
 use std::io::{IoSlice, IoSliceMut};
@@ -25,8 +26,8 @@ pub(super) struct LocalCall {
     work: Work,
     /// Where it has to wait.
     wait: WaitFor,
-    /// Where it stands.
-    stands: Option<WaitFor>,
+    /// Where it stands; at first in the queue of its file, as every call.
+    stands: WaitFor,
 }
 
 impl LocalCall {
@@ -77,6 +78,39 @@ pub(super) enum Verb {
     RecvMessage,
 }
 
+/// The flags of a step.
+#[derive(Clone, Copy)]
+struct LocalFlags {
+    /// `MSG_*`.
+    flags: i32,
+    /// It will not wait any longer.
+    nonblocking: bool,
+}
+
+impl LocalFlags {
+    const fn new(flags: i32, nonblocking: bool) -> LocalFlags {
+        LocalFlags { flags, nonblocking }
+    }
+
+    const fn has(self, flag: i32) -> bool {
+        self.flags & flag != 0
+    }
+
+    const fn send(self) -> SendFlags {
+        SendFlags { oob: self.has(c::MSG_OOB), nonblocking: self.nonblocking }
+    }
+
+    const fn recv(self) -> RecvFlags {
+        RecvFlags {
+            peek: self.has(c::MSG_PEEK),
+            trunc: self.has(c::MSG_TRUNC),
+            waitall: self.has(c::MSG_WAITALL),
+            oob: self.has(c::MSG_OOB),
+            nonblocking: self.nonblocking,
+        }
+    }
+}
+
 /// A call at its entry.
 struct Begun {
     verb: Verb,
@@ -98,7 +132,7 @@ impl Host {
         match self.step_work(cx, pid, at.id, &mut begun.work, call, nonblocking) {
             Err(Failure { wait: Some(wait), .. }) if !nonblocking => {
                 let done = begun.work.done();
-                let entry = LocalCall { id: at.id, work: begun.work, wait, stands: None };
+                let entry = LocalCall { id: at.id, work: begun.work, wait, stands: WaitFor::Own };
                 let kind = Kind::Local { call: self.local.calls.insert(entry), verb: begun.verb };
                 Entered::Wait(at.fd, Task { done, ..Task::new(kind, at.file, false, begun.flags) })
             }
@@ -137,16 +171,20 @@ impl Host {
     /// A call stands in the queue where it has to wait; it keeps its place if it is there already.
     pub(super) fn stand_in_queue(&mut self, sleeper: Key, file: Key, kind: Kind) {
         let Kind::Local { call, .. } = kind else { return };
-        let (filter, exclusive) = kind.filter();
         let entry = &mut self.local.calls[call];
-        let wait = entry.wait;
-        match entry.stands.replace(wait) {
-            Some(WaitFor::Room(at)) if wait != WaitFor::Room(at) => self.local.leave_room(at, sleeper),
-            Some(WaitFor::Own) if wait != WaitFor::Own => self.files[file].queue.remove(super::wait::Waiter::Call(sleeper)),
-            Some(WaitFor::Own | WaitFor::Room(_)) | None => {}
+        let (stood, wait) = (std::mem::replace(&mut entry.stands, entry.wait), entry.wait);
+        if stood == wait {
+            return;
+        }
+        match stood {
+            WaitFor::Own => self.files[file].queue.remove(Waiter::Call(sleeper)),
+            WaitFor::Room(at) => self.local.leave_room(at, sleeper),
         }
         match wait {
-            WaitFor::Own => self.files[file].queue.add_call(sleeper, filter, exclusive),
+            WaitFor::Own => {
+                let (filter, exclusive) = kind.filter();
+                self.files[file].queue.add_call(sleeper, filter, exclusive);
+            }
             WaitFor::Room(at) => self.local.rooms.entry(at).or_default().add_call(sleeper, PollEvents::NONE, true),
         }
     }
@@ -154,7 +192,7 @@ impl Host {
     /// A call that waited has returned, or is ended. A wake for room that it did not use is passed on.
     pub(super) fn leave_local(&mut self, cx: &mut Cx<'_>, pid: Pid, sleeper: Key, call: Key, wake_is_unused: bool) {
         let Some(entry) = self.local.calls.remove(call) else { return };
-        if let Some(WaitFor::Room(at)) = entry.stands {
+        if let WaitFor::Room(at) = entry.stands {
             self.local.leave_room(at, sleeper);
             if wake_is_unused {
                 let Host { local, sleepers, .. } = self;
@@ -175,54 +213,54 @@ impl Host {
         }
     }
 
-    /// The checks of a call at its entry. `None`: a read of nothing, which does not look at the socket.
+    /// The checks of a call at its entry. `None`: a read or a vectored write of nothing, which does not look at the socket.
     fn check_local(&mut self, cx: &mut Cx<'_>, pid: Pid, at: LocalFd, call: &Call<'_, '_>) -> Result<Option<Begun>> {
-        let send = |flags| Ok(Some(Begun { verb: Verb::Send, work: Work::Send(SendState::default()), flags }));
-        let verb = match self.local.space.kind(at.id) {
-            unix::Kind::Stream => Verb::RecvStream,
-            unix::Kind::Dgram | unix::Kind::Seqpacket => Verb::RecvMessage,
-        };
+        let send = |state, flags| Ok(Some(Begun { verb: Verb::Send, work: Work::Send(state), flags }));
+        let kind = self.local.space.kind(at.id);
+        let verb = if kind == unix::Kind::Stream { Verb::RecvStream } else { Verb::RecvMessage };
         let recv = |flags, wants_name| Ok(Some(Begun { verb, work: Work::Recv(RecvState::new(wants_name)), flags }));
-        match call {
-            Call::Accept4 { flags, .. } => {
+        match (kind, call) {
+            (_, Call::Accept4 { flags, .. }) => {
                 if flags & !(c::SOCK_CLOEXEC | c::SOCK_NONBLOCK) != 0 {
                     return Err(Errno::INVAL);
                 }
                 let reserved = self.process_mut(pid)?.reserve(0)?;
                 Ok(Some(Begun { verb: Verb::Accept, work: Work::Accept(reserved), flags: 0 }))
             }
-            Call::Connect { addr, .. } => {
+            (_, Call::Connect { addr, .. }) => {
                 addr::check_length(addr)?;
                 Ok(Some(Begun { verb: Verb::Connect, work: Work::Connect, flags: 0 }))
             }
-            Call::Sendto { flags, addr, .. } => addr::check_length(addr.unwrap_or_default()).and_then(|()| send(*flags)),
-            Call::Sendmsg { hdr, flags, .. } => {
+            (_, Call::Sendto { flags, addr, .. }) => {
+                addr::check_length(addr.unwrap_or_default())?;
+                send(SendState::default(), *flags)
+            }
+            (_, Call::Sendmsg { hdr, flags, .. }) => {
                 check_iov(hdr.iov.len(), Errno::MSGSIZE)?;
-                let state = self.take_control(cx, pid, at.id, hdr)?;
-                Ok(Some(Begun { verb: Verb::Send, work: Work::Send(state), flags: *flags }))
+                send(self.take_control(cx, pid, at.id, hdr)?, *flags)
             }
-            Call::Write { .. } => send(0),
-            Call::Writev { iov, .. } => {
+            (_, Call::Write { .. }) => send(SendState::default(), 0),
+            (_, Call::Writev { iov, .. }) => {
                 check_iov(iov.len(), Errno::INVAL)?;
-                if iov.iter().all(|part| part.is_empty()) { Ok(None) } else { send(0) }
+                if iov.iter().all(|part| part.is_empty()) { Ok(None) } else { send(SendState::default(), 0) }
             }
-            Call::Recvfrom { flags, name, .. } => recv(*flags, name.is_some()),
-            Call::Recvmsg { hdr, flags, .. } => {
+            (_, Call::Recvfrom { flags, name, .. }) => recv(*flags, name.is_some()),
+            (_, Call::Recvmsg { hdr, flags, .. }) => {
                 check_iov(hdr.iov.len(), Errno::MSGSIZE)?;
                 recv(*flags, !hdr.name.is_empty())
             }
-            Call::Read { into, .. } => {
+            (_, Call::Read { into, .. }) => {
                 if into.is_empty() {
                     Ok(None)
                 } else {
                     recv(0, false)
                 }
             }
-            Call::Readv { iov, .. } => {
+            (_, Call::Readv { iov, .. }) => {
                 check_iov(iov.len(), Errno::INVAL)?;
                 if iov.iter().all(|part| part.is_empty()) { Ok(None) } else { recv(0, false) }
             }
-            call => unreachable!("{call:?} does not wait on a local socket"),
+            (_, call) => unreachable!("{call:?} does not wait on a local socket"),
         }
     }
 
@@ -256,8 +294,37 @@ impl Host {
                 self.collect_garbage();
                 result.map(|()| 0)
             }
-            (Work::Send(state), call) => self.step_local_send(cx, pid, id, state, call, nonblocking),
-            (Work::Recv(state), call) => self.step_local_recv(pid, id, state, call, nonblocking),
+            (Work::Send(state), Call::Sendto { data, flags, addr, .. }) => {
+                self.local_send(cx, pid, id, state, &[IoSlice::new(data)], *addr, LocalFlags::new(*flags, nonblocking))
+            }
+            (Work::Send(state), Call::Sendmsg { hdr, flags, .. }) => {
+                self.local_send(cx, pid, id, state, hdr.iov, hdr.name, LocalFlags::new(*flags, nonblocking))
+            }
+            (Work::Send(state), Call::Write { data, .. }) => {
+                self.local_send(cx, pid, id, state, &[IoSlice::new(data)], None, LocalFlags::new(0, nonblocking))
+            }
+            (Work::Send(state), Call::Writev { iov, .. }) => {
+                self.local_send(cx, pid, id, state, iov, None, LocalFlags::new(0, nonblocking))
+            }
+            (Work::Recv(state), Call::Recvfrom { into, flags, name, .. }) => {
+                let flags = LocalFlags::new(*flags, nonblocking);
+                let len = self.local.space.recv(id, &mut [IoSliceMut::new(into)], flags.recv(), state)?;
+                if let Some(name) = name {
+                    store_sender(state.name.as_deref(), name)?;
+                }
+                Ok(len)
+            }
+            (Work::Recv(state), Call::Recvmsg { hdr, flags, .. }) => {
+                let len = self.local.space.recv(id, hdr.iov, LocalFlags::new(*flags, nonblocking).recv(), state)?;
+                self.store_message(pid, id, hdr, *flags, state);
+                Ok(len)
+            }
+            (Work::Recv(state), Call::Read { into, .. }) => {
+                self.local.space.recv(id, &mut [IoSliceMut::new(into)], LocalFlags::new(0, nonblocking).recv(), state)
+            }
+            (Work::Recv(state), Call::Readv { iov, .. }) => {
+                self.local.space.recv(id, iov, LocalFlags::new(0, nonblocking).recv(), state)
+            }
             (work, call) => unreachable!("{work:?} goes on with the call that began it, not {call:?}"),
         }
     }
@@ -306,74 +373,23 @@ impl Host {
         }
     }
 
-    fn step_local_send(
+    #[expect(clippy::too_many_arguments, reason = "they are those of the system call, and what a step is given")]
+    fn local_send(
         &mut self,
         cx: &mut Cx<'_>,
         pid: Pid,
         id: UnixId,
         state: &mut SendState<Key>,
-        call: &Call<'_, '_>,
-        nonblocking: bool,
+        iov: &[IoSlice<'_>],
+        to: Option<&[u8]>,
+        flags: LocalFlags,
     ) -> Outcome<usize> {
-        let whole;
-        let (iov, to, flags): (&[IoSlice<'_>], _, _) = match call {
-            Call::Sendto { data, flags, addr, .. } => {
-                whole = [IoSlice::new(data)];
-                (&whole, *addr, *flags)
-            }
-            Call::Write { data, .. } => {
-                whole = [IoSlice::new(data)];
-                (&whole, None, 0)
-            }
-            Call::Sendmsg { hdr, flags, .. } => (hdr.iov, hdr.name, *flags),
-            Call::Writev { iov, .. } => (iov, None, 0),
-            call => unreachable!("{call:?} does not send"),
-        };
         let caller = self.caller(pid)?;
-        let oob = flags & c::MSG_OOB != 0;
-        let sent = self.local.space.send(id, &caller, iov, to, SendFlags { oob, nonblocking }, state, cx.luck);
-        if sent.is_err_and(|failure| failure.sigpipe) && flags & c::MSG_NOSIGNAL == 0 {
+        let sent = self.local.space.send(id, &caller, iov, to, flags.send(), state, cx.luck);
+        if sent.is_err_and(|failure| failure.sigpipe) && !flags.has(c::MSG_NOSIGNAL) {
             self.raise_sigpipe(pid);
         }
         sent
-    }
-
-    fn step_local_recv(
-        &mut self,
-        pid: Pid,
-        id: UnixId,
-        state: &mut RecvState<Key>,
-        call: &mut Call<'_, '_>,
-        nonblocking: bool,
-    ) -> Outcome<usize> {
-        let mut recv = |iov: &mut [IoSliceMut<'_>], flags: i32| {
-            let has = |flag| flags & flag != 0;
-            let flags = RecvFlags {
-                peek: has(c::MSG_PEEK),
-                trunc: has(c::MSG_TRUNC),
-                waitall: has(c::MSG_WAITALL),
-                oob: has(c::MSG_OOB),
-                nonblocking,
-            };
-            self.local.space.recv(id, iov, flags, state)
-        };
-        match call {
-            Call::Recvfrom { into, flags, name, .. } => {
-                let len = recv(&mut [IoSliceMut::new(into)], *flags)?;
-                if let Some(name) = name {
-                    store_sender(state.name.as_deref(), name)?;
-                }
-                Ok(len)
-            }
-            Call::Read { into, .. } => recv(&mut [IoSliceMut::new(into)], 0),
-            Call::Readv { iov, .. } => recv(iov, 0),
-            Call::Recvmsg { hdr, flags, .. } => {
-                let len = recv(hdr.iov, *flags)?;
-                self.store_message(pid, id, hdr, *flags, state);
-                Ok(len)
-            }
-            call => unreachable!("{call:?} does not receive"),
-        }
     }
 
     /// What `recvmsg(2)` answers beside the data.

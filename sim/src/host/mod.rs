@@ -13,6 +13,7 @@
 //! | `socket.rs`, `stream.rs`, `data.rs`, `fast.rs` | sockets and their names; bind to close; send and receive; the same, short |
 //! | `dgram.rs`, `cmsg.rs` | UDP sockets; control messages |
 //! | `local.rs`, `local_call.rs`, `rights.rs` | local sockets; their calls that may wait; descriptors in flight |
+//! | `plain.rs` | the file name space and plain files |
 //! | `inet.rs`, `conns.rs`, `ports.rs`, `addr.rs` | packets and timers; connections by 4-tuple; ports; addresses and routes |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `slab.rs` | the tables behind all of this |
@@ -36,6 +37,7 @@ mod local_call;
 mod op;
 mod option;
 pub mod pipe;
+mod plain;
 pub mod poll;
 mod ports;
 mod process;
@@ -51,6 +53,7 @@ mod wait;
 
 pub use call::Call;
 pub use cx::{Credentials, Cx, Pid, Progress, SocketLine, Token};
+pub use fast::Short;
 pub use op::Op;
 pub use sysctl::Sysctl;
 
@@ -62,6 +65,7 @@ use conns::Conns;
 use file::{EpollSet, File, Object, PipeEnds};
 use inet::{TimeWaitEntry, TimerOf};
 use local::Local;
+use plain::PlainFiles;
 use ports::Ports;
 use process::Process;
 use slab::{Key, KeyQueue, Slab};
@@ -69,7 +73,7 @@ use socket::Socket;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::net::IpAddr;
-use twinsock::Instant;
+use twinsock::{Errno, Instant, Result};
 use wait::Sleepers;
 
 /// What a host is made of.
@@ -101,6 +105,7 @@ pub struct Host {
     pipes: Slab<PipeEnds>,
     epolls: Slab<EpollSet>,
     local: Local,
+    plain: PlainFiles,
     sleepers: Sleepers,
     /// TCP's ports.
     ports: Ports,
@@ -110,6 +115,8 @@ pub struct Host {
     binds: u64,
     conns: Conns,
     time_waits: Slab<TimeWaitEntry>,
+    /// What makes initial sequence numbers hard to guess; drawn when the first is needed.
+    iss_secret: Option<u32>,
     /// Earliest first; entries are not taken out when a deadline moves later.
     timers: BinaryHeap<Reverse<(Instant, TimerOf)>>,
     /// Sockets that may have segments to send, first come first served.
@@ -118,6 +125,8 @@ pub struct Host {
     outbox: VecDeque<Packet>,
     /// Room for the files of epoll sets that a wake has reached.
     woken_sets: Vec<Key>,
+    /// The memory of operations that are over.
+    spare_ops: Vec<Op>,
 }
 
 impl Host {
@@ -127,6 +136,7 @@ impl Host {
         Host {
             addresses: Addresses::new(&config.addrs, config.mtu_bytes),
             local: Local::new(&config.sysctl),
+            plain: PlainFiles::new(),
             sysctl: config.sysctl,
             processes: vec![None],
             files: Slab::new(),
@@ -139,10 +149,12 @@ impl Host {
             binds: 0,
             conns: Conns::default(),
             time_waits: Slab::new(),
+            iss_secret: None,
             timers: BinaryHeap::new(),
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
             woken_sets: Vec::new(),
+            spare_ops: Vec::new(),
         }
     }
 
@@ -216,6 +228,7 @@ impl Host {
             Object::Pipe(pipe, end) => self.close_pipe_end(pipe, end),
             Object::Epoll(set) => self.close_epoll(set),
             Object::Local(id) => self.close_local_silently(id),
+            Object::Plain(open) => self.close_plain(open),
         }
         self.files.remove(file);
     }
@@ -240,6 +253,20 @@ impl Host {
         }
     }
 
+    /// Who a process runs as; `None`: it has ended.
+    #[must_use]
+    pub fn credentials(&self, pid: Pid) -> Option<Credentials> {
+        self.process(pid).ok().map(|process| process.credentials)
+    }
+
+    /// Changes the effective user of a process, `seteuid(2)`. Its sockets stay those of the user who made them.
+    ///
+    /// # Errors
+    /// `EPERM`: the process is not root's, and this is not its real user. `ESRCH`: it has ended.
+    pub fn seteuid(&mut self, pid: Pid, uid: u32) -> Result<()> {
+        self.process_mut(pid).map_err(|_| Errno::SRCH)?.seteuid(uid)
+    }
+
     /// The kernel constants.
     #[must_use]
     pub fn sysctl(&self) -> &Sysctl {
@@ -252,6 +279,7 @@ impl Host {
     }
 
     /// The next thread to be resumed; each is named at most once per park.
+    #[inline]
     pub fn poll_wake(&mut self) -> Option<Token> {
         self.sleepers.next_woken()
     }

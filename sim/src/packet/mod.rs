@@ -8,7 +8,7 @@ pub use luck::{Boring, Latitude, Luck};
 pub use segment::{Control, Payload, SackBlocks, Segment, SeqNumber, TcpOptions, Timestamps};
 
 use bytes::Bytes;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// An IP packet between two hosts, or from a host to itself.
 ///
@@ -28,7 +28,42 @@ pub struct Packet {
 }
 
 impl Packet {
+    /// A packet of nothing, for memory that is going to hold another.
+    pub const EMPTY: Packet = Packet {
+        src: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        dst: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        ttl: 0,
+        tos: 0,
+        body: Body::Tcp(Segment::EMPTY),
+    };
+
+    /// The packet's segment, to be written over; whatever else it carried is gone.
+    #[inline]
+    pub fn segment_mut(&mut self) -> &mut Segment {
+        if !matches!(self.body, Body::Tcp(_)) {
+            self.body = Body::Tcp(Segment::EMPTY);
+        }
+        match &mut self.body {
+            Body::Tcp(segment) => segment,
+            Body::Udp(_) | Body::Icmp(_) => unreachable!("the body was made a segment"),
+        }
+    }
+
+    /// Whether the packet holds nothing but itself: no memory that others could use meanwhile.
+    #[inline]
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        match &self.body {
+            Body::Tcp(segment) => match &segment.payload {
+                Payload::Inline { .. } => true,
+                Payload::Shared(bytes) => bytes.is_empty(),
+            },
+            Body::Udp(_) | Body::Icmp(_) => false,
+        }
+    }
+
     /// The length in bytes of the largest frame that the packet is cut into, from its IP header on.
+    #[inline]
     #[must_use]
     pub fn largest_frame_bytes(&self) -> u32 {
         let ip = if self.src.is_ipv4() { 20 } else { 40 };

@@ -10,36 +10,42 @@ pub struct SeqNumber(u32);
 
 impl SeqNumber {
     /// The sequence number of this value.
+    #[inline]
     #[must_use]
     pub const fn new(value: u32) -> SeqNumber {
         SeqNumber(value)
     }
 
     /// The value.
+    #[inline]
     #[must_use]
     pub const fn value(self) -> u32 {
         self.0
     }
 
     /// Whether `self` comes before `other` in the half of the space that follows `self`.
+    #[inline]
     #[must_use]
     pub const fn before(self, other: SeqNumber) -> bool {
         other.0.wrapping_sub(self.0).wrapping_sub(1) < 1 << 31
     }
 
     /// Whether `self` comes before `other` or is `other`.
+    #[inline]
     #[must_use]
     pub const fn before_or_at(self, other: SeqNumber) -> bool {
         other.0.wrapping_sub(self.0) < 1 << 31
     }
 
     /// The later of the two.
+    #[inline]
     #[must_use]
     pub const fn max(self, other: SeqNumber) -> SeqNumber {
         if self.before(other) { other } else { self }
     }
 
     /// The earlier of the two.
+    #[inline]
     #[must_use]
     pub const fn min(self, other: SeqNumber) -> SeqNumber {
         if self.before(other) { self } else { other }
@@ -48,12 +54,14 @@ impl SeqNumber {
 
 impl Add<u32> for SeqNumber {
     type Output = SeqNumber;
+    #[inline]
     fn add(self, octets: u32) -> SeqNumber {
         SeqNumber(self.0.wrapping_add(octets))
     }
 }
 
 impl AddAssign<u32> for SeqNumber {
+    #[inline]
     fn add_assign(&mut self, octets: u32) {
         *self = *self + octets;
     }
@@ -62,6 +70,7 @@ impl AddAssign<u32> for SeqNumber {
 impl Sub<SeqNumber> for SeqNumber {
     type Output = u32;
     /// How far `other` is behind, modulo 2^32.
+    #[inline]
     fn sub(self, other: SeqNumber) -> u32 {
         self.0.wrapping_sub(other.0)
     }
@@ -96,7 +105,7 @@ pub enum Payload {
     Inline {
         /// How many of `bytes` are data.
         len: u8,
-        /// The data, then zeros.
+        /// The data, then bytes that mean nothing.
         bytes: [u8; Payload::INLINE_MAX_BYTES],
     },
     /// A shared slice.
@@ -123,7 +132,29 @@ impl Payload {
         }
     }
 
+    /// Becomes a copy of `other`, in place where both are inline: moving fresh bytes on would stall on the stores.
+    #[inline]
+    pub fn set(&mut self, other: &Payload) {
+        match (&mut *self, other) {
+            (Payload::Inline { len, bytes }, Payload::Inline { len: other_len, bytes: other_bytes }) => {
+                *len = *other_len;
+                *bytes = *other_bytes;
+            }
+            (Payload::Inline { .. } | Payload::Shared(_), Payload::Inline { .. } | Payload::Shared(_)) => *self = other.clone(),
+        }
+    }
+
+    /// Holds no data from here on.
+    #[inline]
+    pub fn clear(&mut self) {
+        match self {
+            Payload::Inline { len, .. } => *len = 0,
+            Payload::Shared(bytes) => *bytes = Bytes::new(),
+        }
+    }
+
     /// The data.
+    #[inline]
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         match self {
@@ -133,6 +164,7 @@ impl Payload {
     }
 
     /// How many bytes of data.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -142,12 +174,14 @@ impl Payload {
     }
 
     /// Whether there is no data.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
+#[inline]
 fn inline_len(data: &[u8]) -> u8 {
     u8::try_from(data.len()).expect("an inline payload is shorter than 256 bytes")
 }
@@ -218,8 +252,29 @@ pub struct Segment {
     pub frame_bytes: u16,
 }
 
+impl TcpOptions {
+    /// No options.
+    pub const NONE: TcpOptions =
+        TcpOptions { mss_bytes: None, window_scale: None, sack_permitted: false, timestamps: None, sack: [None; 3] };
+}
+
 impl Segment {
+    /// A segment of nothing, for memory that is going to hold another.
+    pub const EMPTY: Segment = Segment {
+        src_port: 0,
+        dst_port: 0,
+        seq: SeqNumber::new(0),
+        ack: None,
+        control: Control::None,
+        urgent: None,
+        window: 0,
+        options: TcpOptions::NONE,
+        payload: Payload::EMPTY,
+        frame_bytes: 0,
+    };
+
     /// SEG.LEN: octets of sequence space, counting SYN and FIN.
+    #[inline]
     #[must_use]
     pub fn sequence_len(&self) -> u32 {
         let control = match self.control {
@@ -230,6 +285,7 @@ impl Segment {
     }
 
     /// How many bytes of data.
+    #[inline]
     #[must_use]
     pub fn payload_bytes(&self) -> u32 {
         count(self.payload.len())
@@ -254,6 +310,7 @@ impl Segment {
     }
 }
 
+#[inline]
 fn count(bytes: usize) -> u32 {
     u32::try_from(bytes).expect("a segment's payload is at most 64 KiB")
 }

@@ -28,6 +28,8 @@ const CALLS_AFTER_KILL_MAX: u32 = 1000;
 pub struct Shared {
     /// The simulation's number.
     pub id: u32,
+    /// Its seed.
+    pub seed: u64,
     /// Everything; borrowed only while no program's code runs.
     pub scheduler: RefCell<Scheduler>,
     running: Cell<Option<(ThreadId, ProcId)>>,
@@ -35,12 +37,13 @@ pub struct Shared {
 
 impl Shared {
     /// A simulation of its own number.
-    pub fn new(scheduler: Scheduler) -> Rc<Shared> {
+    pub fn new(scheduler: Scheduler, seed: u64) -> Rc<Shared> {
         let id = NEXT_SIMULATION.fetch_add(1, Ordering::Relaxed);
-        Rc::new(Shared { id, scheduler: RefCell::new(scheduler), running: Cell::new(None) })
+        Rc::new(Shared { id, seed, scheduler: RefCell::new(scheduler), running: Cell::new(None) })
     }
 
     /// Says who runs; returns who did.
+    #[inline]
     pub fn set_running(&self, running: Option<(ThreadId, ProcId)>) -> Option<(ThreadId, ProcId)> {
         self.running.replace(running)
     }
@@ -77,20 +80,28 @@ pub struct Running {
 /// # Errors
 /// `EBADF`: the handle's owner is not running: another process, another simulation, or no simulation at all; in the last two cases a
 /// line on standard error says so.
+#[inline]
 pub fn running(sim: u32, process: Option<ProcId>) -> Result<Running> {
-    let found = CURRENT.with_borrow(|current| {
-        let shared = current.as_ref().filter(|shared| shared.id == sim)?;
-        let owner = shared.running.get().map(|(thread, of)| (thread, process.is_none_or(|process| of == process)));
-        Some((Rc::clone(shared), owner))
+    let found = CURRENT.with_borrow(|current| match current {
+        Some(shared) if shared.id == sim => match shared.running.get() {
+            Some((thread, of)) if process.is_none_or(|process| of == process) => {
+                Some(Running { shared: Rc::clone(shared), thread })
+            }
+            Some(_) | None => None,
+        },
+        Some(_) | None => None,
     });
-    match found {
-        Some((shared, Some((thread, true)))) => Ok(Running { shared, thread }),
-        Some((_, Some((_, false)))) => Err(Errno::BADF),
-        Some((_, None)) | None => {
-            eprintln!("twinsock: a simulated socket, clock or lock was used outside its simulation's processes: EBADF");
-            Err(Errno::BADF)
-        }
+    found.ok_or_else(|| explain(sim))
+}
+
+/// Why a handle's owner is not running, with a word to who holds the handle if nobody of its simulation is.
+#[cold]
+fn explain(sim: u32) -> Errno {
+    let is_inside = CURRENT.with_borrow(|current| current.as_ref().is_some_and(|s| s.id == sim && s.running.get().is_some()));
+    if !is_inside {
+        eprintln!("twinsock: a simulated socket, clock or lock was used outside its simulation's processes: EBADF");
     }
+    Errno::BADF
 }
 
 /// Whether the running thread belongs to `process` of simulation `sim`; says nothing if not.
@@ -106,6 +117,7 @@ impl Running {
     ///
     /// # Errors
     /// `EIO`: the thread is killed or unwinding, and such a thread never waits.
+    #[inline(always)]
     pub fn enter(&self) -> Result<RefMut<'_, Scheduler>> {
         if std::thread::panicking() {
             return Err(Errno::IO);
@@ -115,10 +127,38 @@ impl Running {
             return self.refuse(scheduler);
         }
         if !scheduler.catch_up(self.thread) {
-            scheduler.wait_for_turn(self.thread);
-            scheduler = self.suspend(scheduler);
+            scheduler = self.wait_for_turn(scheduler);
         }
         Ok(scheduler)
+    }
+
+    fn wait_for_turn<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
+        scheduler.wait_for_turn(self.thread);
+        self.suspend(scheduler)
+    }
+
+    /// Makes a system call, for as long as it takes.
+    ///
+    /// # Errors
+    /// The call's.
+    pub fn call<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>, call: &mut Call<'_, '_>) -> Result<usize> {
+        match scheduler.begin(self.thread, call) {
+            Some(result) => result,
+            None => self.go_on(self.suspend(scheduler), call),
+        }
+    }
+
+    /// Goes on with a system call that has waited, for as long as it takes.
+    ///
+    /// # Errors
+    /// The call's.
+    pub fn go_on<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>, call: &mut Call<'_, '_>) -> Result<usize> {
+        loop {
+            if let Some(result) = scheduler.resume(self.thread, call) {
+                return result;
+            }
+            scheduler = self.suspend(scheduler);
+        }
     }
 
     /// Answers a killed thread that goes on, and unwinds it again when it goes on too long.
@@ -169,10 +209,29 @@ impl Running {
         let mut scheduler = self.shared.scheduler.borrow_mut();
         if scheduler.thread_mut(self.thread).killed {
             drop(scheduler);
-            resume_unwind(Box::new(Killed));
+            unwind();
         }
         scheduler
     }
+}
+
+/// Unwinds a killed thread.
+#[cold]
+fn unwind() -> ! {
+    resume_unwind(Box::new(Killed))
+}
+
+/// The running thread of simulation `sim`, if one runs; says nothing if not.
+pub fn thread(sim: u32) -> Option<ThreadId> {
+    CURRENT.with_borrow(|current| {
+        let shared = current.as_ref().filter(|shared| shared.id == sim)?;
+        shared.running.get().map(|(thread, _)| thread)
+    })
+}
+
+/// The seed of the simulation that runs on this OS thread.
+pub fn seed() -> Option<u64> {
+    CURRENT.with_borrow(|current| current.as_ref().map(|shared| shared.seed))
 }
 
 /// Wakes a thread of simulation `sim`, if it still waits; says nothing outside that simulation. Any thread may do so, also a killed one.

@@ -7,6 +7,7 @@
 //! - [`scheduler`]: who is there, who waits, who is next; no program's code runs under its borrow.
 //! - [`driver`]: the loop that resumes threads, ends them, kills them.
 //! - [`current`]: which simulation and process the running code belongs to; the owner check of shared handles.
+//! - [`signal`]: what signals do to calls that wait.
 //! - [`failure`]: what a failed run says: panic, deadlock, and the line that reproduces it.
 //! - [`watchdog`]: aborts a program that blocks its OS thread.
 
@@ -16,6 +17,7 @@ pub mod driver;
 pub mod failure;
 mod names;
 pub mod scheduler;
+pub mod signal;
 pub mod watchdog;
 
 /// What unwinds a killed thread.

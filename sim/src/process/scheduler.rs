@@ -1,16 +1,18 @@
 //! Who is there, who waits, who is next.
 
 use crate::choice::{Door, StreamId};
-use crate::host::{Call, Credentials, Op, Pid, Progress, Token};
+use crate::host::{Call, Credentials, Op, Pid, Progress, Short, Token};
 use crate::process::coroutine::Carrier;
 use crate::process::failure::{FailureKind, Waiting};
 use crate::process::names::name_of;
+use crate::process::signal::Signal;
 use crate::process::watchdog::Pulse;
-use crate::trace::{Event, Place, What};
+use crate::trace::{CallName, Event, Place, What};
 use crate::world::{Alarm, HostId, World};
 use std::collections::VecDeque;
 use std::time::Duration;
 use twinsock::Instant;
+use twinsock::raw::RawFd;
 
 /// A process of a simulation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -21,16 +23,19 @@ pub struct ProcId(pub u32);
 pub struct ThreadId(pub u32);
 
 impl ProcId {
+    #[inline]
     fn index(self) -> usize {
         usize::try_from(self.0).expect("a process's number fits usize")
     }
 }
 
 impl ThreadId {
-    fn index(self) -> usize {
+    #[inline]
+    pub(super) fn index(self) -> usize {
         usize::try_from(self.0).expect("a thread's number fits usize")
     }
 
+    #[inline]
     fn token(self) -> Token {
         Token(u64::from(self.0))
     }
@@ -66,6 +71,9 @@ enum State {
 /// A thread.
 pub struct Thread {
     pub(super) process: ProcId,
+    /// Its process's host and number there.
+    host: HostId,
+    pid: Pid,
     pub(super) name: String,
     clock: Instant,
     state: State,
@@ -73,7 +81,9 @@ pub struct Thread {
     turn: u32,
     pub(super) carrier: Option<Box<Carrier>>,
     /// The call that its host has parked.
-    op: Option<Op>,
+    pub(super) op: Option<Op>,
+    /// A signal that is to end that call.
+    pub(super) signal: Option<Signal>,
     joiners: Vec<ThreadId>,
     children: u32,
     pub(super) killed: bool,
@@ -82,15 +92,25 @@ pub struct Thread {
 
 /// A process.
 pub struct Process {
-    pub(super) host: HostId,
-    pub(super) pid: Pid,
+    pub(crate) host: HostId,
+    pub(crate) pid: Pid,
     pub(super) name: String,
-    pub(super) main: ThreadId,
+    pub(crate) main: ThreadId,
     pub(super) threads: Vec<ThreadId>,
     /// Does not keep the run going.
     pub(super) daemon: bool,
     pub(super) alive: bool,
     entropy: Option<StreamId>,
+}
+
+/// What the short way of a receive came to.
+pub enum ShortRecv {
+    /// It returns this.
+    Done(usize),
+    /// The thread waits.
+    Waits,
+    /// Nothing has happened: it is for the long way.
+    Long,
 }
 
 /// What the driver does next.
@@ -115,7 +135,8 @@ pub struct Scheduler {
     /// The running thread was chosen among all that are due now, and has not acted yet.
     just_chosen: bool,
     interleaving: StreamId,
-    call_cost: Duration,
+    /// What a call takes, in nanoseconds.
+    call_cost_ns: u64,
     pub(crate) stack_bytes: usize,
     steps: u64,
     /// Processes that keep the run going.
@@ -136,7 +157,7 @@ impl Scheduler {
             kills: VecDeque::new(),
             just_chosen: false,
             interleaving,
-            call_cost,
+            call_cost_ns: u64::try_from(call_cost.as_nanos()).unwrap_or(u64::MAX),
             stack_bytes,
             steps: 0,
             live: 0,
@@ -161,10 +182,17 @@ impl Scheduler {
     }
 
     /// Makes a process on a host; its main thread is ready at the current moment.
-    pub fn spawn_process(&mut self, host: HostId, name: &str, daemon: bool, carrier: Carrier) -> ProcId {
-        let pid = self.world.spawn_process(host, Credentials::default());
+    pub fn spawn_process(
+        &mut self,
+        host: HostId,
+        name: &str,
+        credentials: Credentials,
+        daemon: bool,
+        carrier: Carrier,
+    ) -> ProcId {
+        let pid = self.world.spawn_process(host, credentials);
         let id = self.next_process();
-        let main = self.add_thread(id, name.to_owned(), self.world.now(), carrier);
+        let main = self.add_thread(id, (host, pid), name.to_owned(), self.world.now(), carrier);
         self.processes.push(Process {
             host,
             pid,
@@ -187,24 +215,27 @@ impl Scheduler {
     pub fn spawn_thread(&mut self, parent: ThreadId, carrier: Carrier) -> ThreadId {
         let thread = &mut self.threads[parent.index()];
         thread.children += 1;
-        let (process, clock) = (thread.process, thread.clock);
+        let (process, home, clock) = (thread.process, (thread.host, thread.pid), thread.clock);
         let name = format!("{}/{}", thread.name, thread.children);
-        let id = self.add_thread(process, name, clock, carrier);
+        let id = self.add_thread(process, home, name, clock, carrier);
         self.processes[process.index()].threads.push(id);
         id
     }
 
-    fn add_thread(&mut self, process: ProcId, name: String, clock: Instant, carrier: Carrier) -> ThreadId {
+    fn add_thread(&mut self, process: ProcId, home: (HostId, Pid), name: String, clock: Instant, carrier: Carrier) -> ThreadId {
         let id = ThreadId(u32::try_from(self.threads.len()).expect("fewer than 2^32 threads"));
         self.pulse.add_thread(&name);
         self.threads.push(Thread {
             process,
+            host: home.0,
+            pid: home.1,
             name,
             clock,
             state: State::Due,
             turn: 0,
             carrier: Some(Box::new(carrier)),
             op: None,
+            signal: None,
             joiners: Vec::new(),
             children: 0,
             killed: false,
@@ -216,10 +247,22 @@ impl Scheduler {
 
     /// Records what happens to a thread.
     fn record(&mut self, thread: ThreadId, what: What) {
-        let process = &self.processes[self.threads[thread.index()].process.index()];
-        let place = Place::process(process.host.0, process.pid.0).thread(thread.0);
+        let place = self.place(thread);
         let at = self.world.now();
         self.world.trace_mut().record(Event { at, place, what });
+    }
+
+    #[inline]
+    fn place(&self, thread: ThreadId) -> Place {
+        let slot = &self.threads[thread.index()];
+        Place::process(slot.host.0, slot.pid.0).thread(thread.0)
+    }
+
+    /// Records that `value` was drawn of `0..n`.
+    pub fn record_choice(&mut self, door: Door, n: u32, value: u32) {
+        let what = What::Choice { door: door.name(), n, value };
+        let at = self.world.now();
+        self.world.trace_mut().record(Event { at, place: Place::WORLD, what });
     }
 
     /// The number that the next process will have.
@@ -232,6 +275,11 @@ impl Scheduler {
         self.processes[process.index()].alive
     }
 
+    /// Whether a thread is over.
+    pub fn has_ended(&self, thread: ThreadId) -> bool {
+        self.threads[thread.index()].state == State::Ended
+    }
+
     /// A thread's name.
     pub fn thread_name(&self, thread: ThreadId) -> &str {
         &self.threads[thread.index()].name
@@ -242,10 +290,11 @@ impl Scheduler {
         self.threads[thread.index()].process
     }
 
-    pub(super) fn process(&self, id: ProcId) -> &Process {
+    pub(crate) fn process(&self, id: ProcId) -> &Process {
         &self.processes[id.index()]
     }
 
+    #[inline]
     pub(super) fn thread_mut(&mut self, id: ThreadId) -> &mut Thread {
         &mut self.threads[id.index()]
     }
@@ -268,24 +317,26 @@ impl Scheduler {
     }
 
     /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
+    #[inline]
     pub fn catch_up(&mut self, thread: ThreadId) -> bool {
+        self.pulse.beat();
         let clock = self.threads[thread.index()].clock;
         if std::mem::take(&mut self.just_chosen) && clock == self.world.now() {
             return true;
         }
+        let is_next = self.ready.is_empty() && self.kills.is_empty() && self.failure.is_none();
+        (is_next && self.world.pass_until(clock)) || self.catch_up_slowly(clock)
+    }
+
+    fn catch_up_slowly(&mut self, clock: Instant) -> bool {
         loop {
             if !self.ready.is_empty() || !self.kills.is_empty() || self.failure.is_some() {
                 return false;
             }
-            match self.world.next_due() {
-                Some(at) if at <= clock => self.step(),
-                Some(_) | None => {
-                    if self.world.now() < clock {
-                        self.world.set_now(clock);
-                    }
-                    return true;
-                }
+            if self.world.pass_until(clock) {
+                return true;
             }
+            self.step();
         }
     }
 
@@ -297,19 +348,81 @@ impl Scheduler {
     }
 
     /// Begins a system call of the running thread.
+    #[inline]
     pub fn begin(&mut self, thread: ThreadId, call: &mut Call<'_, '_>) -> Option<twinsock::Result<usize>> {
-        let process = &self.processes[self.threads[thread.index()].process.index()];
-        let (host, pid) = (process.host, process.pid);
-        let progress = self.world.begin(host, pid, thread.token(), call);
-        self.settle(thread, call, progress)
+        let slot = &self.threads[thread.index()];
+        let (host, pid) = (slot.host, slot.pid);
+        match self.world.begin(host, pid, thread.token(), call) {
+            Progress::Done(result) => Some(self.end_call(thread, call, result)),
+            Progress::Parked(op) => self.park(thread, op),
+        }
     }
 
     /// Goes on with the running thread's parked call.
+    #[inline]
     pub fn resume(&mut self, thread: ThreadId, call: &mut Call<'_, '_>) -> Option<twinsock::Result<usize>> {
-        let host = self.processes[self.threads[thread.index()].process.index()].host;
-        let op = self.threads[thread.index()].op.take().expect("a thread that waits for a call has a parked operation");
-        let progress = self.world.resume(host, op, call);
-        self.settle(thread, call, progress)
+        let slot = &mut self.threads[thread.index()];
+        let op = slot.op.take().expect("a thread that waits for a call has a parked operation");
+        let host = slot.host;
+        match self.world.resume(host, op, call) {
+            Progress::Done(result) => Some(self.end_call(thread, call, result)),
+            Progress::Parked(op) if self.threads[thread.index()].signal.is_some() => self.take_signal(thread, call, op),
+            Progress::Parked(op) => self.park(thread, op),
+        }
+    }
+
+    /// `send(2)` of the running thread, if it is an easy one. `None`: nothing has happened.
+    #[inline]
+    pub fn send_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], flags: i32) -> Option<usize> {
+        let slot = &self.threads[thread.index()];
+        let sent = self.world.send_short(slot.host, slot.pid, fd, data, flags)?;
+        self.end_short_call(thread, const { CallName::new("sendto") }, fd, sent);
+        Some(sent)
+    }
+
+    /// `recv(2)` of the running thread, if it is an easy one. An operation that is parked is kept here: the thread waits.
+    #[inline]
+    pub fn recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
+        let slot = &self.threads[thread.index()];
+        match self.world.recv_short(slot.host, slot.pid, thread.token(), fd, into, flags) {
+            Short::Done(received) => {
+                self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+                ShortRecv::Done(received)
+            }
+            Short::Parked(op) => {
+                self.threads[thread.index()].op = Some(op);
+                self.wait(thread, Wait::Call, None);
+                ShortRecv::Waits
+            }
+            Short::Long => ShortRecv::Long,
+        }
+    }
+
+    /// Goes on with the running thread's parked receive, if it is an easy one. `None`: nothing has happened.
+    #[inline]
+    pub fn resume_recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8]) -> Option<usize> {
+        let slot = &mut self.threads[thread.index()];
+        let op = slot.op.take()?;
+        match self.world.resume_recv_short(slot.host, op, into) {
+            Ok(received) => {
+                self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+                Some(received)
+            }
+            Err(op) => {
+                slot.op = Some(op);
+                None
+            }
+        }
+    }
+
+    #[inline]
+    fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, count: usize) {
+        let at = self.world.now();
+        let slot = &mut self.threads[thread.index()];
+        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
+        slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(self.call_cost_ns));
+        self.world.trace_mut().call_ended(at, place, call, Some(fd), Ok(count));
+        self.collect_wakes();
     }
 
     /// Makes a call that ends at once, be it by interruption.
@@ -323,31 +436,44 @@ impl Scheduler {
         self.collect_wakes();
     }
 
-    fn settle(&mut self, thread: ThreadId, call: &Call<'_, '_>, progress: Progress) -> Option<twinsock::Result<usize>> {
-        let answer = match progress {
-            Progress::Done(result) => {
-                let (call, fd) = name_of(call);
-                self.record(thread, What::CallEnd { call, fd, result });
-                self.charge(thread);
-                Some(result)
-            }
-            Progress::Parked(op) => {
-                let deadline = op.deadline();
-                self.threads[thread.index()].op = Some(op);
-                self.wait(thread, Wait::Call, deadline);
-                None
-            }
-        };
+    /// The running thread's call returns.
+    #[inline]
+    pub(super) fn end_call(
+        &mut self,
+        thread: ThreadId,
+        call: &Call<'_, '_>,
+        result: twinsock::Result<usize>,
+    ) -> twinsock::Result<usize> {
+        let (call, fd) = name_of(call);
+        let at = self.world.now();
+        let place = self.place(thread);
+        self.world.trace_mut().call_ended(at, place, call, fd, result);
+        self.charge(thread);
         self.collect_wakes();
-        answer
+        result
+    }
+
+    /// The running thread's call waits.
+    #[inline]
+    fn park(&mut self, thread: ThreadId, op: Op) -> Option<twinsock::Result<usize>> {
+        let deadline = op.deadline();
+        let slot = &mut self.threads[thread.index()];
+        slot.op = Some(op);
+        slot.signal = None;
+        self.wait(thread, Wait::Call, deadline);
+        self.collect_wakes();
+        None
     }
 
     /// Charges the running thread for a call.
+    #[inline]
     pub fn charge(&mut self, thread: ThreadId) {
-        self.threads[thread.index()].clock += self.call_cost;
+        let clock = &mut self.threads[thread.index()].clock;
+        *clock = Instant::from_nanos(clock.as_nanos().saturating_add(self.call_cost_ns));
     }
 
     /// Lets the running thread wait until it is woken, or until `deadline`.
+    #[inline]
     pub fn wait(&mut self, thread: ThreadId, wait: Wait, deadline: Option<Instant>) {
         let now = self.world.now();
         let slot = &mut self.threads[thread.index()];
@@ -391,6 +517,7 @@ impl Scheduler {
         self.world.schedule(at, Alarm(u64::from(thread.0) | u64::from(turn) << 32));
     }
 
+    #[inline]
     fn collect_wakes(&mut self) {
         while let Some(Token(token)) = self.world.poll_wake() {
             let thread = ThreadId(u32::try_from(token).expect("a token is a thread's number"));
@@ -399,6 +526,7 @@ impl Scheduler {
     }
 
     /// Lets the next thing in the world's queue happen.
+    #[inline]
     fn step(&mut self) {
         match self.world.step() {
             Some(Some(Alarm(alarm))) => {
@@ -449,20 +577,10 @@ impl Scheduler {
         Turn::Stop
     }
 
+    #[inline]
     fn choose(&mut self) -> ThreadId {
-        let count = self.ready.len();
-        let index = if count == 1 {
-            0
-        } else {
-            let n = u32::try_from(count).expect("fewer than 2^32 threads are ready");
-            let value = self.world.choice_mut().draw(self.interleaving, n);
-            let what = What::Choice { door: "interleaving", n, value };
-            let at = self.world.now();
-            self.world.trace_mut().record(Event { at, place: Place::WORLD, what });
-            usize::try_from(value).expect("an index fits usize")
-        };
-        // The chosen one's place goes to the first in line: constant cost, and 0 stays first come, first served.
-        let thread = self.ready.swap_remove_front(index).expect("the choice is below the number of ready threads");
+        let thread = if self.ready.len() == 1 { self.ready.pop_front() } else { self.choose_among_several() };
+        let thread = thread.expect("the choice is below the number of ready threads");
         let now = self.world.now();
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Running;
@@ -470,6 +588,15 @@ impl Scheduler {
         self.steps += 1;
         self.just_chosen = true;
         thread
+    }
+
+    fn choose_among_several(&mut self) -> Option<ThreadId> {
+        let n = u32::try_from(self.ready.len()).expect("fewer than 2^32 threads are ready");
+        let value = self.world.choice_mut().draw(self.interleaving, n);
+        self.record_choice(Door::Interleaving, n, value);
+        let index = usize::try_from(value).expect("an index fits usize");
+        // The chosen one's place goes to the first in line: constant cost, and 0 stays first come, first served.
+        self.ready.swap_remove_front(index)
     }
 
     /// A thread has ended: its joiners go on; with the main thread, the process ends.
@@ -517,13 +644,27 @@ impl Scheduler {
         self.collect_wakes();
         let threads: Vec<ThreadId> = threads.into_iter().filter(|t| self.threads[t.index()].state != State::Ended).collect();
         for thread in &threads {
-            let slot = &mut self.threads[thread.index()];
-            slot.killed = true;
-            slot.turn = slot.turn.wrapping_add(1);
-            slot.state = State::Running;
+            self.mark_killed(*thread);
         }
-        self.ready.retain(|t| !threads.contains(t));
         threads
+    }
+
+    /// Kills one thread: its parked call is interrupted, and it is ready to be unwound.
+    pub fn kill_thread(&mut self, thread: ThreadId) {
+        let host = self.processes[self.threads[thread.index()].process.index()].host;
+        if let Some(op) = self.threads[thread.index()].op.take() {
+            self.world.interrupt(host, op).ok();
+            self.collect_wakes();
+        }
+        self.mark_killed(thread);
+    }
+
+    fn mark_killed(&mut self, thread: ThreadId) {
+        let slot = &mut self.threads[thread.index()];
+        slot.killed = true;
+        slot.turn = slot.turn.wrapping_add(1);
+        slot.state = State::Running;
+        self.ready.retain(|ready| *ready != thread);
     }
 
     /// Everybody who waits, for the report.
@@ -552,7 +693,10 @@ impl Scheduler {
 
     fn describe(&self, thread: &Thread, wait: Wait) -> String {
         match wait {
-            Wait::Call => thread.op.as_ref().map_or_else(|| "a system call".to_owned(), |op| op.what().to_string()),
+            Wait::Call => {
+                let op = thread.op.as_ref().expect("a thread that waits for a call has a parked operation");
+                self.world.host(self.processes[thread.process.index()].host).describe(op)
+            }
             Wait::Sleep => "sleep".to_owned(),
             Wait::Join(other) => format!("join of thread {}", self.threads[other.index()].name),
             Wait::Sync(name) => name.to_owned(),

@@ -38,55 +38,84 @@ pub(super) fn timestamp_clock(now: Instant, offset: u32) -> u32 {
 
 impl Tcb {
     /// The next segment to send, `None` when there is nothing more for now. To be drained after every call that takes `now`.
-    #[inline]
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Segment> {
-        if self.has_output() { self.transmit(now) } else { None }
+        let mut segment = Segment::EMPTY;
+        self.transmit_into(now, &mut segment).then_some(segment)
+    }
+
+    /// The same, written to where the caller wants the segment: a small one is not worth moving. `false`: there is nothing, and what is
+    /// there now means nothing.
+    #[inline]
+    pub fn transmit_into(&mut self, now: Instant, into: &mut Segment) -> bool {
+        self.transmit_small(now, into) || (self.has_output() && self.transmit(now, into))
     }
 
     /// Whether there may be something to send: a quick look, for most calls find nothing.
     #[inline]
-    fn has_output(&self) -> bool {
+    #[must_use]
+    pub fn has_output(&self) -> bool {
         self.ack.now || self.has_unsent() || self.rtx_nxt.before(self.rtx_end) || self.ack.probe || !self.replies.is_empty()
     }
 
-    fn transmit(&mut self, now: Instant) -> Option<Segment> {
-        if !self.replies.is_empty() {
-            return Some(self.replies.remove(0));
-        }
+    fn transmit(&mut self, now: Instant, into: &mut Segment) -> bool {
         match self.state {
-            State::Closed | State::Listen | State::TimeWait => None,
-            State::SynSent | State::SynReceived => self.transmit_syn(now),
-            State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait | State::Closing | State::LastAck => {
-                self.transmit_synchronized(now)
+            State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait | State::Closing | State::LastAck
+                if self.replies.is_empty() =>
+            {
+                self.transmit_synchronized(now, into)
             }
+            State::Closed
+            | State::Listen
+            | State::TimeWait
+            | State::SynSent
+            | State::SynReceived
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck => self.transmit_rare(now).map(|segment| *into = segment).is_some(),
         }
     }
 
+    /// Answers, and what is sent before a connection is established.
+    #[cold]
+    fn transmit_rare(&mut self, now: Instant) -> Option<Segment> {
+        if !self.replies.is_empty() {
+            return Some(self.replies.remove(0));
+        }
+        if self.state == State::SynSent || self.state == State::SynReceived { self.transmit_syn(now) } else { None }
+    }
+
     #[inline(always)]
-    fn transmit_synchronized(&mut self, now: Instant) -> Option<Segment> {
+    fn transmit_synchronized(&mut self, now: Instant, into: &mut Segment) -> bool {
         if self.rtx_nxt.before(self.rtx_end)
             && let Some(segment) = self.transmit_again(now)
         {
-            return Some(segment);
+            *into = segment;
+            return true;
         }
         if self.has_unsent() {
-            if !self.rtx_nxt.before(self.rtx_end)
-                && let Some(segment) = self.transmit_new(now)
-            {
-                return Some(segment);
+            if !self.rtx_nxt.before(self.rtx_end) && self.transmit_new(now, into) {
+                return true;
             }
             if self.flight_bytes() == 0 {
                 self.arm_window_probe(now);
             }
         }
-        self.transmit_ack(now)
+        let Some(seq) = self.transmit_ack() else { return false };
+        self.write_header(now, seq, Control::None, into);
+        into.frame_bytes = 0;
+        into.payload.clear();
+        true
     }
 
     /// SYN, SYN-ACK, and the ACK of a SYN in SYN-RECEIVED.
     #[cold]
     fn transmit_syn(&mut self, now: Instant) -> Option<Segment> {
         if !self.rtx_nxt.before(self.rtx_end) {
-            return if self.state == State::SynReceived { self.transmit_ack(now) } else { None };
+            let ack = if self.state == State::SynReceived { self.transmit_ack() } else { None };
+            return ack.map(|seq| self.segment(now, seq, Control::None, Payload::EMPTY));
         }
         self.rtx_nxt = self.rtx_end;
         if self.snd_nxt == self.iss {
@@ -142,13 +171,13 @@ impl Tcb {
 
     /// New data, or the FIN, if window, congestion window and Nagle's rule allow it.
     #[inline(always)]
-    fn transmit_new(&mut self, now: Instant) -> Option<Segment> {
+    fn transmit_new(&mut self, now: Instant, into: &mut Segment) -> bool {
         let Some((len, last)) = self.send.as_ref().and_then(|send| send.next_unsent()) else {
-            return self.transmit_fin(now);
+            return self.transmit_fin(now).map(|segment| *into = segment).is_some();
         };
         let sendable = self.sendable_bytes(len, last);
         if sendable == 0 {
-            return None;
+            return false;
         }
         let seq = self.snd_nxt;
         self.snd_nxt = seq + sendable;
@@ -163,15 +192,12 @@ impl Tcb {
             control = Control::Fin;
             self.snd_nxt += 1;
         }
-        // The data is copied last, straight to where the caller wants the segment.
-        let header = self.header(now, seq);
+        self.write_header(now, seq, control, into);
+        into.frame_bytes = self.mss;
         let send = self.send.as_mut().expect("unsent data is in the send buffer");
-        let segment = match send.transmit(sendable) {
-            Payload::Inline { len, bytes } => header.segment(control, Payload::Inline { len: *len, bytes: *bytes }),
-            Payload::Shared(bytes) => header.segment(control, Payload::Shared(bytes.clone())),
-        };
+        into.payload.set(send.transmit(sendable));
         self.data_went_out(now);
-        Some(segment)
+        true
     }
 
     #[cold]
@@ -187,7 +213,7 @@ impl Tcb {
 
     /// Timers and clocks after new sequence space was sent.
     #[inline]
-    fn data_went_out(&mut self, now: Instant) {
+    pub(super) fn data_went_out(&mut self, now: Instant) {
         if self.rtt.timed.is_none() {
             self.rtt.timed = Some((self.snd_nxt, now));
         }
@@ -271,42 +297,47 @@ impl Tcb {
         Some(self.segment(now, seq, control, payload))
     }
 
-    /// A probe or an ACK that nothing else has carried.
+    /// A probe or an ACK that nothing else has carried: its sequence number, if one is owed.
     #[inline]
-    fn transmit_ack(&mut self, now: Instant) -> Option<Segment> {
+    fn transmit_ack(&mut self) -> Option<SeqNumber> {
         if self.ack.probe {
             self.ack.probe = false;
-            let before = SeqNumber::new(self.snd_una.value().wrapping_sub(1));
-            return Some(self.segment(now, before, Control::None, Payload::EMPTY));
+            return Some(SeqNumber::new(self.snd_una.value().wrapping_sub(1)));
         }
         if !self.ack.now {
             return None;
         }
         self.ack.quick = self.ack.quick.saturating_sub(1);
         let window_end = self.snd_una + self.snd_wnd;
-        let seq = if self.snd_nxt.before_or_at(window_end) { self.snd_nxt } else { window_end.max(self.snd_una) };
-        Some(self.segment(now, seq, Control::None, Payload::EMPTY))
+        Some(if self.snd_nxt.before_or_at(window_end) { self.snd_nxt } else { window_end.max(self.snd_una) })
     }
 
     /// A segment of a synchronized connection.
     pub(super) fn segment(&mut self, now: Instant, seq: SeqNumber, control: Control, payload: Payload) -> Segment {
-        self.header(now, seq).segment(control, payload)
+        let mut segment = Segment::EMPTY;
+        self.write_header(now, seq, control, &mut segment);
+        segment.frame_bytes = if payload.is_empty() { 0 } else { self.mss };
+        segment.payload = payload;
+        segment
     }
 
-    /// What every segment of a synchronized connection carries: the ACK, the window, the timestamps and the urgent pointer.
-    #[inline]
-    fn header(&mut self, now: Instant, seq: SeqNumber) -> Header {
-        let window = self.select_window();
+    fn write_header(&mut self, now: Instant, seq: SeqNumber, control: Control, into: &mut Segment) {
+        self.put_header(now, seq, control, into);
+    }
+
+    /// Writes a segment but for its data: what every one of a synchronized connection carries are the ACK, the window, the timestamps and
+    /// the urgent pointer.
+    #[inline(always)]
+    pub(super) fn put_header(&mut self, now: Instant, seq: SeqNumber, control: Control, into: &mut Segment) {
+        into.window = self.select_window();
         self.ack_went_out();
-        Header {
-            ports: (self.local_port, self.remote_port),
-            seq,
-            ack: self.rcv_nxt,
-            urgent: if self.snd_una.before(self.snd_up) { self.urgent_pointer(seq) } else { None },
-            window,
-            timestamps: self.timestamps_now(now),
-            mss: self.mss,
-        }
+        into.src_port = self.local_port;
+        into.dst_port = self.remote_port;
+        into.seq = seq;
+        into.ack = Some(self.rcv_nxt);
+        into.control = control;
+        into.urgent = if self.snd_una.before(self.snd_up) { self.urgent_pointer(seq) } else { None };
+        into.options = TcpOptions { timestamps: self.timestamps_now(now), ..TcpOptions::NONE };
     }
 
     /// The pointer to the octet after the urgent byte: what 4.2BSD, and Linux after it, take the field for (RFC 6093 section 3.1).
@@ -334,35 +365,6 @@ impl Tcb {
         let mss = u32::from(self.mss);
         let most = SEGMENT_MAX_BYTES.min(self.max_window / 2);
         self.size_goal = (most - most % mss).max(mss);
-    }
-}
-
-/// A segment without its data.
-struct Header {
-    ports: (u16, u16),
-    seq: SeqNumber,
-    ack: SeqNumber,
-    urgent: Option<u16>,
-    window: u16,
-    timestamps: Option<Timestamps>,
-    mss: u16,
-}
-
-impl Header {
-    #[inline(always)]
-    fn segment(&self, control: Control, payload: Payload) -> Segment {
-        Segment {
-            src_port: self.ports.0,
-            dst_port: self.ports.1,
-            seq: self.seq,
-            ack: Some(self.ack),
-            control,
-            urgent: self.urgent,
-            window: self.window,
-            options: TcpOptions { timestamps: self.timestamps, ..TcpOptions::default() },
-            frame_bytes: if payload.is_empty() { 0 } else { self.mss },
-            payload,
-        }
     }
 }
 

@@ -1,20 +1,22 @@
 //! What happened: a digest of every event, and the last few events for a report.
 //!
-//! `event.rs` says what an event is and how it reads on a line, `digest.rs` how events become 64 bits. [`Trace`] is what
+//! `event.rs` says what an event is and how it reads on a line, `digest.rs` how events become 64 bits, `kept.rs` how the last ones are
+//! kept. [`Trace`] is what
 //! `world` and `process` write to. The digest is always made and does not depend on whether events are kept; keeping them is off until
 //! it is asked for, and costs nothing until then. This room reads values and influences nothing.
 
 mod digest;
 mod event;
+mod kept;
 
 pub use digest::Digest;
-use event::PacketKind;
 pub use event::{CallName, Event, Names, PacketLine, Place, Transport, What};
+use event::{PacketKind, Words};
+use kept::{Kept, Record};
 
 use crate::packet::{Body, Packet};
-use std::collections::VecDeque;
 use std::fmt;
-use twinsock::Instant;
+use twinsock::{Instant, Result};
 
 /// The record of a run.
 ///
@@ -38,13 +40,6 @@ pub struct Trace {
     names: Names,
 }
 
-/// The last events.
-#[derive(Clone, Debug)]
-struct Kept {
-    events: VecDeque<Event>,
-    events_max: usize,
-}
-
 impl Trace {
     /// A trace that keeps no events.
     #[must_use]
@@ -54,7 +49,7 @@ impl Trace {
 
     /// Keeps the last `events_max` events from here on; with 0, none.
     pub fn keep_last(&mut self, events_max: usize) {
-        self.kept = (events_max > 0).then(|| Kept { events: VecDeque::with_capacity(events_max), events_max });
+        self.kept = (events_max > 0).then(|| Kept::new(events_max));
     }
 
     /// Whether events are kept.
@@ -69,8 +64,18 @@ impl Trace {
     pub fn record(&mut self, event: Event) {
         event.fold_into(&mut self.digest);
         self.events_count += 1;
-        if self.kept.is_some() {
-            self.keep(event);
+        if let Some(kept) = &mut self.kept {
+            kept.keep(Record::Event(event));
+        }
+    }
+
+    /// Records that a call returned: [`What::CallEnd`].
+    #[inline]
+    pub fn call_ended(&mut self, at: Instant, place: Place, call: CallName, fd: Option<i32>, result: Result<usize>) {
+        event::fold_call_end(&mut self.digest, at, place, call, fd, result);
+        self.events_count += 1;
+        if let Some(kept) = &mut self.kept {
+            kept.keep(Record::CallEnd { at, place, call, fd, result });
         }
     }
 
@@ -81,7 +86,7 @@ impl Trace {
     #[inline]
     pub fn packet_sent(&mut self, at: Instant, host: u32, packet: &Packet) {
         event::fold_addrs(&mut self.digest, packet);
-        self.packet(at, host, PacketKind::Sent, packet, What::PacketSent);
+        self.packet(at, host, PacketKind::Sent, packet, "");
         let data = match &packet.body {
             Body::Tcp(segment) => segment.payload.as_slice(),
             Body::Udp(datagram) => &datagram.payload,
@@ -98,31 +103,36 @@ impl Trace {
     /// Records that a packet arrived at a host.
     #[inline]
     pub fn packet_delivered(&mut self, at: Instant, host: u32, packet: &Packet) {
-        self.packet(at, host, PacketKind::Delivered, packet, What::PacketDelivered);
+        self.packet(at, host, PacketKind::Delivered, packet, "");
     }
 
     /// Records that a packet which a host sent will not arrive, and why.
     pub fn packet_dropped(&mut self, at: Instant, host: u32, packet: &Packet, why: &'static str) {
         self.digest.fold_bytes(why.as_bytes());
-        self.packet(at, host, PacketKind::Dropped, packet, |line| What::PacketDropped(line, why));
+        self.packet(at, host, PacketKind::Dropped, packet, why);
     }
 
     #[inline]
-    fn packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, what: impl FnOnce(PacketLine) -> What) {
-        event::fold_packet(&mut self.digest, at, host, kind, packet);
+    fn packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, why: &'static str) {
         self.events_count += 1;
-        if self.kept.is_some() {
-            self.keep(Event { at, place: Place::host(host), what: what(PacketLine::of(packet)) });
+        match &packet.body {
+            Body::Tcp(segment) => {
+                let words = Words::of_segment(host, kind, segment);
+                words.fold_into(&mut self.digest, at);
+                if let Some(kept) = &mut self.kept {
+                    kept.keep(Record::Segment { at, words, src: packet.src, dst: packet.dst, why });
+                }
+            }
+            Body::Udp(_) | Body::Icmp(_) => self.other_packet(at, host, kind, packet, why),
         }
     }
 
-    #[cold]
-    fn keep(&mut self, event: Event) {
-        let kept = self.kept.as_mut().expect("the caller has seen that events are kept");
-        if kept.events.len() == kept.events_max {
-            kept.events.pop_front();
+    fn other_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, why: &'static str) {
+        Words::of(host, kind, packet).fold_into(&mut self.digest, at);
+        if let Some(kept) = &mut self.kept {
+            let what = kind.what(PacketLine::of(packet), why);
+            kept.keep(Record::Event(Event { at, place: Place::host(host), what }));
         }
-        kept.events.push_back(event);
     }
 
     /// The digest of all events so far.
@@ -140,8 +150,8 @@ impl Trace {
     }
 
     /// The events that were kept, oldest first.
-    pub fn events(&self) -> impl DoubleEndedIterator<Item = &Event> {
-        self.kept.iter().flat_map(|kept| &kept.events)
+    pub fn events(&self) -> impl Iterator<Item = Event> {
+        self.kept.iter().flat_map(Kept::events)
     }
 
     /// The names of hosts and processes.

@@ -7,7 +7,7 @@
 pub mod event;
 
 use crate::choice::{Choice, Door, LuckOf, StreamId};
-use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Token};
+use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Short, Token};
 use crate::link::{Direction, Link, Verdict};
 use crate::packet::{Body, Icmp, IcmpError, Packet};
 use crate::trace::{Event, Place, Trace, What};
@@ -15,12 +15,14 @@ use event::EventQueue;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use twinsock::Instant;
+use twinsock::raw::RawFd;
 
 /// A host of the world.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct HostId(pub u32);
 
 impl HostId {
+    #[inline]
     fn index(self) -> usize {
         index(self.0)
     }
@@ -61,29 +63,47 @@ struct Machine {
     last_route: Option<(IpAddr, usize)>,
 }
 
-/// The packets on their way, apart from the queue, whose entries stay small.
+/// The packets on their way, apart from the queue, whose entries stay small. Packets are written and read in their places here.
 #[derive(Default)]
 struct InFlight {
-    slots: Vec<Option<Packet>>,
+    slots: Vec<Packet>,
     free: Vec<u32>,
 }
 
 impl InFlight {
-    fn take_off(&mut self, packet: Packet) -> u32 {
-        if let Some(slot) = self.free.pop() {
-            self.slots[index(slot)] = Some(packet);
-            return slot;
-        }
-        self.slots.push(Some(packet));
-        u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 packets are on their way")
+    /// The place for the next packet: the same one until it is taken.
+    #[inline]
+    fn place(&mut self) -> (u32, &mut Packet) {
+        let slot = self.free.last().copied().unwrap_or_else(|| self.grow());
+        (slot, &mut self.slots[index(slot)])
     }
 
-    fn land(&mut self, slot: u32) -> Packet {
+    #[cold]
+    fn grow(&mut self) -> u32 {
+        let slot = u32::try_from(self.slots.len()).expect("fewer than 2^32 packets are on their way");
+        self.slots.push(Packet::EMPTY);
         self.free.push(slot);
-        self.slots[index(slot)].take().expect("a packet arrives once")
+        slot
+    }
+
+    /// The packet in the place that `place` gave is on its way.
+    #[inline]
+    fn take_off(&mut self) {
+        self.free.pop();
+    }
+
+    /// The packet in a place has arrived: what is left of it goes.
+    #[inline]
+    fn land(&mut self, slot: u32) {
+        let packet = &mut self.slots[index(slot)];
+        if !packet.is_plain() {
+            *packet = Packet::EMPTY;
+        }
+        self.free.push(slot);
     }
 }
 
+#[inline]
 fn index(slot: u32) -> usize {
     usize::try_from(slot).expect("a slot's number fits usize")
 }
@@ -173,6 +193,7 @@ impl World {
     }
 
     /// The current moment.
+    #[inline]
     #[must_use]
     pub fn now(&self) -> Instant {
         self.now
@@ -188,7 +209,19 @@ impl World {
         self.now = at;
     }
 
+    /// Moves the clock to `at`, unless it is there already or past it, if nothing in the queue is due until then and at that moment.
+    /// Answers whether nothing is.
+    #[inline]
+    pub fn pass_until(&mut self, at: Instant) -> bool {
+        if self.queue.peek().is_some_and(|next| next <= at) {
+            return false;
+        }
+        self.now = self.now.max(at);
+        true
+    }
+
     /// The moment of the next thing in the queue.
+    #[inline]
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
         self.queue.peek()
@@ -204,6 +237,11 @@ impl World {
     #[must_use]
     pub fn host(&self, id: HostId) -> &Host {
         &self.machines[id.index()].host
+    }
+
+    /// The kernel of a host, for what has no consequences that the world would have to carry: constants, limits, credentials.
+    pub fn host_mut(&mut self, id: HostId) -> &mut Host {
+        &mut self.machines[id.index()].host
     }
 
     /// The name of a host.
@@ -231,6 +269,7 @@ impl World {
     }
 
     /// The record of what happens, for the driver's own events.
+    #[inline]
     pub fn trace_mut(&mut self) -> &mut Trace {
         &mut self.trace
     }
@@ -246,13 +285,44 @@ impl World {
     }
 
     /// Begins a system call of a process. `token` names the waiter if the call parks.
+    #[inline]
     pub fn begin(&mut self, at: HostId, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Progress {
         self.on_host(at, |host, cx| host.begin(cx, pid, token, call))
     }
 
     /// Goes on with a parked call, after its waiter was woken or its deadline passed.
+    #[inline]
     pub fn resume(&mut self, at: HostId, op: Op, call: &mut Call<'_, '_>) -> Progress {
         self.on_host(at, |host, cx| host.resume(cx, op, call))
+    }
+
+    /// `send(2)`, if it is an easy one: see [`Host::send_short`].
+    #[inline]
+    pub fn send_short(&mut self, at: HostId, pid: Pid, fd: RawFd, data: &[u8], flags: i32) -> Option<usize> {
+        let sent = self.machines[at.index()].host.send_short(self.now, pid, fd, data, flags)?;
+        self.follow(at);
+        Some(sent)
+    }
+
+    /// `recv(2)`, if it is an easy one: see [`Host::recv_short`].
+    #[inline]
+    pub fn recv_short(&mut self, at: HostId, pid: Pid, token: Token, fd: RawFd, into: &mut [u8], flags: i32) -> Short {
+        let short = self.machines[at.index()].host.recv_short(self.now, pid, token, fd, into, flags);
+        if let Short::Done(_) = short {
+            self.follow(at);
+        }
+        short
+    }
+
+    /// Goes on with a parked receive, if it is an easy one.
+    ///
+    /// # Errors
+    /// The operation, if it is not: see [`World::resume`].
+    #[inline]
+    pub fn resume_recv_short(&mut self, at: HostId, op: Op, into: &mut [u8]) -> Result<usize, Op> {
+        let received = self.machines[at.index()].host.resume_recv_short(self.now, op, into)?;
+        self.follow(at);
+        Ok(received)
     }
 
     /// Ends a parked call as a signal does.
@@ -274,6 +344,7 @@ impl World {
     }
 
     /// The next waiter to be woken.
+    #[inline]
     pub fn poll_wake(&mut self) -> Option<Token> {
         self.wakes.pop_front()
     }
@@ -290,9 +361,13 @@ impl World {
         self.now = at;
         match due {
             Due::Arrival { to, slot } => {
-                let packet = self.in_flight.land(slot);
-                self.trace.packet_delivered(at, to.0, &packet);
-                self.on_host(to, |host, cx| host.handle_packet(cx, packet));
+                let packet = &mut self.in_flight.slots[index(slot)];
+                self.trace.packet_delivered(at, to.0, packet);
+                let machine = &mut self.machines[to.index()];
+                let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
+                machine.host.take_packet(&mut Cx { now: at, luck: &mut luck }, packet);
+                self.in_flight.land(slot);
+                self.follow(to);
                 Some(None)
             }
             Due::Timer { host: id } => {
@@ -303,8 +378,8 @@ impl World {
                 if machine.host.poll_timeout().is_some_and(|due| due <= at) {
                     self.trace.record(Event { at, place: Place::host(id.0), what: What::Timer });
                     self.on_host(id, |host, cx| host.handle_timeout(cx));
-                } else {
-                    self.arm_timer(id);
+                } else if let Some(next) = machine.host.poll_timeout() {
+                    self.arm_timer(id, next);
                 }
                 Some(None)
             }
@@ -312,72 +387,105 @@ impl World {
         }
     }
 
-    /// Does something to a host's kernel and carries its consequences: packets, wakes, timers.
+    /// Does something to a host's kernel and carries its consequences.
+    #[inline]
     fn on_host<R>(&mut self, id: HostId, act: impl FnOnce(&mut Host, &mut Cx<'_>) -> R) -> R {
         let machine = &mut self.machines[id.index()];
         let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
-        let mut cx = Cx { now: self.now, luck: &mut luck };
-        let result = act(&mut machine.host, &mut cx);
-        self.transmit(id);
-        let machine = &mut self.machines[id.index()];
-        while let Some(token) = machine.host.poll_wake() {
+        let result = act(&mut machine.host, &mut Cx { now: self.now, luck: &mut luck });
+        self.follow(id);
+        result
+    }
+
+    /// Carries what an entry into a host's kernel has led to: packets, wakes, timers.
+    #[inline(always)]
+    fn follow(&mut self, id: HostId) {
+        if self.machines[id.index()].host.has_output() {
+            self.transmit(id);
+        }
+        let Machine { host, timer_at, .. } = &mut self.machines[id.index()];
+        while let Some(token) = host.poll_wake() {
             self.wakes.push_back(token);
         }
-        self.arm_timer(id);
-        result
+        if let Some(at) = host.poll_timeout()
+            && at < *timer_at
+        {
+            self.arm_timer(id, at);
+        }
     }
 
     /// Sends what the host has to send. What it sends to itself arrives at once, as on Linux's loopback.
     fn transmit(&mut self, id: HostId) {
         loop {
             let machine = &mut self.machines[id.index()];
-            let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
-            let mut cx = Cx { now: self.now, luck: &mut luck };
-            let Some(packet) = machine.host.poll_transmit(&mut cx) else { return };
-            if machine.host.owns(packet.dst) {
-                self.trace.packet_sent(self.now, id.0, &packet);
-                machine.host.handle_packet(&mut cx, packet);
-            } else {
-                self.send(id, packet);
+            let (slot, packet) = self.in_flight.place();
+            if !machine.host.transmit_into(self.now, packet) {
+                return;
+            }
+            self.trace.packet_sent(self.now, id.0, packet);
+            match machine.last_route {
+                Some((addr, path)) if addr == packet.dst => self.send(id, slot, path),
+                Some(_) | None => self.send_anywhere(id, slot),
             }
         }
     }
 
-    /// Puts a packet on the wire.
-    fn send(&mut self, from: HostId, packet: Packet) {
-        self.trace.packet_sent(self.now, from.0, &packet);
-        let Some(index) = self.path(from, packet.dst) else {
-            // Nobody has this address: the packet is lost, as on a network without a router that objects.
-            self.trace.packet_dropped(self.now, from.0, &packet, "nobody has the address");
+    /// Sends the packet in this place, the next one, to where it has not just been sent to.
+    fn send_anywhere(&mut self, from: HostId, slot: u32) {
+        let machine = &mut self.machines[from.index()];
+        let packet = &mut self.in_flight.slots[index(slot)];
+        if machine.host.owns(packet.dst) {
+            let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
+            // The place is still free: nothing else is written to it meanwhile.
+            machine.host.take_packet(&mut Cx { now: self.now, luck: &mut luck }, packet);
             return;
-        };
+        }
+        let dst = packet.dst;
+        match self.find_path(from, dst) {
+            Some(path) => self.send(from, slot, path),
+            None => {
+                // Nobody has this address: the packet is lost, as on a network without a router that objects.
+                self.drop_packet(from, slot, "nobody has the address");
+            }
+        }
+    }
+
+    /// Puts the packet in this place, the next one, on the wire.
+    #[inline]
+    fn send(&mut self, from: HostId, slot: u32, index: usize) {
         let path = &mut self.paths[index];
         let choice = &mut self.choice;
         let wire = path.wire;
+        let packet = &self.in_flight.slots[self::index(slot)];
         let verdict = path.link.verdict(&mut path.direction, self.now, packet.largest_frame_bytes(), |n| choice.draw(wire, n));
         match verdict {
             Verdict::Arrives(at) => {
-                let slot = self.in_flight.take_off(packet);
+                self.in_flight.take_off();
                 self.queue.push(at, Due::Arrival { to: path.to, slot });
             }
             Verdict::TooBig { mtu_bytes } => {
-                self.trace.packet_dropped(self.now, from.0, &packet, "larger than the link's MTU");
+                let about = Box::new(self.drop_packet(from, slot, "larger than the link's MTU"));
                 // The router before the narrow link tells the sender, RFC 1191 and RFC 8201.
-                let (src, dst) = (packet.dst, packet.src);
-                let icmp = Icmp { error: IcmpError::PacketTooBig { mtu_bytes }, about: Box::new(packet) };
-                let slot = self.in_flight.take_off(Packet { src, dst, ttl: 64, tos: 0, body: Body::Icmp(icmp) });
+                let (src, dst) = (about.dst, about.src);
+                let icmp = Icmp { error: IcmpError::PacketTooBig { mtu_bytes }, about };
+                let (slot, place) = self.in_flight.place();
+                *place = Packet { src, dst, ttl: 64, tos: 0, body: Body::Icmp(icmp) };
+                self.in_flight.take_off();
                 self.queue.push(self.now, Due::Arrival { to: from, slot });
             }
         }
     }
 
+    /// A packet is lost.
+    #[cold]
+    fn drop_packet(&mut self, from: HostId, slot: u32, why: &'static str) -> Packet {
+        let packet = std::mem::replace(&mut self.in_flight.slots[index(slot)], Packet::EMPTY);
+        self.trace.packet_dropped(self.now, from.0, &packet, why);
+        packet
+    }
+
     /// The path from a host to an address, made on first use.
-    fn path(&mut self, from: HostId, dst: IpAddr) -> Option<usize> {
-        if let Some((addr, index)) = self.machines[from.index()].last_route
-            && addr == dst
-        {
-            return Some(index);
-        }
+    fn find_path(&mut self, from: HostId, dst: IpAddr) -> Option<usize> {
         let to = *self.owners.get(&dst)?;
         let index = match self.path_index.get(&(from, to)) {
             Some(index) => *index,
@@ -394,15 +502,14 @@ impl World {
         Some(index)
     }
 
-    /// Sees to it that the queue holds an entry at or before the host's earliest timer.
+    /// Puts an entry for the host's earliest timer into the queue, which has none at or before that moment.
     ///
     /// A timer that moves later, as the retransmission timer does with every segment, costs nothing here: the old entry finds
     /// nothing due and arms anew.
-    fn arm_timer(&mut self, id: HostId) {
+    #[cold]
+    fn arm_timer(&mut self, id: HostId, at: Instant) {
         let machine = &mut self.machines[id.index()];
-        if let Some(at) = machine.host.poll_timeout()
-            && at < machine.timer_at
-        {
+        if at < machine.timer_at {
             machine.timer_at = at;
             self.queue.push(at.max(self.now), Due::Timer { host: id });
         }

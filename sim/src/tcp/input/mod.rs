@@ -17,16 +17,21 @@ impl Tcb {
     ///
     /// For a listener use [`super::segment_for_listener`], without a control block [`super::reply_to_closed`].
     pub fn handle_segment(&mut self, now: Instant, mut segment: Segment) {
+        self.take_segment(now, &mut segment);
+    }
+
+    /// The same, with the segment where it is: a small one is not worth moving. What is left of it means nothing.
+    pub fn take_segment(&mut self, now: Instant, segment: &mut Segment) {
         match self.state {
-            State::Closed | State::Listen | State::TimeWait => self.reply_reset(&segment),
-            State::SynSent => self.arrives_in_syn_sent(now, &segment),
+            State::Closed | State::Listen | State::TimeWait => self.reply_reset(segment),
+            State::SynSent => self.arrives_in_syn_sent(now, segment),
             State::SynReceived
             | State::Established
             | State::FinWait1
             | State::FinWait2
             | State::CloseWait
             | State::Closing
-            | State::LastAck => self.arrives_elsewhere(now, &mut segment),
+            | State::LastAck => self.arrives_elsewhere(now, segment),
         }
     }
 

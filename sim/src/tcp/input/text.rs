@@ -58,7 +58,7 @@ impl Tcb {
             State::Established | State::FinWait1 | State::FinWait2 => {}
         }
         if segment.seq == self.rcv_nxt {
-            self.append(now, &segment.payload, segment.frame_bytes, fin);
+            self.append(now, &mut segment.payload, segment.frame_bytes, fin);
         } else if segment.seq.before(self.rcv_nxt) {
             self.append_new_part(now, segment, end, fin);
         } else {
@@ -78,13 +78,13 @@ impl Tcb {
             return;
         }
         let old = usize_from(self.rcv_nxt - segment.seq);
-        let new = slice(&segment.payload, old, segment.payload.len() - old);
-        self.append(now, &new, segment.frame_bytes, fin);
+        let mut new = slice(&segment.payload, old, segment.payload.len() - old);
+        self.append(now, &mut new, segment.frame_bytes, fin);
     }
 
     /// Data in order, and what it makes whole.
     #[inline(always)]
-    fn append(&mut self, now: Instant, payload: &Payload, frame_bytes: u16, fin: bool) {
+    fn append(&mut self, now: Instant, payload: &mut Payload, frame_bytes: u16, fin: bool) {
         let fills_gap = self.recv.as_ref().is_some_and(|recv| recv.has_early());
         let mut ended = fin;
         if !payload.is_empty() {
@@ -93,8 +93,8 @@ impl Tcb {
             self.data_received(now, len, frame_bytes);
         }
         if fills_gap {
-            while !ended && let Some((data, fin)) = self.recv.as_mut().and_then(|recv| recv.take_early(self.rcv_nxt)) {
-                self.accept_data(now, &data);
+            while !ended && let Some((mut data, fin)) = self.recv.as_mut().and_then(|recv| recv.take_early(self.rcv_nxt)) {
+                self.accept_data(now, &mut data);
                 ended = fin;
             }
             self.ack.now = true;
@@ -106,7 +106,7 @@ impl Tcb {
 
     /// The receive queue grows by `payload`.
     #[inline(always)]
-    fn accept_data(&mut self, now: Instant, payload: &Payload) {
+    fn accept_data(&mut self, now: Instant, payload: &mut Payload) {
         let len = u32_from(payload.len());
         if self.recv.is_none() {
             self.restart_reading_rate(now);
