@@ -164,10 +164,10 @@ impl Syscalls for Net {
     fn send(&self, fd: RawFd, data: &[u8], flags: i32) -> Result<usize> {
         let running = self.running()?;
         let mut scheduler = running.enter()?;
-        match scheduler.send_short(running.thread, fd, data, flags) {
-            Some(sent) => Ok(sent),
-            None => running.call(scheduler, &mut Call::Sendto { fd, data, flags, addr: None }),
+        if scheduler.send_short(running.thread, fd, data, flags) {
+            return Ok(data.len());
         }
+        running.call(scheduler, &mut Call::Sendto { fd, data, flags, addr: None })
     }
 
     fn sendto(&self, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Result<usize> {

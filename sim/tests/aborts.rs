@@ -1,10 +1,6 @@
 //! What a program says on standard error, and how it ends, where no value can tell: seen from outside, in a child process.
 
-#![expect(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "children are told by their environment what to do; one blocks on a std channel on purpose"
-)]
+#![expect(clippy::disallowed_methods, reason = "children are told by their environment that they are children")]
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};

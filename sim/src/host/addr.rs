@@ -166,6 +166,15 @@ pub(super) struct Addresses {
 
 /// The MTU of the loopback interface.
 const LOOPBACK_MTU_BYTES: u32 = 65536;
+/// IP_MAX_MTU: no IPv4 packet is larger, and so no path MTU.
+const IP_MAX_MTU: u32 = 65_535;
+/// IP6_MAX_MTU: the same of IPv6, whose header does not count.
+const IP6_MAX_MTU: u32 = IP_MAX_MTU + 40;
+
+/// The size of the largest packet to this address.
+const fn largest_packet(destination: IpAddr) -> u32 {
+    if destination.is_ipv4() { IP_MAX_MTU } else { IP6_MAX_MTU }
+}
 
 /// Where packets to a destination leave from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -215,7 +224,7 @@ impl Addresses {
                 IpAddr::V4(_) | IpAddr::V6(_) => destination,
             };
             let source = if source.is_unspecified() { preferred } else { source };
-            return Ok(Route { source, is_local: true, mtu_bytes: LOOPBACK_MTU_BYTES });
+            return Ok(Route { source, is_local: true, mtu_bytes: LOOPBACK_MTU_BYTES.min(largest_packet(destination)) });
         }
         let same_family = |ip: &&IpAddr| ip.is_ipv4() == destination.is_ipv4();
         let first = *self.addrs.iter().find(same_family).ok_or(Errno::NETUNREACH)?;
@@ -223,7 +232,7 @@ impl Addresses {
             return Err(Errno::INVAL);
         }
         let source = if source.is_unspecified() { first } else { source };
-        Ok(Route { source, is_local: false, mtu_bytes: self.mtu_bytes })
+        Ok(Route { source, is_local: false, mtu_bytes: self.mtu_bytes.min(largest_packet(destination)) })
     }
 }
 

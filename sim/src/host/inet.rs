@@ -25,12 +25,18 @@ impl Socket {
         if !self.tcb.transmit_into(now, packet.segment_mut()) {
             return false;
         }
+        self.address(sysctl, packet);
+        true
+    }
+
+    /// Writes the IP header of a packet of this socket.
+    #[inline]
+    pub(super) fn address(&self, sysctl: &Sysctl, packet: &mut Packet) {
         let remote = self.tuple.remote;
         packet.src = self.tuple.local;
         packet.dst = remote;
         packet.ttl = self.options.ttl_to(remote).unwrap_or(sysctl.ip_default_ttl);
         packet.tos = self.options.tos_to(remote);
-        true
     }
 
     /// Puts the socket into the queue of those that may have something to send, or, if it has nothing, arms its timer.
@@ -49,7 +55,7 @@ impl Socket {
 
     /// Sees to it that the queue of timers has an entry no later than the socket's deadline. A deadline that moves later costs nothing.
     #[inline]
-    fn arm(&mut self, key: Key, timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>) {
+    pub(super) fn arm(&mut self, key: Key, timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>) {
         let deadline = self.tcb.poll_timeout().unwrap_or(Instant::FAR);
         if deadline < self.armed {
             self.armed = deadline;
@@ -242,8 +248,8 @@ impl Host {
     pub(super) fn config_for(&self, cx: &mut Cx<'_>, local: IpAddr, remote: IpAddr) -> Result<Config> {
         let route = self.addresses.route(local, remote)?;
         let headers = if remote.is_ipv4() { 40 } else { 60 };
-        let mtu = route.mtu_bytes.min(IP_PACKET_MAX_BYTES);
-        let mss_bytes = u16::try_from(mtu.saturating_sub(headers).max(MSS_MIN_BYTES)).expect("an IP packet is below 64 KiB");
+        let mss_bytes =
+            u16::try_from(route.mtu_bytes.saturating_sub(headers).max(MSS_MIN_BYTES)).expect("an IP packet is below 64 KiB");
         let timestamp_offset = cx.luck.below(Latitude::TimestampOffset, u32::MAX);
         Ok(Config { mss_bytes, sysctl: self.sysctl.tcp, timestamp_offset })
     }
@@ -425,6 +431,7 @@ impl Host {
         }
     }
 
+    #[inline]
     fn wake_socket(&mut self, file: Key, wakes: tcp::Wakes, is_lingering: bool) {
         if wakes.error {
             self.wake_file(file, poll::KEY_ERROR, false);
@@ -537,7 +544,5 @@ impl Host {
     }
 }
 
-/// The largest IP packet, and so the largest MTU that counts.
-const IP_PACKET_MAX_BYTES: u32 = 65_535;
 /// `TCP_MIN_SND_MSS`: what is sent however small an MTU is said to be.
 const MSS_MIN_BYTES: u32 = 48;

@@ -53,7 +53,7 @@ mod wait;
 
 pub use call::Call;
 pub use cx::{Credentials, Cx, Pid, Progress, SocketLine, Token};
-pub use fast::Short;
+pub use fast::{Short, ShortSend};
 pub use op::Op;
 pub use sysctl::Sysctl;
 

@@ -7,11 +7,12 @@
 use super::Host;
 use super::call::Call;
 use super::cx::{Cx, Pid, Progress, Token};
-use super::fast::Short;
+use super::fast::{Short, ShortSend};
 use super::local_call::Verb;
 use super::poll::{self, Timeout};
 use super::slab::Key;
 use super::wait::Waiter;
+use crate::packet::Packet;
 use std::fmt;
 use std::time::Duration;
 use twinsock::raw::RawFd;
@@ -220,9 +221,13 @@ impl Host {
     /// Starts a system call of the thread `token` of process `pid`.
     pub fn begin(&mut self, cx: &mut Cx<'_>, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Progress {
         if let Call::Sendto { fd, data, flags, addr: None } = call {
-            if let Some(sent) = self.send_short(cx.now, pid, *fd, data, *flags) {
-                return Progress::Done(Ok(sent));
+            let mut packet = Packet::EMPTY;
+            match self.send_short(cx.now, pid, *fd, data, *flags, &mut packet) {
+                ShortSend::Out => self.outbox.push_back(packet),
+                ShortSend::Queued => {}
+                ShortSend::Long => return self.begin_any(cx, pid, token, call),
             }
+            return Progress::Done(Ok(data.len()));
         } else if let Call::Recvfrom { fd, into, flags, name: None } = call {
             match self.recv_short(cx.now, pid, token, *fd, into, *flags) {
                 Short::Done(received) => return Progress::Done(Ok(received)),
@@ -365,7 +370,7 @@ impl Host {
     }
 
     /// The operation of a call that goes to sleep, in the queue of its file if it has one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn sleep(&mut self, pid: Pid, token: Token, fd: RawFd, deadline: Instant, task: Task) -> Op {
         let sleeper = self.sleepers.park(token);
         if let Some(file) = task.file {
@@ -417,7 +422,7 @@ impl Host {
     }
 
     /// As `leave`, for a receive that has used its wake; `false`, and nothing is done, if it is the only one that still holds the file.
-    #[inline]
+    #[inline(always)]
     pub(super) fn leave_shared(&mut self, op: &Waiting, file: Key) -> bool {
         let Some(entry) = self.files.get_mut(file) else { return false };
         if !entry.put_one_of_several() {

@@ -3,7 +3,7 @@
 use crate::choice::{Door, StreamId};
 use crate::host::{Call, Credentials, Op, Pid, Progress, Short, Token};
 use crate::process::coroutine::Carrier;
-use crate::process::failure::{FailureKind, Waiting};
+use crate::process::failure::FailureKind;
 use crate::process::names::name_of;
 use crate::process::signal::Signal;
 use crate::process::watchdog::Pulse;
@@ -24,7 +24,7 @@ pub struct ThreadId(pub u32);
 
 impl ProcId {
     #[inline]
-    fn index(self) -> usize {
+    pub(super) fn index(self) -> usize {
         usize::try_from(self.0).expect("a process's number fits usize")
     }
 }
@@ -55,7 +55,7 @@ pub enum Wait {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
+pub(super) enum State {
     /// Among those that can run now.
     Ready,
     /// Its turn is in the queue of the world, for its clock is ahead.
@@ -76,7 +76,7 @@ pub struct Thread {
     pid: Pid,
     pub(super) name: String,
     clock: Instant,
-    state: State,
+    pub(super) state: State,
     /// Counts this thread's waits: an alarm that was set for an earlier one is void.
     turn: u32,
     pub(super) carrier: Option<Box<Carrier>>,
@@ -246,7 +246,7 @@ impl Scheduler {
     }
 
     /// Records what happens to a thread.
-    fn record(&mut self, thread: ThreadId, what: What) {
+    pub(super) fn record(&mut self, thread: ThreadId, what: What) {
         let place = self.place(thread);
         let at = self.world.now();
         self.world.trace_mut().record(Event { at, place, what });
@@ -371,13 +371,15 @@ impl Scheduler {
         }
     }
 
-    /// `send(2)` of the running thread, if it is an easy one. `None`: nothing has happened.
+    /// `send(2)` of the running thread, if it is an easy one. `false`: nothing has happened.
     #[inline]
-    pub fn send_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], flags: i32) -> Option<usize> {
+    pub fn send_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], flags: i32) -> bool {
         let slot = &self.threads[thread.index()];
-        let sent = self.world.send_short(slot.host, slot.pid, fd, data, flags)?;
-        self.end_short_call(thread, const { CallName::new("sendto") }, fd, sent);
-        Some(sent)
+        if !self.world.send_short(slot.host, slot.pid, fd, data, flags) {
+            return false;
+        }
+        self.end_short_call(thread, const { CallName::new("sendto") }, fd, data.len());
+        true
     }
 
     /// `recv(2)` of the running thread, if it is an easy one. An operation that is parked is kept here: the thread waits.
@@ -415,7 +417,7 @@ impl Scheduler {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, count: usize) {
         let at = self.world.now();
         let slot = &mut self.threads[thread.index()];
@@ -495,6 +497,7 @@ impl Scheduler {
     }
 
     /// Wakes a waiting thread; another is left alone. Answers whether it was waiting.
+    #[inline]
     pub fn wake(&mut self, thread: ThreadId) -> bool {
         match self.threads[thread.index()].state {
             State::Waiting(..) => {
@@ -505,6 +508,7 @@ impl Scheduler {
         }
     }
 
+    #[inline]
     fn make_ready(&mut self, thread: ThreadId) {
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Ready;
@@ -526,7 +530,7 @@ impl Scheduler {
     }
 
     /// Lets the next thing in the world's queue happen.
-    #[inline]
+    #[inline(always)]
     fn step(&mut self) {
         match self.world.step() {
             Some(Some(Alarm(alarm))) => {
@@ -545,6 +549,7 @@ impl Scheduler {
     }
 
     /// Who is next. With a `limit`, nothing later than that happens.
+    #[inline]
     pub fn next_turn(&mut self, limit: Option<Instant>) -> Turn {
         loop {
             if self.failure.is_some() {
@@ -609,15 +614,24 @@ impl Scheduler {
             self.wake(joiner);
         }
         if self.processes[process.index()].main == thread {
-            self.kill(process);
+            self.request_end(process);
         }
     }
 
-    /// Asks for a process's end; the driver sees to it at the next turn.
+    /// Kills a process: the driver sees to it at the next turn.
     pub fn kill(&mut self, process: ProcId) {
-        if self.processes[process.index()].alive && !self.kills.contains(&process) {
+        if self.request_end(process) {
+            self.record(self.processes[process.index()].main, What::ProcessKill);
+        }
+    }
+
+    /// Asks for a process's end. Answers whether that is news.
+    fn request_end(&mut self, process: ProcId) -> bool {
+        let is_news = self.processes[process.index()].alive && !self.kills.contains(&process);
+        if is_news {
             self.kills.push_back(process);
         }
+        is_news
     }
 
     /// The first half of a process's end, before any of its code is unwound: parked calls are interrupted, descriptors closed.
@@ -665,41 +679,5 @@ impl Scheduler {
         slot.turn = slot.turn.wrapping_add(1);
         slot.state = State::Running;
         self.ready.retain(|ready| *ready != thread);
-    }
-
-    /// Everybody who waits, for the report.
-    pub fn waiting(&self) -> Vec<Waiting> {
-        let mut list = Vec::new();
-        for thread in &self.threads {
-            let process = &self.processes[thread.process.index()];
-            if !process.alive {
-                continue;
-            }
-            let (what, since) = match thread.state {
-                State::Waiting(wait, since) => (self.describe(thread, wait), since),
-                State::Ready | State::Due | State::Running | State::Ended => continue,
-            };
-            list.push(Waiting {
-                host: self.world.host_name(process.host).to_owned(),
-                process: process.name.clone(),
-                thread: thread.name.clone(),
-                what,
-                since,
-                daemon: process.daemon,
-            });
-        }
-        list
-    }
-
-    fn describe(&self, thread: &Thread, wait: Wait) -> String {
-        match wait {
-            Wait::Call => {
-                let op = thread.op.as_ref().expect("a thread that waits for a call has a parked operation");
-                self.world.host(self.processes[thread.process.index()].host).describe(op)
-            }
-            Wait::Sleep => "sleep".to_owned(),
-            Wait::Join(other) => format!("join of thread {}", self.threads[other.index()].name),
-            Wait::Sync(name) => name.to_owned(),
-        }
     }
 }

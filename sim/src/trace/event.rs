@@ -91,13 +91,6 @@ impl fmt::Debug for CallName {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// A process made a call. For readers only: it leaves no mark on the digest, its end does.
-    CallBegin {
-        /// The call.
-        call: CallName,
-        /// The descriptor it is about.
-        fd: Option<i32>,
-    },
     /// A call returned.
     CallEnd {
         /// The call.
@@ -113,8 +106,6 @@ pub enum What {
     PacketDelivered(PacketLine),
     /// A packet will not arrive, and why: see [`Trace::packet_dropped`](super::Trace::packet_dropped).
     PacketDropped(PacketLine, &'static str),
-    /// A waiting thread may go on.
-    Wake,
     /// A timer of a host went off.
     Timer,
     /// One of `0..n` was drawn.
@@ -380,10 +371,9 @@ impl Event {
     #[inline]
     pub(super) fn fold_into(&self, digest: &mut Digest) {
         match &self.what {
-            // A call's end says it all; packets are folded in from the packets themselves.
-            What::CallBegin { .. } | What::PacketSent(_) | What::PacketDelivered(_) | What::PacketDropped(..) => {}
+            // Packets are folded in from the packets themselves.
+            What::PacketSent(_) | What::PacketDelivered(_) | What::PacketDropped(..) => {}
             What::CallEnd { call, fd, result } => fold_call_end(digest, self.at, self.place, *call, *fd, *result),
-            What::Wake => self.fold_head(digest, 4, 0),
             What::Timer => self.fold_head(digest, 5, 0),
             What::Choice { door: _, n, value } => self.fold_head(digest, 6, pair(*n, *value)),
             What::ProcessStart => self.fold_head(digest, 7, 0),
@@ -481,10 +471,6 @@ impl fmt::Display for Line<'_> {
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            What::CallBegin { call, fd } => {
-                fmt_call(f, *call, *fd)?;
-                f.write_str(" ...")
-            }
             What::CallEnd { call, fd, result } => {
                 fmt_call(f, *call, *fd)?;
                 match result {
@@ -495,7 +481,6 @@ impl fmt::Display for What {
             What::PacketSent(packet) => write!(f, "sent {packet}"),
             What::PacketDelivered(packet) => write!(f, "delivered {packet}"),
             What::PacketDropped(packet, why) => write!(f, "dropped ({why}) {packet}"),
-            What::Wake => f.write_str("wake"),
             What::Timer => f.write_str("timer"),
             What::Choice { door, n, value } => write!(f, "chose {value} of 0..{n} ({door})"),
             What::ProcessStart => f.write_str("start"),

@@ -65,7 +65,7 @@ impl Trace {
         event.fold_into(&mut self.digest);
         self.events_count += 1;
         if let Some(kept) = &mut self.kept {
-            kept.keep(Record::Event(event));
+            kept.keep_other(event);
         }
     }
 
@@ -112,7 +112,7 @@ impl Trace {
         self.packet(at, host, PacketKind::Dropped, packet, why);
     }
 
-    #[inline]
+    #[inline(always)]
     fn packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, why: &'static str) {
         self.events_count += 1;
         match &packet.body {
@@ -127,11 +127,12 @@ impl Trace {
         }
     }
 
+    #[cold]
     fn other_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, why: &'static str) {
         Words::of(host, kind, packet).fold_into(&mut self.digest, at);
         if let Some(kept) = &mut self.kept {
             let what = kind.what(PacketLine::of(packet), why);
-            kept.keep(Record::Event(Event { at, place: Place::host(host), what }));
+            kept.keep_other(Event { at, place: Place::host(host), what });
         }
     }
 

@@ -7,7 +7,7 @@
 pub mod event;
 
 use crate::choice::{Choice, Door, LuckOf, StreamId};
-use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Short, Token};
+use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Short, ShortSend, Token};
 use crate::link::{Direction, Link, Verdict};
 use crate::packet::{Body, Icmp, IcmpError, Packet};
 use crate::trace::{Event, Place, Trace, What};
@@ -296,12 +296,19 @@ impl World {
         self.on_host(at, |host, cx| host.resume(cx, op, call))
     }
 
-    /// `send(2)`, if it is an easy one: see [`Host::send_short`].
+    /// `send(2)`, if it is an easy one: see [`Host::send_short`]. `false`: nothing has happened.
     #[inline]
-    pub fn send_short(&mut self, at: HostId, pid: Pid, fd: RawFd, data: &[u8], flags: i32) -> Option<usize> {
-        let sent = self.machines[at.index()].host.send_short(self.now, pid, fd, data, flags)?;
-        self.follow(at);
-        Some(sent)
+    pub fn send_short(&mut self, at: HostId, pid: Pid, fd: RawFd, data: &[u8], flags: i32) -> bool {
+        let (slot, packet) = self.in_flight.place();
+        match self.machines[at.index()].host.send_short(self.now, pid, fd, data, flags, packet) {
+            ShortSend::Out => {
+                self.carry(at, slot);
+                self.follow(at);
+            }
+            ShortSend::Queued => self.follow(at),
+            ShortSend::Long => return false,
+        }
+        true
     }
 
     /// `recv(2)`, if it is an easy one: see [`Host::recv_short`].
@@ -422,11 +429,18 @@ impl World {
             if !machine.host.transmit_into(self.now, packet) {
                 return;
             }
-            self.trace.packet_sent(self.now, id.0, packet);
-            match machine.last_route {
-                Some((addr, path)) if addr == packet.dst => self.send(id, slot, path),
-                Some(_) | None => self.send_anywhere(id, slot),
-            }
+            self.carry(id, slot);
+        }
+    }
+
+    /// Takes the packet in this place, the next one, to where it goes.
+    #[inline]
+    fn carry(&mut self, from: HostId, slot: u32) {
+        let packet = &self.in_flight.slots[index(slot)];
+        self.trace.packet_sent(self.now, from.0, packet);
+        match self.machines[from.index()].last_route {
+            Some((addr, path)) if addr == packet.dst => self.send(from, slot, path),
+            Some(_) | None => self.send_anywhere(from, slot),
         }
     }
 

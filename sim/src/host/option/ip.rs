@@ -13,10 +13,6 @@ use twinsock::{Errno, Result};
 const ECN_MASK: i32 = 3;
 /// The priority that goes with a type of service, `ip_tos2prio`, by its bits 1 to 4.
 const TOS_TO_PRIORITY: [i32; 16] = [0, 0, 0, 0, 2, 2, 2, 2, 6, 6, 6, 6, 4, 4, 4, 4];
-/// No IPv4 packet is larger, and so no path MTU.
-const IP_MAX_MTU: u32 = 65_535;
-/// The same of IPv6, whose header does not count: IP6_MAX_MTU.
-const IP6_MAX_MTU: u32 = IP_MAX_MTU + 40;
 
 impl Host {
     pub(super) fn get_ip_option(&mut self, key: Key, name: i32) -> Result<Answer> {
@@ -47,8 +43,7 @@ impl Host {
             return Err(Errno::NOTCONN);
         }
         let route = self.addresses.route(tuple.local, tuple.remote).map_err(|_| Errno::NOTCONN)?;
-        let largest = if tuple.remote.is_ipv4() { IP_MAX_MTU } else { IP6_MAX_MTU };
-        Ok(super::shown(route.mtu_bytes.min(largest)))
+        Ok(super::shown(route.mtu_bytes))
     }
 
     pub(super) fn set_ip_option(&mut self, set: &SetCx, name: i32, value: &[u8]) -> Result<()> {
