@@ -324,7 +324,8 @@ impl Host {
             | Kind::Receive { socket }
             | Kind::Linger { socket, .. } => self.ends(socket),
             Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Some("pipe".to_owned()),
-            Kind::Local { call, .. } => self.local.calls.get(call).map(|call| self.local_ends(call.id())),
+            Kind::Local { .. } if self.is_stale(&op.0) => None,
+            Kind::Local { call, .. } => Some(self.local_ends(self.local.calls[call].id())),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } => None,
         };
         match ends {

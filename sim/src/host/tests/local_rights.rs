@@ -14,7 +14,7 @@ fn cmsg(kind: i32, data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn rights(fds: &[RawFd]) -> Vec<u8> {
+pub(super) fn rights(fds: &[RawFd]) -> Vec<u8> {
     cmsg(c::SCM_RIGHTS, &fds.iter().flat_map(|fd| fd.to_ne_bytes()).collect::<Vec<_>>())
 }
 

@@ -7,6 +7,8 @@ mod data;
 mod descriptors;
 mod listen;
 mod local;
+mod local_chaos;
+mod local_plain;
 mod local_rights;
 mod local_waits;
 mod options;
