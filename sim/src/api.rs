@@ -19,8 +19,7 @@ use std::time::{Duration, SystemTime};
 use twinsock::raw::{EpollEvent, FdSet, Name, PollFd, RawFd, RecvHdr, SendHdr, Syscalls, Vouch};
 use twinsock::{Clock, Entropy, Errno, Instant, JoinThread, Result, SocketApi, Spawn};
 
-/// Where a simulated host's realtime clock starts: 2000-01-01 00:00:00 UTC, in seconds since the epoch.
-pub const WALL_START_SECONDS: u64 = 946_684_800;
+pub use crate::host::WALL_START_SECONDS;
 
 /// The world of one simulated process: its host's sockets, the virtual clock, its threads, its randomness.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -6,7 +6,7 @@ use twinsock::control::SendControl;
 use twinsock::net::{TcpListener, TcpStream};
 use twinsock::raw::Syscalls;
 use twinsock::{Clock, Domain, Errno, MsgFlags, Protocol, SockFlags, SocketApi, Spawn, Type};
-use twinsock_sim::{Link, Net, NetSocket, Sim};
+use twinsock_sim::{Link, Net, Sim};
 
 /// Runs `body` as the only process of the only host.
 fn alone(body: impl FnOnce(Net) + Send + 'static) {
@@ -104,7 +104,7 @@ fn lost_sockets_are_found_at_once() {
     alone(|net| {
         let pair =
             || SocketApi::socketpair(&net, Domain::UNIX, Type::STREAM, SockFlags::NONBLOCK, Protocol::DEFAULT).expect("a pair");
-        let pass = |over, sockets: &[&NetSocket]| {
+        let pass = |over, sockets: &[&<Net as SocketApi>::Socket]| {
             let mut control = SendControl::new();
             control.rights(&net, sockets);
             SocketApi::sendmsg(&net, over, &[IoSlice::new(b"m")], Some(&control), None, MsgFlags::NONE).expect("there is room");

@@ -18,8 +18,10 @@ use twinsock::{Errno, PollEvents, Result};
 /// What an open file description is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Object {
-    /// A socket.
+    /// A stream socket.
     Socket(Key),
+    /// A datagram socket.
+    Dgram(Key),
     /// One end of a pipe.
     Pipe(Key, End),
     /// An epoll set.
@@ -147,14 +149,14 @@ impl Host {
         Ok(self.process(pid)?.descriptor(fd)?.file)
     }
 
-    /// The socket behind a descriptor, with its file.
+    /// The stream socket behind a descriptor, with its file.
     #[inline]
     pub(super) fn socket_of(&self, pid: Pid, fd: RawFd) -> Result<(Key, Key)> {
         let file = self.file_of(pid, fd)?;
         match self.files[file].object {
             Object::Socket(socket) => Ok((file, socket)),
-            // Calls on local sockets take a way of their own.
-            Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => Err(Errno::NOTSOCK),
+            // Calls on datagram and local sockets have gone their own ways by now, see `enter_dgram` and `enter_local`.
+            Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => Err(Errno::NOTSOCK),
         }
     }
 
@@ -184,6 +186,7 @@ impl Host {
                     return Some(Task::new(Kind::Linger { socket, until }, file, false, 0));
                 }
             }
+            Object::Dgram(dgram) => self.forget_dgram(dgram),
             Object::Pipe(pipe, end) => self.close_pipe_end(pipe, end),
             Object::Epoll(set) => self.close_epoll(set),
             Object::Local(id) => self.close_local(cx, id),
@@ -321,7 +324,7 @@ impl Host {
             c::F_SETFD => self.process_mut(pid)?.set_cloexec(fd, argument & c::FD_CLOEXEC != 0).map(|()| 0),
             c::F_GETFL => {
                 let access = match file.object {
-                    Object::Socket(_) | Object::Epoll(_) | Object::Local(_) => c::O_RDWR,
+                    Object::Socket(_) | Object::Dgram(_) | Object::Epoll(_) | Object::Local(_) => c::O_RDWR,
                     Object::Plain(open) => self.plain.access(open),
                     Object::Pipe(_, End::Read) => c::O_RDONLY,
                     Object::Pipe(_, End::Write) => c::O_WRONLY,
@@ -331,7 +334,7 @@ impl Host {
             c::F_SETFL => {
                 let is_pipe = match file.object {
                     Object::Pipe(..) => true,
-                    Object::Socket(_) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => false,
+                    Object::Socket(_) | Object::Dgram(_) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => false,
                 };
                 if argument & c::O_DIRECT != 0 && !is_pipe {
                     return Err(Errno::INVAL);
@@ -355,6 +358,7 @@ impl Host {
                 let answer = match self.files[file].object {
                     Object::Socket(socket) => self.socket_ioctl(socket, request)?,
                     Object::Local(id) => self.local_ioctl(id, request)?,
+                    Object::Dgram(dgram) => self.dgram_ioctl(dgram, request)?,
                     Object::Pipe(pipe, _) if request == c::FIONREAD => self.pipes[pipe].pipe.readable_bytes(),
                     Object::Plain(open) if request == c::FIONREAD => self.plain.readable_bytes(open),
                     Object::Pipe(..) | Object::Epoll(_) | Object::Plain(_) => return Err(Errno::NOTTY),

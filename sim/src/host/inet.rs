@@ -111,19 +111,22 @@ impl Host {
             Body::Tcp(segment) => {
                 let tuple = FourTuple { local, remote, local_port: segment.dst_port, remote_port: segment.src_port };
                 match self.conns.get(&tuple) {
-                    Some(Conn::TimeWait(key)) => self.segment_for_time_wait(cx, key, tuple, segment),
-                    Some(Conn::Socket(_)) | None => self.segment_for_port(cx, tuple, segment, None),
+                    Some(Conn::TimeWait(key)) => self.segment_for_time_wait(cx, key, tuple, segment, header.ttl),
+                    Some(Conn::Socket(_)) | None => self.segment_for_port(cx, tuple, segment, header.ttl, None),
                 }
             }
-            Body::Icmp(icmp) => self.handle_icmp(cx.now, header, icmp),
-            Body::Udp(_) => self.handle_datagram(packet),
+            Body::Udp(datagram) => self.handle_datagram(cx.now, header, datagram),
+            Body::Icmp(icmp) => match icmp.about.body {
+                Body::Udp(_) => self.dgram_icmp(header, &icmp),
+                Body::Tcp(_) | Body::Icmp(_) => self.handle_icmp(cx.now, icmp),
+            },
         }
     }
 
     #[inline]
     fn segment_for_socket(&mut self, cx: &mut Cx<'_>, key: Key, segment: &mut Segment, ttl: u8) {
         let socket = &mut self.sockets[key];
-        if ttl < socket.options.min_ttl {
+        if ttl < socket.options.min_ttl && socket.tuple.remote.is_ipv4() {
             return;
         }
         if socket.state == State::SynReceived {
@@ -164,7 +167,7 @@ impl Host {
         false
     }
 
-    fn segment_for_time_wait(&mut self, cx: &mut Cx<'_>, key: Key, tuple: FourTuple, segment: Segment) {
+    fn segment_for_time_wait(&mut self, cx: &mut Cx<'_>, key: Key, tuple: FourTuple, segment: Segment, ttl: u8) {
         match self.time_waits[key].rest.handle_segment(cx.now, &segment) {
             TimeWaitAction::Ignore => {}
             TimeWaitAction::Reply(reply) => self.reply(&tuple, reply),
@@ -173,14 +176,14 @@ impl Host {
                 // Without a listener the old connection goes on dying.
                 if self.find_listener(cx, &tuple).is_some() {
                     self.forget_time_wait(key);
-                    self.segment_for_port(cx, tuple, segment, Some(iss));
+                    self.segment_for_port(cx, tuple, segment, ttl, Some(iss));
                 }
             }
         }
     }
 
     /// A segment that belongs to no connection: for a listener, or for nobody.
-    fn segment_for_port(&mut self, cx: &mut Cx<'_>, tuple: FourTuple, segment: Segment, iss: Option<u32>) {
+    fn segment_for_port(&mut self, cx: &mut Cx<'_>, tuple: FourTuple, segment: Segment, ttl: u8, iss: Option<u32>) {
         if !self.addresses.owns(tuple.local) {
             return;
         }
@@ -190,13 +193,16 @@ impl Host {
             }
             return;
         };
+        if ttl < self.sockets[listener].options.min_ttl && tuple.remote.is_ipv4() {
+            return;
+        }
         match tcp::segment_for_listener(&segment) {
             ListenVerdict::Ignore => {}
             ListenVerdict::Reply(reply) => self.reply(&tuple, reply),
             ListenVerdict::Syn => {
                 let admits = self.sockets[listener].listener.as_ref().is_some_and(|queues| queues.admits_syn());
                 if admits {
-                    self.admit(cx, listener, tuple, &segment, iss);
+                    self.admit(cx, listener, tuple, &segment, ttl, iss);
                 }
             }
         }
@@ -225,7 +231,7 @@ impl Host {
     }
 
     /// Makes the half-open connection of a SYN. Options are inherited here, at the handshake.
-    fn admit(&mut self, cx: &mut Cx<'_>, parent: Key, tuple: FourTuple, syn: &Segment, iss: Option<u32>) {
+    fn admit(&mut self, cx: &mut Cx<'_>, parent: Key, tuple: FourTuple, syn: &Segment, ttl: u8, iss: Option<u32>) {
         let Ok(config) = self.config_for(cx, tuple.local, tuple.remote) else { return };
         let iss = iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
         let listener = &self.sockets[parent];
@@ -233,6 +239,10 @@ impl Host {
         let tcb = Tcb::from_syn(&listener.tcb, cx.now, &config, ports, iss, syn);
         let mut child = Socket::new(tcb, listener.family, listener.uid, listener.options.inherited());
         child.v6only = listener.v6only;
+        if tuple.remote.is_ipv4() {
+            // `tcp_v4_syn_recv_sock` takes mc_ttl from the segment.
+            child.options.multicast_ttl = ttl;
+        }
         child.addr_locked = listener.addr_locked;
         child.ss = super::socket::Ss::Connected;
         child.tuple = tuple;
@@ -254,8 +264,7 @@ impl Host {
         Ok(Config { mss_bytes, sysctl: self.sysctl.tcp, timestamp_offset })
     }
 
-    fn handle_icmp(&mut self, now: Instant, header: IpHeader, icmp: Icmp) {
-        self.handle_udp_icmp(header, &icmp);
+    fn handle_icmp(&mut self, now: Instant, icmp: Icmp) {
         let about = *icmp.about;
         let Body::Tcp(segment) = about.body else { return };
         let tuple =

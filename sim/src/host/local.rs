@@ -6,6 +6,7 @@
 
 use super::call::Call;
 use super::cx::{Cx, Pid};
+use super::dgram::socket_argument;
 use super::file::{Object, value};
 use super::local_call::LocalCall;
 use super::op::Entered;
@@ -125,7 +126,7 @@ impl Host {
         let file = self.file_of(pid, fd).ok()?;
         match self.files[file].object {
             Object::Local(id) => Some(LocalFd { fd, file, id }),
-            Object::Socket(_) | Object::Pipe(..) | Object::Epoll(_) | Object::Plain(_) => None,
+            Object::Socket(_) | Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) | Object::Plain(_) => None,
         }
     }
 
@@ -327,42 +328,6 @@ pub(super) fn store_name(address: Option<&Address>, name: &mut Name<'_>) -> Resu
     let full = Address::store(address, &mut name.bytes[..room]);
     *name.len = i32::try_from(full).expect("a sockaddr is at most 128 bytes");
     Ok(())
-}
-
-/// The descriptor of a call that is on a socket.
-fn socket_argument(call: &Call<'_, '_>) -> Option<RawFd> {
-    match call {
-        Call::Bind { fd, .. }
-        | Call::Listen { fd, .. }
-        | Call::Accept4 { fd, .. }
-        | Call::Connect { fd, .. }
-        | Call::Shutdown { fd, .. }
-        | Call::Getsockname { fd, .. }
-        | Call::Getpeername { fd, .. }
-        | Call::Getsockopt { fd, .. }
-        | Call::Setsockopt { fd, .. }
-        | Call::Sendto { fd, .. }
-        | Call::Sendmsg { fd, .. }
-        | Call::Recvfrom { fd, .. }
-        | Call::Recvmsg { fd, .. }
-        | Call::Read { fd, .. }
-        | Call::Write { fd, .. }
-        | Call::Readv { fd, .. }
-        | Call::Writev { fd, .. } => Some(*fd),
-        Call::Socket { .. }
-        | Call::Socketpair { .. }
-        | Call::Fcntl { .. }
-        | Call::Ioctl { .. }
-        | Call::Pipe2 { .. }
-        | Call::Dup { .. }
-        | Call::Dup3 { .. }
-        | Call::Close { .. }
-        | Call::Poll { .. }
-        | Call::Select { .. }
-        | Call::EpollCreate1 { .. }
-        | Call::EpollCtl { .. }
-        | Call::EpollWait { .. } => None,
-    }
 }
 
 /// The type of a local socket, `unix_create`.

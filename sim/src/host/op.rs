@@ -7,6 +7,7 @@
 use super::Host;
 use super::call::Call;
 use super::cx::{Cx, Pid, Progress, Token};
+use super::dgram::Dgram;
 use super::fast::{Short, ShortSend};
 use super::local_call::Verb;
 use super::poll::{self, Timeout};
@@ -53,8 +54,7 @@ impl Op {
             | Kind::Connect { .. }
             | Kind::Send { .. }
             | Kind::Recv { .. }
-            | Kind::Datagram { .. }
-            | Kind::Receive { .. }
+            | Kind::DgramRecv { .. }
             | Kind::PipeRead { .. }
             | Kind::PipeWrite { .. }
             | Kind::Local { .. } => self.0.task.done == 0 && self.deadline().is_none(),
@@ -92,10 +92,8 @@ pub(super) enum Kind {
     Send { socket: Key },
     /// The calls that receive.
     Recv { socket: Key },
-    /// The calls that send on a UDP socket; they never wait.
-    Datagram { socket: Key },
-    /// The calls that receive on a UDP socket.
-    Receive { socket: Key },
+    /// The calls that receive, on a datagram socket.
+    DgramRecv { dgram: Key },
     /// `read(2)` on a pipe.
     PipeRead { pipe: Key },
     /// `write(2)` on a pipe.
@@ -117,8 +115,8 @@ impl Kind {
         match self {
             Kind::Accept { .. } => "accept",
             Kind::Connect { .. } => "connect",
-            Kind::Send { .. } | Kind::Datagram { .. } => "send",
-            Kind::Recv { .. } | Kind::Receive { .. } => "recv",
+            Kind::Send { .. } => "send",
+            Kind::Recv { .. } | Kind::DgramRecv { .. } => "recv",
             Kind::PipeRead { .. } => "read",
             Kind::PipeWrite { .. } => "write",
             Kind::Poll => "poll",
@@ -137,8 +135,9 @@ impl Kind {
         match self {
             Kind::Accept { .. } => (poll::KEY_READABLE, true),
             Kind::Recv { .. } => (poll::KEY_READABLE | poll::ALWAYS, false),
-            Kind::Receive { .. } => (poll::KEY_READABLE | poll::ALWAYS, true),
-            Kind::Send { .. } | Kind::Datagram { .. } => (poll::KEY_WRITABLE | poll::ALWAYS, false),
+            // __skb_wait_for_more_packets: one datagram wakes one receiver.
+            Kind::DgramRecv { .. } => (PollEvents::IN | PollEvents::ERR, true),
+            Kind::Send { .. } => (poll::KEY_WRITABLE | poll::ALWAYS, false),
             Kind::Connect { .. } | Kind::Linger { .. } | Kind::Poll | Kind::Select => (poll::ALWAYS, false),
             Kind::PipeRead { .. } => (poll::KEY_PIPE_READABLE, true),
             Kind::PipeWrite { .. } => (poll::KEY_PIPE_WRITABLE, true),
@@ -182,7 +181,7 @@ impl Task {
     /// The answer of a call that will not wait (any longer): what is done, or that nothing is.
     fn give_up(&self) -> Result<usize> {
         match self.kind {
-            Kind::Accept { .. } | Kind::Datagram { .. } | Kind::Receive { .. } => Err(Errno::AGAIN),
+            Kind::Accept { .. } | Kind::DgramRecv { .. } => Err(Errno::AGAIN),
             Kind::Connect { pending, .. } => Err(pending),
             Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } | Kind::Local { .. } => {
                 if self.done == 0 { Err(Errno::AGAIN) } else { Ok(self.done) }
@@ -297,8 +296,7 @@ impl Host {
             Kind::Linger { .. } => Ok(0),
             Kind::Accept { .. }
             | Kind::Connect { .. }
-            | Kind::Datagram { .. }
-            | Kind::Receive { .. }
+            | Kind::DgramRecv { .. }
             | Kind::Poll
             | Kind::Select
             | Kind::EpollWait { .. } => Err(Errno::INTR),
@@ -320,9 +318,8 @@ impl Host {
             | Kind::Connect { socket, .. }
             | Kind::Send { socket }
             | Kind::Recv { socket }
-            | Kind::Datagram { socket }
-            | Kind::Receive { socket }
             | Kind::Linger { socket, .. } => self.ends(socket),
+            Kind::DgramRecv { dgram } => self.dgrams.get(dgram).map(Dgram::ends),
             Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Some("pipe".to_owned()),
             Kind::Local { .. } if self.is_stale(&op.0) => None,
             Kind::Local { call, .. } => Some(self.local_ends(self.local.calls[call].id())),
@@ -402,12 +399,11 @@ impl Host {
     fn deadline(&self, now: Instant, task: &Task, call: &Call<'_, '_>) -> Instant {
         let after = |timeout: Option<Duration>| timeout.map_or(Instant::FAR, |timeout| now + timeout);
         match task.kind {
-            Kind::Accept { socket, .. } | Kind::Recv { socket } | Kind::Receive { socket } => {
-                after(self.sockets[socket].options.receive_timeout)
-            }
+            Kind::Accept { socket, .. } | Kind::Recv { socket } => after(self.sockets[socket].options.receive_timeout),
+            Kind::DgramRecv { dgram } => after(self.dgrams[dgram].options.receive_timeout),
             Kind::Connect { socket, .. } | Kind::Send { socket } => after(self.sockets[socket].options.send_timeout),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } => call_timeout(now, call).deadline().unwrap_or(Instant::FAR),
-            Kind::PipeRead { .. } | Kind::PipeWrite { .. } | Kind::Datagram { .. } => Instant::FAR,
+            Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Instant::FAR,
             Kind::Linger { until, .. } => until,
             Kind::Local { call, verb } => after(self.local_timeout(self.local.calls[call].id(), verb)),
         }

@@ -57,7 +57,7 @@ impl Host {
         let Host { local, files, .. } = self;
         local.space.collect_garbage(|file: Key| match files[file].object {
             Object::Local(id) => Some((id, to_usize(files[file].refs()))),
-            Object::Socket(_) | Object::Pipe(..) | Object::Epoll(_) | Object::Plain(_) => None,
+            Object::Socket(_) | Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) | Object::Plain(_) => None,
         });
     }
 }

@@ -95,7 +95,7 @@ impl Tcb {
             }
         }
         send.acknowledge_only();
-        recv.push_small(&bytes[..usize_from(len)]);
+        recv.push_inline(bytes, usize_from(len));
         self.rcv_nxt += len;
         self.timers.last_heard = now;
         self.timers.probes_out = 0;

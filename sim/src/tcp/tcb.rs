@@ -352,6 +352,12 @@ impl Tcb {
         self.urgent != Urgent::None && self.urg_seq == self.copied_seq + offset
     }
 
+    /// What TCP_INQ tells: the unread bytes, and one more after a FIN, so that the user goes on reading, `tcp_inq_hint`.
+    #[must_use]
+    pub fn inq(&self) -> u32 {
+        self.unread_bytes() + u32::from(self.done)
+    }
+
     /// `TIOCOUTQ` of `tcp(7)`: what is sent and not acknowledged, and after the end of a connection what was left then.
     #[must_use]
     pub fn siocoutq(&self) -> u32 {

@@ -4,7 +4,7 @@ use super::Digest;
 use crate::packet::{Body, Control, IcmpError, Packet, Segment, SeqNumber};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use twinsock::{Instant, Result};
 
 /// Something that happened, when, and where.
@@ -234,8 +234,9 @@ impl Words {
         digest.fold4(at.as_nanos(), self.host_len_kind, self.numbers, self.header);
     }
 
-    /// The event that a segment's words were made of.
-    pub(super) fn segment_event(self, at: Instant, src: IpAddr, dst: IpAddr, why: &'static str) -> Event {
+    /// The event that a segment's words and [`v4_addrs`] were made of.
+    pub(super) fn segment_event(self, at: Instant, addrs: u64) -> Event {
+        let [src, dst] = halves(addrs).map(|addr| IpAddr::V4(Ipv4Addr::from_bits(addr)));
         let [host, len_kind] = halves(self.host_len_kind);
         let [seq, ack] = halves(self.numbers).map(SeqNumber::new);
         let [ports, window_flags] = halves(self.header);
@@ -249,13 +250,9 @@ impl Words {
             urgent: self.urgent,
             window,
         };
-        let kind = match len_kind & 3 {
-            1 => PacketKind::Sent,
-            2 => PacketKind::Delivered,
-            _ => PacketKind::Dropped,
-        };
+        let kind = if len_kind & 3 == PacketKind::Sent.number() { PacketKind::Sent } else { PacketKind::Delivered };
         let line = PacketLine { src, dst, transport, len: len_kind >> 2 };
-        Event { at, place: Place::host(host), what: kind.what(line, why) }
+        Event { at, place: Place::host(host), what: kind.what(line, "") }
     }
 }
 
@@ -310,13 +307,22 @@ impl PacketKind {
     }
 }
 
+/// Source and destination, if they are IPv4's, as one word.
+#[inline]
+pub(super) fn v4_addrs(packet: &Packet) -> Option<u64> {
+    match (packet.src, packet.dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => Some(pair(src.to_bits(), dst.to_bits())),
+        (IpAddr::V4(_) | IpAddr::V6(_), IpAddr::V4(_) | IpAddr::V6(_)) => None,
+    }
+}
+
 #[inline]
 pub(super) fn fold_addrs(digest: &mut Digest, packet: &Packet) {
-    match (packet.src, packet.dst) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => digest.fold(pair(src.to_bits(), dst.to_bits())),
-        (src, dst) => {
-            digest.fold_bytes(&octets(src));
-            digest.fold_bytes(&octets(dst));
+    match v4_addrs(packet) {
+        Some(addrs) => digest.fold(addrs),
+        None => {
+            digest.fold_bytes(&octets(packet.src));
+            digest.fold_bytes(&octets(packet.dst));
         }
     }
 }

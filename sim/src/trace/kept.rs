@@ -3,14 +3,13 @@
 
 use super::event::{CallName, Event, Place, What, Words};
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use twinsock::{Instant, Result};
 
 /// What is kept of an event in the ring.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Record {
-    /// A packet that carried a segment.
-    Segment { at: Instant, words: Words, src: IpAddr, dst: IpAddr, why: &'static str },
+    /// A packet that carried a segment over IPv4, sent or delivered; `addrs` are its source and destination.
+    Segment { at: Instant, words: Words, addrs: u64 },
     /// A call's end.
     CallEnd { at: Instant, place: Place, call: CallName, fd: Option<i32>, result: Result<usize> },
     /// The next one of the other events.
@@ -65,7 +64,7 @@ impl Kept {
         let (newer, older) = self.records.split_at(self.next.min(self.records.len()));
         let mut others = self.others.iter();
         older.iter().chain(newer).map(move |record| match *record {
-            Record::Segment { at, words, src, dst, why } => words.segment_event(at, src, dst, why),
+            Record::Segment { at, words, addrs } => words.segment_event(at, addrs),
             Record::CallEnd { at, place, call, fd, result } => Event { at, place, what: What::CallEnd { call, fd, result } },
             Record::Other => others.next().expect("each of the other events is kept").clone(),
         })

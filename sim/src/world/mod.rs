@@ -5,6 +5,7 @@
 //! drive it by hand, without any process; `process` is the driver that runs programs.
 
 pub mod event;
+mod group;
 
 use crate::choice::{Choice, Door, LuckOf, StreamId};
 use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Short, ShortSend, Token};
@@ -438,10 +439,20 @@ impl World {
     fn carry(&mut self, from: HostId, slot: u32) {
         let packet = &self.in_flight.slots[index(slot)];
         self.trace.packet_sent(self.now, from.0, packet);
-        match self.machines[from.index()].last_route {
-            Some((addr, path)) if addr == packet.dst => self.send(from, slot, path),
-            Some(_) | None => self.send_anywhere(from, slot),
+        if let Some((addr, index)) = self.machines[from.index()].last_route
+            && addr == packet.dst
+        {
+            // The usual case of `send`.
+            let path = &mut self.paths[index];
+            if let Some(at) = path.link.arrival(&mut path.direction, self.now, packet.frame_bytes_at_most()) {
+                self.in_flight.take_off();
+                self.queue.push(at, Due::Arrival { to: path.to, slot });
+            } else {
+                self.send(from, slot, index);
+            }
+            return;
         }
+        self.send_anywhere(from, slot);
     }
 
     /// Sends the packet in this place, the next one, to where it has not just been sent to.
@@ -457,6 +468,7 @@ impl World {
         let dst = packet.dst;
         match self.find_path(from, dst) {
             Some(path) => self.send(from, slot, path),
+            None if group::is_for_many(dst) => self.send_to_many(from, slot),
             None => {
                 // Nobody has this address: the packet is lost, as on a network without a router that objects.
                 self.drop_packet(from, slot, "nobody has the address");
@@ -465,7 +477,6 @@ impl World {
     }
 
     /// Puts the packet in this place, the next one, on the wire.
-    #[inline]
     fn send(&mut self, from: HostId, slot: u32, index: usize) {
         let path = &mut self.paths[index];
         let choice = &mut self.choice;
@@ -498,10 +509,17 @@ impl World {
         packet
     }
 
-    /// The path from a host to an address, made on first use.
+    /// The path from a host to an address.
     fn find_path(&mut self, from: HostId, dst: IpAddr) -> Option<usize> {
         let to = *self.owners.get(&dst)?;
-        let index = match self.path_index.get(&(from, to)) {
+        let index = self.path_between(from, to);
+        self.machines[from.index()].last_route = Some((dst, index));
+        Some(index)
+    }
+
+    /// The path from a host to another, made on first use.
+    fn path_between(&mut self, from: HostId, to: HostId) -> usize {
+        match self.path_index.get(&(from, to)) {
             Some(index) => *index,
             None => {
                 let name = format!("{}/{}", self.host_name(from), self.host_name(to));
@@ -511,9 +529,7 @@ impl World {
                 self.path_index.insert((from, to), self.paths.len() - 1);
                 self.paths.len() - 1
             }
-        };
-        self.machines[from.index()].last_route = Some((dst, index));
-        Some(index)
+        }
     }
 
     /// Puts an entry for the host's earliest timer into the queue, which has none at or before that moment.

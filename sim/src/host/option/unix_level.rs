@@ -52,31 +52,26 @@ impl Host {
                 Kind::Dgram => c::SOCK_DGRAM,
                 Kind::Seqpacket => c::SOCK_SEQPACKET,
             },
-            c::SO_PROTOCOL | c::SO_BSDCOMPAT | c::SO_INCOMING_NAPI_ID | c::SO_ZEROCOPY => 0,
+            c::SO_PROTOCOL => 0,
             c::SO_DOMAIN => c::AF_UNIX,
             c::SO_ACCEPTCONN => i32::from(space.is_listening(id)),
             c::SO_SNDBUF => shown(space.sndbuf_bytes(id)),
-            c::SO_SNDLOWAT => 1,
             c::SO_TXREHASH => return Err(Errno::OPNOTSUPP),
             _ => {
                 let socket = self.local.socket(id);
                 match name {
-                    c::SO_REUSEADDR => i32::from(socket.options.reuse_addr),
-                    c::SO_REUSEPORT => 0,
                     c::SO_KEEPALIVE => i32::from(socket.keepalive),
                     c::SO_PASSSEC => i32::from(socket.passsec),
                     c::SO_PASSPIDFD => i32::from(socket.passpidfd),
                     c::SO_RCVBUF => shown(socket.rcvbuf_bytes),
                     c::SO_BUF_LOCK => socket.buf_lock,
-                    c::SO_PRIORITY => socket.options.priority,
-                    c::SO_BINDTOIFINDEX => i32::from(socket.options.device),
-                    _ => return Ok(socket.options.plain.get(c::SOL_SOCKET, name)),
+                    _ => return Ok(None),
                 }
             }
         }))
     }
 
-    /// The options that are not ints.
+    /// The options that are not ints, and those that any socket has.
     fn local_structure(&self, id: UnixId, name: i32, room: usize) -> Result<Answer> {
         let space = &self.local.space;
         let socket = self.local.socket(id);
@@ -102,11 +97,10 @@ impl Host {
                 let words = [0, socket.rcvbuf_bytes, space.outq_bytes(id), space.sndbuf_bytes(id), 0, 0, 0, 0, 0];
                 words.map(u32::to_ne_bytes).concat()
             }
-            c::SO_COOKIE | c::SO_NETNS_COOKIE if room < 8 => return Err(Errno::INVAL),
+            c::SO_COOKIE if room < 8 => return Err(Errno::INVAL),
             // A cookie is of one socket of the host.
             c::SO_COOKIE => ((u64::from(id.number()) + 1) | LOCAL_COOKIES).to_ne_bytes().to_vec(),
-            c::SO_NETNS_COOKIE => 1_u64.to_ne_bytes().to_vec(),
-            _ => socket.options.structure(name, room)?,
+            _ => return socket.options.get_socket_level(name, room, socket.file),
         }))
     }
 
@@ -124,8 +118,8 @@ impl Host {
         }
         let is_root = self.process(pid)?.credentials.is_root();
         if name == c::SO_BINDTODEVICE {
-            let device = self.device_index(value)?;
-            return self.local.socket_mut(id).options.set_device(device, is_root).map(|()| 0);
+            let has_wire = self.addresses.has_interface();
+            return self.local.socket_mut(id).options.bind_to_device(has_wire, is_root, value).map(|()| 0);
         }
         if name == SO_INQ && self.local.space.kind(id) == Kind::Stream {
             let number = value.try_into().map(i32::from_ne_bytes).map_err(|_| Errno::INVAL)?;
@@ -185,16 +179,14 @@ impl Host {
     fn set_local_held(&mut self, id: UnixId, name: i32, number: i32, value: &[u8], is_root: bool) -> Result<()> {
         let on = number != 0;
         let socket = self.local.socket_mut(id);
-        let options = &mut socket.options;
         match name {
-            c::SO_REUSEADDR => options.reuse_addr = on,
             c::SO_REUSEPORT | c::SO_TXREHASH | c::SO_ZEROCOPY if on || name != c::SO_REUSEPORT => return Err(Errno::OPNOTSUPP),
-            c::SO_REUSEPORT | c::SO_BSDCOMPAT | c::SO_CNX_ADVICE => {}
+            c::SO_REUSEPORT => {}
             c::SO_KEEPALIVE => socket.keepalive = on,
             c::SO_PASSSEC => socket.passsec = on,
             c::SO_PASSPIDFD => socket.passpidfd = on,
             c::SO_BUF_LOCK => socket.buf_lock = in_range(number, 0, SNDBUF_LOCK | RCVBUF_LOCK)?,
-            _ => return options.set_common(name, number, value, is_root),
+            _ => return socket.options.set_socket_level(is_root, name, value),
         }
         Ok(())
     }

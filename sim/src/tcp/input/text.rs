@@ -164,6 +164,7 @@ impl Tcb {
             State::Established | State::SynReceived => {
                 self.state = State::CloseWait;
                 self.ack.now = true;
+                self.ack.pingpong = true;
             }
             State::FinWait1 => {
                 self.state = State::Closing;
