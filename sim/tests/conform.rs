@@ -26,8 +26,10 @@ const COMPLETE: &[&str] = &[
     "tcp_state_op",
     "tcp_syn_sent_blocking",
     "udp_basic",
+    "udp_bcast",
     "udp_connect",
     "udp_error",
+    "udp_poll",
     "udp_shutdown",
     "udp_state_op",
 ];

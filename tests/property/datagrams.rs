@@ -360,10 +360,7 @@ impl<E: Env> Run<E> {
             Act::SendTo { ip, port, len, flags, extra, .. } => {
                 // Linux keeps the source of a corked datagram for what a connected socket sends later: a mistake that is not modelled.
                 let is_corked = flags.contains(MsgFlags::MORE) || socket.get(c::SOL_UDP, c::UDP_CORK) == Ok(1);
-                let extra = match extra {
-                    Extra::From(_) if is_corked => Extra::None,
-                    extra => extra,
-                };
+                let extra = if is_corked && matches!(extra, Extra::From(_)) { Extra::None } else { extra };
                 let (addr, control) = (self.addr(ip, port), self.control(extra));
                 let data = &pattern(self.sent + len)[self.sent..];
                 let iov = [std::io::IoSlice::new(data)];

@@ -193,7 +193,7 @@ impl Host {
                 }
                 addr::decode(Family::Inet, addr, false)?
             }
-            own => addr::decode(own, addr, false)?,
+            own @ (Family::Inet | Family::Inet6) => addr::decode(own, addr, false)?,
         };
         let (destination, scope) = self.dgram_destination(key, target)?;
         // The interface that the address names stays, whatever comes of the address.

@@ -32,17 +32,21 @@ impl Found {
 impl Host {
     /// A step of a call that receives on a datagram socket.
     pub(in crate::host) fn step_dgram_recv(&mut self, key: Key, task: &Task, call: &mut Call<'_, '_>) -> Step {
-        let result = match call {
-            Call::Recvfrom { into, name, .. } => self.recv_dgram(key, task, &mut [IoSliceMut::new(into)]).and_then(|found| {
+        let result = if let Call::Recvfrom { into, name, .. } = call {
+            self.recv_dgram(key, task, &mut [IoSliceMut::new(into)]).and_then(|found| {
                 if let Some(name) = name {
                     addr::store_name(&self.dgrams[key].name_of(&found), name)?;
                 }
                 Ok(found.len())
-            }),
-            Call::Read { into, .. } => self.recv_dgram(key, task, &mut [IoSliceMut::new(into)]).map(|found| found.len()),
-            Call::Readv { iov, .. } => self.recv_dgram(key, task, iov).map(|found| found.len()),
-            Call::Recvmsg { hdr, .. } => self.recvmsg_dgram(key, task, hdr),
-            call => unreachable!("a datagram is received by a call that receives, not {call:?}"),
+            })
+        } else if let Call::Read { into, .. } = call {
+            self.recv_dgram(key, task, &mut [IoSliceMut::new(into)]).map(|found| found.len())
+        } else if let Call::Readv { iov, .. } = call {
+            self.recv_dgram(key, task, iov).map(|found| found.len())
+        } else if let Call::Recvmsg { hdr, .. } = call {
+            self.recvmsg_dgram(key, task, hdr)
+        } else {
+            unreachable!("a datagram is received by a call that receives, not {call:?}")
         };
         match result {
             // The error queue is never waited for.

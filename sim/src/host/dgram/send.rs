@@ -77,10 +77,7 @@ impl Dgram {
     /// Whether a datagram larger than the MTU may be cut into fragments: `ip_sk_ignore_df`, IPV6_DONTFRAG.
     fn may_fragment(&self, over_v4: bool, dontfrag: Option<bool>) -> bool {
         let (level, name) = if over_v4 { (c::SOL_IP, c::IP_MTU_DISCOVER) } else { (c::SOL_IPV6, c::IPV6_MTU_DISCOVER) };
-        let keeps_whole = match self.options.plain_value(level, name) {
-            IP_PMTUDISC_DO..=IP_PMTUDISC_INTERFACE => true,
-            _ => false,
-        };
+        let keeps_whole = (IP_PMTUDISC_DO..=IP_PMTUDISC_INTERFACE).contains(&self.options.plain_value(level, name));
         let dontfrag = dontfrag.unwrap_or_else(|| self.options.plain_value(c::SOL_IPV6, c::IPV6_DONTFRAG) != 0);
         !keeps_whole && (over_v4 || !dontfrag)
     }
