@@ -355,10 +355,11 @@ impl Host {
             // A timeout that was negative.
             return Progress::Done(self.finish(pid, &task, task.give_up()));
         }
-        if let Kind::EpollWait { set } = task.kind {
-            self.epolls[set].sleepers += 1;
-        }
         let mut op = self.sleep(pid, token, fd, deadline, task);
+        if let (Kind::EpollWait { set }, Some(file)) = (task.kind, task.file) {
+            self.epolls[set].sleepers += 1;
+            self.files[file].queue.move_last_to_head();
+        }
         match task.file {
             None => self.watch(pid, op.0.sleeper, call, &mut op.0.watched),
             // It may wait for another socket than its own.

@@ -43,6 +43,12 @@ impl WaitQueue {
         }
     }
 
+    /// The call that came last is the first to be served: `epoll_wait(2)` waits at the head, `__add_wait_queue_exclusive`.
+    pub(super) fn move_last_to_head(&mut self) {
+        let places = usize::from(!self.entries.is_empty());
+        self.entries.rotate_right(places);
+    }
+
     /// Adds an epoll entry: at the head, where `add_wait_queue` puts it, at the end if it is exclusive.
     pub(super) fn add_epoll(&mut self, set: Key, item: ItemId, exclusive: bool) {
         let entry = Entry { who: Waiter::Epoll(set, item), filter: PollEvents::NONE, exclusive };
