@@ -149,7 +149,7 @@ impl Host {
         let entry = &self.files[file];
         match entry.object {
             Object::Socket(socket) => Ok(Task::new(Kind::Accept { socket, reserved }, file, entry.nonblocking, flags)),
-            Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) => {
+            Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => {
                 self.process_mut(pid)?.unreserve(reserved);
                 Err(Errno::NOTSOCK)
             }
