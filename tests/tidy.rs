@@ -7,6 +7,7 @@
 use std::fmt;
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 #[path = "tidy/scan.rs"]
 mod scan;
@@ -316,6 +317,9 @@ fn house(ending: &str) -> Vec<Source> {
     found
 }
 
+/// The house's Rust, read once for all rules.
+static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| house(".rs"));
+
 #[track_caller]
 fn assert_none(found: &[Breach]) {
     let lines: Vec<String> = found.iter().map(Breach::to_string).collect();
@@ -324,9 +328,8 @@ fn assert_none(found: &[Breach]) {
 
 #[track_caller]
 fn assert_kept(rule: Rule) {
-    let sources = house(".rs");
-    assert!(sources.len() > 10, "the walk finds the house's files");
-    let found: Vec<Breach> = sources.iter().flat_map(rule).collect();
+    assert!(SOURCES.len() > 10, "the walk finds the house's files");
+    let found: Vec<Breach> = SOURCES.iter().flat_map(rule).collect();
     assert_none(&found);
 }
 
@@ -454,8 +457,7 @@ fn the_top_of_the_house_has_no_other_names() {
 
 #[test]
 fn the_documents_name_what_exists() {
-    let sources = house(".rs");
-    let tests: Vec<&str> = sources.iter().flat_map(Source::functions).collect();
+    let tests: Vec<&str> = SOURCES.iter().flat_map(Source::functions).collect();
     let is_test = |name: &str| tests.contains(&name);
     let is_there = |name: &str| root().join(name).exists();
     let found: Vec<Breach> = house(".md").iter().flat_map(|page| documents_name_what_exists(page, &is_there, &is_test)).collect();
