@@ -86,7 +86,7 @@ impl Dgram {
             options: Options::default(),
             groups: Groups::default(),
             way: None,
-            flow: Flow { source: family.any(), is_cached: false },
+            flow: Flow { source: family.any(), destination: SocketAddr::new(family.any(), 0), is_cached: false },
         }
     }
 

@@ -209,11 +209,12 @@ impl Host {
         let dgram = &self.dgrams[key];
         let source = dgram.source_towards(peer.ip());
         if peer.is_ipv4() {
-            self.dgrams[key].flow = Flow { source, is_cached: false };
+            self.dgrams[key].flow = Flow { source, destination: peer, is_cached: false };
         }
         let route = self.route_of_dgram(&self.dgrams[key], source, peer.ip(), 0)?;
         let dgram = &mut self.dgrams[key];
         dgram.flow.source = route.source;
+        dgram.flow.destination.set_ip(route.destination);
         if route.cast == Cast::Broadcast && !dgram.udp.options.broadcast {
             return Err(Errno::ACCES);
         }

@@ -32,11 +32,14 @@ pub(super) struct Way {
     segment: u16,
 }
 
-/// What a socket remembers of the way to its peer: `sk_dst_cache`, and the source in `inet->cork.fl`, which IPv4 uses with it.
+/// What a socket remembers of the way to its peer: `sk_dst_cache`, and the ends in `inet->cork.fl`, which IPv4 uses with it. A corked
+/// datagram leaves its own ends there, since one flow serves both, and what is sent to the peer next goes where it went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::host) struct Flow {
-    /// The source of what is sent by the route that is remembered. A corked datagram leaves its own here: one flow serves both.
+    /// The source of what is sent by the route that is remembered.
     pub(super) source: IpAddr,
+    /// Its destination.
+    pub(super) destination: SocketAddr,
     /// The route is known, and so need not be looked up, nor be allowed, again.
     pub(in crate::host) is_cached: bool,
 }
@@ -115,11 +118,11 @@ impl Host {
             Next::To(to) => {
                 let overrides = self.overrides(pid, key, to.ip(), message.control)?;
                 let asked = Asked { overrides, ifindex: overrides.ifindex_or(scope) };
-                let route = match self.is_for_peer(key, to.ip(), message) {
-                    true => self.route_dgram_to_peer(key, to.ip())?,
-                    false => self.route_dgram_to(key, to.ip(), &asked)?,
+                let (route, port) = match self.is_for_peer(key, to.ip(), message) {
+                    true => self.route_dgram_to_peer(key, to)?,
+                    false => (self.route_dgram_to(key, to.ip(), &asked)?, to.port()),
                 };
-                self.send_on_route(cx.now, key, to.port(), &route, &asked, (message.iov, flags))?;
+                self.send_on_route(cx.now, key, port, &route, &asked, (message.iov, flags))?;
             }
         }
         Ok(len)
@@ -155,16 +158,20 @@ impl Host {
         is_plain && to.is_ipv4() == (dgram.family == Family::Inet)
     }
 
-    /// The route to the peer; once it is known, a broadcast needs no permission and the source is that of the flow.
-    fn route_dgram_to_peer(&mut self, key: Key, to: IpAddr) -> Result<Route> {
-        let route = self.route_dgram_to(key, to, &Asked::default())?;
+    /// The route to the peer and its port; once they are known, a broadcast needs no permission and IPv4 takes the ends of the flow.
+    fn route_dgram_to_peer(&mut self, key: Key, to: SocketAddr) -> Result<(Route, u16)> {
+        let route = self.route_dgram_to(key, to.ip(), &Asked::default())?;
         let dgram = &mut self.dgrams[key];
-        if dgram.flow.is_cached {
-            let source = if to.is_ipv4() { dgram.flow.source } else { route.source };
-            return Ok(Route { source, is_allowed: true, ..route });
+        if !dgram.flow.is_cached {
+            dgram.flow.is_cached = route.cast != Cast::Broadcast || dgram.udp.options.broadcast;
+            return Ok((route, to.port()));
         }
-        dgram.flow.is_cached = route.cast != Cast::Broadcast || dgram.udp.options.broadcast;
-        Ok(route)
+        let route = Route { is_allowed: true, ..route };
+        if to.is_ipv6() {
+            return Ok((route, to.port()));
+        }
+        let Flow { source, destination, .. } = dgram.flow;
+        Ok((Route { source, destination: destination.ip(), ..route }, destination.port()))
     }
 
     /// The route of a datagram of this socket. `ifindex`: the interface that the call asks for; else it is the socket's.
@@ -225,6 +232,7 @@ impl Host {
         let packet = dgram.udp.send(by, SocketAddr::new(to, port), iov, flags);
         if to.is_ipv4() && dgram.udp.is_corked() {
             dgram.flow.source = route.source;
+            dgram.flow.destination = SocketAddr::new(to, port);
         }
         self.leave_dgram(now, key, packet)
     }
@@ -234,7 +242,11 @@ impl Host {
         let is_built = self.dgrams[key].udp.is_corked();
         let way = if is_built { None } else { self.dgrams[key].way.take() };
         self.settle_dgram(key);
-        let (Some(packet), Some(way)) = (packet?, way) else { return Ok(()) };
+        let (Some(mut packet), Some(way)) = (packet?, way) else { return Ok(()) };
+        if let (Body::Udp(datagram), true) = (&mut packet.body, packet.dst.is_ipv4()) {
+            // Over IPv4 a corked datagram comes from the port that the socket has by now, over IPv6 from the one it had.
+            datagram.src_port = self.dgrams[key].port;
+        }
         if way.segment == 0 {
             self.carry(now, key, packet, &way.route);
             return Ok(());
