@@ -178,6 +178,10 @@ struct Slot<E: Env> {
     socket: Sock<E>,
     /// A level-triggered and an edge-triggered instance.
     epolls: [Epoll<E>; 2],
+    /// It has been connected, and so may know a route.
+    has_route: bool,
+    /// It may be a member of the group.
+    is_member: bool,
 }
 
 struct Run<E: Env> {
@@ -325,7 +329,7 @@ impl<E: Env> Run<E> {
             epoll.add(&socket, ALL | mode, 0).expect("a socket can be added");
             epoll
         });
-        self.slots[slot] = Some(Slot { socket, epolls });
+        self.slots[slot] = Some(Slot { socket, epolls, has_route: false, is_member: false });
         "opened".to_owned()
     }
 
@@ -347,7 +351,17 @@ impl<E: Env> Run<E> {
             | Act::Close { slot }
             | Act::TakeError { slot } => slot,
         };
-        let Some(Slot { socket, epolls }) = &self.slots[slot] else { return "closed".to_owned() };
+        // Who joins or leaves a group makes Linux look up all routes anew, whose traces are those of connected sockets.
+        let leaves = matches!(act, Act::Close { .. }) && self.slots[slot].as_ref().is_some_and(|slot| slot.is_member);
+        let flushes = leaves || matches!(act, Act::Member { .. });
+        if flushes && self.slots.iter().flatten().any(|slot| slot.has_route) {
+            return "connected".to_owned();
+        }
+        if let Some(slot) = &mut self.slots[slot] {
+            slot.has_route |= matches!(act, Act::Connect { .. });
+            slot.is_member |= matches!(act, Act::Member { .. });
+        }
+        let Some(Slot { socket, epolls, .. }) = &self.slots[slot] else { return "closed".to_owned() };
         match act {
             Act::Open { .. } => unreachable!("it was done above"),
             Act::Bind { ip, port, .. } => format!("{:?}", socket.bind(&self.addr(ip, port))),

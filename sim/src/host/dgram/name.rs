@@ -132,7 +132,7 @@ impl Host {
             let devices_differ = a.device() != 0 && b.device() != 0 && a.device() != b.device();
             if (a.reuse_addr && b.reuse_addr)
                 || devices_differ
-                || !addr::overlap(mine.local, mine.v6only, other.local, other.v6only)
+                || !(addr::overlap(mine.local, mine.v6only, other.local, other.v6only) || mine.meets_connected_v6(other))
             {
                 return None;
             }
@@ -275,6 +275,12 @@ impl Host {
 }
 
 impl Dgram {
+    /// Whether it is to be bound to 0.0.0.0 and meets an AF_INET6 socket that only connect has given an address of IPv6: to
+    /// `ipv4_rcv_saddr_equal` that is a socket of both families.
+    fn meets_connected_v6(&self, other: &Dgram) -> bool {
+        self.family == Family::Inet && self.local.is_unspecified() && other.local.is_ipv6() && !other.v6only
+    }
+
     /// Whether it is bound to an IPv4 address.
     fn is_v4_bound(&self) -> bool {
         self.local.is_ipv4() && !self.local.is_unspecified()

@@ -230,7 +230,9 @@ impl Host {
         };
         dgram.way = Some(Way { route: *route, segment });
         let packet = dgram.udp.send(by, SocketAddr::new(to, port), iov, flags);
-        if to.is_ipv4() && dgram.udp.is_corked() {
+        // Whatever becomes of the data: only a broadcast that is not allowed is refused before the flow is written.
+        let is_corked = flags.more || dgram.udp.cork();
+        if to.is_ipv4() && is_corked && (!by.broadcast || dgram.udp.options.broadcast) {
             dgram.flow.source = route.source;
             dgram.flow.destination = SocketAddr::new(to, port);
         }
