@@ -2,9 +2,10 @@
 
 use crate::process::coroutine;
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::fmt;
-use std::panic::{self, PanicHookInfo};
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
 use twinsock::Instant;
 
@@ -46,6 +47,38 @@ pub enum FailureKind {
         /// Who waits for what.
         waiting: Vec<Waiting>,
     },
+    /// The code that builds the network and looks at what came of it panicked.
+    Test {
+        /// The panic's message.
+        message: String,
+        /// File, line and column, if known.
+        location: Option<String>,
+    },
+    /// The programs made all the calls that [`Builder::calls_max`](crate::Builder::calls_max) allows.
+    Endless {
+        /// How many.
+        calls: u64,
+    },
+}
+
+impl FailureKind {
+    /// What makes two failures the same one: where it panicked, what everybody waits for.
+    #[must_use]
+    pub fn site(&self) -> String {
+        match self {
+            FailureKind::Panic { message, location, .. } | FailureKind::Test { message, location } => {
+                let place = location.as_deref().unwrap_or_else(|| message.lines().next().unwrap_or_default());
+                format!("panic at {place}")
+            }
+            FailureKind::Deadlock { waiting } => {
+                // The first word of what they wait for: descriptors, ports and how many wait may differ.
+                let waits = waiting.iter().filter(|thread| !thread.daemon).map(|thread| thread.what.split(' ').next().unwrap_or_default());
+                let waits: BTreeSet<&str> = waits.filter(|what| *what != "join").collect();
+                format!("deadlock in {}", waits.into_iter().collect::<Vec<_>>().join(", "))
+            }
+            FailureKind::Endless { .. } => "no end".to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for FailureKind {
@@ -74,6 +107,14 @@ impl fmt::Display for FailureKind {
                 }
                 Ok(())
             }
+            FailureKind::Test { message, location } => {
+                write!(f, "the test panicked")?;
+                if let Some(location) = location {
+                    write!(f, " at {location}")?;
+                }
+                write!(f, ":\n  {}", message.replace('\n', "\n  "))
+            }
+            FailureKind::Endless { calls } => write!(f, "no end after {calls} calls: a program that never stops asking?"),
         }
     }
 }
@@ -81,6 +122,19 @@ impl fmt::Display for FailureKind {
 thread_local! {
     /// What the hook learned of the panic that is under way on this OS thread: message and place.
     static PANIC: RefCell<Option<(String, Option<String>)>> = const { RefCell::new(None) };
+    /// Whether panics outside carriers are kept as well.
+    static KEPT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs code of a test. Its panic becomes a failure.
+pub fn catch<T>(body: impl FnOnce() -> T) -> Result<T, FailureKind> {
+    let outer = KEPT.replace(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(body));
+    KEPT.set(outer);
+    result.map_err(|payload| {
+        let (message, location) = take_panic(&*payload);
+        FailureKind::Test { message, location }
+    })
 }
 
 /// Installs, once per program, a panic hook that keeps a simulated thread's panic for the report instead of printing it; all other
@@ -90,7 +144,7 @@ pub fn install_panic_hook() {
     ONCE.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
-            if coroutine::on_carrier() {
+            if coroutine::on_carrier() || KEPT.get() {
                 let message = message_of(info.payload());
                 let location = info.location().map(ToString::to_string);
                 PANIC.set(Some((message, location)));

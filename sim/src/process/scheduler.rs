@@ -5,6 +5,7 @@ use crate::host::{Call, Credentials, Op, Pid, Progress, Token};
 use crate::process::coroutine::Carrier;
 use crate::process::failure::{FailureKind, Waiting};
 use crate::process::names::name_of;
+use crate::process::turns::{Mark, Turns};
 use crate::process::watchdog::Pulse;
 use crate::trace::{Event, Place, What};
 use crate::world::{Alarm, HostId, World};
@@ -120,7 +121,7 @@ pub struct Scheduler {
     pub(super) kills: VecDeque<ProcId>,
     /// The running thread was chosen among all that are due now, and has not acted yet.
     just_chosen: bool,
-    interleaving: StreamId,
+    turns: Turns,
     call_cost: Duration,
     pub(crate) stack_bytes: usize,
     steps: u64,
@@ -132,8 +133,7 @@ pub struct Scheduler {
 
 impl Scheduler {
     /// No process yet, over this world.
-    pub fn new(mut world: World, call_cost: Duration, stack_bytes: usize, pulse: Pulse) -> Scheduler {
-        let interleaving = world.choice_mut().stream(Door::Interleaving, "threads");
+    pub fn new(world: World, turns: Turns, call_cost: Duration, stack_bytes: usize, pulse: Pulse) -> Scheduler {
         Scheduler {
             world,
             processes: Vec::new(),
@@ -141,7 +141,7 @@ impl Scheduler {
             ready: VecDeque::new(),
             kills: VecDeque::new(),
             just_chosen: false,
-            interleaving,
+            turns,
             call_cost,
             stack_bytes,
             steps: 0,
@@ -284,6 +284,10 @@ impl Scheduler {
     /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
     #[inline]
     pub fn catch_up(&mut self, thread: ThreadId) -> bool {
+        if self.turns.count() && !self.at_mark(thread) {
+            self.just_chosen = false;
+            return false;
+        }
         let clock = self.threads[thread.index()].clock;
         if std::mem::take(&mut self.just_chosen) && clock == self.world.now() {
             return true;
@@ -492,14 +496,28 @@ impl Scheduler {
     }
 
     fn choose_among_several(&mut self) -> Option<ThreadId> {
-        let n = u32::try_from(self.ready.len()).expect("fewer than 2^32 threads are ready");
-        let value = self.world.choice_mut().draw(self.interleaving, n);
-        let what = What::Choice { door: "interleaving", n, value };
-        let at = self.world.now();
-        self.world.trace_mut().record(Event { at, place: Place::WORLD, what });
-        let index = usize::try_from(value).expect("an index fits usize");
+        let Scheduler { world, turns, ready, threads, processes, .. } = self;
+        let index = turns.choose(world, ready, &|world, thread| full_name(world, threads, processes, thread));
         // The chosen one's place goes to the first in line: constant cost, and 0 stays first come, first served.
         self.ready.swap_remove_front(index)
+    }
+
+    /// The strategy has something to say before a thread's call. Answers whether the thread goes on.
+    #[cold]
+    fn at_mark(&mut self, thread: ThreadId) -> bool {
+        let Scheduler { world, turns, threads, processes, .. } = self;
+        let host = processes[threads[thread.index()].process.index()].host;
+        match turns.at_mark(world, thread, host, &|world, thread| full_name(world, threads, processes, thread)) {
+            Mark::Pass => true,
+            Mark::Pause(pause) => {
+                self.threads[thread.index()].clock += pause;
+                false
+            }
+            Mark::End => {
+                self.failure.get_or_insert(FailureKind::Endless { calls: self.turns.calls() });
+                false
+            }
+        }
     }
 
     /// A thread has ended: its joiners go on; with the main thread, the process ends.
@@ -588,4 +606,10 @@ impl Scheduler {
             Wait::Sync(name) => name.to_owned(),
         }
     }
+}
+
+/// A thread's name with its host's.
+fn full_name(world: &World, threads: &[Thread], processes: &[Process], thread: ThreadId) -> String {
+    let thread = &threads[thread.index()];
+    format!("{}/{}", world.host_name(processes[thread.process.index()].host), thread.name)
 }
