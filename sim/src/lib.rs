@@ -48,8 +48,10 @@ pub mod udp;
 pub mod unix;
 pub mod world;
 
-pub use api::Net;
+pub use api::{Net, Tid};
 pub use host::HostConfig;
 pub use link::Link;
 pub use process::failure::{FailureKind, Waiting};
-pub use sim::{Builder, Failure, Host, Process, Report, Sim};
+pub use process::turns::Interleaving;
+pub use process::signal::Signal;
+pub use sim::{Builder, Failure, Host, Process, ProcessBuilder, Report, Sim};

@@ -96,7 +96,7 @@ impl<E: Env> Sock<E> {
 
     /// `send(2)` with flags.
     pub fn send_with(&self, data: &[u8], flags: MsgFlags) -> Result<usize> {
-        SocketApi::send(&self.env, &self.socket, data, flags)
+        self.env.send(&self.socket, data, flags)
     }
 
     /// `recv(2)` into room for `room` bytes.
@@ -107,7 +107,7 @@ impl<E: Env> Sock<E> {
     /// `recv(2)` with flags.
     pub fn recv_with(&self, room: usize, flags: MsgFlags) -> Result<Vec<u8>> {
         let mut bytes = vec![0; room];
-        let got = SocketApi::recv(&self.env, &self.socket, &mut bytes, flags)?;
+        let got = self.env.recv(&self.socket, &mut bytes, flags)?;
         bytes.truncate(got);
         Ok(bytes)
     }
@@ -119,7 +119,7 @@ impl<E: Env> Sock<E> {
 
     /// `recv(2)` into `bytes`.
     pub fn recv_into(&self, bytes: &mut [u8], flags: MsgFlags) -> Result<usize> {
-        SocketApi::recv(&self.env, &self.socket, bytes, flags)
+        self.env.recv(&self.socket, bytes, flags)
     }
 
     /// `recv(2)` until `count` bytes have come.

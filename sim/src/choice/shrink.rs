@@ -88,7 +88,8 @@ impl Loose {
     }
 
     fn to_tape(&self, origin: &Tape) -> Tape {
-        let mut tape = Tape { origin: origin.origin.clone(), ..Tape::new() };
+        let mut tape = Tape::new();
+        tape.origin = origin.origin.clone();
         for Line { key: (door, name), spikes } in &self.lines {
             let mut next = 0;
             for (place, choice) in spikes {

@@ -35,6 +35,7 @@ pub use worker::main as worker_main;
 
 use format::Case;
 use run::Verdict;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,6 +49,8 @@ pub struct ConformArgs {
     pub cases: Vec<PathBuf>,
     /// Only cases whose id or group contains this.
     pub filter: Option<String>,
+    /// Only this many cases of each group, spread evenly over it.
+    pub sample: Option<usize>,
     /// Where to run them.
     pub sides: Vec<Side>,
     /// How many at once; `None`: as many as there are processors.
@@ -60,7 +63,15 @@ pub struct ConformArgs {
 
 impl Default for ConformArgs {
     fn default() -> ConformArgs {
-        ConformArgs { cases: Vec::new(), filter: None, sides: vec![Side::Os, Side::Sim], jobs: None, json: false, worker: None }
+        ConformArgs {
+            cases: Vec::new(),
+            filter: None,
+            sample: None,
+            sides: vec![Side::Os, Side::Sim],
+            jobs: None,
+            json: false,
+            worker: None,
+        }
     }
 }
 
@@ -115,6 +126,9 @@ pub fn conform(args: &ConformArgs) -> io::Result<(Report, Vec<Malformed>)> {
     if let Some(filter) = &args.filter {
         cases.retain(|case| case.id.contains(filter) || case.group.contains(filter));
     }
+    if let Some(per_group) = args.sample {
+        cases = sample(cases, per_group);
+    }
     let cases: Vec<Arc<Case>> = cases.into_iter().map(Arc::new).collect();
     let mut report = Report::default();
     for side in &args.sides {
@@ -123,6 +137,19 @@ pub fn conform(args: &ConformArgs) -> io::Result<(Report, Vec<Malformed>)> {
         }
     }
     Ok((report, errors))
+}
+
+/// `per_group` cases of each group, spread evenly over it.
+fn sample(cases: Vec<Case>, per_group: usize) -> Vec<Case> {
+    let mut groups: BTreeMap<String, Vec<Case>> = BTreeMap::new();
+    for case in cases {
+        groups.entry(case.group.clone()).or_default().push(case);
+    }
+    let spread = |group: Vec<Case>| {
+        let stride = group.len().div_ceil(per_group.max(1));
+        group.into_iter().step_by(stride)
+    };
+    groups.into_values().flat_map(spread).collect()
 }
 
 /// Runs cases on one side; the verdicts in the order of the cases.

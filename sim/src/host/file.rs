@@ -58,6 +58,12 @@ impl File {
         is_shared
     }
 
+    /// Whether several descriptors and calls hold the file.
+    #[inline]
+    pub(super) fn is_shared(&self) -> bool {
+        self.refs > 1
+    }
+
     /// Whether a pipe keeps the boundaries of writes, `O_DIRECT` of `pipe(2)`.
     pub(super) fn keeps_packets(&self) -> bool {
         self.status & c::O_DIRECT != 0

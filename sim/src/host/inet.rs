@@ -221,7 +221,7 @@ impl Host {
     /// Makes the half-open connection of a SYN. Options are inherited here, at the handshake.
     fn admit(&mut self, cx: &mut Cx<'_>, parent: Key, tuple: FourTuple, syn: &Segment, iss: Option<u32>) {
         let Ok(config) = self.config_for(cx, tuple.local, tuple.remote) else { return };
-        let iss = iss.unwrap_or_else(|| initial_sequence_number(cx));
+        let iss = iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
         let listener = &self.sockets[parent];
         let ports = (tuple.local_port, tuple.remote_port);
         let tcb = Tcb::from_syn(&listener.tcb, cx.now, &config, ports, iss, syn);
@@ -263,14 +263,14 @@ impl Host {
     /// The next packet to send, among them those to the host's own addresses; to be polled until `None` after every entry.
     pub fn poll_transmit(&mut self, cx: &mut Cx<'_>) -> Option<Packet> {
         let mut packet = Packet::EMPTY;
-        self.transmit_into(cx, &mut packet).then_some(packet)
+        self.transmit_into(cx.now, &mut packet).then_some(packet)
     }
 
     /// The same, written to where the caller wants the packet: a small one is not worth moving. `false`: there is none, and what is there
     /// now means nothing.
     #[inline]
-    pub fn transmit_into(&mut self, cx: &mut Cx<'_>, packet: &mut Packet) -> bool {
-        self.has_output() && self.next_packet(cx.now, packet)
+    pub fn transmit_into(&mut self, now: Instant, packet: &mut Packet) -> bool {
+        self.has_output() && self.next_packet(now, packet)
     }
 
     /// Whether there may be a packet to send.
@@ -280,33 +280,44 @@ impl Host {
         !self.dirty.is_empty() || !self.outbox.is_empty()
     }
 
+    #[inline(always)]
     fn next_packet(&mut self, now: Instant, packet: &mut Packet) -> bool {
-        if let Some(reply) = self.outbox.pop_front() {
-            *packet = reply;
-            return true;
+        if !self.outbox.is_empty() {
+            return self.next_reply(packet);
         }
-        while let Some(key) = self.dirty.first() {
-            let Some(socket) = self.sockets.get_mut(key) else {
-                self.dirty.drop_first();
-                continue;
-            };
-            let found = socket.transmit_into(&self.sysctl, now, packet);
-            // Usually that was all.
-            if found && socket.tcb.has_output() {
-                return true;
+        let Host { sockets, dirty, timers, sysctl, .. } = self;
+        while let Some(key) = dirty.first() {
+            let mut found = false;
+            let mut is_gone = false;
+            if let Some(socket) = sockets.get_mut(key) {
+                found = socket.transmit_into(sysctl, now, packet);
+                // Usually that was all.
+                if found && socket.tcb.has_output() {
+                    return true;
+                }
+                socket.is_dirty = false;
+                socket.arm(key, timers);
+                is_gone = socket.tcb.is_gone();
             }
-            socket.is_dirty = false;
-            self.dirty.drop_first();
-            if socket.tcb.is_gone() {
+            dirty.drop_first();
+            if is_gone {
                 self.forget_socket(key);
-            } else {
-                self.arm(key);
+                return found || self.has_output() && self.next_packet_of_many(now, packet);
             }
             if found {
                 return true;
             }
         }
         false
+    }
+
+    fn next_packet_of_many(&mut self, now: Instant, packet: &mut Packet) -> bool {
+        self.next_packet(now, packet)
+    }
+
+    #[cold]
+    fn next_reply(&mut self, packet: &mut Packet) -> bool {
+        self.outbox.pop_front().map(|reply| *packet = reply).is_some()
     }
 
     /// Moves what a socket has to send into the outbox, because its names are about to change or it is about to go.
@@ -515,14 +526,15 @@ impl Host {
         self.sockets.remove(key);
         self.drop_stale_timers();
     }
-}
 
-/// The initial sequence number of a connection, RFC 6528: a part that is hard to guess and a clock that ticks every 64 ns
-/// (`secure_tcp_seq`).
-pub(super) fn initial_sequence_number(cx: &mut Cx<'_>) -> u32 {
-    let ticks = (cx.now.as_nanos() >> 6) & u64::from(u32::MAX);
-    let clock = u32::try_from(ticks).expect("32 bits remain");
-    cx.luck.below(Latitude::InitialSequenceNumber, u32::MAX).wrapping_add(clock)
+    /// The initial sequence number of a connection, RFC 6528: a part that belongs to its ends and to a secret of the host, and a clock that
+    /// ticks every 64 ns (`secure_tcp_seq`). So a connection that takes the place of an earlier one starts beyond it.
+    pub(super) fn initial_sequence_number(&mut self, cx: &mut Cx<'_>, tuple: &FourTuple) -> u32 {
+        let secret = self.iss_secret.get_or_insert_with(|| cx.luck.below(Latitude::InitialSequenceNumber, u32::MAX));
+        let ticks = (cx.now.as_nanos() >> 6) & u64::from(u32::MAX);
+        let clock = u32::try_from(ticks).expect("32 bits remain");
+        tuple.hash().wrapping_add(*secret).wrapping_add(clock)
+    }
 }
 
 /// The largest IP packet, and so the largest MTU that counts.

@@ -47,6 +47,7 @@ mod wait;
 
 pub use call::Call;
 pub use cx::{Credentials, Cx, Pid, Progress, SocketLine, Token};
+pub use fast::Short;
 pub use op::Op;
 pub use sysctl::Sysctl;
 
@@ -64,7 +65,7 @@ use socket::Socket;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::net::IpAddr;
-use twinsock::Instant;
+use twinsock::{Errno, Instant, Result};
 use wait::Sleepers;
 
 /// What a host is made of.
@@ -104,6 +105,8 @@ pub struct Host {
     binds: u64,
     conns: Conns,
     time_waits: Slab<TimeWaitEntry>,
+    /// What makes initial sequence numbers hard to guess; drawn when the first is needed.
+    iss_secret: Option<u32>,
     /// Earliest first; entries are not taken out when a deadline moves later.
     timers: BinaryHeap<Reverse<(Instant, TimerOf)>>,
     /// Sockets that may have segments to send, first come first served.
@@ -112,6 +115,8 @@ pub struct Host {
     outbox: VecDeque<Packet>,
     /// Room for the files of epoll sets that a wake has reached.
     woken_sets: Vec<Key>,
+    /// The memory of operations that are over.
+    spare_ops: Vec<Op>,
 }
 
 impl Host {
@@ -132,10 +137,12 @@ impl Host {
             binds: 0,
             conns: Conns::default(),
             time_waits: Slab::new(),
+            iss_secret: None,
             timers: BinaryHeap::new(),
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
             woken_sets: Vec::new(),
+            spare_ops: Vec::new(),
         }
     }
 
@@ -214,6 +221,20 @@ impl Host {
         }
     }
 
+    /// Who a process runs as; `None`: it has ended.
+    #[must_use]
+    pub fn credentials(&self, pid: Pid) -> Option<Credentials> {
+        self.process(pid).ok().map(|process| process.credentials)
+    }
+
+    /// Changes the effective user of a process, `seteuid(2)`. Its sockets stay those of the user who made them.
+    ///
+    /// # Errors
+    /// `EPERM`: the process is not root's, and this is not its real user. `ESRCH`: it has ended.
+    pub fn seteuid(&mut self, pid: Pid, uid: u32) -> Result<()> {
+        self.process_mut(pid).map_err(|_| Errno::SRCH)?.seteuid(uid)
+    }
+
     /// The kernel constants.
     #[must_use]
     pub fn sysctl(&self) -> &Sysctl {
@@ -226,6 +247,7 @@ impl Host {
     }
 
     /// The next thread to be resumed; each is named at most once per park.
+    #[inline]
     pub fn poll_wake(&mut self) -> Option<Token> {
         self.sleepers.next_woken()
     }

@@ -52,6 +52,8 @@ pub(super) struct Socket {
     pub(super) is_hashed: bool,
     /// A `close(2)` waits for its data, SO_LINGER.
     pub(super) is_lingering: bool,
+    /// An AF_INET6 socket that has connected to an IPv4-mapped address: it goes on sending IPv4.
+    pub(super) sends_ipv4: bool,
     /// SOCK_BINDADDR_LOCK: bind gave the address.
     pub(super) addr_locked: bool,
     /// SOCK_BINDPORT_LOCK: bind gave the port.
@@ -90,6 +92,7 @@ impl Socket {
             is_dirty: false,
             is_hashed: false,
             is_lingering: false,
+            sends_ipv4: false,
             addr_locked: false,
             port_locked: false,
             num: 0,

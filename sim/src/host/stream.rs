@@ -8,7 +8,6 @@ use super::addr::{self, Family};
 use super::conns::{Conn, FourTuple};
 use super::cx::{Cx, Pid};
 use super::file::Object;
-use super::inet::initial_sequence_number;
 use super::op::{Kind, Step, Task};
 use super::ports::Strictness;
 use super::slab::Key;
@@ -300,8 +299,12 @@ impl Host {
         if let Some(Conn::TimeWait(old)) = self.conns.get(&tuple) {
             self.forget_time_wait(old);
         }
-        let iss = iss.unwrap_or_else(|| initial_sequence_number(cx));
+        let iss = iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
         let socket = &mut self.sockets[key];
+        if socket.sends_ipv4 && remote.is_ipv6() {
+            tuple.remote = DISCARD.into();
+        }
+        socket.sends_ipv4 |= socket.family == Family::Inet6 && remote.is_ipv4();
         socket.tuple = tuple;
         let ports = (tuple.local_port, tuple.remote_port);
         socket.tcb.connect(cx.now, &config, ports, iss);
@@ -494,6 +497,10 @@ impl Host {
         }
     }
 }
+
+/// Where nobody is, RFC 6666: the segments of an AF_INET6 socket that was connected to an IPv4-mapped address before. Linux leaves it the
+/// operations of IPv4 (`ipv6_mapped`), and its SYN never arrives.
+const DISCARD: Ipv6Addr = Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1);
 
 /// Whether the address needs a scope, `__ipv6_addr_needs_scope_id`; no interface of a host has one.
 fn is_link_local(ip: IpAddr) -> bool {

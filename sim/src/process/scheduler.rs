@@ -1,17 +1,19 @@
 //! Who is there, who waits, who is next.
 
 use crate::choice::{Door, StreamId};
-use crate::host::{Call, Credentials, Op, Pid, Progress, Token};
+use crate::host::{Call, Credentials, Op, Pid, Progress, Short, Token};
 use crate::process::coroutine::Carrier;
 use crate::process::failure::{FailureKind, Waiting};
 use crate::process::names::name_of;
+use crate::process::signal::Signal;
 use crate::process::turns::{Mark, Turns};
 use crate::process::watchdog::Pulse;
-use crate::trace::{Event, Place, What};
+use crate::trace::{CallName, Event, Place, What};
 use crate::world::{Alarm, HostId, World};
 use std::collections::VecDeque;
 use std::time::Duration;
 use twinsock::Instant;
+use twinsock::raw::RawFd;
 
 /// A process of a simulation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -30,7 +32,7 @@ impl ProcId {
 
 impl ThreadId {
     #[inline]
-    fn index(self) -> usize {
+    pub(super) fn index(self) -> usize {
         usize::try_from(self.0).expect("a thread's number fits usize")
     }
 
@@ -80,7 +82,9 @@ pub struct Thread {
     turn: u32,
     pub(super) carrier: Option<Box<Carrier>>,
     /// The call that its host has parked.
-    op: Option<Op>,
+    pub(super) op: Option<Op>,
+    /// A signal that is to end that call.
+    pub(super) signal: Option<Signal>,
     joiners: Vec<ThreadId>,
     children: u32,
     pub(super) killed: bool,
@@ -89,15 +93,25 @@ pub struct Thread {
 
 /// A process.
 pub struct Process {
-    pub(super) host: HostId,
-    pub(super) pid: Pid,
+    pub(crate) host: HostId,
+    pub(crate) pid: Pid,
     pub(super) name: String,
-    pub(super) main: ThreadId,
+    pub(crate) main: ThreadId,
     pub(super) threads: Vec<ThreadId>,
     /// Does not keep the run going.
     pub(super) daemon: bool,
     pub(super) alive: bool,
     entropy: Option<StreamId>,
+}
+
+/// What the short way of a receive came to.
+pub enum ShortRecv {
+    /// It returns this.
+    Done(usize),
+    /// The thread waits.
+    Waits,
+    /// Nothing has happened: it is for the long way.
+    Long,
 }
 
 /// What the driver does next.
@@ -122,7 +136,8 @@ pub struct Scheduler {
     /// The running thread was chosen among all that are due now, and has not acted yet.
     just_chosen: bool,
     turns: Turns,
-    call_cost: Duration,
+    /// What a call takes, in nanoseconds.
+    call_cost_ns: u64,
     pub(crate) stack_bytes: usize,
     steps: u64,
     /// Processes that keep the run going.
@@ -142,7 +157,7 @@ impl Scheduler {
             kills: VecDeque::new(),
             just_chosen: false,
             turns,
-            call_cost,
+            call_cost_ns: u64::try_from(call_cost.as_nanos()).unwrap_or(u64::MAX),
             stack_bytes,
             steps: 0,
             live: 0,
@@ -167,8 +182,15 @@ impl Scheduler {
     }
 
     /// Makes a process on a host; its main thread is ready at the current moment.
-    pub fn spawn_process(&mut self, host: HostId, name: &str, daemon: bool, carrier: Carrier) -> ProcId {
-        let pid = self.world.spawn_process(host, Credentials::default());
+    pub fn spawn_process(
+        &mut self,
+        host: HostId,
+        name: &str,
+        credentials: Credentials,
+        daemon: bool,
+        carrier: Carrier,
+    ) -> ProcId {
+        let pid = self.world.spawn_process(host, credentials);
         let id = self.next_process();
         let main = self.add_thread(id, (host, pid), name.to_owned(), self.world.now(), carrier);
         self.processes.push(Process {
@@ -213,6 +235,7 @@ impl Scheduler {
             turn: 0,
             carrier: Some(Box::new(carrier)),
             op: None,
+            signal: None,
             joiners: Vec::new(),
             children: 0,
             killed: false,
@@ -235,6 +258,13 @@ impl Scheduler {
         Place::process(slot.host.0, slot.pid.0).thread(thread.0)
     }
 
+    /// Records that `value` was drawn of `0..n`.
+    pub fn record_choice(&mut self, door: Door, n: u32, value: u32) {
+        let what = What::Choice { door: door.name(), n, value };
+        let at = self.world.now();
+        self.world.trace_mut().record(Event { at, place: Place::WORLD, what });
+    }
+
     /// The number that the next process will have.
     pub fn next_process(&self) -> ProcId {
         ProcId(u32::try_from(self.processes.len()).expect("fewer than 2^32 processes"))
@@ -243,6 +273,11 @@ impl Scheduler {
     /// Whether a process has not ended.
     pub fn is_alive(&self, process: ProcId) -> bool {
         self.processes[process.index()].alive
+    }
+
+    /// Whether a thread is over.
+    pub fn has_ended(&self, thread: ThreadId) -> bool {
+        self.threads[thread.index()].state == State::Ended
     }
 
     /// A thread's name.
@@ -255,7 +290,7 @@ impl Scheduler {
         self.threads[thread.index()].process
     }
 
-    pub(super) fn process(&self, id: ProcId) -> &Process {
+    pub(crate) fn process(&self, id: ProcId) -> &Process {
         &self.processes[id.index()]
     }
 
@@ -284,6 +319,7 @@ impl Scheduler {
     /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
     #[inline]
     pub fn catch_up(&mut self, thread: ThreadId) -> bool {
+        self.pulse.beat();
         if self.turns.count() && !self.at_mark(thread) {
             self.just_chosen = false;
             return false;
@@ -334,8 +370,63 @@ impl Scheduler {
         let host = slot.host;
         match self.world.resume(host, op, call) {
             Progress::Done(result) => Some(self.end_call(thread, call, result)),
+            Progress::Parked(op) if self.threads[thread.index()].signal.is_some() => self.take_signal(thread, call, op),
             Progress::Parked(op) => self.park(thread, op),
         }
+    }
+
+    /// `send(2)` of the running thread, if it is an easy one. `None`: nothing has happened.
+    #[inline]
+    pub fn send_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], flags: i32) -> Option<usize> {
+        let slot = &self.threads[thread.index()];
+        let sent = self.world.send_short(slot.host, slot.pid, fd, data, flags)?;
+        self.end_short_call(thread, const { CallName::new("sendto") }, fd, sent);
+        Some(sent)
+    }
+
+    /// `recv(2)` of the running thread, if it is an easy one. An operation that is parked is kept here: the thread waits.
+    #[inline]
+    pub fn recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
+        let slot = &self.threads[thread.index()];
+        match self.world.recv_short(slot.host, slot.pid, thread.token(), fd, into, flags) {
+            Short::Done(received) => {
+                self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+                ShortRecv::Done(received)
+            }
+            Short::Parked(op) => {
+                self.threads[thread.index()].op = Some(op);
+                self.wait(thread, Wait::Call, None);
+                ShortRecv::Waits
+            }
+            Short::Long => ShortRecv::Long,
+        }
+    }
+
+    /// Goes on with the running thread's parked receive, if it is an easy one. `None`: nothing has happened.
+    #[inline]
+    pub fn resume_recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8]) -> Option<usize> {
+        let slot = &mut self.threads[thread.index()];
+        let op = slot.op.take()?;
+        match self.world.resume_recv_short(slot.host, op, into) {
+            Ok(received) => {
+                self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+                Some(received)
+            }
+            Err(op) => {
+                slot.op = Some(op);
+                None
+            }
+        }
+    }
+
+    #[inline]
+    fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, count: usize) {
+        let at = self.world.now();
+        let slot = &mut self.threads[thread.index()];
+        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
+        slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(self.call_cost_ns));
+        self.world.trace_mut().call_ended(at, place, call, Some(fd), Ok(count));
+        self.collect_wakes();
     }
 
     /// Makes a call that ends at once, be it by interruption.
@@ -351,7 +442,12 @@ impl Scheduler {
 
     /// The running thread's call returns.
     #[inline]
-    fn end_call(&mut self, thread: ThreadId, call: &Call<'_, '_>, result: twinsock::Result<usize>) -> twinsock::Result<usize> {
+    pub(super) fn end_call(
+        &mut self,
+        thread: ThreadId,
+        call: &Call<'_, '_>,
+        result: twinsock::Result<usize>,
+    ) -> twinsock::Result<usize> {
         let (call, fd) = name_of(call);
         let at = self.world.now();
         let place = self.place(thread);
@@ -365,7 +461,9 @@ impl Scheduler {
     #[inline]
     fn park(&mut self, thread: ThreadId, op: Op) -> Option<twinsock::Result<usize>> {
         let deadline = op.deadline();
-        self.threads[thread.index()].op = Some(op);
+        let slot = &mut self.threads[thread.index()];
+        slot.op = Some(op);
+        slot.signal = None;
         self.wait(thread, Wait::Call, deadline);
         self.collect_wakes();
         None
@@ -374,7 +472,8 @@ impl Scheduler {
     /// Charges the running thread for a call.
     #[inline]
     pub fn charge(&mut self, thread: ThreadId) {
-        self.threads[thread.index()].clock += self.call_cost;
+        let clock = &mut self.threads[thread.index()].clock;
+        *clock = Instant::from_nanos(clock.as_nanos().saturating_add(self.call_cost_ns));
     }
 
     /// Lets the running thread wait until it is woken, or until `deadline`.
@@ -565,13 +664,27 @@ impl Scheduler {
         self.collect_wakes();
         let threads: Vec<ThreadId> = threads.into_iter().filter(|t| self.threads[t.index()].state != State::Ended).collect();
         for thread in &threads {
-            let slot = &mut self.threads[thread.index()];
-            slot.killed = true;
-            slot.turn = slot.turn.wrapping_add(1);
-            slot.state = State::Running;
+            self.mark_killed(*thread);
         }
-        self.ready.retain(|t| !threads.contains(t));
         threads
+    }
+
+    /// Kills one thread: its parked call is interrupted, and it is ready to be unwound.
+    pub fn kill_thread(&mut self, thread: ThreadId) {
+        let host = self.processes[self.threads[thread.index()].process.index()].host;
+        if let Some(op) = self.threads[thread.index()].op.take() {
+            self.world.interrupt(host, op).ok();
+            self.collect_wakes();
+        }
+        self.mark_killed(thread);
+    }
+
+    fn mark_killed(&mut self, thread: ThreadId) {
+        let slot = &mut self.threads[thread.index()];
+        slot.killed = true;
+        slot.turn = slot.turn.wrapping_add(1);
+        slot.state = State::Running;
+        self.ready.retain(|ready| *ready != thread);
     }
 
     /// Everybody who waits, for the report.
@@ -600,7 +713,10 @@ impl Scheduler {
 
     fn describe(&self, thread: &Thread, wait: Wait) -> String {
         match wait {
-            Wait::Call => thread.op.as_ref().map_or_else(|| "a system call".to_owned(), |op| op.what().to_string()),
+            Wait::Call => {
+                let op = thread.op.as_ref().expect("a thread that waits for a call has a parked operation");
+                self.world.host(self.processes[thread.process.index()].host).describe(op)
+            }
             Wait::Sleep => "sleep".to_owned(),
             Wait::Join(other) => format!("join of thread {}", self.threads[other.index()].name),
             Wait::Sync(name) => name.to_owned(),

@@ -45,6 +45,7 @@ pub(super) struct ReadingRate {
 
 impl RecvBuffer {
     /// Unread bytes in order.
+    #[inline]
     pub(super) fn queued_bytes(&self) -> u32 {
         self.bytes
     }
@@ -87,15 +88,15 @@ impl RecvBuffer {
         }
     }
 
-    /// Reads into `iov` after its first `skip` bytes as much as there is and fits: `copy_out` and `consume` in one.
+    /// Reads into one buffer as much as there is and fits.
     #[inline]
-    pub(super) fn read(&mut self, iov: &mut [IoSliceMut<'_>], skip: usize) -> usize {
-        // The usual case: one buffer that takes all of one small segment.
-        if let ([only], Some(Payload::Inline { len, bytes })) = (&mut *iov, self.queue.front()) {
+    pub(super) fn read_into(&mut self, into: &mut [u8]) -> usize {
+        // The usual case: all of one small segment.
+        if let Some(Payload::Inline { len, bytes }) = self.queue.front()
+            && self.queue.len() == 1
+        {
             let part = &bytes[self.head..usize::from(*len)];
-            if let Some(into) = only.get_mut(skip..skip + part.len())
-                && self.queue.len() == 1
-            {
+            if let Some(into) = into.get_mut(..part.len()) {
                 into.copy_from_slice(part);
                 let copied = part.len();
                 self.head = 0;
@@ -104,6 +105,11 @@ impl RecvBuffer {
                 return copied;
             }
         }
+        self.read(&mut [IoSliceMut::new(into)], 0)
+    }
+
+    /// Reads into `iov` after its first `skip` bytes as much as there is and fits: `copy_out` and `consume` in one.
+    pub(super) fn read(&mut self, iov: &mut [IoSliceMut<'_>], skip: usize) -> usize {
         let mut into = Scatter { iov, index: 0, offset: 0 };
         into.advance(skip);
         let mut copied = 0;

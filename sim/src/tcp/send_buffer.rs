@@ -51,6 +51,27 @@ impl SendBuffer {
         self.sent
     }
 
+    /// Whether a chunk waits to be transmitted.
+    #[inline]
+    pub(super) fn has_unsent(&self) -> bool {
+        self.sent < self.chunks.len()
+    }
+
+    /// The data of the only chunk there is, if it has not been transmitted and has its bytes by itself.
+    #[inline]
+    pub(super) fn only_unsent(&self) -> Option<&Payload> {
+        if self.chunks.len() != 1 || self.sent != 0 || self.open {
+            return None;
+        }
+        self.chunks.front().map(|chunk| &chunk.data)
+    }
+
+    /// The first chunk that had not been transmitted now has.
+    #[inline]
+    pub(super) fn count_sent(&mut self) {
+        self.sent += 1;
+    }
+
     /// How many more bytes the last chunk takes, if it has not been transmitted.
     #[inline]
     pub(super) fn tail_room(&self, size_goal: u32) -> u32 {

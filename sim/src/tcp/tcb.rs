@@ -406,7 +406,18 @@ impl Tcb {
     /// `TCP_WINDOW_CLAMP` as `getsockopt(2)` reads it.
     #[must_use]
     pub fn window_clamp(&self) -> u32 {
-        if self.state == State::Closed { self.options.window_clamp } else { self.window_clamp }
+        match self.state {
+            State::Closed | State::Listen => self.options.window_clamp,
+            State::SynSent
+            | State::SynReceived
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck
+            | State::TimeWait => self.window_clamp,
+        }
     }
 
     /// What `TCP_INFO` shows.

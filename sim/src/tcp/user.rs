@@ -60,6 +60,8 @@ impl Tcb {
         if self.state == State::Closed {
             self.state = State::Listen;
             self.done = false;
+            // TCP_QUICKACK is on again: `inet_csk_delack_init`.
+            self.ack.pingpong = false;
         }
     }
 

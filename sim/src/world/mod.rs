@@ -9,7 +9,7 @@ pub mod event;
 
 pub use chains::Chains;
 use crate::choice::{Choice, Door, LuckOf, StreamId};
-use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Token};
+use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Short, Token};
 use crate::link::{Direction, Link, Verdict};
 use crate::packet::{Body, Icmp, IcmpError, Packet};
 use crate::trace::{Event, Place, Trace, What};
@@ -17,6 +17,7 @@ use event::EventQueue;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use twinsock::Instant;
+use twinsock::raw::RawFd;
 
 /// A host of the world.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -245,6 +246,11 @@ impl World {
         &self.machines[id.index()].host
     }
 
+    /// The kernel of a host, for what has no consequences that the world would have to carry: constants, limits, credentials.
+    pub fn host_mut(&mut self, id: HostId) -> &mut Host {
+        &mut self.machines[id.index()].host
+    }
+
     /// The name of a host.
     #[must_use]
     pub fn host_name(&self, id: HostId) -> &str {
@@ -306,6 +312,35 @@ impl World {
     #[inline]
     pub fn resume(&mut self, at: HostId, op: Op, call: &mut Call<'_, '_>) -> Progress {
         self.on_host(at, |host, cx| host.resume(cx, op, call))
+    }
+
+    /// `send(2)`, if it is an easy one: see [`Host::send_short`].
+    #[inline]
+    pub fn send_short(&mut self, at: HostId, pid: Pid, fd: RawFd, data: &[u8], flags: i32) -> Option<usize> {
+        let sent = self.machines[at.index()].host.send_short(self.now, pid, fd, data, flags)?;
+        self.follow(at);
+        Some(sent)
+    }
+
+    /// `recv(2)`, if it is an easy one: see [`Host::recv_short`].
+    #[inline]
+    pub fn recv_short(&mut self, at: HostId, pid: Pid, token: Token, fd: RawFd, into: &mut [u8], flags: i32) -> Short {
+        let short = self.machines[at.index()].host.recv_short(self.now, pid, token, fd, into, flags);
+        if let Short::Done(_) = short {
+            self.follow(at);
+        }
+        short
+    }
+
+    /// Goes on with a parked receive, if it is an easy one.
+    ///
+    /// # Errors
+    /// The operation, if it is not: see [`World::resume`].
+    #[inline]
+    pub fn resume_recv_short(&mut self, at: HostId, op: Op, into: &mut [u8]) -> Result<usize, Op> {
+        let received = self.machines[at.index()].host.resume_recv_short(self.now, op, into)?;
+        self.follow(at);
+        Ok(received)
     }
 
     /// Ends a parked call as a signal does.
@@ -385,17 +420,17 @@ impl World {
     }
 
     /// Carries what an entry into a host's kernel has led to: packets, wakes, timers.
-    #[inline]
+    #[inline(always)]
     fn follow(&mut self, id: HostId) {
         if self.machines[id.index()].host.has_output() {
             self.transmit(id);
         }
-        let machine = &mut self.machines[id.index()];
-        while let Some(token) = machine.host.poll_wake() {
+        let Machine { host, timer_at, .. } = &mut self.machines[id.index()];
+        while let Some(token) = host.poll_wake() {
             self.wakes.push_back(token);
         }
-        if let Some(at) = machine.host.poll_timeout()
-            && at < machine.timer_at
+        if let Some(at) = host.poll_timeout()
+            && at < *timer_at
         {
             self.arm_timer(id, at);
         }
@@ -405,32 +440,41 @@ impl World {
     fn transmit(&mut self, id: HostId) {
         loop {
             let machine = &mut self.machines[id.index()];
-            let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
-            let mut cx = Cx { now: self.now, luck: &mut luck };
             let (slot, packet) = self.in_flight.place();
-            if !machine.host.transmit_into(&mut cx, packet) {
+            if !machine.host.transmit_into(self.now, packet) {
                 return;
             }
             self.trace.packet_sent(self.now, id.0, packet);
-            let is_known = machine.last_route.is_some_and(|(addr, _)| addr == packet.dst);
-            if is_known || !machine.host.owns(packet.dst) {
-                self.send(id, slot);
-            } else {
-                // The place is still free: nothing else is written to it meanwhile.
-                machine.host.take_packet(&mut cx, packet);
+            match machine.last_route {
+                Some((addr, path)) if addr == packet.dst => self.send(id, slot, path),
+                Some(_) | None => self.send_anywhere(id, slot),
+            }
+        }
+    }
+
+    /// Sends the packet in this place, the next one, to where it has not just been sent to.
+    fn send_anywhere(&mut self, from: HostId, slot: u32) {
+        let machine = &mut self.machines[from.index()];
+        let packet = &mut self.in_flight.slots[index(slot)];
+        if machine.host.owns(packet.dst) {
+            let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
+            // The place is still free: nothing else is written to it meanwhile.
+            machine.host.take_packet(&mut Cx { now: self.now, luck: &mut luck }, packet);
+            return;
+        }
+        let dst = packet.dst;
+        match self.find_path(from, dst) {
+            Some(path) => self.send(from, slot, path),
+            None => {
+                // Nobody has this address: the packet is lost, as on a network without a router that objects.
+                self.drop_packet(from, slot, "nobody has the address");
             }
         }
     }
 
     /// Puts the packet in this place, the next one, on the wire.
     #[inline]
-    fn send(&mut self, from: HostId, slot: u32) {
-        let packet = &self.in_flight.slots[index(slot)];
-        let Some(index) = self.path(from, packet.dst) else {
-            // Nobody has this address: the packet is lost, as on a network without a router that objects.
-            self.drop_packet(from, slot, "nobody has the address");
-            return;
-        };
+    fn send(&mut self, from: HostId, slot: u32, index: usize) {
         let path = &mut self.paths[index];
         let choice = &mut self.choice;
         let wire = path.wire;
@@ -465,16 +509,7 @@ impl World {
         packet
     }
 
-    /// The path from a host to an address.
-    #[inline]
-    fn path(&mut self, from: HostId, dst: IpAddr) -> Option<usize> {
-        match self.machines[from.index()].last_route {
-            Some((addr, index)) if addr == dst => Some(index),
-            Some(_) | None => self.find_path(from, dst),
-        }
-    }
-
-    /// The same, made on first use.
+    /// The path from a host to an address, made on first use.
     fn find_path(&mut self, from: HostId, dst: IpAddr) -> Option<usize> {
         let to = *self.owners.get(&dst)?;
         let index = match self.path_index.get(&(from, to)) {
@@ -496,6 +531,7 @@ impl World {
     ///
     /// A timer that moves later, as the retransmission timer does with every segment, costs nothing here: the old entry finds
     /// nothing due and arms anew.
+    #[cold]
     fn arm_timer(&mut self, id: HostId, at: Instant) {
         let machine = &mut self.machines[id.index()];
         if at < machine.timer_at {

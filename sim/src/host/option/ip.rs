@@ -13,8 +13,10 @@ use twinsock::{Errno, Result};
 const ECN_MASK: i32 = 3;
 /// The priority that goes with a type of service, `ip_tos2prio`, by its bits 1 to 4.
 const TOS_TO_PRIORITY: [i32; 16] = [0, 0, 0, 0, 2, 2, 2, 2, 6, 6, 6, 6, 4, 4, 4, 4];
-/// No IP packet is larger, and so no path MTU.
-const MTU_MAX: u32 = 65_535;
+/// No IPv4 packet is larger, and so no path MTU.
+const IP_MAX_MTU: u32 = 65_535;
+/// The same of IPv6, whose header does not count: IP6_MAX_MTU.
+const IP6_MAX_MTU: u32 = IP_MAX_MTU + 40;
 
 impl Host {
     pub(super) fn get_ip_option(&mut self, key: Key, name: i32) -> Result<Answer> {
@@ -29,8 +31,7 @@ impl Host {
             c::IP_BIND_ADDRESS_NO_PORT => i32::from(options.bind_address_no_port),
             c::IP_MTU => self.path_mtu(key)?,
             c::IP_MULTICAST_TTL => i32::from(options.multicast_ttl),
-            // Of an AF_INET6 socket this flag is another one.
-            c::IP_MULTICAST_ALL if socket.family == Family::Inet6 => 0,
+            c::IP_MULTICAST_ALL => i32::from(options.multicast_all.unwrap_or(socket.family == Family::Inet)),
             c::IP_HDRINCL | c::IP_NODEFRAG | c::IP_RECVFRAGSIZE | c::IP_UNICAST_IF => 0,
             c::IP_OPTIONS => return Ok(Answer::Bytes(Vec::new())),
             c::IP_MULTICAST_IF => return Ok(Answer::Bytes(vec![0; 4])),
@@ -46,7 +47,8 @@ impl Host {
             return Err(Errno::NOTCONN);
         }
         let route = self.addresses.route(tuple.local, tuple.remote).map_err(|_| Errno::NOTCONN)?;
-        Ok(super::shown(route.mtu_bytes.min(MTU_MAX)))
+        let largest = if tuple.remote.is_ipv4() { IP_MAX_MTU } else { IP6_MAX_MTU };
+        Ok(super::shown(route.mtu_bytes.min(largest)))
     }
 
     pub(super) fn set_ip_option(&mut self, set: &SetCx, name: i32, value: &[u8]) -> Result<()> {
@@ -93,6 +95,7 @@ impl Host {
             // Multicast is not for streams.
             c::IP_MULTICAST_TTL | c::IP_MULTICAST_IF if is_stream => return Err(Errno::INVAL),
             c::IP_ADD_MEMBERSHIP | c::IP_DROP_MEMBERSHIP if is_stream => return Err(Errno::PROTO),
+            c::IP_MULTICAST_ALL => options.multicast_all = Some(in_range(number, 0, 1)? != 0),
             c::IP_MULTICAST_TTL if number == -1 => options.multicast_ttl = 1,
             c::IP_MULTICAST_TTL => options.multicast_ttl = checked(in_range(number, 0, 255)?),
             c::IP_MULTICAST_IF => {}

@@ -66,6 +66,8 @@ pub(super) struct Options {
     congestion: Option<&'static str>,
     /// `IP_MULTICAST_TTL`; `IPV6_MULTICAST_HOPS` for IPv6.
     multicast_ttl: u8,
+    /// `IP_MULTICAST_ALL`; until it is set, on for AF_INET and off for AF_INET6 sockets.
+    multicast_all: Option<bool>,
     /// `IP_ADD_MEMBERSHIP` and its IPv6 sibling: the groups.
     groups: Vec<IpAddr>,
     plain: plain::Values,
@@ -96,6 +98,7 @@ impl Default for Options {
             max_pacing_rate: u64::MAX,
             congestion: None,
             multicast_ttl: 1,
+            multicast_all: None,
             groups: Vec::new(),
             plain: plain::Values::default(),
         }

@@ -27,7 +27,7 @@ const fn row(level: i32, name: i32, default: i32, rule: Rule) -> Row {
     Row { level, name, default, rule }
 }
 
-const ROWS: [Row; 47] = [
+const ROWS: [Row; 46] = [
     row(c::SOL_SOCKET, c::SO_DEBUG, 0, Rule::Bool),
     row(c::SOL_SOCKET, c::SO_BROADCAST, 0, Rule::Bool),
     row(c::SOL_SOCKET, c::SO_DONTROUTE, 0, Rule::Bool),
@@ -61,7 +61,6 @@ const ROWS: [Row; 47] = [
     row(c::SOL_IP, c::IP_CHECKSUM, 0, Rule::Bool),
     row(c::SOL_IP, c::IP_MTU_DISCOVER, 1, Rule::Range(0, 5)),
     row(c::SOL_IP, c::IP_MULTICAST_LOOP, 1, Rule::Bool),
-    row(c::SOL_IP, c::IP_MULTICAST_ALL, 1, Rule::ZeroOne),
     row(c::SOL_IPV6, c::IPV6_RECVERR, 0, Rule::Bool),
     row(c::SOL_IPV6, c::IPV6_RECVPKTINFO, 0, Rule::Bool),
     row(c::SOL_IPV6, c::IPV6_RECVHOPLIMIT, 0, Rule::Bool),

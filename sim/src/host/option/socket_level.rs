@@ -138,7 +138,10 @@ impl Host {
             c::SO_PRIORITY => options.priority = number,
             c::SO_RCVLOWAT => {
                 let lowat = if number < 0 { i32::MAX } else { number };
-                socket.tcb.set_rcvlowat(lowat.cast_unsigned());
+                match socket.udp {
+                    None => socket.tcb.set_rcvlowat(lowat.cast_unsigned()),
+                    Some(_) => socket.tcb.options.rcvlowat = lowat.cast_unsigned().max(1),
+                }
             }
             c::SO_PEEK_OFF => options.peek_off = number,
             c::SO_BSDCOMPAT | c::SO_CNX_ADVICE | c::SO_TXREHASH => {}
@@ -171,7 +174,8 @@ impl Host {
                 let seconds: [u8; 4] = *value.get(4..).and_then(|rest| rest.first_chunk()).ok_or(Errno::INVAL)?;
                 options.linger_on = int(value)? != 0;
                 if options.linger_on {
-                    options.linger_seconds = u32::from_ne_bytes(seconds);
+                    let seconds = i32::from_ne_bytes(seconds);
+                    options.linger_seconds = u32::try_from(seconds).unwrap_or(LINGER_FOREVER_SECONDS);
                 }
             }
             c::SO_RCVTIMEO => options.receive_timeout = timeout(value)?,
@@ -215,6 +219,9 @@ impl Host {
         Ok(())
     }
 }
+
+/// MAX_SCHEDULE_TIMEOUT in seconds, as much of it as an int holds: what a negative `l_linger` becomes.
+const LINGER_FOREVER_SECONDS: u32 = 0x978d_4fdf;
 
 /// A buffer size as it takes effect: doubled for overhead, at least the minimum.
 fn doubled(bytes: u32, minimum: u32) -> u32 {
