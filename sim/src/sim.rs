@@ -2,6 +2,7 @@
 
 mod builder;
 
+pub use crate::process::turns::Interleaving;
 pub use builder::{Builder, CALL_COST, STACK_BYTES, WATCHDOG};
 
 use crate::api::Net;

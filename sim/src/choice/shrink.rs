@@ -55,8 +55,16 @@ impl fmt::Display for Shrunk {
 pub fn shrink(tape: &Tape, runs_max: u32, still_fails: impl FnMut(Tape) -> Option<Tape>) -> Shrunk {
     let start = Loose::of(tape);
     let spikes_before = start.weight().0;
-    let mut shrinker =
-        Shrinker { best: start, origin: tape, tried: BTreeSet::new(), runs: 0, runs_max, steps: 0, cut_short: false, still_fails };
+    let mut shrinker = Shrinker {
+        best: start,
+        origin: tape,
+        tried: BTreeSet::new(),
+        runs: 0,
+        runs_max,
+        steps: 0,
+        cut_short: false,
+        still_fails,
+    };
     shrinker.run();
     let Shrinker { best, runs, steps, cut_short, .. } = shrinker;
     let spikes = best.weight().0;
@@ -181,7 +189,11 @@ impl<F: FnMut(Tape) -> Option<Tape>> Shrinker<'_, F> {
     }
 
     fn keys(&self) -> Vec<Key> {
-        DOORS.iter().flat_map(|door| self.best.lines.iter().filter(|line| line.key.0 == *door)).map(|line| line.key.clone()).collect()
+        DOORS
+            .iter()
+            .flat_map(|door| self.best.lines.iter().filter(|line| line.key.0 == *door))
+            .map(|line| line.key.clone())
+            .collect()
     }
 
     fn drop_doors(&mut self) {

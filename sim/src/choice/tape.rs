@@ -318,8 +318,7 @@ impl<'a> Input<'a> {
         let len = self.length("the length of a name")?;
         let offset = self.offset;
         let name = self.take(len, "a name of the length given")?;
-        std::str::from_utf8(name)
-            .map_err(|error| TapeError { offset: offset + error.valid_up_to(), expected: "a name in UTF-8" })
+        std::str::from_utf8(name).map_err(|error| TapeError { offset: offset + error.valid_up_to(), expected: "a name in UTF-8" })
     }
 
     fn track(&mut self) -> Result<Track, TapeError> {

@@ -260,7 +260,7 @@ fn a_fuzzers_bytes_are_choices() {
 #[test]
 fn a_story_tells_what_was_not_boring() {
     let mut tape = Tape::new();
-    [0, 3, 1].map(|choice| tape.push(Door::Wire, "a/b", choice));
+    [0, 3, 1].into_iter().for_each(|choice| tape.push(Door::Wire, "a/b", choice));
     let mut choice = Choice::from_tape(tape);
     choice.keep_story();
     let wire = choice.stream(Door::Wire, "a/b");

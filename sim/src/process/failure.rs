@@ -72,7 +72,10 @@ impl FailureKind {
             }
             FailureKind::Deadlock { waiting } => {
                 // The first word of what they wait for: descriptors, ports and how many wait may differ.
-                let waits = waiting.iter().filter(|thread| !thread.daemon).map(|thread| thread.what.split(' ').next().unwrap_or_default());
+                let waits = waiting
+                    .iter()
+                    .filter(|thread| !thread.daemon)
+                    .map(|thread| thread.what.split(' ').next().unwrap_or_default());
                 let waits: BTreeSet<&str> = waits.filter(|what| *what != "join").collect();
                 format!("deadlock in {}", waits.into_iter().collect::<Vec<_>>().join(", "))
             }

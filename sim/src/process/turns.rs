@@ -94,7 +94,10 @@ impl Turns {
                 let stream = choice.stream(Door::Run, "interleaving");
                 let drawn = choice.draw(stream, 5);
                 if drawn > 0 && choice.keeps_story() {
-                    choice.tell(stream, ["any order", "one preemption", "two preemptions", "three preemptions"][drawn as usize - 1].to_owned());
+                    choice.tell(
+                        stream,
+                        ["any order", "one preemption", "two preemptions", "three preemptions"][drawn as usize - 1].to_owned(),
+                    );
                 }
                 match drawn {
                     0 => (How::FirstCome, 0),
@@ -137,8 +140,10 @@ impl Turns {
         }
         let mark = match self.how {
             How::Systematic { pause } => {
-                let steps_aside = draw(world, self.order, 2) == 1;
                 let now = world.now();
+                let situation = world.chains_mut().situation(now, std::iter::once(!u64::from(thread.0)));
+                world.choice_mut().at(situation);
+                let steps_aside = draw(world, self.order, 2) == 1;
                 world.chains_mut().act(host, u64::from(thread.0), now, !steps_aside);
                 if steps_aside {
                     tell(world, self.order, |world| format!("{} steps aside for {pause:?}", name(world, thread)));
