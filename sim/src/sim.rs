@@ -37,6 +37,8 @@ pub struct Report<T> {
     pub elapsed: Duration,
     /// How many turns threads took.
     pub steps: u64,
+    /// How many calls they made.
+    pub calls: u64,
     /// The last events, a line each, oldest first; empty unless [`Builder::keep_events`] asked for them.
     pub events: String,
     /// The choices of the run.
@@ -56,6 +58,8 @@ pub struct Failure {
     pub at: Instant,
     /// At which turn.
     pub step: u64,
+    /// How many calls threads had made.
+    pub calls: u64,
     /// The digest of every event until then.
     pub digest: u64,
     /// The last events, a line each, oldest first.
@@ -98,6 +102,7 @@ struct Summary {
     digest: u64,
     elapsed: Duration,
     steps: u64,
+    calls: u64,
 }
 
 /// A simulation under construction, or between two stretches of its run.
@@ -251,12 +256,18 @@ impl Sim {
         let scheduler = self.shared.scheduler.borrow();
         let (world, steps) = (scheduler.world(), scheduler.steps());
         match &scheduler.failure {
-            None => Ok(Summary { digest: world.trace().digest(), elapsed: world.now().since(Instant::ZERO), steps }),
+            None => Ok(Summary {
+                digest: world.trace().digest(),
+                elapsed: world.now().since(Instant::ZERO),
+                steps,
+                calls: scheduler.calls(),
+            }),
             Some(kind) => Err(Box::new(Failure {
                 kind: kind.clone(),
                 seed: self.seed,
                 at: world.now(),
                 step: steps,
+                calls: scheduler.calls(),
                 digest: world.trace().digest(),
                 events: world.trace().report().to_string(),
                 reproduce: reproduce_line(self.seed),

@@ -276,6 +276,15 @@ impl Choice {
         }
     }
 
+    /// Remarks what choices of a stream that were made before have come to now, if the story is kept.
+    pub fn remark(&mut self, stream: StreamId, words: String) {
+        if let Some(story) = &mut self.story {
+            let track = &self.tape.tracks[stream.0 as usize];
+            let (door, stream) = (track.door(), track.name().to_owned());
+            story.keep(Told { at: self.now, door, stream, n: 0, value: 0, words: Some(words) });
+        }
+    }
+
     /// What was not boring, in the order in which it was chosen; nothing unless [`Choice::keep_story`] was called.
     #[must_use]
     pub fn story(&self) -> &[Told] {

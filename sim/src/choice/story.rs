@@ -4,7 +4,7 @@ use super::Door;
 use std::fmt;
 use twinsock::Instant;
 
-/// A choice that was not boring.
+/// A choice that was not boring, or a remark: what choices made before have come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
     /// When, in virtual time.
@@ -13,12 +13,26 @@ pub struct Told {
     pub door: Door,
     /// Whose choice: the name of the stream.
     pub stream: String,
-    /// How many answers there were.
+    /// How many answers there were; 0 for a remark.
     pub n: u32,
     /// The answer.
     pub value: u32,
-    /// What it came to, if whoever drew it said so.
+    /// What it came to, if whoever drew it said so; empty if a remark says so later.
     pub words: Option<String>,
+}
+
+impl Told {
+    /// Whether it is a choice, and no remark.
+    #[must_use]
+    pub fn is_choice(&self) -> bool {
+        self.n > 0
+    }
+
+    /// Whether it says something that nothing else does.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        self.words.as_ref().is_none_or(|words| !words.is_empty())
+    }
 }
 
 impl fmt::Display for Told {

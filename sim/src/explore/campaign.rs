@@ -218,7 +218,8 @@ impl Campaign {
     pub fn run(&self, body: impl Fn(&Sim) + Sync) -> Outcome {
         let clock = StopWatch::start();
         let listening = Listening::begin();
-        let runner = Runner { campaign: self, body: &body };
+        let mut runner = Runner { campaign: self, builder: self.builder.clone(), body: &body };
+        runner.builder = self.builder.clone().calls_expected(runner.calls_expected());
         let mut outcome = self.nothing_yet();
         if self.only_seed.is_none() {
             runner.try_tapes(&mut outcome);
@@ -286,6 +287,7 @@ impl Campaign {
 /// A campaign in its course.
 struct Runner<'a, F> {
     campaign: &'a Campaign,
+    builder: Builder,
     body: &'a F,
 }
 
@@ -351,13 +353,20 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
         })
     }
 
+    /// How many calls a run makes, as a guess from the boring one: always the same, in every shard and in a fresh process. Others may be several times as long.
+    fn calls_expected(&self) -> u64 {
+        let (run, _) = self.run(self.builder.clone(), Choice::boring());
+        let calls = run.map_or_else(|failure| failure.calls, |report| report.calls);
+        calls.saturating_mul(4).max(64)
+    }
+
     fn run_seed(&self, seed: u64) -> (Run, BTreeMap<&'static str, assertions::Count>) {
-        self.run(self.campaign.builder.clone().seed(seed), Choice::from_seed(seed))
+        self.run(self.builder.clone().seed(seed), Choice::from_seed(seed))
     }
 
     /// Runs a tape; `told` asks for its story and its last events.
     fn run_tape(&self, tape: Tape, told: bool) -> Run {
-        let builder = self.campaign.builder.clone().seed(tape.origin.seed);
+        let builder = self.builder.clone().seed(tape.origin.seed);
         let builder = if told { builder.keep_story(true).keep_events(EVENTS_SHOWN) } else { builder };
         self.run(builder, Choice::from_tape(tape)).0
     }
@@ -371,9 +380,8 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
             None => Vec::new(),
         };
         for regressions::Regression { path, tape } in tapes {
-            let checked = tape.and_then(|tape| {
-                campaign.builder.clone().tape(tape.clone()).map(|_| tape).map_err(|foreign| foreign.to_string())
-            });
+            let checked = tape
+                .and_then(|tape| self.builder.clone().tape(tape.clone()).map(|_| tape).map_err(|foreign| foreign.to_string()));
             match checked {
                 Ok(tape) => {
                     outcome.tapes += 1;
@@ -512,7 +520,7 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
         if second == digest {
             return;
         }
-        let builder = || self.campaign.builder.clone().seed(seed).keep_events(EVENTS_MAX);
+        let builder = || self.builder.clone().seed(seed).keep_events(EVENTS_MAX);
         // Two that follow each other, and two on threads that nobody has left anything on.
         let here = [(); 2].map(|()| self.run(builder(), Choice::from_seed(seed)).0);
         let apart = [(); 2].map(|()| self.run_apart(builder(), Choice::from_seed(seed)).0);

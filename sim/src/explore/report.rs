@@ -3,6 +3,7 @@
 use super::assertions::Counts;
 use super::divergence::Divergence;
 use super::identity::TestId;
+use crate::choice::Told;
 use crate::choice::shrink::Shrunk;
 use crate::sim::Failure;
 use std::fmt::{self, Display};
@@ -85,15 +86,13 @@ pub(super) struct Story<'a>(pub &'a Failure);
 
 impl Display for Story<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let story = &self.0.story;
-        match story.len() {
-            0 => writeln!(f, "it fails though every choice is boring"),
-            count => {
-                writeln!(f, "it takes these choices, {count} in all:")?;
-                story.iter().take(STORY_MAX).try_for_each(|told| writeln!(f, "  {told}"))?;
-                if count > STORY_MAX { writeln!(f, "  and {} more", count - STORY_MAX) } else { Ok(()) }
-            }
+        let heard: Vec<&Told> = self.0.story.iter().filter(|told| told.is_heard()).collect();
+        if heard.is_empty() {
+            return writeln!(f, "it fails though every choice is boring");
         }
+        writeln!(f, "it takes, of everything that could have gone otherwise:")?;
+        heard.iter().take(STORY_MAX).try_for_each(|told| writeln!(f, "  {told}"))?;
+        if heard.len() > STORY_MAX { writeln!(f, "  and {} more", heard.len() - STORY_MAX) } else { Ok(()) }
     }
 }
 

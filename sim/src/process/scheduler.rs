@@ -176,6 +176,11 @@ impl Scheduler {
         &mut self.world
     }
 
+    /// Calls made so far.
+    pub fn calls(&self) -> u64 {
+        self.turns.calls()
+    }
+
     /// Turns taken so far.
     pub fn steps(&self) -> u64 {
         self.steps

@@ -60,6 +60,7 @@ enum How {
 
 struct Preemption {
     call: u64,
+    pause: Duration,
     stream: StreamId,
 }
 
@@ -73,16 +74,16 @@ pub enum Mark {
     End,
 }
 
-/// A preemption comes before call 2^16 (a longer run has met most of its situations before).
-const CALLS_LOG2: u32 = 16;
+/// How many calls a run is expected to make, unless somebody knows better.
+pub const CALLS_EXPECTED: u64 = 1 << 16;
 /// A pause is of up to 2^17 microseconds.
 const PAUSE_US_LOG2: u32 = 17;
 /// How many priorities there are.
 const PRIORITIES: u32 = 256;
 
 impl Turns {
-    /// A run's strategy. At most `calls_max` calls are made.
-    pub fn new(interleaving: Interleaving, calls_max: u64, world: &mut World) -> Turns {
+    /// A run's strategy. About `calls_expected` calls are made, and at most `calls_max`.
+    pub fn new(interleaving: Interleaving, calls_expected: u64, calls_max: u64, world: &mut World) -> Turns {
         let choice = world.choice_mut();
         let order = choice.stream(Door::Interleaving, "threads");
         let (how, preemptions) = match interleaving {
@@ -107,7 +108,7 @@ impl Turns {
             }
         };
         let mut turns = Turns { how, order, calls: 0, mark: 0, calls_max, preemptions: Vec::new() };
-        turns.preemptions = (1..=preemptions).filter_map(|number| draw_preemption(number, world)).collect();
+        turns.preemptions = (1..=preemptions).filter_map(|number| draw_preemption(number, calls_expected, world)).collect();
         turns.preemptions.sort_by_key(|preemption| std::cmp::Reverse(preemption.call));
         turns.set_mark();
         turns
@@ -153,7 +154,7 @@ impl Turns {
                 }
             }
             How::FirstCome | How::Random | How::Priorities(_) => match self.preemptions.pop() {
-                Some(Preemption { stream, .. }) => self.preempt(world, thread, stream, name),
+                Some(preemption) => self.preempt(world, thread, &preemption, name),
                 None => Mark::Pass,
             },
         };
@@ -161,10 +162,12 @@ impl Turns {
         mark
     }
 
-    fn preempt(&mut self, world: &mut World, thread: ThreadId, stream: StreamId, name: NameOf<'_>) -> Mark {
-        let pause = Duration::from_micros(1 << draw(world, stream, PAUSE_US_LOG2 + 1));
-        let call = self.calls;
-        tell(world, stream, |world| format!("{} steps aside for {pause:?} before call {call} of the run", name(world, thread)));
+    fn preempt(&mut self, world: &mut World, thread: ThreadId, preemption: &Preemption, name: NameOf<'_>) -> Mark {
+        let Preemption { call, pause, stream } = *preemption;
+        if world.choice().keeps_story() {
+            let words = format!("{} steps aside for {pause:?}, before call {call} of the run", name(world, thread));
+            world.choice_mut().remark(stream, words);
+        }
         if let How::Priorities(priorities) = &mut self.how {
             *slot(priorities, thread) = Some(0);
         }
@@ -231,12 +234,22 @@ fn goes_before(world: &World, chosen: ThreadId, first: ThreadId, name: NameOf<'_
     format!("{} goes before {}", name(world, chosen), name(world, first))
 }
 
-fn draw_preemption(number: u32, world: &mut World) -> Option<Preemption> {
+/// Draws the call before which a thread is preempted, each power of two of them as likely as the next, and for how long.
+///
+/// A run may turn out longer or shorter than expected: what is drawn means the same, whatever was expected.
+fn draw_preemption(number: u32, calls_expected: u64, world: &mut World) -> Option<Preemption> {
     let stream = world.choice_mut().stream(Door::Interleaving, &format!("preemption {number}"));
-    let log2 = draw(world, stream, CALLS_LOG2 + 1).checked_sub(1)?;
-    let call = (1 << log2) + draw(world, stream, 1 << log2);
-    tell(world, stream, |_| format!("before call {call} of the run"));
-    Some(Preemption { call: u64::from(call), stream })
+    let powers = calls_expected.clamp(1, u64::from(u32::MAX / 2)).ilog2() + 1;
+    let mut part = |n: u32| {
+        let value = draw(world, stream, n);
+        // The preemption itself says what its parts come to.
+        tell(world, stream, |_| String::new());
+        value
+    };
+    let log2 = part(powers + 1).checked_sub(1)?;
+    let call = (1 << log2) + part(1 << log2);
+    let pause = Duration::from_micros(1 << part(PAUSE_US_LOG2 + 1));
+    Some(Preemption { call: u64::from(call), pause, stream })
 }
 
 fn draw_priority(world: &mut World, thread: ThreadId, name: NameOf<'_>) -> u32 {

@@ -6,7 +6,7 @@ use crate::process::current::Shared;
 use crate::process::driver;
 use crate::process::failure::{catch, install_panic_hook};
 use crate::process::scheduler::Scheduler;
-use crate::process::turns::{Interleaving, Turns};
+use crate::process::turns::{CALLS_EXPECTED, Interleaving, Turns};
 use crate::process::watchdog::Pulse;
 use crate::trace::Trace;
 use crate::world::World;
@@ -29,6 +29,7 @@ pub struct Builder {
     tape: Option<Tape>,
     test: String,
     interleaving: Interleaving,
+    calls_expected: u64,
     calls_max: u64,
     keeps_events: Option<usize>,
     keeps_story: bool,
@@ -45,6 +46,7 @@ impl Default for Builder {
             tape: None,
             test: String::new(),
             interleaving: Interleaving::default(),
+            calls_expected: CALLS_EXPECTED,
             calls_max: u64::MAX,
             keeps_events: None,
             keeps_story: false,
@@ -100,6 +102,13 @@ impl Builder {
     #[must_use]
     pub fn interleaving(mut self, interleaving: Interleaving) -> Builder {
         self.interleaving = interleaving;
+        self
+    }
+
+    /// How many calls all threads together are expected to make, so that preemptions fall among them; 65536 by default. A campaign finds out by itself.
+    #[must_use]
+    pub fn calls_expected(mut self, calls: u64) -> Builder {
+        self.calls_expected = calls;
         self
     }
 
@@ -246,7 +255,7 @@ impl Builder {
             choice.keep_story();
         }
         let mut world = World::new(choice, trace);
-        let turns = Turns::new(self.interleaving, self.calls_max, &mut world);
+        let turns = Turns::new(self.interleaving, self.calls_expected, self.calls_max, &mut world);
         let scheduler = Scheduler::new(world, turns, self.call_cost, self.stack_bytes, Pulse::new(self.watchdog));
         let sim = Sim { shared: Shared::new(scheduler, seed), seed };
         let ending = EndAll(&sim.shared);
@@ -271,9 +280,9 @@ impl Builder {
         let world = scheduler.world();
         let story = world.choice().story().to_vec();
         match outcome {
-            Ok((value, Summary { digest, elapsed, steps })) => {
+            Ok((value, Summary { digest, elapsed, steps, calls })) => {
                 let events = self.keeps_events.map_or_else(String::new, |_| world.trace().report().to_string());
-                Ok(Report { value, seed, digest, elapsed, steps, events, tape, story })
+                Ok(Report { value, seed, digest, elapsed, steps, calls, events, tape, story })
             }
             Err(failure) => Err(Box::new(Failure { tape, story, ..*failure })),
         }
