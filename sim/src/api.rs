@@ -18,8 +18,7 @@ use std::time::{Duration, SystemTime};
 use twinsock::raw::{EpollEvent, FdSet, Name, PollFd, RawFd, RecvHdr, SendHdr, Syscalls, Vouch};
 use twinsock::{Clock, Entropy, Errno, Instant, JoinThread, Result, SocketApi, Spawn};
 
-/// Where a simulated host's realtime clock starts: 2000-01-01 00:00:00 UTC, in seconds since the epoch.
-pub const WALL_START_SECONDS: u64 = 946_684_800;
+pub use crate::host::WALL_START_SECONDS;
 
 /// The world of one simulated process: its host's sockets, the virtual clock, its threads, its randomness.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -163,10 +162,10 @@ impl Syscalls for Net {
     fn send(&self, fd: RawFd, data: &[u8], flags: i32) -> Result<usize> {
         let running = self.running()?;
         let mut scheduler = running.enter()?;
-        match scheduler.send_short(running.thread, fd, data, flags) {
-            Some(sent) => Ok(sent),
-            None => running.call(scheduler, &mut Call::Sendto { fd, data, flags, addr: None }),
+        if scheduler.send_short(running.thread, fd, data, flags) {
+            return Ok(data.len());
         }
+        running.call(scheduler, &mut Call::Sendto { fd, data, flags, addr: None })
     }
 
     fn sendto(&self, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Result<usize> {

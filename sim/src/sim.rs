@@ -47,7 +47,19 @@ pub struct Report<T> {
     pub story: Vec<Told>,
 }
 
-/// A run that failed.
+/// A run that failed. Printed, by `{}` and by `unwrap`, it says what happened, where and when, the last events, and the command that
+/// reproduces it.
+///
+/// ```
+/// use twinsock_sim::{FailureKind, Sim};
+///
+/// let failure = Sim::builder().seed(7).run(|sim| {
+///     sim.host("db").spawn("server", |_net| panic!("lost the log"));
+/// });
+/// let failure = failure.unwrap_err();
+/// assert!(matches!(&failure.kind, FailureKind::Panic { host, message, .. } if host == "db" && message == "lost the log"));
+/// assert!(failure.reproduce.starts_with("TWINSOCK_SEED=7 "));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Failure {
     /// Why.
@@ -106,6 +118,29 @@ struct Summary {
 }
 
 /// A simulation under construction, or between two stretches of its run.
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock::Clock;
+/// use twinsock::net::{TcpListener, TcpStream};
+/// use twinsock_sim::{Link, Sim};
+///
+/// let report = Sim::builder().seed(7).run(|sim| {
+///     sim.default_link(Link::new().delay(Duration::from_millis(10)));
+///     let (server, client) = (sim.host("server"), sim.host("client"));
+///     let listening = server.spawn("server", |net| {
+///         let _listener = TcpListener::bind(&net, "0.0.0.0:80").unwrap();
+///         net.sleep(Duration::from_secs(3600));
+///     });
+///     sim.run_for(Duration::from_secs(1));
+///     listening.kill();
+///     client.spawn("client", |net| {
+///         let refused = TcpStream::connect(&net, "server:80").unwrap_err();
+///         assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+///     });
+/// });
+/// assert!(report.unwrap().elapsed >= Duration::from_millis(1020));
+/// ```
 pub struct Sim {
     shared: Rc<Shared>,
     seed: u64,

@@ -175,6 +175,46 @@ fn a_panic_fails_the_run_with_place_and_time() {
 }
 
 #[test]
+fn a_panic_whose_destructor_needs_a_held_lock_fails_the_run_all_the_same() {
+    struct Locks(Arc<Mutex<twinsock_sim::Net, ()>>);
+    impl Drop for Locks {
+        fn drop(&mut self) {
+            drop(self.0.lock());
+        }
+    }
+    let failure = Sim::builder()
+        .run(|sim| {
+            sim.host("a").spawn("p", |net| {
+                let lock = Arc::new(Mutex::new(&net, ()));
+                let held = Arc::clone(&lock);
+                let _locks = Locks(lock);
+                net.spawn(move || {
+                    let _held = held.lock();
+                    net.sleep(1000 * SECOND);
+                });
+                net.sleep(SECOND);
+                panic!("the reason");
+            });
+        })
+        .unwrap_err();
+    let text = failure.to_string();
+    assert!(text.contains("the reason") && text.contains("a lock that thread p/1 holds"), "{text}");
+}
+
+#[test]
+fn a_deadlock_says_which_connection_is_waited_on() {
+    let failure = Sim::builder()
+        .run(|sim| {
+            sim.host("a").spawn("p", |net| {
+                let listener = twinsock::net::TcpListener::bind(&net, "0.0.0.0:80").unwrap();
+                listener.accept().unwrap();
+            });
+        })
+        .unwrap_err();
+    assert!(failure.to_string().contains("host a, thread p: accept on fd 0 (tcp 0.0.0.0:80 LISTEN)"), "{failure}");
+}
+
+#[test]
 fn a_deadlock_is_reported_with_who_waits_for_what() {
     let failure = Sim::builder()
         .run(|sim| {

@@ -6,6 +6,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::time::Duration;
 use twinsock::api::Received;
 use twinsock::consts as c;
+use twinsock::control::{RecvControl, SendControl};
 use twinsock::poll::{EpollOp, PollFd, SelectSet};
 use twinsock::raw::EpollEvent;
 use twinsock::{
@@ -56,6 +57,16 @@ impl<E: Env> Sock<E> {
     /// A TCP socket of either family.
     pub fn tcp_of(env: &E, domain: Domain) -> Sock<E> {
         Sock::open(env, domain, Type::STREAM, Protocol::DEFAULT).expect("a TCP socket can be made")
+    }
+
+    /// A UDP socket over IPv4.
+    pub fn udp(env: &E) -> Sock<E> {
+        Sock::udp_of(env, Domain::INET)
+    }
+
+    /// A UDP socket of either family.
+    pub fn udp_of(env: &E, domain: Domain) -> Sock<E> {
+        Sock::open(env, domain, Type::DGRAM, Protocol::DEFAULT).expect("a UDP socket can be made")
     }
 
     /// The descriptor's number.
@@ -263,6 +274,24 @@ impl<E: Env> Sock<E> {
     /// `sendto(2)`.
     pub fn send_to(&self, data: &[u8], addr: &SocketAddr) -> Result<usize> {
         self.env.sendto(&self.socket, data, MsgFlags::NONE, addr)
+    }
+
+    /// `sendto(2)` with flags.
+    pub fn send_to_with(&self, data: &[u8], addr: &SocketAddr, flags: MsgFlags) -> Result<usize> {
+        self.env.sendto(&self.socket, data, flags, addr)
+    }
+
+    /// `sendmsg(2)` with control messages.
+    pub fn send_message(&self, data: &[u8], addr: &SocketAddr, control: &SendControl<'_, E::Socket>) -> Result<usize> {
+        self.env.sendmsg(&self.socket, &[IoSlice::new(data)], Some(control), Some(addr), MsgFlags::NONE)
+    }
+
+    /// `recvmsg(2)` with room for control messages.
+    pub fn recv_message(&self, room: usize, control: &mut RecvControl<E>, flags: MsgFlags) -> Result<(Vec<u8>, Received)> {
+        let mut bytes = vec![0; room];
+        let received = self.env.recvmsg(&self.socket, &mut [IoSliceMut::new(&mut bytes)], Some(control), flags)?;
+        bytes.truncate(received.len);
+        Ok((bytes, received))
     }
 
     /// `recvfrom(2)`.

@@ -21,7 +21,7 @@ const EXIT_CODES: &str = "Exit codes:
 
 /// One socket API, two worlds: the kernel's sockets and a deterministic virtual network
 #[derive(Parser)]
-#[command(version, after_help = EXIT_CODES)]
+#[command(name = "twinsock", version, after_help = EXIT_CODES)]
 struct Command {
     #[command(subcommand)]
     action: Action,

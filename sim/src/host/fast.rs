@@ -7,12 +7,24 @@ use super::cx::{Pid, Token};
 use super::file::Object;
 use super::op::{Kind, Op, Task};
 use super::slab::{Key, to_usize};
+use crate::packet::Packet;
 use twinsock::Instant;
 use twinsock::consts as c;
 use twinsock::raw::RawFd;
 
 /// Flags that do not matter to a call that succeeds at once.
 const INDIFFERENT_FLAGS: i32 = c::MSG_DONTWAIT | c::MSG_NOSIGNAL;
+
+/// What the short way of a send came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ShortSend {
+    /// All of it is in the buffer, and in the packet, which is to be sent.
+    Out,
+    /// All of it is in the buffer.
+    Queued,
+    /// Nothing has happened: it is for the long way, [`Host::begin`].
+    Long,
+}
 
 /// What the short way of a receive came to.
 #[derive(Debug)]
@@ -26,20 +38,26 @@ pub enum Short {
 }
 
 impl Host {
-    /// `send(2)`, if it is an easy one: a few bytes that the buffer takes. Otherwise nothing has happened: see [`Host::begin`].
+    /// `send(2)`, if it is an easy one: a few bytes that the buffer takes. Where they may go out at once, they do, as `packet`.
     #[inline]
-    pub fn send_short(&mut self, now: Instant, pid: Pid, fd: RawFd, data: &[u8], flags: i32) -> Option<usize> {
+    pub fn send_short(&mut self, now: Instant, pid: Pid, fd: RawFd, data: &[u8], flags: i32, packet: &mut Packet) -> ShortSend {
         if flags & !INDIFFERENT_FLAGS != 0 {
-            return None;
+            return ShortSend::Long;
         }
-        let (_, key) = self.socket_behind(pid, fd)?;
-        let Host { sockets, dirty, timers, .. } = self;
-        let socket = sockets.get_mut(key)?;
+        let Some((_, key)) = self.socket_behind(pid, fd) else { return ShortSend::Long };
+        let is_first = !self.has_output();
+        let Host { sockets, dirty, timers, sysctl, .. } = self;
+        let Some(socket) = sockets.get_mut(key) else { return ShortSend::Long };
+        if is_first && socket.tcb.send_through(now, data, packet.segment_mut()) {
+            socket.address(sysctl, packet);
+            socket.arm(key, timers);
+            return ShortSend::Out;
+        }
         if !socket.tcb.send_small(now, data) {
-            return None;
+            return ShortSend::Long;
         }
         socket.mark_dirty(key, dirty, timers);
-        Some(data.len())
+        ShortSend::Queued
     }
 
     /// `recv(2)`, if it is an easy one: it finds enough, or has only to wait. Otherwise nothing has happened: see [`Host::begin`].
@@ -49,12 +67,12 @@ impl Host {
             return Short::Long;
         }
         let Some((file, key)) = self.socket_behind(pid, fd) else { return Short::Long };
-        if let Some(received) = self.receive(now, key, into) {
-            return Short::Done(received);
+        let Some(socket) = self.sockets.get_mut(key) else { return Short::Long };
+        if !socket.tcb.must_wait() {
+            return self.receive(now, key, into).map_or(Short::Long, Short::Done);
         }
-        let Some(socket) = self.sockets.get(key) else { return Short::Long };
-        let may_wait = flags & c::MSG_DONTWAIT == 0 && !self.files[file].nonblocking && socket.options.receive_timeout.is_none();
-        if !may_wait || into.is_empty() || !socket.tcb.must_wait() {
+        let may_wait = flags & c::MSG_DONTWAIT == 0 && socket.options.receive_timeout.is_none() && !into.is_empty();
+        if !may_wait || self.files[file].nonblocking {
             return Short::Long;
         }
         let task = Task::new(Kind::Recv { socket: key }, file, false, flags);
@@ -84,7 +102,7 @@ impl Host {
         let file = process.descriptor(fd).ok()?.file;
         match self.files.get(file)?.object {
             Object::Socket(socket) => Some((file, socket)),
-            Object::Pipe(..) | Object::Epoll(_) => None,
+            Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) => None,
         }
     }
 

@@ -17,8 +17,10 @@ use twinsock::{Errno, PollEvents, Result};
 /// What an open file description is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Object {
-    /// A socket.
+    /// A stream socket.
     Socket(Key),
+    /// A datagram socket.
+    Dgram(Key),
     /// One end of a pipe.
     Pipe(Key, End),
     /// An epoll set.
@@ -109,13 +111,14 @@ impl Host {
         Ok(self.process(pid)?.descriptor(fd)?.file)
     }
 
-    /// The socket behind a descriptor, with its file.
+    /// The stream socket behind a descriptor, with its file.
     #[inline]
     pub(super) fn socket_of(&self, pid: Pid, fd: RawFd) -> Result<(Key, Key)> {
         let file = self.file_of(pid, fd)?;
         match self.files[file].object {
             Object::Socket(socket) => Ok((file, socket)),
-            Object::Pipe(..) | Object::Epoll(_) => Err(Errno::NOTSOCK),
+            // Calls on datagram sockets have gone their own way by now, see `enter_dgram`.
+            Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) => Err(Errno::NOTSOCK),
         }
     }
 
@@ -145,6 +148,7 @@ impl Host {
                     return Some(Task::new(Kind::Linger { socket, until }, file, false, 0));
                 }
             }
+            Object::Dgram(dgram) => self.forget_dgram(dgram),
             Object::Pipe(pipe, end) => self.close_pipe_end(pipe, end),
             Object::Epoll(set) => self.close_epoll(set),
         }
@@ -280,7 +284,7 @@ impl Host {
             c::F_SETFD => self.process_mut(pid)?.set_cloexec(fd, argument & c::FD_CLOEXEC != 0).map(|()| 0),
             c::F_GETFL => {
                 let access = match file.object {
-                    Object::Socket(_) | Object::Epoll(_) => c::O_RDWR,
+                    Object::Socket(_) | Object::Dgram(_) | Object::Epoll(_) => c::O_RDWR,
                     Object::Pipe(_, End::Read) => c::O_RDONLY,
                     Object::Pipe(_, End::Write) => c::O_WRONLY,
                 };
@@ -289,7 +293,7 @@ impl Host {
             c::F_SETFL => {
                 let is_pipe = match file.object {
                     Object::Pipe(..) => true,
-                    Object::Socket(_) | Object::Epoll(_) => false,
+                    Object::Socket(_) | Object::Dgram(_) | Object::Epoll(_) => false,
                 };
                 if argument & c::O_DIRECT != 0 && !is_pipe {
                     return Err(Errno::INVAL);
@@ -312,6 +316,7 @@ impl Host {
             request => {
                 let answer = match self.files[file].object {
                     Object::Socket(socket) => self.socket_ioctl(socket, request)?,
+                    Object::Dgram(dgram) => self.dgram_ioctl(dgram, request)?,
                     Object::Pipe(pipe, _) if request == c::FIONREAD => self.pipes[pipe].pipe.readable_bytes(),
                     Object::Pipe(..) | Object::Epoll(_) => return Err(Errno::NOTTY),
                 };

@@ -11,7 +11,7 @@
 //! | `process.rs`, `file.rs`, `wait.rs` | descriptors; open file descriptions; who waits for them |
 //! | `ready.rs`, `poll.rs`, `epoll.rs`, `pipe.rs` | readiness and pipes |
 //! | `socket.rs`, `stream.rs`, `data.rs`, `fast.rs` | sockets and their names; bind to close; send and receive; the same, short |
-//! | `dgram.rs`, `cmsg.rs` | UDP sockets; control messages |
+//! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
 //! | `inet.rs`, `conns.rs`, `ports.rs`, `addr.rs` | packets and timers; connections by 4-tuple; ports; addresses and routes |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `slab.rs` | the tables behind all of this |
@@ -46,16 +46,16 @@ mod tests;
 mod wait;
 
 pub use call::Call;
-pub use cx::{Credentials, Cx, Pid, Progress, SocketLine, Token};
-pub use fast::Short;
+pub use cx::{Credentials, Cx, Pid, Progress, SocketLine, Token, WALL_START_SECONDS};
+pub use fast::{Short, ShortSend};
 pub use op::Op;
 pub use sysctl::Sysctl;
 
 use crate::packet::Packet;
 use crate::tcp::State;
-use crate::udp::Udp;
 use addr::{Addresses, canonical};
 use conns::Conns;
+use dgram::{Dgram, DgramPorts};
 use file::{EpollSet, File, Object, PipeEnds};
 use inet::{TimeWaitEntry, TimerOf};
 use ports::Ports;
@@ -94,15 +94,14 @@ pub struct Host {
     processes: Vec<Option<Process>>,
     files: Slab<File>,
     sockets: Slab<Socket>,
+    dgrams: Slab<Dgram>,
     pipes: Slab<PipeEnds>,
     epolls: Slab<EpollSet>,
     sleepers: Sleepers,
     /// TCP's ports.
     ports: Ports,
     /// UDP's ports.
-    udp_ports: Ports,
-    /// How many ports were ever taken.
-    binds: u64,
+    dgram_ports: DgramPorts,
     conns: Conns,
     time_waits: Slab<TimeWaitEntry>,
     /// What makes initial sequence numbers hard to guess; drawn when the first is needed.
@@ -129,12 +128,12 @@ impl Host {
             processes: vec![None],
             files: Slab::new(),
             sockets: Slab::new(),
+            dgrams: Slab::new(),
             pipes: Slab::new(),
             epolls: Slab::new(),
             sleepers: Sleepers::new(),
             ports: Ports::default(),
-            udp_ports: Ports::default(),
-            binds: 0,
+            dgram_ports: DgramPorts::default(),
             conns: Conns::default(),
             time_waits: Slab::new(),
             iss_secret: None,
@@ -208,6 +207,7 @@ impl Host {
                 }
                 self.forget_socket(socket);
             }
+            Object::Dgram(dgram) => self.forget_dgram(dgram),
             Object::Pipe(pipe, end) => self.close_pipe_end(pipe, end),
             Object::Epoll(set) => self.close_epoll(set),
         }
@@ -267,10 +267,6 @@ impl Host {
             if state == State::Closed && socket.num == 0 {
                 continue;
             }
-            if let Some(udp) = &socket.udp {
-                lines.push(udp_line(socket, udp));
-                continue;
-            }
             let (recv_q, send_q) = match &socket.listener {
                 Some(listener) => (listener.pending(), listener.backlog()),
                 None => (socket.tcb.readable_bytes(), socket.tcb.outq_bytes()),
@@ -296,20 +292,8 @@ impl Host {
                 state: State::TimeWait.name(),
             });
         }
+        lines.extend(self.dgrams.iter().filter_map(|(_, dgram)| dgram.netstat()));
         lines
-    }
-}
-
-/// A UDP socket as `netstat -an` lists it.
-fn udp_line(socket: &Socket, udp: &Udp) -> SocketLine {
-    let tuple = &socket.tuple;
-    SocketLine {
-        protocol: if socket.family == addr::Family::Inet { "udp" } else { "udp6" },
-        recv_q: slab::to_usize(udp.rmem_alloc()),
-        send_q: slab::to_usize(udp.outq_bytes()),
-        local: (tuple.local, tuple.local_port),
-        remote: udp.peer().map(|peer| (peer.ip(), peer.port())),
-        state: if udp.peer().is_some() { "ESTABLISHED" } else { "" },
     }
 }
 

@@ -7,10 +7,12 @@
 use super::Host;
 use super::call::Call;
 use super::cx::{Cx, Pid, Progress, Token};
-use super::fast::Short;
+use super::dgram::Dgram;
+use super::fast::{Short, ShortSend};
 use super::poll::{self, Timeout};
 use super::slab::Key;
 use super::wait::Waiter;
+use crate::packet::Packet;
 use std::fmt;
 use std::time::Duration;
 use twinsock::raw::RawFd;
@@ -51,8 +53,7 @@ impl Op {
             | Kind::Connect { .. }
             | Kind::Send { .. }
             | Kind::Recv { .. }
-            | Kind::Datagram { .. }
-            | Kind::Receive { .. }
+            | Kind::DgramRecv { .. }
             | Kind::PipeRead { .. }
             | Kind::PipeWrite { .. } => self.0.task.done == 0 && self.deadline().is_none(),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } | Kind::Linger { .. } => false,
@@ -89,10 +90,8 @@ pub(super) enum Kind {
     Send { socket: Key },
     /// The calls that receive.
     Recv { socket: Key },
-    /// The calls that send on a UDP socket; they never wait.
-    Datagram { socket: Key },
-    /// The calls that receive on a UDP socket.
-    Receive { socket: Key },
+    /// The calls that receive, on a datagram socket.
+    DgramRecv { dgram: Key },
     /// `read(2)` on a pipe.
     PipeRead { pipe: Key },
     /// `write(2)` on a pipe.
@@ -112,8 +111,8 @@ impl Kind {
         match self {
             Kind::Accept { .. } => "accept",
             Kind::Connect { .. } => "connect",
-            Kind::Send { .. } | Kind::Datagram { .. } => "send",
-            Kind::Recv { .. } | Kind::Receive { .. } => "recv",
+            Kind::Send { .. } => "send",
+            Kind::Recv { .. } | Kind::DgramRecv { .. } => "recv",
             Kind::PipeRead { .. } => "read",
             Kind::PipeWrite { .. } => "write",
             Kind::Poll => "poll",
@@ -128,8 +127,9 @@ impl Kind {
         match self {
             Kind::Accept { .. } => (poll::KEY_READABLE, true),
             Kind::Recv { .. } => (poll::KEY_READABLE | poll::ALWAYS, false),
-            Kind::Receive { .. } => (poll::KEY_READABLE | poll::ALWAYS, true),
-            Kind::Send { .. } | Kind::Datagram { .. } => (poll::KEY_WRITABLE | poll::ALWAYS, false),
+            // __skb_wait_for_more_packets: one datagram wakes one receiver.
+            Kind::DgramRecv { .. } => (PollEvents::IN | PollEvents::ERR, true),
+            Kind::Send { .. } => (poll::KEY_WRITABLE | poll::ALWAYS, false),
             Kind::Connect { .. } | Kind::Linger { .. } | Kind::Poll | Kind::Select => (poll::ALWAYS, false),
             Kind::PipeRead { .. } => (poll::KEY_PIPE_READABLE, true),
             Kind::PipeWrite { .. } => (poll::KEY_PIPE_WRITABLE, true),
@@ -168,7 +168,7 @@ impl Task {
     /// The answer of a call that will not wait (any longer): what is done, or that nothing is.
     fn give_up(&self) -> Result<usize> {
         match self.kind {
-            Kind::Accept { .. } | Kind::Datagram { .. } | Kind::Receive { .. } => Err(Errno::AGAIN),
+            Kind::Accept { .. } | Kind::DgramRecv { .. } => Err(Errno::AGAIN),
             Kind::Connect { pending, .. } => Err(pending),
             Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } if self.done == 0 => {
                 Err(Errno::AGAIN)
@@ -206,9 +206,13 @@ impl Host {
     /// Starts a system call of the thread `token` of process `pid`.
     pub fn begin(&mut self, cx: &mut Cx<'_>, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Progress {
         if let Call::Sendto { fd, data, flags, addr: None } = call {
-            if let Some(sent) = self.send_short(cx.now, pid, *fd, data, *flags) {
-                return Progress::Done(Ok(sent));
+            let mut packet = Packet::EMPTY;
+            match self.send_short(cx.now, pid, *fd, data, *flags, &mut packet) {
+                ShortSend::Out => self.outbox.push_back(packet),
+                ShortSend::Queued => {}
+                ShortSend::Long => return self.begin_any(cx, pid, token, call),
             }
+            return Progress::Done(Ok(data.len()));
         } else if let Call::Recvfrom { fd, into, flags, name: None } = call {
             match self.recv_short(cx.now, pid, token, *fd, into, *flags) {
                 Short::Done(received) => return Progress::Done(Ok(received)),
@@ -274,8 +278,7 @@ impl Host {
             Kind::Linger { .. } => Ok(0),
             Kind::Accept { .. }
             | Kind::Connect { .. }
-            | Kind::Datagram { .. }
-            | Kind::Receive { .. }
+            | Kind::DgramRecv { .. }
             | Kind::Poll
             | Kind::Select
             | Kind::EpollWait { .. } => Err(Errno::INTR),
@@ -295,9 +298,8 @@ impl Host {
             | Kind::Connect { socket, .. }
             | Kind::Send { socket }
             | Kind::Recv { socket }
-            | Kind::Datagram { socket }
-            | Kind::Receive { socket }
             | Kind::Linger { socket, .. } => self.ends(socket),
+            Kind::DgramRecv { dgram } => self.dgrams.get(dgram).map(Dgram::ends),
             Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Some("pipe".to_owned()),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } => None,
         };
@@ -342,7 +344,7 @@ impl Host {
     }
 
     /// The operation of a call that goes to sleep, in the queue of its file if it has one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn sleep(&mut self, pid: Pid, token: Token, fd: RawFd, deadline: Instant, task: Task) -> Op {
         let sleeper = self.sleepers.park(token);
         if let Some(file) = task.file {
@@ -373,12 +375,11 @@ impl Host {
     fn deadline(&self, now: Instant, task: &Task, call: &Call<'_, '_>) -> Instant {
         let after = |timeout: Option<Duration>| timeout.map_or(Instant::FAR, |timeout| now + timeout);
         match task.kind {
-            Kind::Accept { socket, .. } | Kind::Recv { socket } | Kind::Receive { socket } => {
-                after(self.sockets[socket].options.receive_timeout)
-            }
+            Kind::Accept { socket, .. } | Kind::Recv { socket } => after(self.sockets[socket].options.receive_timeout),
+            Kind::DgramRecv { dgram } => after(self.dgrams[dgram].options.receive_timeout),
             Kind::Connect { socket, .. } | Kind::Send { socket } => after(self.sockets[socket].options.send_timeout),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } => call_timeout(now, call).deadline().unwrap_or(Instant::FAR),
-            Kind::PipeRead { .. } | Kind::PipeWrite { .. } | Kind::Datagram { .. } => Instant::FAR,
+            Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Instant::FAR,
             Kind::Linger { until, .. } => until,
         }
     }
@@ -393,7 +394,7 @@ impl Host {
     }
 
     /// As `leave`, for a receive that has used its wake; `false`, and nothing is done, if it is the only one that still holds the file.
-    #[inline]
+    #[inline(always)]
     pub(super) fn leave_shared(&mut self, op: &Waiting, file: Key) -> bool {
         let Some(entry) = self.files.get_mut(file) else { return false };
         if !entry.put_one_of_several() {

@@ -19,6 +19,7 @@ impl Host {
         let Some(entry) = self.files.get(file) else { return PollEvents::NONE };
         match entry.object {
             Object::Socket(socket) => self.socket_mask(socket),
+            Object::Dgram(dgram) => self.dgrams[dgram].poll_mask(entry.nonblocking),
             Object::Pipe(pipe, end) => self.pipes[pipe].pipe.poll_mask(end),
             Object::Epoll(set) => self.with_epoll(set, |epoll, host| epoll.poll_mask(|key| host.file_mask(key.file))),
         }
@@ -92,7 +93,7 @@ impl Host {
     fn epoll_of(&self, file: Key) -> Result<Key> {
         match self.files[file].object {
             Object::Epoll(set) => Ok(set),
-            Object::Socket(_) | Object::Pipe(..) => Err(Errno::INVAL),
+            Object::Socket(_) | Object::Dgram(_) | Object::Pipe(..) => Err(Errno::INVAL),
         }
     }
 
@@ -138,7 +139,7 @@ impl Host {
                 let keys = self.epolls[set].epoll.items().map(|(_, key)| key.file);
                 keys.filter(|file| self.epoll_of(*file).is_ok()).collect()
             }
-            Object::Socket(_) | Object::Pipe(..) => Vec::new(),
+            Object::Socket(_) | Object::Dgram(_) | Object::Pipe(..) => Vec::new(),
         };
         let watchers = |file: Key| self.files[file].queue.epoll_items().map(|(set, _)| self.epolls[set].file).collect();
         epoll::makes_loop(epoll_file, target, watched, watchers)

@@ -38,7 +38,7 @@ impl Host {
                 self.check_unbound(key)?;
             }
             Family::Inet6 => {
-                if target.ip.is_multicast() && self.sockets[key].udp.is_none() {
+                if target.ip.is_multicast() {
                     return Err(Errno::INVAL);
                 }
                 if is_privileged && !is_root {
@@ -99,9 +99,6 @@ impl Host {
     /// `listen(2)`: `__inet_listen_sk`, `inet_csk_listen_start`.
     pub(super) fn listen(&mut self, cx: &mut Cx<'_>, pid: Pid, fd: RawFd, backlog: i32) -> Result<usize> {
         let (_, key) = self.socket_of(pid, fd)?;
-        if self.sockets[key].udp.is_some() {
-            return Err(Errno::OPNOTSUPP);
-        }
         // A negative backlog is a large unsigned one.
         let somaxconn = super::slab::to_usize(self.sysctl.somaxconn);
         let backlog = usize::try_from(backlog).unwrap_or(usize::MAX).min(somaxconn);
@@ -150,15 +147,13 @@ impl Host {
         }
         let reserved = self.process_mut(pid)?.reserve(0)?;
         let entry = &self.files[file];
-        let error = match entry.object {
-            Object::Socket(socket) if self.sockets[socket].udp.is_none() => {
-                return Ok(Task::new(Kind::Accept { socket, reserved }, file, entry.nonblocking, flags));
+        match entry.object {
+            Object::Socket(socket) => Ok(Task::new(Kind::Accept { socket, reserved }, file, entry.nonblocking, flags)),
+            Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) => {
+                self.process_mut(pid)?.unreserve(reserved);
+                Err(Errno::NOTSOCK)
             }
-            Object::Socket(_) => Errno::OPNOTSUPP,
-            Object::Pipe(..) | Object::Epoll(_) => Errno::NOTSOCK,
-        };
-        self.process_mut(pid)?.unreserve(reserved);
-        Err(error)
+        }
     }
 
     /// A step of `accept4(2)`: `inet_csk_accept`.
@@ -202,19 +197,11 @@ impl Host {
         }
     }
 
-    /// `connect(2)` at its entry: `__inet_stream_connect` up to where it waits. `None`: all is done.
+    /// `connect(2)` at its entry: `__inet_stream_connect` up to where it waits. `None`: AF_UNSPEC, all is done.
     pub(super) fn enter_connect(&mut self, cx: &mut Cx<'_>, pid: Pid, fd: RawFd, addr: &[u8]) -> Result<Option<Task>> {
         let (file, key) = self.socket_of(pid, fd)?;
         addr::check_length(addr)?;
-        let family = addr::sa_family(addr).ok_or(Errno::INVAL)?;
-        if self.sockets[key].udp.is_some() {
-            match family {
-                c::AF_UNSPEC => self.udp_disconnect(key),
-                _ => self.udp_connect(cx, key, addr)?,
-            }
-            return Ok(None);
-        }
-        if family == c::AF_UNSPEC {
+        if addr::sa_family(addr).ok_or(Errno::INVAL)? == c::AF_UNSPEC {
             self.sockets[key].disconnects += 1;
             self.disconnect(cx.now, key);
             self.sockets[key].ss = Ss::Unconnected;
@@ -385,9 +372,6 @@ impl Host {
             _ => return Err(Errno::INVAL),
         };
         let socket = &mut self.sockets[key];
-        if socket.udp.is_some() {
-            return self.udp_shutdown(key, how);
-        }
         let state = socket.tcb.state();
         if socket.ss == Ss::Connecting {
             socket.ss = match state {
@@ -447,10 +431,6 @@ impl Host {
 
     /// The last close of a socket: `inet_release`, `__tcp_close`. Answers until when the caller waits for its data.
     pub(super) fn release_socket(&mut self, cx: &mut Cx<'_>, key: Key, may_linger: bool) -> Option<Instant> {
-        if self.sockets[key].udp.is_some() {
-            self.forget_socket(key);
-            return None;
-        }
         self.stop_listening(cx.now, key);
         let socket = &mut self.sockets[key];
         let linger = match socket.options.linger() {

@@ -5,6 +5,7 @@ use crate::process::coroutine::Outcome;
 use crate::process::current::{Entered, Running, Shared};
 use crate::process::failure::{FailureKind, pending_panic, take_panic};
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Turn};
+use crate::trace::What;
 use std::any::Any;
 use std::cell::RefMut;
 use std::rc::Rc;
@@ -109,6 +110,7 @@ fn unwind(shared: &Rc<Shared>, thread: ThreadId) {
 }
 
 /// Switches to a thread and back, giving the scheduler up meanwhile. Answers the thread's result if it ended.
+#[inline]
 fn resume<'a>(
     shared: &'a Rc<Shared>,
     mut scheduler: RefMut<'a, Scheduler>,
@@ -142,6 +144,7 @@ fn fail(scheduler: &mut Scheduler, thread: ThreadId, payload: &(dyn Any + Send))
 }
 
 fn fail_with(scheduler: &mut Scheduler, thread: ThreadId, message: String, location: Option<String>) {
+    scheduler.record(thread, What::ProcessPanic { message: message.as_str().into() });
     let process = scheduler.process(scheduler.process_of(thread));
     let failure = FailureKind::Panic {
         host: scheduler.world().host_name(process.host).to_owned(),

@@ -1,5 +1,6 @@
 //! What a failed run says: a panic in a process, or a deadlock, and the command that reproduces it.
 
+use crate::process::scheduler::{Scheduler, State, Thread, Wait};
 use crate::process::{coroutine, current};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -128,6 +129,44 @@ struct Seen {
     message: String,
     /// File, line and column.
     location: Option<String>,
+}
+
+impl Scheduler {
+    /// Everybody who waits, for the report.
+    pub fn waiting(&self) -> Vec<Waiting> {
+        let mut list = Vec::new();
+        for thread in &self.threads {
+            let process = &self.processes[thread.process.index()];
+            if !process.alive {
+                continue;
+            }
+            let (what, since) = match thread.state {
+                State::Waiting(wait, since) => (self.describe(thread, wait), since),
+                State::Ready | State::Due | State::Running | State::Ended => continue,
+            };
+            list.push(Waiting {
+                host: self.world.host_name(process.host).to_owned(),
+                process: process.name.clone(),
+                thread: thread.name.clone(),
+                what,
+                since,
+                daemon: process.daemon,
+            });
+        }
+        list
+    }
+
+    fn describe(&self, thread: &Thread, wait: Wait) -> String {
+        match wait {
+            Wait::Call => {
+                let op = thread.op.as_ref().expect("a thread that waits for a call has a parked operation");
+                self.world.host(self.processes[thread.process.index()].host).describe(op)
+            }
+            Wait::Sleep => "sleep".to_owned(),
+            Wait::Join(other) => format!("join of thread {}", self.threads[other.index()].name),
+            Wait::Sync(name) => name.to_owned(),
+        }
+    }
 }
 
 thread_local! {

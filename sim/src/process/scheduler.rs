@@ -1,9 +1,11 @@
-//! Who is there, who waits, who is next.
+//! Who is there, who waits, who is next; `ending.rs`: who is gone.
+
+mod ending;
 
 use crate::choice::{Door, StreamId};
 use crate::host::{Call, Credentials, Op, Pid, Progress, Short, Token};
 use crate::process::coroutine::Carrier;
-use crate::process::failure::{FailureKind, Waiting};
+use crate::process::failure::FailureKind;
 use crate::process::names::name_of;
 use crate::process::signal::Signal;
 use crate::process::turns::{Mark, Turns};
@@ -25,7 +27,7 @@ pub struct ThreadId(pub u32);
 
 impl ProcId {
     #[inline]
-    fn index(self) -> usize {
+    pub(super) fn index(self) -> usize {
         usize::try_from(self.0).expect("a process's number fits usize")
     }
 }
@@ -56,7 +58,7 @@ pub enum Wait {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
+pub(super) enum State {
     /// Among those that can run now.
     Ready,
     /// Its turn is in the queue of the world, for its clock is ahead.
@@ -77,7 +79,7 @@ pub struct Thread {
     pid: Pid,
     pub(super) name: String,
     clock: Instant,
-    state: State,
+    pub(super) state: State,
     /// Counts this thread's waits: an alarm that was set for an earlier one is void.
     turn: u32,
     pub(super) carrier: Option<Box<Carrier>>,
@@ -251,7 +253,7 @@ impl Scheduler {
     }
 
     /// Records what happens to a thread.
-    fn record(&mut self, thread: ThreadId, what: What) {
+    pub(super) fn record(&mut self, thread: ThreadId, what: What) {
         let place = self.place(thread);
         let at = self.world.now();
         self.world.trace_mut().record(Event { at, place, what });
@@ -380,13 +382,15 @@ impl Scheduler {
         }
     }
 
-    /// `send(2)` of the running thread, if it is an easy one. `None`: nothing has happened.
+    /// `send(2)` of the running thread, if it is an easy one. `false`: nothing has happened.
     #[inline]
-    pub fn send_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], flags: i32) -> Option<usize> {
+    pub fn send_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], flags: i32) -> bool {
         let slot = &self.threads[thread.index()];
-        let sent = self.world.send_short(slot.host, slot.pid, fd, data, flags)?;
-        self.end_short_call(thread, const { CallName::new("sendto") }, fd, sent);
-        Some(sent)
+        if !self.world.send_short(slot.host, slot.pid, fd, data, flags) {
+            return false;
+        }
+        self.end_short_call(thread, const { CallName::new("sendto") }, fd, data.len());
+        true
     }
 
     /// `recv(2)` of the running thread, if it is an easy one. An operation that is parked is kept here: the thread waits.
@@ -424,7 +428,7 @@ impl Scheduler {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, count: usize) {
         let at = self.world.now();
         let slot = &mut self.threads[thread.index()];
@@ -504,6 +508,7 @@ impl Scheduler {
     }
 
     /// Wakes a waiting thread; another is left alone. Answers whether it was waiting.
+    #[inline]
     pub fn wake(&mut self, thread: ThreadId) -> bool {
         match self.threads[thread.index()].state {
             State::Waiting(..) => {
@@ -514,6 +519,7 @@ impl Scheduler {
         }
     }
 
+    #[inline]
     fn make_ready(&mut self, thread: ThreadId) {
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Ready;
@@ -535,7 +541,7 @@ impl Scheduler {
     }
 
     /// Lets the next thing in the world's queue happen.
-    #[inline]
+    #[inline(always)]
     fn step(&mut self) {
         match self.world.step() {
             Some(Some(Alarm(alarm))) => {
@@ -554,6 +560,7 @@ impl Scheduler {
     }
 
     /// Who is next. With a `limit`, nothing later than that happens.
+    #[inline]
     pub fn next_turn(&mut self, limit: Option<Instant>) -> Turn {
         loop {
             if self.failure.is_some() {
@@ -621,110 +628,6 @@ impl Scheduler {
                 self.failure.get_or_insert(FailureKind::Endless { calls: self.turns.calls() });
                 false
             }
-        }
-    }
-
-    /// A thread has ended: its joiners go on; with the main thread, the process ends.
-    pub fn thread_ended(&mut self, thread: ThreadId) {
-        let slot = &mut self.threads[thread.index()];
-        slot.state = State::Ended;
-        slot.turn = slot.turn.wrapping_add(1);
-        let process = slot.process;
-        for joiner in std::mem::take(&mut slot.joiners) {
-            self.wake(joiner);
-        }
-        if self.processes[process.index()].main == thread {
-            self.kill(process);
-        }
-    }
-
-    /// Asks for a process's end; the driver sees to it at the next turn.
-    pub fn kill(&mut self, process: ProcId) {
-        if self.processes[process.index()].alive && !self.kills.contains(&process) {
-            self.kills.push_back(process);
-        }
-    }
-
-    /// The first half of a process's end, before any of its code is unwound: parked calls are interrupted, descriptors closed.
-    /// Returns the threads that are still to be unwound, in the order of their numbers.
-    pub fn end_process(&mut self, id: ProcId) -> Vec<ThreadId> {
-        let process = &mut self.processes[id.index()];
-        if !std::mem::replace(&mut process.alive, false) {
-            return Vec::new();
-        }
-        if !process.daemon {
-            self.live -= 1;
-        }
-        let (host, pid) = (process.host, process.pid);
-        let threads = process.threads.clone();
-        for thread in &threads {
-            if let Some(op) = self.threads[thread.index()].op.take() {
-                // What the interrupted call had done is nobody's concern any more.
-                self.world.interrupt(host, op).ok();
-            }
-        }
-        self.world.exit_process(host, pid);
-        let at = self.world.now();
-        self.world.trace_mut().record(Event { at, place: Place::process(host.0, pid.0), what: What::ProcessExit });
-        self.collect_wakes();
-        let threads: Vec<ThreadId> = threads.into_iter().filter(|t| self.threads[t.index()].state != State::Ended).collect();
-        for thread in &threads {
-            self.mark_killed(*thread);
-        }
-        threads
-    }
-
-    /// Kills one thread: its parked call is interrupted, and it is ready to be unwound.
-    pub fn kill_thread(&mut self, thread: ThreadId) {
-        let host = self.processes[self.threads[thread.index()].process.index()].host;
-        if let Some(op) = self.threads[thread.index()].op.take() {
-            self.world.interrupt(host, op).ok();
-            self.collect_wakes();
-        }
-        self.mark_killed(thread);
-    }
-
-    fn mark_killed(&mut self, thread: ThreadId) {
-        let slot = &mut self.threads[thread.index()];
-        slot.killed = true;
-        slot.turn = slot.turn.wrapping_add(1);
-        slot.state = State::Running;
-        self.ready.retain(|ready| *ready != thread);
-    }
-
-    /// Everybody who waits, for the report.
-    pub fn waiting(&self) -> Vec<Waiting> {
-        let mut list = Vec::new();
-        for thread in &self.threads {
-            let process = &self.processes[thread.process.index()];
-            if !process.alive {
-                continue;
-            }
-            let (what, since) = match thread.state {
-                State::Waiting(wait, since) => (self.describe(thread, wait), since),
-                State::Ready | State::Due | State::Running | State::Ended => continue,
-            };
-            list.push(Waiting {
-                host: self.world.host_name(process.host).to_owned(),
-                process: process.name.clone(),
-                thread: thread.name.clone(),
-                what,
-                since,
-                daemon: process.daemon,
-            });
-        }
-        list
-    }
-
-    fn describe(&self, thread: &Thread, wait: Wait) -> String {
-        match wait {
-            Wait::Call => {
-                let op = thread.op.as_ref().expect("a thread that waits for a call has a parked operation");
-                self.world.host(self.processes[thread.process.index()].host).describe(op)
-            }
-            Wait::Sleep => "sleep".to_owned(),
-            Wait::Join(other) => format!("join of thread {}", self.threads[other.index()].name),
-            Wait::Sync(name) => name.to_owned(),
         }
     }
 }

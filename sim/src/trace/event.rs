@@ -4,7 +4,7 @@ use super::Digest;
 use crate::packet::{Body, Control, IcmpError, Packet, Segment, SeqNumber};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use twinsock::{Instant, Result};
 
 /// Something that happened, when, and where.
@@ -91,13 +91,6 @@ impl fmt::Debug for CallName {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// A process made a call. For readers only: it leaves no mark on the digest, its end does.
-    CallBegin {
-        /// The call.
-        call: CallName,
-        /// The descriptor it is about.
-        fd: Option<i32>,
-    },
     /// A call returned.
     CallEnd {
         /// The call.
@@ -113,8 +106,6 @@ pub enum What {
     PacketDelivered(PacketLine),
     /// A packet will not arrive, and why: see [`Trace::packet_dropped`](super::Trace::packet_dropped).
     PacketDropped(PacketLine, &'static str),
-    /// A waiting thread may go on.
-    Wake,
     /// A timer of a host went off.
     Timer,
     /// One of `0..n` was drawn.
@@ -243,8 +234,9 @@ impl Words {
         digest.fold4(at.as_nanos(), self.host_len_kind, self.numbers, self.header);
     }
 
-    /// The event that a segment's words were made of.
-    pub(super) fn segment_event(self, at: Instant, src: IpAddr, dst: IpAddr, why: &'static str) -> Event {
+    /// The event that a segment's words and [`v4_addrs`] were made of.
+    pub(super) fn segment_event(self, at: Instant, addrs: u64) -> Event {
+        let [src, dst] = halves(addrs).map(|addr| IpAddr::V4(Ipv4Addr::from_bits(addr)));
         let [host, len_kind] = halves(self.host_len_kind);
         let [seq, ack] = halves(self.numbers).map(SeqNumber::new);
         let [ports, window_flags] = halves(self.header);
@@ -258,13 +250,9 @@ impl Words {
             urgent: self.urgent,
             window,
         };
-        let kind = match len_kind & 3 {
-            1 => PacketKind::Sent,
-            2 => PacketKind::Delivered,
-            _ => PacketKind::Dropped,
-        };
+        let kind = if len_kind & 3 == PacketKind::Sent.number() { PacketKind::Sent } else { PacketKind::Delivered };
         let line = PacketLine { src, dst, transport, len: len_kind >> 2 };
-        Event { at, place: Place::host(host), what: kind.what(line, why) }
+        Event { at, place: Place::host(host), what: kind.what(line, "") }
     }
 }
 
@@ -319,13 +307,22 @@ impl PacketKind {
     }
 }
 
+/// Source and destination, if they are IPv4's, as one word.
+#[inline]
+pub(super) fn v4_addrs(packet: &Packet) -> Option<u64> {
+    match (packet.src, packet.dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => Some(pair(src.to_bits(), dst.to_bits())),
+        (IpAddr::V4(_) | IpAddr::V6(_), IpAddr::V4(_) | IpAddr::V6(_)) => None,
+    }
+}
+
 #[inline]
 pub(super) fn fold_addrs(digest: &mut Digest, packet: &Packet) {
-    match (packet.src, packet.dst) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => digest.fold(pair(src.to_bits(), dst.to_bits())),
-        (src, dst) => {
-            digest.fold_bytes(&octets(src));
-            digest.fold_bytes(&octets(dst));
+    match v4_addrs(packet) {
+        Some(addrs) => digest.fold(addrs),
+        None => {
+            digest.fold_bytes(&octets(packet.src));
+            digest.fold_bytes(&octets(packet.dst));
         }
     }
 }
@@ -380,10 +377,9 @@ impl Event {
     #[inline]
     pub(super) fn fold_into(&self, digest: &mut Digest) {
         match &self.what {
-            // A call's end says it all; packets are folded in from the packets themselves.
-            What::CallBegin { .. } | What::PacketSent(_) | What::PacketDelivered(_) | What::PacketDropped(..) => {}
+            // Packets are folded in from the packets themselves.
+            What::PacketSent(_) | What::PacketDelivered(_) | What::PacketDropped(..) => {}
             What::CallEnd { call, fd, result } => fold_call_end(digest, self.at, self.place, *call, *fd, *result),
-            What::Wake => self.fold_head(digest, 4, 0),
             What::Timer => self.fold_head(digest, 5, 0),
             What::Choice { door: _, n, value } => self.fold_head(digest, 6, pair(*n, *value)),
             What::ProcessStart => self.fold_head(digest, 7, 0),
@@ -481,10 +477,6 @@ impl fmt::Display for Line<'_> {
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            What::CallBegin { call, fd } => {
-                fmt_call(f, *call, *fd)?;
-                f.write_str(" ...")
-            }
             What::CallEnd { call, fd, result } => {
                 fmt_call(f, *call, *fd)?;
                 match result {
@@ -495,7 +487,6 @@ impl fmt::Display for What {
             What::PacketSent(packet) => write!(f, "sent {packet}"),
             What::PacketDelivered(packet) => write!(f, "delivered {packet}"),
             What::PacketDropped(packet, why) => write!(f, "dropped ({why}) {packet}"),
-            What::Wake => f.write_str("wake"),
             What::Timer => f.write_str("timer"),
             What::Choice { door, n, value } => write!(f, "chose {value} of 0..{n} ({door})"),
             What::ProcessStart => f.write_str("start"),

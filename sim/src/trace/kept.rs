@@ -2,30 +2,18 @@
 //! and an [`Event`] is made of them when somebody asks.
 
 use super::event::{CallName, Event, Place, What, Words};
-use std::net::IpAddr;
+use std::collections::VecDeque;
 use twinsock::{Instant, Result};
 
-/// What is kept of an event.
-#[derive(Clone, Debug)]
+/// What is kept of an event in the ring.
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Record {
-    /// A packet that carried a segment.
-    Segment { at: Instant, words: Words, src: IpAddr, dst: IpAddr, why: &'static str },
+    /// A packet that carried a segment over IPv4, sent or delivered; `addrs` are its source and destination.
+    Segment { at: Instant, words: Words, addrs: u64 },
     /// A call's end.
     CallEnd { at: Instant, place: Place, call: CallName, fd: Option<i32>, result: Result<usize> },
-    /// Another event, as it is.
-    Event(Event),
-}
-
-impl Record {
-    fn event(&self) -> Event {
-        match self {
-            Record::Segment { at, words, src, dst, why } => words.segment_event(*at, *src, *dst, why),
-            Record::CallEnd { at, place, call, fd, result } => {
-                Event { at: *at, place: *place, what: What::CallEnd { call: *call, fd: *fd, result: *result } }
-            }
-            Record::Event(event) => event.clone(),
-        }
-    }
+    /// The next one of the other events.
+    Other,
 }
 
 /// The last records.
@@ -35,12 +23,14 @@ pub(super) struct Kept {
     records_max: usize,
     /// Where the next one goes: to the oldest one's place, once all are taken.
     next: usize,
+    /// Events that are not usual, as they are, one for each [`Record::Other`].
+    others: VecDeque<Event>,
 }
 
 impl Kept {
     /// Room for so many.
     pub(super) fn new(records_max: usize) -> Kept {
-        Kept { records: Vec::with_capacity(records_max), records_max, next: 0 }
+        Kept { records: Vec::with_capacity(records_max), records_max, next: 0, others: VecDeque::new() }
     }
 
     #[inline]
@@ -48,9 +38,20 @@ impl Kept {
         let at = self.next;
         self.next = if at + 1 < self.records_max { at + 1 } else { 0 };
         match self.records.get_mut(at) {
-            Some(oldest) => *oldest = record,
+            Some(oldest) => {
+                if matches!(oldest, Record::Other) {
+                    self.others.pop_front();
+                }
+                *oldest = record;
+            }
             None => self.fill(record),
         }
+    }
+
+    /// Keeps an event that is not usual.
+    pub(super) fn keep_other(&mut self, event: Event) {
+        self.keep(Record::Other);
+        self.others.push_back(event);
     }
 
     #[cold]
@@ -61,6 +62,11 @@ impl Kept {
     /// The events, oldest first.
     pub(super) fn events(&self) -> impl Iterator<Item = Event> {
         let (newer, older) = self.records.split_at(self.next.min(self.records.len()));
-        older.iter().chain(newer).map(Record::event)
+        let mut others = self.others.iter();
+        older.iter().chain(newer).map(move |record| match *record {
+            Record::Segment { at, words, addrs } => words.segment_event(at, addrs),
+            Record::CallEnd { at, place, call, fd, result } => Event { at, place, what: What::CallEnd { call, fd, result } },
+            Record::Other => others.next().expect("each of the other events is kept").clone(),
+        })
     }
 }

@@ -65,7 +65,7 @@ impl Trace {
         event.fold_into(&mut self.digest);
         self.events_count += 1;
         if let Some(kept) = &mut self.kept {
-            kept.keep(Record::Event(event));
+            kept.keep_other(event);
         }
     }
 
@@ -86,7 +86,7 @@ impl Trace {
     #[inline]
     pub fn packet_sent(&mut self, at: Instant, host: u32, packet: &Packet) {
         event::fold_addrs(&mut self.digest, packet);
-        self.packet(at, host, PacketKind::Sent, packet, "");
+        self.packet(at, host, PacketKind::Sent, packet);
         let data = match &packet.body {
             Body::Tcp(segment) => segment.payload.as_slice(),
             Body::Udp(datagram) => &datagram.payload,
@@ -103,35 +103,34 @@ impl Trace {
     /// Records that a packet arrived at a host.
     #[inline]
     pub fn packet_delivered(&mut self, at: Instant, host: u32, packet: &Packet) {
-        self.packet(at, host, PacketKind::Delivered, packet, "");
+        self.packet(at, host, PacketKind::Delivered, packet);
     }
 
     /// Records that a packet which a host sent will not arrive, and why.
     pub fn packet_dropped(&mut self, at: Instant, host: u32, packet: &Packet, why: &'static str) {
         self.digest.fold_bytes(why.as_bytes());
-        self.packet(at, host, PacketKind::Dropped, packet, why);
+        self.other_packet(at, host, PacketKind::Dropped, packet, why);
     }
 
-    #[inline]
-    fn packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, why: &'static str) {
+    #[inline(always)]
+    fn packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet) {
+        let (Body::Tcp(segment), Some(addrs)) = (&packet.body, event::v4_addrs(packet)) else {
+            return self.other_packet(at, host, kind, packet, "");
+        };
         self.events_count += 1;
-        match &packet.body {
-            Body::Tcp(segment) => {
-                let words = Words::of_segment(host, kind, segment);
-                words.fold_into(&mut self.digest, at);
-                if let Some(kept) = &mut self.kept {
-                    kept.keep(Record::Segment { at, words, src: packet.src, dst: packet.dst, why });
-                }
-            }
-            Body::Udp(_) | Body::Icmp(_) => self.other_packet(at, host, kind, packet, why),
+        let words = Words::of_segment(host, kind, segment);
+        words.fold_into(&mut self.digest, at);
+        if let Some(kept) = &mut self.kept {
+            kept.keep(Record::Segment { at, words, addrs });
         }
     }
 
     fn other_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, why: &'static str) {
+        self.events_count += 1;
         Words::of(host, kind, packet).fold_into(&mut self.digest, at);
         if let Some(kept) = &mut self.kept {
             let what = kind.what(PacketLine::of(packet), why);
-            kept.keep(Record::Event(Event { at, place: Place::host(host), what }));
+            kept.keep_other(Event { at, place: Place::host(host), what });
         }
     }
 

@@ -376,13 +376,13 @@ mod tests {
 
     /// Facts 1, 3 and 4 of the map at the top of the file; 2 and the order itself are what the model checks.
     fn check_wheel(queue: &EventQueue<u64>) {
-        let mut linked = 0;
+        let (mut linked, mut earliest) = (0, u64::MAX);
         for level in 0..LEVELS {
             assert_eq!(queue.levels & (1 << level) != 0, queue.occupied[level] != 0, "the bitmap of levels tells the truth");
             for slot in (0..SLOTS).filter(|slot| queue.is_occupied((level, *slot))) {
                 let mut index = queue.slots[level][slot].head;
                 let head_at = queue.node(index).at;
-                let is_fronts = queue.place(queue.node(queue.front).at) == (level, slot);
+                let is_fronts = queue.front != NONE && queue.place(queue.node(queue.front).at) == (level, slot);
                 while index != NONE {
                     let node = queue.node(index);
                     assert_eq!(queue.place(node.at), (level, slot), "an event is where its instant and the base say");
@@ -392,9 +392,11 @@ mod tests {
                     }
                     index = node.next;
                     linked += 1;
+                    earliest = earliest.min(node.at);
                 }
             }
         }
+        assert!(linked == 0 || earliest == queue.wheel_at, "the wheel's earliest instant is known");
         assert_eq!(linked + usize::from(queue.front != NONE), queue.len(), "no event is lost or made up");
     }
 

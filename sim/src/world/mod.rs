@@ -6,9 +6,10 @@
 
 mod chains;
 pub mod event;
+mod group;
 
 use crate::choice::{Choice, Door, LuckOf, StreamId};
-use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Short, Token};
+use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Short, ShortSend, Token};
 use crate::link::{Direction, Link, Verdict};
 use crate::packet::{Body, Icmp, IcmpError, Packet};
 use crate::trace::{Event, Place, Trace, What};
@@ -314,12 +315,19 @@ impl World {
         self.on_host(at, |host, cx| host.resume(cx, op, call))
     }
 
-    /// `send(2)`, if it is an easy one: see [`Host::send_short`].
+    /// `send(2)`, if it is an easy one: see [`Host::send_short`]. `false`: nothing has happened.
     #[inline]
-    pub fn send_short(&mut self, at: HostId, pid: Pid, fd: RawFd, data: &[u8], flags: i32) -> Option<usize> {
-        let sent = self.machines[at.index()].host.send_short(self.now, pid, fd, data, flags)?;
-        self.follow(at);
-        Some(sent)
+    pub fn send_short(&mut self, at: HostId, pid: Pid, fd: RawFd, data: &[u8], flags: i32) -> bool {
+        let (slot, packet) = self.in_flight.place();
+        match self.machines[at.index()].host.send_short(self.now, pid, fd, data, flags, packet) {
+            ShortSend::Out => {
+                self.carry(at, slot);
+                self.follow(at);
+            }
+            ShortSend::Queued => self.follow(at),
+            ShortSend::Long => return false,
+        }
+        true
     }
 
     /// `recv(2)`, if it is an easy one: see [`Host::recv_short`].
@@ -444,12 +452,29 @@ impl World {
             if !machine.host.transmit_into(self.now, packet) {
                 return;
             }
-            self.trace.packet_sent(self.now, id.0, packet);
-            match machine.last_route {
-                Some((addr, path)) if addr == packet.dst => self.send(id, slot, path),
-                Some(_) | None => self.send_anywhere(id, slot),
-            }
+            self.carry(id, slot);
         }
+    }
+
+    /// Takes the packet in this place, the next one, to where it goes.
+    #[inline]
+    fn carry(&mut self, from: HostId, slot: u32) {
+        let packet = &self.in_flight.slots[index(slot)];
+        self.trace.packet_sent(self.now, from.0, packet);
+        if let Some((addr, index)) = self.machines[from.index()].last_route
+            && addr == packet.dst
+        {
+            // The usual case of `send`.
+            let path = &mut self.paths[index];
+            if let Some(at) = path.link.arrival(&mut path.direction, self.now, packet.frame_bytes_at_most()) {
+                self.in_flight.take_off();
+                self.queue.push(at, Due::Arrival { to: path.to, slot });
+            } else {
+                self.send(from, slot, index);
+            }
+            return;
+        }
+        self.send_anywhere(from, slot);
     }
 
     /// Sends the packet in this place, the next one, to where it has not just been sent to.
@@ -465,6 +490,7 @@ impl World {
         let dst = packet.dst;
         match self.find_path(from, dst) {
             Some(path) => self.send(from, slot, path),
+            None if group::is_for_many(dst) => self.send_to_many(from, slot),
             None => {
                 // Nobody has this address: the packet is lost, as on a network without a router that objects.
                 self.drop_packet(from, slot, "nobody has the address");
@@ -473,7 +499,6 @@ impl World {
     }
 
     /// Puts the packet in this place, the next one, on the wire.
-    #[inline]
     fn send(&mut self, from: HostId, slot: u32, index: usize) {
         let path = &mut self.paths[index];
         let choice = &mut self.choice;
@@ -509,10 +534,17 @@ impl World {
         packet
     }
 
-    /// The path from a host to an address, made on first use.
+    /// The path from a host to an address.
     fn find_path(&mut self, from: HostId, dst: IpAddr) -> Option<usize> {
         let to = *self.owners.get(&dst)?;
-        let index = match self.path_index.get(&(from, to)) {
+        let index = self.path_between(from, to);
+        self.machines[from.index()].last_route = Some((dst, index));
+        Some(index)
+    }
+
+    /// The path from a host to another, made on first use.
+    fn path_between(&mut self, from: HostId, to: HostId) -> usize {
+        match self.path_index.get(&(from, to)) {
             Some(index) => *index,
             None => {
                 let name = format!("{}/{}", self.host_name(from), self.host_name(to));
@@ -522,9 +554,7 @@ impl World {
                 self.path_index.insert((from, to), self.paths.len() - 1);
                 self.paths.len() - 1
             }
-        };
-        self.machines[from.index()].last_route = Some((dst, index));
-        Some(index)
+        }
     }
 
     /// Puts an entry for the host's earliest timer into the queue, which has none at or before that moment.
