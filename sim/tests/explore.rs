@@ -1,7 +1,8 @@
-//! Campaigns find what is planted, make it small, tell it, and find it again.
+//! Campaigns find what is planted, make it small, tell it, and find it again, also in a fresh process.
 
 use std::cell::Cell;
 use std::path::PathBuf;
+use std::process::{Command, Output};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -356,4 +357,99 @@ fn a_run_of_any_source_is_its_tape() {
         };
         assert_eq!(replayed, recorded, "seed {seed}");
     }
+}
+
+/// Runs one of this file's tests in a fresh process, with variables that it would not have otherwise.
+fn in_a_fresh_process(test: &str, variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([test, "--exact", "--nocapture"]).env(CHILD, "1");
+    for name in ["TWINSOCK_SEED", "TWINSOCK_SEEDS", "TWINSOCK_SHARD", "TWINSOCK_SHARDS"] {
+        command.env_remove(name);
+    }
+    command.envs(variables.iter().copied()).output().unwrap()
+}
+
+const CHILD: &str = "TWINSOCK_TEST_CHILD";
+
+#[expect(clippy::disallowed_methods, reason = "tells the child process from its parent; no run sees it")]
+fn is_child() -> bool {
+    std::env::var_os(CHILD).is_some()
+}
+
+/// Not a promise but a victim: what others run in a process of its own. Alone it passes.
+#[test]
+fn victim() {
+    if is_child() {
+        check!(lost_update, keeps_regressions = false, shrink_runs = 500);
+    }
+}
+
+#[test]
+fn a_printed_seed_fails_again_in_a_fresh_process() {
+    let failed = in_a_fresh_process("victim", &[]);
+    let text = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert!(!failed.status.success() && text.contains("no deposit is lost"), "{text}");
+    let line = text.lines().find(|line| line.starts_with("reproduce: ")).unwrap();
+    let seed = line.strip_prefix("reproduce: TWINSOCK_SEED=").and_then(|rest| rest.split(' ').next()).unwrap();
+    assert!(line.ends_with(" cargo test -p twinsock-sim --test explore victim -- --exact"), "{line}");
+
+    let again = in_a_fresh_process("victim", &[("TWINSOCK_SEED", seed)]);
+    let again = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(again.contains(line) && again.contains("explore::victim: 1 seeds, 1 failed"), "{again}");
+    // Everything but how long it took is the same.
+    let tail = |text: &str| text.split_once("\n\n").unwrap().1.to_owned();
+    assert_eq!(tail(&again).lines().take(10).collect::<Vec<_>>(), tail(&text).lines().take(10).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_environment_that_makes_no_sense_is_refused_before_the_first_seed() {
+    for (name, value, words) in [
+        ("TWINSOCK_SHARD", "5/4", "there is no shard 5 of 4"),
+        ("TWINSOCK_SEEDS", "many", "TWINSOCK_SEEDS is \"many\""),
+        ("TWINSOCK_TAPE", "/nowhere/x.tape", "/nowhere/x.tape: No such file"),
+    ] {
+        let refused = in_a_fresh_process("victim", &[(name, value)]);
+        let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && text.contains(words) && !text.contains("seeds,"), "{text}");
+    }
+}
+
+/// A victim that is at it for ever.
+#[test]
+fn long_victim() {
+    if is_child() {
+        check!(
+            |sim| {
+                let unlucky = sim.swarm("luck", 0..=999) == 13;
+                sim.host("a").spawn("p", move |_| assert!(!unlucky, "unlucky"));
+                println!("at it");
+            },
+            seeds = u64::MAX,
+            collects = true,
+            keeps_regressions = false,
+        );
+    }
+}
+
+#[test]
+fn ctrl_c_reports_what_was_found_so_far() {
+    use std::io::{BufRead, BufReader};
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["long_victim", "--exact", "--nocapture"])
+        .env(CHILD, "1")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.by_ref().any(|line| line.unwrap() == "at it"));
+    // A few thousand seeds, so that something has been found.
+    lines.by_ref().take(5000).for_each(drop);
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    lines.for_each(drop);
+    let ended = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(130), "{text}");
+    assert!(text.contains("interrupted") && text.contains("unlucky"), "{text}");
 }

@@ -4,7 +4,7 @@ use super::assertions::{self, Counts};
 use super::divergence::{Divergence, EVENTS_MAX};
 use super::identity::TestId;
 use super::interrupt::{self, Listening};
-use super::progress::{Lines, Snapshot, Watch};
+use super::progress::{Snapshot, Watch, default_watch};
 use super::report::{Found, Outcome, Story};
 use super::settings::Settings;
 use super::shard::Shard;
@@ -186,7 +186,7 @@ impl Campaign {
         self
     }
 
-    /// Who is told of progress; by default, plain lines go to standard error.
+    /// Who is told of progress; by default, plain lines go to standard error, or, with the feature `cli`, a bar if a person watches.
     #[must_use]
     pub fn watch(mut self, watch: Arc<dyn Watch + Send>) -> Campaign {
         self.watch = Some(watch);
@@ -427,8 +427,11 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
             elapsed: Duration::from_micros(shared.elapsed_us.load(Ordering::Relaxed)),
             took: clock.took(),
         };
-        let lines = Lines::default();
-        let watch: &dyn Watch = self.campaign.watch.as_deref().map_or(&lines, |watch| watch);
+        let default_watch = default_watch();
+        let watch: &dyn Watch = match &self.campaign.watch {
+            Some(watch) => &**watch,
+            None => &*default_watch,
+        };
         std::thread::scope(|scope| {
             let (send, receive) = mpsc::channel();
             let jobs = self.campaign.jobs_for(seeds);

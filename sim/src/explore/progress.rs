@@ -43,6 +43,15 @@ pub trait Watch: Sync {
     fn end(&self, _snapshot: &Snapshot) {}
 }
 
+/// Who watches unless somebody else does: a bar where a person looks at standard error and the feature `cli` is on, else plain lines.
+pub(super) fn default_watch() -> Box<dyn Watch> {
+    #[cfg(feature = "cli")]
+    if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        return Box::new(super::bar::Bar::new());
+    }
+    Box::new(Lines::default())
+}
+
 /// A line on standard error every ten seconds: a test that is quick says nothing.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
