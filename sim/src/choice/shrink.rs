@@ -49,7 +49,10 @@ impl fmt::Display for Shrunk {
 ///
 /// let mut tape = Tape::new();
 /// [3, 9, 250, 4].map(|choice| tape.push(Door::Wire, "a/b", choice));
-/// let shrunk = shrink(&tape, 1000, |tape| tape.choices(Door::Wire, "a/b").any(|choice| choice >= 100).then_some(tape));
+/// let shrunk = shrink(&tape, 1000, |tape| {
+///     let fails = tape.choices(Door::Wire, "a/b").any(|choice| choice >= 100);
+///     fails.then_some(tape)
+/// });
 /// assert_eq!(shrunk.tape.choices(Door::Wire, "a/b").collect::<Vec<_>>(), [100]);
 /// ```
 pub fn shrink(tape: &Tape, runs_max: u32, still_fails: impl FnMut(Tape) -> Option<Tape>) -> Shrunk {

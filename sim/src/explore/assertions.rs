@@ -113,11 +113,11 @@ mod tests {
     fn assertions_are_counted_by_name() {
         drop(take());
         for n in 0..5 {
-            crate::always!(n < 5, "small");
-            crate::sometimes!(n == 3, "three");
-            crate::sometimes!(n == 7, "seven");
+            always!(n < 5, "small");
+            sometimes!(n == 3, "three");
+            sometimes!(n == 7, "seven");
         }
-        crate::reachable!("the end");
+        reachable!("the end");
         let mut counts = Counts::new();
         add(&mut counts, take());
         assert_eq!(counts["small"], Count { reached: 5, held: 5, is_sometimes: false });
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn always_says_what_went_wrong() {
-        let panic = std::panic::catch_unwind(|| crate::always!(false, "no byte is lost", "{} of {}", 1, 2)).unwrap_err();
+        let panic = std::panic::catch_unwind(|| always!(false, "no byte is lost", "{} of {}", 1, 2)).unwrap_err();
         assert_eq!(panic.downcast_ref::<String>().unwrap(), "always: no byte is lost: 1 of 2");
     }
 }
