@@ -55,7 +55,9 @@ impl Counts {
         self.skipped.values().sum()
     }
 
-    fn total(&self) -> usize {
+    /// All runs.
+    #[must_use]
+    pub fn total(&self) -> usize {
         self.agree + self.differ + self.skipped_total()
     }
 

@@ -52,20 +52,13 @@ impl Trace {
         self.kept = (events_max > 0).then(|| Kept::new(events_max));
     }
 
-    /// Whether events are kept.
-    #[inline]
-    #[must_use]
-    pub fn keeps_events(&self) -> bool {
-        self.kept.is_some()
-    }
-
     /// Folds an event into the digest, and keeps it if that is on. Packets have methods of their own.
     #[inline]
     pub fn record(&mut self, event: Event) {
         event.fold_into(&mut self.digest);
         self.events_count += 1;
         if let Some(kept) = &mut self.kept {
-            kept.keep_other(event);
+            kept.keep_event(event);
         }
     }
 
