@@ -301,15 +301,14 @@ impl<E: World> Local<E> {
         let mut messages = Vec::new();
         let mut received = None;
         for message in control.drain() {
-            messages.push(match message {
-                ControlMessage::Rights(sockets) => {
-                    let count = sockets.len();
-                    received = sockets.into_iter().next();
-                    format!("{count} sockets")
-                }
-                ControlMessage::Credentials(who) if who == self.me => "my credentials".to_owned(),
-                ControlMessage::Credentials(who) => format!("{who:?}"),
-                _ => "another message".to_owned(),
+            messages.push(if let ControlMessage::Rights(sockets) = message {
+                let count = sockets.len();
+                received = sockets.into_iter().next();
+                format!("{count} sockets")
+            } else if let ControlMessage::Credentials(who) = message {
+                if who == self.me { "my credentials".to_owned() } else { format!("{who:?}") }
+            } else {
+                "another message".to_owned()
             });
         }
         let flags = got.as_ref().map(|got| got.flags.without(MsgFlags::CMSG_CLOEXEC));
