@@ -51,7 +51,7 @@
 //!
 //! Beside them stand [`Clock`], [`Spawn`], [`Entropy`] and [`sync`]: what else a program may ask of its world ([`Env`] is all of
 //! it in one name). A program that takes time, threads, chance and locks from there is reproducible in the simulator. [`Any`] is for
-//! code that cannot be generic.
+//! code that cannot be generic, and [`Faulty`] is a world whose system calls fail now and then, as the kernel's may.
 //!
 //! # What it costs
 //!
@@ -85,6 +85,7 @@ pub mod consts;
 pub mod control;
 pub mod env;
 pub mod errno;
+pub mod faulty;
 mod file;
 pub mod net;
 pub mod option;
@@ -100,6 +101,7 @@ pub use any::{Any, Either};
 pub use api::{Received, SocketApi};
 pub use env::{Clock, Entropy, Env, Instant, JoinThread, Spawn};
 pub use errno::{Errno, Result};
+pub use faulty::Faulty;
 pub use file::SocketFile;
 pub use os::{Os, OsCalls};
 pub use poll::{EpollOp, PollFd, SelectSet};
@@ -113,4 +115,6 @@ mod book {
     struct Readme;
     #[doc = include_str!("../docs/src/introduction.md")]
     struct Introduction;
+    #[doc = include_str!("../docs/src/faults.md")]
+    struct Faults;
 }

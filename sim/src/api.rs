@@ -3,6 +3,7 @@
 //! A `Net` stands for one process. It may be copied and sent anywhere, and so may its sockets; they work while a thread of that process
 //! runs, and answer EBADF anywhere else.
 
+mod files;
 mod own;
 
 pub use own::Tid;

@@ -36,6 +36,7 @@
 pub mod api;
 pub mod choice;
 pub mod conform;
+pub mod explore;
 pub mod host;
 pub mod link;
 pub mod packet;
@@ -53,4 +54,4 @@ pub use host::HostConfig;
 pub use link::Link;
 pub use process::failure::{FailureKind, Waiting};
 pub use process::signal::Signal;
-pub use sim::{Builder, Failure, Host, Process, ProcessBuilder, Report, Sim};
+pub use sim::{Builder, Failure, Host, Interleaving, Process, ProcessBuilder, Report, Sim};

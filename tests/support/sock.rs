@@ -69,6 +69,17 @@ impl<E: Env> Sock<E> {
         Sock::open(env, domain, Type::DGRAM, Protocol::DEFAULT).expect("a UDP socket can be made")
     }
 
+    /// A local socket.
+    pub fn unix(env: &E, kind: Type) -> Sock<E> {
+        Sock::open(env, Domain::UNIX, kind, Protocol::DEFAULT).expect("a local socket can be made")
+    }
+
+    /// Two local sockets connected to each other, `socketpair(2)`.
+    pub fn unix_pair(env: &E, kind: Type) -> (Sock<E>, Sock<E>) {
+        let (a, b) = env.socketpair(Domain::UNIX, kind, SockFlags::NONE, Protocol::DEFAULT).expect("a pair can be made");
+        (Sock::of(env, a), Sock::of(env, b))
+    }
+
     /// The descriptor's number.
     pub fn fd(&self) -> i32 {
         self.env.fileno(&self.socket)

@@ -125,7 +125,7 @@ impl Net {
     }
 
     /// Acts at the calling thread's turn, and charges it for a call.
-    fn enter<R>(self, act: impl FnOnce(&mut Scheduler, ProcId) -> R) -> Result<R> {
+    pub(super) fn enter<R>(self, act: impl FnOnce(&mut Scheduler, ProcId) -> R) -> Result<R> {
         let running = self.running()?;
         let mut scheduler = running.enter()?;
         let result = act(&mut scheduler, self.process);
@@ -135,7 +135,7 @@ impl Net {
 }
 
 /// Asks the kernel of the process's host.
-fn on_kernel<R>(scheduler: &mut Scheduler, process: ProcId, ask: impl FnOnce(&mut Host, Pid) -> R) -> R {
+pub(super) fn on_kernel<R>(scheduler: &mut Scheduler, process: ProcId, ask: impl FnOnce(&mut Host, Pid) -> R) -> R {
     let (host, pid) = (scheduler.process(process).host, scheduler.process(process).pid);
     ask(scheduler.world_mut().host_mut(host), pid)
 }

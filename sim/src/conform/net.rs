@@ -8,7 +8,7 @@ use super::run::{self, Difference, Verdict};
 use crate::{HostConfig, Net, Signal, Sim, Tid};
 use std::sync::Arc;
 use std::time::Duration;
-use twinsock::consts::F_GETFD;
+use twinsock::consts::{F_GETFD, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY};
 use twinsock::raw::{RawFd, Syscalls, Vouch};
 use twinsock::{Errno, Result};
 
@@ -47,12 +47,19 @@ impl Backend for Net {
         (next(), next())
     }
 
-    fn open_file(&self, _path: &str) -> Possible<Result<RawFd>> {
-        Err(missing("files"))
+    fn open_file(&self, path: &str) -> Possible<Result<RawFd>> {
+        Ok(self.open(path, O_RDWR | O_CREAT, 0o666))
     }
 
-    fn file(&self, _path: &str, _act: FileAct) -> Possible<Result<bool>> {
-        Err(missing("files"))
+    fn file(&self, path: &str, act: FileAct) -> Possible<Result<bool>> {
+        let done = match act {
+            FileAct::Exists => return Ok(Ok(self.access(path).is_ok())),
+            FileAct::Unlink => self.unlink(path),
+            FileAct::Mkfile => self.open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o666).and_then(|fd| self.close(fd)),
+            FileAct::Mkdir => self.mkdir(path, 0o777),
+            FileAct::Chmod(mode) => self.chmod(path, mode),
+        };
+        Ok(done.map(|()| true))
     }
 
     fn set_nofile(&self, free: usize) -> Possible<Result<()>> {
@@ -86,11 +93,11 @@ pub fn run_case(number: usize, case: &Arc<Case>) -> Verdict {
         let host = sim.host_with("host", HostConfig::default());
         let user = body.uid.unwrap_or(0);
         // The recorder's hard limit was far away; `nofile` lowers it.
-        host.process("case")
-            .uid(user)
-            .gid(user)
-            .rlimit_nofile(NOFILE)
-            .spawn(move |net| run::run(&net, &place, &body, Duration::ZERO))
+        host.process("case").uid(user).gid(user).rlimit_nofile(NOFILE).spawn(move |net| {
+            let made = net.mkdir(&place.dir, 0o777).and_then(|()| net.chmod(&place.dir, 0o777));
+            made.expect("a fresh host has an empty /tmp, which is anybody's");
+            run::run(&net, &place, &body, Duration::ZERO)
+        })
     });
     match report {
         Ok(report) => match report.value.take() {

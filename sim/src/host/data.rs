@@ -257,7 +257,7 @@ impl Host {
     }
 
     /// SIGPIPE is sent to the process, `signal(7)`.
-    fn raise_sigpipe(&mut self, pid: Pid) {
+    pub(super) fn raise_sigpipe(&mut self, pid: Pid) {
         if let Ok(process) = self.process_mut(pid) {
             process.sigpipes += 1;
         }

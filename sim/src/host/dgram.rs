@@ -169,7 +169,7 @@ impl Host {
         let file = self.file_of(pid, fd).ok()?;
         match self.files[file].object {
             Object::Dgram(dgram) => Some((fd, file, dgram)),
-            Object::Socket(_) | Object::Pipe(..) | Object::Epoll(_) => None,
+            Object::Socket(_) | Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => None,
         }
     }
 
@@ -308,7 +308,7 @@ impl Host {
 }
 
 /// The descriptor of a call that is for sockets, or that sends or receives on one.
-fn socket_argument(call: &Call<'_, '_>) -> Option<RawFd> {
+pub(super) fn socket_argument(call: &Call<'_, '_>) -> Option<RawFd> {
     match call {
         Call::Bind { fd, .. }
         | Call::Listen { fd, .. }

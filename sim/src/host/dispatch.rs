@@ -27,6 +27,12 @@ impl Host {
                 Err(error) => Entered::Done(Err(error)),
             };
         }
+        if let Some(at) = self.local_target(pid, call) {
+            return self.enter_local(cx, pid, at, call);
+        }
+        if let Some(result) = self.call_plain(pid, call) {
+            return Entered::Done(result);
+        }
         if let Some((fd, file, dgram)) = self.dgram_behind(pid, call) {
             return match self.enter_dgram(cx, pid, file, dgram, call) {
                 Ok(DgramEntered::Done(value)) => Entered::Done(Ok(value)),
@@ -105,7 +111,7 @@ impl Host {
     fn call_at_once(&mut self, cx: &mut Cx<'_>, pid: Pid, call: &mut Call<'_, '_>) -> Result<usize> {
         match call {
             Call::Socket { domain, kind, protocol } => self.socket(pid, *domain, *kind, *protocol),
-            Call::Socketpair { domain, kind, protocol, .. } => self.socketpair(pid, *domain, *kind, *protocol),
+            Call::Socketpair { domain, kind, protocol, out } => self.socketpair(pid, *domain, *kind, *protocol, out),
             Call::Bind { fd, addr } => self.bind(cx, pid, *fd, addr),
             Call::Listen { fd, backlog } => self.listen(cx, pid, *fd, *backlog),
             Call::Shutdown { fd, how } => self.shutdown(cx, pid, *fd, *how),
@@ -171,6 +177,7 @@ impl Host {
             (Kind::Select, Call::Select { nfds, sets, .. }) => self.step_select(pid, *nfds, sets, last),
             (Kind::EpollWait { set }, Call::EpollWait { events, .. }) => self.step_epoll_wait(set, events),
             (Kind::Linger { socket, .. }, _) => self.step_linger(socket),
+            (Kind::Local { .. }, call) => self.step_local(cx, pid, task, call, last),
             (Kind::DgramRecv { dgram }, call) => self.step_dgram_recv(dgram, task, call),
             (kind, call) => unreachable!("{kind:?} is resumed with the call that began it, not {call:?}"),
         }
@@ -185,6 +192,7 @@ impl Host {
             Object::Pipe(pipe, End::Read) => Task::new(Kind::PipeRead { pipe }, file, entry.nonblocking, 0),
             Object::Pipe(_, End::Write) => return Err(Errno::BADF),
             Object::Dgram(_) | Object::Epoll(_) => return Err(Errno::INVAL),
+            Object::Local(_) | Object::Plain(_) => unreachable!("calls on local sockets and plain files are entered as such"),
         };
         check_iov(parts, Errno::INVAL).map(|()| task)
     }
@@ -198,6 +206,7 @@ impl Host {
             Object::Pipe(pipe, End::Write) => Task::new(Kind::PipeWrite { pipe }, file, entry.nonblocking, 0),
             Object::Pipe(_, End::Read) => return Err(Errno::BADF),
             Object::Dgram(_) | Object::Epoll(_) => return Err(Errno::INVAL),
+            Object::Local(_) | Object::Plain(_) => unreachable!("calls on local sockets and plain files are entered as such"),
         };
         check_iov(parts, Errno::INVAL).map(|()| task)
     }

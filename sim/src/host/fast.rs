@@ -102,7 +102,7 @@ impl Host {
         let file = process.descriptor(fd).ok()?.file;
         match self.files.get(file)?.object {
             Object::Socket(socket) => Some((file, socket)),
-            Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) => None,
+            Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => None,
         }
     }
 

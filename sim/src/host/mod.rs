@@ -12,6 +12,8 @@
 //! | `ready.rs`, `poll.rs`, `epoll.rs`, `pipe.rs` | readiness and pipes |
 //! | `socket.rs`, `stream.rs`, `data.rs`, `fast.rs` | sockets and their names; bind to close; send and receive; the same, short |
 //! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
+//! | `local.rs`, `local_call.rs`, `rights.rs` | local sockets; their calls that may wait; descriptors in flight |
+//! | `plain.rs` | the file name space and plain files |
 //! | `inet.rs`, `conns.rs`, `ports.rs`, `addr.rs` | packets and timers; connections by 4-tuple; ports; addresses and routes |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `slab.rs` | the tables behind all of this |
@@ -30,13 +32,17 @@ pub mod epoll;
 mod fast;
 mod file;
 mod inet;
+mod local;
+mod local_call;
 mod op;
 mod option;
 pub mod pipe;
+mod plain;
 pub mod poll;
 mod ports;
 mod process;
 mod ready;
+mod rights;
 mod slab;
 mod socket;
 mod stream;
@@ -58,6 +64,8 @@ use conns::Conns;
 use dgram::{Dgram, DgramPorts};
 use file::{EpollSet, File, Object, PipeEnds};
 use inet::{TimeWaitEntry, TimerOf};
+use local::Local;
+use plain::PlainFiles;
 use ports::Ports;
 use process::Process;
 use slab::{Key, KeyQueue, Slab};
@@ -97,6 +105,8 @@ pub struct Host {
     dgrams: Slab<Dgram>,
     pipes: Slab<PipeEnds>,
     epolls: Slab<EpollSet>,
+    local: Local,
+    plain: PlainFiles,
     sleepers: Sleepers,
     /// TCP's ports.
     ports: Ports,
@@ -124,6 +134,8 @@ impl Host {
     pub fn new(config: HostConfig) -> Host {
         Host {
             addresses: Addresses::new(&config.addrs, config.mtu_bytes),
+            local: Local::new(&config.sysctl),
+            plain: PlainFiles::new(),
             sysctl: config.sysctl,
             processes: vec![None],
             files: Slab::new(),
@@ -177,7 +189,12 @@ impl Host {
         while let Ok(process) = self.process_mut(pid) {
             let Some(descriptor) = process.take_first() else { break };
             // A dup may have been gone through already.
-            if self.files.get(descriptor.file).is_some() {
+            if self.files.get(descriptor.file).is_none() {
+                continue;
+            }
+            if self.is_passed_on(descriptor.file) {
+                self.drop_one(descriptor.file);
+            } else {
                 self.drop_file(descriptor.file);
             }
         }
@@ -210,8 +227,23 @@ impl Host {
             Object::Dgram(dgram) => self.forget_dgram(dgram),
             Object::Pipe(pipe, end) => self.close_pipe_end(pipe, end),
             Object::Epoll(set) => self.close_epoll(set),
+            Object::Local(id) => self.close_local_silently(id),
+            Object::Plain(open) => self.close_plain(open),
         }
         self.files.remove(file);
+    }
+
+    /// One holder of a file less; the last one's end says nothing to anybody.
+    fn drop_one(&mut self, file: Key) {
+        if self.files.get_mut(file).is_some_and(|file| !file.put_one_of_several()) {
+            self.drop_file(file);
+        }
+    }
+
+    /// Whether others than a process, which is about to end, and its calls have a file: it was passed on, and cannot just go.
+    fn is_passed_on(&self, file: Key) -> bool {
+        let is_open = |process: &Process| process.files().any(|open| open == file);
+        self.files[file].is_in_flight() || self.processes.iter().flatten().any(is_open)
     }
 
     /// Sets the limit on a process's descriptors, `RLIMIT_NOFILE` of `setrlimit(2)`: numbers below it may be used.

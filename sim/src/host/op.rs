@@ -9,6 +9,7 @@ use super::call::Call;
 use super::cx::{Cx, Pid, Progress, Token};
 use super::dgram::Dgram;
 use super::fast::{Short, ShortSend};
+use super::local_call::Verb;
 use super::poll::{self, Timeout};
 use super::slab::Key;
 use super::wait::Waiter;
@@ -55,7 +56,8 @@ impl Op {
             | Kind::Recv { .. }
             | Kind::DgramRecv { .. }
             | Kind::PipeRead { .. }
-            | Kind::PipeWrite { .. } => self.0.task.done == 0 && self.deadline().is_none(),
+            | Kind::PipeWrite { .. }
+            | Kind::Local { .. } => self.0.task.done == 0 && self.deadline().is_none(),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } | Kind::Linger { .. } => false,
         }
     }
@@ -104,6 +106,8 @@ pub(super) enum Kind {
     EpollWait { set: Key },
     /// `close(2)` under SO_LINGER, which waits until then.
     Linger { socket: Key, until: Instant },
+    /// A call on a local socket, by its key among those that wait.
+    Local { call: Key, verb: Verb },
 }
 
 impl Kind {
@@ -119,11 +123,15 @@ impl Kind {
             Kind::Select => "select",
             Kind::EpollWait { .. } => "epoll_wait",
             Kind::Linger { .. } => "close",
+            Kind::Local { verb: Verb::Accept, .. } => "accept",
+            Kind::Local { verb: Verb::Connect, .. } => "connect",
+            Kind::Local { verb: Verb::Send, .. } => "send",
+            Kind::Local { verb: Verb::RecvStream | Verb::RecvMessage, .. } => "recv",
         }
     }
 
     /// Which wake-ups concern the call, and whether it is an exclusive waiter.
-    fn filter(self) -> (PollEvents, bool) {
+    pub(super) fn filter(self) -> (PollEvents, bool) {
         match self {
             Kind::Accept { .. } => (poll::KEY_READABLE, true),
             Kind::Recv { .. } => (poll::KEY_READABLE | poll::ALWAYS, false),
@@ -134,6 +142,11 @@ impl Kind {
             Kind::PipeRead { .. } => (poll::KEY_PIPE_READABLE, true),
             Kind::PipeWrite { .. } => (poll::KEY_PIPE_WRITABLE, true),
             Kind::EpollWait { .. } => (poll::KEY_EPOLL, true),
+            Kind::Local { verb, .. } => match verb {
+                Verb::Accept | Verb::RecvMessage => (poll::KEY_READABLE | poll::ALWAYS, true),
+                Verb::RecvStream => (poll::KEY_READABLE | poll::ALWAYS, false),
+                Verb::Connect | Verb::Send => (poll::KEY_WRITABLE | poll::ALWAYS, false),
+            },
         }
     }
 }
@@ -170,10 +183,9 @@ impl Task {
         match self.kind {
             Kind::Accept { .. } | Kind::DgramRecv { .. } => Err(Errno::AGAIN),
             Kind::Connect { pending, .. } => Err(pending),
-            Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } if self.done == 0 => {
-                Err(Errno::AGAIN)
+            Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } | Kind::Local { .. } => {
+                if self.done == 0 { Err(Errno::AGAIN) } else { Ok(self.done) }
             }
-            Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Ok(self.done),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } | Kind::Linger { .. } => Ok(0),
         }
     }
@@ -200,6 +212,8 @@ pub(super) enum Entered {
     Done(Result<usize>),
     /// It is one that may wait, on this descriptor.
     Task(RawFd, Task),
+    /// It must wait: its first step was made.
+    Wait(RawFd, Task),
 }
 
 impl Host {
@@ -228,6 +242,7 @@ impl Host {
         let (fd, mut task) = match self.enter(cx, pid, call) {
             Entered::Done(result) => return Progress::Done(result),
             Entered::Task(fd, task) => (fd, task),
+            Entered::Wait(fd, task) => return self.park(cx, pid, token, fd, task, call),
         };
         let is_last = task.nonblocking;
         match self.step(cx, pid, &mut task, call, is_last) {
@@ -251,7 +266,16 @@ impl Host {
         }
         op.0.task.slept = true;
         let is_late = cx.now >= op.0.deadline;
+        let is_cut_off = self.sleepers.is_disconnected(op.0.sleeper);
         let Waiting { pid, task, .. } = &mut *op.0;
+        if let Kind::Recv { .. } = task.kind
+            && is_cut_off
+        {
+            // `sk_wait_event` looks for this before anything else; the pending error stays.
+            let result = if task.done > 0 { Ok(task.done) } else { Err(Errno::PIPE) };
+            self.leave(cx, &op.0, true);
+            return Progress::Done(result);
+        }
         match self.step(cx, *pid, task, call, is_late) {
             Step::Done(result) => {
                 self.leave(cx, &op.0, true);
@@ -263,6 +287,9 @@ impl Host {
             }
             Step::Wait => {
                 self.sleepers.park_again(op.0.sleeper);
+                if let Some(file) = op.0.task.file {
+                    self.stand_in_queue(op.0.sleeper, file, op.0.task.kind);
+                }
                 Progress::Parked(op)
             }
         }
@@ -282,10 +309,12 @@ impl Host {
             | Kind::Poll
             | Kind::Select
             | Kind::EpollWait { .. } => Err(Errno::INTR),
-            Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } => match op.0.task.done {
-                0 => Err(Errno::INTR),
-                done => Ok(done),
-            },
+            Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } | Kind::Local { .. } => {
+                match op.0.task.done {
+                    0 => Err(Errno::INTR),
+                    done => Ok(done),
+                }
+            }
         };
         self.finish(op.0.pid, &op.0.task, result)
     }
@@ -301,6 +330,8 @@ impl Host {
             | Kind::Linger { socket, .. } => self.ends(socket),
             Kind::DgramRecv { dgram } => self.dgrams.get(dgram).map(Dgram::ends),
             Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Some("pipe".to_owned()),
+            Kind::Local { .. } if self.is_stale(&op.0) => None,
+            Kind::Local { call, .. } => Some(self.local_ends(self.local.calls[call].id())),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } => None,
         };
         match ends {
@@ -333,12 +364,14 @@ impl Host {
             // A timeout that was negative.
             return Progress::Done(self.finish(pid, &task, task.give_up()));
         }
+        let mut op = self.sleep(pid, token, fd, deadline, task);
         if let Kind::EpollWait { set } = task.kind {
             self.epolls[set].sleepers += 1;
         }
-        let mut op = self.sleep(pid, token, fd, deadline, task);
-        if task.file.is_none() {
-            self.watch(pid, op.0.sleeper, call, &mut op.0.watched);
+        match task.file {
+            None => self.watch(pid, op.0.sleeper, call, &mut op.0.watched),
+            // It may wait for another socket than its own.
+            Some(file) => self.stand_in_queue(op.0.sleeper, file, task.kind),
         }
         Progress::Parked(op)
     }
@@ -351,7 +384,11 @@ impl Host {
             let (filter, exclusive) = task.kind.filter();
             let entry = &mut self.files[file];
             entry.hold();
-            entry.queue.add_call(sleeper, filter, exclusive);
+            if let Kind::EpollWait { .. } = task.kind {
+                entry.queue.add_epoll_wait(sleeper, filter);
+            } else {
+                entry.queue.add_call(sleeper, filter, exclusive);
+            }
         }
         let waiting = Waiting { sleeper, pid, fd, deadline, task, watched: Vec::new() };
         match self.spare_ops.pop() {
@@ -381,6 +418,7 @@ impl Host {
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } => call_timeout(now, call).deadline().unwrap_or(Instant::FAR),
             Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Instant::FAR,
             Kind::Linger { until, .. } => until,
+            Kind::Local { call, verb } => after(self.local_timeout(self.local.calls[call].id(), verb)),
         }
     }
 
@@ -411,6 +449,9 @@ impl Host {
             && let Some(set) = self.epolls.get_mut(set)
         {
             set.sleepers -= 1;
+        }
+        if let Kind::Local { call, .. } = op.task.kind {
+            self.leave_local(cx, op.pid, op.sleeper, call, wake_is_unused);
         }
         if let Some(file) = op.task.file {
             let (key, exclusive) = op.task.kind.filter();

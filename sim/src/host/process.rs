@@ -103,6 +103,11 @@ impl Process {
         if number < self.limit() { Ok(number) } else { Err(Errno::MFILE) }
     }
 
+    /// The files of its descriptors.
+    pub(super) fn files(&self) -> impl Iterator<Item = Key> + '_ {
+        self.table.iter().filter_map(|entry| entry.open()).map(|descriptor| descriptor.file)
+    }
+
     /// `RLIMIT_NOFILE` as an index.
     pub(super) fn limit(&self) -> usize {
         usize::try_from(self.rlimit_nofile).expect("usize holds 32 bits")

@@ -116,6 +116,9 @@ impl Host {
     /// `socket(2)`.
     pub(super) fn socket(&mut self, pid: Pid, domain: i32, kind: i32, protocol: i32) -> Result<usize> {
         let flags = check_type_flags(kind)?;
+        if domain == c::AF_UNIX && kind & SOCK_TYPE_MASK < TYPES_MAX {
+            return self.local_socket(pid, kind & SOCK_TYPE_MASK, protocol, flags);
+        }
         let (family, transport) = check_protocol(domain, kind & SOCK_TYPE_MASK, protocol)?;
         match transport {
             Transport::Tcp => {}
@@ -135,16 +138,27 @@ impl Host {
         Ok(value(fd))
     }
 
-    /// `socketpair(2)`: no family that is modelled has it.
-    pub(super) fn socketpair(&mut self, pid: Pid, domain: i32, kind: i32, protocol: i32) -> Result<usize> {
-        check_type_flags(kind)?;
+    /// `socketpair(2)`: of local sockets only.
+    pub(super) fn socketpair(&mut self, pid: Pid, domain: i32, kind: i32, protocol: i32, out: &mut [RawFd; 2]) -> Result<usize> {
+        let flags = check_type_flags(kind)?;
+        let kind = kind & SOCK_TYPE_MASK;
         let process = self.process_mut(pid)?;
         let first = process.reserve(0)?;
         let second = process.reserve(0).inspect_err(|_| process.unreserve(first))?;
-        process.unreserve(second);
-        process.unreserve(first);
-        check_protocol(domain, kind & SOCK_TYPE_MASK, protocol)?;
-        Err(Errno::OPNOTSUPP)
+        let made = if domain == c::AF_UNIX && kind < TYPES_MAX {
+            self.local_socketpair(pid, [first, second], kind, protocol, flags)
+        } else {
+            check_protocol(domain, kind, protocol).and(Err(Errno::OPNOTSUPP))
+        };
+        match made {
+            Ok(_) => *out = [first, second],
+            Err(_) => {
+                let process = self.process_mut(pid)?;
+                process.unreserve(second);
+                process.unreserve(first);
+            }
+        }
+        made
     }
 
     /// `getsockname(2)`.
@@ -289,8 +303,7 @@ enum Transport {
     Udp,
 }
 
-/// Whether there is such a socket. Raw sockets and local sockets are not modelled: they answer as in a kernel that was built without
-/// them.
+/// Whether there is such a socket over IP. Raw sockets are not modelled: they answer as in a kernel that was built without them.
 fn check_protocol(domain: i32, kind: i32, protocol: i32) -> Result<(Family, Transport)> {
     if !(0..FAMILIES_MAX).contains(&domain) {
         return Err(Errno::AFNOSUPPORT);

@@ -149,7 +149,7 @@ impl Host {
         let entry = &self.files[file];
         match entry.object {
             Object::Socket(socket) => Ok(Task::new(Kind::Accept { socket, reserved }, file, entry.nonblocking, flags)),
-            Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) => {
+            Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => {
                 self.process_mut(pid)?.unreserve(reserved);
                 Err(Errno::NOTSOCK)
             }
@@ -203,6 +203,9 @@ impl Host {
         addr::check_length(addr)?;
         if addr::sa_family(addr).ok_or(Errno::INVAL)? == c::AF_UNSPEC {
             self.sockets[key].disconnects += 1;
+            for call in self.files[file].queue.calls() {
+                self.sleepers.disconnect(call);
+            }
             self.disconnect(cx.now, key);
             self.sockets[key].ss = Ss::Unconnected;
             return Ok(None);

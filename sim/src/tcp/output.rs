@@ -57,7 +57,8 @@ impl Tcb {
         self.ack.now || self.has_unsent() || self.rtx_nxt.before(self.rtx_end) || self.ack.probe || !self.replies.is_empty()
     }
 
-    fn transmit(&mut self, now: Instant, into: &mut Segment) -> bool {
+    /// The same on the full way, where [`Tcb::has_output`].
+    pub(super) fn transmit(&mut self, now: Instant, into: &mut Segment) -> bool {
         match self.state {
             State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait | State::Closing | State::LastAck
                 if self.replies.is_empty() =>

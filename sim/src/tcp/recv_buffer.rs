@@ -6,6 +6,7 @@ use super::send_buffer::slice;
 use super::tcb::{SEGMENT_OVERHEAD_BYTES, u32_from, usize_from};
 use crate::packet::{Payload, SeqNumber};
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::IoSliceMut;
 use twinsock::Instant;
 
@@ -27,7 +28,6 @@ pub(super) struct RecvBuffer {
 }
 
 /// The place where small segments are put, as Linux coalesces them.
-#[derive(Debug)]
 struct Tail {
     len: usize,
     bytes: [u8; Payload::INLINE_MAX_BYTES],
@@ -36,6 +36,12 @@ struct Tail {
 impl Default for Tail {
     fn default() -> Tail {
         Tail { len: 0, bytes: [0; Payload::INLINE_MAX_BYTES] }
+    }
+}
+
+impl fmt::Debug for Tail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tail").field(&self.as_slice()).finish()
     }
 }
 

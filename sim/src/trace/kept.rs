@@ -12,6 +12,10 @@ pub(super) enum Record {
     Segment { at: Instant, words: Words, addrs: u64 },
     /// A call's end.
     CallEnd { at: Instant, place: Place, call: CallName, fd: Option<i32>, result: Result<usize> },
+    /// A timer of a host went off.
+    Timer { at: Instant, place: Place },
+    /// A choice.
+    Choice { at: Instant, place: Place, door: &'static str, n: u32, value: u32 },
     /// The next one of the other events.
     Other,
 }
@@ -48,6 +52,26 @@ impl Kept {
         }
     }
 
+    /// Keeps an event as what it is.
+    #[inline]
+    pub(super) fn keep_event(&mut self, event: Event) {
+        let Event { at, place, what } = &event;
+        match what {
+            What::Timer => self.keep(Record::Timer { at: *at, place: *place }),
+            What::Choice { door, n, value } => {
+                self.keep(Record::Choice { at: *at, place: *place, door, n: *n, value: *value });
+            }
+            What::CallEnd { .. }
+            | What::PacketSent(_)
+            | What::PacketDelivered(_)
+            | What::PacketDropped(..)
+            | What::ProcessStart
+            | What::ProcessExit
+            | What::ProcessKill
+            | What::ProcessPanic { .. } => self.keep_other(event),
+        }
+    }
+
     /// Keeps an event that is not usual.
     pub(super) fn keep_other(&mut self, event: Event) {
         self.keep(Record::Other);
@@ -66,6 +90,8 @@ impl Kept {
         older.iter().chain(newer).map(move |record| match *record {
             Record::Segment { at, words, addrs } => words.segment_event(at, addrs),
             Record::CallEnd { at, place, call, fd, result } => Event { at, place, what: What::CallEnd { call, fd, result } },
+            Record::Timer { at, place } => Event { at, place, what: What::Timer },
+            Record::Choice { at, place, door, n, value } => Event { at, place, what: What::Choice { door, n, value } },
             Record::Other => others.next().expect("each of the other events is kept").clone(),
         })
     }

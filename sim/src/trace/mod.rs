@@ -58,7 +58,7 @@ impl Trace {
         event.fold_into(&mut self.digest);
         self.events_count += 1;
         if let Some(kept) = &mut self.kept {
-            kept.keep_other(event);
+            kept.keep_event(event);
         }
     }
 

@@ -151,10 +151,9 @@ impl Addresses {
             (false, Some(Device::Loopback)) => return Err(Errno::NETUNREACH),
             (false, Some(Device::Wire) | None) => self.first(destination).map(|_| Device::Wire).ok_or(Errno::NETUNREACH)?,
         };
-        if source.is_ipv4() && !source.is_unspecified() {
+        if source.is_ipv4() {
             return Err(Errno::AFNOSUPPORT);
         }
-        let source = if source.is_ipv4() { Ipv6Addr::UNSPECIFIED.into() } else { source };
         let cast = if destination.is_multicast() { Cast::Multicast } else { Cast::Unicast };
         self.from(source, destination, device, cast)
     }

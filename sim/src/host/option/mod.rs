@@ -8,6 +8,7 @@ mod ip;
 mod plain;
 mod socket_level;
 mod tcp_level;
+pub(super) mod unix_level;
 
 use super::Host;
 use super::addr::Family;

@@ -28,7 +28,8 @@ impl Tcb {
         }
     }
 
-    fn arrives(&mut self, now: Instant, segment: &mut Segment) {
+    /// The same on the full way.
+    pub(in crate::tcp) fn arrives(&mut self, now: Instant, segment: &mut Segment) {
         match self.state {
             State::Closed | State::Listen | State::TimeWait => self.reply_reset(segment),
             State::SynSent => self.arrives_in_syn_sent(now, segment),

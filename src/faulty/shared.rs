@@ -1,0 +1,256 @@
+//! What all clones of a [`Faulty`](super::Faulty) share: the plan, the rules, what was injected. It decides, and makes no call.
+
+use super::draw;
+use super::interest::Interest;
+use super::plan::{Call, Calls, Fault, Plan, Rate};
+use super::thread::{Lane, ThreadPath};
+use crate::raw::RawFd;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A call that is about to be made, as a [rule](super::Faulty::rule) sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallInfo {
+    /// Which call.
+    pub call: Call,
+    /// The thread that makes it.
+    pub thread: ThreadPath,
+    /// How many calls that thread has made before.
+    pub index: u64,
+    /// The descriptor that it is made on; `None` where it takes none, or several.
+    pub fd: Option<RawFd>,
+    /// How many bytes are to be sent, or may be received.
+    pub len: Option<usize>,
+}
+
+/// A fault that was injected.
+///
+/// Its `Display` is a line for a report: `thread 0.1 call 17: recv: EINTR`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Injected {
+    /// The thread whose call it happened to.
+    pub thread: ThreadPath,
+    /// How many calls that thread had made before.
+    pub index: u64,
+    /// The call.
+    pub call: Call,
+    /// What happened.
+    pub fault: Fault,
+    /// How many bytes a call was cut down to, if it was [`Fault::Short`].
+    pub len: Option<usize>,
+}
+
+impl fmt::Display for Injected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "thread {} call {}: {}: {}", self.thread, self.index, self.call, self.fault)?;
+        self.len.map_or(Ok(()), |len| write!(f, ", {len} bytes"))
+    }
+}
+
+/// The latest faults, and how many there were.
+#[derive(Default)]
+struct Log {
+    latest: VecDeque<Injected>,
+    count: u64,
+}
+
+/// A rate of the plan, with what it has done so far.
+struct ActiveRate {
+    rate: Rate,
+    place: u64,
+    seen: AtomicU64,
+    done: AtomicU64,
+}
+
+/// What a rule says to a call.
+type Decide = dyn FnMut(&CallInfo) -> Option<Fault> + Send;
+
+struct Rule {
+    number: u64,
+    decide: Box<Decide>,
+    hits: Arc<AtomicU64>,
+}
+
+/// Who wants the fault, and is told if it happens.
+enum Source {
+    Rate(usize),
+    Rule(Arc<AtomicU64>),
+}
+
+/// A fault that is to happen to a call, if the call is one that it can happen to.
+pub(super) struct Decision {
+    pub(super) fault: Fault,
+    /// How short, or which of several, is drawn from this.
+    pub(super) amount: u64,
+    info: CallInfo,
+    source: Source,
+}
+
+pub(super) struct Shared {
+    seed: u64,
+    rates: Vec<ActiveRate>,
+    /// The calls that some rate is about.
+    calls: Calls,
+    keep: usize,
+    rules: Mutex<Vec<Rule>>,
+    /// How many rules there are, so that without any nobody takes the lock.
+    rule_count: AtomicUsize,
+    next_rule: AtomicU64,
+    log: Mutex<Log>,
+    tops: AtomicU32,
+    pub(super) interest: Option<Mutex<Interest>>,
+}
+
+/// No lock here is poisoned by what happens under it, but for a user's rule that panics, which leaves the rules as they are.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(super) fn new(plan: &Plan) -> Shared {
+        let active = |(rate, place)| ActiveRate { rate, place, seen: AtomicU64::new(0), done: AtomicU64::new(0) };
+        Shared {
+            seed: plan.seed,
+            rates: plan.places().map(active).collect(),
+            calls: plan.rates.iter().fold(Calls::NONE, |calls, rate| calls.and(rate.calls)),
+            keep: plan.keep,
+            rules: Mutex::default(),
+            rule_count: AtomicUsize::new(0),
+            next_rule: AtomicU64::new(0),
+            log: Mutex::default(),
+            tops: AtomicU32::new(0),
+            interest: plan.interest.then(Mutex::default),
+        }
+    }
+
+    /// The account of a thread that was not spawned through the `Faulty`; the first is that of the thread that made it.
+    pub(super) fn next_top(&self) -> Lane {
+        Lane::top(self.seed, self.tops.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// What is to happen to a call; nothing, for nearly nothing, where no rate and no rule is about it.
+    #[inline]
+    pub(super) fn decide(
+        &self,
+        lane: Option<Lane>,
+        call: Call,
+        fd: Option<RawFd>,
+        len: impl FnOnce() -> Option<usize>,
+    ) -> Option<Decision> {
+        if !self.calls.contains(call) && self.rule_count.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let lane = lane?;
+        let info = CallInfo { call, thread: lane.path(), index: lane.index(), fd, len: len() };
+        self.decide_among(&lane, info)
+    }
+
+    fn decide_among(&self, lane: &Lane, info: CallInfo) -> Option<Decision> {
+        let state = lane.call_state();
+        let amount = draw::at(state, draw::AMOUNT);
+        if self.rule_count.load(Ordering::Acquire) > 0 {
+            for rule in lock(&self.rules).iter_mut() {
+                if let Some(fault) = (rule.decide)(&info) {
+                    let source = Source::Rule(Arc::clone(&rule.hits));
+                    return fault.can_hit(info.call).then_some(Decision { fault, amount, info, source });
+                }
+            }
+        }
+        let index = self.rates.iter().position(|active| active.hits(state, info.call))?;
+        Some(Decision { fault: self.rates[index].rate.fault, amount, info, source: Source::Rate(index) })
+    }
+
+    /// Says that the fault happens now: counts and records it. `false` if its rate has happened as often as it may.
+    pub(super) fn claim(&self, decision: &Decision, len: Option<usize>) -> bool {
+        match &decision.source {
+            Source::Rate(index) => {
+                let active = &self.rates[*index];
+                let one_more = |done: u64| (done < active.rate.at_most).then(|| done.saturating_add(1));
+                if active.done.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
+                    return false;
+                }
+            }
+            Source::Rule(hits) => {
+                hits.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let CallInfo { call, thread, index, .. } = decision.info;
+        let mut log = lock(&self.log);
+        log.count += 1;
+        if self.keep > 0 {
+            if log.latest.len() == self.keep {
+                log.latest.pop_front();
+            }
+            log.latest.push_back(Injected { thread, index, call, fault: decision.fault, len });
+        }
+        true
+    }
+
+    pub(super) fn injected(&self) -> Vec<Injected> {
+        lock(&self.log).latest.iter().copied().collect()
+    }
+
+    pub(super) fn injected_count(&self) -> u64 {
+        lock(&self.log).count
+    }
+
+    pub(super) fn add_rule(self: &Arc<Self>, decide: Box<Decide>) -> RuleGuard {
+        let (number, hits) = (self.next_rule.fetch_add(1, Ordering::Relaxed), Arc::default());
+        let mut rules = lock(&self.rules);
+        rules.push(Rule { number, decide, hits: Arc::clone(&hits) });
+        self.rule_count.store(rules.len(), Ordering::Release);
+        drop(rules);
+        RuleGuard { shared: Arc::clone(self), number, hits }
+    }
+}
+
+impl ActiveRate {
+    fn hits(&self, call_state: u64, call: Call) -> bool {
+        if !self.rate.calls.contains(call) {
+            return false;
+        }
+        if let Some(nth) = self.rate.nth
+            && self.seen.fetch_add(1, Ordering::Relaxed) != nth - 1
+        {
+            return false;
+        }
+        draw::hits(draw::at(call_state, self.place), self.rate.num, self.rate.den)
+            && self.done.load(Ordering::Relaxed) < self.rate.at_most
+    }
+}
+
+/// A rule in force: dropping the guard ends it.
+#[must_use = "dropping the guard ends the rule"]
+pub struct RuleGuard {
+    shared: Arc<Shared>,
+    number: u64,
+    hits: Arc<AtomicU64>,
+}
+
+impl RuleGuard {
+    /// How many faults the rule has injected.
+    #[must_use]
+    pub fn hits(&self) -> u64 {
+        self.hits.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for RuleGuard {
+    fn drop(&mut self) {
+        let mut rules = lock(&self.shared.rules);
+        let index = rules.iter().position(|rule| rule.number == self.number);
+        let ended = index.map(|index| rules.remove(index));
+        self.shared.rule_count.store(rules.len(), Ordering::Release);
+        // What the rule owns is dropped without the lock.
+        drop(rules);
+        drop(ended);
+    }
+}
+
+impl fmt::Debug for RuleGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuleGuard").field("hits", &self.hits()).finish_non_exhaustive()
+    }
+}
