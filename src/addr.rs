@@ -2,8 +2,10 @@
 
 use crate::consts::{AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC};
 use crate::errno::{Errno, Result};
+use std::ffi::OsStr;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The largest `sockaddr`, `sizeof(struct sockaddr_storage)`.
@@ -260,15 +262,8 @@ impl UnixAddr {
     }
 }
 
-#[cfg(unix)]
 fn path_from_bytes(bytes: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    Path::new(std::ffi::OsStr::from_bytes(bytes)).to_path_buf()
-}
-
-#[cfg(not(unix))]
-fn path_from_bytes(bytes: &[u8]) -> PathBuf {
-    Path::new(&*String::from_utf8_lossy(bytes)).to_path_buf()
+    PathBuf::from(OsStr::from_bytes(bytes))
 }
 
 impl From<std::net::SocketAddr> for SocketAddr {

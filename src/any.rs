@@ -268,31 +268,35 @@ impl<R: Primitives, S: Primitives> Primitives for Any<R, S> {
         }
     }
 
-    fn send<T: Send + 'static>(&self, sender: &Self::Sender<T>, value: T) -> Result<(), SendError<T>> {
+    fn channel_send<T: Send + 'static>(&self, sender: &Self::Sender<T>, value: T) -> Result<(), SendError<T>> {
         match sender {
-            Either::Real((api, sender)) => api.send(sender, value),
-            Either::Sim((api, sender)) => api.send(sender, value),
+            Either::Real((api, sender)) => api.channel_send(sender, value),
+            Either::Sim((api, sender)) => api.channel_send(sender, value),
         }
     }
 
-    fn recv<T: Send + 'static>(&self, receiver: &Self::Receiver<T>) -> Result<T, RecvError> {
+    fn channel_recv<T: Send + 'static>(&self, receiver: &Self::Receiver<T>) -> Result<T, RecvError> {
         match receiver {
-            Either::Real((api, receiver)) => api.recv(receiver),
-            Either::Sim((api, receiver)) => api.recv(receiver),
+            Either::Real((api, receiver)) => api.channel_recv(receiver),
+            Either::Sim((api, receiver)) => api.channel_recv(receiver),
         }
     }
 
-    fn try_recv<T: Send + 'static>(&self, receiver: &Self::Receiver<T>) -> Result<T, TryRecvError> {
+    fn channel_try_recv<T: Send + 'static>(&self, receiver: &Self::Receiver<T>) -> Result<T, TryRecvError> {
         match receiver {
-            Either::Real((api, receiver)) => api.try_recv(receiver),
-            Either::Sim((api, receiver)) => api.try_recv(receiver),
+            Either::Real((api, receiver)) => api.channel_try_recv(receiver),
+            Either::Sim((api, receiver)) => api.channel_try_recv(receiver),
         }
     }
 
-    fn recv_timeout<T: Send + 'static>(&self, receiver: &Self::Receiver<T>, timeout: Duration) -> Result<T, RecvTimeoutError> {
+    fn channel_recv_timeout<T: Send + 'static>(
+        &self,
+        receiver: &Self::Receiver<T>,
+        timeout: Duration,
+    ) -> Result<T, RecvTimeoutError> {
         match receiver {
-            Either::Real((api, receiver)) => api.recv_timeout(receiver, timeout),
-            Either::Sim((api, receiver)) => api.recv_timeout(receiver, timeout),
+            Either::Real((api, receiver)) => api.channel_recv_timeout(receiver, timeout),
+            Either::Sim((api, receiver)) => api.channel_recv_timeout(receiver, timeout),
         }
     }
 }

@@ -305,6 +305,7 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// # Errors
     /// Those of [`getsockopt_bytes`](SocketApi::getsockopt_bytes).
     fn option<V: OptionValue>(&self, socket: &Self::Socket, option: SocketOption<V>) -> Result<V> {
+        const { assert!(V::BYTES <= OPTION_MAX_BYTES, "an option's value has at most OPTION_MAX_BYTES") };
         let mut bytes = [0; OPTION_MAX_BYTES];
         let room = &mut bytes[..V::BYTES];
         let len = self.getsockopt_bytes(socket, option.level(), option.name(), room)?;

@@ -12,6 +12,17 @@ use std::time::{Duration, SystemTime};
 /// A moment of the monotonic clock, in nanoseconds since that clock began.
 ///
 /// Only differences mean anything outside one world. Arithmetic saturates.
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock::Instant;
+///
+/// let start = Instant::from_nanos(1_000);
+/// let deadline = start + Duration::from_micros(5);
+/// assert_eq!(deadline - start, Duration::from_micros(5));
+/// assert_eq!(start - deadline, Duration::ZERO);
+/// assert_eq!(format!("{deadline:?}"), "0.000006000s");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Instant(u64);
 
@@ -93,6 +104,16 @@ pub trait Clock {
 }
 
 /// Threads of a world.
+///
+/// ```
+/// use twinsock::{JoinThread, Os, Spawn};
+///
+/// fn squares(world: &impl Spawn) -> Vec<u32> {
+///     let threads: Vec<_> = (1..=3).map(|n| world.spawn(move || n * n)).collect();
+///     threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+/// }
+/// assert_eq!(squares(&Os), [1, 4, 9]);
+/// ```
 pub trait Spawn {
     /// What waits for a thread's end.
     type Join<T: Send + 'static>: JoinThread<T>;
@@ -109,7 +130,14 @@ pub trait JoinThread<T>: Send + 'static {
     fn join(self) -> std::thread::Result<T>;
 }
 
-/// Randomness of a world.
+/// Randomness of a world: the kernel's on `Os`, the seed's in the simulator.
+///
+/// ```
+/// use twinsock::{Entropy, Os};
+///
+/// let mut nonce = [0; 12];
+/// Os.fill(&mut nonce);
+/// ```
 pub trait Entropy {
     /// Fills `bytes` with random bytes, `getrandom(2)`.
     fn fill(&self, bytes: &mut [u8]);
@@ -117,7 +145,26 @@ pub trait Entropy {
 
 /// All that a program may ask of its world: sockets, time, threads, randomness, locks and channels.
 ///
-/// A short name for a bound; every world that has the parts has it.
+/// A short name for a bound; every world that has the parts has it. No two parts have a method of the same name, so `env.send(..)` and
+/// `env.sleep(..)` need no further words.
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock::{Domain, Env, JoinThread, MsgFlags, Os, Protocol, Result, SockFlags, Type};
+///
+/// fn late_answer(env: &impl Env) -> Result<()> {
+///     let (a, b) = env.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT)?;
+///     let other = env.clone();
+///     let thread = env.spawn(move || {
+///         other.sleep(Duration::from_millis(1));
+///         other.send(&b, b"done", MsgFlags::NONE)
+///     });
+///     let mut bytes = [0; 4];
+///     assert_eq!(env.recv(&a, &mut bytes, MsgFlags::NONE)?, 4);
+///     thread.join().unwrap().map(drop)
+/// }
+/// late_answer(&Os).unwrap();
+/// ```
 pub trait Env: SocketApi + Clock + Spawn + Entropy + Primitives {}
 
 impl<W: SocketApi + Clock + Spawn + Entropy + Primitives> Env for W {}

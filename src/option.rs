@@ -177,7 +177,7 @@ impl OptionValue for Ipv4Addr {
 macro_rules! number_value {
     ($($type:ty),*) => {$(
         impl OptionValue for $type {
-    const BYTES: usize = 4;
+            const BYTES: usize = 4;
 
             fn encode(&self) -> OptionBytes {
                 self.raw().encode()

@@ -61,22 +61,26 @@ pub trait Primitives: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// The value back, if the receiver is gone.
-    fn send<T: Send + 'static>(&self, sender: &Self::Sender<T>, value: T) -> Result<(), SendError<T>>;
+    fn channel_send<T: Send + 'static>(&self, sender: &Self::Sender<T>, value: T) -> Result<(), SendError<T>>;
     /// Waits for a value.
     ///
     /// # Errors
     /// If the channel is empty and all senders are gone.
-    fn recv<T: Send + 'static>(&self, receiver: &Self::Receiver<T>) -> Result<T, RecvError>;
+    fn channel_recv<T: Send + 'static>(&self, receiver: &Self::Receiver<T>) -> Result<T, RecvError>;
     /// A value, if one is there.
     ///
     /// # Errors
     /// `Empty`, or `Disconnected` if all senders are gone too.
-    fn try_recv<T: Send + 'static>(&self, receiver: &Self::Receiver<T>) -> Result<T, TryRecvError>;
+    fn channel_try_recv<T: Send + 'static>(&self, receiver: &Self::Receiver<T>) -> Result<T, TryRecvError>;
     /// Waits for a value, but for at most `timeout`.
     ///
     /// # Errors
     /// `Timeout`, or `Disconnected` if the channel is empty and all senders are gone.
-    fn recv_timeout<T: Send + 'static>(&self, receiver: &Self::Receiver<T>, timeout: Duration) -> Result<T, RecvTimeoutError>;
+    fn channel_recv_timeout<T: Send + 'static>(
+        &self,
+        receiver: &Self::Receiver<T>,
+        timeout: Duration,
+    ) -> Result<T, RecvTimeoutError>;
 }
 
 /// A lock around a value, as `std::sync::Mutex` shapes it.
@@ -256,7 +260,7 @@ impl<A: Primitives, T: Send + 'static> Sender<A, T> {
     /// # Errors
     /// The value back, if the receiver is gone.
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
-        self.api.send(&self.raw, value)
+        self.api.channel_send(&self.raw, value)
     }
 }
 
@@ -284,7 +288,7 @@ impl<A: Primitives, T: Send + 'static> Receiver<A, T> {
     /// # Errors
     /// If the channel is empty and all senders are gone.
     pub fn recv(&self) -> Result<T, RecvError> {
-        self.api.recv(&self.raw)
+        self.api.channel_recv(&self.raw)
     }
 
     /// A value, if one is there.
@@ -292,7 +296,7 @@ impl<A: Primitives, T: Send + 'static> Receiver<A, T> {
     /// # Errors
     /// `Empty`, or `Disconnected` if all senders are gone too.
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        self.api.try_recv(&self.raw)
+        self.api.channel_try_recv(&self.raw)
     }
 
     /// Waits for a value, but for at most `timeout`.
@@ -300,7 +304,7 @@ impl<A: Primitives, T: Send + 'static> Receiver<A, T> {
     /// # Errors
     /// `Timeout`, or `Disconnected` if the channel is empty and all senders are gone.
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        self.api.recv_timeout(&self.raw, timeout)
+        self.api.channel_recv_timeout(&self.raw, timeout)
     }
 
     /// The values to come, waiting for each, until all senders are gone.

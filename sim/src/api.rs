@@ -3,10 +3,15 @@
 //! A `Net` stands for one process. It may be copied and sent anywhere, and so may its sockets; they work while a thread of that process
 //! runs, and answer EBADF anywhere else.
 
+mod files;
+mod own;
+
+pub use own::Tid;
+
 use crate::host::Call;
 use crate::process::coroutine::Carrier;
 use crate::process::current::{self, Running};
-use crate::process::scheduler::{ProcId, ThreadId, Wait};
+use crate::process::scheduler::{ProcId, ShortRecv, ThreadId, Wait};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,8 +19,7 @@ use std::time::{Duration, SystemTime};
 use twinsock::raw::{EpollEvent, FdSet, Name, PollFd, RawFd, RecvHdr, SendHdr, Syscalls, Vouch};
 use twinsock::{Clock, Entropy, Errno, Instant, JoinThread, Result, SocketApi, Spawn};
 
-/// Where a simulated host's realtime clock starts: 2000-01-01 00:00:00 UTC, in seconds since the epoch.
-pub const WALL_START_SECONDS: u64 = 946_684_800;
+pub use crate::host::WALL_START_SECONDS;
 
 /// The world of one simulated process: its host's sockets, the virtual clock, its threads, its randomness.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,15 +47,8 @@ impl Net {
     /// Makes a system call: waits for its turn, then for as long as the call does.
     fn call(self, mut call: Call<'_, '_>) -> Result<usize> {
         let running = self.running()?;
-        let mut scheduler = running.enter()?;
-        let mut answer = scheduler.begin(running.thread, &mut call);
-        loop {
-            if let Some(result) = answer {
-                return result;
-            }
-            scheduler = running.suspend(scheduler);
-            answer = scheduler.resume(running.thread, &mut call);
-        }
+        let scheduler = running.enter()?;
+        running.call(scheduler, &mut call)
     }
 
     fn call_done(self, call: Call<'_, '_>) -> Result<()> {
@@ -164,7 +161,12 @@ impl Syscalls for Net {
     }
 
     fn send(&self, fd: RawFd, data: &[u8], flags: i32) -> Result<usize> {
-        self.call(Call::Sendto { fd, data, flags, addr: None })
+        let running = self.running()?;
+        let mut scheduler = running.enter()?;
+        if scheduler.send_short(running.thread, fd, data, flags) {
+            return Ok(data.len());
+        }
+        running.call(scheduler, &mut Call::Sendto { fd, data, flags, addr: None })
     }
 
     fn sendto(&self, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Result<usize> {
@@ -176,7 +178,19 @@ impl Syscalls for Net {
     }
 
     fn recv(&self, fd: RawFd, into: &mut [u8], flags: i32) -> Result<usize> {
-        self.call(Call::Recvfrom { fd, into, flags, name: None })
+        let running = self.running()?;
+        let mut scheduler = running.enter()?;
+        match scheduler.recv_short(running.thread, fd, into, flags) {
+            ShortRecv::Done(received) => Ok(received),
+            ShortRecv::Waits => {
+                scheduler = running.suspend(scheduler);
+                match scheduler.resume_recv_short(running.thread, fd, into) {
+                    Some(received) => Ok(received),
+                    None => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name: None }),
+                }
+            }
+            ShortRecv::Long => running.call(scheduler, &mut Call::Recvfrom { fd, into, flags, name: None }),
+        }
     }
 
     fn recvfrom(&self, fd: RawFd, into: &mut [u8], flags: i32, name: Option<Name<'_>>) -> Result<usize> {

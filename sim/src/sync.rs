@@ -5,9 +5,11 @@
 
 use crate::api::Net;
 use crate::process::current::{self, Running};
+use crate::process::driver;
 use crate::process::scheduler::{ThreadId, Wait};
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 use twinsock::sync::{Primitives, RecvError, RecvTimeoutError, SendError, TryRecvError};
@@ -59,8 +61,13 @@ impl WaitList {
 #[derive(Debug)]
 pub struct NetMutex<T> {
     value: Mutex<T>,
+    /// The number of the thread that holds it or held it last, or [`NOBODY`].
+    holder: AtomicU32,
     waiters: WaitList,
 }
+
+/// No thread's number.
+const NOBODY: u32 = u32::MAX;
 
 /// The right to use the value of a [`NetMutex`].
 pub struct NetGuard<'a, T: Send + 'static> {
@@ -69,13 +76,16 @@ pub struct NetGuard<'a, T: Send + 'static> {
     value: Option<MutexGuard<'a, T>>,
 }
 
-impl<T> NetMutex<T> {
-    fn try_take(&self) -> Option<MutexGuard<'_, T>> {
-        match self.value.try_lock() {
-            Ok(value) => Some(value),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
+impl<T: Send + 'static> NetMutex<T> {
+    /// The lock, if it is free.
+    fn try_take(&self, net: Net) -> Option<NetGuard<'_, T>> {
+        let value = match self.value.try_lock() {
+            Ok(value) => value,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        self.holder.store(current::thread(net.sim).map_or(NOBODY, |ThreadId(thread)| thread), Ordering::Relaxed);
+        Some(NetGuard { net, mutex: self, value: Some(value) })
     }
 }
 
@@ -189,25 +199,33 @@ impl Primitives for Net {
     type Receiver<T: Send + 'static> = NetReceiver<T>;
 
     fn mutex<T: Send + 'static>(&self, value: T) -> NetMutex<T> {
-        NetMutex { value: Mutex::new(value), waiters: WaitList::default() }
+        NetMutex { value: Mutex::new(value), holder: AtomicU32::new(NOBODY), waiters: WaitList::default() }
     }
 
+    /// A thread that is killed or panics never waits: the holder of a lock that a destructor of it asks for is unwound first.
+    ///
     /// # Panics
-    /// If the lock is held and the caller cannot wait for it: outside the simulation, or while a killed or panicking thread unwinds.
+    /// If the lock is held and the caller cannot wait for it: outside the simulation, or while it unwinds and holds the lock itself.
     fn lock<'a, T: Send + 'static>(&self, mutex: &'a NetMutex<T>) -> NetGuard<'a, T> {
         let running = self.pass();
         loop {
-            if let Some(value) = mutex.try_take() {
-                return NetGuard { net: *self, mutex, value: Some(value) };
+            if let Some(guard) = mutex.try_take(*self) {
+                return guard;
             }
-            let running = running.as_ref().expect("a lock that is held is waited for by a running thread of the simulation");
-            mutex.waiters.wait(running, "lock", None);
+            match &running {
+                Some(running) => drop(mutex.waiters.wait(running, "lock", None)),
+                None => {
+                    let holder = ThreadId(mutex.holder.load(Ordering::Relaxed));
+                    let unwound = current::running(self.sim, None).is_ok_and(|running| driver::unwind_holder(&running, holder));
+                    assert!(unwound, "a lock that is held is waited for by a running thread of its simulation");
+                }
+            }
         }
     }
 
     fn try_lock<'a, T: Send + 'static>(&self, mutex: &'a NetMutex<T>) -> Option<NetGuard<'a, T>> {
         self.pass();
-        mutex.try_take().map(|value| NetGuard { net: *self, mutex, value: Some(value) })
+        mutex.try_take(*self)
     }
 
     fn mutex_get_mut<'a, T: Send + 'static>(&self, mutex: &'a mut NetMutex<T>) -> &'a mut T {
@@ -251,7 +269,7 @@ impl Primitives for Net {
         (NetSender(Arc::clone(&channel)), NetReceiver(channel))
     }
 
-    fn send<T: Send + 'static>(&self, sender: &NetSender<T>, value: T) -> Result<(), SendError<T>> {
+    fn channel_send<T: Send + 'static>(&self, sender: &NetSender<T>, value: T) -> Result<(), SendError<T>> {
         self.pass();
         let mut state = sender.0.state();
         if !state.receiver {
@@ -263,7 +281,7 @@ impl Primitives for Net {
         Ok(())
     }
 
-    fn recv<T: Send + 'static>(&self, receiver: &NetReceiver<T>) -> Result<T, RecvError> {
+    fn channel_recv<T: Send + 'static>(&self, receiver: &NetReceiver<T>) -> Result<T, RecvError> {
         let running = self.pass();
         loop {
             match (receiver.0.try_recv(), &running) {
@@ -274,12 +292,16 @@ impl Primitives for Net {
         }
     }
 
-    fn try_recv<T: Send + 'static>(&self, receiver: &NetReceiver<T>) -> Result<T, TryRecvError> {
+    fn channel_try_recv<T: Send + 'static>(&self, receiver: &NetReceiver<T>) -> Result<T, TryRecvError> {
         self.pass();
         receiver.0.try_recv()
     }
 
-    fn recv_timeout<T: Send + 'static>(&self, receiver: &NetReceiver<T>, timeout: Duration) -> Result<T, RecvTimeoutError> {
+    fn channel_recv_timeout<T: Send + 'static>(
+        &self,
+        receiver: &NetReceiver<T>,
+        timeout: Duration,
+    ) -> Result<T, RecvTimeoutError> {
         let running = self.pass();
         let deadline = running.as_ref().map(|running| running.clock() + timeout);
         loop {

@@ -22,7 +22,7 @@ use queue::{Queued, ReceiveQueue};
 use send::Corked;
 use std::io::IoSliceMut;
 use std::net::{IpAddr, SocketAddr};
-use twinsock::{Errno, PollEvents, Result, Shutdown};
+use twinsock::{Errno, Instant, PollEvents, Result, Shutdown};
 
 /// The default of `net.core.rmem_default` and `net.core.wmem_default`.
 pub const BUFFER_DEFAULT_BYTES: u32 = 212_992;
@@ -144,6 +144,8 @@ pub struct Source {
     pub src_port: u16,
     /// The port that it was sent to.
     pub dst_port: u16,
+    /// When it arrived, for `SO_TIMESTAMP`.
+    pub arrived: Instant,
     /// How many datagrams had been dropped when it arrived, for `SO_RXQ_OVFL`: a control message unless 0.
     pub dropped_before: u32,
 }
@@ -240,10 +242,10 @@ impl Udp {
     }
 
     /// A datagram arrives for this socket.
-    pub fn deliver(&mut self, header: IpHeader, datagram: Datagram) -> Delivery {
+    pub fn deliver(&mut self, now: Instant, header: IpHeader, datagram: Datagram) -> Delivery {
         let dropped_before = if self.options.rxq_ovfl { self.drops } else { 0 };
         let Datagram { src_port, dst_port, payload } = datagram;
-        let source = Source { header, src_port, dst_port, dropped_before };
+        let source = Source { header, src_port, dst_port, arrived: now, dropped_before };
         if self.queue.push(Queued::new(source, payload)) {
             self.wakes.readable = true;
             Delivery::Accepted

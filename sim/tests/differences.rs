@@ -1,10 +1,11 @@
 //! Where the simulator differs from Linux on purpose: each row of `docs/src/differences.md` has its test here.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IoSlice};
 use std::time::{Duration, SystemTime};
+use twinsock::control::SendControl;
 use twinsock::net::{TcpListener, TcpStream};
 use twinsock::raw::Syscalls;
-use twinsock::{Clock, Domain, Errno, Protocol, SockFlags, SocketApi, Spawn, Type};
+use twinsock::{Clock, Domain, Errno, MsgFlags, Protocol, SockFlags, SocketApi, Spawn, Type};
 use twinsock_sim::{Link, Net, Sim};
 
 /// Runs `body` as the only process of the only host.
@@ -95,5 +96,26 @@ fn only_one_thread_runs_at_a_time() {
             twinsock::JoinThread::join(thread).expect("no thread panics");
         }
         assert_eq!(seen.load(std::sync::atomic::Ordering::Relaxed), 4);
+    });
+}
+
+#[test]
+fn lost_sockets_are_found_at_once() {
+    alone(|net| {
+        let pair =
+            || SocketApi::socketpair(&net, Domain::UNIX, Type::STREAM, SockFlags::NONBLOCK, Protocol::DEFAULT).expect("a pair");
+        let pass = |over, sockets: &[&<Net as SocketApi>::Socket]| {
+            let mut control = SendControl::new();
+            control.rights(&net, sockets);
+            SocketApi::sendmsg(&net, over, &[IoSlice::new(b"m")], Some(&control), None, MsgFlags::NONE).expect("there is room");
+        };
+        let (mine, theirs) = pair();
+        let (a, b) = pair();
+        pass(&a, &[&a, &b, &theirs]);
+        pass(&b, &[&a, &b]);
+        drop((a, b, theirs));
+        assert_eq!(SocketApi::recv(&net, &mine, &mut [0], MsgFlags::NONE), Err(Errno::AGAIN), "nobody has looked");
+        drop(pair());
+        assert_eq!(SocketApi::recv(&net, &mine, &mut [0], MsgFlags::NONE), Ok(0));
     });
 }

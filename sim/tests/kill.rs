@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use twinsock::raw::{EpollEvent, FdSet, PollFd, Syscalls};
 use twinsock::sync::{Condvar, Mutex, channel};
@@ -116,6 +117,25 @@ fn in_read_of_a_pipe() {
 }
 
 #[test]
+fn in_write_of_a_pipe() {
+    killed_in(|net| {
+        let [_read, write] = net.pipe2(0).unwrap();
+        loop {
+            net.write(write, &[0; 4096]).unwrap();
+        }
+    });
+}
+
+#[test]
+fn in_recvfrom_of_a_datagram() {
+    killed_in(|net| {
+        let fd = net.socket(consts::AF_INET, consts::SOCK_DGRAM, 0).unwrap();
+        net.bind(fd, &loopback(53)).unwrap();
+        net.recvfrom(fd, &mut [0; 10], 0, None).unwrap();
+    });
+}
+
+#[test]
 fn in_poll() {
     killed_in(|net| {
         let mut fds = [PollFd { fd: listener(net), events: 1, revents: 0 }];
@@ -171,8 +191,8 @@ fn in_join() {
 #[test]
 fn in_lock() {
     killed_in(|net| {
-        let mutex = std::sync::Arc::new(Mutex::new(&net, ()));
-        let other = std::sync::Arc::clone(&mutex);
+        let mutex = Arc::new(Mutex::new(&net, ()));
+        let other = Arc::clone(&mutex);
         net.spawn(move || {
             let _held = other.lock();
             net.sleep(1000 * SECOND);
@@ -196,6 +216,33 @@ fn in_a_channel() {
         let (_sender, receiver) = channel::<_, ()>(&net);
         receiver.recv().unwrap();
     });
+}
+
+#[test]
+fn while_a_destructor_needs_a_lock_that_another_thread_holds() {
+    struct CountsItself(Arc<Mutex<Net, u32>>);
+    impl Drop for CountsItself {
+        fn drop(&mut self) {
+            *self.0.lock() += 1;
+        }
+    }
+    let counter = Rc::new(RefCell::new(None));
+    let seen = Rc::clone(&counter);
+    killed_in(move |net| {
+        let count = Arc::new(Mutex::new(&net, 0));
+        *seen.borrow_mut() = Some(Arc::clone(&count));
+        let held = Arc::clone(&count);
+        let _counts = CountsItself(count);
+        let holder = net.spawn(move || {
+            let mut count = held.lock();
+            net.sleep(1000 * SECOND);
+            *count = 100;
+        });
+        holder.join().unwrap();
+    });
+    let count = counter.take().expect("the victim ran");
+    let count = Arc::into_inner(count).expect("the victim's threads have been unwound").into_inner();
+    assert_eq!(count, 1, "the holder was unwound, and then the destructor had the lock");
 }
 
 #[test]

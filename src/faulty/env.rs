@@ -121,19 +121,23 @@ impl<A: Primitives> Primitives for Faulty<A> {
         self.kept(A::channel)
     }
 
-    fn send<T: Send + 'static>(&self, sender: &Self::Sender<T>, value: T) -> Result<(), SendError<T>> {
-        self.kept(|api| api.send(sender, value))
+    fn channel_send<T: Send + 'static>(&self, sender: &Self::Sender<T>, value: T) -> Result<(), SendError<T>> {
+        self.kept(|api| api.channel_send(sender, value))
     }
 
-    fn recv<T: Send + 'static>(&self, receiver: &Self::Receiver<T>) -> Result<T, RecvError> {
-        self.kept(|api| api.recv(receiver))
+    fn channel_recv<T: Send + 'static>(&self, receiver: &Self::Receiver<T>) -> Result<T, RecvError> {
+        self.kept(|api| api.channel_recv(receiver))
     }
 
-    fn try_recv<T: Send + 'static>(&self, receiver: &Self::Receiver<T>) -> Result<T, TryRecvError> {
-        self.kept(|api| api.try_recv(receiver))
+    fn channel_try_recv<T: Send + 'static>(&self, receiver: &Self::Receiver<T>) -> Result<T, TryRecvError> {
+        self.kept(|api| api.channel_try_recv(receiver))
     }
 
-    fn recv_timeout<T: Send + 'static>(&self, receiver: &Self::Receiver<T>, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        self.kept(|api| api.recv_timeout(receiver, timeout))
+    fn channel_recv_timeout<T: Send + 'static>(
+        &self,
+        receiver: &Self::Receiver<T>,
+        timeout: Duration,
+    ) -> Result<T, RecvTimeoutError> {
+        self.kept(|api| api.channel_recv_timeout(receiver, timeout))
     }
 }

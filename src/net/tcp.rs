@@ -22,6 +22,26 @@ fn domain(addr: &SocketAddr) -> Domain {
 }
 
 /// A TCP socket that listens, `std::net::TcpListener`.
+///
+/// ```
+/// use std::io::Write;
+/// use twinsock::{Env, JoinThread, Os};
+/// use twinsock::net::{TcpListener, TcpStream};
+///
+/// fn greet_two(env: &impl Env) -> std::io::Result<()> {
+///     let listener = TcpListener::bind(env, ("127.0.0.1", 0))?;
+///     let addr = listener.local_addr()?;
+///     let greeter = env.spawn(move || {
+///         listener.incoming().take(2).try_for_each(|stream| stream?.write_all(b"hello"))
+///     });
+///     for _ in 0..2 {
+///         let stream = TcpStream::connect(env, addr)?;
+///         assert_eq!(std::io::read_to_string(stream)?, "hello");
+///     }
+///     greeter.join().unwrap()
+/// }
+/// greet_two(&Os).unwrap();
+/// ```
 pub struct TcpListener<A: SocketApi>(pub(super) Handle<A>);
 
 shared!(TcpListener);
@@ -104,6 +124,24 @@ impl<A: SocketApi> Iterator for Incoming<'_, A> {
 }
 
 /// A TCP connection, `std::net::TcpStream`.
+///
+/// It reads and writes by `Read` and `Write`, also through a shared reference, so that two threads may use one stream.
+///
+/// ```
+/// use std::io::{ErrorKind, Read};
+/// use std::time::Duration;
+/// use twinsock::{Env, Os};
+/// use twinsock::net::{TcpListener, TcpStream};
+///
+/// fn impatient(env: &impl Env) -> std::io::Result<()> {
+///     let listener = TcpListener::bind(env, ("127.0.0.1", 0))?;
+///     let stream = TcpStream::connect_timeout(env, &listener.local_addr()?, Duration::from_secs(1))?;
+///     stream.set_read_timeout(Some(Duration::from_millis(10)))?;
+///     assert_eq!((&stream).read(&mut [0; 10]).unwrap_err().kind(), ErrorKind::WouldBlock);
+///     Ok(())
+/// }
+/// impatient(&Os).unwrap();
+/// ```
 pub struct TcpStream<A: SocketApi>(pub(super) Handle<A>);
 
 shared!(TcpStream);

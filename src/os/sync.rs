@@ -66,19 +66,23 @@ impl Primitives for Os {
         mpsc::channel()
     }
 
-    fn send<T: Send + 'static>(&self, sender: &mpsc::Sender<T>, value: T) -> Result<(), SendError<T>> {
+    fn channel_send<T: Send + 'static>(&self, sender: &mpsc::Sender<T>, value: T) -> Result<(), SendError<T>> {
         sender.send(value)
     }
 
-    fn recv<T: Send + 'static>(&self, receiver: &mpsc::Receiver<T>) -> Result<T, RecvError> {
+    fn channel_recv<T: Send + 'static>(&self, receiver: &mpsc::Receiver<T>) -> Result<T, RecvError> {
         receiver.recv()
     }
 
-    fn try_recv<T: Send + 'static>(&self, receiver: &mpsc::Receiver<T>) -> Result<T, TryRecvError> {
+    fn channel_try_recv<T: Send + 'static>(&self, receiver: &mpsc::Receiver<T>) -> Result<T, TryRecvError> {
         receiver.try_recv()
     }
 
-    fn recv_timeout<T: Send + 'static>(&self, receiver: &mpsc::Receiver<T>, timeout: Duration) -> Result<T, RecvTimeoutError> {
+    fn channel_recv_timeout<T: Send + 'static>(
+        &self,
+        receiver: &mpsc::Receiver<T>,
+        timeout: Duration,
+    ) -> Result<T, RecvTimeoutError> {
         receiver.recv_timeout(timeout)
     }
 }

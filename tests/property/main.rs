@@ -1,7 +1,9 @@
 //! Random sequences of calls over several TCP sockets, on both worlds from one source.
 //!
 //! - `call`: the calls, and how a random sequence of them is made.
+//! - `datagrams`: calls on UDP sockets, on which the worlds must agree.
 //! - `exchange`: flags, urgent data and epoll on one connection, on which the worlds must agree.
+//! - `local`: local sockets of all types, on which the worlds must agree.
 //! - `model`: a naive model of TCP on one host, which says for each call which outcomes are allowed.
 //! - `options`: random `getsockopt(2)` and `setsockopt(2)`, on which the worlds must agree.
 //! - `run`: makes the calls in a world, asks the model about each outcome, and keeps the transcript.
@@ -16,7 +18,9 @@
 mod support;
 
 mod call;
+mod datagrams;
 mod exchange;
+mod local;
 mod model;
 mod options;
 mod run;

@@ -1,13 +1,15 @@
 //! What the promises are written with: one body for two worlds.
 //!
-//! - [`conformance!`] makes the tests `name::os` and `name::sim` of one body over [`Env`].
+//! - [`conformance!`] makes the tests `name::os` and `name::sim` of one body over [`World`](files::World): [`Env`], and names of files.
 //! - `sock`: [`Sock`](sock::Sock), a socket with its world beside it, so that a promise reads as the calls it is about.
 //! - `raw`: the few promises about descriptor numbers that no socket owns.
+//! - `files`: paths and abstract names for local sockets.
 //! - `scene`: where most promises begin: a listener, a connected pair, a full buffer, a reset connection.
 //!
 //! A body takes sockets, time, threads and locks from `env` alone. It never sleeps, names no fixed port and does not know which
 //! world it is in; where it must wait it waits by `poll(2)` or by a blocking call.
 
+pub mod files;
 pub mod raw;
 pub mod scene;
 pub mod sock;
@@ -69,7 +71,7 @@ macro_rules! conformance {
             use super::*;
 
             $(#[$meta])*
-            fn promise<E: $crate::support::Env>($env: &E) $body
+            fn promise<E: $crate::support::files::World>($env: &E) $body
 
             #[test]
             fn os() {

@@ -58,6 +58,31 @@ pub fn bound<E: Env>(env: &E, domain: Domain) -> (Sock<E>, SocketAddr) {
     (socket, addr)
 }
 
+/// A UDP socket bound to a loopback address and a port of the kernel's choice.
+pub fn udp_bound<E: Env>(env: &E, domain: Domain) -> (Sock<E>, SocketAddr) {
+    let socket = Sock::udp_of(env, domain);
+    socket.bind(&loopback(domain)).expect("port 0 can be bound");
+    let addr = socket.name();
+    (socket, addr)
+}
+
+/// Two UDP sockets that are connected to each other.
+pub fn udp_pair<E: Env>(env: &E, domain: Domain) -> (Sock<E>, Sock<E>) {
+    let ((a, a_addr), (b, b_addr)) = (udp_bound(env, domain), udp_bound(env, domain));
+    a.connect(&b_addr).expect("a UDP socket can be connected");
+    b.connect(&a_addr).expect("a UDP socket can be connected");
+    (a, b)
+}
+
+/// A connected UDP socket whose peer's port nobody holds, and that address.
+pub fn udp_orphan<E: Env>(env: &E, domain: Domain) -> (Sock<E>, SocketAddr) {
+    let (gone, addr) = udp_bound(env, domain);
+    let (socket, _) = udp_bound(env, domain);
+    socket.connect(&addr).expect("a UDP socket can be connected");
+    gone.close().expect("close succeeds");
+    (socket, addr)
+}
+
 /// A listening TCP socket.
 pub fn listener_of<E: Env>(env: &E, domain: Domain, backlog: i32) -> (Sock<E>, SocketAddr) {
     let (socket, addr) = bound(env, domain);

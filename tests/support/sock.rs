@@ -6,6 +6,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::time::Duration;
 use twinsock::api::Received;
 use twinsock::consts as c;
+use twinsock::control::{RecvControl, SendControl};
 use twinsock::poll::{EpollOp, PollFd, SelectSet};
 use twinsock::raw::EpollEvent;
 use twinsock::{
@@ -58,6 +59,27 @@ impl<E: Env> Sock<E> {
         Sock::open(env, domain, Type::STREAM, Protocol::DEFAULT).expect("a TCP socket can be made")
     }
 
+    /// A UDP socket over IPv4.
+    pub fn udp(env: &E) -> Sock<E> {
+        Sock::udp_of(env, Domain::INET)
+    }
+
+    /// A UDP socket of either family.
+    pub fn udp_of(env: &E, domain: Domain) -> Sock<E> {
+        Sock::open(env, domain, Type::DGRAM, Protocol::DEFAULT).expect("a UDP socket can be made")
+    }
+
+    /// A local socket.
+    pub fn unix(env: &E, kind: Type) -> Sock<E> {
+        Sock::open(env, Domain::UNIX, kind, Protocol::DEFAULT).expect("a local socket can be made")
+    }
+
+    /// Two local sockets connected to each other, `socketpair(2)`.
+    pub fn unix_pair(env: &E, kind: Type) -> (Sock<E>, Sock<E>) {
+        let (a, b) = env.socketpair(Domain::UNIX, kind, SockFlags::NONE, Protocol::DEFAULT).expect("a pair can be made");
+        (Sock::of(env, a), Sock::of(env, b))
+    }
+
     /// The descriptor's number.
     pub fn fd(&self) -> i32 {
         self.env.fileno(&self.socket)
@@ -96,7 +118,7 @@ impl<E: Env> Sock<E> {
 
     /// `send(2)` with flags.
     pub fn send_with(&self, data: &[u8], flags: MsgFlags) -> Result<usize> {
-        SocketApi::send(&self.env, &self.socket, data, flags)
+        self.env.send(&self.socket, data, flags)
     }
 
     /// `recv(2)` into room for `room` bytes.
@@ -107,7 +129,7 @@ impl<E: Env> Sock<E> {
     /// `recv(2)` with flags.
     pub fn recv_with(&self, room: usize, flags: MsgFlags) -> Result<Vec<u8>> {
         let mut bytes = vec![0; room];
-        let got = SocketApi::recv(&self.env, &self.socket, &mut bytes, flags)?;
+        let got = self.env.recv(&self.socket, &mut bytes, flags)?;
         bytes.truncate(got);
         Ok(bytes)
     }
@@ -119,7 +141,7 @@ impl<E: Env> Sock<E> {
 
     /// `recv(2)` into `bytes`.
     pub fn recv_into(&self, bytes: &mut [u8], flags: MsgFlags) -> Result<usize> {
-        SocketApi::recv(&self.env, &self.socket, bytes, flags)
+        self.env.recv(&self.socket, bytes, flags)
     }
 
     /// `recv(2)` until `count` bytes have come.
@@ -263,6 +285,24 @@ impl<E: Env> Sock<E> {
     /// `sendto(2)`.
     pub fn send_to(&self, data: &[u8], addr: &SocketAddr) -> Result<usize> {
         self.env.sendto(&self.socket, data, MsgFlags::NONE, addr)
+    }
+
+    /// `sendto(2)` with flags.
+    pub fn send_to_with(&self, data: &[u8], addr: &SocketAddr, flags: MsgFlags) -> Result<usize> {
+        self.env.sendto(&self.socket, data, flags, addr)
+    }
+
+    /// `sendmsg(2)` with control messages.
+    pub fn send_message(&self, data: &[u8], addr: &SocketAddr, control: &SendControl<'_, E::Socket>) -> Result<usize> {
+        self.env.sendmsg(&self.socket, &[IoSlice::new(data)], Some(control), Some(addr), MsgFlags::NONE)
+    }
+
+    /// `recvmsg(2)` with room for control messages.
+    pub fn recv_message(&self, room: usize, control: &mut RecvControl<E>, flags: MsgFlags) -> Result<(Vec<u8>, Received)> {
+        let mut bytes = vec![0; room];
+        let received = self.env.recvmsg(&self.socket, &mut [IoSliceMut::new(&mut bytes)], Some(control), flags)?;
+        bytes.truncate(received.len);
+        Ok((bytes, received))
     }
 
     /// `recvfrom(2)`.

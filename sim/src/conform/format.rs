@@ -27,6 +27,8 @@ pub struct Case {
     pub env: bool,
     /// Sends signals to threads.
     pub signals: bool,
+    /// Its outcome on a kernel hangs on real time: on what has or has not happened after so many milliseconds.
+    pub timed: bool,
     /// The line it was read from.
     pub line: String,
 }
@@ -113,6 +115,7 @@ impl Case {
             root: tagged("root"),
             env: tagged("env"),
             signals: tagged("signals"),
+            timed: ["blocks", "threads", "signals", "slow"].into_iter().any(tagged),
             line: line.to_owned(),
         })
     }

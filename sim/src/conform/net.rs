@@ -5,55 +5,79 @@ use super::format::Case;
 use super::kernel;
 use super::op::FileAct;
 use super::run::{self, Difference, Verdict};
-use crate::{HostConfig, Net, Sim};
+use crate::{HostConfig, Net, Signal, Sim, Tid};
 use std::sync::Arc;
 use std::time::Duration;
-use twinsock::Result;
-use twinsock::raw::{RawFd, Vouch};
+use twinsock::consts::{F_GETFD, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY};
+use twinsock::raw::{RawFd, Syscalls, Vouch};
+use twinsock::{Errno, Result};
+
+/// `RLIMIT_NOFILE` of a case's process.
+const NOFILE: u32 = 1 << 20;
+const PORT_RANGE: &str = "net.ipv4.ip_local_port_range";
 
 impl Backend for Net {
-    type Thread = ();
+    type Thread = Tid;
 
     fn vouch(&self) -> Vouch {
         kernel::vouch()
     }
 
-    fn this_thread(&self) {}
+    fn this_thread(&self) -> Tid {
+        self.gettid().expect("a case runs in threads of its process")
+    }
 
-    fn interrupt(&self, _thread: (), _restart: bool) -> Possible<()> {
-        Err(missing("signals"))
+    fn interrupt(&self, thread: Tid, restart: bool) -> Possible<()> {
+        let signal = if restart { Signal::Restarting } else { Signal::Interrupting };
+        self.tgkill(thread, signal).map_err(|errno| Missing(format!("the thread took no signal: {errno}")))
     }
 
     fn take_sigpipe(&self) -> bool {
-        false
+        self.take_sigpipes() > 0
     }
 
     fn pid(&self) -> i32 {
-        1
+        i32::try_from(self.getpid()).expect("process numbers of a case are small")
     }
 
     fn port_range(&self) -> (u16, u16) {
-        (32_768, 60_999)
+        let text = self.sysctl(PORT_RANGE).expect("a process of the host asks");
+        let mut ports = text.split_whitespace().map(|port| port.parse().expect("the constant is two ports"));
+        let mut next = || ports.next().expect("the constant is two ports");
+        (next(), next())
     }
 
-    fn open_file(&self, _path: &str) -> Possible<Result<RawFd>> {
-        Err(missing("files"))
+    fn open_file(&self, path: &str) -> Possible<Result<RawFd>> {
+        Ok(self.open(path, O_RDWR | O_CREAT, 0o666))
     }
 
-    fn file(&self, _path: &str, _act: FileAct) -> Possible<Result<bool>> {
-        Err(missing("files"))
+    fn file(&self, path: &str, act: FileAct) -> Possible<Result<bool>> {
+        let done = match act {
+            FileAct::Exists => return Ok(Ok(self.access(path).is_ok())),
+            FileAct::Unlink => self.unlink(path),
+            FileAct::Mkfile => self.open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o666).and_then(|fd| self.close(fd)),
+            FileAct::Mkdir => self.mkdir(path, 0o777),
+            FileAct::Chmod(mode) => self.chmod(path, mode),
+        };
+        Ok(done.map(|()| true))
     }
 
-    fn set_nofile(&self, _free: usize) -> Possible<Result<()>> {
-        Err(missing("RLIMIT_NOFILE"))
+    fn set_nofile(&self, free: usize) -> Possible<Result<()>> {
+        // The limit is the number of the first descriptor that no longer fits: the free one after `free` others.
+        let mut unused = (0_u32..).filter(|fd| self.fcntl(fd.cast_signed(), F_GETFD, 0).is_err());
+        let limit = unused.nth(free).expect("descriptor numbers do not end before an int does");
+        Ok(self.set_rlimit_nofile(limit))
     }
 
-    fn sysctl(&self, _name: &str, _value: &str) -> Possible<Result<()>> {
-        Err(missing("sysctls that change while the host runs"))
+    fn sysctl(&self, name: &str, value: &str) -> Possible<Result<()>> {
+        match self.set_sysctl(name, value) {
+            Err(Errno::NOENT) => Err(missing(&format!("sysctl {name}"))),
+            done => Ok(done),
+        }
     }
 
-    fn seteuid(&self, _uid: u32) -> Possible<Result<()>> {
-        Err(missing("seteuid"))
+    fn seteuid(&self, uid: u32) -> Possible<Result<()>> {
+        Ok(Net::seteuid(self, uid))
     }
 }
 
@@ -63,14 +87,17 @@ fn missing(what: &str) -> Missing {
 
 /// Runs a case in a simulation on the calling OS thread.
 pub fn run_case(number: usize, case: &Arc<Case>) -> Verdict {
-    if case.uid.is_some() {
-        return Verdict::Skipped(missing("unprivileged processes").to_string());
-    }
     let place = Place::numbered(u32::try_from(number % 100_000_000).expect("eight digits fit"));
     let body = Arc::clone(case);
     let report = Sim::builder().run_here(move |sim| {
         let host = sim.host_with("host", HostConfig::default());
-        host.spawn("case", move |net| run::run(&net, &place, &body, Duration::ZERO))
+        let user = body.uid.unwrap_or(0);
+        // The recorder's hard limit was far away; `nofile` lowers it.
+        host.process("case").uid(user).gid(user).rlimit_nofile(NOFILE).spawn(move |net| {
+            let made = net.mkdir(&place.dir, 0o777).and_then(|()| net.chmod(&place.dir, 0o777));
+            made.expect("a fresh host has an empty /tmp, which is anybody's");
+            run::run(&net, &place, &body, Duration::ZERO)
+        })
     });
     match report {
         Ok(report) => match report.value.take() {

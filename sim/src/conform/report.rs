@@ -49,11 +49,15 @@ impl Counts {
         }
     }
 
-    fn skipped_total(&self) -> usize {
+    /// Runs that were skipped, for whatever reason.
+    #[must_use]
+    pub fn skipped_total(&self) -> usize {
         self.skipped.values().sum()
     }
 
-    fn total(&self) -> usize {
+    /// All runs.
+    #[must_use]
+    pub fn total(&self) -> usize {
         self.agree + self.differ + self.skipped_total()
     }
 
@@ -93,6 +97,11 @@ impl Report {
         &self.all
     }
 
+    /// Verdicts by group, in the order of their names.
+    pub fn groups(&self) -> impl Iterator<Item = (&str, &Counts)> {
+        self.groups.iter().map(|(name, counts)| (name.as_str(), counts))
+    }
+
     /// The whole as one JSON object.
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -124,7 +133,7 @@ impl Report {
     #[must_use]
     pub fn to_table(&self) -> String {
         let mut text = format!("{:<22} {:>6} {:>6} {:>7}  why skipped\n", "group", "agree", "differ", "skipped");
-        for (name, counts) in self.groups.iter().map(|(name, counts)| (name.as_str(), counts)).chain([("all", &self.all)]) {
+        for (name, counts) in self.groups().chain([("all", &self.all)]) {
             let why: Vec<String> = counts.skipped.iter().map(|(reason, count)| format!("{count}: {reason}")).collect();
             let row =
                 format!("{name:<22} {:>6} {:>6} {:>7}  {}", counts.agree, counts.differ, counts.skipped_total(), why.join("; "));

@@ -18,7 +18,7 @@ use std::time::Duration;
 use twinsock::Result as CallResult;
 use twinsock::consts::{SO_RCVBUF, SO_SNDBUF, SOL_SOCKET};
 use twinsock::raw::Syscalls;
-use twinsock::sync::{Primitives, RecvTimeoutError};
+use twinsock::sync::RecvTimeoutError;
 
 /// After how long a call is taken to block.
 const BLOCKS_AFTER: Duration = Duration::from_millis(300);
@@ -187,7 +187,7 @@ impl<'a, B: Backend> Run<'a, B> {
             (Some(_), Some((_, hi))) => Duration::from_millis(hi) + TIMED_GRACE,
         };
         let messages = self.start(call, false);
-        match self.backend.recv_timeout(&messages, limit) {
+        match self.backend.channel_recv_timeout(&messages, limit) {
             Ok(Message::Ended(ended)) => Ok(self.finish(step, ended)),
             Ok(Message::Started(_)) | Err(RecvTimeoutError::Timeout) => {
                 self.abandoned = true;
@@ -205,10 +205,10 @@ impl<'a, B: Backend> Run<'a, B> {
         drop(self.backend.spawn(move || {
             if announce {
                 // Nobody may be listening any more, once the case has ended.
-                Primitives::send(&backend, &sender, Message::Started(backend.this_thread())).ok();
+                backend.channel_send(&sender, Message::Started(backend.this_thread())).ok();
             }
             let ended = make(&backend, &call);
-            Primitives::send(&backend, &sender, Message::Ended(ended)).ok();
+            backend.channel_send(&sender, Message::Ended(ended)).ok();
         }));
         receiver
     }
@@ -233,7 +233,7 @@ impl<'a, B: Backend> Run<'a, B> {
                 self.tasks.remove(thread);
                 return Ok(outcome);
             }
-            match self.backend.recv_timeout(&task.messages, deadline.since(self.backend.now())) {
+            match self.backend.channel_recv_timeout(&task.messages, deadline.since(self.backend.now())) {
                 Ok(message) => self.take(thread, message),
                 Err(RecvTimeoutError::Timeout) => return Ok(Outcome::new(End::Blocks)),
                 Err(RecvTimeoutError::Disconnected) => return Err(Stop::Fault(format!("thread {thread} has died"))),
@@ -245,7 +245,7 @@ impl<'a, B: Backend> Run<'a, B> {
     fn collect(&mut self) {
         let names: Vec<&'a str> = self.tasks.keys().copied().collect();
         for name in names {
-            while let Some(message) = self.tasks.get(name).and_then(|task| self.backend.try_recv(&task.messages).ok()) {
+            while let Some(message) = self.tasks.get(name).and_then(|task| self.backend.channel_try_recv(&task.messages).ok()) {
                 self.take(name, message);
             }
         }

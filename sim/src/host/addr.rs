@@ -4,7 +4,7 @@
 //! Inside the host an IPv4-mapped IPv6 address is the IPv4 address; only a socket's family decides how it is shown.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
-use twinsock::consts::{AF_INET, AF_INET6, AF_UNSPEC};
+use twinsock::consts::{AF_INET, AF_INET6, AF_UNSPEC, IPPROTO_ICMP, IPPROTO_ICMPV6};
 use twinsock::raw::Name;
 use twinsock::{Errno, RawAddr, Result, SocketAddr};
 
@@ -23,6 +23,14 @@ impl Family {
         match self {
             Family::Inet => AF_INET,
             Family::Inet6 => AF_INET6,
+        }
+    }
+
+    /// The number of its ICMP.
+    pub(super) const fn icmp(self) -> i32 {
+        match self {
+            Family::Inet => IPPROTO_ICMP,
+            Family::Inet6 => IPPROTO_ICMPV6,
         }
     }
 
@@ -166,6 +174,15 @@ pub(super) struct Addresses {
 
 /// The MTU of the loopback interface.
 const LOOPBACK_MTU_BYTES: u32 = 65536;
+/// IP_MAX_MTU: no IPv4 packet is larger, and so no path MTU.
+const IP_MAX_MTU: u32 = 65_535;
+/// IP6_MAX_MTU: the same of IPv6, whose header does not count.
+const IP6_MAX_MTU: u32 = IP_MAX_MTU + 40;
+
+/// The size of the largest packet to this address.
+const fn largest_packet(destination: IpAddr) -> u32 {
+    if destination.is_ipv4() { IP_MAX_MTU } else { IP6_MAX_MTU }
+}
 
 /// Where packets to a destination leave from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -195,6 +212,17 @@ impl Addresses {
         !self.addrs.is_empty()
     }
 
+    /// The first address of that interface, of the family of `like`.
+    pub(super) fn first(&self, like: IpAddr) -> Option<IpAddr> {
+        self.addrs.iter().find(|ip| ip.is_ipv4() == like.is_ipv4()).copied()
+    }
+
+    /// The MTU of the path to an address by loopback, or by that interface.
+    pub(super) fn mtu_to(&self, destination: IpAddr, loopback: bool) -> u32 {
+        let mtu = if loopback { LOOPBACK_MTU_BYTES } else { self.mtu_bytes };
+        mtu.min(largest_packet(destination))
+    }
+
     /// Whether a socket may be bound to the (canonical) address without IP_FREEBIND.
     pub(super) fn may_bind(&self, ip: IpAddr) -> bool {
         ip.is_unspecified() || self.owns(ip) || is_multicast_or_broadcast(ip)
@@ -215,15 +243,14 @@ impl Addresses {
                 IpAddr::V4(_) | IpAddr::V6(_) => destination,
             };
             let source = if source.is_unspecified() { preferred } else { source };
-            return Ok(Route { source, is_local: true, mtu_bytes: LOOPBACK_MTU_BYTES });
+            return Ok(Route { source, is_local: true, mtu_bytes: LOOPBACK_MTU_BYTES.min(largest_packet(destination)) });
         }
-        let same_family = |ip: &&IpAddr| ip.is_ipv4() == destination.is_ipv4();
-        let first = *self.addrs.iter().find(same_family).ok_or(Errno::NETUNREACH)?;
+        let first = self.first(destination).ok_or(Errno::NETUNREACH)?;
         if source.is_loopback() {
             return Err(Errno::INVAL);
         }
         let source = if source.is_unspecified() { first } else { source };
-        Ok(Route { source, is_local: false, mtu_bytes: self.mtu_bytes })
+        Ok(Route { source, is_local: false, mtu_bytes: self.mtu_bytes.min(largest_packet(destination)) })
     }
 }
 

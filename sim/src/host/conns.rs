@@ -76,7 +76,7 @@ const CAPACITY_MIN: usize = 16;
 
 impl Conns {
     /// Who has this connection.
-    #[inline]
+    #[inline(always)]
     pub(super) fn get(&self, tuple: &FourTuple) -> Option<Conn> {
         self.find(tuple).map(|(_, slot)| slot.conn)
     }
@@ -118,7 +118,7 @@ impl Conns {
         self.len -= 1;
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&self, tuple: &FourTuple) -> Option<(usize, &Slot)> {
         if self.len == 0 {
             return None;

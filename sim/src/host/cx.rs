@@ -7,6 +7,9 @@ use std::fmt;
 use std::net::IpAddr;
 use twinsock::{Instant, Result};
 
+/// Where a host's realtime clock starts, at [`Instant::ZERO`]: 2000-01-01 00:00:00 UTC, in seconds since the epoch.
+pub const WALL_START_SECONDS: u64 = 946_684_800;
+
 /// A process of one host.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Pid(pub u32);

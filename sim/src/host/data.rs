@@ -26,13 +26,12 @@ impl Host {
         if let Some(addr) = addr {
             addr::check_length(addr)?;
         }
-        let kind = self.send_kind(socket);
-        if flags & c::MSG_FASTOPEN != 0 && kind == (Kind::Send { socket }) {
+        if flags & c::MSG_FASTOPEN != 0 {
             // As with tcp_fastopen = 0.
             return Err(Errno::OPNOTSUPP);
         }
         let nonblocking = self.files[file].nonblocking || flags & c::MSG_DONTWAIT != 0;
-        Ok(Task::new(kind, file, nonblocking, flags))
+        Ok(Task::new(Kind::Send { socket }, file, nonblocking, flags))
     }
 
     /// `recv(2)` and its kin at their entry.
@@ -40,7 +39,7 @@ impl Host {
     pub(super) fn enter_recv(&mut self, pid: Pid, fd: RawFd, flags: i32) -> Result<Task> {
         let (file, socket) = self.socket_of(pid, fd)?;
         let nonblocking = self.files[file].nonblocking || flags & c::MSG_DONTWAIT != 0;
-        Ok(Task::new(self.recv_kind(socket), file, nonblocking, flags))
+        Ok(Task::new(Kind::Recv { socket }, file, nonblocking, flags))
     }
 
     /// A step of a call that sends.
@@ -192,7 +191,7 @@ impl Host {
         let socket = &self.sockets[key];
         let mut control = cmsg::Writer::new(control);
         if socket.options.inq {
-            let left = i32::try_from(socket.tcb.readable_bytes()).unwrap_or(i32::MAX);
+            let left = i32::try_from(socket.tcb.inq()).unwrap_or(i32::MAX);
             control.put(c::SOL_TCP, TCP_CM_INQ, &left.to_ne_bytes());
         }
         if control.is_truncated {
@@ -258,7 +257,7 @@ impl Host {
     }
 
     /// SIGPIPE is sent to the process, `signal(7)`.
-    fn raise_sigpipe(&mut self, pid: Pid) {
+    pub(super) fn raise_sigpipe(&mut self, pid: Pid) {
         if let Ok(process) = self.process_mut(pid) {
             process.sigpipes += 1;
         }
@@ -272,13 +271,6 @@ impl Host {
     /// What `poll(2)` says of a socket.
     pub(super) fn socket_mask(&mut self, key: Key) -> PollEvents {
         let socket = &mut self.sockets[key];
-        if let Some(udp) = &mut socket.udp {
-            let is_blocking = socket.file.and_then(|file| self.files.get(file)).is_some_and(|file| !file.nonblocking);
-            if is_blocking {
-                udp.note_polled();
-            }
-            return udp.poll_mask();
-        }
         let mut mask = socket.tcb.poll_mask();
         match socket.tcb.state() {
             State::Listen => {

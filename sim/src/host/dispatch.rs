@@ -4,11 +4,11 @@ use super::Host;
 use super::call::Call;
 use super::cmsg;
 use super::cx::{Cx, Pid};
+use super::dgram::DgramEntered;
 use super::file::Object;
 use super::op::{Entered, Kind, Step, Task, call_timeout};
 use super::pipe::End;
 use super::poll::{self, Timeout};
-use super::slab::Key;
 use std::io::{IoSlice, IoSliceMut};
 use twinsock::consts as c;
 use twinsock::raw::RawFd;
@@ -24,6 +24,19 @@ impl Host {
             return match self.close(cx, pid, fd) {
                 Ok(None) => Entered::Done(Ok(0)),
                 Ok(Some(task)) => Entered::Task(fd, task),
+                Err(error) => Entered::Done(Err(error)),
+            };
+        }
+        if let Some(at) = self.local_target(pid, call) {
+            return self.enter_local(cx, pid, at, call);
+        }
+        if let Some(result) = self.call_plain(pid, call) {
+            return Entered::Done(result);
+        }
+        if let Some((fd, file, dgram)) = self.dgram_behind(pid, call) {
+            return match self.enter_dgram(cx, pid, file, dgram, call) {
+                Ok(DgramEntered::Done(value)) => Entered::Done(Ok(value)),
+                Ok(DgramEntered::Task(task)) => Entered::Task(fd, task),
                 Err(error) => Entered::Done(Err(error)),
             };
         }
@@ -98,7 +111,7 @@ impl Host {
     fn call_at_once(&mut self, cx: &mut Cx<'_>, pid: Pid, call: &mut Call<'_, '_>) -> Result<usize> {
         match call {
             Call::Socket { domain, kind, protocol } => self.socket(pid, *domain, *kind, *protocol),
-            Call::Socketpair { domain, kind, protocol, .. } => self.socketpair(pid, *domain, *kind, *protocol),
+            Call::Socketpair { domain, kind, protocol, out } => self.socketpair(pid, *domain, *kind, *protocol, out),
             Call::Bind { fd, addr } => self.bind(cx, pid, *fd, addr),
             Call::Listen { fd, backlog } => self.listen(cx, pid, *fd, *backlog),
             Call::Shutdown { fd, how } => self.shutdown(cx, pid, *fd, *how),
@@ -113,7 +126,7 @@ impl Host {
             Call::Dup3 { fd, new, flags } => self.dup3(cx, pid, *fd, *new, *flags),
             Call::EpollCreate1 { flags } => self.epoll_create1(pid, *flags),
             Call::EpollCtl { epfd, op, fd, event } => self.epoll_ctl(pid, *epfd, *op, *fd, *event),
-            // AF_UNSPEC, or UDP: everything was done at entry.
+            // AF_UNSPEC: everything was done at entry.
             Call::Connect { .. } => Ok(0),
             Call::Accept4 { .. }
             | Call::Sendto { .. }
@@ -144,7 +157,6 @@ impl Host {
             (Kind::Recv { socket }, Call::Read { into, .. }) => self.step_recv(cx, socket, task, &mut [IoSliceMut::new(into)]),
             (Kind::Recv { socket }, Call::Readv { iov, .. }) => self.step_recv(cx, socket, task, iov),
             (Kind::Recv { socket }, Call::Recvmsg { hdr, .. }) => self.step_recvmsg(cx, socket, task, hdr),
-            (Kind::Datagram { .. } | Kind::Receive { .. }, call) => self.step_udp(cx, task, call),
             (Kind::Send { socket }, Call::Sendto { data, .. } | Call::Write { data, .. }) => {
                 self.step_send(cx, pid, socket, task, &[IoSlice::new(data)])
             }
@@ -165,49 +177,10 @@ impl Host {
             (Kind::Select, Call::Select { nfds, sets, .. }) => self.step_select(pid, *nfds, sets, last),
             (Kind::EpollWait { set }, Call::EpollWait { events, .. }) => self.step_epoll_wait(set, events),
             (Kind::Linger { socket, .. }, _) => self.step_linger(socket),
+            (Kind::Local { .. }, call) => self.step_local(cx, pid, task, call, last),
+            (Kind::DgramRecv { dgram }, call) => self.step_dgram_recv(dgram, task, call),
             (kind, call) => unreachable!("{kind:?} is resumed with the call that began it, not {call:?}"),
         }
-    }
-
-    /// A step of a call on a UDP socket.
-    fn step_udp(&mut self, cx: &mut Cx<'_>, task: &mut Task, call: &mut Call<'_, '_>) -> Step {
-        match (task.kind, call) {
-            (Kind::Datagram { socket }, Call::Sendto { data, addr, .. }) => {
-                self.step_udp_send(cx, socket, task, &[IoSlice::new(data)], *addr, &[])
-            }
-            (Kind::Datagram { socket }, Call::Write { data, .. }) => {
-                self.step_udp_send(cx, socket, task, &[IoSlice::new(data)], None, &[])
-            }
-            (Kind::Datagram { socket }, Call::Writev { iov, .. }) => self.step_udp_send(cx, socket, task, iov, None, &[]),
-            (Kind::Datagram { socket }, Call::Sendmsg { hdr, .. }) => {
-                // A name of no bytes is none.
-                let name = hdr.name.filter(|name| !name.is_empty());
-                self.step_udp_send(cx, socket, task, hdr.iov, name, hdr.control)
-            }
-            (Kind::Receive { .. }, Call::Read { into: [], .. }) => Step::Done(Ok(0)),
-            (Kind::Receive { .. }, Call::Readv { iov, .. }) if iov.iter().all(|part| part.is_empty()) => Step::Done(Ok(0)),
-            (Kind::Receive { socket }, Call::Recvfrom { into, name, .. }) => {
-                self.step_udp_recvfrom(socket, task, &mut [IoSliceMut::new(into)], name.as_mut())
-            }
-            (Kind::Receive { socket }, Call::Read { into, .. }) => {
-                self.step_udp_recvfrom(socket, task, &mut [IoSliceMut::new(into)], None)
-            }
-            (Kind::Receive { socket }, Call::Readv { iov, .. }) => self.step_udp_recvfrom(socket, task, iov, None),
-            (Kind::Receive { socket }, Call::Recvmsg { hdr, .. }) => self.step_udp_recvmsg(socket, task, hdr),
-            (kind, call) => unreachable!("{kind:?} is resumed with the call that began it, not {call:?}"),
-        }
-    }
-
-    /// What a call that sends is, on this socket.
-    #[inline]
-    pub(super) fn send_kind(&self, socket: Key) -> Kind {
-        if self.sockets[socket].udp.is_some() { Kind::Datagram { socket } } else { Kind::Send { socket } }
-    }
-
-    /// What a call that receives is, on this socket.
-    #[inline]
-    pub(super) fn recv_kind(&self, socket: Key) -> Kind {
-        if self.sockets[socket].udp.is_some() { Kind::Receive { socket } } else { Kind::Recv { socket } }
     }
 
     /// `read(2)`, `readv(2)`: of a socket a receive without flags.
@@ -215,10 +188,11 @@ impl Host {
         let file = self.file_of(pid, fd)?;
         let entry = &self.files[file];
         let task = match entry.object {
-            Object::Socket(socket) => Task::new(self.recv_kind(socket), file, entry.nonblocking, 0),
+            Object::Socket(socket) => Task::new(Kind::Recv { socket }, file, entry.nonblocking, 0),
             Object::Pipe(pipe, End::Read) => Task::new(Kind::PipeRead { pipe }, file, entry.nonblocking, 0),
             Object::Pipe(_, End::Write) => return Err(Errno::BADF),
-            Object::Epoll(_) => return Err(Errno::INVAL),
+            Object::Dgram(_) | Object::Epoll(_) => return Err(Errno::INVAL),
+            Object::Local(_) | Object::Plain(_) => unreachable!("calls on local sockets and plain files are entered as such"),
         };
         check_iov(parts, Errno::INVAL).map(|()| task)
     }
@@ -228,10 +202,11 @@ impl Host {
         let file = self.file_of(pid, fd)?;
         let entry = &self.files[file];
         let task = match entry.object {
-            Object::Socket(socket) => Task::new(self.send_kind(socket), file, entry.nonblocking, 0),
+            Object::Socket(socket) => Task::new(Kind::Send { socket }, file, entry.nonblocking, 0),
             Object::Pipe(pipe, End::Write) => Task::new(Kind::PipeWrite { pipe }, file, entry.nonblocking, 0),
             Object::Pipe(_, End::Read) => return Err(Errno::BADF),
-            Object::Epoll(_) => return Err(Errno::INVAL),
+            Object::Dgram(_) | Object::Epoll(_) => return Err(Errno::INVAL),
+            Object::Local(_) | Object::Plain(_) => unreachable!("calls on local sockets and plain files are entered as such"),
         };
         check_iov(parts, Errno::INVAL).map(|()| task)
     }
@@ -249,6 +224,6 @@ fn check_stream_control(control: &[u8]) -> Result<()> {
 }
 
 /// Refuses a buffer of too many parts.
-fn check_iov(parts: usize, error: Errno) -> Result<()> {
+pub(super) fn check_iov(parts: usize, error: Errno) -> Result<()> {
     if parts > IOV_MAX { Err(error) } else { Ok(()) }
 }

@@ -3,106 +3,121 @@
 //! Whatever is not the usual case, a flag, an error, a wait, is left to the long way, which finds everything as it was.
 
 use super::Host;
-use super::call::Call;
-use super::cx::{Cx, Pid};
-use super::op::{Kind, Task};
+use super::cx::{Pid, Token};
+use super::file::Object;
+use super::op::{Kind, Op, Task};
 use super::slab::{Key, to_usize};
-use crate::tcp::{RecvFlags, SendFlags, State};
-use std::io::{IoSlice, IoSliceMut};
+use crate::packet::Packet;
+use twinsock::Instant;
 use twinsock::consts as c;
 use twinsock::raw::RawFd;
 
 /// Flags that do not matter to a call that succeeds at once.
 const INDIFFERENT_FLAGS: i32 = c::MSG_DONTWAIT | c::MSG_NOSIGNAL;
 
-/// What the short way came to.
-pub(super) enum Short {
-    /// The call returns this.
+/// What the short way of a send came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ShortSend {
+    /// All of it is in the buffer, and in the packet, which is to be sent.
+    Out,
+    /// All of it is in the buffer.
+    Queued,
+    /// Nothing has happened: it is for the long way, [`Host::begin`].
+    Long,
+}
+
+/// What the short way of a receive came to.
+#[derive(Debug)]
+pub enum Short {
+    /// It returns this.
     Done(usize),
-    /// The call waits, as this task.
-    Wait(RawFd, Task),
-    /// The rest, after so many bytes, is for the long way.
-    Long(usize),
+    /// It waits.
+    Parked(Op),
+    /// It is for the long way, [`Host::begin`].
+    Long,
 }
 
 impl Host {
-    /// Does a call that sends or receives, if it is an easy one.
+    /// `send(2)`, if it is an easy one: a few bytes that the buffer takes. Where they may go out at once, they do, as `packet`.
     #[inline]
-    pub(super) fn begin_short(&mut self, cx: &mut Cx<'_>, pid: Pid, call: &mut Call<'_, '_>) -> Short {
-        if let Call::Sendto { fd, data, flags, addr: None } = call
-            && *flags & !INDIFFERENT_FLAGS == 0
-            && let Some((_, key)) = self.socket_behind(pid, *fd)
-        {
-            return self.send_short(cx, key, data);
+    pub fn send_short(&mut self, now: Instant, pid: Pid, fd: RawFd, data: &[u8], flags: i32, packet: &mut Packet) -> ShortSend {
+        if flags & !INDIFFERENT_FLAGS != 0 {
+            return ShortSend::Long;
         }
-        if let Call::Recvfrom { fd, into, flags, name: None } = call
-            && *flags & !INDIFFERENT_FLAGS == 0
-            && let Some((file, key)) = self.socket_behind(pid, *fd)
-        {
-            if let Some(received) = self.recv_short(cx, key, into) {
-                return Short::Done(received);
-            }
-            if *flags & c::MSG_DONTWAIT == 0 && !self.files[file].nonblocking && self.must_wait(key) {
-                return Short::Wait(*fd, Task::new(Kind::Recv { socket: key }, file, false, *flags));
-            }
+        let Some((_, key)) = self.socket_behind(pid, fd) else { return ShortSend::Long };
+        let is_first = !self.has_output();
+        let Host { sockets, dirty, timers, sysctl, .. } = self;
+        let Some(socket) = sockets.get_mut(key) else { return ShortSend::Long };
+        if is_first && socket.tcb.send_through(now, data, packet.segment_mut()) {
+            socket.address(sysctl, packet);
+            socket.arm(key, timers);
+            return ShortSend::Out;
         }
-        Short::Long(0)
+        if !socket.tcb.send_small(now, data) {
+            return ShortSend::Long;
+        }
+        socket.mark_dirty(key, dirty, timers);
+        ShortSend::Queued
     }
 
-    /// Goes on with a receive that was woken for what it waited for, if it is an easy one.
+    /// `recv(2)`, if it is an easy one: it finds enough, or has only to wait. Otherwise nothing has happened: see [`Host::begin`].
     #[inline]
-    pub(super) fn resume_short(&mut self, cx: &mut Cx<'_>, task: &Task, call: &mut Call<'_, '_>) -> Option<usize> {
-        if let (Kind::Recv { socket }, Call::Recvfrom { into, name: None, .. }) = (task.kind, call)
-            && task.flags & !INDIFFERENT_FLAGS == 0
-            && task.done == 0
-        {
-            return self.recv_short(cx, socket, into);
+    pub fn recv_short(&mut self, now: Instant, pid: Pid, token: Token, fd: RawFd, into: &mut [u8], flags: i32) -> Short {
+        if flags & !INDIFFERENT_FLAGS != 0 {
+            return Short::Long;
         }
-        None
+        let Some((file, key)) = self.socket_behind(pid, fd) else { return Short::Long };
+        let Some(socket) = self.sockets.get_mut(key) else { return Short::Long };
+        if !socket.tcb.must_wait() {
+            return self.receive(now, key, into).map_or(Short::Long, Short::Done);
+        }
+        let may_wait = flags & c::MSG_DONTWAIT == 0 && socket.options.receive_timeout.is_none() && !into.is_empty();
+        if !may_wait || self.files[file].nonblocking {
+            return Short::Long;
+        }
+        let task = Task::new(Kind::Recv { socket: key }, file, false, flags);
+        Short::Parked(self.sleep(pid, token, fd, Instant::FAR, task))
+    }
+
+    /// Goes on with a receive that waited, if it is an easy one.
+    ///
+    /// # Errors
+    /// The operation, if it is not: see [`Host::resume`].
+    #[inline]
+    pub fn resume_recv_short(&mut self, now: Instant, op: Op, into: &mut [u8]) -> Result<usize, Op> {
+        let task = &op.0.task;
+        let (Kind::Recv { socket }, Some(file)) = (task.kind, task.file) else { return Err(op) };
+        if task.flags & !INDIFFERENT_FLAGS != 0 || task.done > 0 || self.files.get(file).is_none_or(|file| !file.is_shared()) {
+            return Err(op);
+        }
+        let Some(received) = self.receive(now, socket, into) else { return Err(op) };
+        self.leave_shared(&op.0, file);
+        self.recycle(op);
+        Ok(received)
     }
 
     #[inline]
     fn socket_behind(&self, pid: Pid, fd: RawFd) -> Option<(Key, Key)> {
-        self.socket_of(pid, fd).ok()
-    }
-
-    /// A send that the buffer takes whole.
-    #[inline]
-    fn send_short(&mut self, cx: &mut Cx<'_>, key: Key, data: &[u8]) -> Short {
-        let tcb = &mut self.sockets[key].tcb;
-        if tcb.error().is_some() {
-            return Short::Long(0);
-        }
-        match tcb.send(cx.now, &[IoSlice::new(data)], 0, SendFlags::default()) {
-            Ok(sent) => {
-                self.mark_dirty(key);
-                if sent == data.len() { Short::Done(sent) } else { Short::Long(sent) }
-            }
-            // A send that fails takes nothing: on the long way it fails again, for the same reason.
-            Err(_) => Short::Long(0),
+        let process = self.processes.get(to_usize(pid.0))?.as_ref()?;
+        let file = process.descriptor(fd).ok()?.file;
+        match self.files.get(file)?.object {
+            Object::Socket(socket) => Some((file, socket)),
+            Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => None,
         }
     }
 
     /// A receive that finds enough.
     #[inline]
-    fn recv_short(&mut self, cx: &mut Cx<'_>, key: Key, into: &mut [u8]) -> Option<usize> {
-        let socket = &mut self.sockets[key];
-        let waiting = socket.tcb.readable_bytes();
-        if waiting == 0 || into.is_empty() || socket.options.peek_off > 0 {
+    fn receive(&mut self, now: Instant, key: Key, into: &mut [u8]) -> Option<usize> {
+        let Host { sockets, dirty, timers, .. } = self;
+        let socket = sockets.get_mut(key)?;
+        if socket.options.peek_off > 0 {
             return None;
         }
-        if waiting < into.len() && waiting < to_usize(socket.tcb.options.rcvlowat) {
-            return None;
+        let received = socket.tcb.recv_plainly(now, into)?;
+        if socket.tcb.has_output() {
+            socket.mark_dirty(key, dirty, timers);
         }
-        let received = socket.tcb.recv(cx.now, &mut [IoSliceMut::new(into)], 0, RecvFlags::default());
-        self.mark_dirty(key);
-        Some(received.expect("bytes that can be read are read"))
-    }
-
-    /// Whether a receive has nothing to return but will have.
-    #[inline]
-    fn must_wait(&self, key: Key) -> bool {
-        let tcb = &self.sockets[key].tcb;
-        tcb.readable_bytes() == 0 && !tcb.at_mark() && !tcb.recv_is_over() && tcb.state() != State::Listen
+        Some(received)
     }
 }

@@ -10,6 +10,7 @@ use super::process::{Descriptor, Process};
 use super::slab::Key;
 use super::wait::{WaitQueue, Waiter};
 use super::{Host, poll};
+use crate::unix::UnixId;
 use twinsock::consts as c;
 use twinsock::raw::RawFd;
 use twinsock::{Errno, PollEvents, Result};
@@ -17,20 +18,28 @@ use twinsock::{Errno, PollEvents, Result};
 /// What an open file description is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Object {
-    /// A socket.
+    /// A stream socket.
     Socket(Key),
+    /// A datagram socket.
+    Dgram(Key),
     /// One end of a pipe.
     Pipe(Key, End),
     /// An epoll set.
     Epoll(Key),
+    /// A local socket.
+    Local(UnixId),
+    /// A plain file, opened.
+    Plain(Key),
 }
 
 /// An open file description.
 #[derive(Debug)]
 pub(super) struct File {
     pub(super) object: Object,
-    /// Descriptors and calls in progress.
+    /// Descriptors, calls in progress and messages in flight.
     refs: u32,
+    /// Messages in flight.
+    in_flight: u32,
     /// `O_NONBLOCK`.
     pub(super) nonblocking: bool,
     /// `O_APPEND` and `O_DIRECT`, which `F_SETFL` sets too.
@@ -41,7 +50,7 @@ pub(super) struct File {
 impl File {
     /// An open file description that nobody holds yet.
     pub(super) fn new(object: Object, nonblocking: bool) -> File {
-        File { object, refs: 0, nonblocking, status: 0, queue: WaitQueue::default() }
+        File { object, refs: 0, in_flight: 0, nonblocking, status: 0, queue: WaitQueue::default() }
     }
 
     /// One more descriptor or call holds the file.
@@ -56,6 +65,43 @@ impl File {
         let is_shared = self.refs > 1;
         self.refs -= u32::from(is_shared);
         is_shared
+    }
+
+    /// How many hold the file.
+    pub(super) fn refs(&self) -> u32 {
+        self.refs
+    }
+
+    /// A message holds the file.
+    pub(super) fn take_off(&mut self) {
+        self.refs += 1;
+        self.in_flight += 1;
+    }
+
+    /// What a message held is a descriptor now, or is about to be let go of.
+    pub(super) fn land(&mut self) {
+        self.in_flight -= 1;
+    }
+
+    /// Whether a message holds the file.
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.in_flight > 0
+    }
+
+    /// Whether several descriptors and calls hold the file.
+    #[inline]
+    pub(super) fn is_shared(&self) -> bool {
+        self.refs > 1
+    }
+
+    /// Sets `O_APPEND` and `O_DIRECT`.
+    pub(super) fn set_status(&mut self, status: i32) {
+        self.status = status;
+    }
+
+    /// Whether every write goes to the end, `O_APPEND`.
+    pub(super) fn appends(&self) -> bool {
+        self.status & c::O_APPEND != 0
     }
 
     /// Whether a pipe keeps the boundaries of writes, `O_DIRECT` of `pipe(2)`.
@@ -103,13 +149,14 @@ impl Host {
         Ok(self.process(pid)?.descriptor(fd)?.file)
     }
 
-    /// The socket behind a descriptor, with its file.
+    /// The stream socket behind a descriptor, with its file.
     #[inline]
     pub(super) fn socket_of(&self, pid: Pid, fd: RawFd) -> Result<(Key, Key)> {
         let file = self.file_of(pid, fd)?;
         match self.files[file].object {
             Object::Socket(socket) => Ok((file, socket)),
-            Object::Pipe(..) | Object::Epoll(_) => Err(Errno::NOTSOCK),
+            // Calls on datagram and local sockets have gone their own ways by now, see `enter_dgram` and `enter_local`.
+            Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => Err(Errno::NOTSOCK),
         }
     }
 
@@ -139,8 +186,11 @@ impl Host {
                     return Some(Task::new(Kind::Linger { socket, until }, file, false, 0));
                 }
             }
+            Object::Dgram(dgram) => self.forget_dgram(dgram),
             Object::Pipe(pipe, end) => self.close_pipe_end(pipe, end),
             Object::Epoll(set) => self.close_epoll(set),
+            Object::Local(id) => self.close_local(cx, id),
+            Object::Plain(open) => self.close_plain(open),
         }
         self.files.remove(file);
         None
@@ -274,7 +324,8 @@ impl Host {
             c::F_SETFD => self.process_mut(pid)?.set_cloexec(fd, argument & c::FD_CLOEXEC != 0).map(|()| 0),
             c::F_GETFL => {
                 let access = match file.object {
-                    Object::Socket(_) | Object::Epoll(_) => c::O_RDWR,
+                    Object::Socket(_) | Object::Dgram(_) | Object::Epoll(_) | Object::Local(_) => c::O_RDWR,
+                    Object::Plain(open) => self.plain.access(open),
                     Object::Pipe(_, End::Read) => c::O_RDONLY,
                     Object::Pipe(_, End::Write) => c::O_WRONLY,
                 };
@@ -283,7 +334,7 @@ impl Host {
             c::F_SETFL => {
                 let is_pipe = match file.object {
                     Object::Pipe(..) => true,
-                    Object::Socket(_) | Object::Epoll(_) => false,
+                    Object::Socket(_) | Object::Dgram(_) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => false,
                 };
                 if argument & c::O_DIRECT != 0 && !is_pipe {
                     return Err(Errno::INVAL);
@@ -306,8 +357,11 @@ impl Host {
             request => {
                 let answer = match self.files[file].object {
                     Object::Socket(socket) => self.socket_ioctl(socket, request)?,
+                    Object::Local(id) => self.local_ioctl(id, request)?,
+                    Object::Dgram(dgram) => self.dgram_ioctl(dgram, request)?,
                     Object::Pipe(pipe, _) if request == c::FIONREAD => self.pipes[pipe].pipe.readable_bytes(),
-                    Object::Pipe(..) | Object::Epoll(_) => return Err(Errno::NOTTY),
+                    Object::Plain(open) if request == c::FIONREAD => self.plain.readable_bytes(open),
+                    Object::Pipe(..) | Object::Epoll(_) | Object::Plain(_) => return Err(Errno::NOTTY),
                 };
                 *argument = i32::try_from(answer).unwrap_or(i32::MAX);
             }

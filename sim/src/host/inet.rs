@@ -25,12 +25,18 @@ impl Socket {
         if !self.tcb.transmit_into(now, packet.segment_mut()) {
             return false;
         }
+        self.address(sysctl, packet);
+        true
+    }
+
+    /// Writes the IP header of a packet of this socket.
+    #[inline]
+    pub(super) fn address(&self, sysctl: &Sysctl, packet: &mut Packet) {
         let remote = self.tuple.remote;
         packet.src = self.tuple.local;
         packet.dst = remote;
         packet.ttl = self.options.ttl_to(remote).unwrap_or(sysctl.ip_default_ttl);
         packet.tos = self.options.tos_to(remote);
-        true
     }
 
     /// Puts the socket into the queue of those that may have something to send, or, if it has nothing, arms its timer.
@@ -49,7 +55,7 @@ impl Socket {
 
     /// Sees to it that the queue of timers has an entry no later than the socket's deadline. A deadline that moves later costs nothing.
     #[inline]
-    fn arm(&mut self, key: Key, timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>) {
+    pub(super) fn arm(&mut self, key: Key, timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>) {
         let deadline = self.tcb.poll_timeout().unwrap_or(Instant::FAR);
         if deadline < self.armed {
             self.armed = deadline;
@@ -105,19 +111,22 @@ impl Host {
             Body::Tcp(segment) => {
                 let tuple = FourTuple { local, remote, local_port: segment.dst_port, remote_port: segment.src_port };
                 match self.conns.get(&tuple) {
-                    Some(Conn::TimeWait(key)) => self.segment_for_time_wait(cx, key, tuple, segment),
-                    Some(Conn::Socket(_)) | None => self.segment_for_port(cx, tuple, segment, None),
+                    Some(Conn::TimeWait(key)) => self.segment_for_time_wait(cx, key, tuple, segment, header.ttl),
+                    Some(Conn::Socket(_)) | None => self.segment_for_port(cx, tuple, segment, header.ttl, None),
                 }
             }
-            Body::Icmp(icmp) => self.handle_icmp(cx.now, header, icmp),
-            Body::Udp(_) => self.handle_datagram(packet),
+            Body::Udp(datagram) => self.handle_datagram(cx.now, header, datagram),
+            Body::Icmp(icmp) => match icmp.about.body {
+                Body::Udp(_) => self.dgram_icmp(header, &icmp),
+                Body::Tcp(_) | Body::Icmp(_) => self.handle_icmp(cx.now, icmp),
+            },
         }
     }
 
     #[inline]
     fn segment_for_socket(&mut self, cx: &mut Cx<'_>, key: Key, segment: &mut Segment, ttl: u8) {
         let socket = &mut self.sockets[key];
-        if ttl < socket.options.min_ttl {
+        if ttl < socket.options.min_ttl && socket.tuple.remote.is_ipv4() {
             return;
         }
         if socket.state == State::SynReceived {
@@ -158,7 +167,7 @@ impl Host {
         false
     }
 
-    fn segment_for_time_wait(&mut self, cx: &mut Cx<'_>, key: Key, tuple: FourTuple, segment: Segment) {
+    fn segment_for_time_wait(&mut self, cx: &mut Cx<'_>, key: Key, tuple: FourTuple, segment: Segment, ttl: u8) {
         match self.time_waits[key].rest.handle_segment(cx.now, &segment) {
             TimeWaitAction::Ignore => {}
             TimeWaitAction::Reply(reply) => self.reply(&tuple, reply),
@@ -167,14 +176,14 @@ impl Host {
                 // Without a listener the old connection goes on dying.
                 if self.find_listener(cx, &tuple).is_some() {
                     self.forget_time_wait(key);
-                    self.segment_for_port(cx, tuple, segment, Some(iss));
+                    self.segment_for_port(cx, tuple, segment, ttl, Some(iss));
                 }
             }
         }
     }
 
     /// A segment that belongs to no connection: for a listener, or for nobody.
-    fn segment_for_port(&mut self, cx: &mut Cx<'_>, tuple: FourTuple, segment: Segment, iss: Option<u32>) {
+    fn segment_for_port(&mut self, cx: &mut Cx<'_>, tuple: FourTuple, segment: Segment, ttl: u8, iss: Option<u32>) {
         if !self.addresses.owns(tuple.local) {
             return;
         }
@@ -184,13 +193,16 @@ impl Host {
             }
             return;
         };
+        if ttl < self.sockets[listener].options.min_ttl && tuple.remote.is_ipv4() {
+            return;
+        }
         match tcp::segment_for_listener(&segment) {
             ListenVerdict::Ignore => {}
             ListenVerdict::Reply(reply) => self.reply(&tuple, reply),
             ListenVerdict::Syn => {
                 let admits = self.sockets[listener].listener.as_ref().is_some_and(|queues| queues.admits_syn());
                 if admits {
-                    self.admit(cx, listener, tuple, &segment, iss);
+                    self.admit(cx, listener, tuple, &segment, ttl, iss);
                 }
             }
         }
@@ -219,14 +231,18 @@ impl Host {
     }
 
     /// Makes the half-open connection of a SYN. Options are inherited here, at the handshake.
-    fn admit(&mut self, cx: &mut Cx<'_>, parent: Key, tuple: FourTuple, syn: &Segment, iss: Option<u32>) {
+    fn admit(&mut self, cx: &mut Cx<'_>, parent: Key, tuple: FourTuple, syn: &Segment, ttl: u8, iss: Option<u32>) {
         let Ok(config) = self.config_for(cx, tuple.local, tuple.remote) else { return };
-        let iss = iss.unwrap_or_else(|| initial_sequence_number(cx));
+        let iss = iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
         let listener = &self.sockets[parent];
         let ports = (tuple.local_port, tuple.remote_port);
         let tcb = Tcb::from_syn(&listener.tcb, cx.now, &config, ports, iss, syn);
         let mut child = Socket::new(tcb, listener.family, listener.uid, listener.options.inherited());
         child.v6only = listener.v6only;
+        if tuple.remote.is_ipv4() {
+            // `tcp_v4_syn_recv_sock` takes mc_ttl from the segment.
+            child.options.multicast_ttl = ttl;
+        }
         child.addr_locked = listener.addr_locked;
         child.ss = super::socket::Ss::Connected;
         child.tuple = tuple;
@@ -242,14 +258,13 @@ impl Host {
     pub(super) fn config_for(&self, cx: &mut Cx<'_>, local: IpAddr, remote: IpAddr) -> Result<Config> {
         let route = self.addresses.route(local, remote)?;
         let headers = if remote.is_ipv4() { 40 } else { 60 };
-        let mtu = route.mtu_bytes.min(IP_PACKET_MAX_BYTES);
-        let mss_bytes = u16::try_from(mtu.saturating_sub(headers).max(MSS_MIN_BYTES)).expect("an IP packet is below 64 KiB");
+        let mss_bytes =
+            u16::try_from(route.mtu_bytes.saturating_sub(headers).max(MSS_MIN_BYTES)).expect("an IP packet is below 64 KiB");
         let timestamp_offset = cx.luck.below(Latitude::TimestampOffset, u32::MAX);
         Ok(Config { mss_bytes, sysctl: self.sysctl.tcp, timestamp_offset })
     }
 
-    fn handle_icmp(&mut self, now: Instant, header: IpHeader, icmp: Icmp) {
-        self.handle_udp_icmp(header, &icmp);
+    fn handle_icmp(&mut self, now: Instant, icmp: Icmp) {
         let about = *icmp.about;
         let Body::Tcp(segment) = about.body else { return };
         let tuple =
@@ -263,14 +278,14 @@ impl Host {
     /// The next packet to send, among them those to the host's own addresses; to be polled until `None` after every entry.
     pub fn poll_transmit(&mut self, cx: &mut Cx<'_>) -> Option<Packet> {
         let mut packet = Packet::EMPTY;
-        self.transmit_into(cx, &mut packet).then_some(packet)
+        self.transmit_into(cx.now, &mut packet).then_some(packet)
     }
 
     /// The same, written to where the caller wants the packet: a small one is not worth moving. `false`: there is none, and what is there
     /// now means nothing.
     #[inline]
-    pub fn transmit_into(&mut self, cx: &mut Cx<'_>, packet: &mut Packet) -> bool {
-        self.has_output() && self.next_packet(cx.now, packet)
+    pub fn transmit_into(&mut self, now: Instant, packet: &mut Packet) -> bool {
+        self.has_output() && self.next_packet(now, packet)
     }
 
     /// Whether there may be a packet to send.
@@ -280,33 +295,44 @@ impl Host {
         !self.dirty.is_empty() || !self.outbox.is_empty()
     }
 
+    #[inline(always)]
     fn next_packet(&mut self, now: Instant, packet: &mut Packet) -> bool {
-        if let Some(reply) = self.outbox.pop_front() {
-            *packet = reply;
-            return true;
+        if !self.outbox.is_empty() {
+            return self.next_reply(packet);
         }
-        while let Some(key) = self.dirty.first() {
-            let Some(socket) = self.sockets.get_mut(key) else {
-                self.dirty.drop_first();
-                continue;
-            };
-            let found = socket.transmit_into(&self.sysctl, now, packet);
-            // Usually that was all.
-            if found && socket.tcb.has_output() {
-                return true;
+        let Host { sockets, dirty, timers, sysctl, .. } = self;
+        while let Some(key) = dirty.first() {
+            let mut found = false;
+            let mut is_gone = false;
+            if let Some(socket) = sockets.get_mut(key) {
+                found = socket.transmit_into(sysctl, now, packet);
+                // Usually that was all.
+                if found && socket.tcb.has_output() {
+                    return true;
+                }
+                socket.is_dirty = false;
+                socket.arm(key, timers);
+                is_gone = socket.tcb.is_gone();
             }
-            socket.is_dirty = false;
-            self.dirty.drop_first();
-            if socket.tcb.is_gone() {
+            dirty.drop_first();
+            if is_gone {
                 self.forget_socket(key);
-            } else {
-                self.arm(key);
+                return found || self.has_output() && self.next_packet_of_many(now, packet);
             }
             if found {
                 return true;
             }
         }
         false
+    }
+
+    fn next_packet_of_many(&mut self, now: Instant, packet: &mut Packet) -> bool {
+        self.next_packet(now, packet)
+    }
+
+    #[cold]
+    fn next_reply(&mut self, packet: &mut Packet) -> bool {
+        self.outbox.pop_front().map(|reply| *packet = reply).is_some()
     }
 
     /// Moves what a socket has to send into the outbox, because its names are about to change or it is about to go.
@@ -414,6 +440,7 @@ impl Host {
         }
     }
 
+    #[inline]
     fn wake_socket(&mut self, file: Key, wakes: tcp::Wakes, is_lingering: bool) {
         if wakes.error {
             self.wake_file(file, poll::KEY_ERROR, false);
@@ -515,17 +542,16 @@ impl Host {
         self.sockets.remove(key);
         self.drop_stale_timers();
     }
+
+    /// The initial sequence number of a connection, RFC 6528: a part that belongs to its ends and to a secret of the host, and a clock that
+    /// ticks every 64 ns (`secure_tcp_seq`). So a connection that takes the place of an earlier one starts beyond it.
+    pub(super) fn initial_sequence_number(&mut self, cx: &mut Cx<'_>, tuple: &FourTuple) -> u32 {
+        let secret = self.iss_secret.get_or_insert_with(|| cx.luck.below(Latitude::InitialSequenceNumber, u32::MAX));
+        let ticks = (cx.now.as_nanos() >> 6) & u64::from(u32::MAX);
+        let clock = u32::try_from(ticks).expect("32 bits remain");
+        tuple.hash().wrapping_add(*secret).wrapping_add(clock)
+    }
 }
 
-/// The initial sequence number of a connection, RFC 6528: a part that is hard to guess and a clock that ticks every 64 ns
-/// (`secure_tcp_seq`).
-pub(super) fn initial_sequence_number(cx: &mut Cx<'_>) -> u32 {
-    let ticks = (cx.now.as_nanos() >> 6) & u64::from(u32::MAX);
-    let clock = u32::try_from(ticks).expect("32 bits remain");
-    cx.luck.below(Latitude::InitialSequenceNumber, u32::MAX).wrapping_add(clock)
-}
-
-/// The largest IP packet, and so the largest MTU that counts.
-const IP_PACKET_MAX_BYTES: u32 = 65_535;
 /// `TCP_MIN_SND_MSS`: what is sent however small an MTU is said to be.
 const MSS_MIN_BYTES: u32 = 48;

@@ -11,7 +11,9 @@
 //! | `process.rs`, `file.rs`, `wait.rs` | descriptors; open file descriptions; who waits for them |
 //! | `ready.rs`, `poll.rs`, `epoll.rs`, `pipe.rs` | readiness and pipes |
 //! | `socket.rs`, `stream.rs`, `data.rs`, `fast.rs` | sockets and their names; bind to close; send and receive; the same, short |
-//! | `dgram.rs`, `cmsg.rs` | UDP sockets; control messages |
+//! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
+//! | `local.rs`, `local_call.rs`, `rights.rs` | local sockets; their calls that may wait; descriptors in flight |
+//! | `plain.rs` | the file name space and plain files |
 //! | `inet.rs`, `conns.rs`, `ports.rs`, `addr.rs` | packets and timers; connections by 4-tuple; ports; addresses and routes |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `slab.rs` | the tables behind all of this |
@@ -30,13 +32,17 @@ pub mod epoll;
 mod fast;
 mod file;
 mod inet;
+mod local;
+mod local_call;
 mod op;
 mod option;
 pub mod pipe;
+mod plain;
 pub mod poll;
 mod ports;
 mod process;
 mod ready;
+mod rights;
 mod slab;
 mod socket;
 mod stream;
@@ -46,17 +52,20 @@ mod tests;
 mod wait;
 
 pub use call::Call;
-pub use cx::{Credentials, Cx, Pid, Progress, SocketLine, Token};
+pub use cx::{Credentials, Cx, Pid, Progress, SocketLine, Token, WALL_START_SECONDS};
+pub use fast::{Short, ShortSend};
 pub use op::Op;
 pub use sysctl::Sysctl;
 
 use crate::packet::Packet;
 use crate::tcp::State;
-use crate::udp::Udp;
 use addr::{Addresses, canonical};
 use conns::Conns;
+use dgram::{Dgram, DgramPorts};
 use file::{EpollSet, File, Object, PipeEnds};
 use inet::{TimeWaitEntry, TimerOf};
+use local::Local;
+use plain::PlainFiles;
 use ports::Ports;
 use process::Process;
 use slab::{Key, KeyQueue, Slab};
@@ -64,7 +73,7 @@ use socket::Socket;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::net::IpAddr;
-use twinsock::Instant;
+use twinsock::{Errno, Instant, Result};
 use wait::Sleepers;
 
 /// What a host is made of.
@@ -93,17 +102,20 @@ pub struct Host {
     processes: Vec<Option<Process>>,
     files: Slab<File>,
     sockets: Slab<Socket>,
+    dgrams: Slab<Dgram>,
     pipes: Slab<PipeEnds>,
     epolls: Slab<EpollSet>,
+    local: Local,
+    plain: PlainFiles,
     sleepers: Sleepers,
     /// TCP's ports.
     ports: Ports,
     /// UDP's ports.
-    udp_ports: Ports,
-    /// How many ports were ever taken.
-    binds: u64,
+    dgram_ports: DgramPorts,
     conns: Conns,
     time_waits: Slab<TimeWaitEntry>,
+    /// What makes initial sequence numbers hard to guess; drawn when the first is needed.
+    iss_secret: Option<u32>,
     /// Earliest first; entries are not taken out when a deadline moves later.
     timers: BinaryHeap<Reverse<(Instant, TimerOf)>>,
     /// Sockets that may have segments to send, first come first served.
@@ -112,6 +124,8 @@ pub struct Host {
     outbox: VecDeque<Packet>,
     /// Room for the files of epoll sets that a wake has reached.
     woken_sets: Vec<Key>,
+    /// The memory of operations that are over.
+    spare_ops: Vec<Op>,
 }
 
 impl Host {
@@ -120,22 +134,26 @@ impl Host {
     pub fn new(config: HostConfig) -> Host {
         Host {
             addresses: Addresses::new(&config.addrs, config.mtu_bytes),
+            local: Local::new(&config.sysctl),
+            plain: PlainFiles::new(),
             sysctl: config.sysctl,
             processes: vec![None],
             files: Slab::new(),
             sockets: Slab::new(),
+            dgrams: Slab::new(),
             pipes: Slab::new(),
             epolls: Slab::new(),
             sleepers: Sleepers::new(),
             ports: Ports::default(),
-            udp_ports: Ports::default(),
-            binds: 0,
+            dgram_ports: DgramPorts::default(),
             conns: Conns::default(),
             time_waits: Slab::new(),
+            iss_secret: None,
             timers: BinaryHeap::new(),
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
             woken_sets: Vec::new(),
+            spare_ops: Vec::new(),
         }
     }
 
@@ -171,7 +189,12 @@ impl Host {
         while let Ok(process) = self.process_mut(pid) {
             let Some(descriptor) = process.take_first() else { break };
             // A dup may have been gone through already.
-            if self.files.get(descriptor.file).is_some() {
+            if self.files.get(descriptor.file).is_none() {
+                continue;
+            }
+            if self.is_passed_on(descriptor.file) {
+                self.drop_one(descriptor.file);
+            } else {
                 self.drop_file(descriptor.file);
             }
         }
@@ -201,10 +224,26 @@ impl Host {
                 }
                 self.forget_socket(socket);
             }
+            Object::Dgram(dgram) => self.forget_dgram(dgram),
             Object::Pipe(pipe, end) => self.close_pipe_end(pipe, end),
             Object::Epoll(set) => self.close_epoll(set),
+            Object::Local(id) => self.close_local_silently(id),
+            Object::Plain(open) => self.close_plain(open),
         }
         self.files.remove(file);
+    }
+
+    /// One holder of a file less; the last one's end says nothing to anybody.
+    fn drop_one(&mut self, file: Key) {
+        if self.files.get_mut(file).is_some_and(|file| !file.put_one_of_several()) {
+            self.drop_file(file);
+        }
+    }
+
+    /// Whether others than a process, which is about to end, and its calls have a file: it was passed on, and cannot just go.
+    fn is_passed_on(&self, file: Key) -> bool {
+        let is_open = |process: &Process| process.files().any(|open| open == file);
+        self.files[file].is_in_flight() || self.processes.iter().flatten().any(is_open)
     }
 
     /// Sets the limit on a process's descriptors, `RLIMIT_NOFILE` of `setrlimit(2)`: numbers below it may be used.
@@ -212,6 +251,20 @@ impl Host {
         if let Ok(process) = self.process_mut(pid) {
             process.rlimit_nofile = limit.min(NR_OPEN);
         }
+    }
+
+    /// Who a process runs as; `None`: it has ended.
+    #[must_use]
+    pub fn credentials(&self, pid: Pid) -> Option<Credentials> {
+        self.process(pid).ok().map(|process| process.credentials)
+    }
+
+    /// Changes the effective user of a process, `seteuid(2)`. Its sockets stay those of the user who made them.
+    ///
+    /// # Errors
+    /// `EPERM`: the process is not root's, and this is not its real user. `ESRCH`: it has ended.
+    pub fn seteuid(&mut self, pid: Pid, uid: u32) -> Result<()> {
+        self.process_mut(pid).map_err(|_| Errno::SRCH)?.seteuid(uid)
     }
 
     /// The kernel constants.
@@ -226,6 +279,7 @@ impl Host {
     }
 
     /// The next thread to be resumed; each is named at most once per park.
+    #[inline]
     pub fn poll_wake(&mut self) -> Option<Token> {
         self.sleepers.next_woken()
     }
@@ -243,10 +297,6 @@ impl Host {
         for (_, socket) in self.sockets.iter() {
             let state = socket.tcb.state();
             if state == State::Closed && socket.num == 0 {
-                continue;
-            }
-            if let Some(udp) = &socket.udp {
-                lines.push(udp_line(socket, udp));
                 continue;
             }
             let (recv_q, send_q) = match &socket.listener {
@@ -274,20 +324,8 @@ impl Host {
                 state: State::TimeWait.name(),
             });
         }
+        lines.extend(self.dgrams.iter().filter_map(|(_, dgram)| dgram.netstat()));
         lines
-    }
-}
-
-/// A UDP socket as `netstat -an` lists it.
-fn udp_line(socket: &Socket, udp: &Udp) -> SocketLine {
-    let tuple = &socket.tuple;
-    SocketLine {
-        protocol: if socket.family == addr::Family::Inet { "udp" } else { "udp6" },
-        recv_q: slab::to_usize(udp.rmem_alloc()),
-        send_q: slab::to_usize(udp.outq_bytes()),
-        local: (tuple.local, tuple.local_port),
-        remote: udp.peer().map(|peer| (peer.ip(), peer.port())),
-        state: if udp.peer().is_some() { "ESTABLISHED" } else { "" },
     }
 }
 

@@ -7,10 +7,13 @@
 use super::Host;
 use super::call::Call;
 use super::cx::{Cx, Pid, Progress, Token};
-use super::fast::Short;
+use super::dgram::Dgram;
+use super::fast::{Short, ShortSend};
+use super::local_call::Verb;
 use super::poll::{self, Timeout};
 use super::slab::Key;
 use super::wait::Waiter;
+use crate::packet::Packet;
 use std::fmt;
 use std::time::Duration;
 use twinsock::raw::RawFd;
@@ -20,21 +23,43 @@ use twinsock::{Errno, Instant, PollEvents, Result};
 ///
 /// It holds the open file description (never the number), its absolute deadline, the bytes already done and the flags at entry.
 #[derive(Debug)]
-pub struct Op {
+pub struct Op(pub(super) Box<Waiting>);
+
+/// What an [`Op`] holds, apart, so that passing it on costs nothing.
+#[derive(Debug)]
+pub(super) struct Waiting {
     sleeper: Key,
     pid: Pid,
     fd: RawFd,
     deadline: Instant,
-    task: Task,
+    pub(super) task: Task,
     /// The files that a poll or select waits for, each held.
     watched: Vec<Key>,
 }
 
 impl Op {
     /// When the call gives up waiting; `None`: never.
+    #[inline]
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        (self.deadline < Instant::FAR).then_some(self.deadline)
+        (self.0.deadline < Instant::FAR).then_some(self.0.deadline)
+    }
+
+    /// Whether a signal whose handler was installed with `SA_RESTART` makes the call begin again, `signal(7)`: one that has done nothing
+    /// yet and has no timeout of its socket's. Calls that wait for sets of files never begin again.
+    #[must_use]
+    pub fn restarts(&self) -> bool {
+        match self.0.task.kind {
+            Kind::Accept { .. }
+            | Kind::Connect { .. }
+            | Kind::Send { .. }
+            | Kind::Recv { .. }
+            | Kind::DgramRecv { .. }
+            | Kind::PipeRead { .. }
+            | Kind::PipeWrite { .. }
+            | Kind::Local { .. } => self.0.task.done == 0 && self.deadline().is_none(),
+            Kind::Poll | Kind::Select | Kind::EpollWait { .. } | Kind::Linger { .. } => false,
+        }
     }
 
     /// What the call waits for, in a few words, such as `recv on fd 3`; [`Host::describe`] knows more.
@@ -48,7 +73,7 @@ struct What<'a>(&'a Op);
 
 impl fmt::Display for What<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let op = self.0;
+        let op = &self.0.0;
         match op.task.kind.name() {
             name @ ("poll" | "select") => write!(f, "{name} on {} files", op.watched.len()),
             name => write!(f, "{name} on fd {}", op.fd),
@@ -67,10 +92,8 @@ pub(super) enum Kind {
     Send { socket: Key },
     /// The calls that receive.
     Recv { socket: Key },
-    /// The calls that send on a UDP socket; they never wait.
-    Datagram { socket: Key },
-    /// The calls that receive on a UDP socket.
-    Receive { socket: Key },
+    /// The calls that receive, on a datagram socket.
+    DgramRecv { dgram: Key },
     /// `read(2)` on a pipe.
     PipeRead { pipe: Key },
     /// `write(2)` on a pipe.
@@ -83,6 +106,8 @@ pub(super) enum Kind {
     EpollWait { set: Key },
     /// `close(2)` under SO_LINGER, which waits until then.
     Linger { socket: Key, until: Instant },
+    /// A call on a local socket, by its key among those that wait.
+    Local { call: Key, verb: Verb },
 }
 
 impl Kind {
@@ -90,28 +115,38 @@ impl Kind {
         match self {
             Kind::Accept { .. } => "accept",
             Kind::Connect { .. } => "connect",
-            Kind::Send { .. } | Kind::Datagram { .. } => "send",
-            Kind::Recv { .. } | Kind::Receive { .. } => "recv",
+            Kind::Send { .. } => "send",
+            Kind::Recv { .. } | Kind::DgramRecv { .. } => "recv",
             Kind::PipeRead { .. } => "read",
             Kind::PipeWrite { .. } => "write",
             Kind::Poll => "poll",
             Kind::Select => "select",
             Kind::EpollWait { .. } => "epoll_wait",
             Kind::Linger { .. } => "close",
+            Kind::Local { verb: Verb::Accept, .. } => "accept",
+            Kind::Local { verb: Verb::Connect, .. } => "connect",
+            Kind::Local { verb: Verb::Send, .. } => "send",
+            Kind::Local { verb: Verb::RecvStream | Verb::RecvMessage, .. } => "recv",
         }
     }
 
     /// Which wake-ups concern the call, and whether it is an exclusive waiter.
-    fn filter(self) -> (PollEvents, bool) {
+    pub(super) fn filter(self) -> (PollEvents, bool) {
         match self {
             Kind::Accept { .. } => (poll::KEY_READABLE, true),
             Kind::Recv { .. } => (poll::KEY_READABLE | poll::ALWAYS, false),
-            Kind::Receive { .. } => (poll::KEY_READABLE | poll::ALWAYS, true),
-            Kind::Send { .. } | Kind::Datagram { .. } => (poll::KEY_WRITABLE | poll::ALWAYS, false),
+            // __skb_wait_for_more_packets: one datagram wakes one receiver.
+            Kind::DgramRecv { .. } => (PollEvents::IN | PollEvents::ERR, true),
+            Kind::Send { .. } => (poll::KEY_WRITABLE | poll::ALWAYS, false),
             Kind::Connect { .. } | Kind::Linger { .. } | Kind::Poll | Kind::Select => (poll::ALWAYS, false),
             Kind::PipeRead { .. } => (poll::KEY_PIPE_READABLE, true),
             Kind::PipeWrite { .. } => (poll::KEY_PIPE_WRITABLE, true),
             Kind::EpollWait { .. } => (poll::KEY_EPOLL, true),
+            Kind::Local { verb, .. } => match verb {
+                Verb::Accept | Verb::RecvMessage => (poll::KEY_READABLE | poll::ALWAYS, true),
+                Verb::RecvStream => (poll::KEY_READABLE | poll::ALWAYS, false),
+                Verb::Connect | Verb::Send => (poll::KEY_WRITABLE | poll::ALWAYS, false),
+            },
         }
     }
 }
@@ -146,12 +181,11 @@ impl Task {
     /// The answer of a call that will not wait (any longer): what is done, or that nothing is.
     fn give_up(&self) -> Result<usize> {
         match self.kind {
-            Kind::Accept { .. } | Kind::Datagram { .. } | Kind::Receive { .. } => Err(Errno::AGAIN),
+            Kind::Accept { .. } | Kind::DgramRecv { .. } => Err(Errno::AGAIN),
             Kind::Connect { pending, .. } => Err(pending),
-            Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } if self.done == 0 => {
-                Err(Errno::AGAIN)
+            Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } | Kind::Local { .. } => {
+                if self.done == 0 { Err(Errno::AGAIN) } else { Ok(self.done) }
             }
-            Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Ok(self.done),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } | Kind::Linger { .. } => Ok(0),
         }
     }
@@ -178,25 +212,38 @@ pub(super) enum Entered {
     Done(Result<usize>),
     /// It is one that may wait, on this descriptor.
     Task(RawFd, Task),
+    /// It must wait: its first step was made.
+    Wait(RawFd, Task),
 }
 
 impl Host {
     /// Starts a system call of the thread `token` of process `pid`.
     pub fn begin(&mut self, cx: &mut Cx<'_>, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Progress {
-        match self.begin_short(cx, pid, call) {
-            Short::Done(value) => Progress::Done(Ok(value)),
-            Short::Wait(fd, task) => self.park(cx, pid, token, fd, task, call),
-            Short::Long(done) => self.begin_any(cx, pid, token, call, done),
+        if let Call::Sendto { fd, data, flags, addr: None } = call {
+            let mut packet = Packet::EMPTY;
+            match self.send_short(cx.now, pid, *fd, data, *flags, &mut packet) {
+                ShortSend::Out => self.outbox.push_back(packet),
+                ShortSend::Queued => {}
+                ShortSend::Long => return self.begin_any(cx, pid, token, call),
+            }
+            return Progress::Done(Ok(data.len()));
+        } else if let Call::Recvfrom { fd, into, flags, name: None } = call {
+            match self.recv_short(cx.now, pid, token, *fd, into, *flags) {
+                Short::Done(received) => return Progress::Done(Ok(received)),
+                Short::Parked(op) => return Progress::Parked(op),
+                Short::Long => {}
+            }
         }
+        self.begin_any(cx, pid, token, call)
     }
 
-    /// Starts a call of any kind, of which some bytes may be done.
-    fn begin_any(&mut self, cx: &mut Cx<'_>, pid: Pid, token: Token, call: &mut Call<'_, '_>, done: usize) -> Progress {
+    /// Starts a call of any kind.
+    fn begin_any(&mut self, cx: &mut Cx<'_>, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Progress {
         let (fd, mut task) = match self.enter(cx, pid, call) {
             Entered::Done(result) => return Progress::Done(result),
             Entered::Task(fd, task) => (fd, task),
+            Entered::Wait(fd, task) => return self.park(cx, pid, token, fd, task, call),
         };
-        task.done = done;
         let is_last = task.nonblocking;
         match self.step(cx, pid, &mut task, call, is_last) {
             Step::Done(result) => Progress::Done(self.finish(pid, &task, result)),
@@ -207,27 +254,42 @@ impl Host {
 
     /// Goes on with a call that waited, after a wake or at its deadline; `call` is the one that began it.
     pub fn resume(&mut self, cx: &mut Cx<'_>, mut op: Op, call: &mut Call<'_, '_>) -> Progress {
-        if self.is_stale(&op) {
-            self.leave(cx, &op, true);
+        if let Call::Recvfrom { into, name: None, .. } = call {
+            match self.resume_recv_short(cx.now, op, into) {
+                Ok(received) => return Progress::Done(Ok(received)),
+                Err(same) => op = same,
+            }
+        }
+        if self.is_stale(&op.0) {
+            self.leave(cx, &op.0, true);
             return Progress::Done(Err(Errno::INTR));
         }
-        if let Some(value) = self.resume_short(cx, &op.task, call) {
-            self.leave(cx, &op, true);
-            return Progress::Done(Ok(value));
+        op.0.task.slept = true;
+        let is_late = cx.now >= op.0.deadline;
+        let is_cut_off = self.sleepers.is_disconnected(op.0.sleeper);
+        let Waiting { pid, task, .. } = &mut *op.0;
+        if let Kind::Recv { .. } = task.kind
+            && is_cut_off
+        {
+            // `sk_wait_event` looks for this before anything else; the pending error stays.
+            let result = if task.done > 0 { Ok(task.done) } else { Err(Errno::PIPE) };
+            self.leave(cx, &op.0, true);
+            return Progress::Done(result);
         }
-        op.task.slept = true;
-        let is_late = cx.now >= op.deadline;
-        match self.step(cx, op.pid, &mut op.task, call, is_late) {
+        match self.step(cx, *pid, task, call, is_late) {
             Step::Done(result) => {
-                self.leave(cx, &op, true);
-                Progress::Done(self.finish(op.pid, &op.task, result))
+                self.leave(cx, &op.0, true);
+                Progress::Done(self.finish(op.0.pid, &op.0.task, result))
             }
             Step::Wait if is_late => {
-                self.leave(cx, &op, false);
-                Progress::Done(self.finish(op.pid, &op.task, op.task.give_up()))
+                self.leave(cx, &op.0, false);
+                Progress::Done(self.finish(op.0.pid, &op.0.task, op.0.task.give_up()))
             }
             Step::Wait => {
-                self.sleepers.park_again(op.sleeper);
+                self.sleepers.park_again(op.0.sleeper);
+                if let Some(file) = op.0.task.file {
+                    self.stand_in_queue(op.0.sleeper, file, op.0.task.kind);
+                }
                 Progress::Parked(op)
             }
         }
@@ -238,36 +300,38 @@ impl Host {
     /// # Errors
     /// `EINTR`: nothing was done.
     pub fn interrupt(&mut self, cx: &mut Cx<'_>, op: Op) -> Result<usize> {
-        self.leave(cx, &op, false);
-        let result = match op.task.kind {
+        self.leave(cx, &op.0, false);
+        let result = match op.0.task.kind {
             Kind::Linger { .. } => Ok(0),
             Kind::Accept { .. }
             | Kind::Connect { .. }
-            | Kind::Datagram { .. }
-            | Kind::Receive { .. }
+            | Kind::DgramRecv { .. }
             | Kind::Poll
             | Kind::Select
             | Kind::EpollWait { .. } => Err(Errno::INTR),
-            Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } => match op.task.done {
-                0 => Err(Errno::INTR),
-                done => Ok(done),
-            },
+            Kind::Send { .. } | Kind::Recv { .. } | Kind::PipeRead { .. } | Kind::PipeWrite { .. } | Kind::Local { .. } => {
+                match op.0.task.done {
+                    0 => Err(Errno::INTR),
+                    done => Ok(done),
+                }
+            }
         };
-        self.finish(op.pid, &op.task, result)
+        self.finish(op.0.pid, &op.0.task, result)
     }
 
     /// What a waiting call waits for, such as `recv on fd 3 (tcp 10.0.0.1:80 <-> 10.0.0.2:40000 ESTABLISHED)`.
     #[must_use]
     pub fn describe(&self, op: &Op) -> String {
-        let ends = match op.task.kind {
+        let ends = match op.0.task.kind {
             Kind::Accept { socket, .. }
             | Kind::Connect { socket, .. }
             | Kind::Send { socket }
             | Kind::Recv { socket }
-            | Kind::Datagram { socket }
-            | Kind::Receive { socket }
             | Kind::Linger { socket, .. } => self.ends(socket),
+            Kind::DgramRecv { dgram } => self.dgrams.get(dgram).map(Dgram::ends),
             Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Some("pipe".to_owned()),
+            Kind::Local { .. } if self.is_stale(&op.0) => None,
+            Kind::Local { call, .. } => Some(self.local_ends(self.local.calls[call].id())),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } => None,
         };
         match ends {
@@ -278,7 +342,7 @@ impl Host {
 
     /// Whether the call's file is gone: its process was killed silently.
     #[inline]
-    fn is_stale(&self, op: &Op) -> bool {
+    fn is_stale(&self, op: &Waiting) -> bool {
         op.task.file.is_some_and(|file| self.files.get(file).is_none())
     }
 
@@ -300,58 +364,94 @@ impl Host {
             // A timeout that was negative.
             return Progress::Done(self.finish(pid, &task, task.give_up()));
         }
-        let sleeper = self.sleepers.park(token);
-        let mut watched = Vec::new();
-        match task.file {
-            Some(file) => {
-                let (filter, exclusive) = task.kind.filter();
-                let entry = &mut self.files[file];
-                entry.hold();
-                entry.queue.add_call(sleeper, filter, exclusive);
-            }
-            None => self.watch(pid, sleeper, call, &mut watched),
-        }
+        let mut op = self.sleep(pid, token, fd, deadline, task);
         if let Kind::EpollWait { set } = task.kind {
             self.epolls[set].sleepers += 1;
         }
-        Progress::Parked(Op { sleeper, pid, fd, deadline, task, watched })
+        match task.file {
+            None => self.watch(pid, op.0.sleeper, call, &mut op.0.watched),
+            // It may wait for another socket than its own.
+            Some(file) => self.stand_in_queue(op.0.sleeper, file, task.kind),
+        }
+        Progress::Parked(op)
+    }
+
+    /// The operation of a call that goes to sleep, in the queue of its file if it has one.
+    #[inline(always)]
+    pub(super) fn sleep(&mut self, pid: Pid, token: Token, fd: RawFd, deadline: Instant, task: Task) -> Op {
+        let sleeper = self.sleepers.park(token);
+        if let Some(file) = task.file {
+            let (filter, exclusive) = task.kind.filter();
+            let entry = &mut self.files[file];
+            entry.hold();
+            if let Kind::EpollWait { .. } = task.kind {
+                entry.queue.add_epoll_wait(sleeper, filter);
+            } else {
+                entry.queue.add_call(sleeper, filter, exclusive);
+            }
+        }
+        let waiting = Waiting { sleeper, pid, fd, deadline, task, watched: Vec::new() };
+        match self.spare_ops.pop() {
+            Some(mut op) => {
+                *op.0 = waiting;
+                op
+            }
+            None => Op(Box::new(waiting)),
+        }
+    }
+
+    /// An operation is over: the next one uses its memory.
+    #[inline]
+    pub(super) fn recycle(&mut self, op: Op) {
+        if self.spare_ops.len() < SPARE_OPS_MAX {
+            self.spare_ops.push(op);
+        }
     }
 
     /// When the call gives up waiting.
     fn deadline(&self, now: Instant, task: &Task, call: &Call<'_, '_>) -> Instant {
         let after = |timeout: Option<Duration>| timeout.map_or(Instant::FAR, |timeout| now + timeout);
         match task.kind {
-            Kind::Accept { socket, .. } | Kind::Recv { socket } | Kind::Receive { socket } => {
-                after(self.sockets[socket].options.receive_timeout)
-            }
+            Kind::Accept { socket, .. } | Kind::Recv { socket } => after(self.sockets[socket].options.receive_timeout),
+            Kind::DgramRecv { dgram } => after(self.dgrams[dgram].options.receive_timeout),
             Kind::Connect { socket, .. } | Kind::Send { socket } => after(self.sockets[socket].options.send_timeout),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } => call_timeout(now, call).deadline().unwrap_or(Instant::FAR),
-            Kind::PipeRead { .. } | Kind::PipeWrite { .. } | Kind::Datagram { .. } => Instant::FAR,
+            Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Instant::FAR,
             Kind::Linger { until, .. } => until,
+            Kind::Local { call, verb } => after(self.local_timeout(self.local.calls[call].id(), verb)),
         }
     }
 
     /// A call that waited returns: it leaves the wait queues and lets go of its files. An exclusive wake that it did not use is passed on.
-    fn leave(&mut self, cx: &mut Cx<'_>, op: &Op, used_wake: bool) {
+    fn leave(&mut self, cx: &mut Cx<'_>, op: &Waiting, used_wake: bool) {
         let was_woken = self.sleepers.leave(op.sleeper);
         if let Some(entry) = op.task.file.and_then(|file| self.files.get_mut(file)) {
             entry.queue.remove(Waiter::Call(op.sleeper));
-            // Somebody else still has the file: the usual case.
-            if let Kind::Recv { .. } | Kind::Send { .. } = op.task.kind
-                && entry.put_one_of_several()
-            {
-                return;
-            }
         }
         self.leave_rest(cx, op, was_woken && !used_wake);
     }
 
+    /// As `leave`, for a receive that has used its wake; `false`, and nothing is done, if it is the only one that still holds the file.
+    #[inline(always)]
+    pub(super) fn leave_shared(&mut self, op: &Waiting, file: Key) -> bool {
+        let Some(entry) = self.files.get_mut(file) else { return false };
+        if !entry.put_one_of_several() {
+            return false;
+        }
+        entry.queue.remove(Waiter::Call(op.sleeper));
+        self.sleepers.leave(op.sleeper);
+        true
+    }
+
     /// What only some calls have to do when they return.
-    fn leave_rest(&mut self, cx: &mut Cx<'_>, op: &Op, wake_is_unused: bool) {
+    fn leave_rest(&mut self, cx: &mut Cx<'_>, op: &Waiting, wake_is_unused: bool) {
         if let Kind::EpollWait { set } = op.task.kind
             && let Some(set) = self.epolls.get_mut(set)
         {
             set.sleepers -= 1;
+        }
+        if let Kind::Local { call, .. } = op.task.kind {
+            self.leave_local(cx, op.pid, op.sleeper, call, wake_is_unused);
         }
         if let Some(file) = op.task.file {
             let (key, exclusive) = op.task.kind.filter();
@@ -380,6 +480,9 @@ impl Host {
         }
     }
 }
+
+/// How many operations' memory a host keeps for the next ones.
+const SPARE_OPS_MAX: usize = 64;
 
 /// The timeout argument of a call; one that has none waits for ever.
 pub(super) fn call_timeout(now: Instant, call: &Call<'_, '_>) -> Timeout {

@@ -123,11 +123,6 @@ impl Ports {
         }
     }
 
-    /// Who holds the port, in no particular order.
-    pub(super) fn owners(&self, port: u16) -> &[Owner] {
-        self.buckets.get(&port).map_or(&[], |bucket| &bucket.owners)
-    }
-
     /// Those who listen on the port, in the order of their `listen(2)`.
     pub(super) fn listeners(&self, port: u16) -> &[Key] {
         self.buckets.get(&port).map_or(&[], |bucket| &bucket.listeners)

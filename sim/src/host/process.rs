@@ -49,6 +49,8 @@ impl Entry {
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) credentials: Credentials,
+    /// The real user id, which is the saved one too.
+    real_uid: u32,
     /// `RLIMIT_NOFILE`: one more than the largest number a descriptor may have.
     pub(super) rlimit_nofile: u32,
     /// How many SIGPIPE it has been sent and nobody has taken note of.
@@ -61,7 +63,26 @@ pub(super) struct Process {
 impl Process {
     /// A process without descriptors.
     pub(super) const fn new(credentials: Credentials) -> Process {
-        Process { credentials, rlimit_nofile: RLIMIT_NOFILE_DEFAULT, sigpipes: 0, table: Vec::new(), lowest: 0 }
+        Process {
+            credentials,
+            real_uid: credentials.uid,
+            rlimit_nofile: RLIMIT_NOFILE_DEFAULT,
+            sigpipes: 0,
+            table: Vec::new(),
+            lowest: 0,
+        }
+    }
+
+    /// Changes the effective user, `seteuid(2)`.
+    ///
+    /// # Errors
+    /// `EPERM`: the process is not root's, and this is not its real user.
+    pub(super) fn seteuid(&mut self, uid: u32) -> Result<()> {
+        if !self.credentials.is_root() && uid != self.real_uid && uid != self.credentials.uid {
+            return Err(Errno::PERM);
+        }
+        self.credentials.uid = uid;
+        Ok(())
     }
 
     /// The descriptor of this number.
@@ -80,6 +101,11 @@ impl Process {
         let used = self.table.iter().skip(start).take_while(|entry| !entry.is_free()).count();
         let number = start + used;
         if number < self.limit() { Ok(number) } else { Err(Errno::MFILE) }
+    }
+
+    /// The files of its descriptors.
+    pub(super) fn files(&self) -> impl Iterator<Item = Key> + '_ {
+        self.table.iter().filter_map(|entry| entry.open()).map(|descriptor| descriptor.file)
     }
 
     /// `RLIMIT_NOFILE` as an index.

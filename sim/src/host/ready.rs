@@ -19,7 +19,11 @@ impl Host {
         let Some(entry) = self.files.get(file) else { return PollEvents::NONE };
         match entry.object {
             Object::Socket(socket) => self.socket_mask(socket),
+            Object::Dgram(dgram) => self.dgrams[dgram].poll_mask(entry.nonblocking),
             Object::Pipe(pipe, end) => self.pipes[pipe].pipe.poll_mask(end),
+            Object::Local(id) => self.local.space.poll_mask(id),
+            // DEFAULT_POLLMASK.
+            Object::Plain(_) => PollEvents::IN | PollEvents::OUT | PollEvents::RDNORM | PollEvents::WRNORM,
             Object::Epoll(set) => self.with_epoll(set, |epoll, host| epoll.poll_mask(|key| host.file_mask(key.file))),
         }
     }
@@ -92,7 +96,7 @@ impl Host {
     fn epoll_of(&self, file: Key) -> Result<Key> {
         match self.files[file].object {
             Object::Epoll(set) => Ok(set),
-            Object::Socket(_) | Object::Pipe(..) => Err(Errno::INVAL),
+            Object::Socket(_) | Object::Dgram(_) | Object::Pipe(..) | Object::Local(_) | Object::Plain(_) => Err(Errno::INVAL),
         }
     }
 
@@ -100,6 +104,9 @@ impl Host {
     pub(super) fn epoll_ctl(&mut self, pid: Pid, epfd: RawFd, op: i32, fd: RawFd, event: Option<EpollEvent>) -> Result<usize> {
         let epoll_file = self.file_of(pid, epfd)?;
         let target = self.file_of(pid, fd)?;
+        if let Object::Plain(_) = self.files[target].object {
+            return Err(Errno::PERM);
+        }
         if epoll_file == target {
             return Err(Errno::INVAL);
         }
@@ -138,7 +145,7 @@ impl Host {
                 let keys = self.epolls[set].epoll.items().map(|(_, key)| key.file);
                 keys.filter(|file| self.epoll_of(*file).is_ok()).collect()
             }
-            Object::Socket(_) | Object::Pipe(..) => Vec::new(),
+            Object::Socket(_) | Object::Dgram(_) | Object::Pipe(..) | Object::Local(_) | Object::Plain(_) => Vec::new(),
         };
         let watchers = |file: Key| self.files[file].queue.epoll_items().map(|(set, _)| self.epolls[set].file).collect();
         epoll::makes_loop(epoll_file, target, watched, watchers)

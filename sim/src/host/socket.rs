@@ -9,7 +9,6 @@ use super::ports::{Claim, Owner};
 use super::slab::Key;
 use super::{Host, ports};
 use crate::tcp::{Config, Listener, State, Tcb};
-use crate::udp::{self, Udp};
 use twinsock::consts as c;
 use twinsock::raw::{Name, RawFd};
 use twinsock::{Errno, Instant, Result};
@@ -30,10 +29,7 @@ pub(super) enum Ss {
 /// A socket: of a file, in an accept queue, or finishing its connection after its last close.
 #[derive(Debug)]
 pub(super) struct Socket {
-    /// TCP's state; of a UDP socket it stays CLOSED and carries nothing but the options that both protocols have.
     pub(super) tcb: Tcb,
-    /// UDP's state, of a UDP socket.
-    pub(super) udp: Option<Box<Udp>>,
     /// Both ends, canonical, as segments carry them and names show them. The local port is shown even when it is not held any longer.
     pub(super) tuple: FourTuple,
     /// Its file; `None`: nobody has accepted it yet, or nobody has it any longer.
@@ -52,6 +48,8 @@ pub(super) struct Socket {
     pub(super) is_hashed: bool,
     /// A `close(2)` waits for its data, SO_LINGER.
     pub(super) is_lingering: bool,
+    /// An AF_INET6 socket that has connected to an IPv4-mapped address: it goes on sending IPv4.
+    pub(super) sends_ipv4: bool,
     /// SOCK_BINDADDR_LOCK: bind gave the address.
     pub(super) addr_locked: bool,
     /// SOCK_BINDPORT_LOCK: bind gave the port.
@@ -60,8 +58,6 @@ pub(super) struct Socket {
     pub(super) num: u16,
     /// Its place among the holders of the port.
     pub(super) place: u32,
-    /// When it took its port: larger is later.
-    pub(super) bound_as: u64,
     /// The listener in whose queues it is.
     pub(super) parent: Option<Key>,
     /// The queues, while it listens.
@@ -80,7 +76,6 @@ impl Socket {
         Socket {
             state: tcb.state(),
             tcb,
-            udp: None,
             tuple: FourTuple { local: any, remote: any, local_port: 0, remote_port: 0 },
             file: None,
             armed: Instant::FAR,
@@ -90,22 +85,17 @@ impl Socket {
             is_dirty: false,
             is_hashed: false,
             is_lingering: false,
+            sends_ipv4: false,
             addr_locked: false,
             port_locked: false,
             num: 0,
             place: 0,
-            bound_as: 0,
             parent: None,
             listener: None,
             uid,
             disconnects: 0,
             options,
         }
-    }
-
-    /// Whether it is a UDP socket with a peer that it can show.
-    fn is_connected_udp(&self) -> bool {
-        self.udp.as_ref().and_then(|udp| udp.peer()).is_some_and(|peer| peer.port() != 0)
     }
 
     /// What it claims of its port.
@@ -126,14 +116,18 @@ impl Host {
     /// `socket(2)`.
     pub(super) fn socket(&mut self, pid: Pid, domain: i32, kind: i32, protocol: i32) -> Result<usize> {
         let flags = check_type_flags(kind)?;
-        let (family, is_udp) = check_protocol(domain, kind & SOCK_TYPE_MASK, protocol)?;
+        if domain == c::AF_UNIX && kind & SOCK_TYPE_MASK < TYPES_MAX {
+            return self.local_socket(pid, kind & SOCK_TYPE_MASK, protocol, flags);
+        }
+        let (family, transport) = check_protocol(domain, kind & SOCK_TYPE_MASK, protocol)?;
+        match transport {
+            Transport::Tcp => {}
+            Transport::Udp => return self.dgram_socket(pid, family, flags),
+        }
         let uid = self.process(pid)?.credentials.uid;
         let config = Config { sysctl: self.sysctl.tcp, ..Config::default() };
         let mut socket = Socket::new(Tcb::new(&config), family, uid, Options::default());
         socket.v6only = family == Family::Inet6 && self.sysctl.bindv6only;
-        if is_udp {
-            socket.udp = Some(self.new_udp(family));
-        }
         let process = self.process_mut(pid)?;
         let fd = process.reserve(0)?;
         let socket = self.sockets.insert(socket);
@@ -144,26 +138,27 @@ impl Host {
         Ok(value(fd))
     }
 
-    fn new_udp(&self, family: Family) -> Box<Udp> {
-        let family = match family {
-            Family::Inet => udp::Family::V4,
-            Family::Inet6 => udp::Family::V6,
-        };
-        let mut udp = Udp::new(family, self.sysctl.rmem_default);
-        udp.options.sndbuf_bytes = self.sysctl.wmem_default;
-        Box::new(udp)
-    }
-
-    /// `socketpair(2)`: no family that is modelled has it.
-    pub(super) fn socketpair(&mut self, pid: Pid, domain: i32, kind: i32, protocol: i32) -> Result<usize> {
-        check_type_flags(kind)?;
+    /// `socketpair(2)`: of local sockets only.
+    pub(super) fn socketpair(&mut self, pid: Pid, domain: i32, kind: i32, protocol: i32, out: &mut [RawFd; 2]) -> Result<usize> {
+        let flags = check_type_flags(kind)?;
+        let kind = kind & SOCK_TYPE_MASK;
         let process = self.process_mut(pid)?;
         let first = process.reserve(0)?;
         let second = process.reserve(0).inspect_err(|_| process.unreserve(first))?;
-        process.unreserve(second);
-        process.unreserve(first);
-        check_protocol(domain, kind & SOCK_TYPE_MASK, protocol)?;
-        Err(Errno::OPNOTSUPP)
+        let made = if domain == c::AF_UNIX && kind < TYPES_MAX {
+            self.local_socketpair(pid, [first, second], kind, protocol, flags)
+        } else {
+            check_protocol(domain, kind, protocol).and(Err(Errno::OPNOTSUPP))
+        };
+        match made {
+            Ok(_) => *out = [first, second],
+            Err(_) => {
+                let process = self.process_mut(pid)?;
+                process.unreserve(second);
+                process.unreserve(first);
+            }
+        }
+        made
     }
 
     /// `getsockname(2)`.
@@ -178,7 +173,6 @@ impl Host {
     pub(super) fn getpeername(&mut self, pid: Pid, fd: RawFd, name: &mut Name<'_>) -> Result<usize> {
         let (_, socket) = self.socket_of(pid, fd)?;
         match self.sockets[socket].tcb.state() {
-            State::Closed if self.sockets[socket].is_connected_udp() => self.store_peer_name(socket, name).map(|()| 0),
             State::Closed | State::SynSent | State::Listen => Err(Errno::NOTCONN),
             State::SynReceived
             | State::Established
@@ -200,32 +194,21 @@ impl Host {
 
     /// The requests of `ioctl(2)` that TCP sockets know, `tcp(7)`.
     pub(super) fn socket_ioctl(&mut self, socket: Key, request: i32) -> Result<usize> {
-        let socket = &mut self.sockets[socket];
-        if let Some(udp) = &mut socket.udp {
-            return match request {
-                c::FIONREAD => Ok(udp.readable_bytes()),
-                c::TIOCOUTQ => Ok(super::slab::to_usize(udp.outq_bytes())),
-                _ => Err(Errno::NOTTY),
-            };
-        }
-        let tcb = &socket.tcb;
+        let tcb = &self.sockets[socket].tcb;
         let is_listening = tcb.state() == State::Listen;
         match request {
             c::FIONREAD | c::TIOCOUTQ if is_listening => Err(Errno::INVAL),
             c::FIONREAD => Ok(tcb.readable_bytes()),
             c::SIOCATMARK => Ok(usize::from(tcb.at_mark())),
-            c::TIOCOUTQ => Ok(tcb.outq_bytes()),
+            c::TIOCOUTQ => Ok(super::slab::to_usize(tcb.siocoutq())),
             _ => Err(Errno::NOTTY),
         }
     }
 
     /// The socket holds a port from now on.
     pub(super) fn hold_port(&mut self, key: Key, port: u16, by_connect: bool) {
-        self.binds += 1;
+        let place = self.ports.hold(port, Owner::Socket(key), by_connect);
         let socket = &mut self.sockets[key];
-        let ports = if socket.udp.is_some() { &mut self.udp_ports } else { &mut self.ports };
-        let place = ports.hold(port, Owner::Socket(key), by_connect);
-        socket.bound_as = self.binds;
         socket.num = port;
         socket.place = place;
         socket.tuple.local_port = port;
@@ -235,18 +218,13 @@ impl Host {
     pub(super) fn put_port(&mut self, key: Key) {
         let socket = &mut self.sockets[key];
         let port = std::mem::take(&mut socket.num);
-        if port == 0 {
-            return;
-        }
-        let place = socket.place;
-        if socket.udp.is_none() {
+        if port != 0 {
+            let place = socket.place;
             self.release_place(port, place);
-        } else if let Some(Owner::Socket(moved)) = self.udp_ports.release(port, place) {
-            self.sockets[moved].place = place;
         }
     }
 
-    /// Takes a holder out of a TCP port's bucket; the one that moves into its place is told.
+    /// Takes a holder out of a port's bucket; the one that moves into its place is told.
     pub(super) fn release_place(&mut self, port: u16, place: u32) {
         match self.ports.release(port, place) {
             Some(Owner::Socket(moved)) => self.sockets[moved].place = place,
@@ -262,8 +240,7 @@ impl Host {
             Owner::TimeWait(rest) => self.time_waits[rest].claim,
         };
         let claim = self.sockets[key].claim();
-        let ports = if self.sockets[key].udp.is_some() { &self.udp_ports } else { &self.ports };
-        ports.conflicts(port, &claim, Some(Owner::Socket(key)), strictness, claim_of)
+        self.ports.conflicts(port, &claim, Some(Owner::Socket(key)), strictness, claim_of)
     }
 
     /// The ports to choose from when none is asked for.
@@ -274,9 +251,6 @@ impl Host {
 
     /// A port for bind and listen, by the kernel's choice.
     pub(super) fn choose_port_for_bind(&self, cx: &mut Cx<'_>, key: Key) -> Option<u16> {
-        if self.sockets[key].udp.is_some() {
-            return self.choose_udp_port(cx, key);
-        }
         let halves = self.sockets[key].options.reuse_addr;
         self.ports.choose_for_bind(&self.ephemeral_range(), halves, cx.luck, |_, port| {
             !self.port_conflicts(key, port, ports::Strictness::Automatic)
@@ -300,11 +274,9 @@ impl Host {
         let local = std::net::SocketAddr::new(tuple.local, tuple.local_port);
         let remote = std::net::SocketAddr::new(tuple.remote, tuple.remote_port);
         let state = socket.tcb.state().name();
-        Some(match (&socket.udp, tuple.remote.is_unspecified()) {
-            (Some(_), true) => format!("udp {local}"),
-            (Some(_), false) => format!("udp {local} <-> {remote}"),
-            (None, true) => format!("tcp {local} {state}"),
-            (None, false) => format!("tcp {local} <-> {remote} {state}"),
+        Some(match tuple.remote.is_unspecified() {
+            true => format!("tcp {local} {state}"),
+            false => format!("tcp {local} <-> {remote} {state}"),
         })
     }
 }
@@ -324,9 +296,15 @@ fn check_type_flags(kind: i32) -> Result<i32> {
     if flags & !(c::SOCK_CLOEXEC | c::SOCK_NONBLOCK) != 0 { Err(Errno::INVAL) } else { Ok(flags) }
 }
 
-/// The family of a socket, and whether it is UDP's. Raw sockets and local sockets are not modelled: they answer as in a kernel that was
-/// built without them.
-fn check_protocol(domain: i32, kind: i32, protocol: i32) -> Result<(Family, bool)> {
+/// The protocol of a socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Transport {
+    Tcp,
+    Udp,
+}
+
+/// Whether there is such a socket over IP. Raw sockets are not modelled: they answer as in a kernel that was built without them.
+fn check_protocol(domain: i32, kind: i32, protocol: i32) -> Result<(Family, Transport)> {
     if !(0..FAMILIES_MAX).contains(&domain) {
         return Err(Errno::AFNOSUPPORT);
     }
@@ -342,8 +320,10 @@ fn check_protocol(domain: i32, kind: i32, protocol: i32) -> Result<(Family, bool
         return Err(Errno::INVAL);
     }
     match kind {
-        c::SOCK_STREAM if protocol == 0 || protocol == c::IPPROTO_TCP => Ok((family, false)),
-        c::SOCK_DGRAM if protocol == 0 || protocol == c::IPPROTO_UDP => Ok((family, true)),
+        c::SOCK_STREAM if protocol == 0 || protocol == c::IPPROTO_TCP => Ok((family, Transport::Tcp)),
+        c::SOCK_DGRAM if protocol == 0 || protocol == c::IPPROTO_UDP => Ok((family, Transport::Udp)),
+        // Ping sockets are for the groups of net.ipv4.ping_group_range, which is empty by default.
+        c::SOCK_DGRAM if protocol == family.icmp() => Err(Errno::ACCES),
         c::SOCK_STREAM | c::SOCK_DGRAM => Err(Errno::PROTONOSUPPORT),
         _ => Err(Errno::SOCKTNOSUPPORT),
     }

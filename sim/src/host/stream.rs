@@ -8,7 +8,6 @@ use super::addr::{self, Family};
 use super::conns::{Conn, FourTuple};
 use super::cx::{Cx, Pid};
 use super::file::Object;
-use super::inet::initial_sequence_number;
 use super::op::{Kind, Step, Task};
 use super::ports::Strictness;
 use super::slab::Key;
@@ -39,7 +38,7 @@ impl Host {
                 self.check_unbound(key)?;
             }
             Family::Inet6 => {
-                if target.ip.is_multicast() && self.sockets[key].udp.is_none() {
+                if target.ip.is_multicast() {
                     return Err(Errno::INVAL);
                 }
                 if is_privileged && !is_root {
@@ -100,9 +99,6 @@ impl Host {
     /// `listen(2)`: `__inet_listen_sk`, `inet_csk_listen_start`.
     pub(super) fn listen(&mut self, cx: &mut Cx<'_>, pid: Pid, fd: RawFd, backlog: i32) -> Result<usize> {
         let (_, key) = self.socket_of(pid, fd)?;
-        if self.sockets[key].udp.is_some() {
-            return Err(Errno::OPNOTSUPP);
-        }
         // A negative backlog is a large unsigned one.
         let somaxconn = super::slab::to_usize(self.sysctl.somaxconn);
         let backlog = usize::try_from(backlog).unwrap_or(usize::MAX).min(somaxconn);
@@ -151,15 +147,13 @@ impl Host {
         }
         let reserved = self.process_mut(pid)?.reserve(0)?;
         let entry = &self.files[file];
-        let error = match entry.object {
-            Object::Socket(socket) if self.sockets[socket].udp.is_none() => {
-                return Ok(Task::new(Kind::Accept { socket, reserved }, file, entry.nonblocking, flags));
+        match entry.object {
+            Object::Socket(socket) => Ok(Task::new(Kind::Accept { socket, reserved }, file, entry.nonblocking, flags)),
+            Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => {
+                self.process_mut(pid)?.unreserve(reserved);
+                Err(Errno::NOTSOCK)
             }
-            Object::Socket(_) => Errno::OPNOTSUPP,
-            Object::Pipe(..) | Object::Epoll(_) => Errno::NOTSOCK,
-        };
-        self.process_mut(pid)?.unreserve(reserved);
-        Err(error)
+        }
     }
 
     /// A step of `accept4(2)`: `inet_csk_accept`.
@@ -203,20 +197,15 @@ impl Host {
         }
     }
 
-    /// `connect(2)` at its entry: `__inet_stream_connect` up to where it waits. `None`: all is done.
+    /// `connect(2)` at its entry: `__inet_stream_connect` up to where it waits. `None`: AF_UNSPEC, all is done.
     pub(super) fn enter_connect(&mut self, cx: &mut Cx<'_>, pid: Pid, fd: RawFd, addr: &[u8]) -> Result<Option<Task>> {
         let (file, key) = self.socket_of(pid, fd)?;
         addr::check_length(addr)?;
-        let family = addr::sa_family(addr).ok_or(Errno::INVAL)?;
-        if self.sockets[key].udp.is_some() {
-            match family {
-                c::AF_UNSPEC => self.udp_disconnect(key),
-                _ => self.udp_connect(cx, key, addr)?,
-            }
-            return Ok(None);
-        }
-        if family == c::AF_UNSPEC {
+        if addr::sa_family(addr).ok_or(Errno::INVAL)? == c::AF_UNSPEC {
             self.sockets[key].disconnects += 1;
+            for call in self.files[file].queue.calls() {
+                self.sleepers.disconnect(call);
+            }
             self.disconnect(cx.now, key);
             self.sockets[key].ss = Ss::Unconnected;
             return Ok(None);
@@ -300,8 +289,12 @@ impl Host {
         if let Some(Conn::TimeWait(old)) = self.conns.get(&tuple) {
             self.forget_time_wait(old);
         }
-        let iss = iss.unwrap_or_else(|| initial_sequence_number(cx));
+        let iss = iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
         let socket = &mut self.sockets[key];
+        if socket.sends_ipv4 && remote.is_ipv6() {
+            tuple.remote = DISCARD.into();
+        }
+        socket.sends_ipv4 |= socket.family == Family::Inet6 && remote.is_ipv4();
         socket.tuple = tuple;
         let ports = (tuple.local_port, tuple.remote_port);
         socket.tcb.connect(cx.now, &config, ports, iss);
@@ -382,9 +375,6 @@ impl Host {
             _ => return Err(Errno::INVAL),
         };
         let socket = &mut self.sockets[key];
-        if socket.udp.is_some() {
-            return self.udp_shutdown(key, how);
-        }
         let state = socket.tcb.state();
         if socket.ss == Ss::Connecting {
             socket.ss = match state {
@@ -444,10 +434,6 @@ impl Host {
 
     /// The last close of a socket: `inet_release`, `__tcp_close`. Answers until when the caller waits for its data.
     pub(super) fn release_socket(&mut self, cx: &mut Cx<'_>, key: Key, may_linger: bool) -> Option<Instant> {
-        if self.sockets[key].udp.is_some() {
-            self.forget_socket(key);
-            return None;
-        }
         self.stop_listening(cx.now, key);
         let socket = &mut self.sockets[key];
         let linger = match socket.options.linger() {
@@ -494,6 +480,10 @@ impl Host {
         }
     }
 }
+
+/// Where nobody is, RFC 6666: the segments of an AF_INET6 socket that was connected to an IPv4-mapped address before. Linux leaves it the
+/// operations of IPv4 (`ipv6_mapped`), and its SYN never arrives.
+const DISCARD: Ipv6Addr = Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1);
 
 /// Whether the address needs a scope, `__ipv6_addr_needs_scope_id`; no interface of a host has one.
 fn is_link_local(ip: IpAddr) -> bool {

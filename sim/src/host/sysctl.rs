@@ -16,6 +16,8 @@ pub struct Sysctl {
     pub rmem_default: u32,
     /// `net.core.wmem_default`: SO_SNDBUF of sockets other than TCP's, in bytes.
     pub wmem_default: u32,
+    /// `net.unix.max_dgram_qlen`: how many datagrams wait at a local socket, less one.
+    pub max_dgram_qlen: u32,
     /// `net.ipv4.ip_local_port_range`: first and last ephemeral port.
     pub ip_local_port_range: [u16; 2],
     /// `net.ipv4.ip_local_reserved_ports`: never chosen automatically.
@@ -46,6 +48,7 @@ impl Default for Sysctl {
             wmem_max: 4_194_304,
             rmem_default: 212_992,
             wmem_default: 212_992,
+            max_dgram_qlen: 10,
             ip_local_port_range: [32768, 60999],
             ip_local_reserved_ports: Vec::new(),
             ip_unprivileged_port_start: 1024,
@@ -157,6 +160,7 @@ table! {
     "net.core.wmem_max" => wmem_max;
     "net.core.rmem_default" => rmem_default;
     "net.core.wmem_default" => wmem_default;
+    "net.unix.max_dgram_qlen" => max_dgram_qlen;
     "net.ipv4.ip_local_port_range" => ip_local_port_range;
     "net.ipv4.ip_local_reserved_ports" => ip_local_reserved_ports;
     "net.ipv4.ip_unprivileged_port_start" => ip_unprivileged_port_start;

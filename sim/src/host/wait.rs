@@ -43,6 +43,20 @@ impl WaitQueue {
         }
     }
 
+    /// Adds a call of `epoll_wait(2)`: at the head, where `__add_wait_queue_exclusive` puts it, so that the last one to come is the first
+    /// to go.
+    pub(super) fn add_epoll_wait(&mut self, call: Key, filter: PollEvents) {
+        self.entries.insert(0, Entry { who: Waiter::Call(call), filter, exclusive: true });
+    }
+
+    /// The calls that wait.
+    pub(super) fn calls(&self) -> impl Iterator<Item = Key> + '_ {
+        self.entries.iter().filter_map(|entry| match entry.who {
+            Waiter::Call(call) => Some(call),
+            Waiter::Epoll(..) => None,
+        })
+    }
+
     /// Adds an epoll entry: at the head, where `add_wait_queue` puts it, at the end if it is exclusive.
     pub(super) fn add_epoll(&mut self, set: Key, item: ItemId, exclusive: bool) {
         let entry = Entry { who: Waiter::Epoll(set, item), filter: PollEvents::NONE, exclusive };
@@ -118,6 +132,8 @@ impl WaitQueue {
 struct Sleeper {
     token: Token,
     woken: bool,
+    /// Its socket was disconnected meanwhile, `sk_disconnects`.
+    disconnected: bool,
 }
 
 /// The parked calls of a host, and the order in which those that are woken were woken.
@@ -136,7 +152,19 @@ impl Sleepers {
     /// A call goes to sleep for the first time.
     #[inline]
     pub(super) fn park(&mut self, token: Token) -> Key {
-        self.calls.insert(Sleeper { token, woken: false })
+        self.calls.insert(Sleeper { token, woken: false, disconnected: false })
+    }
+
+    /// The socket on which a call waits is disconnected.
+    pub(super) fn disconnect(&mut self, call: Key) {
+        if let Some(sleeper) = self.calls.get_mut(call) {
+            sleeper.disconnected = true;
+        }
+    }
+
+    /// Whether the socket was disconnected while the call waited.
+    pub(super) fn is_disconnected(&self, call: Key) -> bool {
+        self.calls.get(call).is_some_and(|sleeper| sleeper.disconnected)
     }
 
     /// A call that was woken goes to sleep again.

@@ -77,6 +77,17 @@ impl Link {
         Link { mtu_bytes, ..self }
     }
 
+    /// As [`Link::verdict`], of a packet that fits even if its largest frame is as long as `frame_bytes_at_most`, and that meets no chance;
+    /// `None`, and nothing has happened, of another.
+    #[inline]
+    pub fn arrival(&self, direction: &mut Direction, now: Instant, frame_bytes_at_most: u32) -> Option<Instant> {
+        if frame_bytes_at_most > self.mtu_bytes || !self.jitter.is_zero() {
+            return None;
+        }
+        direction.last_arrival = (now + self.delay).max(direction.last_arrival);
+        Some(direction.last_arrival)
+    }
+
     /// Decides on a packet that is handed to one direction of the link at `now`, the largest of whose frames is `frame_bytes` long.
     ///
     /// `draw(n)` gives one of `0..n`, where 0 is the boring answer, here the shortest delay. Without jitter nothing is drawn.

@@ -62,6 +62,16 @@ impl Packet {
         }
     }
 
+    /// At most how long the largest frame is in bytes that the packet is cut into: what can be said without looking closely.
+    #[inline]
+    #[must_use]
+    pub fn frame_bytes_at_most(&self) -> u32 {
+        match &self.body {
+            Body::Tcp(segment) => HEADERS_MAX_BYTES + segment.payload_bytes(),
+            Body::Udp(_) | Body::Icmp(_) => HEADERS_MAX_BYTES,
+        }
+    }
+
     /// The length in bytes of the largest frame that the packet is cut into, from its IP header on.
     #[inline]
     #[must_use]
@@ -75,6 +85,9 @@ impl Packet {
         ip + transport
     }
 }
+
+/// The headers of IPv6 and TCP with all the options that fit.
+const HEADERS_MAX_BYTES: u32 = 40 + 60;
 
 /// What a packet carries.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -53,6 +53,7 @@ impl Carrier {
     }
 
     /// Runs the thread until it suspends or ends.
+    #[inline]
     pub fn resume(&mut self) -> Outcome {
         let outer = YIELDER.replace(ptr::null());
         let result = self.coroutine.resume(());

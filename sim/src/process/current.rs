@@ -28,6 +28,8 @@ const CALLS_AFTER_KILL_MAX: u32 = 1000;
 pub struct Shared {
     /// The simulation's number.
     pub id: u32,
+    /// Its seed.
+    pub seed: u64,
     /// Everything; borrowed only while no program's code runs.
     pub scheduler: RefCell<Scheduler>,
     running: Cell<Option<(ThreadId, ProcId)>>,
@@ -35,9 +37,9 @@ pub struct Shared {
 
 impl Shared {
     /// A simulation of its own number.
-    pub fn new(scheduler: Scheduler) -> Rc<Shared> {
+    pub fn new(scheduler: Scheduler, seed: u64) -> Rc<Shared> {
         let id = NEXT_SIMULATION.fetch_add(1, Ordering::Relaxed);
-        Rc::new(Shared { id, scheduler: RefCell::new(scheduler), running: Cell::new(None) })
+        Rc::new(Shared { id, seed, scheduler: RefCell::new(scheduler), running: Cell::new(None) })
     }
 
     /// Says who runs; returns who did.
@@ -115,7 +117,7 @@ impl Running {
     ///
     /// # Errors
     /// `EIO`: the thread is killed or unwinding, and such a thread never waits.
-    #[inline]
+    #[inline(always)]
     pub fn enter(&self) -> Result<RefMut<'_, Scheduler>> {
         if std::thread::panicking() {
             return Err(Errno::IO);
@@ -133,6 +135,30 @@ impl Running {
     fn wait_for_turn<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
         scheduler.wait_for_turn(self.thread);
         self.suspend(scheduler)
+    }
+
+    /// Makes a system call, for as long as it takes.
+    ///
+    /// # Errors
+    /// The call's.
+    pub fn call<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>, call: &mut Call<'_, '_>) -> Result<usize> {
+        match scheduler.begin(self.thread, call) {
+            Some(result) => result,
+            None => self.go_on(self.suspend(scheduler), call),
+        }
+    }
+
+    /// Goes on with a system call that has waited, for as long as it takes.
+    ///
+    /// # Errors
+    /// The call's.
+    pub fn go_on<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>, call: &mut Call<'_, '_>) -> Result<usize> {
+        loop {
+            if let Some(result) = scheduler.resume(self.thread, call) {
+                return result;
+            }
+            scheduler = self.suspend(scheduler);
+        }
     }
 
     /// Answers a killed thread that goes on, and unwinds it again when it goes on too long.
@@ -193,6 +219,19 @@ impl Running {
 #[cold]
 fn unwind() -> ! {
     resume_unwind(Box::new(Killed))
+}
+
+/// The running thread of simulation `sim`, if one runs; says nothing if not.
+pub fn thread(sim: u32) -> Option<ThreadId> {
+    CURRENT.with_borrow(|current| {
+        let shared = current.as_ref().filter(|shared| shared.id == sim)?;
+        shared.running.get().map(|(thread, _)| thread)
+    })
+}
+
+/// The seed of the simulation that runs on this OS thread.
+pub fn seed() -> Option<u64> {
+    CURRENT.with_borrow(|current| current.as_ref().map(|shared| shared.seed))
 }
 
 /// Wakes a thread of simulation `sim`, if it still waits; says nothing outside that simulation. Any thread may do so, also a killed one.

@@ -2,9 +2,10 @@
 
 use crate::process::Killed;
 use crate::process::coroutine::Outcome;
-use crate::process::current::{Entered, Shared};
-use crate::process::failure::{FailureKind, take_panic};
+use crate::process::current::{Entered, Running, Shared};
+use crate::process::failure::{FailureKind, pending_panic, take_panic};
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Turn};
+use crate::trace::What;
 use std::any::Any;
 use std::cell::RefMut;
 use std::rc::Rc;
@@ -58,16 +59,43 @@ pub fn end_all(shared: &Rc<Shared>) {
 fn kill(shared: &Rc<Shared>, process: ProcId) {
     let threads = shared.scheduler.borrow_mut().end_process(process);
     for thread in threads {
-        let started = shared.scheduler.borrow_mut().thread_mut(thread).carrier.as_ref().is_some_and(|carrier| carrier.started());
-        if started {
-            unwind(shared, thread);
-        } else {
+        let started = shared.scheduler.borrow_mut().thread_mut(thread).carrier.as_ref().map(|carrier| carrier.started());
+        match started {
+            Some(true) => unwind(shared, thread),
             // It never ran: only what its closure holds is dropped.
-            let carrier = shared.scheduler.borrow_mut().thread_mut(thread).carrier.take();
-            drop(carrier);
+            Some(false) => {
+                let carrier = shared.scheduler.borrow_mut().thread_mut(thread).carrier.take();
+                drop(carrier);
+            }
+            // It has been unwound out of its turn, for a lock.
+            None => continue,
         }
         shared.scheduler.borrow_mut().thread_ended(thread);
     }
+}
+
+/// Unwinds the thread that holds a lock for which the running thread, which is killed or panics, cannot wait. Answers `false` if there
+/// is nothing to unwind: the holder has ended, or is the running thread itself, or waits for this unwinding to go on.
+///
+/// A holder that is not killed itself is a bystander: unwinding it fails the run.
+pub fn unwind_holder(running: &Running, holder: ThreadId) -> bool {
+    let shared = &running.shared;
+    let mut scheduler = shared.scheduler.borrow_mut();
+    let holds = scheduler.threads.get(holder.index()).is_some_and(|thread| thread.carrier.is_some());
+    if holds {
+        if !scheduler.thread_mut(holder).killed {
+            let is_killed = scheduler.thread_mut(running.thread).killed;
+            let panic = if is_killed { None } else { pending_panic() };
+            let (message, location) = panic.unwrap_or_else(|| ("killed".to_owned(), None));
+            let note = format!("and its destructor needs a lock that thread {} holds", scheduler.thread_name(holder));
+            fail_with(&mut scheduler, running.thread, format!("{message}\n({note})"), location);
+            scheduler.kill_thread(holder);
+        }
+        drop(scheduler);
+        unwind(shared, holder);
+        shared.scheduler.borrow_mut().thread_ended(holder);
+    }
+    holds
 }
 
 /// Resumes a killed thread, which unwinds from the place where it waits.
@@ -82,12 +110,13 @@ fn unwind(shared: &Rc<Shared>, thread: ThreadId) {
 }
 
 /// Switches to a thread and back, giving the scheduler up meanwhile. Answers the thread's result if it ended.
+#[inline]
 fn resume<'a>(
     shared: &'a Rc<Shared>,
     mut scheduler: RefMut<'a, Scheduler>,
     thread: ThreadId,
 ) -> (RefMut<'a, Scheduler>, Option<std::thread::Result<()>>) {
-    scheduler.pulse.beat(thread.0);
+    scheduler.pulse.turn(thread.0);
     let slot = scheduler.thread_mut(thread);
     let mut carrier = slot.carrier.take().expect("a thread that has not ended has its carrier");
     let outer = shared.set_running(Some((thread, slot.process)));
@@ -110,8 +139,13 @@ fn resume<'a>(
 
 /// Notes the first panic of a run.
 fn fail(scheduler: &mut Scheduler, thread: ThreadId, payload: &(dyn Any + Send)) {
-    let process = scheduler.process(scheduler.process_of(thread));
     let (message, location) = take_panic(payload);
+    fail_with(scheduler, thread, message, location);
+}
+
+fn fail_with(scheduler: &mut Scheduler, thread: ThreadId, message: String, location: Option<String>) {
+    scheduler.record(thread, What::ProcessPanic { message: message.as_str().into() });
+    let process = scheduler.process(scheduler.process_of(thread));
     let failure = FailureKind::Panic {
         host: scheduler.world().host_name(process.host).to_owned(),
         process: process.name.clone(),

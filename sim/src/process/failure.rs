@@ -1,10 +1,12 @@
-//! What a failed run says: a panic in a process, or a deadlock.
+//! What a failed run says: a panic in a process, or a deadlock, and the command that reproduces it.
 
-use crate::process::coroutine;
+use crate::process::scheduler::{Scheduler, State, Thread, Wait};
+use crate::process::{coroutine, current};
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::fmt;
-use std::panic::{self, PanicHookInfo};
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
 use twinsock::Instant;
 
@@ -46,6 +48,41 @@ pub enum FailureKind {
         /// Who waits for what.
         waiting: Vec<Waiting>,
     },
+    /// The code that builds the network and looks at what came of it panicked.
+    Test {
+        /// The panic's message.
+        message: String,
+        /// File, line and column, if known.
+        location: Option<String>,
+    },
+    /// The programs made all the calls that [`Builder::calls_max`](crate::Builder::calls_max) allows.
+    Endless {
+        /// How many.
+        calls: u64,
+    },
+}
+
+impl FailureKind {
+    /// What makes two failures the same one: where it panicked, what everybody waits for.
+    #[must_use]
+    pub fn site(&self) -> String {
+        match self {
+            FailureKind::Panic { message, location, .. } | FailureKind::Test { message, location } => {
+                let place = location.as_deref().unwrap_or_else(|| message.lines().next().unwrap_or_default());
+                format!("panic at {place}")
+            }
+            FailureKind::Deadlock { waiting } => {
+                // The first word of what they wait for: descriptors, ports and how many wait may differ.
+                let waits = waiting
+                    .iter()
+                    .filter(|thread| !thread.daemon)
+                    .map(|thread| thread.what.split(' ').next().unwrap_or_default());
+                let waits: BTreeSet<&str> = waits.filter(|what| *what != "join").collect();
+                format!("deadlock in {}", waits.into_iter().collect::<Vec<_>>().join(", "))
+            }
+            FailureKind::Endless { .. } => "no end".to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for FailureKind {
@@ -74,14 +111,88 @@ impl fmt::Display for FailureKind {
                 }
                 Ok(())
             }
+            FailureKind::Test { message, location } => {
+                write!(f, "the test panicked")?;
+                if let Some(location) = location {
+                    write!(f, " at {location}")?;
+                }
+                write!(f, ":\n  {}", message.replace('\n', "\n  "))
+            }
+            FailureKind::Endless { calls } => write!(f, "no end after {calls} calls: a program that never stops asking?"),
+        }
+    }
+}
+
+/// A panic as its hook saw it.
+#[derive(Clone)]
+struct Seen {
+    message: String,
+    /// File, line and column.
+    location: Option<String>,
+}
+
+impl Scheduler {
+    /// Everybody who waits, for the report.
+    pub fn waiting(&self) -> Vec<Waiting> {
+        let mut list = Vec::new();
+        for thread in &self.threads {
+            let process = &self.processes[thread.process.index()];
+            if !process.alive {
+                continue;
+            }
+            let (what, since) = match thread.state {
+                State::Waiting(wait, since) => (self.describe(thread, wait), since),
+                State::Ready | State::Due | State::Running | State::Ended => continue,
+            };
+            list.push(Waiting {
+                host: self.world.host_name(process.host).to_owned(),
+                process: process.name.clone(),
+                thread: thread.name.clone(),
+                what,
+                since,
+                daemon: process.daemon,
+            });
+        }
+        list
+    }
+
+    fn describe(&self, thread: &Thread, wait: Wait) -> String {
+        match wait {
+            Wait::Call => {
+                let op = thread.op.as_ref().expect("a thread that waits for a call has a parked operation");
+                self.world.host(self.processes[thread.process.index()].host).describe(op)
+            }
+            Wait::Sleep => "sleep".to_owned(),
+            Wait::Join(other) => format!("join of thread {}", self.threads[other.index()].name),
+            Wait::Sync(name) => name.to_owned(),
         }
     }
 }
 
 thread_local! {
-    /// What the hook learned of the panic that is under way on this OS thread: message and place.
-    static PANIC: RefCell<Option<(String, Option<String>)>> = const { RefCell::new(None) };
+    /// The last two panics of simulated threads on this OS thread, the newer one last: two, since a destructor may panic while a panic
+    /// unwinds.
+    static PANICS: RefCell<[Option<Seen>; 2]> = const { RefCell::new([None, None]) };
+    /// Whether panics outside simulated threads are kept as well.
+    static KEPT: Cell<bool> = const { Cell::new(false) };
 }
+
+/// Runs code of a test. Its panic becomes a failure.
+///
+/// # Errors
+/// It panicked.
+pub fn catch<T>(body: impl FnOnce() -> T) -> Result<T, FailureKind> {
+    let outer = KEPT.replace(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(body));
+    KEPT.set(outer);
+    result.map_err(|payload| {
+        let (message, location) = take_panic(&*payload);
+        FailureKind::Test { message, location }
+    })
+}
+
+/// What the standard library says, as a panic of its own, right before it aborts a program that cannot unwind any further.
+const NO_UNWINDING: [&str; 2] = ["panic in a destructor during cleanup", "panic in a function that cannot unwind"];
 
 /// Installs, once per program, a panic hook that keeps a simulated thread's panic for the report instead of printing it; all other
 /// panics go to the hook that was there.
@@ -90,20 +201,71 @@ pub fn install_panic_hook() {
     ONCE.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
-            if coroutine::on_carrier() {
-                let message = message_of(info.payload());
-                let location = info.location().map(ToString::to_string);
-                PANIC.set(Some((message, location)));
-            } else {
-                before(info);
+            if !coroutine::on_carrier() && !KEPT.get() {
+                return before(info);
             }
+            let message = message_of(info.payload());
+            if NO_UNWINDING.contains(&message.as_str()) {
+                // No report will come: what is known is said here.
+                return print_before_abort();
+            }
+            let location = info.location().map(ToString::to_string);
+            let seen = Some(Seen { message, location });
+            PANICS.with_borrow_mut(|[older, newer]| *older = std::mem::replace(newer, seen));
         }));
     });
 }
 
+fn print_before_abort() {
+    eprintln!(
+        "twinsock: a destructor of a simulated thread panicked while the thread was unwinding, and the program aborts. The last panics:"
+    );
+    PANICS.with_borrow(|panics| {
+        for Seen { message, location } in panics.iter().flatten() {
+            eprintln!("  at {}:\n    {}", location.as_deref().unwrap_or("?"), message.replace('\n', "\n    "));
+        }
+    });
+    if let Some(seed) = current::seed() {
+        eprintln!(
+            "A killed thread's calls fail with EIO: its destructors must not unwrap them.\nreproduce: {}",
+            reproduce_line(seed)
+        );
+    }
+}
+
 /// Message and place of the panic that ended a thread with `payload`.
 pub fn take_panic(payload: &(dyn Any + Send)) -> (String, Option<String>) {
-    PANIC.take().unwrap_or_else(|| (message_of(payload), None))
+    let message = message_of(payload);
+    // Another message is that of an earlier panic, which the program caught.
+    let [_, seen] = PANICS.take();
+    let location = seen.filter(|seen| seen.message == message).and_then(|seen| seen.location);
+    (message, location)
+}
+
+/// Message and place of the panic that unwinds the running thread, if one does.
+pub fn pending_panic() -> Option<(String, Option<String>)> {
+    PANICS.with_borrow(|[_, newer]| newer.clone()).map(|seen| (seen.message, seen.location))
+}
+
+/// The command that runs the same thing again. Under `cargo test`, the OS thread bears the test's name.
+#[expect(clippy::disallowed_methods, reason = "a failed run's report is written after the run")]
+pub fn reproduce_line(seed: u64) -> String {
+    let thread = std::thread::current();
+    match (std::env::var("CARGO_PKG_NAME"), thread.name()) {
+        (Ok(package), Some(test)) if test != "main" => {
+            format!("TWINSOCK_SEED={seed} cargo test -p {package} {test} -- --exact")
+        }
+        _ => {
+            let command: Vec<String> = std::env::args_os().map(|arg| shell_word(&arg.to_string_lossy())).collect();
+            format!("TWINSOCK_SEED={seed} {}", command.join(" "))
+        }
+    }
+}
+
+/// `text` as one word of a shell's command line.
+fn shell_word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn message_of(payload: &(dyn Any + Send)) -> String {

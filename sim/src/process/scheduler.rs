@@ -1,16 +1,21 @@
-//! Who is there, who waits, who is next.
+//! Who is there, who waits, who is next; `ending.rs`: who is gone.
+
+mod ending;
 
 use crate::choice::{Door, StreamId};
-use crate::host::{Call, Credentials, Op, Pid, Progress, Token};
+use crate::host::{Call, Credentials, Op, Pid, Progress, Short, Token};
 use crate::process::coroutine::Carrier;
-use crate::process::failure::{FailureKind, Waiting};
+use crate::process::failure::FailureKind;
 use crate::process::names::name_of;
+use crate::process::signal::Signal;
+use crate::process::turns::{Mark, Turns};
 use crate::process::watchdog::Pulse;
-use crate::trace::{Event, Place, What};
+use crate::trace::{CallName, Event, Place, What};
 use crate::world::{Alarm, HostId, World};
 use std::collections::VecDeque;
 use std::time::Duration;
 use twinsock::Instant;
+use twinsock::raw::RawFd;
 
 /// A process of a simulation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -22,14 +27,14 @@ pub struct ThreadId(pub u32);
 
 impl ProcId {
     #[inline]
-    fn index(self) -> usize {
+    pub(super) fn index(self) -> usize {
         usize::try_from(self.0).expect("a process's number fits usize")
     }
 }
 
 impl ThreadId {
     #[inline]
-    fn index(self) -> usize {
+    pub(super) fn index(self) -> usize {
         usize::try_from(self.0).expect("a thread's number fits usize")
     }
 
@@ -53,7 +58,7 @@ pub enum Wait {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
+pub(super) enum State {
     /// Among those that can run now.
     Ready,
     /// Its turn is in the queue of the world, for its clock is ahead.
@@ -74,12 +79,14 @@ pub struct Thread {
     pid: Pid,
     pub(super) name: String,
     clock: Instant,
-    state: State,
+    pub(super) state: State,
     /// Counts this thread's waits: an alarm that was set for an earlier one is void.
     turn: u32,
     pub(super) carrier: Option<Box<Carrier>>,
     /// The call that its host has parked.
-    op: Option<Op>,
+    pub(super) op: Option<Op>,
+    /// A signal that is to end that call.
+    pub(super) signal: Option<Signal>,
     joiners: Vec<ThreadId>,
     children: u32,
     pub(super) killed: bool,
@@ -88,15 +95,25 @@ pub struct Thread {
 
 /// A process.
 pub struct Process {
-    pub(super) host: HostId,
-    pub(super) pid: Pid,
+    pub(crate) host: HostId,
+    pub(crate) pid: Pid,
     pub(super) name: String,
-    pub(super) main: ThreadId,
+    pub(crate) main: ThreadId,
     pub(super) threads: Vec<ThreadId>,
     /// Does not keep the run going.
     pub(super) daemon: bool,
     pub(super) alive: bool,
     entropy: Option<StreamId>,
+}
+
+/// What the short way of a receive came to.
+pub enum ShortRecv {
+    /// It returns this.
+    Done(usize),
+    /// The thread waits.
+    Waits,
+    /// Nothing has happened: it is for the long way.
+    Long,
 }
 
 /// What the driver does next.
@@ -120,8 +137,9 @@ pub struct Scheduler {
     pub(super) kills: VecDeque<ProcId>,
     /// The running thread was chosen among all that are due now, and has not acted yet.
     just_chosen: bool,
-    interleaving: StreamId,
-    call_cost: Duration,
+    turns: Turns,
+    /// What a call takes, in nanoseconds.
+    call_cost_ns: u64,
     pub(crate) stack_bytes: usize,
     steps: u64,
     /// Processes that keep the run going.
@@ -132,8 +150,7 @@ pub struct Scheduler {
 
 impl Scheduler {
     /// No process yet, over this world.
-    pub fn new(mut world: World, call_cost: Duration, stack_bytes: usize, pulse: Pulse) -> Scheduler {
-        let interleaving = world.choice_mut().stream(Door::Interleaving, "threads");
+    pub fn new(world: World, turns: Turns, call_cost: Duration, stack_bytes: usize, pulse: Pulse) -> Scheduler {
         Scheduler {
             world,
             processes: Vec::new(),
@@ -141,8 +158,8 @@ impl Scheduler {
             ready: VecDeque::new(),
             kills: VecDeque::new(),
             just_chosen: false,
-            interleaving,
-            call_cost,
+            turns,
+            call_cost_ns: u64::try_from(call_cost.as_nanos()).unwrap_or(u64::MAX),
             stack_bytes,
             steps: 0,
             live: 0,
@@ -161,14 +178,26 @@ impl Scheduler {
         &mut self.world
     }
 
+    /// Calls made so far.
+    pub fn calls(&self) -> u64 {
+        self.turns.calls()
+    }
+
     /// Turns taken so far.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
     /// Makes a process on a host; its main thread is ready at the current moment.
-    pub fn spawn_process(&mut self, host: HostId, name: &str, daemon: bool, carrier: Carrier) -> ProcId {
-        let pid = self.world.spawn_process(host, Credentials::default());
+    pub fn spawn_process(
+        &mut self,
+        host: HostId,
+        name: &str,
+        credentials: Credentials,
+        daemon: bool,
+        carrier: Carrier,
+    ) -> ProcId {
+        let pid = self.world.spawn_process(host, credentials);
         let id = self.next_process();
         let main = self.add_thread(id, (host, pid), name.to_owned(), self.world.now(), carrier);
         self.processes.push(Process {
@@ -213,6 +242,7 @@ impl Scheduler {
             turn: 0,
             carrier: Some(Box::new(carrier)),
             op: None,
+            signal: None,
             joiners: Vec::new(),
             children: 0,
             killed: false,
@@ -223,7 +253,7 @@ impl Scheduler {
     }
 
     /// Records what happens to a thread.
-    fn record(&mut self, thread: ThreadId, what: What) {
+    pub(super) fn record(&mut self, thread: ThreadId, what: What) {
         let place = self.place(thread);
         let at = self.world.now();
         self.world.trace_mut().record(Event { at, place, what });
@@ -233,6 +263,13 @@ impl Scheduler {
     fn place(&self, thread: ThreadId) -> Place {
         let slot = &self.threads[thread.index()];
         Place::process(slot.host.0, slot.pid.0).thread(thread.0)
+    }
+
+    /// Records that `value` was drawn of `0..n`.
+    pub fn record_choice(&mut self, door: Door, n: u32, value: u32) {
+        let what = What::Choice { door: door.name(), n, value };
+        let at = self.world.now();
+        self.world.trace_mut().record(Event { at, place: Place::WORLD, what });
     }
 
     /// The number that the next process will have.
@@ -245,6 +282,11 @@ impl Scheduler {
         self.processes[process.index()].alive
     }
 
+    /// Whether a thread is over.
+    pub fn has_ended(&self, thread: ThreadId) -> bool {
+        self.threads[thread.index()].state == State::Ended
+    }
+
     /// A thread's name.
     pub fn thread_name(&self, thread: ThreadId) -> &str {
         &self.threads[thread.index()].name
@@ -255,7 +297,7 @@ impl Scheduler {
         self.threads[thread.index()].process
     }
 
-    pub(super) fn process(&self, id: ProcId) -> &Process {
+    pub(crate) fn process(&self, id: ProcId) -> &Process {
         &self.processes[id.index()]
     }
 
@@ -284,6 +326,11 @@ impl Scheduler {
     /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
     #[inline]
     pub fn catch_up(&mut self, thread: ThreadId) -> bool {
+        self.pulse.beat();
+        if self.turns.count() && !self.at_mark(thread) {
+            self.just_chosen = false;
+            return false;
+        }
         let clock = self.threads[thread.index()].clock;
         if std::mem::take(&mut self.just_chosen) && clock == self.world.now() {
             return true;
@@ -330,8 +377,65 @@ impl Scheduler {
         let host = slot.host;
         match self.world.resume(host, op, call) {
             Progress::Done(result) => Some(self.end_call(thread, call, result)),
+            Progress::Parked(op) if self.threads[thread.index()].signal.is_some() => self.take_signal(thread, call, op),
             Progress::Parked(op) => self.park(thread, op),
         }
+    }
+
+    /// `send(2)` of the running thread, if it is an easy one. `false`: nothing has happened.
+    #[inline]
+    pub fn send_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], flags: i32) -> bool {
+        let slot = &self.threads[thread.index()];
+        if !self.world.send_short(slot.host, slot.pid, fd, data, flags) {
+            return false;
+        }
+        self.end_short_call(thread, const { CallName::new("sendto") }, fd, data.len());
+        true
+    }
+
+    /// `recv(2)` of the running thread, if it is an easy one. An operation that is parked is kept here: the thread waits.
+    #[inline]
+    pub fn recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
+        let slot = &self.threads[thread.index()];
+        match self.world.recv_short(slot.host, slot.pid, thread.token(), fd, into, flags) {
+            Short::Done(received) => {
+                self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+                ShortRecv::Done(received)
+            }
+            Short::Parked(op) => {
+                self.threads[thread.index()].op = Some(op);
+                self.wait(thread, Wait::Call, None);
+                ShortRecv::Waits
+            }
+            Short::Long => ShortRecv::Long,
+        }
+    }
+
+    /// Goes on with the running thread's parked receive, if it is an easy one. `None`: nothing has happened.
+    #[inline]
+    pub fn resume_recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8]) -> Option<usize> {
+        let slot = &mut self.threads[thread.index()];
+        let op = slot.op.take()?;
+        match self.world.resume_recv_short(slot.host, op, into) {
+            Ok(received) => {
+                self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+                Some(received)
+            }
+            Err(op) => {
+                slot.op = Some(op);
+                None
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, count: usize) {
+        let at = self.world.now();
+        let slot = &mut self.threads[thread.index()];
+        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
+        slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(self.call_cost_ns));
+        self.world.trace_mut().call_ended(at, place, call, Some(fd), Ok(count));
+        self.collect_wakes();
     }
 
     /// Makes a call that ends at once, be it by interruption.
@@ -347,7 +451,12 @@ impl Scheduler {
 
     /// The running thread's call returns.
     #[inline]
-    fn end_call(&mut self, thread: ThreadId, call: &Call<'_, '_>, result: twinsock::Result<usize>) -> twinsock::Result<usize> {
+    pub(super) fn end_call(
+        &mut self,
+        thread: ThreadId,
+        call: &Call<'_, '_>,
+        result: twinsock::Result<usize>,
+    ) -> twinsock::Result<usize> {
         let (call, fd) = name_of(call);
         let at = self.world.now();
         let place = self.place(thread);
@@ -361,7 +470,9 @@ impl Scheduler {
     #[inline]
     fn park(&mut self, thread: ThreadId, op: Op) -> Option<twinsock::Result<usize>> {
         let deadline = op.deadline();
-        self.threads[thread.index()].op = Some(op);
+        let slot = &mut self.threads[thread.index()];
+        slot.op = Some(op);
+        slot.signal = None;
         self.wait(thread, Wait::Call, deadline);
         self.collect_wakes();
         None
@@ -370,7 +481,8 @@ impl Scheduler {
     /// Charges the running thread for a call.
     #[inline]
     pub fn charge(&mut self, thread: ThreadId) {
-        self.threads[thread.index()].clock += self.call_cost;
+        let clock = &mut self.threads[thread.index()].clock;
+        *clock = Instant::from_nanos(clock.as_nanos().saturating_add(self.call_cost_ns));
     }
 
     /// Lets the running thread wait until it is woken, or until `deadline`.
@@ -396,6 +508,7 @@ impl Scheduler {
     }
 
     /// Wakes a waiting thread; another is left alone. Answers whether it was waiting.
+    #[inline]
     pub fn wake(&mut self, thread: ThreadId) -> bool {
         match self.threads[thread.index()].state {
             State::Waiting(..) => {
@@ -406,6 +519,7 @@ impl Scheduler {
         }
     }
 
+    #[inline]
     fn make_ready(&mut self, thread: ThreadId) {
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Ready;
@@ -427,7 +541,7 @@ impl Scheduler {
     }
 
     /// Lets the next thing in the world's queue happen.
-    #[inline]
+    #[inline(always)]
     fn step(&mut self) {
         match self.world.step() {
             Some(Some(Alarm(alarm))) => {
@@ -446,6 +560,7 @@ impl Scheduler {
     }
 
     /// Who is next. With a `limit`, nothing later than that happens.
+    #[inline]
     pub fn next_turn(&mut self, limit: Option<Instant>) -> Turn {
         loop {
             if self.failure.is_some() {
@@ -492,100 +607,33 @@ impl Scheduler {
     }
 
     fn choose_among_several(&mut self) -> Option<ThreadId> {
-        let n = u32::try_from(self.ready.len()).expect("fewer than 2^32 threads are ready");
-        let value = self.world.choice_mut().draw(self.interleaving, n);
-        let what = What::Choice { door: "interleaving", n, value };
-        let at = self.world.now();
-        self.world.trace_mut().record(Event { at, place: Place::WORLD, what });
-        let index = usize::try_from(value).expect("an index fits usize");
+        let Scheduler { world, turns, ready, threads, processes, .. } = self;
+        let index = turns.choose(world, ready, &|world, thread| full_name(world, threads, processes, thread));
         // The chosen one's place goes to the first in line: constant cost, and 0 stays first come, first served.
         self.ready.swap_remove_front(index)
     }
 
-    /// A thread has ended: its joiners go on; with the main thread, the process ends.
-    pub fn thread_ended(&mut self, thread: ThreadId) {
-        let slot = &mut self.threads[thread.index()];
-        slot.state = State::Ended;
-        slot.turn = slot.turn.wrapping_add(1);
-        let process = slot.process;
-        for joiner in std::mem::take(&mut slot.joiners) {
-            self.wake(joiner);
-        }
-        if self.processes[process.index()].main == thread {
-            self.kill(process);
-        }
-    }
-
-    /// Asks for a process's end; the driver sees to it at the next turn.
-    pub fn kill(&mut self, process: ProcId) {
-        if self.processes[process.index()].alive && !self.kills.contains(&process) {
-            self.kills.push_back(process);
-        }
-    }
-
-    /// The first half of a process's end, before any of its code is unwound: parked calls are interrupted, descriptors closed.
-    /// Returns the threads that are still to be unwound, in the order of their numbers.
-    pub fn end_process(&mut self, id: ProcId) -> Vec<ThreadId> {
-        let process = &mut self.processes[id.index()];
-        if !std::mem::replace(&mut process.alive, false) {
-            return Vec::new();
-        }
-        if !process.daemon {
-            self.live -= 1;
-        }
-        let (host, pid) = (process.host, process.pid);
-        let threads = process.threads.clone();
-        for thread in &threads {
-            if let Some(op) = self.threads[thread.index()].op.take() {
-                // What the interrupted call had done is nobody's concern any more.
-                self.world.interrupt(host, op).ok();
+    /// The strategy has something to say before a thread's call. Answers whether the thread goes on.
+    #[cold]
+    fn at_mark(&mut self, thread: ThreadId) -> bool {
+        let Scheduler { world, turns, threads, processes, .. } = self;
+        let host = processes[threads[thread.index()].process.index()].host;
+        match turns.at_mark(world, thread, host, &|world, thread| full_name(world, threads, processes, thread)) {
+            Mark::Pass => true,
+            Mark::Pause(pause) => {
+                self.threads[thread.index()].clock += pause;
+                false
+            }
+            Mark::End => {
+                self.failure.get_or_insert(FailureKind::Endless { calls: self.turns.calls() });
+                false
             }
         }
-        self.world.exit_process(host, pid);
-        let at = self.world.now();
-        self.world.trace_mut().record(Event { at, place: Place::process(host.0, pid.0), what: What::ProcessExit });
-        self.collect_wakes();
-        let threads: Vec<ThreadId> = threads.into_iter().filter(|t| self.threads[t.index()].state != State::Ended).collect();
-        for thread in &threads {
-            let slot = &mut self.threads[thread.index()];
-            slot.killed = true;
-            slot.turn = slot.turn.wrapping_add(1);
-            slot.state = State::Running;
-        }
-        self.ready.retain(|t| !threads.contains(t));
-        threads
     }
+}
 
-    /// Everybody who waits, for the report.
-    pub fn waiting(&self) -> Vec<Waiting> {
-        let mut list = Vec::new();
-        for thread in &self.threads {
-            let process = &self.processes[thread.process.index()];
-            if !process.alive {
-                continue;
-            }
-            let (what, since) = match thread.state {
-                State::Waiting(wait, since) => (self.describe(thread, wait), since),
-                State::Ready | State::Due | State::Running | State::Ended => continue,
-            };
-            list.push(Waiting {
-                host: self.world.host_name(process.host).to_owned(),
-                process: process.name.clone(),
-                thread: thread.name.clone(),
-                what,
-                since,
-                daemon: process.daemon,
-            });
-        }
-        list
-    }
-
-    fn describe(&self, thread: &Thread, wait: Wait) -> String {
-        match wait {
-            Wait::Call => thread.op.as_ref().map_or_else(|| "a system call".to_owned(), |op| op.what().to_string()),
-            Wait::Sleep => "sleep".to_owned(),
-            Wait::Join(other) => format!("join of thread {}", self.threads[other.index()].name),
-            Wait::Sync(name) => name.to_owned(),
-        }
-    }
+/// A thread's name with its host's.
+fn full_name(world: &World, threads: &[Thread], processes: &[Process], thread: ThreadId) -> String {
+    let thread = &threads[thread.index()];
+    format!("{}/{}", world.host_name(processes[thread.process.index()].host), thread.name)
 }

@@ -1,7 +1,7 @@
 //! Aborts a program that blocks its OS thread: a std lock, channel or sleep inside a simulated process would hang the run for ever.
 //!
-//! One OS thread watches all simulations. It only reads the counters that the drivers beat, so it never influences a run. When one has
-//! not beaten for its limit while a simulated thread runs, the watchdog says who, has the stuck thread print its backtrace, and aborts.
+//! One OS thread watches all simulations. It only reads the counters that turns and calls beat, so it never influences a run. When one
+//! has not beaten for its limit while a simulated thread runs, the watchdog says who, has the stuck thread print its backtrace, and aborts.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
@@ -13,7 +13,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// What a driver beats and the watchdog reads.
 #[derive(Default)]
 struct Counters {
-    turns: AtomicU64,
+    beats: AtomicU64,
     thread: AtomicU32,
     running: AtomicBool,
     names: Mutex<Vec<String>>,
@@ -23,13 +23,13 @@ struct Counters {
 /// The driver's end of the watch. Dropping it ends the watch.
 pub struct Pulse {
     counters: Arc<Counters>,
-    turns: u64,
+    beats: u64,
 }
 
 struct Watched {
     counters: Arc<Counters>,
     limit: Duration,
-    seen_turns: u64,
+    seen_beats: u64,
     stuck_for: Duration,
 }
 
@@ -45,10 +45,10 @@ impl Pulse {
         let counters = Arc::new(Counters::default());
         if let Some(limit) = limit {
             counters.os_thread.store(backtrace::this_os_thread(), Ordering::Relaxed);
-            watched().push(Watched { counters: Arc::clone(&counters), limit, seen_turns: 0, stuck_for: Duration::ZERO });
+            watched().push(Watched { counters: Arc::clone(&counters), limit, seen_beats: 0, stuck_for: Duration::ZERO });
             start();
         }
-        Pulse { counters, turns: 0 }
+        Pulse { counters, beats: 0 }
     }
 
     /// Keeps the name of the next thread, for the report.
@@ -57,11 +57,17 @@ impl Pulse {
     }
 
     /// A thread begins its turn.
-    pub fn beat(&mut self, thread: u32) {
-        self.turns += 1;
-        self.counters.turns.store(self.turns, Ordering::Relaxed);
+    pub fn turn(&mut self, thread: u32) {
+        self.beat();
         self.counters.thread.store(thread, Ordering::Relaxed);
         self.counters.running.store(true, Ordering::Relaxed);
+    }
+
+    /// The thread makes a call and goes on with its turn, since nobody else is due.
+    #[inline]
+    pub fn beat(&mut self) {
+        self.beats += 1;
+        self.counters.beats.store(self.beats, Ordering::Relaxed);
     }
 
     /// The thread's turn is over.
@@ -95,13 +101,13 @@ fn start() {
 
 fn look() {
     for watched in watched().iter_mut() {
-        let turns = watched.counters.turns.load(Ordering::Relaxed);
-        if turns == watched.seen_turns && watched.counters.running.load(Ordering::Relaxed) {
+        let beats = watched.counters.beats.load(Ordering::Relaxed);
+        if beats == watched.seen_beats && watched.counters.running.load(Ordering::Relaxed) {
             watched.stuck_for += LOOK_EVERY;
         } else {
             watched.stuck_for = Duration::ZERO;
         }
-        watched.seen_turns = turns;
+        watched.seen_beats = beats;
         if watched.stuck_for >= watched.limit {
             report(watched);
         }

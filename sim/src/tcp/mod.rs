@@ -5,6 +5,7 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
+//! | `fast.rs` | the shortest way of a few bytes through all of this |
 //! | `state.rs` | the states of RFC 9293 section 3.3.2 |
 //! | `config.rs` | what the host knows about a connection (`Config`), its sysctls, and the options that users set |
 //! | `tcb.rs` | the control block, its constructors, what can be read off it |
@@ -18,6 +19,7 @@
 
 mod config;
 mod congestion;
+mod fast;
 mod input;
 mod listen;
 mod output;

@@ -47,7 +47,7 @@ impl Tcb {
     /// there now means nothing.
     #[inline]
     pub fn transmit_into(&mut self, now: Instant, into: &mut Segment) -> bool {
-        self.has_output() && self.transmit(now, into)
+        self.transmit_small(now, into) || (self.has_output() && self.transmit(now, into))
     }
 
     /// Whether there may be something to send: a quick look, for most calls find nothing.
@@ -57,7 +57,8 @@ impl Tcb {
         self.ack.now || self.has_unsent() || self.rtx_nxt.before(self.rtx_end) || self.ack.probe || !self.replies.is_empty()
     }
 
-    fn transmit(&mut self, now: Instant, into: &mut Segment) -> bool {
+    /// The same on the full way, where [`Tcb::has_output`].
+    pub(super) fn transmit(&mut self, now: Instant, into: &mut Segment) -> bool {
         match self.state {
             State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait | State::Closing | State::LastAck
                 if self.replies.is_empty() =>
@@ -103,7 +104,11 @@ impl Tcb {
                 self.arm_window_probe(now);
             }
         }
-        self.transmit_ack().map(|seq| self.put_header(now, seq, Control::None, into)).is_some()
+        let Some(seq) = self.transmit_ack() else { return false };
+        self.write_header(now, seq, Control::None, into);
+        into.frame_bytes = 0;
+        into.payload.clear();
+        true
     }
 
     /// SYN, SYN-ACK, and the ACK of a SYN in SYN-RECEIVED.
@@ -188,7 +193,7 @@ impl Tcb {
             control = Control::Fin;
             self.snd_nxt += 1;
         }
-        self.put_header(now, seq, control, into);
+        self.write_header(now, seq, control, into);
         into.frame_bytes = self.mss;
         let send = self.send.as_mut().expect("unsent data is in the send buffer");
         into.payload.set(send.transmit(sendable));
@@ -209,7 +214,7 @@ impl Tcb {
 
     /// Timers and clocks after new sequence space was sent.
     #[inline]
-    fn data_went_out(&mut self, now: Instant) {
+    pub(super) fn data_went_out(&mut self, now: Instant) {
         if self.rtt.timed.is_none() {
             self.rtt.timed = Some((self.snd_nxt, now));
         }
@@ -311,16 +316,20 @@ impl Tcb {
     /// A segment of a synchronized connection.
     pub(super) fn segment(&mut self, now: Instant, seq: SeqNumber, control: Control, payload: Payload) -> Segment {
         let mut segment = Segment::EMPTY;
-        self.put_header(now, seq, control, &mut segment);
+        self.write_header(now, seq, control, &mut segment);
         segment.frame_bytes = if payload.is_empty() { 0 } else { self.mss };
         segment.payload = payload;
         segment
     }
 
-    /// Writes a segment without data: what every one of a synchronized connection carries are the ACK, the window, the timestamps and
+    fn write_header(&mut self, now: Instant, seq: SeqNumber, control: Control, into: &mut Segment) {
+        self.put_header(now, seq, control, into);
+    }
+
+    /// Writes a segment but for its data: what every one of a synchronized connection carries are the ACK, the window, the timestamps and
     /// the urgent pointer.
-    #[inline]
-    fn put_header(&mut self, now: Instant, seq: SeqNumber, control: Control, into: &mut Segment) {
+    #[inline(always)]
+    pub(super) fn put_header(&mut self, now: Instant, seq: SeqNumber, control: Control, into: &mut Segment) {
         into.window = self.select_window();
         self.ack_went_out();
         into.src_port = self.local_port;
@@ -330,8 +339,6 @@ impl Tcb {
         into.control = control;
         into.urgent = if self.snd_una.before(self.snd_up) { self.urgent_pointer(seq) } else { None };
         into.options = TcpOptions { timestamps: self.timestamps_now(now), ..TcpOptions::NONE };
-        into.frame_bytes = 0;
-        into.payload.clear();
     }
 
     /// The pointer to the octet after the urgent byte: what 4.2BSD, and Linux after it, take the field for (RFC 6093 section 3.1).

@@ -6,22 +6,50 @@ use super::send_buffer::slice;
 use super::tcb::{SEGMENT_OVERHEAD_BYTES, u32_from, usize_from};
 use crate::packet::{Payload, SeqNumber};
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::IoSliceMut;
 use twinsock::Instant;
 
 /// The receive queue of one connection.
 #[derive(Debug, Default)]
 pub(super) struct RecvBuffer {
-    /// In order, from the read position on; `head` bytes of the first are read.
+    /// In order, from the read position on, `tail` last; `head` bytes of the first are read.
     queue: VecDeque<Payload>,
+    /// Small segments, together at most what an inline payload holds; empty: there are none at the end.
+    tail: Tail,
     head: usize,
-    /// Unread bytes in `queue`.
+    /// Unread bytes in `queue` and `tail`.
     bytes: u32,
     /// Segments that came too early, ordered, not overlapping.
     early: VecDeque<Early>,
     early_bytes: u32,
     /// What receive buffer autotuning measures.
     pub(super) space: ReadingRate,
+}
+
+/// The place where small segments are put, as Linux coalesces them.
+struct Tail {
+    len: usize,
+    bytes: [u8; Payload::INLINE_MAX_BYTES],
+}
+
+impl Default for Tail {
+    fn default() -> Tail {
+        Tail { len: 0, bytes: [0; Payload::INLINE_MAX_BYTES] }
+    }
+}
+
+impl fmt::Debug for Tail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tail").field(&self.as_slice()).finish()
+    }
+}
+
+impl Tail {
+    #[inline]
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
 }
 
 /// A segment from beyond RCV.NXT.
@@ -45,6 +73,7 @@ pub(super) struct ReadingRate {
 
 impl RecvBuffer {
     /// Unread bytes in order.
+    #[inline]
     pub(super) fn queued_bytes(&self) -> u32 {
         self.bytes
     }
@@ -52,7 +81,7 @@ impl RecvBuffer {
     /// sk_rmem_alloc: what the queues hold, overhead included.
     #[inline]
     pub(super) fn charge(&self) -> u32 {
-        let segments = u32_from(self.queue.len() + self.early.len());
+        let segments = u32_from(self.queue.len() + self.early.len() + usize::from(self.tail.len > 0));
         self.bytes + self.early_bytes + SEGMENT_OVERHEAD_BYTES * segments
     }
 
@@ -61,54 +90,97 @@ impl RecvBuffer {
         !self.early.is_empty()
     }
 
-    /// Adds data that continues the stream, which may be taken out of `data`. Small segments share a place, as Linux coalesces them.
-    #[inline(always)]
+    /// Adds data that continues the stream, which may be taken out of `data`.
+    #[inline]
     pub(super) fn push(&mut self, data: &mut Payload) {
-        self.bytes += u32_from(data.len());
-        let small = match data {
+        match data {
+            Payload::Inline { len, bytes } => self.push_small(&bytes[..usize::from(*len)]),
             Payload::Shared(_) => {
+                self.bytes += u32_from(data.len());
+                self.end_tail();
                 self.queue.push_back(std::mem::replace(data, Payload::EMPTY));
-                return;
             }
-            Payload::Inline { len, bytes } => &bytes[..usize::from(*len)],
-        };
-        let shares = match self.queue.back() {
-            Some(Payload::Inline { len, .. }) => usize::from(*len) + small.len() <= Payload::INLINE_MAX_BYTES,
-            Some(Payload::Shared(_)) | None => false,
-        };
-        if !shares {
-            // Filled in its place: moving fresh bytes on would stall on the stores.
-            self.queue.push_back(Payload::Inline { len: 0, bytes: [0; Payload::INLINE_MAX_BYTES] });
-        }
-        if let Some(Payload::Inline { len, bytes }) = self.queue.back_mut() {
-            let held = usize::from(*len);
-            bytes[held..held + small.len()].copy_from_slice(small);
-            *len += u8::try_from(small.len()).expect("an inline payload is shorter than 256 bytes");
         }
     }
 
-    /// Reads into `iov` after its first `skip` bytes as much as there is and fits: `copy_out` and `consume` in one.
+    /// Adds a few bytes that continue the stream.
     #[inline]
-    pub(super) fn read(&mut self, iov: &mut [IoSliceMut<'_>], skip: usize) -> usize {
-        // The usual case: one buffer that takes all of one small segment.
-        if let ([only], Some(Payload::Inline { len, bytes })) = (&mut *iov, self.queue.front()) {
-            let part = &bytes[self.head..usize::from(*len)];
-            if let Some(into) = only.get_mut(skip..skip + part.len())
-                && self.queue.len() == 1
-            {
-                into.copy_from_slice(part);
-                let copied = part.len();
-                self.head = 0;
-                self.bytes = 0;
-                self.queue.pop_front();
-                return copied;
-            }
+    pub(super) fn push_small(&mut self, data: &[u8]) {
+        self.bytes += u32_from(data.len());
+        if self.tail.len + data.len() > Payload::INLINE_MAX_BYTES {
+            self.end_tail();
         }
+        let end = self.tail.len + data.len();
+        self.tail.bytes[self.tail.len..end].copy_from_slice(data);
+        self.tail.len = end;
+    }
+
+    /// Adds the first `len` of these bytes, which continue the stream.
+    #[inline]
+    pub(super) fn push_inline(&mut self, bytes: &[u8; Payload::INLINE_MAX_BYTES], len: usize) {
+        if self.tail.len == 0 {
+            // All of them in a few moves, rather than some in a loop.
+            self.bytes += u32_from(len);
+            self.tail.bytes = *bytes;
+            self.tail.len = len;
+        } else {
+            self.push_small(&bytes[..len]);
+        }
+    }
+
+    /// What is in `tail` takes its place in the queue.
+    fn end_tail(&mut self) {
+        if self.tail.len > 0 {
+            self.queue.push_back(Payload::copy_of(self.tail.as_slice()));
+            self.tail.len = 0;
+        }
+    }
+
+    /// The data that was not read to its end, in order.
+    fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        self.queue.iter().map(Payload::as_slice).chain(Some(self.tail.as_slice()).filter(|tail| !tail.is_empty()))
+    }
+
+    /// The first of it.
+    fn first(&self) -> Option<&[u8]> {
+        match self.queue.front() {
+            Some(first) => Some(first.as_slice()),
+            None => Some(self.tail.as_slice()).filter(|tail| !tail.is_empty()),
+        }
+    }
+
+    /// The first of it is read.
+    fn drop_first(&mut self) {
+        if self.queue.pop_front().is_none() {
+            self.tail.len = 0;
+        }
+    }
+
+    /// Reads into one buffer as much as there is and fits.
+    #[inline]
+    pub(super) fn read_into(&mut self, into: &mut [u8]) -> usize {
+        // The usual case: all of one small segment.
+        if self.queue.is_empty()
+            && let Some(part) = self.tail.as_slice().get(self.head..)
+            && let Some(into) = into.get_mut(..part.len())
+        {
+            into.copy_from_slice(part);
+            let copied = part.len();
+            self.tail.len = 0;
+            self.head = 0;
+            self.bytes = 0;
+            return copied;
+        }
+        self.read(&mut [IoSliceMut::new(into)], 0)
+    }
+
+    /// Reads into `iov` after its first `skip` bytes as much as there is and fits: `copy_out` and `consume` in one.
+    pub(super) fn read(&mut self, iov: &mut [IoSliceMut<'_>], skip: usize) -> usize {
         let mut into = Scatter { iov, index: 0, offset: 0 };
         into.advance(skip);
         let mut copied = 0;
-        while let Some(first) = self.queue.front() {
-            let part = &first.as_slice()[self.head..];
+        while let Some(first) = self.first() {
+            let part = &first[self.head..];
             let stored = into.store(part);
             copied += stored;
             if stored < part.len() {
@@ -116,7 +188,7 @@ impl RecvBuffer {
                 break;
             }
             self.head = 0;
-            self.queue.pop_front();
+            self.drop_first();
         }
         self.bytes -= u32_from(copied);
         copied
@@ -128,8 +200,7 @@ impl RecvBuffer {
         into.advance(skip);
         let mut skipped = self.head + offset;
         let mut copied = 0;
-        for data in &self.queue {
-            let data = data.as_slice();
+        for data in self.parts() {
             if skipped >= data.len() {
                 skipped -= data.len();
                 continue;
@@ -150,13 +221,13 @@ impl RecvBuffer {
     pub(super) fn consume(&mut self, len: usize) {
         self.bytes -= u32_from(len);
         self.head += len;
-        while let Some(first) = self.queue.front() {
+        while let Some(first) = self.first() {
             let first = first.len();
             if self.head < first {
                 break;
             }
             self.head -= first;
-            self.queue.pop_front();
+            self.drop_first();
         }
     }
 
@@ -229,8 +300,7 @@ impl RecvBuffer {
     /// The byte at `offset` bytes after the read position.
     pub(super) fn byte_at(&self, offset: usize) -> Option<u8> {
         let mut at = self.head + offset;
-        for data in &self.queue {
-            let data = data.as_slice();
+        for data in self.parts() {
             if at < data.len() {
                 return Some(data[at]);
             }

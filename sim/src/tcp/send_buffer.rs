@@ -51,6 +51,50 @@ impl SendBuffer {
         self.sent
     }
 
+    /// Whether a chunk waits to be transmitted.
+    #[inline]
+    pub(super) fn has_unsent(&self) -> bool {
+        self.sent < self.chunks.len()
+    }
+
+    /// Adds a small chunk at `seq` to the empty queue, as one that is transmitted now; its data.
+    #[inline]
+    pub(super) fn push_sent(&mut self, seq: SeqNumber, data: &[u8]) -> &Payload {
+        self.push_small(seq, data);
+        self.sent = 1;
+        &self.chunks.back().expect("a chunk was pushed").data
+    }
+
+    /// Whether there is one chunk only, transmitted, and an ACK of `to` is an ACK of all of it.
+    #[inline]
+    pub(super) fn is_only_sent(&self, to: SeqNumber) -> bool {
+        self.sent == 1 && self.chunks.len() == 1 && self.chunks.front().is_some_and(|chunk| chunk.seq + chunk.len == to)
+    }
+
+    /// Forgets the only chunk: the peer has it.
+    #[inline]
+    pub(super) fn acknowledge_only(&mut self) {
+        self.chunks.pop_front();
+        self.sent = 0;
+        self.bytes = 0;
+        self.drop_idle_blocks();
+    }
+
+    /// The data of the only chunk there is, if it has not been transmitted and has its bytes by itself.
+    #[inline]
+    pub(super) fn only_unsent(&self) -> Option<&Payload> {
+        if self.chunks.len() != 1 || self.sent != 0 || self.open {
+            return None;
+        }
+        self.chunks.front().map(|chunk| &chunk.data)
+    }
+
+    /// The first chunk that had not been transmitted now has.
+    #[inline]
+    pub(super) fn count_sent(&mut self) {
+        self.sent += 1;
+    }
+
     /// How many more bytes the last chunk takes, if it has not been transmitted.
     #[inline]
     pub(super) fn tail_room(&self, size_goal: u32) -> u32 {
@@ -181,6 +225,11 @@ impl SendBuffer {
             }
             break;
         }
+        self.drop_idle_blocks();
+    }
+
+    #[inline]
+    fn drop_idle_blocks(&mut self) {
         if self.retired.len() > IDLE_BLOCKS_MAX && self.chunks.is_empty() {
             self.retired.truncate(IDLE_BLOCKS_MAX);
         }

@@ -80,6 +80,8 @@ pub struct Tcb {
     pub(super) snd_sml: SeqNumber,
     /// The end of what the user has sent.
     pub(super) write_seq: SeqNumber,
+    /// After the end of a connection: how far `write_seq` was ahead of `snd_una`, which Linux leaves as they are, and TIOCOUTQ tells.
+    pub(super) unsettled: u32,
     /// MAX.SND.WND: the largest window the peer ever offered.
     pub(super) max_window: u32,
     /// The MSS agreed on.
@@ -166,6 +168,7 @@ impl Tcb {
             snd_up: zero,
             snd_sml: zero,
             write_seq: zero,
+            unsettled: 0,
             max_window: 0,
             mss_clamp: MSS_DEFAULT,
             mss: MSS_DEFAULT,
@@ -349,7 +352,19 @@ impl Tcb {
         self.urgent != Urgent::None && self.urg_seq == self.copied_seq + offset
     }
 
-    /// `TIOCOUTQ`: bytes sent by the user and not acknowledged by the peer.
+    /// What TCP_INQ tells: the unread bytes, and one more after a FIN, so that the user goes on reading, `tcp_inq_hint`.
+    #[must_use]
+    pub fn inq(&self) -> u32 {
+        self.unread_bytes() + u32::from(self.done)
+    }
+
+    /// `TIOCOUTQ` of `tcp(7)`: what is sent and not acknowledged, and after the end of a connection what was left then.
+    #[must_use]
+    pub fn siocoutq(&self) -> u32 {
+        if self.state == State::Closed { self.unsettled } else { u32_from(self.outq_bytes()) }
+    }
+
+    /// Bytes sent by the user and not acknowledged by the peer.
     #[must_use]
     pub fn outq_bytes(&self) -> usize {
         match self.state {
@@ -406,7 +421,18 @@ impl Tcb {
     /// `TCP_WINDOW_CLAMP` as `getsockopt(2)` reads it.
     #[must_use]
     pub fn window_clamp(&self) -> u32 {
-        if self.state == State::Closed { self.options.window_clamp } else { self.window_clamp }
+        match self.state {
+            State::Closed | State::Listen => self.options.window_clamp,
+            State::SynSent
+            | State::SynReceived
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck
+            | State::TimeWait => self.window_clamp,
+        }
     }
 
     /// What `TCP_INFO` shows.

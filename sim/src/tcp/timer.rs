@@ -152,6 +152,7 @@ impl Tcb {
     pub(super) fn take_rtt_sample(&mut self, sample_ns: u64) {
         let micros = u32::try_from(sample_ns / 1000).unwrap_or(u32::MAX).max(1);
         let rtt = &mut self.rtt;
+        let before = (rtt.srtt_us, rtt.rttvar_us);
         if rtt.srtt_us == 0 {
             rtt.srtt_us = micros;
             rtt.rttvar_us = micros / 2;
@@ -160,9 +161,13 @@ impl Tcb {
             rtt.rttvar_us = rtt.rttvar_us - rtt.rttvar_us / 4 + deviation / 4;
             rtt.srtt_us = (rtt.srtt_us - rtt.srtt_us / 8 + micros / 8).max(1);
         }
+        self.timers.backoff = 0;
+        if before == (rtt.srtt_us, rtt.rttvar_us) {
+            // As RTO_MIN belongs to the connection, nothing else can have changed.
+            return;
+        }
         let variance = (u64::from(rtt.rttvar_us) * 4).max(u64::from(self.sysctl.tcp_rto_min_ms) * 1000);
         rtt.rto_ns = (u64::from(rtt.srtt_us) + variance).next_multiple_of(JIFFY_US) * 1000;
-        self.timers.backoff = 0;
     }
 
     /// Something that must be acknowledged went out: starts the timer, RFC 6298 section 5, rule 5.1.

@@ -60,6 +60,8 @@ impl Tcb {
         if self.state == State::Closed {
             self.state = State::Listen;
             self.done = false;
+            // TCP_QUICKACK is on again: `inet_csk_delack_init`.
+            self.ack.pingpong = false;
         }
     }
 
@@ -263,6 +265,7 @@ impl Tcb {
             State::Listen => {
                 if read {
                     self.unlisten();
+                    self.skip_ahead();
                 }
                 return Ok(());
             }
@@ -368,6 +371,12 @@ impl Tcb {
         self.nospace = false;
         self.recv = None;
         self.copied_seq = self.rcv_nxt;
+        self.skip_ahead();
+    }
+
+    /// `tcp_disconnect` moves `write_seq` beyond everything that the peer could still take.
+    fn skip_ahead(&mut self) {
+        self.unsettled = self.unsettled.wrapping_add(self.max_window).wrapping_add(2);
     }
 
     /// `tcp_need_reset`: whether the peer must be told.
@@ -381,6 +390,9 @@ impl Tcb {
 
     /// `tcp_done`: the connection is over. The receive queue stays.
     pub(super) fn die(&mut self) {
+        if self.state != State::Closed {
+            self.unsettled = (self.write_seq + u32::from(self.fin_queued)) - self.snd_una;
+        }
         self.state = State::Closed;
         self.shutdown = ShutdownBits::BOTH;
         self.send = None;

@@ -82,6 +82,10 @@ impl Tcb {
     #[inline]
     pub(super) fn free_window(&self) -> u32 {
         let charge = self.recv.as_ref().map_or(0, |recv| recv.charge());
+        if charge == 0 && self.rcv_wscale > 0 {
+            // All of the buffer is free: the usual case.
+            return align_up(self.window_from_space(self.rcvbuf).min(self.rcv_ssthresh), self.rcv_wscale);
+        }
         let mut free = self.window_from_space(self.rcvbuf.saturating_sub(charge));
         let full = self.window_clamp.min(self.window_from_space(self.rcvbuf));
         let mss = u32::from(self.rcv_mss).min(full);

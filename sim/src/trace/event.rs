@@ -4,7 +4,7 @@ use super::Digest;
 use crate::packet::{Body, Control, IcmpError, Packet, Segment, SeqNumber};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use twinsock::{Instant, Result};
 
 /// Something that happened, when, and where.
@@ -91,13 +91,6 @@ impl fmt::Debug for CallName {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// A process made a call. For readers only: it leaves no mark on the digest, its end does.
-    CallBegin {
-        /// The call.
-        call: CallName,
-        /// The descriptor it is about.
-        fd: Option<i32>,
-    },
     /// A call returned.
     CallEnd {
         /// The call.
@@ -113,8 +106,6 @@ pub enum What {
     PacketDelivered(PacketLine),
     /// A packet will not arrive, and why: see [`Trace::packet_dropped`](super::Trace::packet_dropped).
     PacketDropped(PacketLine, &'static str),
-    /// A waiting thread may go on.
-    Wake,
     /// A timer of a host went off.
     Timer,
     /// One of `0..n` was drawn.
@@ -201,29 +192,72 @@ impl Transport {
     }
 }
 
-/// Folds in the header of a packet but for its addresses: those are folded in when it is sent.
-#[inline]
-pub(super) fn fold_packet(digest: &mut Digest, at: Instant, host: u32, kind: PacketKind, packet: &Packet) {
-    let (numbers, header, len) = match &packet.body {
-        Body::Tcp(segment) => {
-            let flags = 1 | control_number(segment.control) << 2 | u64::from(segment.ack.is_some()) << 5;
-            let numbers = pair(segment.seq.value(), segment.ack.map_or(0, SeqNumber::value));
-            if let Some(urgent) = segment.urgent {
-                digest.fold(u64::from(urgent));
-            }
-            (numbers, sixteens([segment.src_port, segment.dst_port], segment.window) | flags, segment.payload.len())
-        }
-        Body::Udp(datagram) => (0, sixteens([datagram.src_port, datagram.dst_port], 0) | 2, datagram.payload.len()),
-        Body::Icmp(icmp) => (icmp_number(icmp.error), 3, 0),
-    };
-    let len = u32::try_from(len).expect("a packet carries at most 64 KiB");
-    let kind = match kind {
-        PacketKind::Sent => 1,
-        PacketKind::Delivered => 2,
-        PacketKind::Dropped => 3,
-    };
-    digest.fold4(at.as_nanos(), pair(host, len << 2 | kind), numbers, header);
+/// The header of a packet but for its addresses, as the words that are folded into the digest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Words {
+    /// The host, the length of the data in bytes and what became of the packet.
+    host_len_kind: u64,
+    /// A segment's sequence and acknowledgment numbers; what an ICMP error says.
+    numbers: u64,
+    /// The ports, the window, which transport, a segment's control bits.
+    header: u64,
+    urgent: Option<u16>,
 }
+
+impl Words {
+    #[inline]
+    pub(super) fn of_segment(host: u32, kind: PacketKind, segment: &Segment) -> Words {
+        let flags = IS_SEGMENT | control_number(segment.control) << 2 | u64::from(segment.ack.is_some()) << 5;
+        Words {
+            host_len_kind: pair(host, segment.payload_bytes() << 2 | kind.number()),
+            numbers: pair(segment.seq.value(), segment.ack.map_or(0, SeqNumber::value)),
+            header: sixteens([segment.src_port, segment.dst_port], segment.window) | flags,
+            urgent: segment.urgent,
+        }
+    }
+
+    pub(super) fn of(host: u32, kind: PacketKind, packet: &Packet) -> Words {
+        let (numbers, header, len) = match &packet.body {
+            Body::Tcp(segment) => return Words::of_segment(host, kind, segment),
+            Body::Udp(datagram) => (0, sixteens([datagram.src_port, datagram.dst_port], 0) | 2, datagram.payload.len()),
+            Body::Icmp(icmp) => (icmp_number(icmp.error), 3, 0),
+        };
+        let len = u32::try_from(len).expect("a packet carries at most 64 KiB");
+        Words { host_len_kind: pair(host, len << 2 | kind.number()), numbers, header, urgent: None }
+    }
+
+    #[inline]
+    pub(super) fn fold_into(self, digest: &mut Digest, at: Instant) {
+        if let Some(urgent) = self.urgent {
+            digest.fold(u64::from(urgent));
+        }
+        digest.fold4(at.as_nanos(), self.host_len_kind, self.numbers, self.header);
+    }
+
+    /// The event that a segment's words and [`v4_addrs`] were made of.
+    pub(super) fn segment_event(self, at: Instant, addrs: u64) -> Event {
+        let [src, dst] = halves(addrs).map(|addr| IpAddr::V4(Ipv4Addr::from_bits(addr)));
+        let [host, len_kind] = halves(self.host_len_kind);
+        let [seq, ack] = halves(self.numbers).map(SeqNumber::new);
+        let [ports, window_flags] = halves(self.header);
+        let [src_port, dst_port] = quarters(ports);
+        let [window, flags] = quarters(window_flags);
+        let transport = Transport::Tcp {
+            ports: [src_port, dst_port],
+            seq,
+            ack: (flags >> 5 & 1 == 1).then_some(ack),
+            control: control_of(flags >> 2 & 7),
+            urgent: self.urgent,
+            window,
+        };
+        let kind = if len_kind & 3 == PacketKind::Sent.number() { PacketKind::Sent } else { PacketKind::Delivered };
+        let line = PacketLine { src, dst, transport, len: len_kind >> 2 };
+        Event { at, place: Place::host(host), what: kind.what(line, "") }
+    }
+}
+
+/// In [`Words::header`]: the packet carries a segment.
+const IS_SEGMENT: u64 = 1;
 
 /// Folds in that a call returned.
 #[inline]
@@ -253,13 +287,42 @@ pub(super) enum PacketKind {
     Dropped,
 }
 
+impl PacketKind {
+    #[inline]
+    const fn number(self) -> u32 {
+        match self {
+            PacketKind::Sent => 1,
+            PacketKind::Delivered => 2,
+            PacketKind::Dropped => 3,
+        }
+    }
+
+    /// The event that this became of a packet.
+    pub(super) fn what(self, line: PacketLine, why: &'static str) -> What {
+        match self {
+            PacketKind::Sent => What::PacketSent(line),
+            PacketKind::Delivered => What::PacketDelivered(line),
+            PacketKind::Dropped => What::PacketDropped(line, why),
+        }
+    }
+}
+
+/// Source and destination, if they are IPv4's, as one word.
+#[inline]
+pub(super) fn v4_addrs(packet: &Packet) -> Option<u64> {
+    match (packet.src, packet.dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => Some(pair(src.to_bits(), dst.to_bits())),
+        (IpAddr::V4(_) | IpAddr::V6(_), IpAddr::V4(_) | IpAddr::V6(_)) => None,
+    }
+}
+
 #[inline]
 pub(super) fn fold_addrs(digest: &mut Digest, packet: &Packet) {
-    match (packet.src, packet.dst) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => digest.fold(pair(src.to_bits(), dst.to_bits())),
-        (src, dst) => {
-            digest.fold_bytes(&octets(src));
-            digest.fold_bytes(&octets(dst));
+    match v4_addrs(packet) {
+        Some(addrs) => digest.fold(addrs),
+        None => {
+            digest.fold_bytes(&octets(packet.src));
+            digest.fold_bytes(&octets(packet.dst));
         }
     }
 }
@@ -273,6 +336,24 @@ fn control_number(control: Control) -> u64 {
         Control::Fin => 3,
         Control::Rst => 4,
     }
+}
+
+fn control_of(number: u16) -> Control {
+    match number {
+        1 => Control::Push,
+        2 => Control::Syn,
+        3 => Control::Fin,
+        4 => Control::Rst,
+        _ => Control::None,
+    }
+}
+
+fn halves(word: u64) -> [u32; 2] {
+    [word >> 32, word & u64::from(u32::MAX)].map(|half| u32::try_from(half).expect("half a word has 32 bits"))
+}
+
+fn quarters(half: u32) -> [u16; 2] {
+    [half >> 16, half & u32::from(u16::MAX)].map(|quarter| u16::try_from(quarter).expect("half of 32 bits are 16"))
 }
 
 #[inline]
@@ -296,10 +377,9 @@ impl Event {
     #[inline]
     pub(super) fn fold_into(&self, digest: &mut Digest) {
         match &self.what {
-            // A call's end says it all; packets are folded in from the packets themselves.
-            What::CallBegin { .. } | What::PacketSent(_) | What::PacketDelivered(_) | What::PacketDropped(..) => {}
+            // Packets are folded in from the packets themselves.
+            What::PacketSent(_) | What::PacketDelivered(_) | What::PacketDropped(..) => {}
             What::CallEnd { call, fd, result } => fold_call_end(digest, self.at, self.place, *call, *fd, *result),
-            What::Wake => self.fold_head(digest, 4, 0),
             What::Timer => self.fold_head(digest, 5, 0),
             What::Choice { door: _, n, value } => self.fold_head(digest, 6, pair(*n, *value)),
             What::ProcessStart => self.fold_head(digest, 7, 0),
@@ -397,10 +477,6 @@ impl fmt::Display for Line<'_> {
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            What::CallBegin { call, fd } => {
-                fmt_call(f, *call, *fd)?;
-                f.write_str(" ...")
-            }
             What::CallEnd { call, fd, result } => {
                 fmt_call(f, *call, *fd)?;
                 match result {
@@ -411,7 +487,6 @@ impl fmt::Display for What {
             What::PacketSent(packet) => write!(f, "sent {packet}"),
             What::PacketDelivered(packet) => write!(f, "delivered {packet}"),
             What::PacketDropped(packet, why) => write!(f, "dropped ({why}) {packet}"),
-            What::Wake => f.write_str("wake"),
             What::Timer => f.write_str("timer"),
             What::Choice { door, n, value } => write!(f, "chose {value} of 0..{n} ({door})"),
             What::ProcessStart => f.write_str("start"),

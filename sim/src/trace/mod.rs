@@ -1,15 +1,18 @@
 //! What happened: a digest of every event, and the last few events for a report.
 //!
-//! `event.rs` says what an event is and how it reads on a line, `digest.rs` how events become 64 bits. [`Trace`] is what
+//! `event.rs` says what an event is and how it reads on a line, `digest.rs` how events become 64 bits, `kept.rs` how the last ones are
+//! kept. [`Trace`] is what
 //! `world` and `process` write to. The digest is always made and does not depend on whether events are kept; keeping them is off until
 //! it is asked for, and costs nothing until then. This room reads values and influences nothing.
 
 mod digest;
 mod event;
+mod kept;
 
 pub use digest::Digest;
-use event::PacketKind;
 pub use event::{CallName, Event, Names, PacketLine, Place, Transport, What};
+use event::{PacketKind, Words};
+use kept::{Kept, Record};
 
 use crate::packet::{Body, Packet};
 use std::fmt;
@@ -37,33 +40,6 @@ pub struct Trace {
     names: Names,
 }
 
-/// The last events: a ring in a plain array, for every event of a run passes through it.
-#[derive(Clone, Debug)]
-struct Kept {
-    events: Vec<Event>,
-    events_max: usize,
-    /// Where the oldest event is once the array is full, which the next one replaces.
-    oldest: usize,
-}
-
-impl Kept {
-    #[inline]
-    fn keep(&mut self, event: Event) {
-        let Some(oldest) = self.events.get_mut(self.oldest) else {
-            return self.fill(event);
-        };
-        *oldest = event;
-        self.oldest = if self.oldest + 1 < self.events_max { self.oldest + 1 } else { 0 };
-    }
-
-    /// As long as there is room, the "oldest" is the first free place.
-    #[cold]
-    fn fill(&mut self, event: Event) {
-        self.events.push(event);
-        self.oldest = if self.events.len() < self.events_max { self.events.len() } else { 0 };
-    }
-}
-
 impl Trace {
     /// A trace that keeps no events.
     #[must_use]
@@ -73,14 +49,7 @@ impl Trace {
 
     /// Keeps the last `events_max` events from here on; with 0, none.
     pub fn keep_last(&mut self, events_max: usize) {
-        self.kept = (events_max > 0).then(|| Kept { events: Vec::with_capacity(events_max), events_max, oldest: 0 });
-    }
-
-    /// Whether events are kept.
-    #[inline]
-    #[must_use]
-    pub fn keeps_events(&self) -> bool {
-        self.kept.is_some()
+        self.kept = (events_max > 0).then(|| Kept::new(events_max));
     }
 
     /// Folds an event into the digest, and keeps it if that is on. Packets have methods of their own.
@@ -89,7 +58,7 @@ impl Trace {
         event.fold_into(&mut self.digest);
         self.events_count += 1;
         if let Some(kept) = &mut self.kept {
-            kept.keep(event);
+            kept.keep_event(event);
         }
     }
 
@@ -99,7 +68,7 @@ impl Trace {
         event::fold_call_end(&mut self.digest, at, place, call, fd, result);
         self.events_count += 1;
         if let Some(kept) = &mut self.kept {
-            kept.keep(Event { at, place, what: What::CallEnd { call, fd, result } });
+            kept.keep(Record::CallEnd { at, place, call, fd, result });
         }
     }
 
@@ -110,7 +79,7 @@ impl Trace {
     #[inline]
     pub fn packet_sent(&mut self, at: Instant, host: u32, packet: &Packet) {
         event::fold_addrs(&mut self.digest, packet);
-        self.packet(at, host, PacketKind::Sent, packet, What::PacketSent);
+        self.packet(at, host, PacketKind::Sent, packet);
         let data = match &packet.body {
             Body::Tcp(segment) => segment.payload.as_slice(),
             Body::Udp(datagram) => &datagram.payload,
@@ -127,21 +96,34 @@ impl Trace {
     /// Records that a packet arrived at a host.
     #[inline]
     pub fn packet_delivered(&mut self, at: Instant, host: u32, packet: &Packet) {
-        self.packet(at, host, PacketKind::Delivered, packet, What::PacketDelivered);
+        self.packet(at, host, PacketKind::Delivered, packet);
     }
 
     /// Records that a packet which a host sent will not arrive, and why.
     pub fn packet_dropped(&mut self, at: Instant, host: u32, packet: &Packet, why: &'static str) {
         self.digest.fold_bytes(why.as_bytes());
-        self.packet(at, host, PacketKind::Dropped, packet, |line| What::PacketDropped(line, why));
+        self.other_packet(at, host, PacketKind::Dropped, packet, why);
     }
 
-    #[inline]
-    fn packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, what: impl FnOnce(PacketLine) -> What) {
-        event::fold_packet(&mut self.digest, at, host, kind, packet);
+    #[inline(always)]
+    fn packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet) {
+        let (Body::Tcp(segment), Some(addrs)) = (&packet.body, event::v4_addrs(packet)) else {
+            return self.other_packet(at, host, kind, packet, "");
+        };
         self.events_count += 1;
+        let words = Words::of_segment(host, kind, segment);
+        words.fold_into(&mut self.digest, at);
         if let Some(kept) = &mut self.kept {
-            kept.keep(Event { at, place: Place::host(host), what: what(PacketLine::of(packet)) });
+            kept.keep(Record::Segment { at, words, addrs });
+        }
+    }
+
+    fn other_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, why: &'static str) {
+        self.events_count += 1;
+        Words::of(host, kind, packet).fold_into(&mut self.digest, at);
+        if let Some(kept) = &mut self.kept {
+            let what = kind.what(PacketLine::of(packet), why);
+            kept.keep_other(Event { at, place: Place::host(host), what });
         }
     }
 
@@ -160,11 +142,8 @@ impl Trace {
     }
 
     /// The events that were kept, oldest first.
-    pub fn events(&self) -> impl DoubleEndedIterator<Item = &Event> {
-        self.kept.iter().flat_map(|kept| {
-            let (newer, older) = kept.events.split_at(kept.oldest.min(kept.events.len()));
-            older.iter().chain(newer)
-        })
+    pub fn events(&self) -> impl Iterator<Item = Event> {
+        self.kept.iter().flat_map(Kept::events)
     }
 
     /// The names of hosts and processes.

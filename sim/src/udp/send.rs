@@ -93,6 +93,8 @@ impl Udp {
         match (given, self.peer) {
             (Some(given), _) if given.port() == 0 => Err(Errno::INVAL),
             (Some(given), _) => Ok(Next::To(given)),
+            // An IPv4 peer of an IPv6 socket is handed on as if it were given.
+            (None, Some(peer)) if peer.port() == 0 && peer.is_ipv4() && self.family == Family::V6 => Err(Errno::INVAL),
             (None, Some(peer)) => Ok(Next::To(peer)),
             (None, None) => Err(Errno::DESTADDRREQ),
         }
@@ -161,6 +163,13 @@ impl Udp {
         corked.charge += bytes_u32(len);
         self.corked = Some(corked);
         Ok(if self.cork || flags.more { None } else { self.push() })
+    }
+
+    /// Sets the send buffer, `SO_SNDBUF`, to what `getsockopt(2)` is to give. Those who wait for space look again, whether it has grown
+    /// or not.
+    pub fn set_sndbuf(&mut self, bytes: u32) {
+        self.options.sndbuf_bytes = bytes;
+        self.wakes.writable |= self.is_writable();
     }
 
     /// Sets `UDP_CORK`; switching it off sends what was corked.

@@ -1,8 +1,8 @@
 //! The event queue: what happens next, and what happens first of those due at one instant.
 //!
 //! A hierarchical timing wheel, 11 levels of 64 slots, which together tell 64-bit instants apart; every pending event is one node of
-//! one slab, linked into its slot's list, and a bitmap per level says which slots hold anything. The earliest event is kept
-//! outside the wheel: while little is pending the wheel is not touched at all.
+//! one slab, linked into its slot's list, and a bitmap per level says which slots hold anything. An event that is earlier than all
+//! others when it is pushed stays outside the wheel, as the front: while little is pending the wheel is hardly touched.
 //!
 //! Where an event belongs follows from its instant and from `base`, the instant of the last event popped: the level is that
 //! of the highest bit (in groups of six) in which the two differ, the slot is that group's value. Four facts hold
@@ -10,11 +10,11 @@
 //!
 //! 1. Every event in the wheel is where its instant and `base` say. When `base` moves to a popped event's instant, only the slot
 //!    which that event belonged to changes its meaning, and its events move to lower levels.
-//! 2. The front is not later than any event in the wheel, and of those at its own instant it was pushed first.
+//! 2. The front, if there is one, is not later than any event in the wheel, and of those at its own instant it was pushed first.
 //! 3. Events of one instant stand in one list, in the order in which they were pushed.
 //! 4. The head of a list is the earliest event in it, the front counted as the head of the list that it belongs to.
 //!
-//! So `pop` takes the front, moves `base`, and makes the head of the first list of the lowest level the new front. Each event moves down
+//! So `pop` takes the front, or else the head of the first list of the lowest level, and moves `base`. Each event moves down
 //! at most ten times, whatever else happens, and usually once or twice.
 //!
 //! This file knows nothing of what an event means, and draws no chance: events of one instant come out first in, first out.
@@ -39,8 +39,10 @@ use twinsock::Instant;
 /// ```
 #[derive(Clone)]
 pub struct EventQueue<E> {
-    /// The earliest event, or `NONE` when nothing is pending.
+    /// The event outside the wheel, or `NONE`.
     front: u32,
+    /// The instant of the earliest event in the wheel; meaningless while the wheel is empty.
+    wheel_at: u64,
     /// The first unused node of `nodes`.
     free: u32,
     /// How many events are pending, the front among them.
@@ -86,6 +88,7 @@ impl<E> EventQueue<E> {
     pub fn new() -> EventQueue<E> {
         EventQueue {
             front: NONE,
+            wheel_at: 0,
             free: NONE,
             len: 0,
             base: 0,
@@ -111,11 +114,19 @@ impl<E> EventQueue<E> {
         let new = self.allocate(at, event);
         self.len += 1;
         if self.front == NONE {
-            self.front = new;
+            if self.levels == 0 || at < self.wheel_at {
+                self.front = new;
+            } else {
+                self.link_sorted(new);
+            }
         } else if at < self.node(self.front).at {
             let displaced = std::mem::replace(&mut self.front, new);
+            self.wheel_at = self.node(displaced).at;
             self.link_first(displaced);
         } else {
+            if self.levels == 0 || at < self.wheel_at {
+                self.wheel_at = at;
+            }
             self.link_behind_front(new);
         }
     }
@@ -124,23 +135,43 @@ impl<E> EventQueue<E> {
     #[inline]
     #[must_use]
     pub fn peek(&self) -> Option<Instant> {
-        (self.front != NONE).then(|| Instant::from_nanos(self.node(self.front).at))
+        if self.front != NONE {
+            Some(Instant::from_nanos(self.node(self.front).at))
+        } else if self.levels != 0 {
+            Some(Instant::from_nanos(self.wheel_at))
+        } else {
+            None
+        }
     }
 
     /// Takes the earliest event; of those at one instant, the one that was pushed first.
     #[inline]
     pub fn pop(&mut self) -> Option<(Instant, E)> {
         if self.front == NONE {
-            return None;
+            return self.pop_from_wheel();
         }
-        let (at, event) = self.release(self.front);
+        let front = std::mem::replace(&mut self.front, NONE);
+        let (at, event) = self.release(front);
         self.len -= 1;
         if self.levels == 0 {
             self.base = at;
-            self.front = NONE;
         } else {
             self.advance(at);
-            self.front = self.unlink_earliest();
+        }
+        Some((Instant::from_nanos(at), event))
+    }
+
+    fn pop_from_wheel(&mut self) -> Option<(Instant, E)> {
+        let earliest = self.unlink_earliest();
+        if earliest == NONE {
+            return None;
+        }
+        let (at, event) = self.release(earliest);
+        self.len -= 1;
+        self.advance(at);
+        if self.levels != 0 {
+            let (level, slot) = self.first_list();
+            self.wheel_at = self.node(self.slots[level][slot].head).at;
         }
         Some((Instant::from_nanos(at), event))
     }
@@ -282,13 +313,19 @@ impl<E> EventQueue<E> {
         }
     }
 
+    /// The list whose head is the earliest event in the wheel, which is not empty.
+    #[inline]
+    fn first_list(&self) -> (usize, usize) {
+        let level = self.levels.trailing_zeros() as usize;
+        (level, self.occupied[level].trailing_zeros() as usize)
+    }
+
     /// Takes the earliest event out of the wheel; `NONE` if the wheel is empty.
     fn unlink_earliest(&mut self) -> u32 {
         if self.levels == 0 {
             return NONE;
         }
-        let level = self.levels.trailing_zeros() as usize;
-        let slot = self.occupied[level].trailing_zeros() as usize;
+        let (level, slot) = self.first_list();
         let head = self.slots[level][slot].head;
         let next = self.node(head).next;
         if next == NONE {
@@ -339,13 +376,13 @@ mod tests {
 
     /// Facts 1, 3 and 4 of the map at the top of the file; 2 and the order itself are what the model checks.
     fn check_wheel(queue: &EventQueue<u64>) {
-        let mut linked = 0;
+        let (mut linked, mut earliest) = (0, u64::MAX);
         for level in 0..LEVELS {
             assert_eq!(queue.levels & (1 << level) != 0, queue.occupied[level] != 0, "the bitmap of levels tells the truth");
             for slot in (0..SLOTS).filter(|slot| queue.is_occupied((level, *slot))) {
                 let mut index = queue.slots[level][slot].head;
                 let head_at = queue.node(index).at;
-                let is_fronts = queue.place(queue.node(queue.front).at) == (level, slot);
+                let is_fronts = queue.front != NONE && queue.place(queue.node(queue.front).at) == (level, slot);
                 while index != NONE {
                     let node = queue.node(index);
                     assert_eq!(queue.place(node.at), (level, slot), "an event is where its instant and the base say");
@@ -355,9 +392,11 @@ mod tests {
                     }
                     index = node.next;
                     linked += 1;
+                    earliest = earliest.min(node.at);
                 }
             }
         }
+        assert!(linked == 0 || earliest == queue.wheel_at, "the wheel's earliest instant is known");
         assert_eq!(linked + usize::from(queue.front != NONE), queue.len(), "no event is lost or made up");
     }
 

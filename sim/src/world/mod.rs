@@ -4,17 +4,21 @@
 //! calls on hosts, is told which waiters to wake ([`World::poll_wake`]), and may put alarms of its own into the queue. A test can
 //! drive it by hand, without any process; `process` is the driver that runs programs.
 
+mod chains;
 pub mod event;
+mod group;
 
 use crate::choice::{Choice, Door, LuckOf, StreamId};
-use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Token};
+use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Short, ShortSend, Token};
 use crate::link::{Direction, Link, Verdict};
 use crate::packet::{Body, Icmp, IcmpError, Packet};
 use crate::trace::{Event, Place, Trace, What};
+pub use chains::Chains;
 use event::EventQueue;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use twinsock::Instant;
+use twinsock::raw::RawFd;
 
 /// A host of the world.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -122,6 +126,8 @@ pub struct World {
     choice: Choice,
     wakes: VecDeque<Token>,
     trace: Trace,
+    /// Kept if somebody asks for it.
+    chains: Option<Box<Chains>>,
 }
 
 impl World {
@@ -142,6 +148,7 @@ impl World {
             choice,
             wakes: VecDeque::new(),
             trace,
+            chains: None,
         }
     }
 
@@ -206,6 +213,7 @@ impl World {
         assert!(at >= self.now, "time does not go back");
         assert!(self.queue.peek().is_none_or(|next| next >= at), "nothing due is skipped");
         self.now = at;
+        self.choice.set_now(at);
     }
 
     /// Moves the clock to `at`, unless it is there already or past it, if nothing in the queue is due until then and at that moment.
@@ -216,6 +224,7 @@ impl World {
             return false;
         }
         self.now = self.now.max(at);
+        self.choice.set_now(self.now);
         true
     }
 
@@ -236,6 +245,11 @@ impl World {
     #[must_use]
     pub fn host(&self, id: HostId) -> &Host {
         &self.machines[id.index()].host
+    }
+
+    /// The kernel of a host, for what has no consequences that the world would have to carry: constants, limits, credentials.
+    pub fn host_mut(&mut self, id: HostId) -> &mut Host {
+        &mut self.machines[id.index()].host
     }
 
     /// The name of a host.
@@ -268,6 +282,17 @@ impl World {
         &mut self.trace
     }
 
+    /// The one source of chance.
+    #[must_use]
+    pub fn choice(&self) -> &Choice {
+        &self.choice
+    }
+
+    /// What every host has gone through. It is kept from the first time that somebody asks for it, which is best done before anything happens.
+    pub fn chains_mut(&mut self) -> &mut Chains {
+        self.chains.get_or_insert_default()
+    }
+
     /// The one source of chance, for the driver's own doors.
     pub fn choice_mut(&mut self) -> &mut Choice {
         &mut self.choice
@@ -288,6 +313,42 @@ impl World {
     #[inline]
     pub fn resume(&mut self, at: HostId, op: Op, call: &mut Call<'_, '_>) -> Progress {
         self.on_host(at, |host, cx| host.resume(cx, op, call))
+    }
+
+    /// `send(2)`, if it is an easy one: see [`Host::send_short`]. `false`: nothing has happened.
+    #[inline]
+    pub fn send_short(&mut self, at: HostId, pid: Pid, fd: RawFd, data: &[u8], flags: i32) -> bool {
+        let (slot, packet) = self.in_flight.place();
+        match self.machines[at.index()].host.send_short(self.now, pid, fd, data, flags, packet) {
+            ShortSend::Out => {
+                self.carry(at, slot);
+                self.follow(at);
+            }
+            ShortSend::Queued => self.follow(at),
+            ShortSend::Long => return false,
+        }
+        true
+    }
+
+    /// `recv(2)`, if it is an easy one: see [`Host::recv_short`].
+    #[inline]
+    pub fn recv_short(&mut self, at: HostId, pid: Pid, token: Token, fd: RawFd, into: &mut [u8], flags: i32) -> Short {
+        let short = self.machines[at.index()].host.recv_short(self.now, pid, token, fd, into, flags);
+        if let Short::Done(_) = short {
+            self.follow(at);
+        }
+        short
+    }
+
+    /// Goes on with a parked receive, if it is an easy one.
+    ///
+    /// # Errors
+    /// The operation, if it is not: see [`World::resume`].
+    #[inline]
+    pub fn resume_recv_short(&mut self, at: HostId, op: Op, into: &mut [u8]) -> Result<usize, Op> {
+        let received = self.machines[at.index()].host.resume_recv_short(self.now, op, into)?;
+        self.follow(at);
+        Ok(received)
     }
 
     /// Ends a parked call as a signal does.
@@ -324,8 +385,12 @@ impl World {
         let (at, due) = self.queue.pop()?;
         assert!(at >= self.now, "time does not go back");
         self.now = at;
+        self.choice.set_now(at);
         match due {
             Due::Arrival { to, slot } => {
+                if let Some(chains) = &mut self.chains {
+                    chains.reached(to, at);
+                }
                 let packet = &mut self.in_flight.slots[index(slot)];
                 self.trace.packet_delivered(at, to.0, packet);
                 let machine = &mut self.machines[to.index()];
@@ -363,17 +428,17 @@ impl World {
     }
 
     /// Carries what an entry into a host's kernel has led to: packets, wakes, timers.
-    #[inline]
+    #[inline(always)]
     fn follow(&mut self, id: HostId) {
         if self.machines[id.index()].host.has_output() {
             self.transmit(id);
         }
-        let machine = &mut self.machines[id.index()];
-        while let Some(token) = machine.host.poll_wake() {
+        let Machine { host, timer_at, .. } = &mut self.machines[id.index()];
+        while let Some(token) = host.poll_wake() {
             self.wakes.push_back(token);
         }
-        if let Some(at) = machine.host.poll_timeout()
-            && at < machine.timer_at
+        if let Some(at) = host.poll_timeout()
+            && at < *timer_at
         {
             self.arm_timer(id, at);
         }
@@ -383,32 +448,58 @@ impl World {
     fn transmit(&mut self, id: HostId) {
         loop {
             let machine = &mut self.machines[id.index()];
-            let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
-            let mut cx = Cx { now: self.now, luck: &mut luck };
             let (slot, packet) = self.in_flight.place();
-            if !machine.host.transmit_into(&mut cx, packet) {
+            if !machine.host.transmit_into(self.now, packet) {
                 return;
             }
-            self.trace.packet_sent(self.now, id.0, packet);
-            let is_known = machine.last_route.is_some_and(|(addr, _)| addr == packet.dst);
-            if is_known || !machine.host.owns(packet.dst) {
-                self.send(id, slot);
+            self.carry(id, slot);
+        }
+    }
+
+    /// Takes the packet in this place, the next one, to where it goes.
+    #[inline]
+    fn carry(&mut self, from: HostId, slot: u32) {
+        let packet = &self.in_flight.slots[index(slot)];
+        self.trace.packet_sent(self.now, from.0, packet);
+        if let Some((addr, index)) = self.machines[from.index()].last_route
+            && addr == packet.dst
+        {
+            // The usual case of `send`.
+            let path = &mut self.paths[index];
+            if let Some(at) = path.link.arrival(&mut path.direction, self.now, packet.frame_bytes_at_most()) {
+                self.in_flight.take_off();
+                self.queue.push(at, Due::Arrival { to: path.to, slot });
             } else {
-                // The place is still free: nothing else is written to it meanwhile.
-                machine.host.take_packet(&mut cx, packet);
+                self.send(from, slot, index);
+            }
+            return;
+        }
+        self.send_anywhere(from, slot);
+    }
+
+    /// Sends the packet in this place, the next one, to where it has not just been sent to.
+    fn send_anywhere(&mut self, from: HostId, slot: u32) {
+        let machine = &mut self.machines[from.index()];
+        let packet = &mut self.in_flight.slots[index(slot)];
+        if machine.host.owns(packet.dst) {
+            let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
+            // The place is still free: nothing else is written to it meanwhile.
+            machine.host.take_packet(&mut Cx { now: self.now, luck: &mut luck }, packet);
+            return;
+        }
+        let dst = packet.dst;
+        match self.find_path(from, dst) {
+            Some(path) => self.send(from, slot, path),
+            None if group::is_for_many(dst) => self.send_to_many(from, slot),
+            None => {
+                // Nobody has this address: the packet is lost, as on a network without a router that objects.
+                self.drop_packet(from, slot, "nobody has the address");
             }
         }
     }
 
     /// Puts the packet in this place, the next one, on the wire.
-    #[inline]
-    fn send(&mut self, from: HostId, slot: u32) {
-        let packet = &self.in_flight.slots[index(slot)];
-        let Some(index) = self.path(from, packet.dst) else {
-            // Nobody has this address: the packet is lost, as on a network without a router that objects.
-            self.drop_packet(from, slot, "nobody has the address");
-            return;
-        };
+    fn send(&mut self, from: HostId, slot: u32, index: usize) {
         let path = &mut self.paths[index];
         let choice = &mut self.choice;
         let wire = path.wire;
@@ -417,6 +508,9 @@ impl World {
         match verdict {
             Verdict::Arrives(at) => {
                 self.in_flight.take_off();
+                if let Some(chains) = &mut self.chains {
+                    chains.sent(from, path.to, at);
+                }
                 self.queue.push(at, Due::Arrival { to: path.to, slot });
             }
             Verdict::TooBig { mtu_bytes } => {
@@ -441,18 +535,16 @@ impl World {
     }
 
     /// The path from a host to an address.
-    #[inline]
-    fn path(&mut self, from: HostId, dst: IpAddr) -> Option<usize> {
-        match self.machines[from.index()].last_route {
-            Some((addr, index)) if addr == dst => Some(index),
-            Some(_) | None => self.find_path(from, dst),
-        }
-    }
-
-    /// The same, made on first use.
     fn find_path(&mut self, from: HostId, dst: IpAddr) -> Option<usize> {
         let to = *self.owners.get(&dst)?;
-        let index = match self.path_index.get(&(from, to)) {
+        let index = self.path_between(from, to);
+        self.machines[from.index()].last_route = Some((dst, index));
+        Some(index)
+    }
+
+    /// The path from a host to another, made on first use.
+    fn path_between(&mut self, from: HostId, to: HostId) -> usize {
+        match self.path_index.get(&(from, to)) {
             Some(index) => *index,
             None => {
                 let name = format!("{}/{}", self.host_name(from), self.host_name(to));
@@ -462,15 +554,14 @@ impl World {
                 self.path_index.insert((from, to), self.paths.len() - 1);
                 self.paths.len() - 1
             }
-        };
-        self.machines[from.index()].last_route = Some((dst, index));
-        Some(index)
+        }
     }
 
     /// Puts an entry for the host's earliest timer into the queue, which has none at or before that moment.
     ///
     /// A timer that moves later, as the retransmission timer does with every segment, costs nothing here: the old entry finds
     /// nothing due and arms anew.
+    #[cold]
     fn arm_timer(&mut self, id: HostId, at: Instant) {
         let machine = &mut self.machines[id.index()];
         if at < machine.timer_at {

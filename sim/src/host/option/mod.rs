@@ -3,15 +3,17 @@
 //! What TCP itself reads lives in the control block, what the host reads in [`Options`]; options that are only remembered are rows of
 //! a table ([`plain`]). Lengths, clamps and errors are those of Linux.
 
+mod datagram;
 mod ip;
 mod plain;
 mod socket_level;
 mod tcp_level;
-mod udp_level;
+pub(super) mod unix_level;
 
 use super::Host;
 use super::addr::Family;
 use super::cx::{Cx, Pid};
+use super::dgram::Device;
 use super::slab::Key;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -54,6 +56,8 @@ pub(super) struct Options {
     pub(super) send_timeout: Option<Duration>,
     /// `SO_PEEK_OFF`; negative: none.
     pub(super) peek_off: i32,
+    /// `UDP_SEGMENT`.
+    pub(super) udp_segment: u16,
     /// `SO_PRIORITY`.
     priority: i32,
     /// `TCP_FASTOPEN`.
@@ -64,10 +68,10 @@ pub(super) struct Options {
     max_pacing_rate: u64,
     /// `TCP_CONGESTION`; `None`: the host's default.
     congestion: Option<&'static str>,
-    /// `IP_MULTICAST_TTL`; `IPV6_MULTICAST_HOPS` for IPv6.
-    multicast_ttl: u8,
-    /// `IP_ADD_MEMBERSHIP` and its IPv6 sibling: the groups.
-    groups: Vec<IpAddr>,
+    /// `IP_MULTICAST_TTL` of a TCP socket, which can only be asked.
+    pub(super) multicast_ttl: u8,
+    /// `IP_MULTICAST_ALL`; until it is set, on for AF_INET and off for AF_INET6 sockets.
+    multicast_all: Option<bool>,
     plain: plain::Values,
 }
 
@@ -90,13 +94,14 @@ impl Default for Options {
             receive_timeout: None,
             send_timeout: None,
             peek_off: -1,
+            udp_segment: 0,
             priority: 0,
             fastopen: 0,
             device: 0,
             max_pacing_rate: u64::MAX,
             congestion: None,
             multicast_ttl: 1,
-            groups: Vec::new(),
+            multicast_all: None,
             plain: plain::Values::default(),
         }
     }
@@ -108,14 +113,39 @@ impl Options {
         Options { priority: 0, fastopen: 0, ..self.clone() }
     }
 
+    /// Whether any address may be bound.
+    pub(super) fn may_bind_any(&self) -> bool {
+        self.freebind || self.transparent
+    }
+
+    /// The interface of `SO_BINDTODEVICE`, as an index; 0: none.
+    pub(super) fn device(&self) -> u8 {
+        self.device
+    }
+
+    /// Binds to an interface, or to none.
+    pub(super) fn set_device(&mut self, device: Option<Device>) {
+        self.device = device.map_or(0, |device| checked(device.index()));
+    }
+
+    /// The value of an option that is a row of the table of plain ones.
+    pub(super) fn plain_value(&self, level: i32, name: i32) -> i32 {
+        self.plain.get(level, name).expect("the option is a row of the table")
+    }
+
+    /// Whether no option of that table has been set yet.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.plain.is_untouched()
+    }
+
     /// The seconds of `SO_LINGER`, if it is on.
     pub(super) fn linger(&self) -> Option<u32> {
         self.linger_on.then_some(self.linger_seconds)
     }
 
-    /// The value of an option that is only remembered; 0 if there is none of that name.
-    pub(super) fn remembered(&self, level: i32, name: i32) -> i32 {
-        self.plain.get(level, name).unwrap_or(0)
+    /// `IP_MULTICAST_ALL` of a socket of this family: what arrives over IPv4 for a group of this host is taken, whoever joined it.
+    pub(super) fn takes_all_groups(&self, family: Family) -> bool {
+        self.multicast_all.unwrap_or(family == Family::Inet)
     }
 
     /// The time to live of packets to this address, if the user has set it.
@@ -165,26 +195,15 @@ impl Host {
             return Err(Errno::FAULT);
         }
         let family = self.sockets[key].family;
-        let is_udp = self.sockets[key].udp.is_some();
         let answer = match (level, family) {
             (c::SOL_SOCKET, _) => self.get_socket_option(key, name, room)?,
-            (c::SOL_TCP, _) if !is_udp => self.get_tcp_option(key, name)?,
-            (c::SOL_UDP, _) if is_udp => self.get_udp_option(key, name)?,
+            (c::SOL_TCP, _) => self.get_tcp_option(key, name)?,
             (c::SOL_IP, _) => self.get_ip_option(key, name)?,
             (c::SOL_IPV6, Family::Inet6) => self.get_ipv6_option(key, name)?,
             (_, Family::Inet) => return Err(Errno::OPNOTSUPP),
             (_, Family::Inet6) => return Err(Errno::NOPROTOOPT),
         };
-        let stored = match &answer {
-            // ip(7): a room too small for an int gets one byte, if the value fits.
-            Answer::Int(number) if level == c::SOL_IP && (1..4).contains(&room) && (0..256).contains(number) => {
-                value[0] = number.to_le_bytes()[0];
-                1
-            }
-            Answer::Int(number) => store(&number.to_ne_bytes(), room, value),
-            Answer::Bytes(bytes) => store(bytes, room, value),
-        };
-        *len = i32::try_from(stored).expect("no option is that long");
+        *len = store_answer(&answer, level, room, value);
         Ok(0)
     }
 
@@ -201,24 +220,31 @@ impl Host {
         let (_, key) = self.socket_of(pid, fd)?;
         let is_root = self.process(pid)?.credentials.is_root();
         let set = SetCx { now: cx.now, key, is_root };
-        let is_udp = self.sockets[key].udp.is_some();
         match (level, self.sockets[key].family) {
             (c::SOL_SOCKET, _) => self.set_socket_option(&set, name, value)?,
-            (c::SOL_TCP, _) if !is_udp => self.set_tcp_option(&set, name, value)?,
-            (c::SOL_UDP, _) if is_udp => self.set_udp_option(&set, name, value)?,
+            (c::SOL_TCP, _) => self.set_tcp_option(&set, name, value)?,
             (c::SOL_IP, _) => self.set_ip_option(&set, name, value)?,
             (c::SOL_IPV6, Family::Inet6) => self.set_ipv6_option(&set, name, value)?,
             (_, Family::Inet | Family::Inet6) => return Err(Errno::NOPROTOOPT),
         }
         // Some options let go of segments or wake somebody.
-        if is_udp {
-            self.sockets[key].follow_udp_option(level, name);
-            self.settle_udp(key);
-        } else {
-            self.settle(cx.now, key);
-        }
+        self.settle(cx.now, key);
         Ok(0)
     }
+}
+
+/// Stores an option's value; answers how long it is there.
+fn store_answer(answer: &Answer, level: i32, room: usize, value: &mut [u8]) -> i32 {
+    let stored = match answer {
+        // ip(7): a room too small for an int gets one byte, if the value fits.
+        Answer::Int(number) if level == c::SOL_IP && (1..4).contains(&room) && (0..256).contains(number) => {
+            value[0] = number.to_le_bytes()[0];
+            1
+        }
+        Answer::Int(number) => store(&number.to_ne_bytes(), room, value),
+        Answer::Bytes(bytes) => store(bytes, room, value),
+    };
+    i32::try_from(stored).expect("no option is that long")
 }
 
 /// Copies as much of an option's value as there is room for; answers how much.

@@ -1,4 +1,5 @@
-//! Options that the host only remembers: a table of their defaults and of the values they take.
+//! Options that the host only remembers: a table of their defaults and of the values they take. Some of them mean something to one
+//! kind of socket, which then keeps its own value of them.
 
 use twinsock::consts as c;
 use twinsock::{Errno, Result};
@@ -27,9 +28,13 @@ const fn row(level: i32, name: i32, default: i32, rule: Rule) -> Row {
     Row { level, name, default, rule }
 }
 
-const ROWS: [Row; 47] = [
+const ROWS: [Row; 50] = [
     row(c::SOL_SOCKET, c::SO_DEBUG, 0, Rule::Bool),
     row(c::SOL_SOCKET, c::SO_BROADCAST, 0, Rule::Bool),
+    row(c::SOL_SOCKET, c::SO_KEEPALIVE, 0, Rule::Bool),
+    row(c::SOL_SOCKET, c::SO_OOBINLINE, 0, Rule::Bool),
+    row(c::SOL_SOCKET, c::SO_RCVLOWAT, 1, Rule::Range(1, i32::MAX)),
+    row(c::SOL_SOCKET, c::SO_BUF_LOCK, 0, Rule::Range(0, 3)),
     row(c::SOL_SOCKET, c::SO_DONTROUTE, 0, Rule::Bool),
     row(c::SOL_SOCKET, c::SO_NO_CHECK, 0, Rule::Bool),
     row(c::SOL_SOCKET, c::SO_TIMESTAMP, 0, Rule::Bool),
@@ -61,7 +66,6 @@ const ROWS: [Row; 47] = [
     row(c::SOL_IP, c::IP_CHECKSUM, 0, Rule::Bool),
     row(c::SOL_IP, c::IP_MTU_DISCOVER, 1, Rule::Range(0, 5)),
     row(c::SOL_IP, c::IP_MULTICAST_LOOP, 1, Rule::Bool),
-    row(c::SOL_IP, c::IP_MULTICAST_ALL, 1, Rule::ZeroOne),
     row(c::SOL_IPV6, c::IPV6_RECVERR, 0, Rule::Bool),
     row(c::SOL_IPV6, c::IPV6_RECVPKTINFO, 0, Rule::Bool),
     row(c::SOL_IPV6, c::IPV6_RECVHOPLIMIT, 0, Rule::Bool),
@@ -71,10 +75,10 @@ const ROWS: [Row; 47] = [
     row(c::SOL_IPV6, c::IPV6_AUTOFLOWLABEL, 1, Rule::Bool),
     row(c::SOL_IPV6, c::IPV6_MTU_DISCOVER, 1, Rule::Range(0, 5)),
     row(c::SOL_IPV6, c::IPV6_MULTICAST_LOOP, 1, Rule::ZeroOne),
+    row(c::SOL_IPV6, c::IPV6_MULTICAST_ALL, 1, Rule::Bool),
     row(c::SOL_UDP, c::UDP_NO_CHECK6_TX, 0, Rule::Bool),
     row(c::SOL_UDP, c::UDP_NO_CHECK6_RX, 0, Rule::Bool),
     row(c::SOL_UDP, c::UDP_GRO, 0, Rule::Bool),
-    row(c::SOL_UDP, c::UDP_SEGMENT, 0, Rule::Range(0, 65_535)),
 ];
 
 /// The values of one socket; nothing is stored until one is set.
@@ -88,6 +92,11 @@ impl Values {
     pub(super) fn get(&self, level: i32, name: i32) -> Option<i32> {
         let index = index(level, name)?;
         Some(self.set.as_ref().map_or(ROWS[index].default, |values| values[index]))
+    }
+
+    /// Whether no option has been set yet.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.set.is_none()
     }
 
     /// Whether the option is in the table.

@@ -20,6 +20,8 @@ const COUNT_MAX: i32 = 127;
 const LINGER2_MAX: i32 = 120;
 /// `SOCK_MIN_RCVBUF / 2`.
 const WINDOW_CLAMP_MIN: u32 = 1152;
+/// A tick, at HZ = 250.
+const TICK_MS: u32 = 4;
 /// `TCP_TIMEOUT_INIT` and `TCP_RTO_MAX`, in seconds: the schedule of SYN-ACKs.
 const SYNACK_TIMEOUT_SECONDS: i32 = 1;
 const SYNACK_TIMEOUT_MAX_SECONDS: i32 = 120;
@@ -96,7 +98,11 @@ impl Host {
                 tcb.options.user_timeout_ms = u32::try_from(number).map_err(|_| Errno::INVAL)?;
             }
             c::TCP_NOTSENT_LOWAT => tcb.options.notsent_lowat = number.cast_unsigned(),
-            c::TCP_RTO_MAX_MS => tcb.options.rto_max_ms = in_range(number, 1000, 120_000)?.cast_unsigned(),
+            c::TCP_RTO_MAX_MS => {
+                // Kept in ticks.
+                let ms = in_range(number, 1000, 120_000)?.cast_unsigned();
+                tcb.options.rto_max_ms = ms.next_multiple_of(TICK_MS);
+            }
             c::TCP_INQ => socket.options.inq = in_range(number, 0, 1)? != 0,
             c::TCP_THIN_DUPACK => drop(in_range(number, 0, 1)?),
             c::TCP_FASTOPEN => {

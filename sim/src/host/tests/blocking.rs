@@ -45,6 +45,18 @@ fn a_call_woken_in_vain_goes_on_waiting() {
 }
 
 #[test]
+fn a_disconnect_cuts_a_receive_off_and_leaves_the_error() {
+    let (mut net, server, client) = Net::two();
+    let (far, _near) = net.connection(server, client);
+    let mut into = [0; 8];
+    let op = net.park(server, 1, recv_call(far, &mut into, 0));
+    net.call(server, Call::Connect { fd: far, addr: &[0; 16] }).unwrap();
+    assert_eq!(net.wakes(server), [1]);
+    assert_eq!(net.resume(server, op, recv_call(far, &mut into, 0)), Err(Errno::PIPE));
+    assert_eq!(net.error(server, far), Some(Errno::CONNRESET));
+}
+
+#[test]
 fn a_receive_times_out() {
     let (mut net, server, client) = Net::two();
     let (far, _near) = net.connection(server, client);

@@ -32,7 +32,8 @@ fn the_combinations_that_socket_knows() {
         (v4, -1, 0, Some(Errno::INVAL)),
         (0, stream, 0, Some(Errno::AFNOSUPPORT)),
         (-1, stream, 0, Some(Errno::AFNOSUPPORT)),
-        (c::AF_UNIX, stream, 0, Some(Errno::AFNOSUPPORT)),
+        (c::AF_UNIX, stream, 0, None),
+        (c::AF_UNIX, stream, 6, Some(Errno::PROTONOSUPPORT)),
     ] {
         let result = net.call(server, Call::Socket { domain, kind, protocol });
         assert_eq!(result.err(), expected, "{domain} {kind} {protocol}");

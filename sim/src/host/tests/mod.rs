@@ -6,15 +6,22 @@ mod connect;
 mod data;
 mod descriptors;
 mod listen;
+mod local;
+mod local_chaos;
+mod local_plain;
+mod local_rights;
+mod local_waits;
 mod options;
 mod ports;
 mod readiness;
 mod teardown;
 mod udp;
+mod udp_calls;
+mod udp_wire;
 
 use super::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Token};
 use crate::packet::{Boring, Packet};
-use std::net::SocketAddr as InetAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr as InetAddr};
 use std::time::Duration;
 use twinsock::consts as c;
 use twinsock::raw::{Name, PollFd, RawFd};
@@ -72,9 +79,15 @@ impl Net {
         let mut luck = Boring;
         let mut cx = Cx { now: self.now, luck: &mut luck };
         for _ in 0..100_000 {
-            let Some(packet) = self.hosts.iter_mut().find_map(|host| host.poll_transmit(&mut cx)) else { return };
+            let mut senders = self.hosts.iter_mut().enumerate();
+            let Some((sender, packet)) = senders.find_map(|(at, host)| Some((at, host.poll_transmit(&mut cx)?))) else { return };
             self.passed += 1;
             if (self.loses)(&packet) {
+                continue;
+            }
+            if is_for_many(packet.dst) {
+                let others = self.hosts.iter_mut().enumerate().filter(|(at, host)| *at != sender && host.joined(packet.dst));
+                others.for_each(|(_, host)| host.handle_packet(&mut cx, packet.clone()));
                 continue;
             }
             // A packet to 127.0.0.1 stays with its sender, which owns its source too.
@@ -140,6 +153,34 @@ impl Net {
 
     fn socket_of(&mut self, proc: Proc, domain: i32) -> RawFd {
         fd(self.call(proc, Call::Socket { domain, kind: c::SOCK_STREAM, protocol: 0 }))
+    }
+
+    fn udp(&mut self, proc: Proc) -> RawFd {
+        self.udp_of(proc, c::AF_INET)
+    }
+
+    fn udp_of(&mut self, proc: Proc, domain: i32) -> RawFd {
+        fd(self.call(proc, Call::Socket { domain, kind: c::SOCK_DGRAM, protocol: 0 }))
+    }
+
+    /// A UDP socket of the family of an address, bound to it.
+    fn udp_at(&mut self, proc: Proc, addr: &str) -> RawFd {
+        let fd = self.udp_of(proc, if addr.starts_with('[') { c::AF_INET6 } else { c::AF_INET });
+        self.bind(proc, fd, addr).unwrap();
+        fd
+    }
+
+    fn send_to(&mut self, proc: Proc, fd: RawFd, data: &[u8], addr: &str) -> Result<usize> {
+        let addr = sockaddr(addr);
+        self.call(proc, Call::Sendto { fd, data, flags: 0, addr: Some(addr.as_bytes()) })
+    }
+
+    fn recv_from(&mut self, proc: Proc, fd: RawFd) -> Result<(Vec<u8>, String)> {
+        let (mut into, mut bytes, mut len) = (vec![0; 70_000], [0; 128], 128);
+        let name = Some(Name { bytes: &mut bytes, len: &mut len });
+        let count = self.call(proc, Call::Recvfrom { fd, into: &mut into, flags: c::MSG_DONTWAIT, name })?;
+        into.truncate(count);
+        Ok((into, SocketAddr::decode(&bytes[..usize::try_from(len).unwrap()]).unwrap().to_string()))
     }
 
     fn nonblocking(&mut self, proc: Proc) -> RawFd {
@@ -265,6 +306,10 @@ impl Net {
         assert_eq!(mask.contains(PollEvents::OUT), mask.contains(PollEvents::WRNORM));
         mask.without(PollEvents::RDNORM | PollEvents::WRNORM)
     }
+}
+
+fn is_for_many(ip: IpAddr) -> bool {
+    ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 const IN: PollEvents = PollEvents::IN;

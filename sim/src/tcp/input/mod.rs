@@ -21,7 +21,15 @@ impl Tcb {
     }
 
     /// The same, with the segment where it is: a small one is not worth moving. What is left of it means nothing.
+    #[inline]
     pub fn take_segment(&mut self, now: Instant, segment: &mut Segment) {
+        if !self.take_small(now, segment) {
+            self.arrives(now, segment);
+        }
+    }
+
+    /// The same on the full way.
+    pub(in crate::tcp) fn arrives(&mut self, now: Instant, segment: &mut Segment) {
         match self.state {
             State::Closed | State::Listen | State::TimeWait => self.reply_reset(segment),
             State::SynSent => self.arrives_in_syn_sent(now, segment),

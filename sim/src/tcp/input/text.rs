@@ -131,7 +131,7 @@ impl Tcb {
 
     /// `tcp_event_data_recv` and `__tcp_ack_snd_check`.
     #[inline]
-    fn data_received(&mut self, now: Instant, len: u32, frame_bytes: u16) {
+    pub(in crate::tcp) fn data_received(&mut self, now: Instant, len: u32, frame_bytes: u16) {
         self.measure_segment(len, frame_bytes);
         self.ack.scheduled = true;
         let pause = nanos_between(self.ack.last_data, now);
@@ -164,6 +164,7 @@ impl Tcb {
             State::Established | State::SynReceived => {
                 self.state = State::CloseWait;
                 self.ack.now = true;
+                self.ack.pingpong = true;
             }
             State::FinWait1 => {
                 self.state = State::Closing;

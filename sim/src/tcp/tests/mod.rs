@@ -3,6 +3,7 @@
 mod bulk;
 mod closing;
 mod data;
+mod fast;
 mod handshake;
 mod hostile;
 mod integrity;

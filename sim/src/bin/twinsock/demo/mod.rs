@@ -34,6 +34,9 @@ pub struct Options {
     #[arg(long, default_value_t = 7)]
     seed: u64,
     /// What the clients ask, instead of the commands that come with the program
+    ///
+    /// A line `session NAME` opens a connection; the lines below it are its commands, such as `SET key value`, `GET key`, `ADD key 1`.
+    /// Those between two empty lines are sent at once.
     #[arg(long, value_name = "FILE")]
     commands: Option<PathBuf>,
     /// How many clients work at the same time

@@ -46,7 +46,8 @@ pub fn write(
     verdict: &Verdict,
 ) -> io::Result<()> {
     let (commands, sessions) = (grouped(script.commands()), grouped(script.sessions.len()));
-    writeln!(out, "{commands} commands in {sessions} sessions, {clients} clients at a time")?;
+    let audit = grouped(script.audit().batches.len());
+    writeln!(out, "{commands} commands in {sessions} sessions, {clients} clients at a time; {audit} more when all have ended")?;
     for outcome in outcomes {
         let answers = outcome.transcript.iter().map(|heard| heard.exchanges.len()).sum();
         write!(out, "{:<10} {:>7} answers  real {:>7.3} s", outcome.world, grouped(answers), outcome.real.as_secs_f64())?;

@@ -1,0 +1,93 @@
+//! The files of a process's host, as far as local sockets have to do with them: names, permissions, plain files.
+
+use super::Net;
+use super::own::on_kernel;
+use crate::host::{Host, Pid};
+use std::path::Path;
+use twinsock::Result;
+use twinsock::raw::RawFd;
+
+/// The file name space of the process's host. It begins with `/tmp`, `/run` and `/var/tmp`; the working directory is `/`.
+impl Net {
+    /// Opens a plain file, `open(2)`; `flags` are the `O_*` of [`twinsock::consts`]. [`Syscalls`](twinsock::raw::Syscalls) reads, writes and
+    /// closes it.
+    ///
+    /// # Errors
+    /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`: the path. `EEXIST`: `O_CREAT | O_EXCL` and the file is there. `EISDIR`: a directory.
+    /// `ENXIO`: a socket. `EMFILE`. `EINVAL`: a flag that is not modelled. `EBADF`: the caller is not a thread of this process.
+    ///
+    /// ```
+    /// use twinsock::consts::{O_CREAT, O_RDWR};
+    /// use twinsock::raw::Syscalls;
+    /// use twinsock_sim::Sim;
+    ///
+    /// let report = Sim::builder().run(|sim| {
+    ///     sim.host("a").spawn("p", |net| {
+    ///         let fd = net.open("/tmp/note", O_CREAT | O_RDWR, 0o600).unwrap();
+    ///         assert_eq!(net.write(fd, b"kept"), Ok(4));
+    ///         let (again, mut bytes) = (net.open("/tmp/note", O_RDWR, 0).unwrap(), [0; 9]);
+    ///         assert_eq!(net.read(again, &mut bytes), Ok(4));
+    ///     });
+    /// });
+    /// report.unwrap();
+    /// ```
+    pub fn open(&self, path: impl AsRef<Path>, flags: i32, mode: u32) -> Result<RawFd> {
+        self.at_path(path, |kernel, pid, path| kernel.open(pid, path, flags, mode))
+    }
+
+    /// Makes a directory, `mkdir(2)`.
+    ///
+    /// # Errors
+    /// `EEXIST`, `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`. `EBADF`: the caller is not a thread of this process.
+    pub fn mkdir(&self, path: impl AsRef<Path>, mode: u32) -> Result<()> {
+        self.at_path(path, |kernel, pid, path| kernel.mkdir(pid, path, mode))
+    }
+
+    /// Removes an empty directory, `rmdir(2)`.
+    ///
+    /// # Errors
+    /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENOTEMPTY`, `EBUSY`; `EPERM` in a sticky directory. `EBADF`: the caller is not a thread of this process.
+    pub fn rmdir(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.at_path(path, Host::rmdir)
+    }
+
+    /// Removes a name, `unlink(2)`. A socket bound to it stays connected; it can only not be found any more.
+    ///
+    /// # Errors
+    /// `ENOENT`, `ENOTDIR`, `EACCES`, `EISDIR`; `EPERM` in a sticky directory. `EBADF`: the caller is not a thread of this process.
+    pub fn unlink(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.at_path(path, Host::unlink)
+    }
+
+    /// Gives a file another name, `rename(2)`.
+    ///
+    /// # Errors
+    /// `ENOENT`, `ENOTDIR`, `EACCES`, `EISDIR`, `ENOTEMPTY`, `EINVAL` (into itself), `EBUSY`; `EPERM` in a sticky directory. `EBADF`: the
+    /// caller is not a thread of this process.
+    pub fn rename(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
+        let to = to.as_ref().as_os_str().as_encoded_bytes();
+        self.at_path(from, |kernel, pid, from| kernel.rename(pid, from, to))
+    }
+
+    /// Sets the permissions of a file, `chmod(2)`.
+    ///
+    /// # Errors
+    /// `ENOENT`, `ENOTDIR`, `EACCES`; `EPERM`: it is somebody else's. `EBADF`: the caller is not a thread of this process.
+    pub fn chmod(&self, path: impl AsRef<Path>, mode: u32) -> Result<()> {
+        self.at_path(path, |kernel, pid, path| kernel.chmod(pid, path, mode))
+    }
+
+    /// Whether there is a file of this name, `access(2)` with `F_OK`.
+    ///
+    /// # Errors
+    /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`: there is none, or the process cannot see it. `EBADF`: the caller is not a thread of
+    /// this process.
+    pub fn access(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.at_path(path, |kernel, pid, path| kernel.access(pid, path))
+    }
+
+    fn at_path<R>(self, path: impl AsRef<Path>, act: impl FnOnce(&mut Host, Pid, &[u8]) -> Result<R>) -> Result<R> {
+        let path = path.as_ref().as_os_str().as_encoded_bytes();
+        self.enter(|scheduler, process| on_kernel(scheduler, process, |kernel, pid| act(kernel, pid, path)))?
+    }
+}

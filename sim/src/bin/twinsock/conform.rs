@@ -1,0 +1,56 @@
+//! `twinsock conform`: recorded behaviours of Linux, replayed on the kernel and in the simulator.
+
+use clap::{Args, ValueEnum};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use twinsock_sim::conform::{ConformArgs, Side};
+
+/// What `twinsock conform` may be told.
+#[derive(Args)]
+pub struct Options {
+    /// Files of cases, one a line, instead of the set that comes with the program
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    cases: Vec<PathBuf>,
+    /// Only cases whose id or group contains this
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Where the cases run
+    #[arg(long, default_value = "both")]
+    backend: Backend,
+    /// How many cases run at the same time; as many as there are processors, if not said
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// Print one JSON object instead of the table
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where cases run.
+#[derive(Clone, Copy, ValueEnum)]
+enum Backend {
+    /// On the kernel's sockets, in namespaces of their own
+    Os,
+    /// In the simulator
+    Sim,
+    /// On the kernel, then in the simulator
+    Both,
+}
+
+impl From<Options> for ConformArgs {
+    fn from(options: Options) -> ConformArgs {
+        let sides = match options.backend {
+            Backend::Os => vec![Side::Os],
+            Backend::Sim => vec![Side::Sim],
+            Backend::Both => vec![Side::Os, Side::Sim],
+        };
+        ConformArgs {
+            cases: options.cases,
+            filter: options.filter,
+            sample: None,
+            sides,
+            jobs: options.jobs.map(NonZeroUsize::get),
+            json: options.json,
+            worker: None,
+        }
+    }
+}

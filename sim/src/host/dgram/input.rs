@@ -1,0 +1,173 @@
+//! What arrives for datagram sockets: whose a datagram is, and whose an ICMP error (`udp.c`: `__udp4_lib_rcv`, `__udp4_lib_lookup`,
+//! `__udp4_lib_err`, and their siblings of IPv6).
+
+use super::super::Host;
+use super::super::addr::{Family, is_multicast_or_broadcast};
+use super::super::conns::FourTuple;
+use super::super::slab::{Key, to_usize};
+use super::{Device, Dgram};
+use crate::packet::{Body, Datagram, Icmp, IcmpError, Packet};
+use crate::udp::IpHeader;
+use std::net::{IpAddr, SocketAddr};
+use twinsock::Instant;
+
+/// How a datagram arrives.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    pub(super) now: Instant,
+    pub(super) header: IpHeader,
+    pub(super) device: Device,
+}
+
+/// The ends of a datagram.
+#[derive(Clone, Copy, Debug)]
+struct Ends {
+    src: SocketAddr,
+    dst: SocketAddr,
+    device: Device,
+}
+
+impl Dgram {
+    /// How well a datagram matches, see [`crate::udp::Udp::score`]; the interface that the socket is bound to counts as much as an end.
+    fn score(&self, ends: &Ends) -> Option<u32> {
+        if !self.may_use(ends.device) {
+            return None;
+        }
+        let score = self.udp.score(SocketAddr::new(self.local, self.port), self.v6only, ends.src, ends.dst)?;
+        Some(if self.options.device() == 0 { score } else { score + SCORE_DEVICE })
+    }
+}
+
+impl Host {
+    /// A datagram arrives, from the wire or from this host itself.
+    pub(in crate::host) fn handle_datagram(&mut self, now: Instant, header: IpHeader, datagram: Datagram) {
+        if is_multicast_or_broadcast(header.dst) {
+            // Those of this host have been delivered when they were sent.
+            if self.joined(header.dst) {
+                self.deliver_to_all(&Arrival { now, header, device: Device::Wire }, &datagram);
+            }
+            return;
+        }
+        if !self.addresses.owns(header.dst) {
+            return;
+        }
+        let device = self.arrival_device(&header);
+        let ends = Ends {
+            src: SocketAddr::new(header.src, datagram.src_port),
+            dst: SocketAddr::new(header.dst, datagram.dst_port),
+            device,
+        };
+        match self.find_receiver(&ends) {
+            Some(key) => {
+                self.dgrams[key].udp.deliver(now, header, datagram);
+                self.settle_dgram(key);
+            }
+            None => self.refuse(&header, datagram),
+        }
+    }
+
+    /// The interface by which a packet has come.
+    pub(super) fn arrival_device(&self, header: &IpHeader) -> Device {
+        let is_own = if is_multicast_or_broadcast(header.dst) {
+            header.src.is_loopback() || header.src.is_unspecified()
+        } else {
+            self.addresses.owns(header.src) || header.src.is_unspecified()
+        };
+        if is_own { Device::Loopback } else { Device::Wire }
+    }
+
+    /// Everybody whom a multicast or broadcast datagram matches gets a copy.
+    pub(super) fn deliver_to_all(&mut self, arrival: &Arrival, datagram: &Datagram) {
+        let group = arrival.header.dst;
+        if group.is_multicast() && !self.has_member(group, arrival.device) {
+            return;
+        }
+        let ends = Ends {
+            src: SocketAddr::new(arrival.header.src, datagram.src_port),
+            dst: SocketAddr::new(group, datagram.dst_port),
+            device: arrival.device,
+        };
+        // The last to bind is the first in Linux's list.
+        let takes = |key: &&Key| {
+            let dgram = &self.dgrams[**key];
+            dgram.score(&ends).is_some() && (!group.is_multicast() || dgram.takes_group(group, arrival.device))
+        };
+        let receivers: Vec<Key> = self.dgram_ports.holders(datagram.dst_port).iter().rev().filter(takes).copied().collect();
+        for key in receivers {
+            self.dgrams[key].udp.deliver(arrival.now, arrival.header, datagram.clone());
+            self.settle_dgram(key);
+        }
+    }
+
+    /// The socket that a datagram to one host is for: the one that it matches best, of equals the one that was named last; of a
+    /// SO_REUSEPORT group a hash of both ends decides, so that a sender always meets the same one.
+    fn find_receiver(&self, ends: &Ends) -> Option<Key> {
+        let holders = self.dgram_ports.holders(ends.dst.port());
+        let score_of = |key: &Key| self.dgrams[*key].score(ends);
+        let (score, _, best) = holders
+            .iter()
+            .filter_map(|key| Some((score_of(key)?, self.dgrams[*key].named_at, *key)))
+            .max_by_key(|best| (best.0, best.1))?;
+        let shares = |dgram: &Dgram| dgram.options.reuse_port && dgram.udp.peer().is_none();
+        if !shares(&self.dgrams[best]) {
+            return Some(best);
+        }
+        let mut group = holders.iter().filter(|key| score_of(key) == Some(score) && shares(&self.dgrams[**key]));
+        let count = group.clone().count();
+        if count <= 1 {
+            return Some(best);
+        }
+        let tuple =
+            FourTuple { local: ends.dst.ip(), remote: ends.src.ip(), local_port: ends.dst.port(), remote_port: ends.src.port() };
+        group.nth(to_usize(tuple.hash()) % count).copied()
+    }
+
+    /// Nobody receives a datagram: its sender is told, RFC 1122 section 4.1.3.1, by a packet that quotes it.
+    fn refuse(&mut self, header: &IpHeader, datagram: Datagram) {
+        if header.src.is_unspecified() || is_multicast_or_broadcast(header.src) {
+            return;
+        }
+        let is_v4 = header.src.is_ipv4();
+        let quoted_max = if is_v4 { QUOTED_MAX_BYTES_V4 } else { QUOTED_MAX_BYTES_V6 };
+        let mut quoted = datagram;
+        quoted.payload.truncate(quoted_max);
+        let about = Packet { src: header.src, dst: header.dst, ttl: header.ttl, tos: header.tos, body: Body::Udp(quoted) };
+        let icmp = Icmp { error: IcmpError::PortUnreachable, about: Box::new(about) };
+        // RFC 1812 section 4.3.2.5: errors have the precedence of internetwork control.
+        let tos = if is_v4 { (header.tos & IPTOS_TOS_MASK) | IPTOS_PREC_INTERNETCONTROL } else { 0 };
+        let ttl = self.sysctl.ip_default_ttl;
+        self.outbox.push_back(Packet { src: header.dst, dst: header.src, ttl, tos, body: Body::Icmp(icmp) });
+    }
+
+    /// An ICMP error about a datagram that this host has sent: for the socket that would receive its answer.
+    pub(in crate::host) fn dgram_icmp(&mut self, header: IpHeader, icmp: &Icmp) {
+        let Body::Udp(about) = &icmp.about.body else { return };
+        let ends = Ends {
+            src: SocketAddr::new(icmp.about.dst, about.dst_port),
+            dst: SocketAddr::new(icmp.about.src, about.src_port),
+            device: self.arrival_device(&header),
+        };
+        if let Some(key) = self.find_receiver(&ends) {
+            self.dgrams[key].udp.handle_icmp(header, icmp);
+            self.settle_dgram(key);
+        }
+    }
+
+    /// The address of this host that a datagram was sent to, or that answers to it would come from (`fib_compute_spec_dst`).
+    pub(super) fn local_address(&self, header: &IpHeader) -> IpAddr {
+        if is_multicast_or_broadcast(header.dst) {
+            self.addresses.primary(self.arrival_device(header), header.dst).unwrap_or_else(|| Family::Inet.any())
+        } else {
+            header.dst
+        }
+    }
+}
+
+/// An interface that the socket is bound to.
+const SCORE_DEVICE: u32 = 4;
+/// How much data of a datagram an error quotes: a packet of 576 bytes, RFC 1812 section 4.3.2.3, with its headers.
+const QUOTED_MAX_BYTES_V4: usize = 520;
+/// The same with IPv6's least MTU, RFC 4443 section 2.4.
+const QUOTED_MAX_BYTES_V6: usize = 1184;
+const IPTOS_TOS_MASK: u8 = 0x1e;
+const IPTOS_PREC_INTERNETCONTROL: u8 = 0xc0;

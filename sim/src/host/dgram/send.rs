@@ -1,0 +1,267 @@
+//! Sending datagrams: `udp_sendmsg`, `udpv6_sendmsg` around the value that holds the protocol, and the way out.
+
+use super::super::Host;
+use super::super::addr::{self, Family};
+use super::super::cx::{Cx, Pid};
+use super::super::slab::Key;
+use super::control::{self, Overrides, SendCx};
+use super::route::{Cast, Device, Route};
+use super::{Dgram, input::Arrival};
+use crate::packet::{Body, Datagram, Packet};
+use crate::udp::{self, Next, SendFlags};
+use std::io::IoSlice;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use twinsock::consts as c;
+use twinsock::{Errno, Instant, Result};
+
+/// What a call sends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Message<'a> {
+    pub(super) iov: &'a [IoSlice<'a>],
+    pub(super) name: Option<&'a [u8]>,
+    pub(super) control: &'a [u8],
+    /// `MSG_*` flags.
+    pub(super) flags: i32,
+}
+
+/// The way of a datagram that is being made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    route: Route,
+    /// It is cut into datagrams of this size, `UDP_SEGMENT`; 0: it is not.
+    segment: u16,
+}
+
+/// What is asked for about the way of a datagram.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    overrides: Overrides,
+    /// The interface; 0: any.
+    ifindex: i32,
+}
+
+impl Dgram {
+    /// The destination in the address of a send, and its scope; an IPv4-mapped address as IPv4. `None`: AF_UNSPEC over IPv6.
+    fn decode_destination(&self, name: &[u8]) -> Result<Option<(SocketAddr, u32)>> {
+        let v4 = |name: &[u8]| {
+            let fields: &[u8; 8] = name.first_chunk().filter(|_| name.len() >= 16).ok_or(Errno::INVAL)?;
+            let [_, _, p0, p1, a, b, c, d] = *fields;
+            let ip = Ipv4Addr::new(a, b, c, d);
+            Ok(Some((SocketAddr::new(ip.into(), u16::from_be_bytes([p0, p1])), 0)))
+        };
+        if self.family == Family::Inet {
+            let destination = v4(name)?;
+            return match addr::sa_family(name) {
+                // AF_UNSPEC is taken for AF_INET.
+                Some(c::AF_INET | c::AF_UNSPEC) => Ok(destination),
+                Some(_) | None => Err(Errno::AFNOSUPPORT),
+            };
+        }
+        match addr::sa_family(name).ok_or(Errno::INVAL)? {
+            c::AF_INET6 => {
+                let target = addr::decode(Family::Inet6, name, false)?;
+                let is_any_over_v4 = target.ip.is_unspecified() && self.source().is_ipv4();
+                let ip = if is_any_over_v4 { Ipv4Addr::LOCALHOST.into() } else { addr::canonical(target.ip) };
+                if ip.is_ipv4() && self.v6only {
+                    return Err(Errno::NETUNREACH);
+                }
+                Ok(Some((SocketAddr::new(ip, target.port), target.scope_id)))
+            }
+            c::AF_INET if self.v6only => Err(Errno::NETUNREACH),
+            c::AF_INET => v4(name),
+            c::AF_UNSPEC => Ok(None),
+            _ => Err(Errno::INVAL),
+        }
+    }
+
+    /// Whether a datagram larger than the MTU may be cut into fragments: `ip_sk_ignore_df`, IPV6_DONTFRAG.
+    fn may_fragment(&self, over_v4: bool, dontfrag: Option<bool>) -> bool {
+        let (level, name) = if over_v4 { (c::SOL_IP, c::IP_MTU_DISCOVER) } else { (c::SOL_IPV6, c::IPV6_MTU_DISCOVER) };
+        let keeps_whole = (IP_PMTUDISC_DO..=IP_PMTUDISC_INTERFACE).contains(&self.options.plain_value(level, name));
+        let dontfrag = dontfrag.unwrap_or_else(|| self.options.plain_value(c::SOL_IPV6, c::IPV6_DONTFRAG) != 0);
+        !keeps_whole && (over_v4 || !dontfrag)
+    }
+}
+
+impl Host {
+    /// A call that sends; it never waits.
+    pub(super) fn send_dgram(&mut self, cx: &mut Cx<'_>, pid: Pid, key: Key, message: &Message<'_>) -> Result<usize> {
+        self.autobind_dgram(cx, key)?;
+        let len = message.iov.iter().map(|part| part.len()).sum();
+        let flags = SendFlags { oob: message.flags & c::MSG_OOB != 0, more: message.flags & c::MSG_MORE != 0 };
+        let dgram = &self.dgrams[key];
+        let mut scope = 0;
+        let next = dgram.udp.begin_send(len, flags, || {
+            let destination = message.name.map_or(Ok(None), |name| dgram.decode_destination(name))?;
+            Ok(destination.map(|(destination, scope_id)| {
+                scope = scope_id;
+                destination
+            }))
+        })?;
+        match next {
+            Next::Append => {
+                let packet = self.dgrams[key].udp.append(message.iov, flags);
+                self.leave_dgram(cx.now, key, packet)?;
+            }
+            Next::To(to) => {
+                let overrides = self.overrides(pid, key, to.ip(), message.control)?;
+                let asked = Asked { overrides, ifindex: overrides.ifindex_or(scope) };
+                let route = self.route_dgram_to(key, to.ip(), &asked)?;
+                self.send_on_route(cx.now, key, to.port(), &route, &asked, (message.iov, flags))?;
+            }
+        }
+        Ok(len)
+    }
+
+    fn overrides(&self, pid: Pid, key: Key, to: IpAddr, control: &[u8]) -> Result<Overrides> {
+        if control.is_empty() {
+            return Ok(Overrides::default());
+        }
+        let dgram = &self.dgrams[key];
+        let cx = SendCx {
+            addresses: &self.addresses,
+            over_v4: to.is_ipv4(),
+            is_v6_socket: dgram.family == Family::Inet6,
+            is_root: self.process(pid)?.credentials.is_root(),
+            any_source: dgram.options.may_bind_any(),
+        };
+        control::parse(control, &cx)
+    }
+
+    fn route_dgram_to(&self, key: Key, to: IpAddr, asked: &Asked) -> Result<Route> {
+        let dgram = &self.dgrams[key];
+        let source = asked.overrides.source.unwrap_or_else(|| dgram.source_towards(to));
+        self.route_of_dgram(dgram, source, to, asked.ifindex)
+    }
+
+    /// The route of a datagram of this socket. `ifindex`: the interface that the call asks for; else it is the socket's.
+    pub(in crate::host) fn route_of_dgram(&self, dgram: &Dgram, source: IpAddr, to: IpAddr, ifindex: i32) -> Result<Route> {
+        let mut source = source;
+        let mut index = [ifindex, i32::from(dgram.options.device())].into_iter().find(|index| *index != 0).unwrap_or(0);
+        match to {
+            IpAddr::V4(v4) if v4.is_multicast() => {
+                if index == 0 {
+                    index = dgram.groups.device_v4();
+                }
+                if source.is_unspecified() {
+                    source = dgram.groups.source_v4().into();
+                }
+            }
+            IpAddr::V6(v6) if v6.is_multicast() && index == 0 => index = dgram.groups.device_v6(),
+            IpAddr::V4(_) | IpAddr::V6(_) => {}
+        }
+        let by = match index {
+            0 => None,
+            index => {
+                let missing = if to.is_ipv4() { Errno::NODEV } else { Errno::NETUNREACH };
+                Some(self.addresses.device(index).ok_or(missing)?)
+            }
+        };
+        self.addresses.route_dgram(source, to, by, dgram.options.transparent)
+    }
+
+    fn send_on_route(
+        &mut self,
+        now: Instant,
+        key: Key,
+        port: u16,
+        route: &Route,
+        asked: &Asked,
+        (iov, flags): (&[IoSlice<'_>], SendFlags),
+    ) -> Result<()> {
+        let default_ttl = self.sysctl.ip_default_ttl;
+        let dgram = &mut self.dgrams[key];
+        let to = route.destination;
+        let overrides = &asked.overrides;
+        let set_ttl = match route.cast {
+            Cast::Multicast => Some(dgram.groups.ttl(to)),
+            Cast::Unicast | Cast::Broadcast => dgram.options.ttl_to(to),
+        };
+        let segment = overrides.segment.unwrap_or(dgram.options.udp_segment);
+        let is_cut = segment > 0;
+        let by = udp::Route {
+            src: SocketAddr::new(route.source, dgram.port),
+            ttl: overrides.ttl.or(set_ttl).unwrap_or(default_ttl),
+            tos: overrides.tos.unwrap_or_else(|| dgram.options.tos_to(to)),
+            // What UDP_SEGMENT cuts meets the MTU when it is cut.
+            mtu_bytes: if is_cut { IP_MAX_MTU } else { route.mtu_bytes },
+            fragment: is_cut || dgram.may_fragment(to.is_ipv4(), overrides.dontfrag),
+            broadcast: route.cast == Cast::Broadcast,
+        };
+        dgram.way = Some(Way { route: *route, segment });
+        let packet = dgram.udp.send(by, SocketAddr::new(to, port), iov, flags);
+        self.leave_dgram(now, key, packet)
+    }
+
+    /// A datagram leaves, or is not complete yet; a sender who waits hears of the space first.
+    pub(in crate::host) fn leave_dgram(&mut self, now: Instant, key: Key, packet: Result<Option<Packet>>) -> Result<()> {
+        let is_built = self.dgrams[key].udp.is_corked();
+        let way = if is_built { None } else { self.dgrams[key].way.take() };
+        self.settle_dgram(key);
+        let (Some(packet), Some(way)) = (packet?, way) else { return Ok(()) };
+        if way.segment == 0 {
+            self.carry(now, key, packet, &way.route);
+            return Ok(());
+        }
+        let Body::Udp(datagram) = &packet.body else { unreachable!("a datagram socket sends datagrams") };
+        let segment = usize::from(way.segment);
+        let payload = datagram.payload.clone();
+        check_segments(&way.route, payload.len(), segment)?;
+        for begin in (0..payload.len().max(1)).step_by(segment) {
+            let payload = payload.slice(begin..payload.len().min(begin + segment));
+            let body = Body::Udp(Datagram { payload, ..*datagram });
+            self.carry(now, key, Packet { body, ..packet }, &way.route);
+        }
+        Ok(())
+    }
+
+    /// Hands a packet to those who get it: to the wire, to this host, or to both. (`ip_mc_output`, `ip6_finish_output2`.)
+    fn carry(&mut self, now: Instant, key: Key, packet: Packet, route: &Route) {
+        let is_local = self.addresses.owns(packet.dst);
+        let has_loopback_address = packet.dst.is_loopback() || packet.src.is_loopback();
+        let (comes_back, leaves) = match (route.cast, route.device) {
+            (Cast::Unicast, Device::Loopback) => (false, is_local),
+            // A martian is dropped by the first who sees it.
+            (Cast::Unicast, Device::Wire) => (false, !has_loopback_address),
+            (Cast::Broadcast | Cast::Multicast, Device::Loopback) => (true, false),
+            (Cast::Broadcast, Device::Wire) => (true, true),
+            (Cast::Multicast, Device::Wire) => {
+                let has_ttl = packet.ttl > 0;
+                let loops = self.dgrams[key].loops_groups() && (has_ttl || packet.dst.is_ipv4());
+                (loops, has_ttl && !is_interface_local(packet.dst))
+            }
+        };
+        if let (true, Body::Udp(datagram)) = (comes_back, &packet.body) {
+            let arrival = Arrival { now, header: (&packet).into(), device: route.device };
+            self.deliver_to_all(&arrival, datagram);
+        }
+        if leaves {
+            self.outbox.push_back(packet);
+        }
+    }
+}
+
+/// Whether a group never leaves its interface: scope 1 of RFC 4291 section 2.7.
+fn is_interface_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(v6) => v6.octets()[1] & 0xf <= 1,
+    }
+}
+
+/// The checks on data that UDP_SEGMENT cuts, `udp_send_skb`.
+fn check_segments(route: &Route, len: usize, segment: usize) -> Result<()> {
+    let headers = if route.destination.is_ipv4() { 28 } else { 48 };
+    if headers + len.min(segment) > super::super::slab::to_usize(route.mtu_bytes) {
+        return Err(Errno::MSGSIZE);
+    }
+    if len > segment * UDP_MAX_SEGMENTS { Err(Errno::INVAL) } else { Ok(()) }
+}
+
+/// The most datagrams that one call makes under UDP_SEGMENT.
+const UDP_MAX_SEGMENTS: usize = 128;
+/// `IP_MAX_MTU`: no IP packet is larger.
+const IP_MAX_MTU: u32 = 65_535;
+/// `IP_PMTUDISC_DO`, and `IP_PMTUDISC_INTERFACE`, the last of those that do not fragment; those of IPv6 are the same.
+const IP_PMTUDISC_DO: i32 = 2;
+const IP_PMTUDISC_INTERFACE: i32 = 4;
