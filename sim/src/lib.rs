@@ -3,8 +3,8 @@
 //! A program written over [`twinsock::SocketApi`] runs here unchanged, given a [`Net`] in place of `Os`. The rooms of this crate stand in the
 //! order in which a byte travels:
 //!
-//! [`api`] (the door) → `process` (turns) → [`world`] (clock, hosts, links) → [`host`] (one machine's kernel) → [`tcp`] (the protocol) →
-//! [`packet`] (values), carried by [`link`] as [`choice`] decides, and recorded by [`trace`].
+//! [`api`] (the door) → `process` (turns) → [`world`] (clock, hosts, links) → [`host`] (one machine's kernel) → [`tcp`], [`udp`] and
+//! [`unix`] (the protocols) → [`packet`] (values), carried by [`link`] as [`choice`] decides, and recorded by [`trace`].
 //!
 //! ```
 //! use std::io::{Read, Write};
@@ -36,6 +36,7 @@
 pub mod api;
 pub mod choice;
 pub mod conform;
+pub mod explore;
 pub mod host;
 pub mod link;
 pub mod packet;
@@ -53,4 +54,4 @@ pub use host::HostConfig;
 pub use link::Link;
 pub use process::failure::{FailureKind, Waiting};
 pub use process::signal::Signal;
-pub use sim::{Builder, Failure, Host, Process, ProcessBuilder, Report, Sim};
+pub use sim::{Builder, Failure, Host, Interleaving, Process, ProcessBuilder, Report, Sim};

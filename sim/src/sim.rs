@@ -1,161 +1,28 @@
 //! The public face: build a network, put programs on its hosts, run them, and read what came of it.
 
+mod builder;
+
+pub use crate::process::turns::Interleaving;
+pub use builder::{Builder, CALL_COST, STACK_BYTES, WATCHDOG};
+
 use crate::api::Net;
-use crate::choice::{Choice, Door};
+use crate::choice::{Door, Tape, Told};
 use crate::host::{Credentials, HostConfig};
 use crate::link::Link;
 use crate::process::coroutine::Carrier;
 use crate::process::current::Shared;
 use crate::process::driver;
-use crate::process::failure::{FailureKind, install_panic_hook, reproduce_line};
-use crate::process::scheduler::{ProcId, Scheduler};
+use crate::process::failure::{FailureKind, reproduce_line};
+use crate::process::scheduler::ProcId;
 use crate::process::signal::Signal;
-use crate::process::watchdog::Pulse;
-use crate::trace::Trace;
-use crate::world::{HostId, World};
+use crate::world::HostId;
 use std::cell::RefCell;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::time::Duration;
 use twinsock::Instant;
-
-/// What a system call costs of virtual time, unless [`Builder::call_cost`] says otherwise.
-pub const CALL_COST: Duration = Duration::from_micros(1);
-/// How large a thread's stack is, unless [`Builder::stack_bytes`] says otherwise.
-pub const STACK_BYTES: usize = 256 << 10;
-/// How long a thread may hold its OS thread, in real time, unless [`Builder::watchdog`] says otherwise.
-pub const WATCHDOG: Duration = Duration::from_secs(5);
-/// How many of the last events a failure report shows.
-const REPORT_EVENTS: usize = 20;
-
-/// How a simulation is set up. [`Sim::builder`] makes one.
-#[derive(Clone, Debug)]
-pub struct Builder {
-    seed: Option<u64>,
-    call_cost: Duration,
-    stack_bytes: usize,
-    watchdog: Option<Duration>,
-}
-
-impl Default for Builder {
-    fn default() -> Builder {
-        Builder { seed: None, call_cost: CALL_COST, stack_bytes: STACK_BYTES, watchdog: Some(WATCHDOG) }
-    }
-}
-
-impl Builder {
-    /// The seed that decides every choice of the run; 0 if none is given. `TWINSOCK_SEED` in the environment overrides it, so that the
-    /// line a failure prints reproduces the failure. It is a decimal number.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Builder {
-        self.seed = Some(seed);
-        self
-    }
-
-    /// How much virtual time a system call takes of its thread; [`CALL_COST`] by default. With zero, a program that polls in a loop lets no
-    /// time pass.
-    #[must_use]
-    pub fn call_cost(mut self, cost: Duration) -> Builder {
-        self.call_cost = cost;
-        self
-    }
-
-    /// The size of every simulated thread's stack, in bytes; [`STACK_BYTES`] by default. Untouched pages cost no memory.
-    #[must_use]
-    pub fn stack_bytes(mut self, bytes: usize) -> Builder {
-        self.stack_bytes = bytes;
-        self
-    }
-
-    /// After how much real time without a call a simulated thread is taken for stuck and the program aborted with its backtrace;
-    /// [`WATCHDOG`] by default, `None` for never (for a debugger).
-    #[must_use]
-    pub fn watchdog(mut self, limit: Option<Duration>) -> Builder {
-        self.watchdog = limit;
-        self
-    }
-
-    /// Runs a simulation on a fresh OS thread, so that thread-locals cannot leak from run to run: `build` makes the network and
-    /// starts the programs; when it returns, the simulation goes on until every process that is not a daemon has ended.
-    ///
-    /// # Errors
-    /// A process panicked, or everybody waits for ever.
-    ///
-    /// # Panics
-    /// With the panic of `build`, if it panics; if no OS thread can be started; or if `TWINSOCK_SEED` is set to something that is no seed.
-    ///
-    /// ```
-    /// use twinsock_sim::Sim;
-    /// let report = Sim::builder().seed(7).run(|sim| {
-    ///     let host = sim.host("lonely");
-    ///     host.spawn("sleeper", |net| twinsock::Clock::sleep(&net, std::time::Duration::from_secs(3600)));
-    /// });
-    /// assert_eq!(report.unwrap().elapsed.as_secs(), 3600);
-    /// ```
-    pub fn run<T: Send>(self, build: impl FnOnce(&Sim) -> T + Send) -> Result<Report<T>, Box<Failure>> {
-        let mut thread = std::thread::Builder::new();
-        if let Some(name) = std::thread::current().name() {
-            thread = thread.name(name.to_owned());
-        }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the OS thread that carries the whole simulation; nothing in a run depends on it"
-        )]
-        std::thread::scope(|scope| {
-            let spawned = thread.spawn_scoped(scope, || self.run_here(build));
-            match spawned.expect("an OS thread can be started").join() {
-                Ok(result) => result,
-                Err(payload) => std::panic::resume_unwind(payload),
-            }
-        })
-    }
-
-    /// As [`Builder::run`], on the calling OS thread: cheaper, for many small runs; thread-locals of earlier runs are seen.
-    ///
-    /// # Errors
-    /// A process panicked, or everybody waits for ever.
-    ///
-    /// # Panics
-    /// With the panic of `build`, if it panics; or if `TWINSOCK_SEED` is set to something that is no seed.
-    pub fn run_here<T>(self, build: impl FnOnce(&Sim) -> T) -> Result<Report<T>, Box<Failure>> {
-        install_panic_hook();
-        let seed = seed_from_environment().or(self.seed).unwrap_or(0);
-        let mut trace = Trace::new();
-        trace.keep_last(REPORT_EVENTS);
-        let world = World::new(Choice::from_seed(seed), trace);
-        let scheduler = Scheduler::new(world, self.call_cost, self.stack_bytes, Pulse::new(self.watchdog));
-        let sim = Sim { shared: Shared::new(scheduler, seed), seed };
-        let ending = EndAll(&sim.shared);
-        let value = build(&sim);
-        driver::drive(&sim.shared, None);
-        let outcome = sim.outcome();
-        drop(ending);
-        match outcome {
-            Ok(summary) => Ok(Report { value, seed, digest: summary.digest, elapsed: summary.elapsed, steps: summary.steps }),
-            Err(failure) => Err(failure),
-        }
-    }
-}
-
-/// Ends all processes on the way out, also when `build` panics.
-struct EndAll<'a>(&'a Rc<Shared>);
-
-impl Drop for EndAll<'_> {
-    fn drop(&mut self) {
-        driver::end_all(self.0);
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the seed is an input of the run, read before it begins")]
-fn seed_from_environment() -> Option<u64> {
-    // A seed that cannot be read must not end in the run of another one.
-    let text = std::env::var_os("TWINSOCK_SEED")?;
-    match text.to_str().and_then(|text| text.trim().parse().ok()) {
-        Some(seed) => Some(seed),
-        None => panic!("TWINSOCK_SEED is {text:?}, expected a number from 0 to {}", u64::MAX),
-    }
-}
 
 /// What came of a run.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -170,6 +37,14 @@ pub struct Report<T> {
     pub elapsed: Duration,
     /// How many turns threads took.
     pub steps: u64,
+    /// How many calls they made.
+    pub calls: u64,
+    /// The last events, a line each, oldest first; empty unless [`Builder::keep_events`] asked for them.
+    pub events: String,
+    /// The choices of the run.
+    pub tape: Tape,
+    /// Those that were not boring, in order; empty unless [`Builder::keep_story`] asked for it.
+    pub story: Vec<Told>,
 }
 
 /// A run that failed. Printed, by `{}` and by `unwrap`, it says what happened, where and when, the last events, and the command that
@@ -195,12 +70,18 @@ pub struct Failure {
     pub at: Instant,
     /// At which turn.
     pub step: u64,
+    /// How many calls threads had made.
+    pub calls: u64,
     /// The digest of every event until then.
     pub digest: u64,
     /// The last events, a line each, oldest first.
     pub events: String,
     /// The command that reproduces the run.
     pub reproduce: String,
+    /// The choices of the run until then; empty in the failure that [`Sim::run_to_end`] answers, whose run is not over.
+    pub tape: Tape,
+    /// Those that were not boring, in order; empty unless [`Builder::keep_story`] asked for it.
+    pub story: Vec<Told>,
 }
 
 impl fmt::Display for Failure {
@@ -233,6 +114,7 @@ struct Summary {
     digest: u64,
     elapsed: Duration,
     steps: u64,
+    calls: u64,
 }
 
 /// A simulation under construction, or between two stretches of its run.
@@ -313,6 +195,52 @@ impl Sim {
         self.shared.scheduler.borrow().world().now()
     }
 
+    /// Draws a parameter of the run, `range` being what it may be: how many clients there are, how large a buffer is. The seed decides; the first of
+    /// the range is the boring one, to which shrinking goes.
+    ///
+    /// Parameters that differ from run to run, all at once, find more than the best values for all of them would ("Swarm testing", A. Groce and
+    /// others, 2012).
+    ///
+    /// ```
+    /// let report = twinsock_sim::Sim::builder().seed(7).run(|sim| sim.swarm("clients", 1..=5));
+    /// assert!((1..=5).contains(&report.unwrap().value));
+    /// ```
+    ///
+    /// # Panics
+    /// If the range is empty.
+    #[must_use]
+    pub fn swarm(&self, name: &str, range: RangeInclusive<u32>) -> u32 {
+        let (first, last) = range.into_inner();
+        assert!(first <= last, "a parameter has at least one value");
+        // All of 2^32 values are one too many: the last is left out.
+        let drawn = self.draw_at(Door::Run, name, (last - first).saturating_add(1), |drawn| (first + drawn).to_string());
+        first + drawn
+    }
+
+    /// Draws which of `values` a parameter of the run has; the first is the boring one.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn swarm_of<'a, T: fmt::Debug>(&self, name: &str, values: &'a [T]) -> &'a T {
+        let index = |drawn: u32| usize::try_from(drawn).expect("an index fits usize");
+        let n = u32::try_from(values.len()).expect("fewer than 2^32 values");
+        assert!(n > 0, "a parameter has at least one value");
+        &values[index(self.draw_at(Door::Run, name, n, |drawn| format!("{:?}", values[index(drawn)])))]
+    }
+
+    fn draw_at(&self, door: Door, name: &str, n: u32, words: impl FnOnce(u32) -> String) -> u32 {
+        let mut scheduler = self.shared.scheduler.borrow_mut();
+        let choice = scheduler.world_mut().choice_mut();
+        let stream = choice.stream(door, name);
+        let value = choice.draw(stream, n);
+        if choice.keeps_story() {
+            choice.tell(stream, words(value));
+        }
+        scheduler.record_choice(door, n, value);
+        value
+    }
+
     /// Draws one of `0..n` for a misfortune of the network's builder: whether and when a process is killed, say. The seed decides, and 0
     /// is the boring answer, for "no misfortune".
     ///
@@ -339,12 +267,7 @@ impl Sim {
     #[must_use]
     pub fn draw(&self, name: &str, n: u32) -> u32 {
         assert!(n > 0, "a choice has at least one answer");
-        let mut scheduler = self.shared.scheduler.borrow_mut();
-        let choice = scheduler.world_mut().choice_mut();
-        let stream = choice.stream(Door::Misfortune, name);
-        let value = choice.draw(stream, n);
-        scheduler.record_choice(Door::Misfortune, n, value);
-        value
+        self.draw_at(Door::Misfortune, name, n, |value| format!("{value} of 0..{n}"))
     }
 
     /// Runs the simulation for this much virtual time.
@@ -368,15 +291,23 @@ impl Sim {
         let scheduler = self.shared.scheduler.borrow();
         let (world, steps) = (scheduler.world(), scheduler.steps());
         match &scheduler.failure {
-            None => Ok(Summary { digest: world.trace().digest(), elapsed: world.now().since(Instant::ZERO), steps }),
+            None => Ok(Summary {
+                digest: world.trace().digest(),
+                elapsed: world.now().since(Instant::ZERO),
+                steps,
+                calls: scheduler.calls(),
+            }),
             Some(kind) => Err(Box::new(Failure {
                 kind: kind.clone(),
                 seed: self.seed,
                 at: world.now(),
                 step: steps,
+                calls: scheduler.calls(),
                 digest: world.trace().digest(),
                 events: world.trace().report().to_string(),
                 reproduce: reproduce_line(self.seed),
+                tape: Tape::new(),
+                story: Vec::new(),
             })),
         }
     }

@@ -136,6 +136,24 @@ fn in_recvfrom_of_a_datagram() {
 }
 
 #[test]
+fn in_recv_of_a_unix_socket() {
+    killed_in(|net| {
+        let [near, _far] = net.socketpair(consts::AF_UNIX, consts::SOCK_STREAM, 0).unwrap();
+        net.recv(near, &mut [0; 10], 0).unwrap();
+    });
+}
+
+#[test]
+fn in_send_on_a_unix_socket() {
+    killed_in(|net| {
+        let [near, _far] = net.socketpair(consts::AF_UNIX, consts::SOCK_SEQPACKET, 0).unwrap();
+        loop {
+            net.send(near, &[0; 1000], 0).unwrap();
+        }
+    });
+}
+
+#[test]
 fn in_poll() {
     killed_in(|net| {
         let mut fds = [PollFd { fd: listener(net), events: 1, revents: 0 }];

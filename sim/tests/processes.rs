@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use twinsock::net::TcpListener;
 use twinsock::sync::{Condvar, Mutex, RecvError, RecvTimeoutError, channel};
 use twinsock::{Clock, Entropy, Errno, Instant, JoinThread, Spawn};
-use twinsock_sim::{FailureKind, Sim};
+use twinsock_sim::{FailureKind, Net, Sim};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -176,7 +177,7 @@ fn a_panic_fails_the_run_with_place_and_time() {
 
 #[test]
 fn a_panic_whose_destructor_needs_a_held_lock_fails_the_run_all_the_same() {
-    struct Locks(Arc<Mutex<twinsock_sim::Net, ()>>);
+    struct Locks(Arc<Mutex<Net, ()>>);
     impl Drop for Locks {
         fn drop(&mut self) {
             drop(self.0.lock());
@@ -206,7 +207,7 @@ fn a_deadlock_says_which_connection_is_waited_on() {
     let failure = Sim::builder()
         .run(|sim| {
             sim.host("a").spawn("p", |net| {
-                let listener = twinsock::net::TcpListener::bind(&net, "0.0.0.0:80").unwrap();
+                let listener = TcpListener::bind(&net, "0.0.0.0:80").unwrap();
                 listener.accept().unwrap();
             });
         })
@@ -242,7 +243,7 @@ fn a_deadlock_is_reported_with_who_waits_for_what() {
 
 #[test]
 fn a_killed_process_is_unwound_and_its_calls_fail() {
-    struct Loud(Rc<RefCell<Vec<&'static str>>>, twinsock_sim::Net);
+    struct Loud(Rc<RefCell<Vec<&'static str>>>, Net);
     impl Drop for Loud {
         fn drop(&mut self) {
             let clock = self.1.now();

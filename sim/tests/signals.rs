@@ -1,5 +1,6 @@
 //! Signals, limits, users and kernel constants: what a process may ask of its kernel beyond sockets, `signal(7)`, `credentials(7)`.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 use twinsock::net::{TcpListener, TcpStream, UdpSocket};
 use twinsock::option;
@@ -277,4 +278,38 @@ fn a_sysctl_that_cannot_be_set_is_a_mistake_of_the_test() {
             sim.host("a").sysctl("net.core.somaxconn", "lots");
         })
         .unwrap();
+}
+
+/// What `call` gives while a signal interrupts it after a second; a client connects after two.
+fn interrupted<T: 'static>(call: impl FnOnce(&Net) -> T + 'static) -> T {
+    let report = Sim::builder().run_here(|sim| {
+        let server = sim.host("server").spawn("server", |net| call(&net));
+        sim.host("client").spawn("client", |net| {
+            net.sleep(2 * SECOND);
+            // A server that has its answer is gone.
+            TcpStream::connect(&net, "server:80").ok();
+        });
+        sim.run_for(SECOND);
+        server.signal(Signal::Interrupting);
+        sim.run_to_end().unwrap();
+        server.take().unwrap()
+    });
+    report.unwrap().value
+}
+
+#[test]
+fn the_shapes_of_std_retry_accept_and_connect_and_report_other_interruptions() {
+    let accepted = interrupted(|net| TcpListener::bind(net, "0.0.0.0:80").unwrap().accept().map(drop));
+    assert!(accepted.is_ok(), "{accepted:?}");
+    let connected = interrupted(|net| {
+        let _listener = TcpListener::bind(net, "0.0.0.0:80").unwrap();
+        // Nobody has the address: the signal comes while SYNs are sent, and the attempt goes on to its end.
+        TcpStream::connect(net, "10.9.9.9:80").map(drop).map_err(|error| error.kind())
+    });
+    assert_eq!(connected, Err(ErrorKind::TimedOut));
+    let received = interrupted(|net| {
+        let (near, _far) = (UdpSocket::bind(net, "0.0.0.0:53").unwrap(), TcpListener::bind(net, "0.0.0.0:80").unwrap());
+        near.recv(&mut [0; 10]).map_err(|error| error.kind())
+    });
+    assert_eq!(received, Err(ErrorKind::Interrupted));
 }

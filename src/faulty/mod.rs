@@ -40,7 +40,7 @@ use std::sync::Arc;
 /// [`nth`](Rate::nth) and [`at_most`](Rate::at_most), which count for all threads. Threads must be spawned through the `Faulty` for
 /// that. Dropping a socket is not a call.
 ///
-/// **Price.** A call to which nothing can happen costs its counter: a few nanoseconds, no lock, no allocation. A thread's first call
+/// **Price.** A call to which nothing can happen costs its counter: no lock and no allocation. A thread's first call
 /// allocates. A fault asks the world first whether it can happen, by a few calls such as `fcntl(2)`, which take their time in the simulator
 /// too.
 ///

@@ -107,8 +107,11 @@ thread_local! {
 fn with_lane<R>(shared: &Arc<Shared>, act: impl FnOnce(&mut Lane) -> R) -> Option<R> {
     let found = LANES.try_with(|lanes| {
         let mut lanes = lanes.borrow_mut();
-        let index = lanes.iter().position(|entry| entry.owner.as_ptr() == Arc::as_ptr(shared))?;
-        lanes.swap(0, index);
+        let is_own = |entry: &Entry| entry.owner.as_ptr() == Arc::as_ptr(shared);
+        if !lanes.first().is_some_and(is_own) {
+            let index = lanes.iter().position(is_own)?;
+            lanes.swap(0, index);
+        }
         lanes.first_mut().map(|entry| act(&mut entry.lane))
     });
     // A thread whose thread-locals are gone is in its last breath, and nothing happens to its calls.

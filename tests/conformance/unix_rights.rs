@@ -36,10 +36,9 @@ fn credentials<E: World>(from: &Sock<E>) -> Option<Credentials> {
     from.env
         .recvmsg(&from.socket, &mut [IoSliceMut::new(&mut bytes)], Some(&mut control), MsgFlags::NONE)
         .expect("a message came");
-    control.drain().find_map(|message| match message {
-        ControlMessage::Credentials(credentials) => Some(credentials),
-        _ => None,
-    })
+    control
+        .drain()
+        .find_map(|message| if let ControlMessage::Credentials(credentials) = message { Some(credentials) } else { None })
 }
 
 fn peercred<E: World>(socket: &Sock<E>) -> Credentials {

@@ -8,7 +8,9 @@ use std::io::{BufRead, BufReader, IoSlice, IoSliceMut, Read, Write};
 use std::time::Duration;
 use twinsock::faulty::{Call, Fault, Faulty, Plan};
 use twinsock::net::TcpStream;
-use twinsock::{Domain, EpollFlags, Errno, MsgFlags, Os, PollEvents, Protocol, SelectSet, SockFlags, SocketApi, Type};
+use twinsock::{
+    Domain, EpollFlags, Errno, MsgFlags, PollEvents, Protocol, SelectSet, SockFlags, SocketAddr, SocketApi, Type, UnixAddr,
+};
 
 /// A connection under rules.
 fn ruled_pair<E: Env>(env: &E) -> (Faulty<E>, Sock<Faulty<E>>, Sock<Faulty<E>>) {
@@ -407,17 +409,63 @@ conformance! {
         assert_eq!((&*line, &*rest), ("one line\n", "and more"));
         assert!(faulty.injected_count() > 2);
     }
-}
 
-/// On the kernel alone for as long as the simulator's sockets send no datagrams.
-#[test]
-fn a_datagram_is_not_cut() {
-    let faulty = ruled(&Os);
-    let (one, other) = Os.socketpair(Domain::UNIX, Type::DGRAM, SockFlags::NONE, Protocol::DEFAULT).unwrap();
-    let (one, other) = (faulty.wrap(one), faulty.wrap(other));
-    let rule = faulty.rule(|call| Fault::Short.can_hit(call.call).then_some(Fault::Short));
-    assert_eq!(faulty.send(&one, b"datagram", MsgFlags::NONE), Ok(8));
-    let mut bytes = [0; 20];
-    assert_eq!(faulty.recv(&other, &mut bytes, MsgFlags::NONE), Ok(8));
-    assert_eq!(rule.hits(), 0);
+    fn a_datagram_is_not_cut(env: &E) {
+        let faulty = ruled(env);
+        let pair = |kind| env.socketpair(Domain::UNIX, kind, SockFlags::NONE, Protocol::DEFAULT).unwrap();
+        let rule = faulty.rule(|call| Fault::Short.can_hit(call.call).then_some(Fault::Short));
+        for kind in [Type::DGRAM, Type::SEQPACKET] {
+            let (one, other) = pair(kind);
+            let (one, other) = (Sock::of(&faulty, faulty.wrap(one)), Sock::of(&faulty, faulty.wrap(other)));
+            assert_eq!(one.send(b"datagram"), Ok(8));
+            assert_eq!(other.recv(20), Ok(b"datagram".to_vec()));
+        }
+        assert_eq!(rule.hits(), 0);
+    }
+
+    fn a_local_stream_is_cut(env: &E) {
+        let faulty = ruled(env);
+        let (one, other) = env.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT).unwrap();
+        let (one, other) = (Sock::of(&faulty, faulty.wrap(one)), Sock::of(&faulty, faulty.wrap(other)));
+        let _rule = faulty.rule(|call| Fault::Short.can_hit(call.call).then_some(Fault::Short));
+        one.send_all(b"in parts");
+        assert_eq!(other.recv_exactly(8), b"in parts");
+        assert!(faulty.injected_count() >= 2);
+    }
+
+    fn two_descriptors_or_none(env: &E) {
+        let faulty = ruled(env);
+        let pair = || faulty.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT);
+        for fault in [Fault::Emfile, Fault::Enfile, Fault::Enobufs, Fault::Enomem] {
+            let _rule = faulty.nth(1, Call::Socketpair, fault);
+            assert_eq!(pair().err(), fault.errno());
+        }
+        assert!(pair().is_ok());
+    }
+
+    fn a_nonblocking_datagram_socket_is_reported_and_has_none(env: &E) {
+        let faulty = ruled(env);
+        let socket = Sock::open(&faulty, Domain::INET, Type::DGRAM, Protocol::UDP).unwrap();
+        let rule = faulty.rule(|call| (call.call == Call::Poll).then_some(Fault::Spurious));
+        assert_eq!(socket.poll(PollEvents::IN, Some(Duration::ZERO)), PollEvents::NONE, "a reader of this one would wait");
+        socket.set_nonblocking(true);
+        assert_eq!(socket.poll(PollEvents::IN, None), PollEvents::IN);
+        assert_eq!(socket.recv(1), Err(Errno::AGAIN));
+        assert_eq!(rule.hits(), 1);
+    }
+
+    fn an_interrupted_connect_to_a_full_queue_queues_nothing(env: &E) {
+        let faulty = ruled(env);
+        let listener = Sock::open(env, Domain::UNIX, Type::STREAM, Protocol::DEFAULT).unwrap();
+        listener.bind(&SocketAddr::Unix(UnixAddr::Unnamed)).unwrap();
+        listener.listen(0).unwrap();
+        let client = || Sock::open(&faulty, Domain::UNIX, Type::STREAM, Protocol::DEFAULT).unwrap();
+        let (first, second) = (client(), client());
+        first.connect(&listener.name()).unwrap();
+        let _rule = faulty.nth(1, Call::Connect, Fault::Eintr);
+        assert_eq!(second.connect(&listener.name()), Err(Errno::INTR));
+        assert!(listener.accept().is_ok());
+        assert_eq!(second.connect(&listener.name()), Ok(()));
+        assert!(listener.accept().is_ok());
+    }
 }

@@ -11,6 +11,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::{IoSlice, IoSliceMut};
 use std::time::Duration;
+use twinsock::consts as c;
 use twinsock::faulty::{Fault, Faulty, FaultySocket, Injected, Plan};
 use twinsock::raw::EpollEvent;
 use twinsock::{
@@ -25,7 +26,7 @@ const CASES: u32 = 600;
 const SEED: u64 = 1996;
 
 /// For what must happen at once.
-const PATIENCE: Option<Duration> = Some(Duration::from_secs(20));
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A call, mostly on one end of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +114,9 @@ struct Sequence<E: Env> {
     listener: Sock<Faulty<E>>,
     addr: SocketAddr,
     sent: usize,
+    /// How many bytes are on their way to each end or wait there, and how many connections in the queue.
+    unread: [usize; 2],
+    queued: usize,
 }
 
 impl<E: Env> Sequence<E> {
@@ -120,6 +124,10 @@ impl<E: Env> Sequence<E> {
         let (listener, addr) = listener_of(env, Domain::INET, 128);
         listener.set_nonblocking(true);
         let (client, server) = pair(env);
+        for end in [&client, &server] {
+            // Nagle's algorithm would hold small segments for the time of a delayed acknowledgement.
+            end.set(c::IPPROTO_TCP, c::TCP_NODELAY, 1).expect("TCP_NODELAY can be set");
+        }
         let faulty = Faulty::new(env.clone(), plan.clone());
         let [client, server, listener] = under(&faulty, [client, server, listener]);
         let ends = [client, server];
@@ -131,7 +139,34 @@ impl<E: Env> Sequence<E> {
                 epoll
             })
         });
-        Sequence { faulty, ends, epolls, listener, addr, sent: 0 }
+        Sequence { faulty, ends, epolls, listener, addr, sent: 0, unread: [0; 2], queued: 0 }
+    }
+
+    /// Waits for what is under way: a kernel under load may deliver to its own addresses a little later.
+    fn settle(&self) {
+        let inner = self.faulty.inner();
+        let deadline = inner.now() + PATIENCE;
+        for (end, unread) in self.ends.iter().zip(self.unread) {
+            while inner.fionread(end.socket.get_ref()) != Ok(unread) {
+                assert!(inner.now() < deadline, "waited {PATIENCE:?} for {unread} bytes");
+            }
+        }
+        if self.queued > 0 {
+            let mut entries = [inner.poll_entry(self.listener.socket.get_ref(), PollEvents::IN)];
+            assert_eq!(inner.poll(&mut entries, Some(PATIENCE)), Ok(1), "a connection waits");
+        }
+    }
+
+    fn note_sent(&mut self, end: usize, answer: twinsock::Result<usize>) {
+        let count = answer.unwrap_or(0);
+        self.sent += count;
+        self.unread[1 - end] += count;
+    }
+
+    fn accept(&mut self) -> twinsock::Result<SocketAddr> {
+        let (_, from) = self.listener.accept()?;
+        self.queued -= 1;
+        Ok(from)
     }
 
     /// What is there, asked for where nothing happens: whether a blocking call would return.
@@ -143,7 +178,7 @@ impl<E: Env> Sequence<E> {
 
     /// Waits only for what is there.
     fn timeout(&self, end: usize) -> Option<Duration> {
-        if self.is_readable(end) { PATIENCE } else { Some(Duration::ZERO) }
+        Some(if self.is_readable(end) { PATIENCE } else { Duration::ZERO })
     }
 
     fn nonblocking(&self, end: usize) -> bool {
@@ -155,26 +190,34 @@ impl<E: Env> Sequence<E> {
     }
 
     fn make(&mut self, act: Act) -> String {
+        self.settle();
         match act {
             Act::Send { end, len, flags } => {
                 let answer = self.ends[end].send_with(&self.next_bytes(len), flags);
-                self.sent += answer.unwrap_or(0);
+                self.note_sent(end, answer);
                 format!("{answer:?}")
             }
             Act::SendVectored { end, len } => {
                 let bytes = self.next_bytes(len);
                 let (one, two) = bytes.split_at(len / 3);
                 let answer = self.ends[end].send_vectored(&[IoSlice::new(one), IoSlice::new(&[]), IoSlice::new(two)]);
-                self.sent += answer.unwrap_or(0);
+                self.note_sent(end, answer);
                 format!("{answer:?}")
             }
             Act::Recv { end, .. } | Act::RecvVectored { end, .. } if !self.nonblocking(end) && !self.is_readable(end) => {
                 "would wait".to_owned()
             }
-            Act::Recv { end, len, flags } => format!("{:?}", self.ends[end].recv_with(len, flags)),
+            Act::Recv { end, len, flags } => {
+                let answer = self.ends[end].recv_with(len, flags);
+                if !flags.contains(MsgFlags::PEEK) {
+                    self.unread[end] -= answer.as_ref().map_or(0, Vec::len);
+                }
+                format!("{answer:?}")
+            }
             Act::RecvVectored { end, len } => {
                 let (mut one, mut two) = (vec![b'.'; len / 2], vec![b'.'; len - len / 2]);
                 let answer = self.ends[end].recv_vectored(&mut [IoSliceMut::new(&mut one), IoSliceMut::new(&mut two)]);
+                self.unread[end] -= answer.as_ref().map_or(0, |received| received.len);
                 format!("{answer:?} {one:?} {two:?}")
             }
             Act::Poll { end } => {
@@ -198,7 +241,7 @@ impl<E: Env> Sequence<E> {
             Act::Open => format!("{:?}", self.open(SockFlags::NONE).map(drop)),
             Act::Dup { end } => format!("{:?}", self.faulty.dup(&self.ends[end].socket).map(drop)),
             Act::Connect { nonblocking } => self.connect(nonblocking),
-            Act::Accept => format!("{:?}", self.listener.accept().map(drop)),
+            Act::Accept => format!("{:?}", self.accept().map(drop)),
         }
     }
 
@@ -206,7 +249,7 @@ impl<E: Env> Sequence<E> {
         Sock::open_with(&self.faulty, Domain::INET, Type::STREAM, flags, Protocol::TCP)
     }
 
-    fn connect(&self, nonblocking: bool) -> String {
+    fn connect(&mut self, nonblocking: bool) -> String {
         let client = match self.open(if nonblocking { SockFlags::NONBLOCK } else { SockFlags::NONE }) {
             Ok(client) => client,
             Err(errno) => return format!("no socket: {errno:?}"),
@@ -215,10 +258,12 @@ impl<E: Env> Sequence<E> {
         if matches!(connected, Err(Errno::INTR | Errno::INPROGRESS)) {
             let inner = self.faulty.inner();
             let mut entries = [inner.poll_entry(client.socket.get_ref(), PollEvents::OUT)];
-            assert_eq!(inner.poll(&mut entries, PATIENCE), Ok(1), "the attempt goes on");
+            assert_eq!(inner.poll(&mut entries, Some(PATIENCE)), Ok(1), "the attempt goes on");
         }
+        self.queued += 1;
         let again = client.connect(&self.addr);
-        let accepted = self.listener.accept().map(|(_, from)| from == client.name());
+        self.settle();
+        let accepted = self.accept().map(|from| from == client.name());
         format!("{connected:?} {again:?} {accepted:?}")
     }
 }

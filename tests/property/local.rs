@@ -309,7 +309,13 @@ impl<E: World> Local<E> {
                 }
                 ControlMessage::Credentials(who) if who == self.me => "my credentials".to_owned(),
                 ControlMessage::Credentials(who) => format!("{who:?}"),
-                _ => "another message".to_owned(),
+                ControlMessage::PacketInfo4(_)
+                | ControlMessage::PacketInfo6(_)
+                | ControlMessage::Ttl(_)
+                | ControlMessage::Tos(_)
+                | ControlMessage::HopLimit(_)
+                | ControlMessage::TrafficClass(_)
+                | ControlMessage::Raw { .. } => "another message".to_owned(),
             });
         }
         let flags = got.as_ref().map(|got| got.flags.without(MsgFlags::CMSG_CLOEXEC));

@@ -5,21 +5,30 @@
 //! at a door (a link, a host, a thread) has a stream of its own, keyed by the entity's name: what one entity draws, or stops
 //! drawing, never shifts what another gets.
 //!
-//! Choices come from a seed (`stream.rs`), from a recorded tape (`tape.rs`), or are all boring. Whatever the source, what was
-//! chosen is recorded on a new tape, and that tape is what is replayed, shrunk and kept as a regression.
+//! Choices come from a seed (`stream.rs`), from a recorded tape (`tape.rs`, `track.rs`), from a fuzzer's bytes, from the enumeration of all
+//! there are (`enumerate.rs`), or are all boring. Whatever the source, what was chosen is recorded on a new tape, and that tape is what is replayed,
+//! shrunk (`shrink.rs`) and kept as a regression. Asked to, the source also keeps what was not boring as a story (`story.rs`).
 //!
 //! `luck.rs` hands a stream to a host as the `Luck` that the core asks. This room knows no more of the house than that trait.
 
+mod enumerate;
 mod luck;
+pub mod shrink;
+mod story;
 mod stream;
 mod tape;
+mod track;
 
+pub use enumerate::Enumeration;
 pub use luck::LuckOf;
-pub use tape::{Tape, TapeError};
+pub use story::Told;
+pub use tape::{ForeignTape, Origin, Tape, TapeError};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::RngCore;
 use std::fmt;
+use story::Story;
+use twinsock::Instant;
 
 /// By which door chance enters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,11 +96,20 @@ pub struct Choice {
     /// By stream, as are the tracks of `tape`.
     streams: Vec<Stream>,
     tape: Tape,
+    /// The moment of virtual time, for the story.
+    now: Instant,
+    story: Option<Box<Story>>,
 }
 
 enum Source {
     Seed(u64),
     Tape(Tape),
+    /// A fuzzer's, in the order in which choices are made, whoever makes them.
+    Bytes {
+        bytes: Vec<u8>,
+        at: usize,
+    },
+    Enumerated(Enumeration),
     Boring,
 }
 
@@ -107,7 +125,10 @@ enum Choices {
         seed: u64,
     },
     Drawn(Box<ChaCha8Rng>),
-    Replayed(tape::Reader),
+    /// From the source's track of this index.
+    Replayed(usize, track::Reader),
+    /// Whatever the source, which is all streams' alike, says next.
+    Shared,
     Boring,
 }
 
@@ -131,8 +152,19 @@ impl Choice {
         Choice::new(Source::Boring)
     }
 
+    /// A fuzzer's choices: each takes as many of the bytes as it has to, and what is drawn behind the last is boring. Every input is a
+    /// run, and inputs that are alike at their beginning are runs that are.
+    #[must_use]
+    pub fn from_bytes(bytes: Vec<u8>) -> Choice {
+        Choice::new(Source::Bytes { bytes, at: 0 })
+    }
+
+    fn enumerated(enumeration: Enumeration) -> Choice {
+        Choice::new(Source::Enumerated(enumeration))
+    }
+
     fn new(source: Source) -> Choice {
-        Choice { source, streams: Vec::new(), tape: Tape::new() }
+        Choice { source, streams: Vec::new(), tape: Tape::new(), now: Instant::ZERO, story: None }
     }
 
     /// The stream of the entity of this name at this door: the same one whenever it is asked for.
@@ -146,8 +178,12 @@ impl Choice {
         if track == self.streams.len() {
             let choices = match &self.source {
                 Source::Seed(seed) => Choices::Untouched { seed: *seed },
-                Source::Tape(tape) => tape.reader(door, name).map_or(Choices::Boring, Choices::Replayed),
-                Source::Boring => Choices::Boring,
+                Source::Tape(tape) => {
+                    tape.index_of(door, name).map_or(Choices::Boring, |track| Choices::Replayed(track, track::Reader::default()))
+                }
+                Source::Bytes { .. } => Choices::Shared,
+                Source::Enumerated(_) if door == Door::Interleaving => Choices::Shared,
+                Source::Enumerated(_) | Source::Boring => Choices::Boring,
             };
             self.streams.push(Stream { choices, entropy: None });
         }
@@ -169,9 +205,12 @@ impl Choice {
         let index = stream.0 as usize;
         let value = match &mut self.streams[index].choices {
             Choices::Drawn(rng) => stream::below(rng, n),
-            Choices::Untouched { .. } | Choices::Replayed(_) | Choices::Boring => self.draw_slowly(index, n),
+            Choices::Untouched { .. } | Choices::Replayed(..) | Choices::Shared | Choices::Boring => self.draw_slowly(index, n),
         };
         self.tape.tracks[index].record(value);
+        if self.story.is_some() {
+            self.keep(index, n, value);
+        }
         value
     }
 
@@ -187,12 +226,75 @@ impl Choice {
                 value
             }
             Choices::Drawn(rng) => stream::below(rng, n),
-            Choices::Replayed(reader) => match &self.source {
-                Source::Tape(tape) => tape.read(reader).min(n - 1),
-                Source::Seed(_) | Source::Boring => unreachable!("only a tape's streams are replayed"),
+            Choices::Replayed(track, reader) => match &self.source {
+                Source::Tape(tape) => tape.tracks[*track].read(reader).min(n - 1),
+                Source::Seed(_) | Source::Bytes { .. } | Source::Enumerated(_) | Source::Boring => {
+                    unreachable!("only a tape's streams are replayed")
+                }
+            },
+            Choices::Shared => match &mut self.source {
+                Source::Bytes { bytes, at } => below_from_bytes(bytes, at, n),
+                Source::Enumerated(enumeration) => enumeration.draw(n),
+                Source::Seed(_) | Source::Tape(_) | Source::Boring => unreachable!("these sources have streams of their own"),
             },
             Choices::Boring => 0,
         }
+    }
+
+    #[cold]
+    fn keep(&mut self, index: usize, n: u32, value: u32) {
+        if let (Some(story), 1..) = (&mut self.story, value) {
+            let track = &self.tape.tracks[index];
+            story.keep(Told { at: self.now, door: track.door(), stream: track.name().to_owned(), n, value, words: None });
+        }
+    }
+
+    /// Keeps every choice that is not boring from here on, for [`Choice::story`].
+    pub fn keep_story(&mut self) {
+        self.story = Some(Box::default());
+    }
+
+    /// Says what the choice that was made last comes to, if the story is kept and the choice was not boring.
+    pub fn tell(&mut self, stream: StreamId, words: String) {
+        if let Some(story) = &mut self.story {
+            let track = &self.tape.tracks[stream.0 as usize];
+            story.tell(track.door(), track.name(), words);
+        }
+    }
+
+    /// Whether the story is kept.
+    #[inline]
+    #[must_use]
+    pub fn keeps_story(&self) -> bool {
+        self.story.is_some()
+    }
+
+    /// Tells an enumeration, if that is the source, what the run has come to: see [`Enumeration::at`].
+    pub fn at(&self, situation: u64) {
+        if let Source::Enumerated(enumeration) = &self.source {
+            enumeration.at(situation);
+        }
+    }
+
+    /// Remarks what choices of a stream that were made before have come to now, if the story is kept.
+    pub fn remark(&mut self, stream: StreamId, words: String) {
+        if let Some(story) = &mut self.story {
+            let track = &self.tape.tracks[stream.0 as usize];
+            let (door, stream) = (track.door(), track.name().to_owned());
+            story.keep(Told { at: self.now, door, stream, n: 0, value: 0, words: Some(words) });
+        }
+    }
+
+    /// What was not boring, in the order in which it was chosen; nothing unless [`Choice::keep_story`] was called.
+    #[must_use]
+    pub fn story(&self) -> &[Told] {
+        self.story.as_deref().map_or(&[], Story::told)
+    }
+
+    /// Lets the story know what time it is.
+    #[inline]
+    pub fn set_now(&mut self, now: Instant) {
+        self.now = now;
     }
 
     /// Fills `bytes` with random bytes, as `getrandom(2)` does.
@@ -219,6 +321,23 @@ impl Choice {
     pub fn tape(&self) -> &Tape {
         &self.tape
     }
+
+    /// What was chosen so far, when nothing more is to be recorded: the end of a run, whose programs may still be unwound.
+    pub fn take_tape(&mut self) -> Tape {
+        let afterwards = self.tape.afterwards();
+        std::mem::replace(&mut self.tape, afterwards)
+    }
+}
+
+/// One of `0..n`, of as few bytes as hold `n - 1`, lowest first.
+fn below_from_bytes(bytes: &[u8], at: &mut usize, n: u32) -> u32 {
+    let mut value = 0;
+    for shift in (0..u32::BITS - (n - 1).leading_zeros()).step_by(8) {
+        let byte = bytes.get(*at).copied().unwrap_or(0);
+        *at = bytes.len().min(*at + 1);
+        value |= u32::from(byte) << shift;
+    }
+    value % n
 }
 
 impl fmt::Debug for Choice {
@@ -226,6 +345,8 @@ impl fmt::Debug for Choice {
         let source = match &self.source {
             Source::Seed(seed) => format!("seed {seed}"),
             Source::Tape(_) => "a tape".to_string(),
+            Source::Bytes { bytes, at } => format!("byte {at} of {}", bytes.len()),
+            Source::Enumerated(_) => "an enumeration".to_string(),
             Source::Boring => "boring".to_string(),
         };
         f.debug_struct("Choice").field("source", &source).field("streams", &self.streams.len()).finish_non_exhaustive()

@@ -1,59 +1,89 @@
-//! A recorded run: the choices of every stream, in the order in which that stream made them.
+//! A recorded run: the choices of every stream, in the order in which that stream made them, and which run it was.
 //!
-//! A stream's choices are kept apart from the others' (its track), so taking one away or changing it leaves all others where they
-//! are. A track holds numbers in LEB128 (seven bits a byte, lowest first, the top bit saying that another byte follows):
+//! A stream's choices are kept apart from the others' (its track, see `track.rs`), so taking one away or changing it leaves all others where they
+//! are. As bytes (`to_bytes`), with numbers in LEB128 (seven bits a byte, lowest first, the top bit saying that another byte follows), a tape is
 //!
 //! ```text
+//! tape   = "TWTAPE" format origin count { door length name length track }
+//! origin = length version length test seed
 //! track  = { [ 0 run ] choice }      run: how many boring choices come before `choice`, at least 1
 //! choice = 1..2^32                   boring choices at the end of a track are left out: what a tape lacks is boring
 //! ```
 //!
-//! As bytes (`to_bytes`), a tape is
-//!
-//! ```text
-//! tape   = "TWTAPE" version count { door length name length track }
-//! ```
-//!
-//! with `version` a byte (1), `door` a byte (0 interleaving, 1 wire, 2 misfortune, 3 latitude, 4 run), `count` and the lengths (in bytes) in LEB128, and the
-//! `count` streams in increasing order of door, then name. There is one way to write a tape: equal tapes are equal bytes.
+//! with `format` a byte (2), `door` a byte (0 interleaving, 1 wire, 2 misfortune, 3 latitude, 4 run), the lengths in bytes, and the
+//! `count` streams in increasing order of door, then name. There is one way to write a tape: equal choices of equal origin are equal bytes.
 
 use super::Door;
+use super::track::{Reader, Track};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 const MAGIC: &[u8] = b"TWTAPE";
-const VERSION: u8 = 1;
+const FORMAT: u8 = 2;
+/// More boring choices in a row than any run makes.
+const BORING_MAX: u64 = 1 << 40;
 
 /// The choices of a run, by stream.
 ///
-/// Equal if every stream makes the same choices, where a choice that is missing is 0.
+/// Equal if every stream makes the same choices, where a choice that is missing is 0, wherever they come from.
 #[derive(Clone, Default)]
 pub struct Tape {
+    /// Which run this is of.
+    pub origin: Origin,
     /// In the order in which the streams came up.
     pub(super) tracks: Vec<Track>,
     /// By the door's number, then the stream's name: the index of its track.
     by_name: [BTreeMap<Arc<str>, usize>; Door::ALL.len()],
 }
 
-/// The choices of one stream.
-#[derive(Clone)]
-pub(super) struct Track {
-    door: Door,
-    name: Arc<str>,
-    bytes: Vec<u8>,
-    /// How many boring choices were made since the last one in `bytes`.
-    zeros: u64,
+/// Which run a tape was recorded from. A tape means something to that test and that version only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The version of this crate; empty if unknown.
+    pub version: String,
+    /// The test, or whatever else ran; empty if unknown.
+    pub test: String,
+    /// The seed that the run, or the first of those it was shrunk from, was drawn from.
+    pub seed: u64,
 }
 
-/// Where a replay has come to in one track.
-#[derive(Clone, Copy)]
-pub(super) struct Reader {
-    track: usize,
-    offset: usize,
-    /// How many boring choices come before the one at `offset`.
-    zeros: u64,
+/// A tape that was recorded by another version of this crate, or from another test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignTape {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Where it is to be replayed; of no meaning is the seed.
+    pub here: Origin,
 }
+
+impl Origin {
+    /// Whether a tape of this origin may be replayed `here`: version and test are the same, or unknown.
+    ///
+    /// # Errors
+    /// They are not.
+    pub fn check(&self, here: &Origin) -> Result<(), ForeignTape> {
+        let agree = |one: &str, other: &str| one.is_empty() || other.is_empty() || one == other;
+        if agree(&self.version, &here.version) && agree(&self.test, &here.test) {
+            Ok(())
+        } else {
+            Err(ForeignTape { origin: self.clone(), here: here.clone() })
+        }
+    }
+}
+
+impl fmt::Display for ForeignTape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ForeignTape { origin, here } = self;
+        write!(
+            f,
+            "the tape was recorded by twinsock-sim {} from test `{}` (seed {}); this is twinsock-sim {}, test `{}`",
+            origin.version, origin.test, origin.seed, here.version, here.test
+        )
+    }
+}
+
+impl std::error::Error for ForeignTape {}
 
 /// Bytes that are not a tape: what was expected, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,33 +115,56 @@ impl Tape {
         self.tracks[track].record(choice);
     }
 
+    /// Adds boring choices at the end of a stream's track.
+    pub fn push_boring(&mut self, door: Door, name: &str, count: u64) {
+        let track = self.track_of(door, name);
+        if count > 0 {
+            self.tracks[track].record_zeros(count);
+        }
+    }
+
     /// The streams that made a choice other than 0, in order of door, then name.
     pub fn streams(&self) -> impl Iterator<Item = (Door, &str)> {
-        self.written().map(|track| (track.door, &*track.name))
+        self.written().map(|track| (track.door(), track.name()))
     }
 
     /// The choices of a stream, without the boring ones at the end.
     pub fn choices(&self, door: Door, name: &str) -> impl Iterator<Item = u32> {
-        let mut reader = self.reader(door, name);
+        let mut reader = Reader::default();
+        let track = self.index_of(door, name).map(|index| &self.tracks[index]);
+        let mut left = track.and_then(|track| track.spikes().last()).map_or(0, |(place, _)| place + 1);
         std::iter::from_fn(move || {
-            let reader = reader.as_mut()?;
-            let at_end = reader.zeros == 0 && reader.offset == self.tracks[reader.track].bytes.len();
-            (!at_end).then(|| self.read(reader))
+            left = left.checked_sub(1)?;
+            track.map(|track| track.read(&mut reader))
         })
     }
 
-    /// The tape as bytes: equal tapes give equal bytes.
+    /// The choices of a stream that are not boring, each with its place among all of that stream.
+    pub fn spikes(&self, door: Door, name: &str) -> impl Iterator<Item = (u64, u32)> {
+        self.index_of(door, name).into_iter().flat_map(|index| self.tracks[index].spikes())
+    }
+
+    /// How many choices are not boring.
+    #[must_use]
+    pub fn spike_count(&self) -> usize {
+        self.tracks.iter().map(|track| track.spikes().count()).sum()
+    }
+
+    /// The tape as bytes: equal tapes of equal origin give equal bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
-        bytes.push(VERSION);
+        bytes.push(FORMAT);
+        put_text(&mut bytes, &self.origin.version);
+        put_text(&mut bytes, &self.origin.test);
+        put_number(&mut bytes, self.origin.seed);
         put_number(&mut bytes, length(self.written().count()));
         for track in self.written() {
-            bytes.push(track.door.number());
-            put_number(&mut bytes, length(track.name.len()));
-            bytes.extend_from_slice(track.name.as_bytes());
-            put_number(&mut bytes, length(track.bytes.len()));
-            bytes.extend_from_slice(&track.bytes);
+            bytes.push(track.door().number());
+            put_text(&mut bytes, track.name());
+            let written = written(track);
+            put_number(&mut bytes, length(written.len()));
+            bytes.extend_from_slice(&written);
         }
         bytes
     }
@@ -119,25 +172,27 @@ impl Tape {
     /// The tape that these bytes are.
     ///
     /// # Errors
-    /// Bytes that [`to_bytes`](Tape::to_bytes) does not write, and a version that is not this one's.
+    /// Bytes that [`to_bytes`](Tape::to_bytes) does not write, and a format that is not this one's.
     pub fn from_bytes(bytes: &[u8]) -> Result<Tape, TapeError> {
         let mut input = Input { bytes, offset: 0 };
         if input.take(MAGIC.len(), "\"TWTAPE\"")? != MAGIC {
             return Err(TapeError { offset: 0, expected: "\"TWTAPE\"" });
         }
-        if input.byte("a version")? != VERSION {
-            return Err(TapeError { offset: MAGIC.len(), expected: "version 1" });
+        if input.byte("a format")? != FORMAT {
+            return Err(TapeError { offset: MAGIC.len(), expected: "format 2" });
         }
-        let mut tape = Tape::new();
+        let (version, test) = (input.text()?.to_owned(), input.text()?.to_owned());
+        let seed = input.number("a seed")?;
+        let mut tape = Tape { origin: Origin { version, test, seed }, ..Tape::new() };
         let mut last = None;
         for _ in 0..input.number("how many streams follow")? {
             let start = input.offset;
             let track = input.track()?;
-            let order = (track.door.number(), track.name.clone());
+            let order = (track.door().number(), Arc::<str>::from(track.name()));
             if last.as_ref().is_some_and(|last| *last >= order) {
                 return Err(TapeError { offset: start, expected: "streams in order of door and name, each of them once" });
             }
-            tape.by_name[usize::from(order.0)].insert(order.1.clone(), tape.tracks.len());
+            tape.by_name[usize::from(order.0)].insert(Arc::clone(&order.1), tape.tracks.len());
             tape.tracks.push(track);
             last = Some(order);
         }
@@ -146,10 +201,11 @@ impl Tape {
 
     /// The tracks with a choice on them, in order of door, then name.
     fn written(&self) -> impl Iterator<Item = &Track> {
-        self.by_name.iter().flat_map(BTreeMap::values).map(|index| &self.tracks[*index]).filter(|track| !track.bytes.is_empty())
+        let tracks = self.by_name.iter().flat_map(BTreeMap::values).map(|index| &self.tracks[*index]);
+        tracks.filter(|track| track.spikes().next().is_some())
     }
 
-    fn index_of(&self, door: Door, name: &str) -> Option<usize> {
+    pub(super) fn index_of(&self, door: Door, name: &str) -> Option<usize> {
         self.by_name[usize::from(door.number())].get(name).copied()
     }
 
@@ -160,25 +216,25 @@ impl Tape {
         }
         let name: Arc<str> = Arc::from(name);
         let index = self.tracks.len();
-        self.by_name[usize::from(door.number())].insert(name.clone(), index);
-        self.tracks.push(Track { door, name, bytes: Vec::new(), zeros: 0 });
+        self.by_name[usize::from(door.number())].insert(Arc::clone(&name), index);
+        self.tracks.push(Track::new(door, name));
         index
     }
 
-    /// A reader at the beginning of a stream's track.
-    pub(super) fn reader(&self, door: Door, name: &str) -> Option<Reader> {
-        self.index_of(door, name).map(|track| Reader::new(track, &self.tracks[track].bytes))
-    }
-
-    /// The next choice of a track; 0 behind its end.
-    pub(super) fn read(&self, reader: &mut Reader) -> u32 {
-        reader.next(&self.tracks[reader.track].bytes)
+    /// A tape with as many tracks, all empty and without their names: what is drawn after a run's end is written there.
+    pub(super) fn afterwards(&self) -> Tape {
+        let nobody: Arc<str> = Arc::from("");
+        let tracks = self.tracks.iter().map(|_| Track::new(Door::Run, Arc::clone(&nobody))).collect();
+        Tape { tracks, ..Tape::new() }
     }
 }
 
 impl PartialEq for Tape {
     fn eq(&self, other: &Tape) -> bool {
-        self.written().map(Track::identity).eq(other.written().map(Track::identity))
+        let same = |(one, other): (&Track, &Track)| {
+            one.door() == other.door() && one.name() == other.name() && one.spikes().eq(other.spikes())
+        };
+        self.written().count() == other.written().count() && self.written().zip(other.written()).all(same)
     }
 }
 
@@ -194,80 +250,18 @@ impl fmt::Debug for Tape {
     }
 }
 
-impl Track {
-    pub(super) fn door(&self) -> Door {
-        self.door
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn identity(&self) -> (Door, &str, &[u8]) {
-        (self.door, &self.name, &self.bytes)
-    }
-
-    /// Adds a choice.
-    #[inline]
-    pub(super) fn record(&mut self, choice: u32) {
-        if choice == 0 {
-            self.zeros += 1;
-            return;
+/// A track as it is written.
+fn written(track: &Track) -> Vec<u8> {
+    let (mut bytes, mut next) = (Vec::new(), 0);
+    for (place, choice) in track.spikes() {
+        if place > next {
+            bytes.push(0);
+            put_number(&mut bytes, place - next);
         }
-        if self.zeros > 0 {
-            self.record_zeros();
-        }
-        if let Ok(byte @ ..0x80) = u8::try_from(choice) {
-            self.bytes.push(byte);
-            return;
-        }
-        // As `put_number`, without a loop: eight bytes are written, and those behind the number taken back.
-        let (number, len) = leb128(choice);
-        let end = self.bytes.len() + len;
-        self.bytes.extend_from_slice(&number.to_le_bytes());
-        self.bytes.truncate(end);
+        put_number(&mut bytes, u64::from(choice));
+        next = place.saturating_add(1);
     }
-
-    fn record_zeros(&mut self) {
-        self.bytes.push(0);
-        put_number(&mut self.bytes, self.zeros);
-        self.zeros = 0;
-    }
-}
-
-impl Reader {
-    fn new(track: usize, bytes: &[u8]) -> Reader {
-        let mut reader = Reader { track, offset: 0, zeros: 0 };
-        reader.read_zeros(bytes);
-        reader
-    }
-
-    fn next(&mut self, bytes: &[u8]) -> u32 {
-        if self.zeros > 0 {
-            self.zeros -= 1;
-            return 0;
-        }
-        if self.offset == bytes.len() {
-            return 0;
-        }
-        let choice = self.number(bytes);
-        self.read_zeros(bytes);
-        u32::try_from(choice).expect("a tape in memory holds choices below 2^32")
-    }
-
-    fn read_zeros(&mut self, bytes: &[u8]) {
-        if bytes.get(self.offset) == Some(&0) {
-            self.offset += 1;
-            self.zeros = self.number(bytes);
-        }
-    }
-
-    fn number(&mut self, bytes: &[u8]) -> u64 {
-        let mut input = Input { bytes, offset: self.offset };
-        let number = input.number("a number").expect("a tape in memory holds whole numbers");
-        self.offset = input.offset;
-        number
-    }
+    bytes
 }
 
 /// Bytes of a tape, and how far they have been read.
@@ -320,57 +314,56 @@ impl<'a> Input<'a> {
         usize::try_from(self.number(expected)?).map_err(|_| TapeError { offset, expected })
     }
 
+    fn text(&mut self) -> Result<&'a str, TapeError> {
+        let len = self.length("the length of a name")?;
+        let offset = self.offset;
+        let name = self.take(len, "a name of the length given")?;
+        std::str::from_utf8(name).map_err(|error| TapeError { offset: offset + error.valid_up_to(), expected: "a name in UTF-8" })
+    }
+
     fn track(&mut self) -> Result<Track, TapeError> {
         let offset = self.offset;
         let number = self.byte("the number of a door")?;
         let door = *Door::ALL.get(usize::from(number)).ok_or(TapeError { offset, expected: "the number of a door, 0 to 4" })?;
-        let name_len = self.length("the length of a name")?;
-        let offset = self.offset;
-        let name = self.take(name_len, "a name of the length given")?;
-        let name = std::str::from_utf8(name)
-            .map_err(|error| TapeError { offset: offset + error.valid_up_to(), expected: "a name in UTF-8" })?;
+        let mut track = Track::new(door, Arc::from(self.text()?));
         let len = self.length("the length of a track")?;
-        let end = self.offset;
-        let bytes = self.take(len, "a track of the length given")?;
-        Input { bytes: &self.bytes[..self.offset], offset: end }.check_track(len)?;
-        Ok(Track { door, name: Arc::from(name), bytes: bytes.to_vec(), zeros: 0 })
-    }
-
-    /// Checks that what is left is a track, of `len` bytes.
-    fn check_track(mut self, len: usize) -> Result<(), TapeError> {
+        let start = self.offset;
+        self.take(len, "a track of the length given")?;
         if len == 0 {
             return Err(self.expected("a track with a choice on it"));
         }
-        while self.offset < self.bytes.len() {
-            if self.bytes[self.offset] == 0 {
-                self.offset += 1;
-                let offset = self.offset;
-                if self.number("a number of boring choices")? == 0 {
-                    return Err(TapeError { offset, expected: "a number of boring choices, at least 1" });
-                }
-            }
+        let mut input = Input { bytes: &self.bytes[..self.offset], offset: start };
+        while input.offset < self.offset {
+            input.choice(&mut track)?;
+        }
+        Ok(track)
+    }
+
+    /// A choice, and the boring ones before it.
+    fn choice(&mut self, track: &mut Track) -> Result<(), TapeError> {
+        if self.bytes[self.offset] == 0 {
+            self.offset += 1;
             let offset = self.offset;
-            let choice = self.number("a choice")?;
-            if choice == 0 || choice > u64::from(u32::MAX) {
-                return Err(TapeError { offset, expected: "a choice from 1 to 2^32 - 1" });
+            match self.number("a number of boring choices")? {
+                0 => return Err(TapeError { offset, expected: "a number of boring choices, at least 1" }),
+                BORING_MAX.. => return Err(TapeError { offset, expected: "fewer than 2^40 boring choices in a row" }),
+                zeros => track.record_zeros(zeros),
             }
         }
-        Ok(())
+        let offset = self.offset;
+        match u32::try_from(self.number("a choice")?) {
+            Ok(0) | Err(_) => Err(TapeError { offset, expected: "a choice from 1 to 2^32 - 1" }),
+            Ok(choice) => {
+                track.record(choice);
+                Ok(())
+            }
+        }
     }
 }
 
-/// A number above 0 in LEB128, first byte lowest, and its length.
-#[inline]
-fn leb128(number: u32) -> (u64, usize) {
-    let sevens = u64::from(number);
-    let spread = sevens & 0x7f
-        | (sevens & 0x7f << 7) << 1
-        | (sevens & 0x7f << 14) << 2
-        | (sevens & 0x7f << 21) << 3
-        | (sevens & 0x7f << 28) << 4;
-    let len = number.ilog2() / 7 + 1;
-    let all_but_last = (1 << (8 * (len - 1))) - 1;
-    (spread | 0x80_8080_8080 & all_but_last, len as usize)
+fn put_text(bytes: &mut Vec<u8>, text: &str) {
+    put_number(bytes, length(text.len()));
+    bytes.extend_from_slice(text.as_bytes());
 }
 
 fn put_number(bytes: &mut Vec<u8>, mut number: u64) {

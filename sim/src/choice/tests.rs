@@ -177,8 +177,23 @@ fn a_tape_lists_its_streams_and_choices() {
 }
 
 #[test]
+fn a_tape_names_the_run_it_is_of() {
+    let origin = |version: &str, test: &str| Origin { version: version.to_owned(), test: test.to_owned(), seed: 300 };
+    let mut tape = Tape::new();
+    tape.origin = origin("0.1.0", "kv::no_write_is_lost");
+    let read = Tape::from_bytes(&tape.to_bytes()).unwrap();
+    assert_eq!(read.origin, tape.origin);
+    assert_eq!(read.origin.check(&origin("", "kv::no_write_is_lost")), Ok(()));
+    assert_eq!(read.origin.check(&origin("0.1.0", "")), Ok(()));
+    let refused = read.origin.check(&origin("0.2.0", "kv::no_write_is_lost")).unwrap_err().to_string();
+    assert!(refused.contains("twinsock-sim 0.1.0") && refused.contains("this is twinsock-sim 0.2.0"), "{refused}");
+    let refused = read.origin.check(&origin("0.1.0", "kv::other")).unwrap_err().to_string();
+    assert!(refused.contains("test `kv::no_write_is_lost` (seed 300)") && refused.contains("test `kv::other`"), "{refused}");
+}
+
+#[test]
 fn bytes_that_are_no_tape_are_told_from_one() {
-    let good = [b"TWTAPE\x01\x01".as_slice(), &[1, 1, b'w', 4, 0, 2, 0x81, 0x01]].concat();
+    let good = [b"TWTAPE\x02\0\0\0\x01".as_slice(), &[1, 1, b'w', 4, 0, 2, 0x81, 0x01]].concat();
     assert_eq!(Tape::from_bytes(&good).unwrap().choices(Door::Wire, "w").collect::<Vec<_>>(), [0, 0, 129]);
     let broken = |at: usize, byte: u8| {
         let mut bytes = good.clone();
@@ -187,21 +202,25 @@ fn bytes_that_are_no_tape_are_told_from_one() {
     };
     let error = |offset, expected| TapeError { offset, expected };
     assert_eq!(broken(0, b'X'), error(0, "\"TWTAPE\""));
-    assert_eq!(broken(6, 2), error(6, "version 1"));
-    assert_eq!(broken(7, 2), error(16, "the number of a door"));
-    assert_eq!(broken(7, 0), error(8, "the end of the tape"));
-    assert_eq!(broken(8, 5), error(8, "the number of a door, 0 to 4"));
-    assert_eq!(broken(9, 100), error(16, "a name of the length given"));
-    assert_eq!(broken(10, 0xff), error(10, "a name in UTF-8"));
-    assert_eq!(broken(11, 5), error(16, "a track of the length given"));
-    assert_eq!(broken(13, 0), error(13, "a number of boring choices, at least 1"));
-    assert_eq!(broken(14, 0), error(14, "a choice from 1 to 2^32 - 1"));
-    assert_eq!(broken(15, 0), error(14, "a number in its shortest form"));
-    assert_eq!(broken(15, 0x80), error(16, "a choice"));
+    assert_eq!(broken(6, 1), error(6, "format 2"));
+    assert_eq!(broken(8, 100), error(19, "a name of the length given"));
+    assert_eq!(broken(10, 2), error(19, "the number of a door"));
+    assert_eq!(broken(10, 0), error(11, "the end of the tape"));
+    assert_eq!(broken(11, 5), error(11, "the number of a door, 0 to 4"));
+    assert_eq!(broken(12, 100), error(19, "a name of the length given"));
+    assert_eq!(broken(13, 0xff), error(13, "a name in UTF-8"));
+    assert_eq!(broken(14, 5), error(19, "a track of the length given"));
+    assert_eq!(broken(14, 0), error(15, "a track with a choice on it"));
+    assert_eq!(broken(16, 0), error(16, "a number of boring choices, at least 1"));
+    assert_eq!(broken(17, 0), error(17, "a choice from 1 to 2^32 - 1"));
+    assert_eq!(broken(18, 0), error(17, "a number in its shortest form"));
+    assert_eq!(broken(18, 0x80), error(19, "a choice"));
     assert_eq!(Tape::from_bytes(&[]).unwrap_err(), error(0, "\"TWTAPE\""));
-    assert_eq!(broken(6, 2).to_string(), "not a tape of choices: at byte 6, expected version 1");
-    let endless = [b"TWTAPE\x01".as_slice(), &[0xff; 10]].concat();
-    assert_eq!(Tape::from_bytes(&endless).unwrap_err(), error(7, "a number below 2^64"));
+    assert_eq!(broken(6, 1).to_string(), "not a tape of choices: at byte 6, expected format 2");
+    let endless = [b"TWTAPE\x02\0\0".as_slice(), &[0xff; 10]].concat();
+    assert_eq!(Tape::from_bytes(&endless).unwrap_err(), error(9, "a number below 2^64"));
+    let bored = [b"TWTAPE\x02\0\0\0\x01".as_slice(), &[1, 1, b'w', 8, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20, 1]].concat();
+    assert_eq!(Tape::from_bytes(&bored).unwrap_err(), error(16, "fewer than 2^40 boring choices in a row"));
 }
 
 #[test]
@@ -223,4 +242,47 @@ fn no_bytes_make_it_panic() {
             }
         }
     }
+}
+
+#[test]
+fn a_fuzzers_bytes_are_choices() {
+    let mut choice = Choice::from_bytes(vec![7, 1, 2, 9]);
+    let (a, b) = (choice.stream(Door::Wire, "a"), choice.stream(Door::Misfortune, "b"));
+    assert_eq!(choice.draw(a, 4), 3, "7 modulo 4");
+    assert_eq!(choice.draw(b, 256), 1, "one byte holds all below 256");
+    assert_eq!(choice.draw(a, 1000), (2 + 9 * 256) % 1000, "and two those below 1000");
+    assert_eq!(draws(&mut choice, b, 10, 3), [0, 0, 0], "behind the last byte everything is boring");
+    let mut replay = Choice::from_tape(choice.take_tape());
+    let (a, b) = (replay.stream(Door::Wire, "a"), replay.stream(Door::Misfortune, "b"));
+    assert_eq!((draws(&mut replay, a, 1000, 2), replay.draw(b, 256)), (vec![3, 314 - 8], 1));
+}
+
+#[test]
+fn a_story_tells_what_was_not_boring() {
+    let mut tape = Tape::new();
+    [0, 3, 1].into_iter().for_each(|choice| tape.push(Door::Wire, "a/b", choice));
+    let mut choice = Choice::from_tape(tape);
+    choice.keep_story();
+    let wire = choice.stream(Door::Wire, "a/b");
+    for (at, words) in [(1, "unheard"), (2, "lost"), (3, "late")] {
+        choice.set_now(Instant::from_nanos(at * 1_000_000));
+        choice.draw(wire, 10);
+        if at < 3 {
+            choice.tell(wire, words.to_owned());
+        }
+    }
+    let told: Vec<String> = choice.story().iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["0.002000000s  wire a/b: lost", "0.003000000s  wire a/b: 1 of 0..10"]);
+}
+
+#[test]
+fn nothing_is_recorded_after_the_end() {
+    let mut choice = Choice::from_seed(1);
+    let wire = choice.stream(Door::Wire, "a/b");
+    draws(&mut choice, wire, 1000, 10);
+    let tape = choice.take_tape();
+    draws(&mut choice, wire, 1000, 10);
+    let late = choice.stream(Door::Wire, "b/a");
+    draws(&mut choice, late, 1000, 10);
+    assert_eq!(tape.choices(Door::Wire, "a/b").count(), 10);
 }

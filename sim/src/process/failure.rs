@@ -3,9 +3,10 @@
 use crate::process::scheduler::{Scheduler, State, Thread, Wait};
 use crate::process::{coroutine, current};
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::fmt;
-use std::panic::{self, PanicHookInfo};
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
 use twinsock::Instant;
 
@@ -47,6 +48,41 @@ pub enum FailureKind {
         /// Who waits for what.
         waiting: Vec<Waiting>,
     },
+    /// The code that builds the network and looks at what came of it panicked.
+    Test {
+        /// The panic's message.
+        message: String,
+        /// File, line and column, if known.
+        location: Option<String>,
+    },
+    /// The programs made all the calls that [`Builder::calls_max`](crate::Builder::calls_max) allows.
+    Endless {
+        /// How many.
+        calls: u64,
+    },
+}
+
+impl FailureKind {
+    /// What makes two failures the same one: where it panicked, what everybody waits for.
+    #[must_use]
+    pub fn site(&self) -> String {
+        match self {
+            FailureKind::Panic { message, location, .. } | FailureKind::Test { message, location } => {
+                let place = location.as_deref().unwrap_or_else(|| message.lines().next().unwrap_or_default());
+                format!("panic at {place}")
+            }
+            FailureKind::Deadlock { waiting } => {
+                // The first word of what they wait for: descriptors, ports and how many wait may differ.
+                let waits = waiting
+                    .iter()
+                    .filter(|thread| !thread.daemon)
+                    .map(|thread| thread.what.split(' ').next().unwrap_or_default());
+                let waits: BTreeSet<&str> = waits.filter(|what| *what != "join").collect();
+                format!("deadlock in {}", waits.into_iter().collect::<Vec<_>>().join(", "))
+            }
+            FailureKind::Endless { .. } => "no end".to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for FailureKind {
@@ -75,6 +111,14 @@ impl fmt::Display for FailureKind {
                 }
                 Ok(())
             }
+            FailureKind::Test { message, location } => {
+                write!(f, "the test panicked")?;
+                if let Some(location) = location {
+                    write!(f, " at {location}")?;
+                }
+                write!(f, ":\n  {}", message.replace('\n', "\n  "))
+            }
+            FailureKind::Endless { calls } => write!(f, "no end after {calls} calls: a program that never stops asking?"),
         }
     }
 }
@@ -129,6 +173,22 @@ thread_local! {
     /// The last two panics of simulated threads on this OS thread, the newer one last: two, since a destructor may panic while a panic
     /// unwinds.
     static PANICS: RefCell<[Option<Seen>; 2]> = const { RefCell::new([None, None]) };
+    /// Whether panics outside simulated threads are kept as well.
+    static KEPT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs code of a test. Its panic becomes a failure.
+///
+/// # Errors
+/// It panicked.
+pub fn catch<T>(body: impl FnOnce() -> T) -> Result<T, FailureKind> {
+    let outer = KEPT.replace(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(body));
+    KEPT.set(outer);
+    result.map_err(|payload| {
+        let (message, location) = take_panic(&*payload);
+        FailureKind::Test { message, location }
+    })
 }
 
 /// What the standard library says, as a panic of its own, right before it aborts a program that cannot unwind any further.
@@ -141,7 +201,7 @@ pub fn install_panic_hook() {
     ONCE.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
-            if !coroutine::on_carrier() {
+            if !coroutine::on_carrier() && !KEPT.get() {
                 return before(info);
             }
             let message = message_of(info.payload());

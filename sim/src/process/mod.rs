@@ -5,6 +5,7 @@
 //! that is due earlier happens; a thread that finds nobody else due goes on without a switch.
 //!
 //! - [`scheduler`]: who is there, who waits, who is next; no program's code runs under its borrow.
+//! - [`turns`]: the strategies by which the next one is chosen, and preemption.
 //! - [`driver`]: the loop that resumes threads, ends them, kills them.
 //! - [`current`]: which simulation and process the running code belongs to; the owner check of shared handles.
 //! - [`signal`]: what signals do to calls that wait.
@@ -18,6 +19,7 @@ pub mod failure;
 mod names;
 pub mod scheduler;
 pub mod signal;
+pub mod turns;
 pub mod watchdog;
 
 /// What unwinds a killed thread.

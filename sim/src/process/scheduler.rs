@@ -8,6 +8,7 @@ use crate::process::coroutine::Carrier;
 use crate::process::failure::FailureKind;
 use crate::process::names::name_of;
 use crate::process::signal::Signal;
+use crate::process::turns::{Mark, Turns};
 use crate::process::watchdog::Pulse;
 use crate::trace::{CallName, Event, Place, What};
 use crate::world::{Alarm, HostId, World};
@@ -136,7 +137,7 @@ pub struct Scheduler {
     pub(super) kills: VecDeque<ProcId>,
     /// The running thread was chosen among all that are due now, and has not acted yet.
     just_chosen: bool,
-    interleaving: StreamId,
+    turns: Turns,
     /// What a call takes, in nanoseconds.
     call_cost_ns: u64,
     pub(crate) stack_bytes: usize,
@@ -149,8 +150,7 @@ pub struct Scheduler {
 
 impl Scheduler {
     /// No process yet, over this world.
-    pub fn new(mut world: World, call_cost: Duration, stack_bytes: usize, pulse: Pulse) -> Scheduler {
-        let interleaving = world.choice_mut().stream(Door::Interleaving, "threads");
+    pub fn new(world: World, turns: Turns, call_cost: Duration, stack_bytes: usize, pulse: Pulse) -> Scheduler {
         Scheduler {
             world,
             processes: Vec::new(),
@@ -158,7 +158,7 @@ impl Scheduler {
             ready: VecDeque::new(),
             kills: VecDeque::new(),
             just_chosen: false,
-            interleaving,
+            turns,
             call_cost_ns: u64::try_from(call_cost.as_nanos()).unwrap_or(u64::MAX),
             stack_bytes,
             steps: 0,
@@ -176,6 +176,11 @@ impl Scheduler {
     /// The world, for building it and for questions.
     pub fn world_mut(&mut self) -> &mut World {
         &mut self.world
+    }
+
+    /// Calls made so far.
+    pub fn calls(&self) -> u64 {
+        self.turns.calls()
     }
 
     /// Turns taken so far.
@@ -322,6 +327,10 @@ impl Scheduler {
     #[inline]
     pub fn catch_up(&mut self, thread: ThreadId) -> bool {
         self.pulse.beat();
+        if self.turns.count() && !self.at_mark(thread) {
+            self.just_chosen = false;
+            return false;
+        }
         let clock = self.threads[thread.index()].clock;
         if std::mem::take(&mut self.just_chosen) && clock == self.world.now() {
             return true;
@@ -598,11 +607,33 @@ impl Scheduler {
     }
 
     fn choose_among_several(&mut self) -> Option<ThreadId> {
-        let n = u32::try_from(self.ready.len()).expect("fewer than 2^32 threads are ready");
-        let value = self.world.choice_mut().draw(self.interleaving, n);
-        self.record_choice(Door::Interleaving, n, value);
-        let index = usize::try_from(value).expect("an index fits usize");
+        let Scheduler { world, turns, ready, threads, processes, .. } = self;
+        let index = turns.choose(world, ready, &|world, thread| full_name(world, threads, processes, thread));
         // The chosen one's place goes to the first in line: constant cost, and 0 stays first come, first served.
         self.ready.swap_remove_front(index)
     }
+
+    /// The strategy has something to say before a thread's call. Answers whether the thread goes on.
+    #[cold]
+    fn at_mark(&mut self, thread: ThreadId) -> bool {
+        let Scheduler { world, turns, threads, processes, .. } = self;
+        let host = processes[threads[thread.index()].process.index()].host;
+        match turns.at_mark(world, thread, host, &|world, thread| full_name(world, threads, processes, thread)) {
+            Mark::Pass => true,
+            Mark::Pause(pause) => {
+                self.threads[thread.index()].clock += pause;
+                false
+            }
+            Mark::End => {
+                self.failure.get_or_insert(FailureKind::Endless { calls: self.turns.calls() });
+                false
+            }
+        }
+    }
+}
+
+/// A thread's name with its host's.
+fn full_name(world: &World, threads: &[Thread], processes: &[Process], thread: ThreadId) -> String {
+    let thread = &threads[thread.index()];
+    format!("{}/{}", world.host_name(processes[thread.process.index()].host), thread.name)
 }

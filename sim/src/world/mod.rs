@@ -4,6 +4,7 @@
 //! calls on hosts, is told which waiters to wake ([`World::poll_wake`]), and may put alarms of its own into the queue. A test can
 //! drive it by hand, without any process; `process` is the driver that runs programs.
 
+mod chains;
 pub mod event;
 mod group;
 
@@ -12,6 +13,7 @@ use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Sh
 use crate::link::{Direction, Link, Verdict};
 use crate::packet::{Body, Icmp, IcmpError, Packet};
 use crate::trace::{Event, Place, Trace, What};
+pub use chains::Chains;
 use event::EventQueue;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -124,6 +126,8 @@ pub struct World {
     choice: Choice,
     wakes: VecDeque<Token>,
     trace: Trace,
+    /// Kept if somebody asks for it.
+    chains: Option<Box<Chains>>,
 }
 
 impl World {
@@ -144,6 +148,7 @@ impl World {
             choice,
             wakes: VecDeque::new(),
             trace,
+            chains: None,
         }
     }
 
@@ -208,6 +213,7 @@ impl World {
         assert!(at >= self.now, "time does not go back");
         assert!(self.queue.peek().is_none_or(|next| next >= at), "nothing due is skipped");
         self.now = at;
+        self.choice.set_now(at);
     }
 
     /// Moves the clock to `at`, unless it is there already or past it, if nothing in the queue is due until then and at that moment.
@@ -218,6 +224,7 @@ impl World {
             return false;
         }
         self.now = self.now.max(at);
+        self.choice.set_now(self.now);
         true
     }
 
@@ -273,6 +280,17 @@ impl World {
     #[inline]
     pub fn trace_mut(&mut self) -> &mut Trace {
         &mut self.trace
+    }
+
+    /// The one source of chance.
+    #[must_use]
+    pub fn choice(&self) -> &Choice {
+        &self.choice
+    }
+
+    /// What every host has gone through. It is kept from the first time that somebody asks for it, which is best done before anything happens.
+    pub fn chains_mut(&mut self) -> &mut Chains {
+        self.chains.get_or_insert_default()
     }
 
     /// The one source of chance, for the driver's own doors.
@@ -367,8 +385,12 @@ impl World {
         let (at, due) = self.queue.pop()?;
         assert!(at >= self.now, "time does not go back");
         self.now = at;
+        self.choice.set_now(at);
         match due {
             Due::Arrival { to, slot } => {
+                if let Some(chains) = &mut self.chains {
+                    chains.reached(to, at);
+                }
                 let packet = &mut self.in_flight.slots[index(slot)];
                 self.trace.packet_delivered(at, to.0, packet);
                 let machine = &mut self.machines[to.index()];
@@ -486,6 +508,9 @@ impl World {
         match verdict {
             Verdict::Arrives(at) => {
                 self.in_flight.take_off();
+                if let Some(chains) = &mut self.chains {
+                    chains.sent(from, path.to, at);
+                }
                 self.queue.push(at, Due::Arrival { to: path.to, slot });
             }
             Verdict::TooBig { mtu_bytes } => {

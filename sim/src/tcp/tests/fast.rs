@@ -87,7 +87,7 @@ impl Talk {
             2 => self.transmit(end),
             3 | 4 => {
                 self.transmit(end);
-                self.deliver(end, choice / 16 % 64 == 0);
+                self.deliver(end, (choice / 16).is_multiple_of(64));
             }
             5 | 6 => return Some(self.recv(end, size)),
             _ => {

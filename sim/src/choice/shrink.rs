@@ -1,0 +1,364 @@
+//! From a tape that makes a run fail to a small one that makes it fail in the same way.
+//!
+//! What is tried is a tape with fewer choices that are not boring, with smaller ones, or with earlier ones, and what is kept is what the run then
+//! recorded, so that choices which no longer come up fall away by themselves. In order, until nothing helps or the runs are used up:
+//!
+//! 1. all of it boring; all of a door; all of a stream, by halves of the streams;
+//! 2. of each stream, its choices by halves, quarters, ... and one by one;
+//! 3. each choice lowered, by bisection;
+//! 4. each choice made earlier, by deleting boring ones before it; each deleted, so that those behind it move up.
+//!
+//! It knows neither runs nor failures: whoever asks brings a function that tells whether a tape still fails. The same tape and function
+//! give the same result.
+
+use super::{Door, Tape};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// What came of shrinking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shrunk {
+    /// The smallest tape that was found.
+    pub tape: Tape,
+    /// How many choices of the tape at the beginning were not boring.
+    pub spikes_before: usize,
+    /// How many of `tape` are not.
+    pub spikes: usize,
+    /// How many runs were made.
+    pub runs: u32,
+    /// How many of them led to a smaller tape.
+    pub steps: u32,
+    /// Whether the runs were used up before nothing helped any more.
+    pub cut_short: bool,
+}
+
+impl fmt::Display for Shrunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shrunk { spikes_before, spikes, runs, steps, .. } = self;
+        write!(f, "shrunk from {spikes_before} choices that are not boring to {spikes}, in {steps} steps and {runs} runs")?;
+        if self.cut_short { write!(f, ", and there it was cut short") } else { Ok(()) }
+    }
+}
+
+/// Makes a failing tape small, in at most `runs_max` runs.
+///
+/// `still_fails` runs a tape; if it fails in the same way, the answer is the tape that the run recorded.
+///
+/// ```
+/// use twinsock_sim::choice::{Door, Tape, shrink::shrink};
+///
+/// let mut tape = Tape::new();
+/// [3, 9, 250, 4].map(|choice| tape.push(Door::Wire, "a/b", choice));
+/// let shrunk = shrink(&tape, 1000, |tape| {
+///     let fails = tape.choices(Door::Wire, "a/b").any(|choice| choice >= 100);
+///     fails.then_some(tape)
+/// });
+/// assert_eq!(shrunk.tape.choices(Door::Wire, "a/b").collect::<Vec<_>>(), [100]);
+/// ```
+pub fn shrink(tape: &Tape, runs_max: u32, still_fails: impl FnMut(Tape) -> Option<Tape>) -> Shrunk {
+    let start = Loose::of(tape);
+    let spikes_before = start.weight().0;
+    let mut shrinker = Shrinker {
+        best: start,
+        origin: tape,
+        tried: BTreeSet::new(),
+        runs: 0,
+        runs_max,
+        steps: 0,
+        cut_short: false,
+        still_fails,
+    };
+    shrinker.run();
+    let Shrinker { best, runs, steps, cut_short, .. } = shrinker;
+    let spikes = best.weight().0;
+    Shrunk { tape: best.to_tape(tape), spikes_before, spikes, runs, steps, cut_short }
+}
+
+/// A tape taken apart: streams with their choices that are not boring, each with its place.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Loose {
+    lines: Vec<Line>,
+}
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Line {
+    key: Key,
+    spikes: Vec<(u64, u32)>,
+}
+
+/// The name of a stream: what a shrinking tape's lines are known by.
+type Key = (Door, String);
+
+/// How large a tape is: the choices that are not boring, then their bits, then their places.
+type Weight = (usize, u64, u64);
+
+impl Loose {
+    fn of(tape: &Tape) -> Loose {
+        let line = |(door, name): (Door, &str)| Line { key: (door, name.to_owned()), spikes: tape.spikes(door, name).collect() };
+        Loose { lines: tape.streams().map(line).collect() }
+    }
+
+    fn to_tape(&self, origin: &Tape) -> Tape {
+        let mut tape = Tape::new();
+        tape.origin = origin.origin.clone();
+        for Line { key: (door, name), spikes } in &self.lines {
+            let mut next = 0;
+            for (place, choice) in spikes {
+                tape.push_boring(*door, name, place.saturating_sub(next));
+                tape.push(*door, name, *choice);
+                next = place.saturating_add(1);
+            }
+        }
+        tape
+    }
+
+    fn weight(&self) -> Weight {
+        let spikes = || self.lines.iter().flat_map(|line| &line.spikes);
+        let bits = spikes().map(|(_, choice)| u64::from(*choice)).fold(0, u64::saturating_add);
+        (spikes().count(), bits, spikes().map(|(place, _)| *place).fold(0, u64::saturating_add))
+    }
+
+    fn line(&self, key: &Key) -> Option<&Line> {
+        self.lines.iter().find(|line| line.key == *key)
+    }
+
+    /// The same, but for one stream's choices.
+    fn with(&self, key: &Key, change: impl FnOnce(&mut Vec<(u64, u32)>)) -> Loose {
+        let mut other = self.clone();
+        if let Some(line) = other.lines.iter_mut().find(|line| line.key == *key) {
+            change(&mut line.spikes);
+        }
+        other.lines.retain(|line| !line.spikes.is_empty());
+        other
+    }
+}
+
+struct Shrinker<'a, F> {
+    best: Loose,
+    origin: &'a Tape,
+    tried: BTreeSet<Loose>,
+    runs: u32,
+    runs_max: u32,
+    steps: u32,
+    cut_short: bool,
+    still_fails: F,
+}
+
+/// In which order doors are emptied: first what makes a run large.
+const DOORS: [Door; 5] = [Door::Run, Door::Misfortune, Door::Wire, Door::Latitude, Door::Interleaving];
+
+impl<F: FnMut(Tape) -> Option<Tape>> Shrinker<'_, F> {
+    fn run(&mut self) {
+        let nothing = Loose { lines: Vec::new() };
+        if self.best == nothing || self.attempt(nothing) {
+            return;
+        }
+        loop {
+            let before = self.best.weight();
+            self.drop_doors();
+            self.drop_streams();
+            for key in self.keys() {
+                self.drop_choices(&key);
+            }
+            for key in self.keys() {
+                self.lower(&key);
+                self.move_up(&key);
+            }
+            if self.best.weight() == before || self.runs == self.runs_max {
+                return;
+            }
+        }
+    }
+
+    /// Tries a tape that is no heavier than the best. Answers whether it took that one's place.
+    fn attempt(&mut self, tape: Loose) -> bool {
+        if tape.weight() >= self.best.weight() || !self.tried.insert(tape.clone()) {
+            return false;
+        }
+        if self.runs == self.runs_max {
+            self.cut_short = true;
+            return false;
+        }
+        self.runs += 1;
+        let Some(recorded) = (self.still_fails)(tape.to_tape(self.origin)) else { return false };
+        let recorded = Loose::of(&recorded);
+        // What was recorded is what was asked for, cut to what came up; should it be more, the run is not deterministic.
+        let smaller = recorded.weight() < self.best.weight();
+        if smaller {
+            self.best = recorded;
+            self.steps += 1;
+        }
+        smaller
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        DOORS
+            .iter()
+            .flat_map(|door| self.best.lines.iter().filter(|line| line.key.0 == *door))
+            .map(|line| line.key.clone())
+            .collect()
+    }
+
+    fn drop_doors(&mut self) {
+        for door in DOORS {
+            let mut tape = self.best.clone();
+            tape.lines.retain(|line| line.key.0 != door);
+            self.attempt(tape);
+        }
+    }
+
+    fn drop_streams(&mut self) {
+        let mut size = self.best.lines.len().div_ceil(2);
+        while size > 0 {
+            let mut from = 0;
+            while from < self.best.lines.len() {
+                let mut tape = self.best.clone();
+                tape.lines.drain(from..(from + size).min(tape.lines.len()));
+                if !self.attempt(tape) {
+                    from += size;
+                }
+            }
+            size /= 2;
+        }
+    }
+
+    fn drop_choices(&mut self, key: &Key) {
+        let mut size = self.spikes(key).div_ceil(2);
+        while size > 0 {
+            // From the end: what comes late depends on what came before, not the other way round.
+            let mut to = self.spikes(key);
+            while to > 0 {
+                let from = to.saturating_sub(size);
+                let tape = self.best.with(key, |spikes| drop(spikes.drain(from..to)));
+                self.attempt(tape);
+                to = from.min(self.spikes(key));
+            }
+            size /= 2;
+        }
+    }
+
+    fn spikes(&self, key: &Key) -> usize {
+        self.best.line(key).map_or(0, |line| line.spikes.len())
+    }
+
+    fn spike(&self, key: &Key, index: usize) -> Option<(u64, u32)> {
+        self.best.line(key).and_then(|line| line.spikes.get(index)).copied()
+    }
+
+    /// Looks for the least value of each choice, as if all above it failed as well.
+    fn lower(&mut self, key: &Key) {
+        let mut index = 0;
+        while let Some((_, choice)) = self.spike(key, index) {
+            let (mut passes, mut fails) = (0, choice);
+            // Most often it is 1, or as it is.
+            for value in [1, choice - 1] {
+                if value > 0 && self.set(key, index, value) {
+                    fails = value;
+                } else if value < fails {
+                    passes = passes.max(value);
+                }
+            }
+            while passes + 1 < fails {
+                let middle = passes + (fails - passes) / 2;
+                if self.set(key, index, middle) {
+                    fails = middle;
+                } else {
+                    passes = middle;
+                }
+            }
+            index += 1;
+        }
+    }
+
+    fn set(&mut self, key: &Key, index: usize, value: u32) -> bool {
+        let tape = self.best.with(key, |spikes| {
+            if let Some(spike) = spikes.get_mut(index) {
+                spike.1 = value;
+            }
+        });
+        self.attempt(tape)
+    }
+
+    fn move_up(&mut self, key: &Key) {
+        let mut index = 0;
+        while let Some((place, _)) = self.spike(key, index) {
+            let before = index.checked_sub(1).and_then(|before| self.spike(key, before)).map_or(0, |(place, _)| place + 1);
+            let mut by = place.saturating_sub(before);
+            while by > 0 {
+                let tape = self.best.with(key, |spikes| spikes[index..].iter_mut().for_each(|spike| spike.0 -= by));
+                by = if self.attempt(tape) { 0 } else { by / 2 };
+            }
+            let tape = self.best.with(key, |spikes| {
+                if index < spikes.len() {
+                    spikes.remove(index);
+                    spikes[index..].iter_mut().for_each(|spike| spike.0 -= 1);
+                }
+            });
+            self.attempt(tape);
+            index += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::choice::Choice;
+
+    /// A run that draws at three doors and "fails" if what it drew satisfies `bad`.
+    fn shrunk(runs_max: u32, bad: impl Fn(&[u32], &[u32]) -> bool) -> (Shrunk, [Vec<u32>; 2]) {
+        let run = |mut choice: Choice| {
+            let clients = choice.stream(Door::Run, "clients");
+            let count = choice.draw(clients, 8);
+            let threads = choice.stream(Door::Interleaving, "threads");
+            let order: Vec<u32> = (0..20 * (count + 1)).map(|_| choice.draw(threads, 3)).collect();
+            let wire = choice.stream(Door::Wire, "a/b");
+            let delays: Vec<u32> = (0..50).map(|_| choice.draw(wire, 1000)).collect();
+            let bad = bad(&order, &delays);
+            (bad, choice.take_tape(), [order, delays])
+        };
+        let (seed, tape) = (0..1000)
+            .find_map(|seed| match run(Choice::from_seed(seed)) {
+                (true, tape, _) => Some((seed, tape)),
+                (false, ..) => None,
+            })
+            .expect("a seed finds it");
+        let shrunk = shrink(&tape, runs_max, |tape| {
+            let (bad, tape, _) = run(Choice::from_tape(tape));
+            bad.then_some(tape)
+        });
+        let (bad, _, drawn) = run(Choice::from_tape(shrunk.tape.clone()));
+        assert!(bad, "seed {seed}: the smallest tape still fails");
+        (shrunk, drawn)
+    }
+
+    #[test]
+    fn what_does_not_matter_goes() {
+        let (shrunk, [order, _]) = shrunk(1000, |order, delays| order.contains(&2) && delays.iter().any(|delay| *delay >= 437));
+        assert_eq!(shrunk.tape.choices(Door::Wire, "a/b").collect::<Vec<_>>(), [437], "lowered and moved up");
+        assert_eq!((order.len(), order[0]), (20, 2), "one client, and at once");
+        assert_eq!((shrunk.spikes, shrunk.cut_short), (2, false));
+        assert!(shrunk.runs < 200, "{shrunk}");
+    }
+
+    #[test]
+    fn what_belongs_together_stays() {
+        let (shrunk, [order, _]) = shrunk(2000, |order, _| order.windows(3).any(|three| three == [1, 0, 2]));
+        assert_eq!(order[..3], [1, 0, 2]);
+        assert_eq!(shrunk.spikes, 2);
+    }
+
+    #[test]
+    fn a_run_that_always_fails_shrinks_to_nothing_in_one_run() {
+        let (shrunk, _) = shrunk(1000, |_, _| true);
+        assert_eq!((shrunk.spikes, shrunk.runs, shrunk.steps), (0, 1, 1));
+    }
+
+    #[test]
+    fn the_budget_is_kept_and_the_result_repeats() {
+        let bad = |order: &[u32], _: &[u32]| order.iter().filter(|choice| **choice == 1).count() >= 10;
+        let (first, _) = shrunk(7, bad);
+        assert!(first.runs == 7 && first.cut_short);
+        assert_eq!(shrunk(7, bad).0, first);
+    }
+}

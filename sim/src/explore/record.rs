@@ -1,0 +1,236 @@
+//! What a shard did, as lines of JSON, and the shards of a campaign joined.
+//!
+//! A record is one file for each shard: a line that says what was to be done, a line for every failure and every assertion, and a last one that says what was
+//! done. A file without that line is of a shard that was killed; when the shard is run again, the file is written anew.
+
+use super::assertions::{Count, Counts};
+use super::report::Outcome;
+use super::shard::Shard;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The version of the lines' meaning.
+const FORMAT: u64 = 1;
+
+/// Writes a shard's record into a folder, whole or not at all.
+pub(super) fn write(folder: &Path, shard: Shard, (first_seed, seeds): (u64, u64), outcome: &Outcome) -> io::Result<()> {
+    let mut lines = vec![json!({
+        "line": "campaign", "format": FORMAT, "version": env!("CARGO_PKG_VERSION"), "test": outcome.test.full_name(),
+        "shard": shard.number(), "shards": shard.count(), "first_seed": first_seed, "seeds": seeds,
+    })];
+    lines.extend(outcome.found.iter().map(|found| {
+        json!({
+            "line": "failure", "site": found.site, "seed": found.seed, "seeds": found.seeds, "kind": found.failure.kind.to_string(),
+            "tape": found.tape.as_ref().map(|path| path.display().to_string()), "reproduce": found.reproduce,
+        })
+    }));
+    lines.extend(
+        outcome
+            .divergence
+            .iter()
+            .map(|divergence| json!({ "line": "divergence", "seed": divergence.seed, "what": divergence.to_string() })),
+    );
+    lines.extend(outcome.assertions.iter().map(|(name, count)| {
+        json!({ "line": "assertion", "name": name, "reached": count.reached, "held": count.held, "sometimes": count.is_sometimes })
+    }));
+    lines.push(json!({
+        "line": "end", "seeds": outcome.seeds, "failures": outcome.failures, "interrupted": outcome.interrupted,
+        "elapsed_us": u64::try_from(outcome.elapsed.as_micros()).unwrap_or(u64::MAX),
+    }));
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    fs::create_dir_all(folder)?;
+    let name = format!("{}-{}-of-{}.jsonl", outcome.test.file_stem(), shard.number(), shard.count());
+    let path = folder.join(name);
+    let whole = path.with_extension(format!("jsonl.{}", std::process::id()));
+    fs::write(&whole, text)?;
+    fs::rename(&whole, path)
+}
+
+/// A campaign's shards, joined.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Merged {
+    /// The test.
+    pub test: String,
+    /// How many seeds were run.
+    pub seeds: u64,
+    /// How many of them failed.
+    pub failures: u64,
+    /// How much virtual time passed in all runs together, in microseconds.
+    pub elapsed_us: u64,
+    /// The failures, one for each site, in order of the first seed that has it.
+    pub found: Vec<MergedFailure>,
+    /// Seeds that were not one run but two.
+    pub divergences: Vec<String>,
+    /// What was counted.
+    pub assertions: Counts,
+}
+
+/// A failure of one or several shards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergedFailure {
+    /// What it is known by.
+    pub site: String,
+    /// The first seed that has it.
+    pub seed: u64,
+    /// How many seeds have it.
+    pub seeds: u64,
+    /// What it is.
+    pub kind: String,
+    /// The command that runs it again.
+    pub reproduce: String,
+}
+
+/// Records that cannot be joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MergeError {
+    /// A file cannot be read, or is no record: which, and why.
+    File(PathBuf, String),
+    /// A shard did not come to its end: run it again.
+    Unfinished(PathBuf),
+    /// A record is of another campaign than the first one.
+    Foreign(PathBuf, String),
+    /// Two records are of the same shard.
+    Twice(PathBuf),
+    /// Shards are missing: their numbers, and how many there are.
+    Missing(Vec<u64>, u64),
+    /// There is nothing to join.
+    Nothing,
+}
+
+impl fmt::Display for MergeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MergeError::File(path, why) => write!(f, "{}: {why}", path.display()),
+            MergeError::Unfinished(path) => write!(f, "{}: the shard did not come to its end; run it again", path.display()),
+            MergeError::Foreign(path, why) => write!(f, "{}: the record is of another campaign: {why}", path.display()),
+            MergeError::Twice(path) => write!(f, "{}: another record is of the same shard", path.display()),
+            MergeError::Missing(numbers, count) => write!(f, "of {count} shards, these are missing: {numbers:?}"),
+            MergeError::Nothing => f.write_str("no record was given"),
+        }
+    }
+}
+
+impl std::error::Error for MergeError {}
+
+/// What all shards of a campaign must agree on.
+struct Head {
+    version: String,
+    test: String,
+    shards: u64,
+    first_seed: u64,
+    seeds: u64,
+}
+
+impl Head {
+    fn difference(&self, other: &Head) -> Option<String> {
+        let parts = [
+            ("version", self.version.clone(), other.version.clone()),
+            ("test", self.test.clone(), other.test.clone()),
+            ("number of shards", self.shards.to_string(), other.shards.to_string()),
+            ("first seed", self.first_seed.to_string(), other.first_seed.to_string()),
+            ("number of seeds", self.seeds.to_string(), other.seeds.to_string()),
+        ];
+        let differs = parts.into_iter().find(|(_, one, other)| one != other);
+        differs.map(|(what, one, other)| format!("its {what} is {other}, the first one's {one}"))
+    }
+}
+
+/// Joins the records of all shards of one campaign, whatever their order.
+///
+/// # Errors
+/// A record cannot be read or is unfinished, shards are missing or there twice, or not all are of one campaign.
+pub fn merge(records: &[PathBuf]) -> Result<Merged, MergeError> {
+    let (mut merged, mut head, mut shards) = (Merged::default(), None::<Head>, BTreeSet::new());
+    for path in records {
+        let file = |why: String| MergeError::File(path.clone(), why);
+        let text = fs::read_to_string(path).map_err(|error| file(error.to_string()))?;
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).map_err(|error| file(error.to_string())));
+        let lines: Vec<Value> = lines.collect::<Result<_, _>>()?;
+        let Some(first) = lines.first() else { return Err(file("an empty file".to_owned())) };
+        let (this, number) =
+            head_of(first).ok_or_else(|| file("the first line does not say which campaign it is of".to_owned()))?;
+        match &head {
+            Some(head) => {
+                if let Some(difference) = head.difference(&this) {
+                    return Err(MergeError::Foreign(path.clone(), difference));
+                }
+            }
+            None => head = Some(this),
+        }
+        if !shards.insert(number) {
+            return Err(MergeError::Twice(path.clone()));
+        }
+        if lines.last().is_none_or(|last| last["line"] != "end" || last["interrupted"] != false) {
+            return Err(MergeError::Unfinished(path.clone()));
+        }
+        for line in &lines[1..] {
+            merged.add(line).ok_or_else(|| file(format!("not a line of a record: {line}")))?;
+        }
+    }
+    let head = head.ok_or(MergeError::Nothing)?;
+    let missing: Vec<u64> = (1..=head.shards).filter(|number| !shards.contains(number)).collect();
+    if !missing.is_empty() {
+        return Err(MergeError::Missing(missing, head.shards));
+    }
+    merged.test = head.test;
+    merged.found.sort_by_key(|found| found.seed);
+    merged.divergences.sort();
+    Ok(merged)
+}
+
+fn head_of(line: &Value) -> Option<(Head, u64)> {
+    let text = |name: &str| line[name].as_str().map(str::to_owned);
+    let number = |name: &str| line[name].as_u64();
+    if line["line"] != "campaign" || number("format") != Some(FORMAT) {
+        return None;
+    }
+    let head = Head {
+        version: text("version")?,
+        test: text("test")?,
+        shards: number("shards")?,
+        first_seed: number("first_seed")?,
+        seeds: number("seeds")?,
+    };
+    Some((head, number("shard")?))
+}
+
+impl Merged {
+    /// Adds what a line says. `None` if it is none.
+    fn add(&mut self, line: &Value) -> Option<()> {
+        let text = |name: &str| line[name].as_str().map(str::to_owned);
+        let number = |name: &str| line[name].as_u64();
+        match line["line"].as_str()? {
+            "failure" => {
+                let (site, seed, seeds) = (text("site")?, number("seed")?, number("seeds")?);
+                let failure = MergedFailure { site, seed, seeds, kind: text("kind")?, reproduce: text("reproduce")? };
+                match self.found.iter_mut().find(|found| found.site == failure.site) {
+                    Some(found) => {
+                        let seeds = found.seeds + failure.seeds;
+                        if failure.seed < found.seed {
+                            *found = failure;
+                        }
+                        found.seeds = seeds;
+                    }
+                    None => self.found.push(failure),
+                }
+            }
+            "divergence" => self.divergences.push(text("what")?),
+            "assertion" => {
+                let is_sometimes = line["sometimes"].as_bool()?;
+                let count = Count { reached: number("reached")?, held: number("held")?, is_sometimes };
+                self.assertions.entry(text("name")?).or_default().add(count);
+            }
+            "end" => {
+                self.seeds += number("seeds")?;
+                self.failures += number("failures")?;
+                self.elapsed_us += number("elapsed_us")?;
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}

@@ -1,0 +1,105 @@
+//! What the environment asks of a campaign.
+
+use super::campaign::Campaign;
+use super::shard::{Shard, ShardError};
+use std::fmt;
+use std::path::PathBuf;
+
+/// What the environment asks for; what it does not mention stays as the test set it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Settings {
+    pub seeds: Option<u64>,
+    pub only_seed: Option<u64>,
+    pub only_tape: Option<PathBuf>,
+    pub jobs: Option<usize>,
+    pub collects: bool,
+    pub shard: Option<Shard>,
+    pub record: Option<PathBuf>,
+}
+
+/// A variable of the environment that makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsError(String);
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+impl From<ShardError> for SettingsError {
+    fn from(error: ShardError) -> SettingsError {
+        SettingsError(error.to_string())
+    }
+}
+
+impl Settings {
+    #[expect(clippy::disallowed_methods, reason = "what to run is asked of the environment before the first run")]
+    pub fn from_environment() -> Result<Settings, SettingsError> {
+        Settings::from_variables(&|name| std::env::var_os(name).map(|text| text.to_string_lossy().into_owned()))
+    }
+
+    fn from_variables(variable: &dyn Fn(&str) -> Option<String>) -> Result<Settings, SettingsError> {
+        let number = |name: &str| match variable(name) {
+            None => Ok(None),
+            Some(text) => match text.trim().replace('_', "").parse::<u64>() {
+                Ok(number) => Ok(Some(number)),
+                Err(_) => Err(SettingsError(format!("{name} is {text:?}, expected a number from 0 to {}", u64::MAX))),
+            },
+        };
+        let jobs = match number("TWINSOCK_JOBS")? {
+            Some(0) => return Err(SettingsError("TWINSOCK_JOBS is 0: somebody has to do it".to_owned())),
+            jobs => jobs.map(|jobs| usize::try_from(jobs).unwrap_or(usize::MAX)),
+        };
+        let path = |name: &str| variable(name).filter(|text| !text.is_empty()).map(PathBuf::from);
+        Ok(Settings {
+            seeds: number("TWINSOCK_SEEDS")?,
+            only_seed: number("TWINSOCK_SEED")?,
+            only_tape: path("TWINSOCK_TAPE"),
+            jobs,
+            collects: number("TWINSOCK_COLLECT")?.is_some_and(|number| number > 0),
+            shard: Some(Shard::from_environment(variable)?).filter(|shard| *shard != Shard::WHOLE),
+            record: path("TWINSOCK_RECORD"),
+        })
+    }
+
+    pub fn apply(self, campaign: &mut Campaign) {
+        let Settings { seeds, only_seed, only_tape, jobs, collects, shard, record } = self;
+        campaign.seeds = seeds.unwrap_or(campaign.seeds);
+        campaign.only_seed = only_seed.or(campaign.only_seed);
+        campaign.only_tape = only_tape;
+        campaign.jobs = jobs.or(campaign.jobs);
+        campaign.collects |= collects;
+        campaign.shard = shard.unwrap_or(campaign.shard);
+        campaign.record = record.or(campaign.record.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(variables: &[(&str, &str)]) -> Result<Settings, String> {
+        let variable = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Settings::from_variables(&variable).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_environment_is_understood() {
+        assert_eq!(given(&[]), Ok(Settings::default()));
+        let all = [("TWINSOCK_SEEDS", "1_000_000"), ("TWINSOCK_JOBS", "2"), ("TWINSOCK_SHARD", "2/3"), ("TWINSOCK_COLLECT", "1")];
+        let settings = given(&all).unwrap();
+        assert_eq!((settings.seeds, settings.jobs, settings.collects), (Some(1_000_000), Some(2), true));
+        assert_eq!(settings.shard.map(|shard| shard.to_string()).as_deref(), Some("2/3"));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_an_error() {
+        assert!(given(&[("TWINSOCK_SEED", "0x7")]).unwrap_err().contains("TWINSOCK_SEED is \"0x7\""));
+        assert!(given(&[("TWINSOCK_SEEDS", "-1")]).unwrap_err().contains("expected a number"));
+        assert!(given(&[("TWINSOCK_JOBS", "0")]).unwrap_err().contains("TWINSOCK_JOBS"));
+        assert!(given(&[("TWINSOCK_SHARD", "4")]).unwrap_err().contains("TWINSOCK_SHARD"));
+    }
+}

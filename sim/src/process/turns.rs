@@ -1,0 +1,269 @@
+//! Which of the threads that are due goes next, and which is made to step aside: the strategies of interleaving.
+//!
+//! Every thread has a clock, and every call moves it, so threads that are due at the same moment are few, and left alone they go on in step. What
+//! makes other orders is preemption: a thread that is about to make a call loses its processor for a while, as on any kernel. When that
+//! happens is drawn before the run, as the number of a call, so that a run without preemptions pays one comparison for each call.
+
+use crate::choice::{Door, StreamId};
+use crate::process::scheduler::ThreadId;
+use crate::trace::{Event, Place, What};
+use crate::world::{HostId, World};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// How it is decided which of several threads that are due goes next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Interleaving {
+    /// First come, first served; nobody is preempted.
+    FirstCome,
+    /// Any of those that are due at the same moment, equally likely; nobody is preempted.
+    #[default]
+    Random,
+    /// Probabilistic concurrency testing: threads have random priorities, and so many times at most, at calls drawn before the run, a thread falls to
+    /// the lowest priority and loses its processor for a while, between one microsecond and an eighth of a second. A bug that needs `n` orderings to come about is found
+    /// with `n - 1` preemptions ("A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs", S. Burckhardt and others, 2010).
+    Pct {
+        /// How many times.
+        preemptions: u32,
+    },
+    /// A strategy for every seed: one of the above, with up to three preemptions. What [`check!`](crate::check) uses.
+    Mixed,
+    /// For an [`Enumeration`](crate::choice::Enumeration): the lowest number goes first, and at every call there is the choice to lose the processor.
+    Systematic {
+        /// For how long.
+        pause: Duration,
+    },
+}
+
+/// The strategy of a run, in its course.
+pub struct Turns {
+    how: How,
+    order: StreamId,
+    /// How many calls were made.
+    calls: u64,
+    /// At which call there is something to do: a preemption, or the end.
+    mark: u64,
+    calls_max: u64,
+    /// Those still to come, the next one last.
+    preemptions: Vec<Preemption>,
+}
+
+enum How {
+    FirstCome,
+    Random,
+    /// By thread, where it has been drawn.
+    Priorities(Vec<Option<u32>>),
+    Systematic {
+        pause: Duration,
+    },
+}
+
+struct Preemption {
+    call: u64,
+    pause: Duration,
+    stream: StreamId,
+}
+
+/// What a thread that is about to make a call has come to.
+pub enum Mark {
+    /// Nothing: it goes on.
+    Pass,
+    /// It loses its processor for so long.
+    Pause(Duration),
+    /// It has made all the calls that the run may make.
+    End,
+}
+
+/// How many calls a run is expected to make, unless somebody knows better.
+pub const CALLS_EXPECTED: u64 = 1 << 16;
+/// A pause is of up to 2^17 microseconds.
+const PAUSE_US_LOG2: u32 = 17;
+/// How many priorities there are.
+const PRIORITIES: u32 = 256;
+
+impl Turns {
+    /// A run's strategy. About `calls_expected` calls are made, and at most `calls_max`.
+    pub fn new(interleaving: Interleaving, calls_expected: u64, calls_max: u64, world: &mut World) -> Turns {
+        let choice = world.choice_mut();
+        let order = choice.stream(Door::Interleaving, "threads");
+        let (how, preemptions) = match interleaving {
+            Interleaving::FirstCome => (How::FirstCome, 0),
+            Interleaving::Random => (How::Random, 0),
+            Interleaving::Pct { preemptions } => (How::Priorities(Vec::new()), preemptions),
+            Interleaving::Systematic { pause } => (How::Systematic { pause }, 0),
+            Interleaving::Mixed => {
+                let stream = choice.stream(Door::Run, "interleaving");
+                let drawn = choice.draw(stream, 5);
+                if drawn > 0 && choice.keeps_story() {
+                    choice.tell(
+                        stream,
+                        ["any order", "one preemption", "two preemptions", "three preemptions"][drawn as usize - 1].to_owned(),
+                    );
+                }
+                match drawn {
+                    0 => (How::FirstCome, 0),
+                    1 => (How::Random, 0),
+                    more => (How::Priorities(Vec::new()), more - 1),
+                }
+            }
+        };
+        let mut turns = Turns { how, order, calls: 0, mark: 0, calls_max, preemptions: Vec::new() };
+        turns.preemptions = (1..=preemptions).filter_map(|number| draw_preemption(number, calls_expected, world)).collect();
+        turns.preemptions.sort_by_key(|preemption| std::cmp::Reverse(preemption.call));
+        turns.set_mark();
+        turns
+    }
+
+    fn set_mark(&mut self) {
+        let next = match self.how {
+            How::Systematic { .. } => self.calls + 1,
+            How::FirstCome | How::Random | How::Priorities(_) => self.preemptions.last().map_or(u64::MAX, |next| next.call),
+        };
+        self.mark = next.min(self.calls_max);
+    }
+
+    /// How many calls were made.
+    pub fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    /// Counts a call. Answers whether [`Turns::at_mark`] has something to say.
+    #[inline]
+    pub fn count(&mut self) -> bool {
+        self.calls += 1;
+        self.calls >= self.mark
+    }
+
+    /// What happens to the thread that is about to make the call just counted.
+    pub fn at_mark(&mut self, world: &mut World, thread: ThreadId, host: HostId, name: NameOf<'_>) -> Mark {
+        if self.calls >= self.calls_max {
+            return Mark::End;
+        }
+        let mark = match self.how {
+            How::Systematic { pause } => {
+                let now = world.now();
+                let situation = world.chains_mut().situation(now, std::iter::once(!u64::from(thread.0)));
+                world.choice_mut().at(situation);
+                let steps_aside = draw(world, self.order, 2) == 1;
+                world.chains_mut().act(host, u64::from(thread.0), now, !steps_aside);
+                if steps_aside {
+                    tell(world, self.order, |world| format!("{} steps aside for {pause:?}", name(world, thread)));
+                    Mark::Pause(pause)
+                } else {
+                    Mark::Pass
+                }
+            }
+            How::FirstCome | How::Random | How::Priorities(_) => match self.preemptions.pop() {
+                Some(preemption) => self.preempt(world, thread, &preemption, name),
+                None => Mark::Pass,
+            },
+        };
+        self.set_mark();
+        mark
+    }
+
+    fn preempt(&mut self, world: &mut World, thread: ThreadId, preemption: &Preemption, name: NameOf<'_>) -> Mark {
+        let Preemption { call, pause, stream } = *preemption;
+        if world.choice().keeps_story() {
+            let words = format!("{} steps aside for {pause:?}, before call {call} of the run", name(world, thread));
+            world.choice_mut().remark(stream, words);
+        }
+        if let How::Priorities(priorities) = &mut self.how {
+            *slot(priorities, thread) = Some(0);
+        }
+        Mark::Pause(pause)
+    }
+
+    /// Which of several threads that are due goes next: its index.
+    pub fn choose(&mut self, world: &mut World, ready: &VecDeque<ThreadId>, name: NameOf<'_>) -> usize {
+        let count = u32::try_from(ready.len()).expect("fewer than 2^32 threads are ready");
+        match &mut self.how {
+            How::FirstCome => 0,
+            How::Random => {
+                let value = draw(world, self.order, count);
+                let index = usize::try_from(value).expect("an index fits usize");
+                tell(world, self.order, |world| goes_before(world, ready[index], ready[0], name));
+                index
+            }
+            How::Priorities(priorities) => {
+                let mut best = (0, None);
+                for (index, thread) in ready.iter().enumerate() {
+                    let slot = slot(priorities, *thread);
+                    let priority = *slot.get_or_insert_with(|| draw_priority(world, *thread, name));
+                    if best.1.is_none_or(|best| priority > best) {
+                        best = (index, Some(priority));
+                    }
+                }
+                best.0
+            }
+            How::Systematic { .. } => {
+                // By number and not by who came first, so that what a run can still come to depends on its situation alone.
+                let mut threads: Vec<(ThreadId, usize)> = ready.iter().copied().zip(0..).collect();
+                threads.sort_unstable();
+                let now = world.now();
+                let situation = world.chains_mut().situation(now, threads.iter().map(|(thread, _)| u64::from(thread.0)));
+                world.choice_mut().at(situation);
+                let value = usize::try_from(draw(world, self.order, count)).expect("an index fits usize");
+                tell(world, self.order, |world| goes_before(world, threads[value].0, threads[0].0, name));
+                threads[value].1
+            }
+        }
+    }
+}
+
+/// What a thread is called in a story and in the name of a stream.
+pub type NameOf<'a> = &'a dyn Fn(&World, ThreadId) -> String;
+
+/// Draws, and records the choice as an event of the run.
+fn draw(world: &mut World, stream: StreamId, n: u32) -> u32 {
+    let value = world.choice_mut().draw(stream, n);
+    let what = What::Choice { door: Door::Interleaving.name(), n, value };
+    let at = world.now();
+    world.trace_mut().record(Event { at, place: Place::WORLD, what });
+    value
+}
+
+fn tell(world: &mut World, stream: StreamId, words: impl FnOnce(&World) -> String) {
+    if world.choice().keeps_story() {
+        let words = words(world);
+        world.choice_mut().tell(stream, words);
+    }
+}
+
+fn goes_before(world: &World, chosen: ThreadId, first: ThreadId, name: NameOf<'_>) -> String {
+    format!("{} goes before {}", name(world, chosen), name(world, first))
+}
+
+/// Draws the call before which a thread is preempted, each power of two of them as likely as the next, and for how long.
+///
+/// A run may turn out longer or shorter than expected: what is drawn means the same, whatever was expected.
+fn draw_preemption(number: u32, calls_expected: u64, world: &mut World) -> Option<Preemption> {
+    let stream = world.choice_mut().stream(Door::Interleaving, &format!("preemption {number}"));
+    let powers = calls_expected.clamp(1, u64::from(u32::MAX / 2)).ilog2() + 1;
+    let mut part = |n: u32| {
+        let value = draw(world, stream, n);
+        // The preemption itself says what its parts come to.
+        tell(world, stream, |_| String::new());
+        value
+    };
+    let log2 = part(powers + 1).checked_sub(1)?;
+    let call = (1 << log2) + part(1 << log2);
+    let pause = Duration::from_micros(1 << part(PAUSE_US_LOG2 + 1));
+    Some(Preemption { call: u64::from(call), pause, stream })
+}
+
+fn draw_priority(world: &mut World, thread: ThreadId, name: NameOf<'_>) -> u32 {
+    let name = format!("priority of {}", name(world, thread));
+    let stream = world.choice_mut().stream(Door::Interleaving, &name);
+    let priority = draw(world, stream, PRIORITIES);
+    tell(world, stream, |_| format!("{priority}"));
+    priority
+}
+
+fn slot(priorities: &mut Vec<Option<u32>>, thread: ThreadId) -> &mut Option<u32> {
+    let index = usize::try_from(thread.0).expect("a thread's number fits usize");
+    if index >= priorities.len() {
+        priorities.resize(index + 1, None);
+    }
+    &mut priorities[index]
+}

@@ -1,0 +1,309 @@
+//! How a simulation is set up, and its run from beginning to end.
+
+use super::{Failure, Report, Sim, Summary};
+use crate::choice::{Choice, ForeignTape, Origin, Tape};
+use crate::process::current::Shared;
+use crate::process::driver;
+use crate::process::failure::{catch, install_panic_hook};
+use crate::process::scheduler::Scheduler;
+use crate::process::turns::{CALLS_EXPECTED, Interleaving, Turns};
+use crate::process::watchdog::Pulse;
+use crate::trace::Trace;
+use crate::world::World;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What a system call costs of virtual time, unless [`Builder::call_cost`] says otherwise.
+pub const CALL_COST: Duration = Duration::from_micros(1);
+/// How large a thread's stack is, unless [`Builder::stack_bytes`] says otherwise.
+pub const STACK_BYTES: usize = 256 << 10;
+/// How long a thread may hold its OS thread, in real time, unless [`Builder::watchdog`] says otherwise.
+pub const WATCHDOG: Duration = Duration::from_secs(5);
+/// How many of the last events a failure report shows.
+const REPORT_EVENTS: usize = 20;
+
+/// How a simulation is set up. [`Sim::builder`] makes one.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    seed: Option<u64>,
+    tape: Option<Tape>,
+    test: String,
+    interleaving: Interleaving,
+    calls_expected: u64,
+    calls_max: u64,
+    keeps_events: Option<usize>,
+    keeps_story: bool,
+    catches_panics: bool,
+    call_cost: Duration,
+    stack_bytes: usize,
+    watchdog: Option<Duration>,
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder {
+            seed: None,
+            tape: None,
+            test: String::new(),
+            interleaving: Interleaving::default(),
+            calls_expected: CALLS_EXPECTED,
+            calls_max: u64::MAX,
+            keeps_events: None,
+            keeps_story: false,
+            catches_panics: false,
+            call_cost: CALL_COST,
+            stack_bytes: STACK_BYTES,
+            watchdog: Some(WATCHDOG),
+        }
+    }
+}
+
+impl Builder {
+    /// The seed that decides every choice of the run; 0 if none is given. `TWINSOCK_SEED` in the environment overrides it, so that the
+    /// line a failure prints reproduces the failure. It is a decimal number.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Builder {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// What runs: the name that goes onto the tape, so that the tape is not replayed by another test.
+    #[must_use]
+    pub fn test(mut self, name: &str) -> Builder {
+        name.clone_into(&mut self.test);
+        self
+    }
+
+    /// Replays a tape: its choices are made, whatever the seed, and where it has come to its end, the boring ones.
+    ///
+    /// # Errors
+    /// The tape is of another version of this crate, or of another test than [`Builder::test`] named before.
+    ///
+    /// ```
+    /// use twinsock_sim::{Sim, choice::{Origin, Tape}};
+    /// let recorded = Sim::builder().seed(7).test("coin").run(|sim| sim.swarm("coin", 0..=1)).unwrap();
+    /// let replayed = Sim::builder().test("coin").tape(recorded.tape.clone()).unwrap().run(|sim| sim.swarm("coin", 0..=1)).unwrap();
+    /// assert_eq!(replayed.value, recorded.value);
+    /// let refused = Sim::builder().test("dice").tape(recorded.tape).unwrap_err();
+    /// assert!(refused.to_string().contains("test `coin` (seed 7)"));
+    /// ```
+    pub fn tape(mut self, tape: Tape) -> Result<Builder, ForeignTape> {
+        tape.origin.check(&self.origin(0))?;
+        self.seed = Some(tape.origin.seed);
+        self.tape = Some(tape);
+        Ok(self)
+    }
+
+    fn origin(&self, seed: u64) -> Origin {
+        Origin { version: env!("CARGO_PKG_VERSION").to_owned(), test: self.test.clone(), seed }
+    }
+
+    /// How it is decided who goes next; [`Interleaving::Random`] by default.
+    #[must_use]
+    pub fn interleaving(mut self, interleaving: Interleaving) -> Builder {
+        self.interleaving = interleaving;
+        self
+    }
+
+    /// How many calls all threads together are expected to make, so that preemptions fall among them; 65536 by default. A campaign finds out by itself.
+    #[must_use]
+    pub fn calls_expected(mut self, calls: u64) -> Builder {
+        self.calls_expected = calls;
+        self
+    }
+
+    /// After how many calls of all threads together a run is taken for one that never ends; never by default.
+    #[must_use]
+    pub fn calls_max(mut self, calls: u64) -> Builder {
+        self.calls_max = calls;
+        self
+    }
+
+    /// How many of the last events a report and a failure show; by default, a failure shows 20 and a report none.
+    #[must_use]
+    pub fn keep_events(mut self, events: usize) -> Builder {
+        self.keeps_events = Some(events);
+        self
+    }
+
+    /// Whether the choices that were not boring are kept as a story.
+    #[must_use]
+    pub fn keep_story(mut self, keep: bool) -> Builder {
+        self.keeps_story = keep;
+        self
+    }
+
+    /// Whether a panic of the code that builds the network is a failure of the run, as a panic of a process is, instead of the caller's panic.
+    #[must_use]
+    pub fn catch_panics(mut self, catch: bool) -> Builder {
+        self.catches_panics = catch;
+        self
+    }
+
+    /// How much virtual time a system call takes of its thread; [`CALL_COST`] by default. With zero, a program that polls in a loop lets no
+    /// time pass.
+    #[must_use]
+    pub fn call_cost(mut self, cost: Duration) -> Builder {
+        self.call_cost = cost;
+        self
+    }
+
+    /// The size of every simulated thread's stack, in bytes; [`STACK_BYTES`] by default. Untouched pages cost no memory.
+    #[must_use]
+    pub fn stack_bytes(mut self, bytes: usize) -> Builder {
+        self.stack_bytes = bytes;
+        self
+    }
+
+    /// After how much real time without a call a simulated thread is taken for stuck and the program aborted with its backtrace;
+    /// [`WATCHDOG`] by default, `None` for never (for a debugger).
+    #[must_use]
+    pub fn watchdog(mut self, limit: Option<Duration>) -> Builder {
+        self.watchdog = limit;
+        self
+    }
+
+    /// Runs a simulation on a fresh OS thread, so that thread-locals cannot leak from run to run: `build` makes the network and
+    /// starts the programs; when it returns, the simulation goes on until every process that is not a daemon has ended.
+    ///
+    /// # Errors
+    /// A process panicked, or everybody waits for ever.
+    ///
+    /// # Panics
+    /// With the panic of `build`, if it panics; if no OS thread can be started; or if `TWINSOCK_SEED` is set to something that is no seed.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let report = Sim::builder().seed(7).run(|sim| {
+    ///     let host = sim.host("lonely");
+    ///     host.spawn("sleeper", |net| twinsock::Clock::sleep(&net, std::time::Duration::from_secs(3600)));
+    /// });
+    /// assert_eq!(report.unwrap().elapsed.as_secs(), 3600);
+    /// ```
+    pub fn run<T: Send>(self, build: impl FnOnce(&Sim) -> T + Send) -> Result<Report<T>, Box<Failure>> {
+        let mut thread = std::thread::Builder::new();
+        if let Some(name) = std::thread::current().name() {
+            thread = thread.name(name.to_owned());
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the OS thread that carries the whole simulation; nothing in a run depends on it"
+        )]
+        std::thread::scope(|scope| {
+            let spawned = thread.spawn_scoped(scope, || self.run_here(build));
+            match spawned.expect("an OS thread can be started").join() {
+                Ok(result) => result,
+                Err(payload) => std::panic::resume_unwind(payload),
+            }
+        })
+    }
+
+    /// As [`Builder::run`], on the calling OS thread: cheaper, for many small runs; thread-locals of earlier runs are seen.
+    ///
+    /// # Errors
+    /// A process panicked, or everybody waits for ever.
+    ///
+    /// # Panics
+    /// With the panic of `build`, if it panics; or if `TWINSOCK_SEED` is set to something that is no seed.
+    pub fn run_here<T>(self, build: impl FnOnce(&Sim) -> T) -> Result<Report<T>, Box<Failure>> {
+        match &self.tape {
+            Some(tape) => {
+                let choice = Choice::from_tape(tape.clone());
+                self.run_with(choice, build)
+            }
+            None => {
+                let seed = seed_from_environment().or(self.seed).unwrap_or(0);
+                self.seed(seed).run_with(Choice::from_seed(seed), build)
+            }
+        }
+    }
+
+    /// As [`Builder::run_here`], with choices from any source: a fuzzer's bytes, an enumeration.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock::Clock;
+    /// use twinsock_sim::{Interleaving, Sim, choice::Enumeration};
+    ///
+    /// let (all, mut orders) = (Enumeration::new(2), std::collections::BTreeSet::new());
+    /// while let Some(choice) = all.next_run() {
+    ///     let log = std::rc::Rc::new(std::cell::RefCell::new(String::new()));
+    ///     let builder = Sim::builder().interleaving(Interleaving::Systematic { pause: Duration::from_millis(1) });
+    ///     let report = builder.run_with(choice, |sim| {
+    ///         for name in ["a", "b", "c"] {
+    ///             let log = log.clone();
+    ///             sim.host(name).spawn(name, move |net| { net.now(); log.borrow_mut().push_str(name) });
+    ///         }
+    ///     });
+    ///     report.unwrap();
+    ///     orders.insert(log.take());
+    /// }
+    /// assert_eq!(orders.len(), 6);
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Builder::run`].
+    ///
+    /// # Panics
+    /// With the panic of `build`, if it panics.
+    pub fn run_with<T>(self, mut choice: Choice, build: impl FnOnce(&Sim) -> T) -> Result<Report<T>, Box<Failure>> {
+        install_panic_hook();
+        let seed = self.seed.unwrap_or(0);
+        let mut trace = Trace::new();
+        trace.keep_last(self.keeps_events.unwrap_or(REPORT_EVENTS));
+        if self.keeps_story {
+            choice.keep_story();
+        }
+        let mut world = World::new(choice, trace);
+        let turns = Turns::new(self.interleaving, self.calls_expected, self.calls_max, &mut world);
+        let scheduler = Scheduler::new(world, turns, self.call_cost, self.stack_bytes, Pulse::new(self.watchdog));
+        let sim = Sim { shared: Shared::new(scheduler, seed), seed };
+        let ending = EndAll(&sim.shared);
+        let run = || {
+            let value = build(&sim);
+            driver::drive(&sim.shared, None);
+            value
+        };
+        let value = if self.catches_panics { catch(run) } else { Ok(run()) };
+        let outcome = match value {
+            Ok(value) => sim.outcome().map(|summary| (value, summary)),
+            Err(kind) => {
+                // What stopped the run before comes first: the test may have panicked at hearing of it.
+                sim.shared.scheduler.borrow_mut().failure.get_or_insert(kind);
+                sim.outcome().map(|_| unreachable!("the run has failed"))
+            }
+        };
+        drop(ending);
+        let mut scheduler = sim.shared.scheduler.borrow_mut();
+        let mut tape = scheduler.world_mut().choice_mut().take_tape();
+        tape.origin = self.origin(seed);
+        let world = scheduler.world();
+        let story = world.choice().story().to_vec();
+        match outcome {
+            Ok((value, Summary { digest, elapsed, steps, calls })) => {
+                let events = self.keeps_events.map_or_else(String::new, |_| world.trace().report().to_string());
+                Ok(Report { value, seed, digest, elapsed, steps, calls, events, tape, story })
+            }
+            Err(failure) => Err(Box::new(Failure { tape, story, ..*failure })),
+        }
+    }
+}
+
+/// Ends all processes on the way out, also when `build` panics.
+struct EndAll<'a>(&'a Rc<Shared>);
+
+impl Drop for EndAll<'_> {
+    fn drop(&mut self) {
+        driver::end_all(self.0);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the seed is an input of the run, read before it begins")]
+fn seed_from_environment() -> Option<u64> {
+    // A seed that cannot be read must not end in the run of another one.
+    let text = std::env::var_os("TWINSOCK_SEED")?;
+    match text.to_str().and_then(|text| text.trim().parse().ok()) {
+        Some(seed) => Some(seed),
+        None => panic!("TWINSOCK_SEED is {text:?}, expected a number from 0 to {}", u64::MAX),
+    }
+}
