@@ -165,6 +165,8 @@ pub struct Udp {
     pub options: Options,
     family: Family,
     peer: Option<SocketAddr>,
+    /// The address of the last peer of an AF_INET6 socket, which `AF_UNSPEC` leaves in `sk_v6_daddr`.
+    last_peer_v6: Option<IpAddr>,
     shutdown: ShutdownBits,
     error: Option<Errno>,
     queue: ReceiveQueue,
@@ -185,6 +187,7 @@ impl Udp {
             options: Options::default(),
             family,
             peer: None,
+            last_peer_v6: None,
             shutdown: ShutdownBits::default(),
             error: None,
             queue: ReceiveQueue::new(rcvbuf_bytes),
@@ -213,10 +216,14 @@ impl Udp {
     pub fn connect(&mut self, peer: SocketAddr) {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         self.peer = Some(peer);
+        if self.family == Family::V6 {
+            self.last_peer_v6 = Some(peer.ip());
+        }
         self.redirect_corked(peer);
     }
 
-    /// Dissolves the association, `connect(2)` with `AF_UNSPEC`.
+    /// Dissolves the association, `connect(2)` with `AF_UNSPEC`. Over IPv6 datagrams of the former peer's address alone go on being
+    /// delivered, as Linux has it.
     pub fn disconnect(&mut self) {
         self.peer = None;
     }
@@ -404,13 +411,12 @@ impl Udp {
             (false, true) => 0,
             (false, false) => return None,
         };
-        let mut connected = 0;
-        if let Some(peer) = self.peer {
-            if peer.ip() != src.ip().to_canonical() || (peer.port() != 0 && peer.port() != src.port()) {
-                return None;
-            }
-            connected = if peer.port() == 0 { SCORE_PEER } else { 2 * SCORE_PEER };
+        let peer_ip = if dst_ip.is_ipv6() { self.last_peer_v6 } else { self.peer.map(|peer| peer.ip()) };
+        let peer_port = self.peer.map_or(0, |peer| peer.port());
+        if peer_ip.is_some_and(|ip| ip != src.ip().to_canonical()) || (peer_port != 0 && peer_port != src.port()) {
+            return None;
         }
+        let connected = SCORE_PEER * (u32::from(peer_ip.is_some()) + u32::from(peer_port != 0));
         Some(exact + family + connected)
     }
 

@@ -173,4 +173,44 @@ conformance! {
         socket.connect(&SocketAddr::Unspec).unwrap();
         assert_eq!(socket.send_to_with(b"x", &addr, MsgFlags::NONE), Err(Errno::PIPE));
     }
+
+    fn after_af_unspec_an_ipv6_socket_still_hears_its_former_peer_alone(env: &E) {
+        let (four, four_addr) = udp_bound(env, Domain::INET);
+        let (six, _) = udp_bound(env, Domain::INET6);
+        let probe = Sock::udp_of(env, Domain::INET6);
+        probe.bind(&wildcard(Domain::INET6, 0)).unwrap();
+        let port = port_of(&probe.name());
+        probe.close().unwrap();
+        let socket = Sock::udp_of(env, Domain::INET6);
+        socket.bind(&wildcard(Domain::INET6, port)).unwrap();
+        socket.connect(&four_addr).unwrap();
+        socket.connect(&SocketAddr::Unspec).unwrap();
+        six.send_to(b"six", &with_port(&six.name(), port)).unwrap();
+        four.send_to(b"four", &with_port(&four_addr, port)).unwrap();
+        assert_eq!(socket.try_recv(9), Ok(b"four".to_vec()));
+        assert_eq!(socket.try_recv(9), Err(Errno::AGAIN), "sk_v6_daddr stays");
+    }
+
+    fn a_broadcast_that_was_allowed_at_connect_stays_allowed(env: &E) {
+        let socket = Sock::udp(env);
+        socket.set(c::SOL_SOCKET, c::SO_BROADCAST, 1).unwrap();
+        let everybody = SocketAddr::inet(std::net::Ipv4Addr::new(127, 255, 255, 255).into(), 9);
+        socket.connect(&everybody).unwrap();
+        socket.set(c::SOL_SOCKET, c::SO_BROADCAST, 0).unwrap();
+        assert_eq!(socket.send(b"x"), Ok(1));
+        assert_eq!(socket.send_to(b"x", &everybody), Err(Errno::ACCES));
+        socket.set(c::SOL_IP, c::IP_TOS, 8).unwrap();
+        assert_eq!(socket.send(b"x"), Err(Errno::ACCES), "the route is looked up anew");
+    }
+
+    fn the_mtu_of_the_path_is_known_while_the_route_is(env: &E) {
+        let (_peer, addr) = udp_bound(env, Domain::INET);
+        let socket = Sock::udp(env);
+        socket.connect(&addr).unwrap();
+        assert_eq!(socket.get(c::SOL_IP, c::IP_MTU), Ok(65_535));
+        socket.set(c::SOL_IP, c::IP_TOS, 8).unwrap();
+        assert_eq!(socket.get(c::SOL_IP, c::IP_MTU), Err(Errno::NOTCONN));
+        socket.send(b"x").unwrap();
+        assert_eq!(socket.get(c::SOL_IP, c::IP_MTU), Ok(65_535));
+    }
 }

@@ -96,6 +96,7 @@ fn options() -> impl Strategy<Value = ((i32, i32), i32)> {
         (c::SOL_SOCKET, c::SO_BROADCAST),
         (c::SOL_SOCKET, c::SO_REUSEADDR),
         (c::SOL_SOCKET, c::SO_REUSEPORT),
+        (c::SOL_SOCKET, c::SO_DONTROUTE),
         (c::SOL_SOCKET, c::SO_RXQ_OVFL),
         (c::SOL_SOCKET, c::SO_SELECT_ERR_QUEUE),
         (c::SOL_IP, c::IP_RECVERR),
@@ -177,6 +178,10 @@ struct Slot<E: Env> {
     socket: Sock<E>,
     /// A level-triggered and an edge-triggered instance.
     epolls: [Epoll<E>; 2],
+    /// It has been connected, and so may know a route.
+    has_route: bool,
+    /// It may be a member of the group.
+    is_member: bool,
 }
 
 struct Run<E: Env> {
@@ -324,7 +329,7 @@ impl<E: Env> Run<E> {
             epoll.add(&socket, ALL | mode, 0).expect("a socket can be added");
             epoll
         });
-        self.slots[slot] = Some(Slot { socket, epolls });
+        self.slots[slot] = Some(Slot { socket, epolls, has_route: false, is_member: false });
         "opened".to_owned()
     }
 
@@ -346,11 +351,28 @@ impl<E: Env> Run<E> {
             | Act::Close { slot }
             | Act::TakeError { slot } => slot,
         };
-        let Some(Slot { socket, epolls }) = &self.slots[slot] else { return "closed".to_owned() };
+        // Who joins or leaves a group makes Linux look up all routes anew, whose traces are those of connected sockets.
+        let leaves = matches!(act, Act::Close { .. }) && self.slots[slot].as_ref().is_some_and(|slot| slot.is_member);
+        let flushes = leaves || matches!(act, Act::Member { .. });
+        if flushes && self.slots.iter().flatten().any(|slot| slot.has_route) {
+            return "connected".to_owned();
+        }
+        if let Some(slot) = &mut self.slots[slot] {
+            slot.has_route |= matches!(act, Act::Connect { .. });
+            slot.is_member |= matches!(act, Act::Member { .. });
+        }
+        let Some(Slot { socket, epolls, .. }) = &self.slots[slot] else { return "closed".to_owned() };
         match act {
             Act::Open { .. } => unreachable!("it was done above"),
             Act::Bind { ip, port, .. } => format!("{:?}", socket.bind(&self.addr(ip, port))),
-            Act::Connect { ip, port, .. } => format!("{:?}", socket.connect(&self.addr(ip, port))),
+            Act::Connect { ip, port, .. } => {
+                let addr = self.addr(ip, port);
+                // Linux writes the flow of an IPv4 peer over that of a corked IPv6 datagram, which then goes anywhere.
+                if socket.outq() != Ok(0) && ip_of(&socket.name()).is_ipv6() && ip_of(&addr).to_canonical().is_ipv4() {
+                    return "corked".to_owned();
+                }
+                format!("{:?}", socket.connect(&addr))
+            }
             Act::Dissolve { .. } => format!("{:?}", socket.connect(&SocketAddr::Unspec)),
             Act::Send { len, flags, .. } => {
                 let answer = socket.send_with(&pattern(self.sent + len)[self.sent..], flags);
@@ -358,9 +380,6 @@ impl<E: Env> Run<E> {
                 format!("{answer:?}")
             }
             Act::SendTo { ip, port, len, flags, extra, .. } => {
-                // Linux keeps the source of a corked datagram for what a connected socket sends later: a mistake that is not modelled.
-                let is_corked = flags.contains(MsgFlags::MORE) || socket.get(c::SOL_UDP, c::UDP_CORK) == Ok(1);
-                let extra = if is_corked && matches!(extra, Extra::From(_)) { Extra::None } else { extra };
                 let (addr, control) = (self.addr(ip, port), self.control(extra));
                 let data = &pattern(self.sent + len)[self.sent..];
                 let iov = [std::io::IoSlice::new(data)];
@@ -378,10 +397,11 @@ impl<E: Env> Run<E> {
             Act::RecvMessage { room, flags, .. } => self.recv_message(slot, room, flags),
             Act::Ask { .. } => {
                 let state = format!("{:?} {:?} {:?}", socket.mask(), socket.fionread(), socket.outq().map(|count| count > 0));
+                let mtu = (socket.get(c::SOL_IP, c::IP_MTU), socket.get(c::SOL_IPV6, c::IPV6_MTU));
                 let (name, peer) = (socket.name(), socket.peer_name());
                 let name = self.words(&name);
                 let peer = peer.map(|peer| self.words(&peer));
-                format!("{state} {name} {peer:?}")
+                format!("{state} {name} {peer:?} {mtu:?}")
             }
             Act::Epoll { edge, .. } => format!("{:?}", epolls[usize::from(edge)].now()),
             Act::Set { option: (level, name), value, .. } => {

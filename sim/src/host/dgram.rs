@@ -33,7 +33,7 @@ use super::option::Options;
 use super::slab::Key;
 use super::{Host, addr, poll};
 use crate::udp::{self, Udp};
-use send::{Message, Way};
+use send::{Flow, Message, Way};
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
 use twinsock::consts as c;
@@ -66,6 +66,8 @@ pub(super) struct Dgram {
     pub(super) groups: Groups,
     /// The way of the datagram that is being made.
     way: Option<Way>,
+    /// The route to the peer, if it is known.
+    pub(super) flow: Flow,
 }
 
 impl Dgram {
@@ -84,6 +86,7 @@ impl Dgram {
             options: Options::default(),
             groups: Groups::default(),
             way: None,
+            flow: Flow { source: family.any(), destination: SocketAddr::new(family.any(), 0), is_cached: false },
         }
     }
 

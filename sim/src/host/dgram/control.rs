@@ -111,7 +111,8 @@ fn byte(number: i32, low: i32) -> Result<u8> {
 
 impl Overrides {
     fn set_source(&mut self, source: IpAddr, ifindex: i32) {
-        self.source = Some(source).filter(|ip| !ip.is_unspecified());
+        // Over IPv4 the wildcard stands for what the route prefers, also where the socket is bound; over IPv6 for nothing.
+        self.source = Some(source).filter(|ip| ip.is_ipv4() || !ip.is_unspecified());
         if ifindex != 0 {
             self.ifindex = ifindex;
         }

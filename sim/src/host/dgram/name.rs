@@ -7,6 +7,7 @@ use super::super::cx::{Cx, Pid};
 use super::super::slab::Key;
 use super::super::{Host, ports};
 use super::route::{Cast, Device};
+use super::send::Flow;
 use super::{Dgram, any_like};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use twinsock::consts as c;
@@ -131,7 +132,7 @@ impl Host {
             let devices_differ = a.device() != 0 && b.device() != 0 && a.device() != b.device();
             if (a.reuse_addr && b.reuse_addr)
                 || devices_differ
-                || !addr::overlap(mine.local, mine.v6only, other.local, other.v6only)
+                || !(addr::overlap(mine.local, mine.v6only, other.local, other.v6only) || mine.meets_connected_v6(other))
             {
                 return None;
             }
@@ -207,11 +208,17 @@ impl Host {
     fn associate(&mut self, key: Key, peer: SocketAddr) -> Result<usize> {
         let dgram = &self.dgrams[key];
         let source = dgram.source_towards(peer.ip());
-        let route = self.route_of_dgram(dgram, source, peer.ip(), 0)?;
+        if peer.is_ipv4() {
+            self.dgrams[key].flow = Flow { source, destination: peer, is_cached: false };
+        }
+        let route = self.route_of_dgram(&self.dgrams[key], source, peer.ip(), 0)?;
+        let dgram = &mut self.dgrams[key];
+        dgram.flow.source = route.source;
+        dgram.flow.destination.set_ip(route.destination);
         if route.cast == Cast::Broadcast && !dgram.udp.options.broadcast {
             return Err(Errno::ACCES);
         }
-        let dgram = &mut self.dgrams[key];
+        dgram.flow.is_cached = true;
         dgram.udp.connect(SocketAddr::new(route.destination, peer.port()));
         if dgram.local.is_unspecified() {
             dgram.local = route.source;
@@ -255,6 +262,7 @@ impl Host {
     fn disconnect_dgram(&mut self, key: Key) {
         let dgram = &mut self.dgrams[key];
         dgram.udp.disconnect();
+        dgram.flow.is_cached = false;
         dgram.options.set_device(None);
         if !dgram.addr_locked {
             dgram.local = dgram.family.any();
@@ -267,6 +275,12 @@ impl Host {
 }
 
 impl Dgram {
+    /// Whether it is to be bound to 0.0.0.0 and meets an AF_INET6 socket that only connect has given an address of IPv6: to
+    /// `ipv4_rcv_saddr_equal` that is a socket of both families.
+    fn meets_connected_v6(&self, other: &Dgram) -> bool {
+        self.family == Family::Inet && self.local.is_unspecified() && other.local.is_ipv6() && !other.v6only
+    }
+
     /// Whether it is bound to an IPv4 address.
     fn is_v4_bound(&self) -> bool {
         self.local.is_ipv4() && !self.local.is_unspecified()

@@ -12,6 +12,7 @@ use crate::udp::{ErrorReport, IpHeader, Received, ReceivedError, RecvFlags, Sour
 use std::io::IoSliceMut;
 use std::net::{IpAddr, SocketAddr};
 use twinsock::consts as c;
+use twinsock::raw::Name;
 use twinsock::{Errno, Instant, RawAddr, Result};
 
 /// What a receive found.
@@ -32,19 +33,14 @@ impl Found {
 impl Host {
     /// A step of a call that receives on a datagram socket.
     pub(in crate::host) fn step_dgram_recv(&mut self, key: Key, task: &Task, call: &mut Call<'_, '_>) -> Step {
-        let result = if let Call::Recvfrom { into, name, .. } = call {
-            self.recv_dgram(key, task, &mut [IoSliceMut::new(into)]).and_then(|found| {
-                if let Some(name) = name {
-                    addr::store_name(&self.dgrams[key].name_of(&found), name)?;
-                }
-                Ok(found.len())
-            })
-        } else if let Call::Read { into, .. } = call {
-            self.recv_dgram(key, task, &mut [IoSliceMut::new(into)]).map(|found| found.len())
+        let result = if let Call::Recvmsg { hdr, .. } = call {
+            self.recvmsg_dgram(key, task, hdr)
         } else if let Call::Readv { iov, .. } = call {
             self.recv_dgram(key, task, iov).map(|found| found.len())
-        } else if let Call::Recvmsg { hdr, .. } = call {
-            self.recvmsg_dgram(key, task, hdr)
+        } else if let Call::Recvfrom { into, name, .. } = call {
+            self.recvfrom_dgram(key, task, into, name.as_mut())
+        } else if let Call::Read { into, .. } = call {
+            self.recvfrom_dgram(key, task, into, None)
         } else {
             unreachable!("a datagram is received by a call that receives, not {call:?}")
         };
@@ -53,6 +49,14 @@ impl Host {
             Err(Errno::AGAIN) if task.flags & c::MSG_ERRQUEUE == 0 => Step::Wait,
             result => Step::Done(result),
         }
+    }
+
+    fn recvfrom_dgram(&mut self, key: Key, task: &Task, into: &mut [u8], name: Option<&mut Name<'_>>) -> Result<usize> {
+        let found = self.recv_dgram(key, task, &mut [IoSliceMut::new(into)])?;
+        if let Some(name) = name {
+            addr::store_name(&self.dgrams[key].name_of(&found), name)?;
+        }
+        Ok(found.len())
     }
 
     fn recv_dgram(&mut self, key: Key, task: &Task, iov: &mut [IoSliceMut<'_>]) -> Result<Found> {

@@ -48,6 +48,8 @@ pub(in crate::host) struct Route {
     pub(in crate::host) mtu_bytes: u32,
     /// Who gets it.
     pub(in crate::host) cast: Cast,
+    /// A broadcast that was allowed before.
+    pub(in crate::host) is_allowed: bool,
 }
 
 impl Addresses {
@@ -167,7 +169,7 @@ impl Addresses {
             ip => self.primary(device, ip),
         };
         let source = if source.is_unspecified() { preferred.ok_or(Errno::NETUNREACH)? } else { source };
-        Ok(Route { source, destination, device, mtu_bytes, cast })
+        Ok(Route { source, destination, device, mtu_bytes, cast, is_allowed: false })
     }
 }
 

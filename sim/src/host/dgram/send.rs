@@ -32,6 +32,18 @@ pub(super) struct Way {
     segment: u16,
 }
 
+/// What a socket remembers of the way to its peer: `sk_dst_cache`, and the ends in `inet->cork.fl`, which IPv4 uses with it. A corked
+/// datagram leaves its own ends there, since one flow serves both, and what is sent to the peer next goes where it went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::host) struct Flow {
+    /// The source of what is sent by the route that is remembered.
+    pub(super) source: IpAddr,
+    /// Its destination.
+    pub(super) destination: SocketAddr,
+    /// The route is known, and so need not be looked up, nor be allowed, again.
+    pub(in crate::host) is_cached: bool,
+}
+
 /// What is asked for about the way of a datagram.
 #[derive(Clone, Copy, Debug, Default)]
 struct Asked {
@@ -106,8 +118,11 @@ impl Host {
             Next::To(to) => {
                 let overrides = self.overrides(pid, key, to.ip(), message.control)?;
                 let asked = Asked { overrides, ifindex: overrides.ifindex_or(scope) };
-                let route = self.route_dgram_to(key, to.ip(), &asked)?;
-                self.send_on_route(cx.now, key, to.port(), &route, &asked, (message.iov, flags))?;
+                let (route, port) = match self.is_for_peer(key, to.ip(), message) {
+                    true => self.route_dgram_to_peer(key, to)?,
+                    false => (self.route_dgram_to(key, to.ip(), &asked)?, to.port()),
+                };
+                self.send_on_route(cx.now, key, port, &route, &asked, (message.iov, flags))?;
             }
         }
         Ok(len)
@@ -132,6 +147,31 @@ impl Host {
         let dgram = &self.dgrams[key];
         let source = asked.overrides.source.unwrap_or_else(|| dgram.source_towards(to));
         self.route_of_dgram(dgram, source, to, asked.ifindex)
+    }
+
+    /// Whether a call sends to the peer by the route that is remembered: it says nothing about the way, and the peer is of the socket's
+    /// own family (`connected` of `udp_sendmsg`, `udpv6_sendmsg`).
+    fn is_for_peer(&self, key: Key, to: IpAddr, message: &Message<'_>) -> bool {
+        let dgram = &self.dgrams[key];
+        let is_direct = message.flags & c::MSG_DONTROUTE != 0 || dgram.options.plain_value(c::SOL_SOCKET, c::SO_DONTROUTE) != 0;
+        let is_plain = message.name.is_none() && message.control.is_empty() && !is_direct && !to.is_multicast();
+        is_plain && to.is_ipv4() == (dgram.family == Family::Inet)
+    }
+
+    /// The route to the peer and its port; once they are known, a broadcast needs no permission and IPv4 takes the ends of the flow.
+    fn route_dgram_to_peer(&mut self, key: Key, to: SocketAddr) -> Result<(Route, u16)> {
+        let route = self.route_dgram_to(key, to.ip(), &Asked::default())?;
+        let dgram = &mut self.dgrams[key];
+        if !dgram.flow.is_cached {
+            dgram.flow.is_cached = route.cast != Cast::Broadcast || dgram.udp.options.broadcast;
+            return Ok((route, to.port()));
+        }
+        let route = Route { is_allowed: true, ..route };
+        if to.is_ipv6() {
+            return Ok((route, to.port()));
+        }
+        let Flow { source, destination, .. } = dgram.flow;
+        Ok((Route { source, destination: destination.ip(), ..route }, destination.port()))
     }
 
     /// The route of a datagram of this socket. `ifindex`: the interface that the call asks for; else it is the socket's.
@@ -186,10 +226,16 @@ impl Host {
             // What UDP_SEGMENT cuts meets the MTU when it is cut.
             mtu_bytes: if is_cut { IP_MAX_MTU } else { route.mtu_bytes },
             fragment: is_cut || dgram.may_fragment(to.is_ipv4(), overrides.dontfrag),
-            broadcast: route.cast == Cast::Broadcast,
+            broadcast: route.cast == Cast::Broadcast && !route.is_allowed,
         };
         dgram.way = Some(Way { route: *route, segment });
         let packet = dgram.udp.send(by, SocketAddr::new(to, port), iov, flags);
+        // Whatever becomes of the data: only a broadcast that is not allowed is refused before the flow is written.
+        let is_corked = flags.more || dgram.udp.cork();
+        if to.is_ipv4() && is_corked && (!by.broadcast || dgram.udp.options.broadcast) {
+            dgram.flow.source = route.source;
+            dgram.flow.destination = SocketAddr::new(to, port);
+        }
         self.leave_dgram(now, key, packet)
     }
 
@@ -198,7 +244,11 @@ impl Host {
         let is_built = self.dgrams[key].udp.is_corked();
         let way = if is_built { None } else { self.dgrams[key].way.take() };
         self.settle_dgram(key);
-        let (Some(packet), Some(way)) = (packet?, way) else { return Ok(()) };
+        let (Some(mut packet), Some(way)) = (packet?, way) else { return Ok(()) };
+        if let (Body::Udp(datagram), true) = (&mut packet.body, packet.dst.is_ipv4()) {
+            // Over IPv4 a corked datagram comes from the port that the socket has by now, over IPv6 from the one it had.
+            datagram.src_port = self.dgrams[key].port;
+        }
         if way.segment == 0 {
             self.carry(now, key, packet, &way.route);
             return Ok(());

@@ -61,12 +61,18 @@ impl Host {
         value: &[u8],
     ) -> Result<usize> {
         let set = SetBy { key, is_root: self.process(pid)?.credentials.is_root() };
+        let way = self.dgrams[key].options.way();
         match (level, self.dgrams[key].family) {
             (c::SOL_SOCKET, _) => self.set_dgram_socket_option(&set, name, value)?,
             (c::SOL_UDP, _) => self.set_udp_option(cx, key, name, int(value)?)?,
             (c::SOL_IP, _) => self.set_dgram_ip_option(&set, name, value)?,
             (c::SOL_IPV6, Family::Inet6) => self.set_dgram_ipv6_option(key, name, value)?,
             (_, Family::Inet | Family::Inet6) => return Err(Errno::NOPROTOOPT),
+        }
+        let names_way = level == c::SOL_SOCKET && (name == c::SO_DONTROUTE || name == c::SO_BINDTODEVICE);
+        let dgram = &mut self.dgrams[key];
+        if names_way || dgram.options.way() != way {
+            dgram.flow.is_cached = false;
         }
         Ok(0)
     }
@@ -201,10 +207,10 @@ impl Host {
         Ok(())
     }
 
-    /// The MTU of the path to the peer.
+    /// The MTU of the path to the peer, as long as the path is known.
     fn dgram_mtu(&self, key: Key) -> Result<i32> {
         let dgram = &self.dgrams[key];
-        let peer = dgram.udp.peer().ok_or(Errno::NOTCONN)?;
+        let peer = dgram.udp.peer().filter(|_| dgram.flow.is_cached).ok_or(Errno::NOTCONN)?;
         let route = self.route_of_dgram(dgram, dgram.source_towards(peer.ip()), peer.ip(), 0).map_err(|_| Errno::NOTCONN)?;
         Ok(shown(route.mtu_bytes))
     }
@@ -256,6 +262,11 @@ impl Dgram {
 }
 
 impl Options {
+    /// What routes depend on: a change makes those that are known void, `sk_dst_reset`.
+    fn way(&self) -> (u8, u8, i32) {
+        (self.tos, self.tclass, self.plain_value(c::SOL_SOCKET, c::SO_MARK))
+    }
+
     /// The user has set the size of a buffer, which `SO_BUF_LOCK` shows.
     fn lock_buffer(&mut self, lock: i32) -> Result<()> {
         let locks = self.plain_value(c::SOL_SOCKET, c::SO_BUF_LOCK) | lock;
