@@ -9,6 +9,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
+#[path = "tidy/rows.rs"]
+mod rows;
 #[path = "tidy/scan.rs"]
 mod scan;
 use scan::{Source, Token};

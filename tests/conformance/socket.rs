@@ -8,14 +8,6 @@ use twinsock::consts as c;
 use twinsock::{Domain, Errno, Protocol, SockFlags, Type};
 
 conformance! {
-    /// SEMANTICS: AF_UNSPEC is a family of addresses, not of sockets.
-    fn an_unknown_family_is_not_supported(env: &E) {
-        for family in [c::AF_UNSPEC, -1, 250] {
-            let made = Sock::open(env, Domain::from_raw(family), Type::STREAM, Protocol::DEFAULT);
-            assert_eq!(made.err(), Some(Errno::AFNOSUPPORT), "family {family}");
-        }
-    }
-
     fn a_type_that_is_no_number_of_a_type_is_invalid(env: &E) {
         for kind in [12, 15, -1, c::SOCK_STREAM | 0x40] {
             let made = Sock::open(env, Domain::INET, Type::from_raw(kind), Protocol::DEFAULT);
