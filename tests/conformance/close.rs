@@ -4,7 +4,7 @@ use crate::conformance;
 use crate::support::scene::{FAMILIES, fill, join, listener, pair, pair_of, reset, small_pair};
 use crate::support::sock::Sock;
 use std::time::Duration;
-use twinsock::{Errno, JoinThread, PollEvents, Shutdown};
+use twinsock::{Errno, PollEvents, Shutdown};
 
 conformance! {
     fn close_delivers_what_was_sent(env: &E) {
@@ -137,24 +137,5 @@ conformance! {
         let (client, server) = join(&listener, Sock::tcp(env), &addr);
         client.send_all(b"x");
         assert_eq!(server.recv(1), Ok(b"x".to_vec()));
-    }
-
-    fn a_server_serves_one_client_after_another(env: &E) {
-        let (listener, addr) = listener(env);
-        let server = env.spawn(move || {
-            for _ in 0..20 {
-                let (connection, _) = listener.accept().expect("a client comes");
-                let request = connection.recv_to_end();
-                connection.send_all(&request);
-            }
-        });
-        for number in 0..20u8 {
-            let client = Sock::tcp(env);
-            client.connect(&addr).unwrap();
-            client.send_all(&[number]);
-            client.shutdown(Shutdown::Write).unwrap();
-            assert_eq!(client.recv_to_end(), [number]);
-        }
-        server.join().unwrap();
     }
 }

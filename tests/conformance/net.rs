@@ -208,15 +208,6 @@ conformance! {
         assert_eq!(kind(no_time), Some(ErrorKind::InvalidInput));
     }
 
-    fn connect_timeout_gives_up(env: &E) {
-        let (_listener, _clients, addr) = crate::support::scene::full_listener(env);
-        let addr = SocketAddr::new(ip_of(&addr), port_of(&addr));
-        let start = env.now();
-        let late = TcpStream::connect_timeout(env, &addr, Duration::from_millis(30));
-        assert_eq!(kind(late), Some(ErrorKind::TimedOut));
-        assert!(env.now().since(start) >= Duration::from_millis(30));
-    }
-
     fn vectored_io_fills_buffer_after_buffer(env: &E) {
         let (mut client, mut server) = pair(env);
         let sent = client.write_vectored(&[io::IoSlice::new(b"ab"), io::IoSlice::new(b"cd")]).unwrap();

@@ -5,3 +5,7 @@
 //! the same, and that a row without a test says why it has none.
 
 mod adr;
+mod bnd;
+mod con;
+mod lis;
+mod udp;
