@@ -45,7 +45,9 @@ mod ready;
 mod rights;
 mod slab;
 mod socket;
+pub mod strace;
 mod stream;
+
 mod sysctl;
 #[cfg(test)]
 mod tests;
