@@ -51,6 +51,24 @@ impl Place {
     pub const fn thread(self, thread: u32) -> Place {
         Place { thread, ..self }
     }
+
+    /// The number of the host; `None` for the world at large.
+    #[must_use]
+    pub const fn host_number(self) -> Option<u32> {
+        if self.host == u32::MAX { None } else { Some(self.host) }
+    }
+
+    /// The number of the process; `None` for a kernel and for the world at large.
+    #[must_use]
+    pub const fn pid(self) -> Option<u32> {
+        if self.pid == 0 { None } else { Some(self.pid) }
+    }
+
+    /// The number of the thread: that of the run, 0 where none is meant.
+    #[must_use]
+    pub const fn thread_number(self) -> u32 {
+        self.thread
+    }
 }
 
 /// The name of a system call, or of another call that a process makes of its world.
@@ -108,6 +126,10 @@ pub enum What {
     PacketDropped(PacketLine, &'static str),
     /// A timer of a host went off.
     Timer,
+    /// A thread began to wait; in recordings only.
+    Waits,
+    /// What a thread waited for has come, or its time is up; in recordings only.
+    Wake,
     /// One of `0..n` was drawn.
     Choice {
         /// By which door.
@@ -128,6 +150,25 @@ pub enum What {
         /// With these words.
         message: Box<str>,
     },
+}
+
+impl What {
+    /// The packet that it is about.
+    #[must_use]
+    pub const fn packet(&self) -> Option<&PacketLine> {
+        match self {
+            What::PacketSent(packet) | What::PacketDelivered(packet) | What::PacketDropped(packet, _) => Some(packet),
+            What::CallEnd { .. }
+            | What::Timer
+            | What::Waits
+            | What::Wake
+            | What::Choice { .. }
+            | What::ProcessStart
+            | What::ProcessExit
+            | What::ProcessKill
+            | What::ProcessPanic { .. } => None,
+        }
+    }
 }
 
 /// A packet on one line: its header.
@@ -163,6 +204,30 @@ impl PacketLine {
         };
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         PacketLine { src: packet.src, dst: packet.dst, transport, len }
+    }
+
+    /// Its source.
+    #[must_use]
+    pub const fn src(&self) -> IpAddr {
+        self.src
+    }
+
+    /// Its destination.
+    #[must_use]
+    pub const fn dst(&self) -> IpAddr {
+        self.dst
+    }
+
+    /// Its transport header.
+    #[must_use]
+    pub const fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// How many bytes of data it carries.
+    #[must_use]
+    pub const fn data_bytes(&self) -> u32 {
+        self.len
     }
 }
 
@@ -381,6 +446,8 @@ impl Event {
             What::PacketSent(_) | What::PacketDelivered(_) | What::PacketDropped(..) => {}
             What::CallEnd { call, fd, result } => fold_call_end(digest, self.at, self.place, *call, *fd, *result),
             What::Timer => self.fold_head(digest, 5, 0),
+            // Where threads wait follows from their calls.
+            What::Waits | What::Wake => {}
             What::Choice { door: _, n, value } => self.fold_head(digest, 6, pair(*n, *value)),
             What::ProcessStart => self.fold_head(digest, 7, 0),
             What::ProcessExit => self.fold_head(digest, 8, 0),
@@ -412,7 +479,7 @@ impl fmt::Display for Event {
 }
 
 /// What hosts and processes are called.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     hosts: BTreeMap<u32, String>,
     processes: BTreeMap<(u32, u32), String>,
@@ -427,6 +494,18 @@ impl Names {
     /// Names a process of a host.
     pub fn name_process(&mut self, host: u32, pid: u32, name: &str) {
         self.processes.insert((host, pid), name.to_string());
+    }
+
+    /// The name of a host.
+    #[must_use]
+    pub fn host(&self, host: u32) -> Option<&str> {
+        self.hosts.get(&host).map(String::as_str)
+    }
+
+    /// The name of a process of a host.
+    #[must_use]
+    pub fn process(&self, host: u32, pid: u32) -> Option<&str> {
+        self.processes.get(&(host, pid)).map(String::as_str)
     }
 
     /// A place by its names: `server kv[7.1]` is thread 1 of process 7.
@@ -488,6 +567,8 @@ impl fmt::Display for What {
             What::PacketDelivered(packet) => write!(f, "delivered {packet}"),
             What::PacketDropped(packet, why) => write!(f, "dropped ({why}) {packet}"),
             What::Timer => f.write_str("timer"),
+            What::Waits => f.write_str("waits"),
+            What::Wake => f.write_str("wakes"),
             What::Choice { door, n, value } => write!(f, "chose {value} of 0..{n} ({door})"),
             What::ProcessStart => f.write_str("start"),
             What::ProcessExit => f.write_str("exit"),

@@ -2,6 +2,7 @@
 //! and an [`Event`] is made of them when somebody asks.
 
 use super::event::{CallName, Event, Place, What, Words};
+use super::recording::Recording;
 use std::collections::VecDeque;
 use twinsock::{Instant, Result};
 
@@ -29,12 +30,14 @@ pub(super) struct Kept {
     next: usize,
     /// Events that are not usual, as they are, one for each [`Record::Other`].
     others: VecDeque<Event>,
+    /// The whole run, if that was asked for.
+    pub(super) recording: Option<Box<Recording>>,
 }
 
 impl Kept {
-    /// Room for so many.
+    /// Room for so many; with 0, none are kept.
     pub(super) fn new(records_max: usize) -> Kept {
-        Kept { records: Vec::with_capacity(records_max), records_max, next: 0, others: VecDeque::new() }
+        Kept { records: Vec::with_capacity(records_max), records_max, next: 0, others: VecDeque::new(), recording: None }
     }
 
     #[inline]
@@ -65,6 +68,8 @@ impl Kept {
             | What::PacketSent(_)
             | What::PacketDelivered(_)
             | What::PacketDropped(..)
+            | What::Waits
+            | What::Wake
             | What::ProcessStart
             | What::ProcessExit
             | What::ProcessKill
@@ -74,13 +79,17 @@ impl Kept {
 
     /// Keeps an event that is not usual.
     pub(super) fn keep_other(&mut self, event: Event) {
-        self.keep(Record::Other);
-        self.others.push_back(event);
+        if self.records_max > 0 {
+            self.keep(Record::Other);
+            self.others.push_back(event);
+        }
     }
 
     #[cold]
     fn fill(&mut self, record: Record) {
-        self.records.push(record);
+        if self.records_max > 0 {
+            self.records.push(record);
+        }
     }
 
     /// The events, oldest first.

@@ -1,21 +1,33 @@
-//! What happened: a digest of every event, and the last few events for a report.
+//! What happened: a digest of every event, the last few events for a report, and, if asked for, the whole run.
 //!
 //! `event.rs` says what an event is and how it reads on a line, `digest.rs` how events become 64 bits, `kept.rs` how the last ones are
-//! kept. [`Trace`] is what
-//! `world` and `process` write to. The digest is always made and does not depend on whether events are kept; keeping them is off until
-//! it is asked for, and costs nothing until then. This room reads values and influences nothing.
+//! kept, `recording.rs` how a whole run is. [`Trace`] is what `world` and `process` write to. The digest is always made and does not depend on
+//! whether events are kept; keeping them is off until it is asked for, and costs nothing until then.
+//!
+//! What becomes of a recording: `lines.rs` makes the lines of a trace file of it, each with all that is known of an event, `file.rs` writes and reads
+//! them, `text.rs` prints them, `timeline.rs` draws them, and `pcapng.rs` writes the packets. This room reads values and influences nothing.
 
 mod digest;
 mod event;
+pub mod file;
 mod kept;
+mod lines;
+#[cfg(feature = "capture")]
+pub mod pcapng;
+mod recording;
+pub mod timeline;
 
 pub use digest::Digest;
 pub use event::{CallName, Event, Names, PacketLine, Place, Transport, What};
 use event::{PacketKind, Words};
 use kept::{Kept, Record};
+pub use file::{TraceFile, TraceFileError, read_trace};
+pub use lines::{Kind, Line, lines};
+pub use recording::{CallEnd, Connection, Detail, Recorded, Recording};
 
 use crate::packet::{Body, Packet};
 use std::fmt;
+use std::net::IpAddr;
 use twinsock::{Instant, Result};
 
 /// The record of a run.
@@ -38,6 +50,8 @@ pub struct Trace {
     events_count: u64,
     kept: Option<Kept>,
     names: Names,
+    /// How many turns were taken.
+    steps: u64,
 }
 
 impl Trace {
@@ -52,12 +66,77 @@ impl Trace {
         self.kept = (events_max > 0).then(|| Kept::new(events_max));
     }
 
+    /// Keeps everything from here on, for [`Trace::take_recording`].
+    pub fn record_all(&mut self) {
+        self.kept.get_or_insert_with(|| Kept::new(0)).recording = Some(Box::default());
+    }
+
+    /// Whether everything is kept.
+    #[inline]
+    #[must_use]
+    pub fn is_recording(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.recording.is_some())
+    }
+
+    /// Everything since [`Trace::record_all`]; `addrs` are the addresses of the hosts.
+    pub fn take_recording(&mut self, addrs: Vec<Vec<IpAddr>>) -> Option<Recording> {
+        let mut recording = *self.kept.as_mut()?.recording.take()?;
+        recording.names = self.names.clone();
+        recording.addrs = addrs;
+        Some(recording)
+    }
+
+    /// The recording, and the number of the turn.
+    fn recording_mut(&mut self) -> Option<(&mut Recording, u64)> {
+        Some((self.kept.as_mut()?.recording.as_deref_mut()?, self.steps))
+    }
+
+    /// Records that a thread begins to wait for `what`; for a call to return, if that call's arguments are given.
+    #[cold]
+    pub fn waits(&mut self, at: Instant, place: Place, what: &str, arguments: Option<String>) {
+        if let Some((recording, step)) = self.recording_mut() {
+            recording.waits(step, at, place, what, arguments);
+        }
+    }
+
+    /// Records that a thread waits no longer.
+    #[cold]
+    pub fn wakes(&mut self, at: Instant, place: Place) {
+        if let Some((recording, step)) = self.recording_mut() {
+            recording.event(step, Event { at, place, what: What::Wake }, Detail::None);
+        }
+    }
+
+    /// Records a call in full; [`Trace::call_ended`] has recorded what every trace holds of it.
+    #[cold]
+    pub fn call_in_full(&mut self, end: CallEnd, arguments: String, connection: Option<Connection>) {
+        if let Some((recording, step)) = self.recording_mut() {
+            recording.call(step, end, arguments, connection);
+        }
+    }
+
+    /// Another turn is taken.
+    #[inline]
+    pub fn count_step(&mut self) {
+        self.steps += 1;
+    }
+
+    /// How many turns were taken.
+    #[inline]
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
     /// Folds an event into the digest, and keeps it if that is on. Packets have methods of their own.
     #[inline]
     pub fn record(&mut self, event: Event) {
         event.fold_into(&mut self.digest);
         self.events_count += 1;
         if let Some(kept) = &mut self.kept {
+            if let Some(recording) = &mut kept.recording {
+                recording.event(self.steps, event.clone(), Detail::None);
+            }
             kept.keep_event(event);
         }
     }
@@ -115,6 +194,9 @@ impl Trace {
         words.fold_into(&mut self.digest, at);
         if let Some(kept) = &mut self.kept {
             kept.keep(Record::Segment { at, words, addrs });
+            if kept.recording.is_some() {
+                self.packet_in_full(at, host, kind, packet, "");
+            }
         }
     }
 
@@ -124,7 +206,19 @@ impl Trace {
         if let Some(kept) = &mut self.kept {
             let what = kind.what(PacketLine::of(packet), why);
             kept.keep_other(Event { at, place: Place::host(host), what });
+            self.packet_in_full(at, host, kind, packet, why);
         }
+    }
+
+    #[cold]
+    fn packet_in_full(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, why: &'static str) {
+        let Some((recording, step)) = self.recording_mut() else { return };
+        let detail = match kind {
+            PacketKind::Sent => Detail::Packet(Box::new(packet.clone())),
+            PacketKind::Delivered | PacketKind::Dropped => Detail::None,
+        };
+        let what = kind.what(PacketLine::of(packet), why);
+        recording.event(step, Event { at, place: Place::host(host), what }, detail);
     }
 
     /// The digest of all events so far.

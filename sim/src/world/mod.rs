@@ -12,7 +12,7 @@ use crate::choice::{Choice, Door, LuckOf, StreamId};
 use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Short, ShortSend, Token};
 use crate::link::{Direction, Link, Verdict};
 use crate::packet::{Body, Icmp, IcmpError, Packet};
-use crate::trace::{Event, Place, Trace, What};
+use crate::trace::{Event, Place, Recording, Trace, What};
 pub use chains::Chains;
 use event::EventQueue;
 use std::collections::{BTreeMap, VecDeque};
@@ -274,6 +274,12 @@ impl World {
     #[must_use]
     pub fn trace(&self) -> &Trace {
         &self.trace
+    }
+
+    /// Everything that was recorded, with the addresses of the hosts.
+    pub fn take_recording(&mut self) -> Option<Recording> {
+        let addrs = self.machines.iter().map(|machine| machine.addrs.clone()).collect();
+        self.trace.take_recording(addrs)
     }
 
     /// The record of what happens, for the driver's own events.
