@@ -220,7 +220,7 @@ impl World {
     /// Answers whether nothing is.
     #[inline]
     pub fn pass_until(&mut self, at: Instant) -> bool {
-        if self.queue.peek().is_some_and(|next| next <= at) {
+        if !self.queue.is_idle_until(at) && !self.queue.is_empty() {
             return false;
         }
         self.now = self.now.max(at);
