@@ -257,52 +257,60 @@ impl Transport {
     }
 }
 
-/// The header of a packet but for its addresses, as the words that are folded into the digest.
-#[derive(Clone, Copy, Debug)]
+/// The header of a packet as the words that are folded into the digest.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Words {
-    /// The host, the length of the data in bytes and what became of the packet.
-    host_len_kind: u64,
     /// A segment's sequence and acknowledgment numbers; what an ICMP error says.
     numbers: u64,
     /// The ports, the window, which transport, a segment's control bits.
     header: u64,
-    urgent: Option<u16>,
+    /// Source and destination; IPv6's as their digest.
+    addrs: u64,
+    /// The length of the data in bytes, a segment's urgent pointer and whether it has one.
+    len_urgent: u64,
 }
 
 impl Words {
-    #[inline]
-    pub(super) fn of_segment(host: u32, kind: PacketKind, segment: &Segment) -> Words {
+    /// The words of a segment between IPv4 addresses.
+    #[inline(always)]
+    pub(super) fn of_segment(addrs: u64, segment: &Segment) -> Words {
         let flags = IS_SEGMENT | control_number(segment.control) << 2 | u64::from(segment.ack.is_some()) << 5;
+        let urgent = segment.urgent.map_or(0, |urgent| HAS_URGENT | u64::from(urgent));
         Words {
-            host_len_kind: pair(host, segment.payload_bytes() << 2 | kind.number()),
             numbers: pair(segment.seq.value(), segment.ack.map_or(0, SeqNumber::value)),
             header: sixteens([segment.src_port, segment.dst_port], segment.window) | flags,
-            urgent: segment.urgent,
+            addrs,
+            len_urgent: u64::from(segment.payload_bytes()) << 32 | urgent,
         }
     }
 
-    pub(super) fn of(host: u32, kind: PacketKind, packet: &Packet) -> Words {
+    pub(super) fn of(packet: &Packet) -> Words {
+        let addrs = v4_addrs(packet).unwrap_or_else(|| {
+            let mut digest = Digest::new();
+            digest.fold_bytes(&octets(packet.src));
+            digest.fold_bytes(&octets(packet.dst));
+            digest.value()
+        });
         let (numbers, header, len) = match &packet.body {
-            Body::Tcp(segment) => return Words::of_segment(host, kind, segment),
+            Body::Tcp(segment) => return Words::of_segment(addrs, segment),
             Body::Udp(datagram) => (0, sixteens([datagram.src_port, datagram.dst_port], 0) | 2, datagram.payload.len()),
             Body::Icmp(icmp) => (icmp_number(icmp.error), 3, 0),
         };
-        let len = u32::try_from(len).expect("a packet carries at most 64 KiB");
-        Words { host_len_kind: pair(host, len << 2 | kind.number()), numbers, header, urgent: None }
+        let len = u64::try_from(len).expect("a packet carries at most 64 KiB");
+        Words { numbers, header, addrs, len_urgent: len << 32 }
     }
 
-    #[inline]
-    pub(super) fn fold_into(self, digest: &mut Digest, at: Instant) {
-        if let Some(urgent) = self.urgent {
-            digest.fold(u64::from(urgent));
-        }
-        digest.fold4(at.as_nanos(), self.host_len_kind, self.numbers, self.header);
+    /// One word for all of them.
+    #[inline(always)]
+    pub(super) fn label(self) -> u64 {
+        Digest::label(self.numbers, self.header, self.addrs, self.len_urgent)
     }
 
-    /// The event that a segment's words and [`v4_addrs`] were made of.
-    pub(super) fn segment_event(self, at: Instant, addrs: u64) -> Event {
-        let [src, dst] = halves(addrs).map(|addr| IpAddr::V4(Ipv4Addr::from_bits(addr)));
-        let [host, len_kind] = halves(self.host_len_kind);
+    /// The event that the words of a segment between IPv4 addresses were made of.
+    pub(super) fn segment_event(self, at: Instant, host: u32, kind: PacketKind) -> Event {
+        let [src, dst] = halves(self.addrs).map(|addr| IpAddr::V4(Ipv4Addr::from_bits(addr)));
+        let [len, urgent] = halves(self.len_urgent);
+        let [has_urgent, urgent] = quarters(urgent);
         let [seq, ack] = halves(self.numbers).map(SeqNumber::new);
         let [ports, window_flags] = halves(self.header);
         let [src_port, dst_port] = quarters(ports);
@@ -312,15 +320,22 @@ impl Words {
             seq,
             ack: (flags >> 5 & 1 == 1).then_some(ack),
             control: control_of(flags >> 2 & 7),
-            urgent: self.urgent,
+            urgent: (has_urgent != 0).then_some(urgent),
             window,
         };
-        let kind = if len_kind & 3 == PacketKind::Sent.number() { PacketKind::Sent } else { PacketKind::Delivered };
-        let line = PacketLine { src, dst, transport, len: len_kind >> 2 };
+        let line = PacketLine { src, dst, transport, len };
         Event { at, place: Place::host(host), what: kind.what(line, "") }
     }
 }
 
+/// Folds in what became of a packet of this label.
+#[inline(always)]
+pub(super) fn fold_packet(digest: &mut Digest, at: Instant, host: u32, kind: PacketKind, label: u64) {
+    digest.fold2_with(at.as_nanos(), pair(host, kind.number()), label);
+}
+
+/// In [`Words::len_urgent`]: the segment has an urgent pointer.
+const HAS_URGENT: u64 = 1 << 16;
 /// In [`Words::header`]: the packet carries a segment.
 const IS_SEGMENT: u64 = 1;
 
@@ -345,7 +360,7 @@ pub(super) fn fold_call_end(
 }
 
 /// What became of a packet.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum PacketKind {
     Sent,
     Delivered,
@@ -378,17 +393,6 @@ pub(super) fn v4_addrs(packet: &Packet) -> Option<u64> {
     match (packet.src, packet.dst) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => Some(pair(src.to_bits(), dst.to_bits())),
         (IpAddr::V4(_) | IpAddr::V6(_), IpAddr::V4(_) | IpAddr::V6(_)) => None,
-    }
-}
-
-#[inline]
-pub(super) fn fold_addrs(digest: &mut Digest, packet: &Packet) {
-    match v4_addrs(packet) {
-        Some(addrs) => digest.fold(addrs),
-        None => {
-            digest.fold_bytes(&octets(packet.src));
-            digest.fold_bytes(&octets(packet.dst));
-        }
     }
 }
 

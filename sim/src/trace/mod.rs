@@ -152,30 +152,38 @@ impl Trace {
     }
 
     /// Records that a host handed a packet to a link or to itself, and folds the packet's data into the digest, so that two runs
-    /// differ in which a process sends other bytes of the same length.
+    /// differ in which a process sends other bytes of the same length. The label is for [`Trace::labelled_delivered`].
     ///
     /// Of more than 4 KiB of data in one packet only the first and the last 2 KiB are looked at.
     #[inline]
-    pub fn packet_sent(&mut self, at: Instant, host: u32, packet: &Packet) {
-        event::fold_addrs(&mut self.digest, packet);
-        self.packet(at, host, PacketKind::Sent, packet);
+    pub fn packet_sent(&mut self, at: Instant, host: u32, packet: &Packet) -> Label {
+        let label = self.packet(at, host, PacketKind::Sent, packet);
         let data = match &packet.body {
             Body::Tcp(segment) => segment.payload.as_slice(),
             Body::Udp(datagram) => &datagram.payload,
             Body::Icmp(_) => &[],
         };
         if data.len() <= DATA_DIGESTED_MAX_BYTES {
-            self.digest.fold_bytes(data);
+            self.digest.fold_data(data);
         } else {
-            self.digest.fold_bytes(&data[..DATA_DIGESTED_MAX_BYTES / 2]);
-            self.digest.fold_bytes(&data[data.len() - DATA_DIGESTED_MAX_BYTES / 2..]);
+            self.digest.fold_data(&data[..DATA_DIGESTED_MAX_BYTES / 2]);
+            self.digest.fold_data(&data[data.len() - DATA_DIGESTED_MAX_BYTES / 2..]);
         }
+        label
     }
 
     /// Records that a packet arrived at a host.
-    #[inline]
     pub fn packet_delivered(&mut self, at: Instant, host: u32, packet: &Packet) {
         self.packet(at, host, PacketKind::Delivered, packet);
+    }
+
+    /// The same of a packet that is as it was when it got this label.
+    #[inline]
+    pub fn labelled_delivered(&mut self, at: Instant, host: u32, packet: &Packet, label: &Label) {
+        if !label.is_segment {
+            return self.packet_delivered(at, host, packet);
+        }
+        self.segment(at, host, PacketKind::Delivered, packet, label);
     }
 
     /// Records that a packet which a host sent will not arrive, and why.
@@ -185,15 +193,23 @@ impl Trace {
     }
 
     #[inline(always)]
-    fn packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet) {
+    fn packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet) -> Label {
         let (Body::Tcp(segment), Some(addrs)) = (&packet.body, event::v4_addrs(packet)) else {
-            return self.other_packet(at, host, kind, packet, "");
+            self.other_packet(at, host, kind, packet, "");
+            return Label::default();
         };
+        let words = Words::of_segment(addrs, segment);
+        let label = Label { word: words.label(), words, is_segment: true };
+        self.segment(at, host, kind, packet, &label);
+        label
+    }
+
+    #[inline(always)]
+    fn segment(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) {
         self.events_count += 1;
-        let words = Words::of_segment(host, kind, segment);
-        words.fold_into(&mut self.digest, at);
+        event::fold_packet(&mut self.digest, at, host, kind, label.word);
         if let Some(kept) = &mut self.kept {
-            kept.keep(Record::Segment { at, words, addrs });
+            kept.keep(Record::Segment { at, host, kind, line: label.words });
             if kept.recording.is_some() {
                 self.packet_in_full(at, host, kind, packet, "");
             }
@@ -202,7 +218,7 @@ impl Trace {
 
     fn other_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, why: &'static str) {
         self.events_count += 1;
-        Words::of(host, kind, packet).fold_into(&mut self.digest, at);
+        event::fold_packet(&mut self.digest, at, host, kind, Words::of(packet).label());
         if let Some(kept) = &mut self.kept {
             let what = kind.what(PacketLine::of(packet), why);
             kept.keep_other(Event { at, place: Place::host(host), what });
@@ -255,6 +271,24 @@ impl Trace {
     #[must_use]
     pub fn report(&self) -> impl fmt::Display {
         Report { trace: self }
+    }
+}
+
+/// What is recorded of a packet, made when it is sent, so that it need not be made again when it arrives.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Label {
+    words: Words,
+    /// What stands for the words in the digest.
+    word: u64,
+    /// It is the label of a segment between IPv4 addresses, and not of just any packet, about which it says nothing.
+    is_segment: bool,
+}
+
+impl Label {
+    /// The packet is another from here on.
+    #[inline]
+    pub fn forget(&mut self) {
+        self.is_segment = false;
     }
 }
 
