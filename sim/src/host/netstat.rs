@@ -1,11 +1,11 @@
 //! The sockets of a host as `ss -tuxanpoe` lists them: what a person asks first of a machine that hangs.
 
+use super::Host;
 use super::addr::Family;
 use super::cx::Pid;
 use super::file::Object;
 use super::slab::{Key, to_usize};
 use super::socket::Socket;
-use super::Host;
 use crate::tcp::State;
 use crate::unix::{Kind, UnixId};
 use std::collections::BTreeMap;

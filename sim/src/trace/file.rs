@@ -85,7 +85,8 @@ pub fn read_trace(bytes: &[u8]) -> Result<TraceFile, TraceFileError> {
     };
     if header.twinsock_trace != FORMAT {
         let Header { twinsock_trace, version, .. } = header;
-        let what = format!("a trace of format {twinsock_trace}, written by version {version}: this version reads format {FORMAT}");
+        let what =
+            format!("a trace of format {twinsock_trace}, written by version {version}: this version reads format {FORMAT}");
         return Err(TraceFileError { line: 1, offset: 0, what });
     }
     let mut file = TraceFile { seed: header.seed, lines: Vec::new(), broken: None };

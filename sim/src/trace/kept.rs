@@ -68,6 +68,8 @@ impl Kept {
             | What::PacketDropped(..)
             | What::Waits
             | What::Wake
+            | What::PacketMet(..)
+            | What::Network { .. }
             | What::ProcessStart
             | What::ProcessExit
             | What::ProcessKill

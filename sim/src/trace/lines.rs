@@ -3,8 +3,10 @@
 //! Here the two ends of a packet's way are brought together: what was sent gets a number, and what arrives or is lost gets the number of what was
 //! sent.
 
+use super::Names;
 use super::event::{Event, PacketLine, Place, Transport, What};
 use super::recording::{Connection, Detail, Recorded, Recording};
+use crate::packet::SeqNumber;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -84,6 +86,8 @@ impl Kind {
             What::PacketSent(_) => Kind::Sent,
             What::PacketDelivered(_) => Kind::Arrived,
             What::PacketDropped(..) => Kind::Lost,
+            What::PacketMet(..) => Kind::Wire,
+            What::Network { .. } => Kind::Fault,
             What::Timer => Kind::Timer,
             What::Choice { .. } => Kind::Choice,
             What::ProcessStart => Kind::Start,
@@ -181,20 +185,34 @@ fn line(recording: &Recording, recorded: &Recorded, wire: &mut Wire, owners: &Ow
     let Event { at, place, what } = event;
     let names = &recording.names;
     let host = place.host_number().map(|host| names.host(host).map_or_else(|| format!("host {host}"), str::to_owned));
-    let packet_line = what.packet();
-    let packet = packet_line.and_then(|line| if Kind::of(what) == Kind::Sent { Some(wire.sent(line)) } else { wire.came(line) });
+    let (kind, packet_line) = (Kind::of(what), what.packet());
+    let packet = packet_line.and_then(|line| match what {
+        What::PacketSent(_) => Some(wire.sent(line)),
+        What::PacketMet(..) => wire.met(line),
+        What::PacketDelivered(_) | What::PacketDropped(..) => wire.came(line),
+        What::CallEnd { .. }
+        | What::Network { .. }
+        | What::Timer
+        | What::Waits
+        | What::Wake
+        | What::Choice { .. }
+        | What::ProcessStart
+        | What::ProcessExit
+        | What::ProcessKill
+        | What::ProcessPanic { .. } => None,
+    });
     let to = packet_line.and_then(|line| names.host(*owners.get(&line.dst())?)).map(str::to_owned);
     let (text, since, connection) = match detail {
         Detail::Call { arguments, since, connection } => {
             (call_text(what, arguments), (since != at).then(|| since.as_nanos()), *connection)
         }
         Detail::Waits(text) => (text.to_string(), None, None),
-        Detail::None | Detail::Packet(_) => (what_text(what), None, packet_line.and_then(Connection::of_packet)),
+        Detail::None | Detail::Packet(_) => (event_text(event, names), None, packet_line.and_then(Connection::of_packet)),
     };
     Line {
         at: at.as_nanos(),
         step: *step,
-        kind: Kind::of(what),
+        kind,
         host,
         process: process_name(recording, *place),
         pid: place.pid().unwrap_or(0),
@@ -212,12 +230,12 @@ fn process_name(recording: &Recording, place: Place) -> Option<String> {
     Some(recording.names.process(host, pid).unwrap_or("process").to_owned())
 }
 
-/// A packet without what became of it, which is the line's kind.
-fn what_text(what: &What) -> String {
-    match (what.packet(), what) {
-        (Some(packet), What::PacketDropped(_, why)) => format!("{packet} ({why})"),
+/// A packet without what became of it, which is the line's kind, and anything else in words.
+fn event_text(event: &Event, names: &Names) -> String {
+    match (event.what.packet(), &event.what) {
+        (Some(packet), What::PacketDropped(_, why) | What::PacketMet(_, why)) => format!("{packet} ({why})"),
         (Some(packet), _) => packet.to_string(),
-        (None, _) => what.to_string(),
+        (None, _) => event.words(names),
     }
 }
 
@@ -237,44 +255,82 @@ fn errno_text(errno: twinsock::Errno) -> String {
     }
 }
 
-/// The packets that are under way, by what they look like: those that look alike arrive in the order in which they were sent.
+/// The packets that are under way, by the flow that they belong to: what arrives of a flow is the first one, or the part of the first one, that it
+/// can be.
 #[derive(Default)]
 struct Wire {
     count: u64,
-    under_way: BTreeMap<Look, VecDeque<u64>>,
-    /// The number of the last one that looked so, for a copy of it.
-    last: BTreeMap<Look, u64>,
+    under_way: BTreeMap<Flow, VecDeque<UnderWay>>,
+    /// Those that have arrived or are lost, of each flow the last few: a copy of one may follow.
+    over: BTreeMap<Flow, VecDeque<UnderWay>>,
 }
 
-/// What a packet looks like: its ends, its ports and its numbers.
-type Look = (IpAddr, IpAddr, [u16; 2], [u32; 4]);
+/// The ends and ports of packets that go one way.
+type Flow = (IpAddr, IpAddr, [u16; 2]);
 
-fn look(packet: &PacketLine) -> Look {
-    let (ports, numbers) = match packet.transport() {
-        Transport::Tcp { ports, seq, ack, window, .. } => {
-            (ports, [packet.data_bytes(), seq.value(), ack.map_or(0, |ack| ack.value()), u32::from(window)])
-        }
-        Transport::Udp { ports } => (ports, [packet.data_bytes(), 0, 0, 0]),
-        Transport::Icmp { .. } => ([0; 2], [0; 4]),
-    };
-    (packet.src(), packet.dst(), ports, numbers)
+/// Of how many packets of a flow that are over a copy is recognised.
+const OVER_MAX: usize = 64;
+
+/// A packet on its way.
+#[derive(Clone, Copy)]
+struct UnderWay {
+    number: u64,
+    seq: SeqNumber,
+    ack: u32,
+    bytes: u32,
+    /// How many bytes of it have arrived or are lost.
+    came: u32,
+}
+
+impl UnderWay {
+    fn of(packet: &PacketLine) -> (Flow, UnderWay) {
+        let (ports, seq, ack) = match packet.transport() {
+            Transport::Tcp { ports, seq, ack, .. } => (ports, seq, ack.map_or(0, SeqNumber::value)),
+            Transport::Udp { ports } => (ports, SeqNumber::default(), 0),
+            Transport::Icmp { .. } => ([0; 2], SeqNumber::default(), 0),
+        };
+        let bytes = packet.data_bytes();
+        ((packet.src(), packet.dst(), ports), UnderWay { number: 0, seq, ack, bytes, came: 0 })
+    }
+
+    /// Whether `part` is the packet, or a part of its data.
+    fn holds(&self, part: &UnderWay) -> bool {
+        let start = part.seq - self.seq;
+        self.ack == part.ack && start <= self.bytes && part.bytes <= self.bytes - start
+    }
 }
 
 impl Wire {
     fn sent(&mut self, packet: &PacketLine) -> u64 {
         self.count += 1;
-        self.under_way.entry(look(packet)).or_default().push_back(self.count);
+        let (flow, sent) = UnderWay::of(packet);
+        self.under_way.entry(flow).or_default().push_back(UnderWay { number: self.count, ..sent });
         self.count
     }
 
     fn came(&mut self, packet: &PacketLine) -> Option<u64> {
-        let look = look(packet);
-        match self.under_way.get_mut(&look).and_then(VecDeque::pop_front) {
-            Some(number) => {
-                self.last.insert(look, number);
-                Some(number)
+        let (flow, part) = UnderWay::of(packet);
+        let under_way = self.under_way.get_mut(&flow)?;
+        let over = self.over.entry(flow).or_default();
+        let Some(at) = under_way.iter().position(|sent| sent.holds(&part)) else {
+            return over.iter().rev().find(|sent| sent.holds(&part)).map(|sent| sent.number);
+        };
+        let sent = &mut under_way[at];
+        sent.came += part.bytes;
+        let number = sent.number;
+        if sent.came >= sent.bytes {
+            over.extend(under_way.remove(at));
+            if over.len() > OVER_MAX {
+                over.pop_front();
             }
-            None => self.last.get(&look).copied(),
         }
+        Some(number)
+    }
+
+    /// Something happens to a packet that goes on.
+    fn met(&self, packet: &PacketLine) -> Option<u64> {
+        let (flow, part) = UnderWay::of(packet);
+        let last = self.under_way.get(&flow).into_iter().flatten().find(|sent| sent.holds(&part));
+        last.map(|sent| sent.number)
     }
 }

@@ -18,10 +18,10 @@ mod recording;
 pub mod timeline;
 
 pub use digest::Digest;
-pub use event::{CallName, Event, Names, PacketLine, Place, Transport, What};
+pub use event::{CallName, Event, Names, NetworkEvent, PacketLine, Place, Transport, What};
 use event::{PacketKind, Words};
-use kept::{Kept, Record};
 pub use file::{TraceFile, TraceFileError, read_trace};
+use kept::{Kept, Record};
 pub use lines::{Kind, Line, lines};
 pub use recording::{CallEnd, Connection, Detail, Recorded, Recording};
 
@@ -158,11 +158,7 @@ impl Trace {
     #[inline]
     pub fn packet_sent(&mut self, at: Instant, host: u32, packet: &Packet) -> Label {
         let label = self.packet(at, host, PacketKind::Sent, packet);
-        let data = match &packet.body {
-            Body::Tcp(segment) => segment.payload.as_slice(),
-            Body::Udp(datagram) => &datagram.payload,
-            Body::Icmp(_) => &[],
-        };
+        let data = packet.data();
         if data.len() <= DATA_DIGESTED_MAX_BYTES {
             self.digest.fold_data(data);
         } else {
@@ -190,6 +186,12 @@ impl Trace {
     pub fn packet_dropped(&mut self, at: Instant, host: u32, packet: &Packet, why: &'static str) {
         self.digest.fold_bytes(why.as_bytes());
         self.other_packet(at, host, PacketKind::Dropped, packet, why);
+    }
+
+    /// Records that something happened to a packet on its way, which goes on nevertheless.
+    pub fn packet_met(&mut self, at: Instant, host: u32, packet: &Packet, what: &'static str) {
+        self.digest.fold_bytes(what.as_bytes());
+        self.other_packet(at, host, PacketKind::Met, packet, what);
     }
 
     #[inline(always)]
@@ -231,7 +233,7 @@ impl Trace {
         let Some((recording, step)) = self.recording_mut() else { return };
         let detail = match kind {
             PacketKind::Sent => Detail::Packet(Box::new(packet.clone())),
-            PacketKind::Delivered | PacketKind::Dropped => Detail::None,
+            PacketKind::Delivered | PacketKind::Dropped | PacketKind::Met => Detail::None,
         };
         let what = kind.what(PacketLine::of(packet), why);
         recording.event(step, Event { at, place: Place::host(host), what }, detail);

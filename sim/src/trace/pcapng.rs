@@ -6,8 +6,8 @@
 use super::event::What;
 use super::lines::{Kind, Line};
 use super::recording::{Detail, Recording};
-use crate::packet::wire::{self, EncodeError};
 use crate::packet::Packet;
+use crate::packet::wire::{self, EncodeError};
 use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
 use pcap_file::pcapng::blocks::name_resolution::{Ipv4Record, Ipv6Record, NameResolutionBlock, Record};
@@ -27,7 +27,8 @@ pub fn write(recording: &Recording, lines: &[Line], epoch: Duration, to: impl Wr
     let mut writer = PcapNgWriter::new(to).map_err(io_error)?;
     for (host, addrs) in (0..).zip(&recording.addrs) {
         let name = recording.names.host(host).unwrap_or("?");
-        let mut options = vec![InterfaceDescriptionOption::IfName(Cow::Borrowed(name)), InterfaceDescriptionOption::IfTsResol(NANOSECONDS)];
+        let mut options =
+            vec![InterfaceDescriptionOption::IfName(Cow::Borrowed(name)), InterfaceDescriptionOption::IfTsResol(NANOSECONDS)];
         options.extend(addrs.iter().map(|addr| interface_addr(*addr)));
         let block = InterfaceDescriptionBlock { linktype: DataLink::RAW, snaplen: 0, options };
         writer.write_block(&block.into_block()).map_err(io_error)?;
@@ -52,14 +53,21 @@ pub fn write(recording: &Recording, lines: &[Line], epoch: Duration, to: impl Wr
 /// `if_tsresol`: ten to the power of minus nine seconds.
 const NANOSECONDS: u8 = 9;
 
-fn write_packet<W: Write>(writer: &mut PcapNgWriter<W>, packet: &Packet, interface: u32, at: Duration, fate: &str) -> io::Result<()> {
+fn write_packet<W: Write>(
+    writer: &mut PcapNgWriter<W>,
+    packet: &Packet,
+    interface: u32,
+    at: Duration,
+    fate: &str,
+) -> io::Result<()> {
     let mut frames = wire::frames(packet, u32::MAX).peekable();
     while let Some(frame) = frames.next() {
         let bytes = wire::encode(&frame).map_err(|error: EncodeError| io::Error::other(format!("{error}, sent at {at:?}")))?;
         let comment = frames.peek().is_none() && !fate.is_empty();
         let options = if comment { vec![EnhancedPacketOption::Comment(Cow::Borrowed(fate))] } else { Vec::new() };
         let original_len = u32::try_from(bytes.len()).expect("a frame is at most 64 KiB");
-        let block = EnhancedPacketBlock { interface_id: interface, timestamp: at, original_len, data: Cow::Owned(bytes), options };
+        let block =
+            EnhancedPacketBlock { interface_id: interface, timestamp: at, original_len, data: Cow::Owned(bytes), options };
         writer.write_block(&block.into_block()).map_err(io_error)?;
     }
     Ok(())
@@ -72,7 +80,9 @@ fn fates(lines: &[Line]) -> BTreeMap<u64, String> {
         let Some(number) = line.packet else { continue };
         let fate = fates.entry(number).or_default();
         let words = match line.kind {
-            Kind::Lost | Kind::Wire => line.text.rsplit_once(" (").map_or(line.text.as_str(), |(_, why)| why.trim_end_matches(')')),
+            Kind::Lost | Kind::Wire => {
+                line.text.rsplit_once(" (").map_or(line.text.as_str(), |(_, why)| why.trim_end_matches(')'))
+            }
             // A copy is told of by what made it.
             Kind::Arrived | Kind::Sent => continue,
             Kind::Call | Kind::Wait | Kind::Wake | Kind::Timer | Kind::Choice | Kind::Start | Kind::End | Kind::Fault => continue,

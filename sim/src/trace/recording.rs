@@ -3,8 +3,8 @@
 //! Recording is asked for before the run and costs memory for each event, so it is off unless a report is to be written. It has no part in the
 //! digest: a recorded run is the run that it would have been.
 
-use super::event::{CallName, Event, PacketLine, Place, Transport, What};
 use super::Names;
+use super::event::{CallName, Event, PacketLine, Place, Transport, What};
 use crate::packet::Packet;
 use std::collections::BTreeMap;
 use std::fmt;

@@ -174,7 +174,12 @@ fn netstat_lists_what_is_bound() {
     net.connect(proc, fd, "127.0.0.1:10").unwrap();
     net.call(proc, Call::Dup { fd }).unwrap();
     let lines: Vec<_> = net.netstat(0).iter().map(|line| line.line(&|_| "dns".to_owned()).to_string()).collect();
-    assert_eq!(lines, ["udp   ESTABLISHED      0      0 127.0.0.1:9             127.0.0.1:10            users:((\"dns\",pid=1,fd=1),(\"dns\",pid=1,fd=2))"]);
+    assert_eq!(
+        lines,
+        [
+            "udp   ESTABLISHED      0      0 127.0.0.1:9             127.0.0.1:10            users:((\"dns\",pid=1,fd=1),(\"dns\",pid=1,fd=2))"
+        ]
+    );
 }
 
 #[test]
