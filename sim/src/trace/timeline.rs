@@ -45,6 +45,12 @@ struct Host {
 struct Lane {
     host: usize,
     name: String,
+    /// The process: its name and number.
+    process: String,
+    /// When it is seen first.
+    first: u64,
+    /// When it is seen last.
+    last: u64,
 }
 
 /// Writes the page of a recording, whose lines these are.
@@ -83,9 +89,12 @@ impl<'a> Data<'a> {
                     let index = *lane_of.entry((host, line.pid, line.thread)).or_insert_with(|| {
                         let thread = if line.thread == 0 { String::new() } else { format!(".{}", line.thread) };
                         hosts[host].lanes.push(lanes.len());
-                        lanes.push(Lane { host, name: format!("{process}[{}{thread}]", line.pid) });
+                        let name = format!("{process}[{}{thread}]", line.pid);
+                        let process = format!("{process}[{}]", line.pid);
+                        lanes.push(Lane { host, name, process, first: line.at, last: line.at });
                         lanes.len() - 1
                     });
+                    lanes[index].last = line.at;
                     signed(index)
                 }
             });
