@@ -1,6 +1,7 @@
-//! Who is there, who waits, who is next; `ending.rs`: who is gone.
+//! Who is there, who waits, who is next; `ending.rs`: who is gone; `notes.rs`: what a recording holds of it.
 
 mod ending;
+mod notes;
 
 use crate::choice::{Door, StreamId};
 use crate::host::{Call, Credentials, Op, Pid, Progress, Short, Token};
@@ -10,7 +11,7 @@ use crate::process::names::name_of;
 use crate::process::signal::Signal;
 use crate::process::turns::{Mark, Turns};
 use crate::process::watchdog::Pulse;
-use crate::trace::{CallName, Event, Place, What};
+use crate::trace::{CallEnd, CallName, Event, Place, What};
 use crate::world::{Alarm, HostId, World};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -154,7 +155,6 @@ pub struct Scheduler {
     /// What a call takes, in nanoseconds.
     call_cost_ns: u64,
     pub(crate) stack_bytes: usize,
-    steps: u64,
     /// Processes that keep the run going.
     live: u32,
     pub(crate) failure: Option<FailureKind>,
@@ -175,7 +175,6 @@ impl Scheduler {
             turns,
             call_cost_ns: u64::try_from(call_cost.as_nanos()).unwrap_or(u64::MAX),
             stack_bytes,
-            steps: 0,
             live: 0,
             failure: None,
             pulse,
@@ -199,7 +198,7 @@ impl Scheduler {
 
     /// Turns taken so far.
     pub fn steps(&self) -> u64 {
-        self.steps
+        self.world.trace().steps()
     }
 
     /// Makes a process on a host; its main thread is ready at the current moment.
@@ -274,7 +273,7 @@ impl Scheduler {
     }
 
     #[inline]
-    fn place(&self, thread: ThreadId) -> Place {
+    pub(super) fn place(&self, thread: ThreadId) -> Place {
         let slot = &self.threads[thread.index()];
         Place::process(slot.host.0, slot.pid.0).thread(thread.0)
     }
@@ -379,7 +378,10 @@ impl Scheduler {
         let (host, pid) = (slot.host, slot.pid);
         match self.world.begin(host, pid, thread.token(), call) {
             Progress::Done(result) => Some(self.end_call(thread, call, result)),
-            Progress::Parked(op) => self.park(thread, op),
+            Progress::Parked(op) => {
+                self.note_parked(thread, call);
+                self.park(thread, op)
+            }
         }
     }
 
@@ -392,13 +394,19 @@ impl Scheduler {
         match self.world.resume(host, op, call) {
             Progress::Done(result) => Some(self.end_call(thread, call, result)),
             Progress::Parked(op) if self.threads[thread.index()].signal.is_some() => self.take_signal(thread, call, op),
-            Progress::Parked(op) => self.park(thread, op),
+            Progress::Parked(op) => {
+                self.note_parked(thread, call);
+                self.park(thread, op)
+            }
         }
     }
 
     /// `send(2)` of the running thread, if it is an easy one. `false`: nothing has happened.
     #[inline]
     pub fn send_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], flags: i32) -> bool {
+        if self.world.trace().is_recording() {
+            return false;
+        }
         let slot = &self.threads[thread.index()];
         if !self.world.send_short(slot.host, slot.pid, fd, data, flags) {
             return false;
@@ -410,6 +418,9 @@ impl Scheduler {
     /// `recv(2)` of the running thread, if it is an easy one. An operation that is parked is kept here: the thread waits.
     #[inline]
     pub fn recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
+        if self.world.trace().is_recording() {
+            return ShortRecv::Long;
+        }
         let slot = &self.threads[thread.index()];
         match self.world.recv_short(slot.host, slot.pid, thread.token(), fd, into, flags) {
             Short::Done(received) => {
@@ -471,10 +482,13 @@ impl Scheduler {
         call: &Call<'_, '_>,
         result: twinsock::Result<usize>,
     ) -> twinsock::Result<usize> {
-        let (call, fd) = name_of(call);
+        let (name, fd) = name_of(call);
         let at = self.world.now();
         let place = self.place(thread);
-        self.world.trace_mut().call_ended(at, place, call, fd, result);
+        self.world.trace_mut().call_ended(at, place, name, fd, result);
+        if self.world.trace().is_recording() {
+            self.note_call(CallEnd { at, place, call: name, fd, result }, thread, call);
+        }
         self.charge(thread);
         self.collect_wakes();
         result
@@ -506,6 +520,9 @@ impl Scheduler {
         let slot = &mut self.threads[thread.index()];
         assert!(slot.state == State::Running, "only the running thread begins to wait");
         slot.state = State::Waiting(wait, now);
+        if self.world.trace().is_recording() {
+            self.note_wait(thread, wait);
+        }
         if let Some(at) = deadline {
             self.queue_turn(thread, at);
         }
@@ -535,6 +552,9 @@ impl Scheduler {
 
     #[inline]
     fn make_ready(&mut self, thread: ThreadId) {
+        if self.world.trace().is_recording() {
+            self.note_wake(thread);
+        }
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Ready;
         slot.turn = slot.turn.wrapping_add(1);
@@ -636,7 +656,7 @@ impl Scheduler {
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Running;
         slot.clock = slot.clock.max(now);
-        self.steps += 1;
+        self.world.trace_mut().count_step();
         self.just_chosen = true;
         thread
     }
