@@ -323,8 +323,31 @@ impl Scheduler {
         stream
     }
 
+    /// The usual case of [`Scheduler::catch_up`]: nothing is due before `thread`'s next act. `false`: nothing has happened, and the thread
+    /// may be one that is killed.
+    #[inline(always)]
+    pub fn goes_on(&mut self, thread: ThreadId) -> bool {
+        let Some(slot) = self.threads.get(thread.index()) else { return false };
+        if slot.killed || self.turns.is_at_mark_next() {
+            return false;
+        }
+        let clock = slot.clock;
+        let is_chosen = self.just_chosen && clock == self.world.now();
+        if !is_chosen && !(self.is_nobody_due() && self.world.pass_until(clock)) {
+            return false;
+        }
+        self.pulse.beat();
+        self.turns.count();
+        self.just_chosen = false;
+        true
+    }
+
+    #[inline(always)]
+    fn is_nobody_due(&self) -> bool {
+        self.ready.is_empty() && self.kills.is_empty() && self.failure.is_none()
+    }
+
     /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
-    #[inline]
     pub fn catch_up(&mut self, thread: ThreadId) -> bool {
         self.pulse.beat();
         if self.turns.count() && !self.at_mark(thread) {
@@ -335,13 +358,8 @@ impl Scheduler {
         if std::mem::take(&mut self.just_chosen) && clock == self.world.now() {
             return true;
         }
-        let is_next = self.ready.is_empty() && self.kills.is_empty() && self.failure.is_none();
-        (is_next && self.world.pass_until(clock)) || self.catch_up_slowly(clock)
-    }
-
-    fn catch_up_slowly(&mut self, clock: Instant) -> bool {
         loop {
-            if !self.ready.is_empty() || !self.kills.is_empty() || self.failure.is_some() {
+            if !self.is_nobody_due() {
                 return false;
             }
             if self.world.pass_until(clock) {
