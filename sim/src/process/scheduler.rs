@@ -1,7 +1,9 @@
-//! Who is there, who waits, who is next; `ending.rs`: who is gone; `notes.rs`: what a recording holds of it.
+//! Who is there, who waits, who is next; `ending.rs`: who is gone; `notes.rs`: what a recording holds of it; `outside.rs`: code of
+//! the network's builder in between.
 
 mod ending;
 mod notes;
+mod outside;
 
 use crate::choice::{Door, StreamId};
 use crate::host::{Call, Credentials, Op, Pid, Progress, Short, Token};
@@ -13,6 +15,8 @@ use crate::process::turns::{Mark, Turns};
 use crate::process::watchdog::Pulse;
 use crate::trace::{CallEnd, CallName, Event, Place, What};
 use crate::world::{Alarm, HostId, World};
+use outside::NO_THREAD;
+pub use outside::Outside;
 use std::collections::VecDeque;
 use std::time::Duration;
 use twinsock::Instant;
@@ -115,15 +119,6 @@ pub enum ShortRecv {
     Waits,
     /// Nothing has happened: it is for the long way.
     Long,
-}
-
-/// Code of the network's builder that runs in between, with nothing borrowed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outside {
-    /// The rules are to say what becomes of a packet.
-    Rules,
-    /// The director of this number wants to be called.
-    Director(u32),
 }
 
 /// What the driver does next.
@@ -336,8 +331,31 @@ impl Scheduler {
         stream
     }
 
+    /// The usual case of [`Scheduler::catch_up`]: nothing is due before `thread`'s next act. `false`: nothing has happened, and the thread
+    /// may be one that is killed.
+    #[inline(always)]
+    pub fn goes_on(&mut self, thread: ThreadId) -> bool {
+        let Some(slot) = self.threads.get(thread.index()) else { return false };
+        if slot.killed || self.turns.is_at_mark_next() {
+            return false;
+        }
+        let clock = slot.clock;
+        let is_chosen = self.just_chosen && clock == self.world.now();
+        if !(is_chosen || self.is_nobody_due() && self.world.pass_until(clock)) {
+            return false;
+        }
+        self.pulse.beat();
+        self.turns.count();
+        self.just_chosen = false;
+        true
+    }
+
+    #[inline(always)]
+    fn is_nobody_due(&self) -> bool {
+        self.ready.is_empty() && self.kills.is_empty() && self.failure.is_none()
+    }
+
     /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
-    #[inline]
     pub fn catch_up(&mut self, thread: ThreadId) -> bool {
         self.pulse.beat();
         if self.turns.count() && !self.at_mark(thread) {
@@ -348,13 +366,8 @@ impl Scheduler {
         if std::mem::take(&mut self.just_chosen) && clock == self.world.now() {
             return true;
         }
-        let is_next = self.ready.is_empty() && self.kills.is_empty() && self.failure.is_none();
-        (is_next && self.world.pass_until(clock)) || self.catch_up_slowly(clock)
-    }
-
-    fn catch_up_slowly(&mut self, clock: Instant) -> bool {
         loop {
-            if !self.ready.is_empty() || !self.kills.is_empty() || self.failure.is_some() || self.outside.is_some() {
+            if !self.is_nobody_due() || self.outside.is_some() {
                 return false;
             }
             if self.world.pass_until(clock) {
@@ -574,21 +587,6 @@ impl Scheduler {
         }
     }
 
-    /// Lets code of the network's builder run at a moment.
-    pub fn call_outside(&mut self, at: Instant, outside: Outside) {
-        let number = match outside {
-            Outside::Rules => u32::MAX,
-            Outside::Director(number) => number,
-        };
-        self.world.schedule(at, Alarm(u64::from(NO_THREAD) | u64::from(number) << 32));
-    }
-
-    #[cold]
-    fn alarm_of_outside(&mut self, alarm: Alarm) {
-        let number = u32::try_from(alarm.0 >> 32).expect("the upper half is 32 bits");
-        self.outside = Some(if alarm == Alarm::UNJUDGED { Outside::Rules } else { Outside::Director(number) });
-    }
-
     /// Lets the next thing in the world's queue happen.
     #[inline(always)]
     fn step(&mut self) {
@@ -686,9 +684,6 @@ impl Scheduler {
         }
     }
 }
-
-/// No thread has this number: an alarm of its is for code outside.
-const NO_THREAD: u32 = u32::MAX;
 
 /// A thread's name with its host's.
 fn full_name(world: &World, threads: &[Thread], processes: &[Process], thread: ThreadId) -> String {

@@ -52,7 +52,7 @@ impl Network {
     }
 
     fn with_scheduler<R>(&self, act: impl FnOnce(&mut Scheduler) -> R) -> R {
-        if let Some(running) = current::running_in(&self.shared)
+        if let Some(running) = current::running_in(self.shared.id)
             && let Ok(mut scheduler) = running.enter()
         {
             return act(&mut scheduler);

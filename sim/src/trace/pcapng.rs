@@ -112,8 +112,5 @@ fn name_record(addr: IpAddr, name: &str) -> Record<'_> {
 }
 
 fn io_error(error: PcapError) -> io::Error {
-    match error {
-        PcapError::IoError(error) => error,
-        other => io::Error::other(other),
-    }
+    if let PcapError::IoError(error) = error { error } else { io::Error::other(error) }
 }

@@ -61,7 +61,7 @@ pub fn write(recording: &Recording, lines: &[Line], title: &str, seed: u64, mut 
     let data = Data::new(recording, lines, title, seed);
     // Nothing in the data ends the element that holds it.
     let json = serde_json::to_string(&data)?.replace('<', "\\u003c");
-    let (before, after) = PAGE.split_once(PLACE).expect("the page has a place for the data");
+    let (before, after) = PAGE.split_once(PLACE).unwrap_or((PAGE, ""));
     to.write_all(before.as_bytes())?;
     to.write_all(json.as_bytes())?;
     to.write_all(after.as_bytes())
