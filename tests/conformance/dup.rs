@@ -19,25 +19,6 @@ conformance! {
         assert_eq!(twin.recv(1), Ok(b"d".to_vec()));
     }
 
-    fn the_connection_ends_with_the_last_descriptor(env: &E) {
-        let (client, server) = pair(env);
-        let twin = client.dup();
-        client.close().unwrap();
-        assert_eq!(server.try_recv(1), Err(Errno::AGAIN));
-        twin.send_all(b"x");
-        assert_eq!(server.recv(1), Ok(b"x".to_vec()));
-        twin.close().unwrap();
-        assert_eq!(server.recv(1), Ok(vec![]));
-    }
-
-    fn shutdown_acts_on_the_connection_and_so_on_every_descriptor(env: &E) {
-        let (client, server) = pair(env);
-        let twin = client.dup();
-        client.shutdown(Shutdown::Write).unwrap();
-        assert_eq!(twin.send(b"x"), Err(Errno::PIPE));
-        assert_eq!(server.recv(1), Ok(vec![]));
-    }
-
     fn o_nonblock_is_shared(env: &E) {
         let socket = Sock::tcp(env);
         let twin = socket.dup();

@@ -17,34 +17,6 @@ conformance! {
         }
     }
 
-    fn a_nonblocking_recv_without_data_would_block(env: &E) {
-        for family in FAMILIES {
-            let (client, server) = pair_of(env, family);
-            server.set_nonblocking(true);
-            assert_eq!(server.recv(1), Err(Errno::AGAIN));
-            assert_eq!(server.recv_with(4, MsgFlags::WAITALL), Err(Errno::AGAIN));
-            client.send_all(b"ab");
-            server.wait(PollEvents::IN);
-            assert_eq!(server.recv_with(4, MsgFlags::WAITALL), Ok(b"ab".to_vec()), "what is there");
-        }
-    }
-
-    fn a_nonblocking_send_takes_a_part_and_then_would_block(env: &E) {
-        let (client, server) = small_pair(env);
-        client.set_nonblocking(true);
-        let data = crate::support::scene::pattern(1 << 20);
-        let mut sent = client.send(&data).expect("a part fits");
-        assert!((1..data.len()).contains(&sent));
-        let errno = loop {
-            match client.send(&data[sent..]) {
-                Ok(more) => sent += more,
-                Err(errno) => break errno,
-            }
-        };
-        assert_eq!(errno, Errno::AGAIN);
-        assert_eq!(server.recv_exactly(sent), data[..sent]);
-    }
-
     fn blocking_calls_return_to_blocking(env: &E) {
         let (client, server) = pair(env);
         server.set_nonblocking(true);

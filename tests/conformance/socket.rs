@@ -1,7 +1,6 @@
 //! `socket(2)`: what exists, what does not, and what a fresh socket is.
 
 use crate::conformance;
-use crate::support::raw::calls_on_a_number_never_opened;
 use crate::support::scene::{FAMILIES, wildcard};
 use crate::support::sock::Sock;
 use twinsock::consts as c;
@@ -71,18 +70,5 @@ conformance! {
         assert_eq!(socket.nonblocking(), Ok(true));
         assert_eq!(socket.get(c::SOL_SOCKET, c::SO_TYPE), Ok(c::SOCK_STREAM));
         assert_eq!(Sock::tcp(env).nonblocking(), Ok(false));
-    }
-
-    fn a_fresh_socket_is_neither_readable_nor_sendable(env: &E) {
-        let socket = Sock::tcp(env);
-        assert_eq!(socket.recv(1), Err(Errno::NOTCONN));
-        assert_eq!(socket.send(b"x"), Err(Errno::PIPE));
-        assert_eq!(socket.send(b""), Err(Errno::PIPE));
-    }
-
-    fn a_number_that_is_not_open_is_a_bad_descriptor(env: &E) {
-        for (call, answer) in calls_on_a_number_never_opened(env) {
-            assert_eq!(answer, Err(Errno::BADF), "{call}");
-        }
     }
 }

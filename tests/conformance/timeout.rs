@@ -29,14 +29,6 @@ conformance! {
         assert_eq!(server.recv(1), Ok(vec![]));
     }
 
-    fn msg_waitall_ends_early_when_so_rcvtimeo_runs_out(env: &E) {
-        let (client, server) = pair(env);
-        server.set_timeout(c::SO_RCVTIMEO, 0, SHORT_MICROS).unwrap();
-        client.send_all(b"ab");
-        assert_eq!(server.recv_with(4, MsgFlags::WAITALL), Ok(b"ab".to_vec()));
-        assert_eq!(server.recv_with(4, MsgFlags::WAITALL), Err(Errno::AGAIN));
-    }
-
     fn so_sndtimeo_bounds_send(env: &E) {
         let (client, server) = small_pair(env);
         client.set_timeout(c::SO_SNDTIMEO, 0, SHORT_MICROS).unwrap();

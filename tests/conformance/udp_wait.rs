@@ -57,14 +57,6 @@ conformance! {
         assert_eq!(reader.join().unwrap(), Ok(vec![]));
     }
 
-    fn shutdown_of_an_unconnected_socket_ends_a_blocked_receive_too(env: &E) {
-        let (a, _) = udp_bound(env, Domain::INET);
-        let socket = a.dup();
-        let reader = env.spawn(move || socket.recv(9));
-        assert_eq!(a.shutdown(Shutdown::Both), Err(Errno::NOTCONN));
-        assert_eq!(reader.join().unwrap(), Ok(vec![]));
-    }
-
     fn a_nonblocking_receive_does_not_wait(env: &E) {
         let (socket, _) = udp_bound(env, Domain::INET);
         socket.set_nonblocking(true);

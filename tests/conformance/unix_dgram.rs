@@ -81,17 +81,6 @@ conformance! {
         drop(b);
     }
 
-    fn a_target_that_is_gone_refuses_once(env: &E) {
-        let (to, name) = bound(env);
-        let from = dgram(env);
-        from.connect(&name).unwrap();
-        to.close().unwrap();
-        assert_eq!(from.mask(), OUT, "nothing is seen of it before");
-        assert_eq!(from.try_recv(9), Err(Errno::AGAIN));
-        assert_eq!(from.send(b"x"), Err(Errno::CONNREFUSED));
-        assert_eq!(from.send(b"x"), Err(Errno::NOTCONN), "it is connected no longer");
-    }
-
     fn shutdown_of_datagrams_is_ones_own(env: &E) {
         let (a, b) = Sock::unix_pair(env, Type::DGRAM);
         b.send(b"queued").unwrap();

@@ -91,23 +91,6 @@ conformance! {
         assert_eq!(b.recv(9), Ok(b"data".to_vec()));
     }
 
-    fn shutdown_reaches_the_peer(env: &E) {
-        let (a, b) = pair(env);
-        a.send(b"data").unwrap();
-        a.shutdown(Shutdown::Write).unwrap();
-        assert_eq!(a.send(b"x"), Err(Errno::PIPE));
-        assert_eq!(b.mask(), IN | OUT | RDHUP);
-        assert_eq!(b.recv(9), Ok(b"data".to_vec()));
-        assert_eq!(b.recv(9), Ok(vec![]));
-        assert_eq!(b.send(b"back"), Ok(4), "the other direction is open");
-        a.shutdown(Shutdown::Read).unwrap();
-        assert_eq!(b.send(b"x"), Err(Errno::PIPE));
-        assert_eq!(a.recv(9), Ok(b"back".to_vec()));
-        assert_eq!(a.mask(), IN | OUT | HUP | RDHUP);
-        let lone = Sock::unix(env, Type::STREAM);
-        assert_eq!(lone.shutdown(Shutdown::Both), Ok(()), "in every state");
-    }
-
     fn a_socket_that_is_not_connected(env: &E) {
         let (stream, seqpacket) = (Sock::unix(env, Type::STREAM), Sock::unix(env, Type::SEQPACKET));
         assert_eq!(stream.recv(1), Err(Errno::INVAL));
@@ -193,16 +176,6 @@ conformance! {
         let (a, _b) = records(env);
         assert_eq!(a.send_with(b"!", MsgFlags::OOB), Err(Errno::OPNOTSUPP));
         assert_eq!(a.at_mark(), Err(Errno::OPNOTSUPP));
-    }
-
-    fn a_stream_tells_the_name_of_a_sender_that_has_one(env: &E) {
-        let (a, b) = pair(env);
-        a.send(b"x").unwrap();
-        assert_eq!(b.recv_from(9), Ok((b"x".to_vec(), SocketAddr::Unspec)));
-        let name = abstract_name();
-        a.bind(&name).unwrap();
-        a.send(b"y").unwrap();
-        assert_eq!(b.recv_from(9), Ok((b"y".to_vec(), name)));
     }
 
     fn local_options_read_as_they_were_set(env: &E) {

@@ -49,7 +49,7 @@ impl Own for Net {
     }
 
     fn keep_sigpipe(&self) {
-        self.take_sigpipes();
+        assert_eq!(self.take_sigpipes(), 0, "nothing was sent yet");
     }
 
     fn take_sigpipe(&self) -> bool {

@@ -5,3 +5,7 @@
 //! the same, and that a row without a test says why it has none.
 
 mod adr;
+mod clo;
+mod shu;
+mod sio;
+mod sio_waits;
