@@ -9,3 +9,4 @@ mod clo;
 mod shu;
 mod sio;
 mod sio_waits;
+mod unx;
