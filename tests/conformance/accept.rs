@@ -156,26 +156,6 @@ conformance! {
         }
     }
 
-    fn options_are_inherited_at_the_handshake(env: &E) {
-        let (listener, addr) = listener(env);
-        listener.set(c::IPPROTO_TCP, c::TCP_NODELAY, 1).unwrap();
-        listener.set(c::SOL_SOCKET, c::SO_KEEPALIVE, 1).unwrap();
-        listener.set_linger(1, 7).unwrap();
-        listener.set(c::SOL_SOCKET, c::SO_RCVBUF, 20_000).unwrap();
-        let client = Sock::tcp(env);
-        client.connect(&addr).unwrap();
-        listener.wait(PollEvents::IN);
-        listener.set(c::SOL_SOCKET, c::SO_KEEPALIVE, 0).unwrap();
-        listener.set(c::SOL_SOCKET, c::SO_OOBINLINE, 1).unwrap();
-        let (server, _) = listener.accept().unwrap();
-        assert_eq!(server.get(c::IPPROTO_TCP, c::TCP_NODELAY), Ok(1));
-        assert_eq!(server.get(c::SOL_SOCKET, c::SO_KEEPALIVE), Ok(1), "as it was at the handshake");
-        assert_eq!(server.get(c::SOL_SOCKET, c::SO_OOBINLINE), Ok(0), "set too late");
-        assert_eq!(server.get(c::SOL_SOCKET, c::SO_RCVBUF), Ok(40_000));
-        let linger = server.get_bytes(c::SOL_SOCKET, c::SO_LINGER, 8).unwrap();
-        assert_eq!(linger, [1i32.to_ne_bytes(), 7i32.to_ne_bytes()].concat());
-    }
-
     fn a_shut_down_socket_that_listens_gives_shut_down_connections(env: &E) {
         let (socket, addr) = bound(env, Domain::INET);
         assert_eq!(socket.shutdown(Shutdown::Write), Err(Errno::NOTCONN), "and yet it takes effect");

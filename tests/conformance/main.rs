@@ -15,7 +15,6 @@ mod listen;
 mod makefile;
 mod net;
 mod nonblocking;
-mod options;
 mod poll;
 mod rows;
 mod seed;

@@ -38,20 +38,4 @@ conformance! {
         assert_eq!(client.send(b"x"), Err(Errno::PIPE));
         assert_eq!(server.take_error(), Some(Errno::CONNRESET));
     }
-
-    fn tcp_info_tells_the_state(env: &E) {
-        const ESTABLISHED: u8 = 1;
-        const CLOSE: u8 = 7;
-        const CLOSE_WAIT: u8 = 8;
-        const LISTEN: u8 = 10;
-        let state = |socket: &Sock<E>| socket.get_bytes(c::IPPROTO_TCP, c::TCP_INFO, 1).unwrap()[0];
-        assert_eq!(state(&Sock::tcp(env)), CLOSE);
-        assert_eq!(state(&listener(env).0), LISTEN);
-        let (client, server) = pair(env);
-        assert_eq!(state(&client), ESTABLISHED);
-        assert_eq!(state(&server), ESTABLISHED);
-        client.close().unwrap();
-        server.wait(PollEvents::RDHUP);
-        assert_eq!(state(&server), CLOSE_WAIT);
-    }
 }

@@ -53,17 +53,6 @@ conformance! {
         }
     }
 
-    fn a_socket_tells_its_family_type_and_protocol(env: &E) {
-        for family in FAMILIES {
-            for protocol in [Protocol::DEFAULT, Protocol::TCP] {
-                let socket = Sock::open(env, family, Type::STREAM, protocol).unwrap();
-                assert_eq!(socket.get(c::SOL_SOCKET, c::SO_DOMAIN), Ok(family.raw()));
-                assert_eq!(socket.get(c::SOL_SOCKET, c::SO_TYPE), Ok(c::SOCK_STREAM));
-                assert_eq!(socket.get(c::SOL_SOCKET, c::SO_PROTOCOL), Ok(c::IPPROTO_TCP));
-            }
-        }
-    }
-
     fn sock_nonblock_is_a_mode_and_not_part_of_the_type(env: &E) {
         let flags = SockFlags::NONBLOCK;
         let socket = Sock::open_with(env, Domain::INET, Type::STREAM, flags, Protocol::DEFAULT).unwrap();

@@ -6,6 +6,7 @@
 
 mod adr;
 mod clo;
+mod opt;
 mod shu;
 mod sio;
 mod sio_waits;
