@@ -35,15 +35,6 @@ conformance! {
         assert_eq!(server.recv_to_end(), b"x");
     }
 
-    fn data_for_a_closed_socket_is_answered_by_a_reset(env: &E) {
-        let (client, server) = pair(env);
-        server.close().unwrap();
-        client.wait(PollEvents::RDHUP);
-        assert_eq!(client.send(b"x"), Ok(1));
-        client.expect_mask(PollEvents::IN | PollEvents::OUT | PollEvents::ERR | PollEvents::HUP | PollEvents::RDHUP);
-        assert_eq!(client.take_error(), Some(Errno::PIPE));
-    }
-
     fn a_server_serves_one_client_after_another(env: &E) {
         let (listener, addr) = listener(env);
         let server = env.spawn(move || {

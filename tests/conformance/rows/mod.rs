@@ -7,6 +7,8 @@
 mod adr;
 mod clo;
 mod opt;
+mod pol;
+mod pol_waits;
 mod shu;
 mod sio;
 mod sio_waits;
