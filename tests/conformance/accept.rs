@@ -117,14 +117,6 @@ conformance! {
         assert!(env.now().since(start) >= Duration::from_millis(20));
     }
 
-    fn accept_waits_for_a_connection(env: &E) {
-        let (listener, addr) = listener(env);
-        let thread = env.spawn(move || listener.accept().map(|(_, from)| from));
-        let client = Sock::tcp(env);
-        client.connect(&addr).unwrap();
-        assert_eq!(thread.join().unwrap(), Ok(client.name()));
-    }
-
     fn two_threads_in_accept_get_a_connection_each(env: &E) {
         let (listener, addr) = listener(env);
         let listener = Arc::new(listener);

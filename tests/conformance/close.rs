@@ -1,9 +1,8 @@
 //! `close(2)`: the end by FIN, the end by RST, and lingering.
 
 use crate::conformance;
-use crate::support::scene::{FAMILIES, fill, join, listener, pair, pair_of, reset, small_pair};
+use crate::support::scene::{listener, pair};
 use crate::support::sock::Sock;
-use std::time::Duration;
 use twinsock::{Errno, JoinThread, PollEvents, Shutdown};
 
 conformance! {

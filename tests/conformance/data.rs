@@ -2,14 +2,9 @@
 
 use crate::conformance;
 use crate::support::scene::{FAMILIES, fill, join, listener, pair, pair_of, pattern, reset, reset_by_peer, small_pair};
-use crate::support::sock::Sock;
 use std::io::{IoSlice, IoSliceMut};
-use std::sync::Arc;
 use twinsock::consts as c;
 use twinsock::{Errno, JoinThread, MsgFlags, PollEvents, Shutdown, SocketAddr};
-
-/// More than the buffers of a connection hold, whatever their size.
-const LARGE_BYTES: usize = 12 << 20;
 
 conformance! {
     fn bytes_arrive_in_order(env: &E) {
@@ -44,31 +39,6 @@ conformance! {
         assert_eq!((&first[..], &second[..4]), (&b"a"[..], &b"bcde"[..]));
     }
 
-    fn a_reset_is_told_once_by_whoever_asks_first(env: &E) {
-        let receiver = reset_by_peer(env);
-        assert_eq!(receiver.recv(1), Err(Errno::CONNRESET));
-        assert_eq!(receiver.recv(1), Ok(vec![]));
-        assert_eq!(receiver.send(b"x"), Err(Errno::PIPE));
-
-        let sender = reset_by_peer(env);
-        assert_eq!(sender.send(b"x"), Err(Errno::CONNRESET));
-        assert_eq!(sender.send(b"x"), Err(Errno::PIPE));
-        assert_eq!(sender.recv(1), Ok(vec![]));
-
-        let asked = reset_by_peer(env);
-        assert_eq!(asked.take_error(), Some(Errno::CONNRESET));
-        assert_eq!(asked.take_error(), None);
-        assert_eq!(asked.recv(1), Ok(vec![]));
-
-        let peeked = reset_by_peer(env);
-        assert_eq!(peeked.recv_with(1, MsgFlags::PEEK), Err(Errno::CONNRESET));
-        assert_eq!(peeked.recv(1), Ok(vec![]));
-
-        let nothing_sent = reset_by_peer(env);
-        assert_eq!(nothing_sent.send(b""), Err(Errno::CONNRESET));
-        assert_eq!(nothing_sent.recv(1), Ok(vec![]));
-    }
-
     fn a_pending_error_survives_calls_that_do_not_ask_for_it(env: &E) {
         let socket = reset_by_peer(env);
         socket.mask();
@@ -80,16 +50,6 @@ conformance! {
         assert_eq!(socket.fionread(), Ok(0));
         assert_eq!(socket.recv_with(1, MsgFlags::ERRQUEUE), Err(Errno::AGAIN));
         assert_eq!(socket.take_error(), Some(Errno::CONNRESET));
-    }
-
-    fn a_pending_reset_goes_before_sending_and_behind_reading(env: &E) {
-        let (client, server) = pair(env);
-        client.send_all(b"d");
-        reset(client);
-        server.wait(PollEvents::HUP);
-        assert_eq!(server.send(b"x"), Err(Errno::CONNRESET));
-        assert_eq!(server.recv(1), Ok(b"d".to_vec()));
-        assert_eq!(server.recv(1), Ok(vec![]));
     }
 
     fn a_dead_connection_stays_connected_until_it_is_dissolved(env: &E) {

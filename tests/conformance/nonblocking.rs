@@ -1,9 +1,9 @@
 //! `O_NONBLOCK`: a property of the open file description, for every call on it.
 
 use crate::conformance;
-use crate::support::scene::{FAMILIES, fill, listener, pair, pair_of, small_pair};
+use crate::support::scene::{FAMILIES, fill, pair};
 use crate::support::sock::Sock;
-use twinsock::{Errno, JoinThread, MsgFlags, PollEvents};
+use twinsock::{Errno, JoinThread};
 
 conformance! {
     fn o_nonblock_can_be_set_and_cleared(env: &E) {
@@ -31,18 +31,6 @@ conformance! {
         let (client, server) = pair(env);
         client.set_nonblocking(true);
         assert_eq!(server.nonblocking(), Ok(false));
-    }
-
-    fn a_nonblocking_listener_makes_blocking_connections(env: &E) {
-        let (listener, addr) = listener(env);
-        listener.set_nonblocking(true);
-        let client = Sock::tcp(env);
-        client.connect(&addr).unwrap();
-        listener.wait(PollEvents::IN);
-        let (server, _) = listener.accept().unwrap();
-        let reader = env.spawn(move || server.recv(1));
-        client.send_all(b"x");
-        assert_eq!(reader.join().unwrap(), Ok(b"x".to_vec()));
     }
 
     fn what_a_nonblocking_sender_queued_arrives(env: &E) {

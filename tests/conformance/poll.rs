@@ -1,13 +1,9 @@
 //! `poll(2)`: the mask of every state, and waiting for it.
 
 use crate::conformance;
-use crate::support::raw::{self, NEVER_OPEN};
-use crate::support::scene::{FAMILIES, bound, connecting, fill, listener, pair, pair_of, reset, reset_by_peer, small_pair};
-use crate::support::sock::{PATIENCE, Sock, poll_all};
+use crate::support::scene::{connecting, fill, pair, small_pair};
+use crate::support::sock::{Sock, poll_all};
 use std::sync::Arc;
-use std::time::Duration;
-use twinsock::consts as c;
-use twinsock::raw::PollFd;
 use twinsock::{Domain, JoinThread, PollEvents, Shutdown};
 
 const IN: PollEvents = PollEvents::IN;

@@ -1,11 +1,10 @@
 //! `select(2)`: the classic wait, over the numbers that `fileno` gives.
 
 use crate::conformance;
-use crate::support::raw::select_of_a_closed_number;
-use crate::support::scene::{dead_end, fill, listener, pair, reset_by_peer, small_pair};
-use crate::support::sock::{Sock, select, select_read};
+use crate::support::scene::{fill, pair, small_pair};
+use crate::support::sock::{select, select_read};
 use std::time::Duration;
-use twinsock::{Domain, Errno, JoinThread, MsgFlags, PollEvents};
+use twinsock::JoinThread;
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
 

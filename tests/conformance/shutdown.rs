@@ -1,11 +1,9 @@
 //! `shutdown(2)`: half of a connection ends, and what each side sees.
 
 use crate::conformance;
-use crate::support::scene::{FAMILIES, bound, listener, pair, pair_of, pattern, reset_by_peer, small_pair};
+use crate::support::scene::{listener, pair};
 use crate::support::sock::Sock;
-use std::sync::Arc;
-use twinsock::consts as c;
-use twinsock::{Domain, Errno, JoinThread, PollEvents, Shutdown, SocketAddr};
+use twinsock::{Errno, PollEvents, Shutdown, SocketAddr};
 
 conformance! {
     fn shutdown_without_a_connection_takes_effect_all_the_same(env: &E) {

@@ -52,12 +52,4 @@ conformance! {
             assert_eq!(socket.peer_name(), Err(Errno::NOTCONN));
         }
     }
-
-    fn sock_nonblock_is_a_mode_and_not_part_of_the_type(env: &E) {
-        let flags = SockFlags::NONBLOCK;
-        let socket = Sock::open_with(env, Domain::INET, Type::STREAM, flags, Protocol::DEFAULT).unwrap();
-        assert_eq!(socket.nonblocking(), Ok(true));
-        assert_eq!(socket.get(c::SOL_SOCKET, c::SO_TYPE), Ok(c::SOCK_STREAM));
-        assert_eq!(Sock::tcp(env).nonblocking(), Ok(false));
-    }
 }

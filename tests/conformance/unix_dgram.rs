@@ -1,11 +1,9 @@
 //! Local datagrams, `unix(7)`.
 
 use crate::conformance;
-use crate::support::files::{Dir, World, abstract_name};
+use crate::support::files::{World, abstract_name};
 use crate::support::sock::Sock;
-use std::io::IoSliceMut;
-use twinsock::consts as c;
-use twinsock::{Errno, MsgFlags, PollEvents, Shutdown, SocketAddr, Type};
+use twinsock::{Errno, PollEvents, Shutdown, SocketAddr, Type};
 
 const IN: PollEvents = PollEvents::IN;
 const OUT: PollEvents = PollEvents::OUT;

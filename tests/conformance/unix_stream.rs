@@ -9,7 +9,7 @@ use std::time::Duration;
 use twinsock::consts as c;
 use twinsock::poll::EpollOp;
 use twinsock::raw::EpollEvent;
-use twinsock::{EpollFlags, Errno, MsgFlags, PollEvents, Shutdown, SocketAddr, Type, UnixAddr};
+use twinsock::{EpollFlags, Errno, MsgFlags, PollEvents, Type, UnixAddr};
 
 const IN: PollEvents = PollEvents::IN;
 const OUT: PollEvents = PollEvents::OUT;

@@ -1,7 +1,7 @@
 //! Urgent data: `MSG_OOB`, `SO_OOBINLINE`, `SIOCATMARK`, `POLLPRI`.
 
 use crate::conformance;
-use crate::support::scene::{FAMILIES, pair, pair_of};
+use crate::support::scene::pair;
 use twinsock::consts as c;
 use twinsock::{Errno, MsgFlags, PollEvents};
 

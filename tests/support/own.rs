@@ -3,9 +3,11 @@
 
 use libc::c_int;
 use std::mem::MaybeUninit;
+use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
 use std::ptr;
 use twinsock::{Errno, Os, Result};
-use twinsock_sim::{Net, Signal, Tid};
+use twinsock_sim::{HostConfig, Net, Signal, Sim, Tid};
 
 /// A process of a world.
 pub trait Own {
@@ -24,6 +26,9 @@ pub trait Own {
     /// Gives the calling thread a table of descriptors of its own, without those that others have opened, and with room for fewer than
     /// [`DESCRIPTORS_MAX`].
     fn own_descriptors(&self);
+    /// Keeps a promise on another host, which has loopback and nothing else. On the kernel that takes privileges; without them there is
+    /// a line on standard error instead.
+    fn on_lone_host(&self, promise: fn(&Self));
     /// A constant of the kernel, `sysctl(8)`.
     fn sysctl(&self, name: &str) -> String;
 }
@@ -58,6 +63,16 @@ impl Own for Net {
 
     fn own_descriptors(&self) {
         self.set_rlimit_nofile(DESCRIPTORS_MAX).expect("a limit can be set");
+    }
+
+    fn on_lone_host(&self, promise: fn(&Net)) {
+        let outcome = Sim::builder().run(|sim| {
+            let lone = HostConfig { addrs: Vec::new(), ..HostConfig::default() };
+            sim.host_with("lone", lone).spawn("promise", move |net| promise(&net));
+        });
+        if let Err(failure) = outcome {
+            panic!("{failure}");
+        }
     }
 
     fn sysctl(&self, name: &str) -> String {
@@ -115,10 +130,39 @@ impl Own for Os {
         assert_eq!(answer, 0, "a limit can be lowered");
     }
 
+    fn on_lone_host(&self, promise: fn(&Os)) {
+        let thread = std::thread::spawn(move || {
+            // SAFETY: integers only; no thread but this one is in the new network.
+            if unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0 {
+                bring_loopback_up();
+                promise(&Os);
+            } else {
+                eprintln!("skipped on the kernel: a network of one's own takes CAP_SYS_ADMIN");
+            }
+        });
+        if let Err(panic) = thread.join() {
+            std::panic::resume_unwind(panic);
+        }
+    }
+
     fn sysctl(&self, name: &str) -> String {
         let path = format!("/proc/sys/{}", name.replace('.', "/"));
         std::fs::read_to_string(path).expect("the constant is known").trim().to_owned()
     }
+}
+
+/// Brings `lo` up in the network of the calling thread, `netdevice(7)`.
+fn bring_loopback_up() {
+    let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket needs no interface");
+    // SAFETY: an ifreq is bytes and integers, which may be zero.
+    let mut request: libc::ifreq = unsafe { MaybeUninit::zeroed().assume_init() };
+    for (place, byte) in request.ifr_name.iter_mut().zip(*b"lo") {
+        *place = libc::c_char::try_from(byte).expect("ASCII fits char");
+    }
+    request.ifr_ifru.ifru_flags = libc::c_short::try_from(libc::IFF_UP | libc::IFF_RUNNING).expect("the flags fit short");
+    // SAFETY: SIOCSIFFLAGS reads the name and the flags of the ifreq that it is given.
+    let answer = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    assert_eq!(answer, 0, "the network is this thread's own");
 }
 
 const fn number(signal: Signal) -> c_int {

@@ -6,10 +6,13 @@
 
 mod adr;
 mod clo;
+mod err;
+mod obj;
 mod opt;
 mod pol;
 mod pol_waits;
 mod shu;
 mod sio;
 mod sio_waits;
+mod tmo;
 mod unx;
