@@ -1,9 +1,8 @@
 //! `close(2)`: the end by FIN, the end by RST, and lingering.
 
 use crate::conformance;
-use crate::support::scene::{listener, pair};
-use crate::support::sock::Sock;
-use twinsock::{Errno, JoinThread, PollEvents, Shutdown};
+use crate::support::scene::pair;
+use twinsock::{Errno, PollEvents, Shutdown};
 
 conformance! {
     fn an_unread_end_is_not_unread_data(env: &E) {
@@ -32,24 +31,5 @@ conformance! {
         client.send_all(b"x");
         assert_eq!(client.close(), Ok(()));
         assert_eq!(server.recv_to_end(), b"x");
-    }
-
-    fn a_server_serves_one_client_after_another(env: &E) {
-        let (listener, addr) = listener(env);
-        let server = env.spawn(move || {
-            for _ in 0..20 {
-                let (connection, _) = listener.accept().expect("a client comes");
-                let request = connection.recv_to_end();
-                connection.send_all(&request);
-            }
-        });
-        for number in 0..20u8 {
-            let client = Sock::tcp(env);
-            client.connect(&addr).unwrap();
-            client.send_all(&[number]);
-            client.shutdown(Shutdown::Write).unwrap();
-            assert_eq!(client.recv_to_end(), [number]);
-        }
-        server.join().unwrap();
     }
 }

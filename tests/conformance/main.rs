@@ -15,6 +15,7 @@ mod listen;
 mod makefile;
 mod net;
 mod nonblocking;
+mod options;
 mod poll;
 mod rows;
 mod seed;

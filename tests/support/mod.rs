@@ -4,7 +4,7 @@
 //! - `sock`: [`Sock`](sock::Sock), a socket with its world beside it, so that a promise reads as the calls it is about.
 //! - `raw`: the few promises about descriptor numbers that no socket owns.
 //! - `files`: paths and abstract names for local sockets.
-//! - `own`: what a process asks of its kernel about itself: signals, a table of descriptors, constants.
+//! - `own`: what a process asks of its kernel about itself: signals, a table of descriptors, a network.
 //! - `wait`: [`Waiting`](wait::Waiting), a call that another thread makes and that is seen to wait.
 //! - `scene`: where most promises begin: a listener, a connected pair, a full buffer, a reset connection.
 //!

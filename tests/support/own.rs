@@ -1,4 +1,4 @@
-//! What a process asks of its kernel about itself: signals, descriptors of its own, constants. The simulator has these as calls of
+//! What a process asks of its kernel about itself: signals, descriptors of its own, a network of its own. The simulator has these as calls of
 //! `Net`, the kernel in libc.
 
 use libc::c_int;
@@ -29,8 +29,6 @@ pub trait Own {
     /// Keeps a promise on another host, which has loopback and nothing else. On the kernel that takes privileges; without them there is
     /// a line on standard error instead.
     fn on_lone_host(&self, promise: fn(&Self));
-    /// A constant of the kernel, `sysctl(8)`.
-    fn sysctl(&self, name: &str) -> String;
 }
 
 /// How many descriptors a table of [`Own::own_descriptors`] has room for. More than all tests that run at the same time open: on the
@@ -73,10 +71,6 @@ impl Own for Net {
         if let Err(failure) = outcome {
             panic!("{failure}");
         }
-    }
-
-    fn sysctl(&self, name: &str) -> String {
-        Net::sysctl(self, name).expect("the constant is known")
     }
 }
 
@@ -143,11 +137,6 @@ impl Own for Os {
         if let Err(panic) = thread.join() {
             std::panic::resume_unwind(panic);
         }
-    }
-
-    fn sysctl(&self, name: &str) -> String {
-        let path = format!("/proc/sys/{}", name.replace('.', "/"));
-        std::fs::read_to_string(path).expect("the constant is known").trim().to_owned()
     }
 }
 

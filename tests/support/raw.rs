@@ -16,6 +16,43 @@ fn calls<E: Env>(env: &E) -> &E::Calls {
 /// A number above every limit on descriptors, so that it is nobody's.
 pub const NEVER_OPEN: RawFd = i32::MAX;
 
+/// `bind(2)` of a raw `sockaddr`.
+pub fn bind<E: Env>(socket: &Sock<E>, addr: &[u8]) -> Result<()> {
+    calls(&socket.env).bind(socket.fd(), addr)
+}
+
+/// `connect(2)` to a raw `sockaddr`.
+pub fn connect<E: Env>(socket: &Sock<E>, addr: &[u8]) -> Result<()> {
+    calls(&socket.env).connect(socket.fd(), addr)
+}
+
+/// What `accept4(2)` with raw flags makes: whether its descriptor is non-blocking, and whether exec closes it.
+pub fn accepted_modes<E: Env>(listener: &Sock<E>, flags: i32) -> Result<(bool, bool)> {
+    let calls = calls(&listener.env);
+    let fd = calls.accept4(listener.fd(), None, flags)?;
+    let nonblocking = calls.fcntl(fd, c::F_GETFL, 0)? & c::O_NONBLOCK != 0;
+    let cloexec = calls.fcntl(fd, c::F_GETFD, 0)? & c::FD_CLOEXEC != 0;
+    calls.close(fd)?;
+    Ok((nonblocking, cloexec))
+}
+
+/// A number for the socket that no [`Sock`] owns and nobody else gets.
+pub fn high_number<E: Env>(socket: &Sock<E>) -> RawFd {
+    calls(&socket.env).dup3(socket.fd(), next_high(), c::O_CLOEXEC).expect("a descriptor can be duplicated")
+}
+
+/// `accept(2)` of a [`high_number`].
+pub fn accept<E: Env>(env: &E, fd: RawFd) -> Result<Sock<E>> {
+    let accepted = calls(env).accept4(fd, None, c::SOCK_CLOEXEC)?;
+    // SAFETY: the number is new, and this is its first owner.
+    Ok(Sock::of(env, env.adopt(accepted, unsafe { Vouch::new() })))
+}
+
+/// `close(2)` of a [`high_number`].
+pub fn close<E: Env>(env: &E, fd: RawFd) -> Result<()> {
+    calls(env).close(fd)
+}
+
 /// `poll(2)`; the entries may name [`NEVER_OPEN`] and negative numbers only.
 pub fn poll<E: Env>(env: &E, set: &mut [PollFd], timeout: i32) -> Result<usize> {
     assert!(set.iter().all(|entry| entry.fd == NEVER_OPEN || entry.fd < 0), "numbers that nobody owns");
@@ -24,7 +61,7 @@ pub fn poll<E: Env>(env: &E, set: &mut [PollFd], timeout: i32) -> Result<usize> 
 
 /// `select(2)` for reading, of a number that was open and is no more.
 pub fn select_of_a_closed_number<E: Env>(env: &E) -> Result<usize> {
-    let fd = high_number(env)?;
+    let fd = pipe_end(env)?;
     calls(env).close(fd)?;
     let mut set = FdSet::new();
     set.insert(fd);
@@ -34,7 +71,7 @@ pub fn select_of_a_closed_number<E: Env>(env: &E) -> Result<usize> {
 /// Opens a number that nobody else gets meanwhile, and closes it: what the second close answers, and each call on the number.
 pub fn calls_on_a_closed_number<E: Env>(env: &E) -> Vec<(&'static str, Result<()>)> {
     let calls = calls(env);
-    let fd = high_number(env).expect("a descriptor can be made");
+    let fd = pipe_end(env).expect("a descriptor can be made");
     assert_eq!(calls.close(fd), Ok(()));
     let mut answers = calls_on(calls, fd);
     answers.push(("close", calls.close(fd)));
@@ -45,7 +82,7 @@ pub fn calls_on_a_closed_number<E: Env>(env: &E) -> Vec<(&'static str, Result<()
 pub fn socket_calls_on_a_pipe<E: Env>(env: &E) -> Vec<(&'static str, Result<()>)> {
     const OF_FILES: [&str; 6] = ["read", "write", "fcntl", "ioctl", "dup", "poll"];
     let calls = calls(env);
-    let fd = high_number(env).expect("a descriptor can be made");
+    let fd = pipe_end(env).expect("a descriptor can be made");
     let answers = calls_on(calls, fd).into_iter().filter(|(call, _)| !OF_FILES.contains(call)).collect();
     assert_eq!(calls.close(fd), Ok(()));
     answers
@@ -53,23 +90,26 @@ pub fn socket_calls_on_a_pipe<E: Env>(env: &E) -> Vec<(&'static str, Result<()>)
 
 /// `poll(2)` of a number that was open and is no more.
 pub fn poll_of_a_closed_number<E: Env>(env: &E) -> (Result<usize>, PollFd) {
-    let fd = high_number(env).expect("a descriptor can be made");
+    let fd = pipe_end(env).expect("a descriptor can be made");
     assert_eq!(calls(env).close(fd), Ok(()));
     let mut set = [PollFd { fd, events: 0, revents: 0 }];
     (calls(env).poll(&mut set, -1), set[0])
 }
 
-/// The reading end of a pipe whose number is above those that others get, and low enough for [`FdSet`]: nobody takes it between close and
-/// what comes next.
-fn high_number<E: Env>(env: &E) -> Result<RawFd> {
-    static NEXT: AtomicI32 = AtomicI32::new(0);
-    // Each caller another one: promises are kept at the same time.
-    let high = 900 + NEXT.fetch_add(1, Ordering::Relaxed) % 100;
+/// The reading end of a pipe, with a number that nobody else gets.
+fn pipe_end<E: Env>(env: &E) -> Result<RawFd> {
     let [read, write] = calls(env).pipe2(c::O_CLOEXEC)?;
-    let fd = calls(env).dup3(read, high, c::O_CLOEXEC)?;
+    let fd = calls(env).dup3(read, next_high(), c::O_CLOEXEC)?;
     calls(env).close(read)?;
     calls(env).close(write)?;
     Ok(fd)
+}
+
+/// A number above those that others get and low enough for [`FdSet`], each time another one: promises are kept at the same time, and
+/// nobody takes it once it is closed.
+fn next_high() -> RawFd {
+    static NEXT: AtomicI32 = AtomicI32::new(0);
+    900 + NEXT.fetch_add(1, Ordering::Relaxed) % 100
 }
 
 /// What each call on descriptors but close answers for a number.

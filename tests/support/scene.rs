@@ -184,3 +184,8 @@ pub fn reset_by_peer<E: Env>(env: &E) -> Sock<E> {
     socket.wait(PollEvents::HUP);
     socket
 }
+
+/// An address of another host, by a route that leaves this one, RFC 5737.
+pub fn elsewhere(port: u16) -> SocketAddr {
+    SocketAddr::inet(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 55)), port)
+}

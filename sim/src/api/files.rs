@@ -96,6 +96,15 @@ impl Net {
         self.at_path(path, |kernel, pid, path| kernel.access(pid, path))
     }
 
+    /// What a file is and what it permits to whom, `st_mode` of `stat(2)`.
+    ///
+    /// # Errors
+    /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`: there is none, or the process cannot see it. `EBADF`: the caller is not a thread of
+    /// this process.
+    pub fn stat_mode(&self, path: impl AsRef<Path>) -> Result<u32> {
+        self.at_path(path, |kernel, pid, path| kernel.stat_mode(pid, path))
+    }
+
     fn at_path<R>(self, path: impl AsRef<Path>, act: impl FnOnce(&mut Host, Pid, &[u8]) -> Result<R>) -> Result<R> {
         let path = path.as_ref().as_os_str().as_encoded_bytes();
         self.enter(|scheduler, process| on_kernel(scheduler, process, |kernel, pid| act(kernel, pid, path)))?

@@ -250,6 +250,24 @@ impl Host {
         self.local.space.files.lookup(path, &caller).map(|_| ())
     }
 
+    /// Type and permissions of a file, `st_mode` of `stat(2)`.
+    ///
+    /// # Errors
+    /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`: there is none, or the process cannot see it.
+    pub fn stat_mode(&self, pid: Pid, path: &[u8]) -> Result<u32> {
+        let caller = self.caller(pid)?;
+        let files = &self.local.space.files;
+        let inode = files.lookup(path, &caller)?;
+        // inode(7): S_IFDIR, S_IFREG, S_IFSOCK, S_IFLNK.
+        let kind = match files.kind(inode) {
+            NodeKind::Directory => 0o040_000,
+            NodeKind::File => 0o100_000,
+            NodeKind::Socket => 0o140_000,
+            NodeKind::Link => 0o120_000,
+        };
+        Ok(kind | files.mode(inode))
+    }
+
     /// The calls that read and write, on a plain file; `None`: it is another call, or another file.
     pub(super) fn call_plain(&mut self, pid: Pid, call: &mut Call<'_, '_>) -> Option<Result<usize>> {
         let (Call::Read { fd, .. } | Call::Readv { fd, .. } | Call::Write { fd, .. } | Call::Writev { fd, .. }) = call else {

@@ -5,8 +5,11 @@
 //! the same, and that a row without a test says why it has none.
 
 mod adr;
+mod bnd;
 mod clo;
+mod con;
 mod err;
+mod lis;
 mod obj;
 mod opt;
 mod pol;
@@ -15,4 +18,5 @@ mod shu;
 mod sio;
 mod sio_waits;
 mod tmo;
+mod udp;
 mod unx;
