@@ -15,8 +15,10 @@ pub trait Own {
     type Thread: Copy + Send + 'static;
     /// `getpid(2)`.
     fn pid(&self) -> u32;
-    /// The calling thread, ready for [`Own::signal`].
+    /// The calling thread, `gettid(2)`.
     fn this_thread(&self) -> Self::Thread;
+    /// Whether a thread sleeps in a call, as far as this can be seen.
+    fn sleeps(&self, thread: Self::Thread) -> bool;
     /// Sends a thread a signal whose handler does nothing, `tgkill(2)`.
     fn signal(&self, thread: Self::Thread, signal: Signal);
     /// From now on SIGPIPE is kept for [`Own::take_sigpipe`] where the calling thread raises it.
@@ -44,6 +46,11 @@ impl Own for Net {
 
     fn this_thread(&self) -> Tid {
         self.gettid().expect("a promise is kept by threads of its process")
+    }
+
+    fn sleeps(&self, _thread: Tid) -> bool {
+        // Time does not pass before everybody sleeps.
+        true
     }
 
     fn signal(&self, thread: Tid, signal: Signal) {
@@ -82,14 +89,19 @@ impl Own for Os {
     }
 
     fn this_thread(&self) -> libc::pid_t {
-        for signal in [Signal::Interrupting, Signal::Restarting] {
-            handle(signal).expect("a handler can be installed");
-        }
         // SAFETY: it takes nothing.
         unsafe { libc::gettid() }
     }
 
+    fn sleeps(&self, thread: libc::pid_t) -> bool {
+        // proc_pid_syscall(5): "running", or the number of the call and its arguments. The channel that the thread reports by waits by
+        // futex(2).
+        let Ok(call) = std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall")) else { return true };
+        call.split_whitespace().next().is_some_and(|call| call != "running" && call != libc::SYS_futex.to_string())
+    }
+
     fn signal(&self, thread: libc::pid_t, signal: Signal) {
+        handle(signal).expect("a handler can be installed");
         let process = c_int::try_from(std::process::id()).expect("a process id is a pid_t");
         // SAFETY: integers only; the handlers of these signals do nothing.
         unsafe { libc::syscall(libc::SYS_tgkill, process, thread, number(signal)) };

@@ -7,10 +7,13 @@ use twinsock::JoinThread;
 use twinsock::sync::{Receiver, RecvTimeoutError, channel};
 
 /// How long a call is watched before it counts as waiting: far longer than one that need not wait takes.
-const MOMENT: Duration = Duration::from_millis(40);
+const MOMENT: Duration = Duration::from_millis(30);
 
 /// A call that another thread makes.
 pub struct Waiting<E: World, T: Send + 'static> {
+    env: E,
+    /// The thread, for signals.
+    pub id: E::Thread,
     thread: E::Join<()>,
     answers: Receiver<E, T>,
 }
@@ -19,13 +22,14 @@ impl<E: World, T: Send + 'static> Waiting<E, T> {
     /// Has another thread make the call.
     pub fn start(env: &E, call: impl FnOnce() -> T + Send + 'static) -> Waiting<E, T> {
         let ((starting, started), (sender, answers)) = (channel(env), channel(env));
+        let api = env.clone();
         let thread = env.spawn(move || {
-            starting.send(()).expect("the promise waits for the thread");
+            starting.send(api.this_thread()).expect("the promise waits for the thread");
             // A promise that has failed takes no answer.
             sender.send(call()).ok();
         });
-        started.recv().expect("the thread starts");
-        Waiting { thread, answers }
+        let id = started.recv().expect("the thread starts");
+        Waiting { env: env.clone(), id, thread, answers }
     }
 
     /// As [`Waiting::start`], once the call has been seen to wait.
@@ -39,7 +43,15 @@ impl<E: World, T: Send + 'static> Waiting<E, T> {
     /// Asserts that the call waits.
     #[track_caller]
     pub fn expect_waiting(&self) {
-        assert!(matches!(self.answers.recv_timeout(MOMENT), Err(RecvTimeoutError::Timeout)), "the call did not wait");
+        let deadline = self.env.now() + PATIENCE;
+        loop {
+            let answer = self.answers.recv_timeout(MOMENT);
+            assert!(matches!(answer, Err(RecvTimeoutError::Timeout)), "the call did not wait");
+            if self.env.sleeps(self.id) {
+                return;
+            }
+            assert!(self.env.now() < deadline, "waited {PATIENCE:?} for a call to begin");
+        }
     }
 
     /// The answer, if it comes within `patience`.

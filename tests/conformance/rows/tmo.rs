@@ -10,7 +10,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use twinsock::consts as c;
 use twinsock::net::{TcpListener, TcpStream, UdpSocket};
-use twinsock::sync::channel;
 use twinsock::{Domain, Errno, MsgFlags, PollEvents, Protocol, SockFlags, Socket, Type};
 use twinsock_sim::Signal;
 
@@ -32,24 +31,13 @@ fn streams<E: World>(env: &E) -> (TcpStream<E>, TcpStream<E>) {
 
 /// Sends the thread that calls a signal until the call ends; its answer.
 fn interrupted<E: World, T: Send + 'static>(env: &E, signal: Signal, call: impl FnOnce() -> T + Send + 'static) -> T {
-    let (waiting, thread) = signalled(env, call);
+    let waiting = Waiting::start(env, call);
     loop {
-        env.signal(thread, signal);
+        env.signal(waiting.id, signal);
         if let Some(answer) = waiting.answer_within(Duration::from_millis(5)) {
             return answer;
         }
     }
-}
-
-/// A call of another thread, and the thread that a signal would go to.
-fn signalled<E: World, T: Send + 'static>(env: &E, call: impl FnOnce() -> T + Send + 'static) -> (Waiting<E, T>, E::Thread) {
-    let (sender, receiver) = channel(env);
-    let api = env.clone();
-    let waiting = Waiting::start(env, move || {
-        sender.send(api.this_thread()).expect("the promise waits for the thread");
-        call()
-    });
-    (waiting, receiver.recv().expect("the thread says who it is"))
 }
 
 conformance! {
@@ -182,13 +170,13 @@ conformance! {
     fn tmo_11_what_reads_until_it_has_all_goes_on_after_a_signal(env: &E) {
         for signal in [Signal::Interrupting, Signal::Restarting] {
             let (client, mut server) = streams(env);
-            let (waiting, thread) = signalled(env, move || {
+            let waiting = Waiting::start(env, move || {
                 let mut bytes = [0; 2];
                 server.read_exact(&mut bytes).map(|()| bytes).map_err(|error| error.kind())
             });
             for part in [b"a", b"b"] {
                 waiting.expect_waiting();
-                env.signal(thread, signal);
+                env.signal(waiting.id, signal);
                 waiting.expect_waiting();
                 io::Write::write_all(&mut &client, part).unwrap();
             }
@@ -205,10 +193,10 @@ conformance! {
         assert_eq!(interrupted(env, Signal::Restarting, move || server.recv(1)), Err(Errno::INTR), "it has a timeout");
 
         let (client, server) = pair(env);
-        let (waiting, thread) = signalled(env, move || server.recv(1));
+        let waiting = Waiting::start(env, move || server.recv(1));
         for _ in 0..3 {
             waiting.expect_waiting();
-            env.signal(thread, Signal::Restarting);
+            env.signal(waiting.id, Signal::Restarting);
         }
         waiting.expect_waiting();
         client.send_all(b"x");
