@@ -128,6 +128,21 @@ pub enum What {
         /// With these words.
         message: Box<str>,
     },
+    /// Something befell a whole machine.
+    Machine(MachineEvent),
+}
+
+/// What can befall a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MachineEvent {
+    /// It lost its power.
+    Crash,
+    /// It was switched on again.
+    Restart,
+    /// It stands still.
+    Pause,
+    /// It goes on.
+    Resume,
 }
 
 /// A packet on one line: its header.
@@ -389,6 +404,7 @@ impl Event {
                 self.fold_head(digest, 10, 0);
                 digest.fold_bytes(message.as_bytes());
             }
+            What::Machine(event) => event.fold_into(self, digest),
         }
     }
 
@@ -402,6 +418,32 @@ impl Event {
     #[must_use]
     pub fn line<'a>(&'a self, names: &'a Names) -> impl fmt::Display + 'a {
         Line { event: self, names }
+    }
+}
+
+impl MachineEvent {
+    /// Kinds from here on are those of machines.
+    const FIRST_KIND: u32 = 20;
+
+    fn fold_into(self, event: &Event, digest: &mut Digest) {
+        let (kind, argument) = match self {
+            MachineEvent::Crash => (0, 0),
+            MachineEvent::Restart => (1, 0),
+            MachineEvent::Pause => (2, 0),
+            MachineEvent::Resume => (3, 0),
+        };
+        event.fold_head(digest, MachineEvent::FIRST_KIND + kind, argument);
+    }
+}
+
+impl fmt::Display for MachineEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MachineEvent::Crash => f.write_str("crash"),
+            MachineEvent::Restart => f.write_str("restart"),
+            MachineEvent::Pause => f.write_str("paused"),
+            MachineEvent::Resume => f.write_str("resumed"),
+        }
     }
 }
 
@@ -493,6 +535,7 @@ impl fmt::Display for What {
             What::ProcessExit => f.write_str("exit"),
             What::ProcessKill => f.write_str("killed"),
             What::ProcessPanic { message } => write!(f, "panic: {}", message.escape_debug()),
+            What::Machine(event) => write!(f, "{event}"),
         }
     }
 }
