@@ -1,12 +1,14 @@
-//! Who is there, who waits, who is next; `ending.rs`: who is gone; `notes.rs`: what a recording holds of it; `outside.rs`: code of
-//! the network's builder in between.
+//! Who is there, who waits, who is next; `starting.rs`: who comes; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still; `outside.rs`: code of the
+//! network's builder in between; `notes.rs`: what a recording holds of it.
 
 mod ending;
 mod notes;
 mod outside;
+mod power;
+mod starting;
 
 use crate::choice::{Door, StreamId};
-use crate::host::{Call, Credentials, Op, Pid, Progress, Short, Token};
+use crate::host::{Call, Op, Pid, Progress, Short, Token};
 use crate::process::coroutine::Carrier;
 use crate::process::failure::FailureKind;
 use crate::process::names::name_of;
@@ -17,7 +19,8 @@ use crate::trace::{CallEnd, CallName, Event, Place, What};
 use crate::world::{Alarm, HostId, World};
 use outside::NO_THREAD;
 pub use outside::Outside;
-use std::collections::VecDeque;
+use power::Stalled;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use twinsock::Instant;
 use twinsock::raw::RawFd;
@@ -98,6 +101,17 @@ pub struct Thread {
     pub(super) calls_after_kill: u32,
 }
 
+/// How far a process has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Life {
+    /// It goes on.
+    Alive,
+    /// Its machine has lost its power: nothing of it is left but stacks that are to be unwound.
+    Crashed,
+    /// It is over.
+    Ended,
+}
+
 /// A process.
 pub struct Process {
     pub(crate) host: HostId,
@@ -107,7 +121,7 @@ pub struct Process {
     pub(super) threads: Vec<ThreadId>,
     /// Does not keep the run going.
     pub(super) daemon: bool,
-    pub(super) alive: bool,
+    pub(super) life: Life,
     entropy: Option<StreamId>,
 }
 
@@ -141,6 +155,8 @@ pub struct Scheduler {
     pub(super) processes: Vec<Process>,
     pub(super) threads: Vec<Thread>,
     ready: VecDeque<ThreadId>,
+    /// The threads of hosts that stand still, which are ready but cannot go on; an entry for each such host.
+    stalled: BTreeMap<HostId, Stalled>,
     pub(super) kills: VecDeque<ProcId>,
     /// The running thread was chosen among all that are due now, and has not acted yet.
     just_chosen: bool,
@@ -156,6 +172,13 @@ pub struct Scheduler {
     pub(super) pulse: Pulse,
 }
 
+impl Thread {
+    /// Its own clock.
+    pub(super) fn clock(&self) -> Instant {
+        self.clock
+    }
+}
+
 impl Scheduler {
     /// No process yet, over this world.
     pub fn new(world: World, turns: Turns, call_cost: Duration, stack_bytes: usize, pulse: Pulse) -> Scheduler {
@@ -164,6 +187,7 @@ impl Scheduler {
             processes: Vec::new(),
             threads: Vec::new(),
             ready: VecDeque::new(),
+            stalled: BTreeMap::new(),
             kills: VecDeque::new(),
             just_chosen: false,
             outside: None,
@@ -196,70 +220,6 @@ impl Scheduler {
         self.world.trace().steps()
     }
 
-    /// Makes a process on a host; its main thread is ready at the current moment.
-    pub fn spawn_process(
-        &mut self,
-        host: HostId,
-        name: &str,
-        credentials: Credentials,
-        daemon: bool,
-        carrier: Carrier,
-    ) -> ProcId {
-        let pid = self.world.spawn_process(host, credentials);
-        let id = self.next_process();
-        let main = self.add_thread(id, (host, pid), name.to_owned(), self.world.now(), carrier);
-        self.processes.push(Process {
-            host,
-            pid,
-            name: name.to_owned(),
-            main,
-            threads: vec![main],
-            daemon,
-            alive: true,
-            entropy: None,
-        });
-        if !daemon {
-            self.live += 1;
-        }
-        self.world.trace_mut().names_mut().name_process(host.0, pid.0, name);
-        self.record(main, What::ProcessStart);
-        id
-    }
-
-    /// Makes a thread of the running thread's process, ready at its parent's clock.
-    pub fn spawn_thread(&mut self, parent: ThreadId, carrier: Carrier) -> ThreadId {
-        let thread = &mut self.threads[parent.index()];
-        thread.children += 1;
-        let (process, home, clock) = (thread.process, (thread.host, thread.pid), thread.clock);
-        let name = format!("{}/{}", thread.name, thread.children);
-        let id = self.add_thread(process, home, name, clock, carrier);
-        self.processes[process.index()].threads.push(id);
-        id
-    }
-
-    fn add_thread(&mut self, process: ProcId, home: (HostId, Pid), name: String, clock: Instant, carrier: Carrier) -> ThreadId {
-        let id = ThreadId(u32::try_from(self.threads.len()).expect("fewer than 2^32 threads"));
-        self.pulse.add_thread(&name);
-        self.threads.push(Thread {
-            process,
-            host: home.0,
-            pid: home.1,
-            name,
-            clock,
-            state: State::Due,
-            turn: 0,
-            carrier: Some(Box::new(carrier)),
-            op: None,
-            signal: None,
-            joiners: Vec::new(),
-            children: 0,
-            killed: false,
-            calls_after_kill: 0,
-        });
-        self.queue_turn(id, clock);
-        id
-    }
-
     /// Records what happens to a thread.
     pub(super) fn record(&mut self, thread: ThreadId, what: What) {
         let place = self.place(thread);
@@ -287,7 +247,7 @@ impl Scheduler {
 
     /// Whether a process has not ended.
     pub fn is_alive(&self, process: ProcId) -> bool {
-        self.processes[process.index()].alive
+        self.processes[process.index()].life == Life::Alive
     }
 
     /// Whether a thread is over.
@@ -571,7 +531,9 @@ impl Scheduler {
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Ready;
         slot.turn = slot.turn.wrapping_add(1);
-        self.ready.push_back(thread);
+        if self.stalled.is_empty() || !self.stall(thread) {
+            self.ready.push_back(thread);
+        }
     }
 
     fn queue_turn(&mut self, thread: ThreadId, at: Instant) {

@@ -1,8 +1,8 @@
 //! What can happen in a run, as values: small enough to be made for every event, whether or not it is kept.
 
 use super::Digest;
+use super::place::{Names, Place};
 use crate::packet::{Body, Control, IcmpError, Packet, Segment, SeqNumber};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use twinsock::{Instant, Result};
@@ -16,59 +16,6 @@ pub struct Event {
     pub place: Place,
     /// What.
     pub what: What,
-}
-
-/// Where something happened: in the world at large, on a host, or in a thread of a process of a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
-    host: u32,
-    /// 0 is the host's kernel: no process has this number.
-    pid: u32,
-    thread: u32,
-}
-
-impl Place {
-    /// The world at large.
-    pub const WORLD: Place = Place { host: u32::MAX, pid: 0, thread: 0 };
-
-    /// The kernel of a host.
-    #[inline]
-    #[must_use]
-    pub const fn host(host: u32) -> Place {
-        Place { host, pid: 0, thread: 0 }
-    }
-
-    /// The first thread of a process.
-    #[inline]
-    #[must_use]
-    pub const fn process(host: u32, pid: u32) -> Place {
-        Place { host, pid, thread: 0 }
-    }
-
-    /// Another thread of the same process.
-    #[inline]
-    #[must_use]
-    pub const fn thread(self, thread: u32) -> Place {
-        Place { thread, ..self }
-    }
-
-    /// The number of the host; `None` for the world at large.
-    #[must_use]
-    pub const fn host_number(self) -> Option<u32> {
-        if self.host == u32::MAX { None } else { Some(self.host) }
-    }
-
-    /// The number of the process; `None` for a kernel and for the world at large.
-    #[must_use]
-    pub const fn pid(self) -> Option<u32> {
-        if self.pid == 0 { None } else { Some(self.pid) }
-    }
-
-    /// The number of the thread: that of the run, 0 where none is meant.
-    #[must_use]
-    pub const fn thread_number(self) -> u32 {
-        self.thread
-    }
 }
 
 /// The name of a system call, or of another call that a process makes of its world.
@@ -159,6 +106,21 @@ pub enum What {
         /// With these words.
         message: Box<str>,
     },
+    /// Something befell a whole machine.
+    Machine(MachineEvent),
+}
+
+/// What can befall a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MachineEvent {
+    /// It lost its power.
+    Crash,
+    /// It was switched on again.
+    Restart,
+    /// It stands still.
+    Pause,
+    /// It goes on.
+    Resume,
 }
 
 impl What {
@@ -179,7 +141,8 @@ impl What {
             | What::ProcessStart
             | What::ProcessExit
             | What::ProcessKill
-            | What::ProcessPanic { .. } => None,
+            | What::ProcessPanic { .. }
+            | What::Machine(_) => None,
         }
     }
 }
@@ -518,6 +481,7 @@ impl Event {
                 self.fold_head(digest, 10, 0);
                 digest.fold_bytes(message.as_bytes());
             }
+            What::Machine(event) => event.fold_into(self, digest),
         }
     }
 
@@ -543,73 +507,35 @@ impl Event {
     }
 }
 
+impl MachineEvent {
+    /// Kinds from here on are those of machines.
+    const FIRST_KIND: u32 = 20;
+
+    fn fold_into(self, event: &Event, digest: &mut Digest) {
+        let (kind, argument) = match self {
+            MachineEvent::Crash => (0, 0),
+            MachineEvent::Restart => (1, 0),
+            MachineEvent::Pause => (2, 0),
+            MachineEvent::Resume => (3, 0),
+        };
+        event.fold_head(digest, MachineEvent::FIRST_KIND + kind, argument);
+    }
+}
+
+impl fmt::Display for MachineEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MachineEvent::Crash => f.write_str("crash"),
+            MachineEvent::Restart => f.write_str("restart"),
+            MachineEvent::Pause => f.write_str("paused"),
+            MachineEvent::Resume => f.write_str("resumed"),
+        }
+    }
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.line(&Names::default()))
-    }
-}
-
-/// What hosts and processes are called.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names {
-    hosts: BTreeMap<u32, String>,
-    processes: BTreeMap<(u32, u32), String>,
-}
-
-impl Names {
-    /// Names a host.
-    pub fn name_host(&mut self, host: u32, name: &str) {
-        self.hosts.insert(host, name.to_string());
-    }
-
-    /// Names a process of a host.
-    pub fn name_process(&mut self, host: u32, pid: u32, name: &str) {
-        self.processes.insert((host, pid), name.to_string());
-    }
-
-    /// The name of a host.
-    #[must_use]
-    pub fn host(&self, host: u32) -> Option<&str> {
-        self.hosts.get(&host).map(String::as_str)
-    }
-
-    /// The name of a process of a host.
-    #[must_use]
-    pub fn process(&self, host: u32, pid: u32) -> Option<&str> {
-        self.processes.get(&(host, pid)).map(String::as_str)
-    }
-
-    /// A place by its names: `server kv[7.1]` is thread 1 of process 7.
-    #[must_use]
-    pub fn place(&self, place: Place) -> impl fmt::Display {
-        NamedPlace { place, names: self }
-    }
-}
-
-struct NamedPlace<'a> {
-    place: Place,
-    names: &'a Names,
-}
-
-impl fmt::Display for NamedPlace<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place { host, pid, thread } = self.place;
-        if self.place == Place::WORLD {
-            return f.write_str("world");
-        }
-        match self.names.hosts.get(&host) {
-            Some(name) => f.write_str(name)?,
-            None => write!(f, "host {host}")?,
-        }
-        if pid != 0 {
-            let name = self.names.processes.get(&(host, pid)).map_or("process", String::as_str);
-            write!(f, " {name}[{pid}")?;
-            if thread != 0 {
-                write!(f, ".{thread}")?;
-            }
-            f.write_str("]")?;
-        }
-        Ok(())
     }
 }
 
@@ -649,6 +575,7 @@ impl fmt::Display for What {
             What::ProcessExit => f.write_str("exit"),
             What::ProcessKill => f.write_str("killed"),
             What::ProcessPanic { message } => write!(f, "panic: {}", message.escape_debug()),
+            What::Machine(event) => write!(f, "{event}"),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The last events: a ring in a plain array. Every event of a run passes through it, so what is kept of the usual ones is a few words,
 //! and an [`Event`] is made of them when somebody asks.
 
-use super::event::{CallName, Event, PacketKind, Place, What, Words};
+use super::event::{CallName, Event, PacketKind, What, Words};
+use super::place::Place;
 use super::recording::Recording;
 use std::collections::VecDeque;
 use twinsock::{Instant, Result};
@@ -73,7 +74,8 @@ impl Kept {
             | What::ProcessStart
             | What::ProcessExit
             | What::ProcessKill
-            | What::ProcessPanic { .. } => self.keep_other(event),
+            | What::ProcessPanic { .. }
+            | What::Machine(_) => self.keep_other(event),
         }
     }
 

@@ -4,7 +4,8 @@
 //! sent.
 
 use super::Names;
-use super::event::{Event, PacketLine, Place, Transport, What};
+use super::event::{Event, PacketLine, Transport, What};
+use super::place::Place;
 use super::recording::{Connection, Detail, Recorded, Recording};
 use crate::packet::SeqNumber;
 use serde::{Deserialize, Serialize};
@@ -87,7 +88,7 @@ impl Kind {
             What::PacketDelivered(_) => Kind::Arrived,
             What::PacketDropped(..) => Kind::Lost,
             What::PacketMet(..) => Kind::Wire,
-            What::Network { .. } => Kind::Fault,
+            What::Network { .. } | What::Machine(_) => Kind::Fault,
             What::Timer => Kind::Timer,
             What::Choice { .. } => Kind::Choice,
             What::ProcessStart => Kind::Start,
@@ -199,7 +200,8 @@ fn line(recording: &Recording, recorded: &Recorded, wire: &mut Wire, owners: &Ow
         | What::ProcessStart
         | What::ProcessExit
         | What::ProcessKill
-        | What::ProcessPanic { .. } => None,
+        | What::ProcessPanic { .. }
+        | What::Machine(_) => None,
     });
     let to = packet_line.and_then(|line| names.host(*owners.get(&line.dst())?)).map(str::to_owned);
     let (text, since, connection) = match detail {

@@ -1,6 +1,6 @@
 //! What happened: a digest of every event, the last few events for a report, and, if asked for, the whole run.
 //!
-//! `event.rs` says what an event is and how it reads on a line, `digest.rs` how events become 64 bits, `kept.rs` how the last ones are
+//! `event.rs` says what an event is and how it reads on a line, `place.rs` where it happens, `digest.rs` how events become 64 bits, `kept.rs` how the last ones are
 //! kept, `recording.rs` how a whole run is. [`Trace`] is what `world` and `process` write to. The digest is always made and does not depend on
 //! whether events are kept; keeping them is off until it is asked for, and costs nothing until then.
 //!
@@ -14,15 +14,17 @@ mod kept;
 mod lines;
 #[cfg(feature = "capture")]
 pub mod pcapng;
+mod place;
 mod recording;
 pub mod timeline;
 
 pub use digest::Digest;
-pub use event::{CallName, Event, Names, NetworkEvent, PacketLine, Place, Transport, What};
+pub use event::{CallName, Event, MachineEvent, NetworkEvent, PacketLine, Transport, What};
 use event::{PacketKind, Words};
 pub use file::{TraceFile, TraceFileError, read_trace};
 use kept::{Kept, Record};
 pub use lines::{Kind, Line, lines};
+pub use place::{Names, Place};
 pub use recording::{CallEnd, Connection, Detail, Recorded, Recording};
 
 use crate::packet::{Body, Packet};

@@ -4,7 +4,8 @@
 //! digest: a recorded run is the run that it would have been.
 
 use super::Names;
-use super::event::{CallName, Event, PacketLine, Place, Transport, What};
+use super::event::{CallName, Event, PacketLine, Transport, What};
+use super::place::Place;
 use crate::packet::Packet;
 use std::collections::BTreeMap;
 use std::fmt;
