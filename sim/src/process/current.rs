@@ -76,6 +76,11 @@ impl Shared {
         }
     }
 
+    /// Whether a host does something when it boots.
+    pub fn has_boots(&self, host: HostId) -> bool {
+        self.boots.borrow().contains_key(&host)
+    }
+
     /// Forgets what hosts do when they boot, and all that it holds.
     pub fn forget_boots(&self) {
         // What is dropped may use the simulation.
