@@ -23,6 +23,9 @@ pub struct Options {
     /// Print one JSON object instead of the table
     #[arg(long)]
     json: bool,
+    /// Print the cases as this world answers them, for a later run to compare with
+    #[arg(long, conflicts_with = "json")]
+    record: bool,
 }
 
 /// Where cases run.
@@ -50,6 +53,7 @@ impl From<Options> for ConformArgs {
             sides,
             jobs: options.jobs.map(NonZeroUsize::get),
             json: options.json,
+            record: options.record,
             worker: None,
         }
     }
