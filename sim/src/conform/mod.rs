@@ -4,7 +4,7 @@
 //! `names` (constants) and `outcome` (results and when they agree); `run` (the interpreter), with `plan` (names to numbers), `call` and
 //! `bulk` (making a call), `answer` (writing its result) and `handles` (names of descriptors, ports, addresses); `backend` (what a world
 //! must offer), `worker`, `os` and `kernel` (the kernel's side), `net` (the simulator's); `report` (what it came to);
-//! `record` (writing answers down); `builtin` (the cases that come with the program). It uses the public face of the simulator only.
+//! `record` (writing answers down), `random` (sequences drawn by chance); `builtin` (the cases that come with the program). It uses the public face of the simulator only.
 
 mod answer;
 mod args;
@@ -22,6 +22,7 @@ mod os;
 mod outcome;
 mod parse;
 mod plan;
+mod random;
 mod record;
 mod report;
 mod run;
@@ -30,6 +31,7 @@ mod worker;
 
 pub use builtin::pack;
 pub use format::Malformed;
+pub use random::RandomReport;
 pub use report::{Counts, Report, Side};
 pub use worker::WORKER_ARGUMENT;
 pub use worker::main as worker_main;
@@ -62,6 +64,10 @@ pub struct ConformArgs {
     pub json: bool,
     /// Print the cases with what the one side answers as what is expected, instead of comparing.
     pub record: bool,
+    /// Instead of cases: so many random sequences, drawn from [`ConformArgs::seed`], on both sides.
+    pub random: Option<u64>,
+    /// What random sequences are drawn from.
+    pub seed: u64,
     /// The program that becomes a worker when it is given [`WORKER_ARGUMENT`]; `None`: the running one.
     pub worker: Option<PathBuf>,
 }
@@ -76,6 +82,8 @@ impl Default for ConformArgs {
             jobs: None,
             json: false,
             record: false,
+            random: None,
+            seed: 0,
             worker: None,
         }
     }
@@ -105,6 +113,9 @@ const EXIT_BAD_INPUT: u8 = 2;
 pub fn main(args: &ConformArgs) -> ExitCode {
     if args.record {
         return main_record(args);
+    }
+    if let Some(count) = args.random {
+        return main_random(args, count);
     }
     let counters = [AtomicUsize::new(0), AtomicUsize::new(0)];
     let tell = |side: Side, total: usize| {
@@ -149,6 +160,37 @@ pub fn main(args: &ConformArgs) -> ExitCode {
 /// A case file cannot be read, or no worker can be started.
 pub fn conform(args: &ConformArgs) -> io::Result<(Report, Vec<Malformed>)> {
     run_sides(args, &|_, _| ())
+}
+
+/// Runs `count` random sequences on both sides and reports where the simulator does not answer as the kernel does.
+///
+/// # Errors
+/// No worker can be started.
+pub fn random(args: &ConformArgs, count: u64) -> io::Result<RandomReport> {
+    random::run(&args.worker()?, args.jobs(), count, args.seed, &|_| ())
+}
+
+/// What `twinsock conform --random` does.
+fn main_random(args: &ConformArgs, count: u64) -> ExitCode {
+    let tell = |done: u64| {
+        if done * 20 / count != (done - 1) * 20 / count {
+            eprintln!("{done:>9} of {count} sequences");
+        }
+    };
+    match args.worker().and_then(|worker| random::run(&worker, args.jobs(), count, args.seed, &tell)) {
+        Ok(report) => {
+            if args.json {
+                println!("{}", report.to_json())
+            } else {
+                print!("{}", report.to_text())
+            }
+            if report.differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_DIFFERS) }
+        }
+        Err(error) => {
+            eprintln!("twinsock conform: {error}");
+            ExitCode::from(EXIT_BAD_INPUT)
+        }
+    }
 }
 
 /// Records cases: what `twinsock conform --record` does.
