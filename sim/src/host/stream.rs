@@ -210,6 +210,20 @@ impl Host {
             self.sockets[key].ss = Ss::Unconnected;
             return Ok(None);
         }
+        self.begin_connect(cx, file, key, addr).map(Some)
+    }
+
+    /// A send with MSG_FASTOPEN at its entry, `tcp_sendmsg_fastopen`: as nobody has a cookie, it connects and then sends.
+    pub(super) fn enter_fastopen(&mut self, cx: &mut Cx<'_>, file: Key, key: Key, flags: i32, addr: &[u8]) -> Result<Task> {
+        if addr::sa_family(addr) == Some(c::AF_UNSPEC) {
+            return Err(Errno::OPNOTSUPP);
+        }
+        let task = self.begin_connect(cx, file, key, addr)?;
+        Ok(Task { nonblocking: task.nonblocking || flags & c::MSG_DONTWAIT != 0, flags, ..task })
+    }
+
+    /// A connect up to where it waits.
+    fn begin_connect(&mut self, cx: &mut Cx<'_>, file: Key, key: Key, addr: &[u8]) -> Result<Task> {
         let socket = &self.sockets[key];
         let pending = match socket.ss {
             Ss::Connected => return Err(Errno::ISCONN),
@@ -225,7 +239,7 @@ impl Host {
             }
         };
         let disconnects = self.sockets[key].disconnects;
-        Ok(Some(Task::new(Kind::Connect { socket: key, pending, disconnects }, file, self.files[file].nonblocking, 0)))
+        Ok(Task::new(Kind::Connect { socket: key, pending, disconnects }, file, self.files[file].nonblocking, 0))
     }
 
     /// A step of `connect(2)`: whether there is an outcome.

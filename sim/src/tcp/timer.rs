@@ -477,7 +477,7 @@ pub(super) fn nanos_between(earlier: Instant, now: Instant) -> u64 {
 /// RFC 6298 section 2, rule 2.1.
 const RTO_INITIAL_NS: u64 = 1_000_000_000;
 /// A tick at HZ=250: timeouts are whole ticks.
-const JIFFY_US: u64 = 4000;
+pub(super) const JIFFY_US: u64 = 4000;
 /// What a loss probe of a single segment allows the peer for delaying its ACK.
 const LOSS_PROBE_EXTRA_NS: u64 = 200_000_000;
 /// tcp_orphan_retries 0 stands for this.
