@@ -395,7 +395,7 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
     fn try_tapes(&self, outcome: &mut Outcome) {
         let campaign = self.campaign;
         let tapes = match &campaign.only_tape {
-            Some(path) => vec![regressions::Regression { path: path.clone(), tape: regressions::read(path) }],
+            Some(path) => vec![regressions::Regression { path: path.clone(), tape: regressions::read_tape(path) }],
             None if campaign.keeps_regressions => regressions::of(&campaign.test),
             None => Vec::new(),
         };

@@ -12,6 +12,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The version of the lines' meaning.
 const FORMAT: u64 = 1;
@@ -200,7 +201,34 @@ fn head_of(line: &Value) -> Option<(Head, u64)> {
     Some((head, number("shard")?))
 }
 
+impl fmt::Display for Merged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Merged { test, seeds, failures, elapsed_us, .. } = self;
+        write!(f, "{test}: {seeds} seeds, {failures} failed, {:.2?} of virtual time", Duration::from_micros(*elapsed_us))?;
+        for MergedFailure { seed, seeds, kind, reproduce, .. } in &self.found {
+            write!(f, "\n\nseed {seed} failed")?;
+            if *seeds > 1 {
+                write!(f, ", and {} more in the same way", seeds - 1)?;
+            }
+            write!(f, ":\n{kind}\nreproduce: {reproduce}")?;
+        }
+        for divergence in &self.divergences {
+            write!(f, "\n\n{divergence}")?;
+        }
+        for (name, count) in self.assertions.iter().filter(|(_, count)| count.never_held()) {
+            write!(f, "\nsometimes: {name}: reached {} times, never held", count.reached)?;
+        }
+        Ok(())
+    }
+}
+
 impl Merged {
+    /// Whether nothing was found.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        self.failures == 0 && self.found.is_empty() && self.divergences.is_empty()
+    }
+
     /// Adds what a line says. `None` if it is none.
     fn add(&mut self, line: &Value) -> Option<()> {
         let text = |name: &str| line[name].as_str().map(str::to_owned);
