@@ -115,7 +115,8 @@ impl Campaign {
         self
     }
 
-    /// Into which folder a shard's record goes, for [`merge`](super::merge): `TWINSOCK_RECORD` says so, too.
+    /// Into which folder a shard's record goes, for [`merge`](super::merge): `TWINSOCK_RECORD` says so, too. What is recorded depends on the test and its
+    /// seeds alone, so the tapes of earlier failures are not tried.
     #[must_use]
     pub fn record(mut self, folder: impl Into<PathBuf>) -> Campaign {
         self.record = Some(folder.into());
@@ -202,6 +203,11 @@ impl Campaign {
         match Settings::from_environment() {
             Ok(settings) => settings.apply(&mut self),
             Err(error) => panic!("{error}"),
+        }
+        if let Some(folder) = &self.record
+            && let Err(error) = record::prepare(folder, &self.test, self.shard, (self.first_seed, self.seeds))
+        {
+            panic!("{error}");
         }
         let outcome = self.run(body);
         if outcome.interrupted {
@@ -376,7 +382,7 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
         let campaign = self.campaign;
         let tapes = match &campaign.only_tape {
             Some(path) => vec![regressions::Regression { path: path.clone(), tape: regressions::read(path) }],
-            None if campaign.keeps_regressions => regressions::of(&campaign.test),
+            None if campaign.keeps_regressions && campaign.record.is_none() => regressions::of(&campaign.test),
             None => Vec::new(),
         };
         for regressions::Regression { path, tape } in tapes {

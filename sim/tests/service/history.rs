@@ -261,8 +261,22 @@ mod tests {
 
     fn permutations(operations: &[Operation]) -> bool {
         let orders: [&[usize]; 16] = [
-            &[0, 1, 2], &[0, 2, 1], &[1, 0, 2], &[1, 2, 0], &[2, 0, 1], &[2, 1, 0], &[0, 1], &[1, 0], &[0, 2], &[2, 0], &[1, 2],
-            &[2, 1], &[0], &[1], &[2], &[],
+            &[0, 1, 2],
+            &[0, 2, 1],
+            &[1, 0, 2],
+            &[1, 2, 0],
+            &[2, 0, 1],
+            &[2, 1, 0],
+            &[0, 1],
+            &[1, 0],
+            &[0, 2],
+            &[2, 0],
+            &[1, 2],
+            &[2, 1],
+            &[0],
+            &[1],
+            &[2],
+            &[],
         ];
         orders.into_iter().any(|order| {
             let left_out = (0..3).filter(|place| !order.contains(place));
@@ -270,7 +284,8 @@ mod tests {
             left_out.into_iter().all(|place| operations[place].returned.is_none())
                 && order.iter().enumerate().all(|(at, place)| {
                     let operation = &operations[*place];
-                    let late = order[at + 1..].iter().any(|later| operations[*later].returned.is_some_and(|at| at < operation.called));
+                    let late =
+                        order[at + 1..].iter().any(|later| operations[*later].returned.is_some_and(|at| at < operation.called));
                     let right = match operation.call {
                         Call::Put { value, .. } => {
                             register = value;

@@ -127,4 +127,3 @@ fn it_runs_on_the_kernel() {
         panic!("{error}");
     }
 }
-

@@ -232,7 +232,8 @@ impl<E: Env> Node<E> {
         let round = core.begin_round();
         self.work.notify_all();
         let core = self.wait_while_leader(core, term, |core| !core.is_confirmed(round));
-        let is_sure = core.role == Role::Leader && core.term == term && core.term_at(core.commit) == term && core.is_confirmed(round);
+        let is_sure =
+            core.role == Role::Leader && core.term == term && core.term_at(core.commit) == term && core.is_confirmed(round);
         if is_sure { core.value(key) } else { core.not_leader() }
     }
 
