@@ -42,6 +42,8 @@ pub mod link;
 pub mod packet;
 mod process;
 pub mod sim;
+#[cfg(feature = "proptest")]
+pub mod strategy;
 pub mod sync;
 pub mod tcp;
 pub mod trace;

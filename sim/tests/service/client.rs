@@ -43,7 +43,7 @@ pub fn run<E: Env>(env: &E, plan: &Plan, history: &Arc<Mutex<History>>) {
             return;
         }
         let key = u64::from(random(env) % plan.keys);
-        let (call, message) = if random(env) % 2 == 0 {
+        let (call, message) = if random(env).is_multiple_of(2) {
             puts += 1;
             // No value is written twice.
             let value = plan.number * 1_000_000 + puts;

@@ -180,7 +180,16 @@ impl Core {
                 self.commit_what_a_majority_has();
             }
             // Of a term that is over, or no answer at all.
-            _ => {}
+            Message::Voted { .. }
+            | Message::Appended { .. }
+            | Message::Vote { .. }
+            | Message::Append { .. }
+            | Message::Get { .. }
+            | Message::Put { .. }
+            | Message::Value { .. }
+            | Message::Done
+            | Message::NotLeader { .. }
+            | Message::Unknown => {}
         }
     }
 
@@ -262,7 +271,14 @@ impl Core {
                 }
                 Message::Appended { term: self.term, agrees: true, index, round }
             }
-            _ => self.not_leader(),
+            Message::Voted { .. }
+            | Message::Appended { .. }
+            | Message::Get { .. }
+            | Message::Put { .. }
+            | Message::Value { .. }
+            | Message::Done
+            | Message::NotLeader { .. }
+            | Message::Unknown => self.not_leader(),
         }
     }
 
