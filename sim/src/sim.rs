@@ -1,14 +1,17 @@
 //! The public face: build a network, put programs on its hosts, run them, and read what came of it.
 
 mod builder;
+mod misfortunes;
+mod network;
 
 pub use crate::process::turns::Interleaving;
 pub use builder::{Builder, CALL_COST, STACK_BYTES, WATCHDOG};
+pub use misfortunes::Misfortunes;
+pub use network::{Network, RuleGuard};
 
 use crate::api::Net;
 use crate::choice::{Door, Tape, Told};
 use crate::host::{Credentials, HostConfig};
-use crate::link::Link;
 use crate::process::coroutine::Carrier;
 use crate::process::current::Shared;
 use crate::process::driver;
@@ -177,16 +180,6 @@ impl Sim {
     pub fn host_with(&self, name: &str, config: HostConfig) -> Host {
         let id = self.shared.scheduler.borrow_mut().world_mut().add_host(name, config);
         Host { shared: Rc::clone(&self.shared), id }
-    }
-
-    /// Sets the link of both directions between two hosts.
-    pub fn link(&self, a: &Host, b: &Host, link: Link) {
-        self.shared.scheduler.borrow_mut().world_mut().set_link(a.id, b.id, link);
-    }
-
-    /// Sets the link between all hosts that have none of their own.
-    pub fn default_link(&self, link: Link) {
-        self.shared.scheduler.borrow_mut().world_mut().set_default_link(link);
     }
 
     /// The current moment of virtual time.

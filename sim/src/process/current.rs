@@ -6,6 +6,7 @@
 use crate::host::Call;
 use crate::process::Killed;
 use crate::process::coroutine;
+use crate::process::outside::Outsiders;
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Wait};
 use std::cell::{Cell, RefCell, RefMut};
 use std::panic::resume_unwind;
@@ -33,13 +34,21 @@ pub struct Shared {
     /// Everything; borrowed only while no program's code runs.
     pub scheduler: RefCell<Scheduler>,
     running: Cell<Option<(ThreadId, ProcId)>>,
+    /// Rules and directors.
+    pub(super) outsiders: Outsiders,
 }
 
 impl Shared {
     /// A simulation of its own number.
     pub fn new(scheduler: Scheduler, seed: u64) -> Rc<Shared> {
         let id = NEXT_SIMULATION.fetch_add(1, Ordering::Relaxed);
-        Rc::new(Shared { id, seed, scheduler: RefCell::new(scheduler), running: Cell::new(None) })
+        Rc::new(Shared {
+            id,
+            seed,
+            scheduler: RefCell::new(scheduler),
+            running: Cell::new(None),
+            outsiders: Outsiders::default(),
+        })
     }
 
     /// Says who runs; returns who did.
@@ -227,6 +236,11 @@ pub fn thread(sim: u32) -> Option<ThreadId> {
         let shared = current.as_ref().filter(|shared| shared.id == sim)?;
         shared.running.get().map(|(thread, _)| thread)
     })
+}
+
+/// The running thread of simulation `shared`, if one runs: whoever acts upon the simulation from within waits for its turn.
+pub fn running_in(shared: &Rc<Shared>) -> Option<Running> {
+    thread(shared.id).map(|thread| Running { shared: Rc::clone(shared), thread })
 }
 
 /// The seed of the simulation that runs on this OS thread.

@@ -116,12 +116,23 @@ pub enum ShortRecv {
     Long,
 }
 
+/// Code of the network's builder that runs in between, with nothing borrowed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outside {
+    /// The rules are to say what becomes of a packet.
+    Rules,
+    /// The director of this number wants to be called.
+    Director(u32),
+}
+
 /// What the driver does next.
 pub enum Turn {
     /// Resumes this thread.
     Run(ThreadId),
     /// Kills this process, whose main thread has ended or which somebody wants gone.
     Kill(ProcId),
+    /// Lets code of the network's builder run.
+    Outside(Outside),
     /// Nothing: the run is over, or has failed, or the given moment is reached.
     Stop,
     /// Everybody waits and nothing is in flight.
@@ -137,6 +148,8 @@ pub struct Scheduler {
     pub(super) kills: VecDeque<ProcId>,
     /// The running thread was chosen among all that are due now, and has not acted yet.
     just_chosen: bool,
+    /// What is to run before anything else happens.
+    outside: Option<Outside>,
     turns: Turns,
     /// What a call takes, in nanoseconds.
     call_cost_ns: u64,
@@ -158,6 +171,7 @@ impl Scheduler {
             ready: VecDeque::new(),
             kills: VecDeque::new(),
             just_chosen: false,
+            outside: None,
             turns,
             call_cost_ns: u64::try_from(call_cost.as_nanos()).unwrap_or(u64::MAX),
             stack_bytes,
@@ -341,7 +355,7 @@ impl Scheduler {
 
     fn catch_up_slowly(&mut self, clock: Instant) -> bool {
         loop {
-            if !self.ready.is_empty() || !self.kills.is_empty() || self.failure.is_some() {
+            if !self.ready.is_empty() || !self.kills.is_empty() || self.failure.is_some() || self.outside.is_some() {
                 return false;
             }
             if self.world.pass_until(clock) {
@@ -540,10 +554,28 @@ impl Scheduler {
         }
     }
 
+    /// Lets code of the network's builder run at a moment.
+    pub fn call_outside(&mut self, at: Instant, outside: Outside) {
+        let number = match outside {
+            Outside::Rules => u32::MAX,
+            Outside::Director(number) => number,
+        };
+        self.world.schedule(at, Alarm(u64::from(NO_THREAD) | u64::from(number) << 32));
+    }
+
+    #[cold]
+    fn alarm_of_outside(&mut self, alarm: Alarm) {
+        let number = u32::try_from(alarm.0 >> 32).expect("the upper half is 32 bits");
+        self.outside = Some(if alarm == Alarm::UNJUDGED { Outside::Rules } else { Outside::Director(number) });
+    }
+
     /// Lets the next thing in the world's queue happen.
     #[inline(always)]
     fn step(&mut self) {
         match self.world.step() {
+            Some(Some(alarm @ Alarm(number))) if number & u64::from(NO_THREAD) == u64::from(NO_THREAD) => {
+                self.alarm_of_outside(alarm);
+            }
             Some(Some(Alarm(alarm))) => {
                 let thread = ThreadId(u32::try_from(alarm & u64::from(u32::MAX)).expect("the low half is 32 bits"));
                 let slot = &self.threads[thread.index()];
@@ -565,6 +597,9 @@ impl Scheduler {
         loop {
             if self.failure.is_some() {
                 return Turn::Stop;
+            }
+            if let Some(outside) = self.outside.take() {
+                return Turn::Outside(outside);
             }
             if let Some(process) = self.kills.pop_front() {
                 return Turn::Kill(process);
@@ -631,6 +666,9 @@ impl Scheduler {
         }
     }
 }
+
+/// No thread has this number: an alarm of its is for code outside.
+const NO_THREAD: u32 = u32::MAX;
 
 /// A thread's name with its host's.
 fn full_name(world: &World, threads: &[Thread], processes: &[Process], thread: ThreadId) -> String {

@@ -65,6 +65,8 @@ impl Kept {
             | What::PacketSent(_)
             | What::PacketDelivered(_)
             | What::PacketDropped(..)
+            | What::PacketMet(..)
+            | What::Network { .. }
             | What::ProcessStart
             | What::ProcessExit
             | What::ProcessKill
