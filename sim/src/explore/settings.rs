@@ -19,7 +19,7 @@ pub(super) struct Settings {
 
 /// A variable of the environment that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettingsError(String);
+pub struct SettingsError(pub(super) String);
 
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

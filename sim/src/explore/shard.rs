@@ -1,6 +1,7 @@
 //! Which of a campaign's seeds are this process's: every n-th, so that shards need not talk.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// One of several shares of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,14 +117,11 @@ impl Shard {
         };
         let shards = number("TWINSOCK_SHARDS")?;
         if let Some(text) = variable("TWINSOCK_SHARD") {
-            let parts = text.trim().split_once('/').map(|(number, count)| (number.parse().ok(), count.parse().ok()));
-            let Some((Some(number), Some(count))) = parts else {
-                return Err(ShardError(format!("TWINSOCK_SHARD is {text:?}, expected i/n, such as 1/4")));
-            };
-            if shards.is_some_and(|shards| shards != count) {
+            let shard: Shard = text.trim().parse().map_err(|error| ShardError(format!("TWINSOCK_SHARD is {text:?}: {error}")))?;
+            if shards.is_some_and(|shards| shards != shard.count) {
                 return Err(ShardError(format!("TWINSOCK_SHARD is {text:?}, but TWINSOCK_SHARDS says another number")));
             }
-            return Shard::new(number, count).map_err(|error| ShardError(format!("TWINSOCK_SHARD is {text:?}: {error}")));
+            return Ok(shard);
         }
         for engine in ENGINES {
             if let Some(at) = number(engine.index)? {
@@ -160,6 +158,19 @@ impl Shard {
     #[must_use]
     pub fn nth(self, nth: u64) -> u64 {
         nth.saturating_mul(self.count).saturating_add(self.index)
+    }
+}
+
+impl FromStr for Shard {
+    type Err = ShardError;
+
+    /// Share `i` of `n`, written `i/n`.
+    fn from_str(text: &str) -> Result<Shard, ShardError> {
+        let parts = text.split_once('/').map(|(number, count)| (number.parse().ok(), count.parse().ok()));
+        let Some((Some(number), Some(count))) = parts else {
+            return Err(ShardError("expected i/n, such as 1/4".to_owned()));
+        };
+        Shard::new(number, count)
     }
 }
 
