@@ -19,12 +19,14 @@ use std::time::Duration;
 use twinsock::net::TcpListener;
 use twinsock::{Clock, Instant, Os, Spawn};
 use twinsock_sim::explore::{Campaign, Outcome, TestId};
-use twinsock_sim::{Host, Link, Process, Sim, check, sometimes};
+use twinsock_sim::{Host, Link, Misfortunes, Process, Sim, check, sometimes};
 
 const NODES: usize = 3;
 const PORT: u16 = 7000;
 /// How long a run is.
 const RUN: Duration = Duration::from_secs(10);
+/// When the last misfortune is over.
+const HEALED: Duration = Duration::from_secs(7);
 const MS: Duration = Duration::from_millis(1);
 
 fn nodes() -> Vec<Address> {
@@ -53,6 +55,7 @@ fn service(sim: &Sim, bug: Option<Bug>) {
         let history = Arc::clone(&history);
         sim.host(&format!("client{number}")).spawn("client", move |net| client::run(&net, &plan, &history));
     }
+    sim.misfortunes(&Misfortunes::all().until(HEALED));
     for _ in 0..sim.swarm("kills", 0..=5) {
         sim.run_for(MS * sim.draw("when", 1400));
         let id = sim.draw("who", 3) as usize;
