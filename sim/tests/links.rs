@@ -73,9 +73,9 @@ fn a_stream_survives_loss() {
 fn a_stream_survives_bursts_of_losses() {
     let bursts = GilbertElliott {
         into_bad: Ratio::new(1, 100),
-        out_of_bad: Ratio::new(1, 8),
+        out_of_bad: Ratio::new(1, 4),
         loss_good: Ratio::NEVER,
-        loss_bad: Ratio::new(4, 5),
+        loss_bad: Ratio::new(3, 4),
     };
     for seed in 0..5 {
         transfer(seed, Link::new().delay(5 * MS).bursts(bursts), 300_000);
@@ -133,7 +133,7 @@ fn a_seed_is_a_run_with_every_fault_on() {
             into_bad: Ratio::new(1, 100),
             out_of_bad: Ratio::new(1, 3),
             loss_good: Ratio::new(1, 1000),
-            loss_bad: Ratio::ALWAYS,
+            loss_bad: Ratio::new(3, 4),
         });
     let digest = |seed| {
         let report = Sim::builder().seed(seed).run(|sim| {
@@ -329,7 +329,7 @@ fn a_link_is_changed_under_a_connection() {
         sim.run_for(2 * SECOND);
         sim.link(&transfer.server, &transfer.client, Link::new());
         transfer.check(sim);
-        assert!(sim.now().as_nanos() < 4_000_000_000, "{:?}", sim.now());
+        assert!(sim.now().as_nanos() < 7_000_000_000, "{:?}", sim.now());
     });
     report.unwrap();
 }
@@ -399,8 +399,8 @@ fn without_icmp_a_narrow_link_is_a_black_hole() {
 #[test]
 fn the_story_tells_what_the_wire_did_in_plain_words() {
     let report = Sim::builder().seed(3).keep_story(true).run(|sim| {
-        let link = Link::new().delay(5 * MS).jitter(MS).loss(Ratio::new(1, 10)).duplication(Ratio::new(1, 10));
-        let transfer = Transfer::new(sim, link, 10_000);
+        let link = Link::new().delay(5 * MS).jitter(MS).loss(Ratio::new(1, 5)).duplication(Ratio::new(1, 10));
+        let transfer = Transfer::new(sim, link, 30_000);
         transfer.check(sim)
     });
     let told: Vec<String> = report.unwrap().story.iter().map(ToString::to_string).collect();

@@ -255,8 +255,16 @@ fn a_rule_sees_what_a_capture_would() {
         transfer.check(sim, 3000);
         let lines = lines.borrow();
         assert_eq!(
-            lines[..6],
-            ["client SYN 0", "server SYN-ACK 0", "client ACK 0", "client data 1448", "client data 1448", "client FIN 104"]
+            lines[..7],
+            [
+                "client SYN 0",
+                "server SYN-ACK 0",
+                "client ACK 0",
+                "client data 1448",
+                "client data 1448",
+                "client data 104",
+                "client FIN 0"
+            ]
         );
     });
     report.unwrap();
@@ -311,7 +319,7 @@ fn a_socket_used_in_a_rule_gives_ebadf() {
             Fate::Drop
         });
         a.spawn("a", move |net| {
-            *handle.borrow_mut() = Some(net.clone());
+            *handle.borrow_mut() = Some(net);
             let socket = UdpSocket::bind(&net, "0.0.0.0:0").unwrap();
             socket.send_to(b"x", "b:9").unwrap();
             net.sleep(MS);

@@ -335,4 +335,89 @@ mod tests {
         assert_eq!(link.verdict(&mut there, Instant::ZERO, 1281, no_choice), Verdict::TooBig { mtu_bytes: 1280 });
         assert_eq!(link.verdict(&mut there, Instant::ZERO, 1280, no_choice), Verdict::Arrives(Instant::ZERO));
     }
+
+    /// Chance that answers as it is told: what happens, in order; everything else does not.
+    struct Told(Vec<&'static str>);
+
+    impl Chance for Told {
+        fn delay(&mut self, _n: u32) -> u32 {
+            0
+        }
+
+        fn happens(&mut self, ratio: Ratio, what: &'static str) -> bool {
+            if ratio.is_never() {
+                return false;
+            }
+            let happens = self.0.first() == Some(&what);
+            if happens {
+                self.0.remove(0);
+            }
+            happens
+        }
+    }
+
+    const HALF: Ratio = Ratio::new(1, 2);
+
+    fn fates(link: &Link, frames: usize, told: &[&'static str]) -> Vec<FrameFate> {
+        let (mut there, mut chance) = (Direction::new(), Told(told.to_vec()));
+        let fates = (0..frames).map(|_| link.frame(&mut there, Instant::ZERO, 1000, link.delays.min(), &mut chance)).collect();
+        assert!(chance.0.is_empty(), "{:?} did not happen", chance.0);
+        fates
+    }
+
+    fn plain(millis: u64) -> FrameFate {
+        FrameFate::Arrives { at: Instant::from_nanos(millis * 1_000_000), damaged: false, twice: false, late: false }
+    }
+
+    #[test]
+    fn a_link_without_faults_draws_nothing_for_a_frame() {
+        assert_eq!(fates(&Link::new().delay(MS), 3, &[]), [plain(1), plain(1), plain(1)]);
+        assert!(!Link::new().delay(MS).jitter(MS).acts_on_frames());
+    }
+
+    #[test]
+    fn a_frame_is_lost_corrupted_duplicated_or_overtaken_by_itself() {
+        let link = Link::new().loss(HALF).corruption(HALF).duplication(HALF).reordering(HALF, 2 * MS);
+        let found = fates(&link, 4, &["lost", "corrupted", "duplicated", "overtaken"]);
+        let everything = FrameFate::Arrives { at: Instant::from_nanos(2_000_000), damaged: true, twice: true, late: true };
+        assert_eq!(found, [FrameFate::Lost(LOST), everything, plain(0), plain(0)]);
+    }
+
+    #[test]
+    fn a_burst_goes_on_until_it_ends() {
+        let bursts = GilbertElliott { into_bad: HALF, out_of_bad: HALF, loss_good: Ratio::NEVER, loss_bad: HALF };
+        let (begins, goes_on, lost) = ("a burst of losses begins", "still a burst of losses", "lost");
+        let found = fates(&Link::new().bursts(bursts), 5, &[begins, lost, goes_on, lost, goes_on]);
+        let lost = FrameFate::Lost(LOST);
+        assert_eq!(found, [lost, lost, plain(0), plain(0), plain(0)]);
+    }
+
+    #[test]
+    fn a_rate_that_does_not_divide_a_second_loses_nothing_in_the_long_run() {
+        let link = Link::new().rate(3_333_333);
+        let mut there = Direction::new();
+        let mut last = Instant::ZERO;
+        for _ in 0..3_333 {
+            match link.frame(&mut there, Instant::ZERO, 1000, Duration::ZERO, &mut NoChance) {
+                FrameFate::Arrives { at, .. } => last = at,
+                FrameFate::Lost(why) => panic!("{why}"),
+            }
+        }
+        // 3,333,000 bytes at 3,333,333 a second.
+        assert_eq!(last.as_nanos(), 3_333_000_u64 * 1_000_000_000 / 3_333_333);
+    }
+
+    #[test]
+    fn only_links_that_delay_all_alike_let_packets_go_by_express() {
+        let mut there = Direction::new();
+        there.set_express(Some(&Link::new().delay(MS).mtu_bytes(1000)));
+        assert_eq!(there.arrival(Instant::ZERO, 1000), Some(Instant::from_nanos(1_000_000)));
+        assert_eq!(there.arrival(Instant::ZERO, 1001), None);
+        for link in [Link::new().jitter(MS), Link::new().loss(Ratio::NEVER).rate(1), Link::new().corruption(HALF)] {
+            there.set_express(Some(&link));
+            assert_eq!(there.arrival(Instant::ZERO, 40), None, "{link:?}");
+        }
+        there.set_express(None);
+        assert_eq!(there.arrival(Instant::ZERO, 40), None);
+    }
 }

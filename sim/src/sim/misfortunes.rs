@@ -101,7 +101,7 @@ impl Sim {
         let network = self.network();
         let (wear, kinds, slots) = network.draw(Door::Run, "misfortunes", |choice, stream| {
             let mut draws = Draws { choice, stream };
-            let wear = misfortunes.links.then(|| Wear::draw(&mut draws)).unwrap_or_default();
+            let wear = if misfortunes.links { Wear::draw(&mut draws) } else { Wear::default() };
             let kinds: Vec<Kind> =
                 Kind::ALL.into_iter().filter(|kind| kind.is_in(misfortunes) && draws.exists(kind.words())).collect();
             let slots = if kinds.is_empty() { 0 } else { draws.one_of("pace", &SLOTS) };
@@ -343,6 +343,15 @@ enum Act {
     End,
 }
 
+/// A link that is worn.
+struct Worn {
+    /// Of which direction; `None`: the default link.
+    pair: Option<(HostId, HostId)>,
+    worn: Link,
+    /// As it was.
+    link: Link,
+}
+
 /// Lets misfortunes happen.
 struct Director {
     network: Network,
@@ -353,8 +362,7 @@ struct Director {
     /// What is to be done, in order.
     plan: BTreeMap<(Instant, u64), Act>,
     planned: u64,
-    /// Links as they were, and as they are.
-    links: Vec<(Option<(HostId, HostId)>, Link, Link)>,
+    links: Vec<Worn>,
 }
 
 impl Director {
@@ -382,9 +390,9 @@ impl Director {
             self.links = self.network.world(|world| {
                 let own: Vec<_> = world.own_links().map(|(pair, link)| (Some(pair), link.clone())).collect();
                 let all = std::iter::once((None, world.default_link().clone())).chain(own);
-                all.map(|(pair, link)| (pair, wear.of(&link), link)).collect()
+                all.map(|(pair, link)| Worn { pair, worn: wear.of(&link), link }).collect()
             });
-            self.network.world(|world| self.links.iter().for_each(|(pair, worn, _)| set_link(world, *pair, worn)));
+            self.network.world(|world| self.links.iter().for_each(|Worn { pair, worn, .. }| set_link(world, *pair, worn)));
         }
         if !self.links.is_empty() || !self.plan.is_empty() {
             self.plan(self.end, Act::End);
@@ -462,7 +470,7 @@ impl Director {
             }
         }
         self.network.world(|world| {
-            for (pair, worn, link) in &self.links {
+            for Worn { pair, worn, link } in &self.links {
                 let current = pair.map_or(world.default_link(), |(from, to)| world.link(from, to));
                 if current == worn {
                     set_link(world, *pair, link);

@@ -98,7 +98,8 @@ impl World {
             // It comes from the router before the narrow link, at its sender's door.
             return self.arrives(at, self.now, slot, damaged);
         }
-        if packet.largest_frame_bytes() > link.mtu_bytes {
+        let least = if packet.src.is_ipv4() { IPV4_PATH_MIN_BYTES } else { IPV6_PATH_MIN_BYTES };
+        if packet.largest_frame_bytes() > link.mtu_bytes.max(least) {
             let (from, mtu_bytes) = (*from, link.mtu_bytes);
             let about = Box::new(self.drop_at(from, slot, "larger than the link's MTU"));
             return self.too_big(at, about, mtu_bytes);
@@ -307,6 +308,11 @@ fn worse(one: FrameFate, other: FrameFate) -> FrameFate {
     }
 }
 
+/// `net.ipv4.route.min_pmtu`: Linux sends frames of up to this size without "don't fragment" once it has learned of a narrower link, and they pass in
+/// fragments.
+const IPV4_PATH_MIN_BYTES: u32 = 552;
+/// Every IPv6 link carries this, in fragments of its own if need be: RFC 8200 section 5.
+const IPV6_PATH_MIN_BYTES: u32 = 1280;
 /// The least that an IPv4 link carries in one piece, RFC 791 section 3.2.
 const FRAGMENT_MIN_BYTES: u32 = 68;
 
