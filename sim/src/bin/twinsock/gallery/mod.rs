@@ -16,8 +16,10 @@ mod idempotence;
 mod judge;
 mod late_reply;
 mod lock_order;
+mod missing_timeout;
 mod partial_write;
 mod report;
+mod split_brain;
 
 use bug::START;
 pub use bug::{Bug, TEST_PREFIX, Version};
@@ -29,7 +31,7 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 /// All of them, in the order in which they are told.
-pub const ALL: [Bug; 11] = [
+pub const ALL: [Bug; 13] = [
     partial_write::BUG,
     eintr::BUG,
     eof_as_error::BUG,
@@ -41,6 +43,8 @@ pub const ALL: [Bug; 11] = [
     dead_subscriber::BUG,
     idempotence::BUG,
     late_reply::BUG,
+    missing_timeout::BUG,
+    split_brain::BUG,
 ];
 
 /// What `twinsock gallery` may be told.
