@@ -5,6 +5,7 @@
 //! [`report`] tells what came of it.
 
 mod bug;
+mod crane;
 mod dead_subscriber;
 mod early_close;
 mod eintr;
@@ -20,6 +21,7 @@ mod missing_timeout;
 mod partial_write;
 mod report;
 mod split_brain;
+mod stale_connection;
 
 use bug::START;
 pub use bug::{Bug, TEST_PREFIX, Version};
@@ -31,7 +33,7 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 /// All of them, in the order in which they are told.
-pub const ALL: [Bug; 13] = [
+pub const ALL: [Bug; 14] = [
     partial_write::BUG,
     eintr::BUG,
     eof_as_error::BUG,
@@ -44,6 +46,7 @@ pub const ALL: [Bug; 13] = [
     idempotence::BUG,
     late_reply::BUG,
     missing_timeout::BUG,
+    stale_connection::BUG,
     split_brain::BUG,
 ];
 

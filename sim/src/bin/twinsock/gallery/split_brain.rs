@@ -4,9 +4,10 @@
 //! which gives the crane to one of them for a time, and to nobody else until that is over. Each node counts from when it asked, which was
 //! earlier, so it stops in good time, whatever happens to the network.
 
+use super::crane::Crane;
 use super::{Bug, START, Version};
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use twinsock::net::UdpSocket;
 use twinsock::{Clock, Instant, SocketApi};
@@ -86,23 +87,6 @@ fn witness<A: SocketApi + Clock>(api: &A) -> io::Result<()> {
         }
         request[0] = given.into();
         socket.send_to(&request, from)?;
-    }
-}
-
-/// The crane, a thing of the real world: it knows who moves it.
-#[derive(Default)]
-struct Crane(Mutex<Option<u8>>);
-
-impl Crane {
-    fn set(&self, mover: Option<u8>) -> Option<u8> {
-        std::mem::replace(&mut self.0.lock().expect("nobody panics with the lock held"), mover)
-    }
-
-    fn lift<A: Clock>(&self, api: &A, node: u8) {
-        let before = self.set(Some(node));
-        assert!(before.is_none(), "two nodes move the crane at the same time");
-        api.sleep(Duration::from_millis(20));
-        self.set(None);
     }
 }
 
