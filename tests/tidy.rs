@@ -16,7 +16,7 @@ mod scan;
 use scan::{Source, Token};
 
 /// Who may import whom in `sim/src`: a room, and the rooms that it may name. Nothing points left or up.
-const SIM_IMPORTS: [(&str, &[&str]); 16] = [
+const SIM_IMPORTS: [(&str, &[&str]); 17] = [
     ("packet", &[]),
     ("choice", &["packet"]),
     ("trace", &["packet"]),
@@ -34,6 +34,8 @@ const SIM_IMPORTS: [(&str, &[&str]); 16] = [
     ("report", &["trace", "host"]),
     // A run seen from outside, and tapes; `trace` for its digest of a name.
     ("explore", &["sim", "api", "choice", "trace"]),
+    // Values that a run is built from, and tapes.
+    ("strategy", &["sim", "link", "choice"]),
     (
         "lib",
         &["sim", "api", "report", "sync", "process", "world", "host", "tcp", "udp", "unix", "link", "choice", "trace", "packet"],

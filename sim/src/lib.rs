@@ -43,6 +43,8 @@ pub mod packet;
 mod process;
 mod report;
 pub mod sim;
+#[cfg(feature = "proptest")]
+pub mod strategy;
 pub mod sync;
 pub mod tcp;
 pub mod trace;

@@ -129,7 +129,8 @@ impl Campaign {
         self
     }
 
-    /// Into which folder a shard's record goes, for [`merge`](super::merge): `TWINSOCK_RECORD` says so, too.
+    /// Into which folder a shard's record goes, for [`merge`](super::merge): `TWINSOCK_RECORD` says so, too. What is recorded depends on the test and its
+    /// seeds alone, so the tapes of earlier failures are not tried.
     #[must_use]
     pub fn record(mut self, folder: impl Into<PathBuf>) -> Campaign {
         self.record = Some(folder.into());
@@ -207,12 +208,16 @@ impl Campaign {
         self
     }
 
-    /// Sets what the environment asks for: `TWINSOCK_SEED` and its like.
+    /// Sets what the environment asks for: `TWINSOCK_SEED` and its like. The folder for records is made.
     ///
     /// # Errors
-    /// A variable makes no sense: which one, and what it says.
+    /// A variable makes no sense: which one, and what it says. Or the folder cannot be used: it holds a record of the test that no record of this
+    /// campaign can be joined with.
     pub fn as_the_environment_asks(mut self) -> Result<Campaign, SettingsError> {
         Settings::from_environment()?.apply(&mut self);
+        if let Some(folder) = &self.record {
+            record::prepare(folder, &self.test, self.shard, (self.first_seed, self.seeds))?;
+        }
         Ok(self)
     }
 
@@ -396,7 +401,7 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
         let campaign = self.campaign;
         let tapes = match &campaign.only_tape {
             Some(path) => vec![regressions::Regression { path: path.clone(), tape: regressions::read_tape(path) }],
-            None if campaign.keeps_regressions => regressions::of(&campaign.test),
+            None if campaign.keeps_regressions && campaign.record.is_none() => regressions::of(&campaign.test),
             None => Vec::new(),
         };
         for regressions::Regression { path, tape } in tapes {

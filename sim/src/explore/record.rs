@@ -4,7 +4,9 @@
 //! done. A file without that line is of a shard that was killed; when the shard is run again, the file is written anew.
 
 use super::assertions::{Count, Counts};
+use super::identity::TestId;
 use super::report::Outcome;
+use super::settings::SettingsError;
 use super::shard::Shard;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -49,6 +51,36 @@ pub(super) fn write(folder: &Path, shard: Shard, (first_seed, seeds): (u64, u64)
     let whole = path.with_extension(format!("jsonl.{}", std::process::id()));
     fs::write(&whole, text)?;
     fs::rename(&whole, path)
+}
+
+/// Makes the folder, and looks at the records of the test that are in it, before the first seed: they are of shards of the same campaign, or this one
+/// would overlap with them and could not be joined with them.
+///
+/// # Errors
+/// The folder cannot be made or read, or holds a record of another campaign of the test: which, and how they differ.
+pub(super) fn prepare(folder: &Path, test: &TestId, shard: Shard, (first_seed, seeds): (u64, u64)) -> Result<(), SettingsError> {
+    let this =
+        Head { version: env!("CARGO_PKG_VERSION").to_owned(), test: test.full_name(), shards: shard.count(), first_seed, seeds };
+    let about = |path: &Path, error: io::Error| SettingsError(format!("{}: {error}", path.display()));
+    fs::create_dir_all(folder).map_err(|error| about(folder, error))?;
+    for entry in fs::read_dir(folder).map_err(|error| about(folder, error))? {
+        let path = entry.map_err(|error| about(folder, error))?.path();
+        if path.extension().is_none_or(|extension| extension != "jsonl") {
+            continue;
+        }
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let first = text.lines().next().and_then(|line| serde_json::from_str::<Value>(line).ok());
+        let Some((other, _)) = first.as_ref().and_then(head_of) else { continue };
+        if other.test == this.test
+            && let Some(difference) = this.difference(&other, "this one's")
+        {
+            let place = path.display();
+            return Err(SettingsError(format!(
+                "{place} is the record of another campaign of the test, with which no shard of this one can be joined: {difference}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// A campaign's shards, joined.
@@ -129,7 +161,7 @@ struct Head {
 }
 
 impl Head {
-    fn difference(&self, other: &Head) -> Option<String> {
+    fn difference(&self, other: &Head, own: &str) -> Option<String> {
         let parts = [
             ("version", self.version.clone(), other.version.clone()),
             ("test", self.test.clone(), other.test.clone()),
@@ -138,7 +170,7 @@ impl Head {
             ("number of seeds", self.seeds.to_string(), other.seeds.to_string()),
         ];
         let differs = parts.into_iter().find(|(_, one, other)| one != other);
-        differs.map(|(what, one, other)| format!("its {what} is {other}, the first one's {one}"))
+        differs.map(|(what, one, other)| format!("its {what} is {other}, {own} {one}"))
     }
 }
 
@@ -158,7 +190,7 @@ pub fn merge(records: &[PathBuf]) -> Result<Merged, MergeError> {
             head_of(first).ok_or_else(|| file("the first line does not say which campaign it is of".to_owned()))?;
         match &head {
             Some(head) => {
-                if let Some(difference) = head.difference(&this) {
+                if let Some(difference) = head.difference(&this, "the first one's") {
                     return Err(MergeError::Foreign(path.clone(), difference));
                 }
             }
