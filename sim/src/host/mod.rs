@@ -13,7 +13,7 @@
 //! | `socket.rs`, `stream.rs`, `data.rs`, `fast.rs` | sockets and their names; bind to close; send and receive; the same, short |
 //! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
 //! | `local.rs`, `local_call.rs`, `rights.rs` | local sockets; their calls that may wait; descriptors in flight |
-//! | `plain.rs` | the file name space and plain files |
+//! | `plain.rs`, `power.rs` | the file name space and plain files; what outlives a loss of power |
 //! | `inet.rs`, `conns.rs`, `ports.rs`, `addr.rs` | packets and timers; connections by 4-tuple; ports; addresses and routes |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `snmp.rs` | counters |
@@ -41,6 +41,7 @@ pub mod pipe;
 mod plain;
 pub mod poll;
 mod ports;
+mod power;
 mod process;
 mod ready;
 mod rights;

@@ -8,7 +8,9 @@ use crate::process::Killed;
 use crate::process::coroutine;
 use crate::process::outside::Outsiders;
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Wait};
+use crate::world::HostId;
 use std::cell::{Cell, RefCell, RefMut};
+use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -36,7 +38,12 @@ pub struct Shared {
     running: Cell<Option<(ThreadId, ProcId)>>,
     /// Rules and directors.
     pub(super) outsiders: Outsiders,
+    /// What hosts do when they boot.
+    boots: RefCell<BTreeMap<HostId, Vec<Boot>>>,
 }
+
+/// What a host does when it boots.
+type Boot = Box<dyn FnMut()>;
 
 impl Shared {
     /// A simulation of its own number.
@@ -47,14 +54,53 @@ impl Shared {
             seed,
             scheduler: RefCell::new(scheduler),
             running: Cell::new(None),
+            boots: RefCell::default(),
             outsiders: Outsiders::default(),
         })
+    }
+
+    /// Adds to what a host does when it boots.
+    pub fn add_boot(&self, host: HostId, boot: Boot) {
+        self.boots.borrow_mut().entry(host).or_default().push(boot);
+    }
+
+    /// Does what a host does when it boots. This is a user's code: nothing of the simulation is borrowed meanwhile.
+    pub fn boot(&self, host: HostId) {
+        let boots = self.boots.borrow_mut().remove(&host).unwrap_or_default();
+        let mut booting = Booting { shared: self, host, boots };
+        for boot in &mut booting.boots {
+            boot();
+        }
+    }
+
+    /// Forgets what hosts do when they boot, and all that it holds.
+    pub fn forget_boots(&self) {
+        // What is dropped may use the simulation.
+        let boots = self.boots.take();
+        drop(boots);
     }
 
     /// Says who runs; returns who did.
     #[inline]
     pub fn set_running(&self, running: Option<(ThreadId, ProcId)>) -> Option<(ThreadId, ProcId)> {
         self.running.replace(running)
+    }
+}
+
+/// What a host does while it boots; afterwards, or when the thread that does it is unwound, it is there again for the next time.
+struct Booting<'a> {
+    shared: &'a Shared,
+    host: HostId,
+    boots: Vec<Boot>,
+}
+
+impl Drop for Booting<'_> {
+    fn drop(&mut self) {
+        let mut boots = self.shared.boots.borrow_mut();
+        let own = boots.entry(self.host).or_default();
+        // What was added meanwhile comes after.
+        let added = std::mem::replace(own, std::mem::take(&mut self.boots));
+        own.extend(added);
     }
 }
 
@@ -141,7 +187,8 @@ impl Running {
         Ok(scheduler)
     }
 
-    fn wait_for_turn<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
+    /// Leaves the processor to others until the thread's turn comes.
+    pub fn wait_for_turn<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
         scheduler.wait_for_turn(self.thread);
         self.suspend(scheduler)
     }

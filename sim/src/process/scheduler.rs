@@ -1,6 +1,7 @@
-//! Who is there, who waits, who is next; `ending.rs`: who is gone.
+//! Who is there, who waits, who is next; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still.
 
 mod ending;
+mod power;
 
 use crate::choice::{Door, StreamId};
 use crate::host::{Call, Credentials, Op, Pid, Progress, Short, Token};
@@ -12,7 +13,8 @@ use crate::process::turns::{Mark, Turns};
 use crate::process::watchdog::Pulse;
 use crate::trace::{CallName, Event, Place, What};
 use crate::world::{Alarm, HostId, World};
-use std::collections::VecDeque;
+use power::Stalled;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use twinsock::Instant;
 use twinsock::raw::RawFd;
@@ -93,6 +95,17 @@ pub struct Thread {
     pub(super) calls_after_kill: u32,
 }
 
+/// How far a process has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Life {
+    /// It goes on.
+    Alive,
+    /// Its machine has lost its power: nothing of it is left but stacks that are to be unwound.
+    Crashed,
+    /// It is over.
+    Ended,
+}
+
 /// A process.
 pub struct Process {
     pub(crate) host: HostId,
@@ -102,7 +115,7 @@ pub struct Process {
     pub(super) threads: Vec<ThreadId>,
     /// Does not keep the run going.
     pub(super) daemon: bool,
-    pub(super) alive: bool,
+    pub(super) life: Life,
     entropy: Option<StreamId>,
 }
 
@@ -145,6 +158,8 @@ pub struct Scheduler {
     pub(super) processes: Vec<Process>,
     pub(super) threads: Vec<Thread>,
     ready: VecDeque<ThreadId>,
+    /// The threads of hosts that stand still, which are ready but cannot go on; an entry for each such host.
+    stalled: BTreeMap<HostId, Stalled>,
     pub(super) kills: VecDeque<ProcId>,
     /// The running thread was chosen among all that are due now, and has not acted yet.
     just_chosen: bool,
@@ -161,6 +176,13 @@ pub struct Scheduler {
     pub(super) pulse: Pulse,
 }
 
+impl Thread {
+    /// Its own clock.
+    pub(super) fn clock(&self) -> Instant {
+        self.clock
+    }
+}
+
 impl Scheduler {
     /// No process yet, over this world.
     pub fn new(world: World, turns: Turns, call_cost: Duration, stack_bytes: usize, pulse: Pulse) -> Scheduler {
@@ -169,6 +191,7 @@ impl Scheduler {
             processes: Vec::new(),
             threads: Vec::new(),
             ready: VecDeque::new(),
+            stalled: BTreeMap::new(),
             kills: VecDeque::new(),
             just_chosen: false,
             outside: None,
@@ -221,7 +244,7 @@ impl Scheduler {
             main,
             threads: vec![main],
             daemon,
-            alive: true,
+            life: Life::Alive,
             entropy: None,
         });
         if !daemon {
@@ -293,7 +316,7 @@ impl Scheduler {
 
     /// Whether a process has not ended.
     pub fn is_alive(&self, process: ProcId) -> bool {
-        self.processes[process.index()].alive
+        self.processes[process.index()].life == Life::Alive
     }
 
     /// Whether a thread is over.
@@ -538,7 +561,9 @@ impl Scheduler {
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Ready;
         slot.turn = slot.turn.wrapping_add(1);
-        self.ready.push_back(thread);
+        if self.stalled.is_empty() || !self.stall(thread) {
+            self.ready.push_back(thread);
+        }
     }
 
     fn queue_turn(&mut self, thread: ThreadId, at: Instant) {

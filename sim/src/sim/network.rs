@@ -275,7 +275,7 @@ impl Network {
     }
 
     pub(super) fn host(&self, id: HostId) -> Host {
-        Host { shared: Rc::clone(&self.shared), id }
+        Host::new(&self.shared, id)
     }
 
     pub(super) fn world<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {

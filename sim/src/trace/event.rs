@@ -137,6 +137,21 @@ pub enum What {
         /// With these words.
         message: Box<str>,
     },
+    /// Something befell a whole machine.
+    Machine(MachineEvent),
+}
+
+/// What can befall a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MachineEvent {
+    /// It lost its power.
+    Crash,
+    /// It was switched on again.
+    Restart,
+    /// It stands still.
+    Pause,
+    /// It goes on.
+    Resume,
 }
 
 /// What is done to the ways between hosts.
@@ -443,6 +458,7 @@ impl Event {
                 self.fold_head(digest, 10, 0);
                 digest.fold_bytes(message.as_bytes());
             }
+            What::Machine(event) => event.fold_into(self, digest),
         }
     }
 
@@ -456,6 +472,32 @@ impl Event {
     #[must_use]
     pub fn line<'a>(&'a self, names: &'a Names) -> impl fmt::Display + 'a {
         Line { event: self, names }
+    }
+}
+
+impl MachineEvent {
+    /// Kinds from here on are those of machines.
+    const FIRST_KIND: u32 = 20;
+
+    fn fold_into(self, event: &Event, digest: &mut Digest) {
+        let (kind, argument) = match self {
+            MachineEvent::Crash => (0, 0),
+            MachineEvent::Restart => (1, 0),
+            MachineEvent::Pause => (2, 0),
+            MachineEvent::Resume => (3, 0),
+        };
+        event.fold_head(digest, MachineEvent::FIRST_KIND + kind, argument);
+    }
+}
+
+impl fmt::Display for MachineEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MachineEvent::Crash => f.write_str("crash"),
+            MachineEvent::Restart => f.write_str("restart"),
+            MachineEvent::Pause => f.write_str("paused"),
+            MachineEvent::Resume => f.write_str("resumed"),
+        }
     }
 }
 
@@ -525,21 +567,10 @@ struct Line<'a> {
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} {}  {}", self.event.at, self.names.place(self.event.place), self.event.what)?;
-        match self.event.what {
-            What::Network { to: Some(to), .. } => write!(f, " {}", self.names.place(Place::host(to))),
-            What::CallEnd { .. }
-            | What::PacketSent(_)
-            | What::PacketDelivered(_)
-            | What::PacketDropped(..)
-            | What::PacketMet(..)
-            | What::Network { to: None, .. }
-            | What::Timer
-            | What::Choice { .. }
-            | What::ProcessStart
-            | What::ProcessExit
-            | What::ProcessKill
-            | What::ProcessPanic { .. } => Ok(()),
+        if let What::Network { to: Some(to), .. } = self.event.what {
+            write!(f, " {}", self.names.place(Place::host(to)))?;
         }
+        Ok(())
     }
 }
 
@@ -566,6 +597,7 @@ impl fmt::Display for What {
             What::ProcessExit => f.write_str("exit"),
             What::ProcessKill => f.write_str("killed"),
             What::ProcessPanic { message } => write!(f, "panic: {}", message.escape_debug()),
+            What::Machine(event) => write!(f, "{event}"),
         }
     }
 }

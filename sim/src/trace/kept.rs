@@ -70,7 +70,8 @@ impl Kept {
             | What::ProcessStart
             | What::ProcessExit
             | What::ProcessKill
-            | What::ProcessPanic { .. } => self.keep_other(event),
+            | What::ProcessPanic { .. }
+            | What::Machine(_) => self.keep_other(event),
         }
     }
 

@@ -10,7 +10,7 @@ mod event;
 mod kept;
 
 pub use digest::Digest;
-pub use event::{CallName, Event, Names, NetworkEvent, PacketLine, Place, Transport, What};
+pub use event::{CallName, Event, MachineEvent, Names, NetworkEvent, PacketLine, Place, Transport, What};
 use event::{PacketKind, Words};
 use kept::{Kept, Record};
 

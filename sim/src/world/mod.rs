@@ -8,6 +8,7 @@ mod chains;
 pub mod event;
 mod group;
 mod neighbour;
+mod power;
 mod wire;
 
 use crate::choice::{Choice, Door, LuckOf, StreamId};
@@ -18,6 +19,7 @@ use crate::trace::{Event, Place, Trace, What};
 pub use chains::Chains;
 use event::EventQueue;
 use neighbour::Neighbours;
+pub use power::NIC_RING_PACKETS;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use twinsock::Instant;
@@ -71,6 +73,11 @@ struct Machine {
     timer_at: Instant,
     /// Where the last packet went, so that a conversation looks its path up once.
     last_route: Option<(IpAddr, usize)>,
+    /// Whether it takes part in what happens: it is switched on and does not stand still.
+    runs: bool,
+    idle: power::Idle,
+    /// What it is made of whenever it is switched on.
+    config: HostConfig,
 }
 
 /// The packets on their way, apart from the queue, whose entries stay small. Packets are written and read in their places here.
@@ -193,11 +200,14 @@ impl World {
         self.trace.names_mut().name_host(id.0, name);
         self.machines.push(Machine {
             addrs: config.addrs.clone(),
-            host: Host::new(config),
+            host: Host::new(config.clone()),
             name: name.to_owned(),
             latitude,
             timer_at: Instant::FAR,
             last_route: None,
+            runs: true,
+            idle: power::Idle::Off,
+            config,
         });
         id
     }
@@ -254,6 +264,16 @@ impl World {
     /// The kernel of a host, for what has no consequences that the world would have to carry: constants, limits, credentials.
     pub fn host_mut(&mut self, id: HostId) -> &mut Host {
         &mut self.machines[id.index()].host
+    }
+
+    /// Sets a constant of a host's kernel, for all time: `sysctl.d(5)`.
+    ///
+    /// # Errors
+    /// `ENOENT`: there is none of that name. `EINVAL`: it cannot have that value.
+    pub fn set_sysctl(&mut self, id: HostId, name: &str, value: &str) -> twinsock::Result<()> {
+        let machine = &mut self.machines[id.index()];
+        machine.config.sysctl.set(name, value)?;
+        machine.host.sysctl_mut().set(name, value)
     }
 
     /// The name of a host.
@@ -396,16 +416,11 @@ impl World {
         self.choice.set_now(at);
         match due {
             Due::Arrival { to, slot } => {
-                if let Some(chains) = &mut self.chains {
-                    chains.reached(to, at);
+                if self.machines[to.index()].runs {
+                    self.arrive(to, slot);
+                } else {
+                    self.arrive_at_idle(to, slot);
                 }
-                let packet = &mut self.in_flight.slots[index(slot)];
-                self.trace.packet_delivered(at, to.0, packet);
-                let machine = &mut self.machines[to.index()];
-                let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
-                machine.host.take_packet(&mut Cx { now: at, luck: &mut luck }, packet);
-                self.in_flight.land(slot);
-                self.follow(to);
                 Some(None)
             }
             Due::Damaged { to, slot } => {
@@ -422,15 +437,39 @@ impl World {
                 if machine.timer_at <= at {
                     machine.timer_at = Instant::FAR;
                 }
-                if machine.host.poll_timeout().is_some_and(|due| due <= at) {
-                    self.trace.record(Event { at, place: Place::host(id.0), what: What::Timer });
-                    self.on_host(id, |host, cx| host.handle_timeout(cx));
-                } else if let Some(next) = machine.host.poll_timeout() {
-                    self.arm_timer(id, next);
+                if machine.runs {
+                    self.run_timers(id);
                 }
                 Some(None)
             }
             Due::Alarm(alarm) => Some(Some(alarm)),
+        }
+    }
+
+    /// The packet in this place reaches a host.
+    #[inline]
+    fn arrive(&mut self, to: HostId, slot: u32) {
+        let at = self.now;
+        if let Some(chains) = &mut self.chains {
+            chains.reached(to, at);
+        }
+        let packet = &mut self.in_flight.slots[index(slot)];
+        self.trace.packet_delivered(at, to.0, packet);
+        let machine = &mut self.machines[to.index()];
+        let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
+        machine.host.take_packet(&mut Cx { now: at, luck: &mut luck }, packet);
+        self.in_flight.land(slot);
+        self.follow(to);
+    }
+
+    /// A host's timers that are due go off; if none is, the next one is waited for.
+    fn run_timers(&mut self, id: HostId) {
+        let (at, machine) = (self.now, &mut self.machines[id.index()]);
+        if machine.host.poll_timeout().is_some_and(|due| due <= at) {
+            self.trace.record(Event { at, place: Place::host(id.0), what: What::Timer });
+            self.on_host(id, |host, cx| host.handle_timeout(cx));
+        } else if let Some(next) = machine.host.poll_timeout() {
+            self.arm_timer(id, next);
         }
     }
 

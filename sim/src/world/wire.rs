@@ -267,7 +267,10 @@ impl World {
     /// A damaged packet reaches a host: its kernel finds that the checksum is wrong.
     pub(super) fn arrive_damaged(&mut self, to: HostId, slot: u32) {
         let packet = self.in_flight.take(slot);
-        self.machines[to.index()].host.take_damaged(&packet);
+        let machine = &mut self.machines[to.index()];
+        if machine.runs {
+            machine.host.take_damaged(&packet);
+        }
         self.trace.packet_dropped(self.now, to.0, &packet, "a wrong checksum");
     }
 

@@ -55,7 +55,7 @@ impl World {
     /// Cuts the way from a host to another: what is sent there is lost.
     pub fn cut(&mut self, from: HostId, to: HostId) {
         if self.wires.cuts.insert((from, to)) {
-            self.note(NetworkEvent::Cut, from, Some(to));
+            self.note_network(NetworkEvent::Cut, from, Some(to));
             self.refresh_all();
         }
     }
@@ -63,7 +63,7 @@ impl World {
     /// Mends the way from a host to another.
     pub fn heal(&mut self, from: HostId, to: HostId) {
         if self.wires.cuts.remove(&(from, to)) {
-            self.note(NetworkEvent::Heal, from, Some(to));
+            self.note_network(NetworkEvent::Heal, from, Some(to));
             self.refresh_all();
         }
     }
@@ -71,7 +71,7 @@ impl World {
     /// Cuts a host off from all others.
     pub fn isolate(&mut self, host: HostId) {
         if self.wires.isolated.insert(host) {
-            self.note(NetworkEvent::Isolate, host, None);
+            self.note_network(NetworkEvent::Isolate, host, None);
             self.refresh_all();
         }
     }
@@ -79,7 +79,7 @@ impl World {
     /// Takes a host back that was cut off from all others.
     pub fn rejoin(&mut self, host: HostId) {
         if self.wires.isolated.remove(&host) {
-            self.note(NetworkEvent::Rejoin, host, None);
+            self.note_network(NetworkEvent::Rejoin, host, None);
             self.refresh_all();
         }
     }
@@ -87,7 +87,7 @@ impl World {
     /// Holds back what is sent from a host to another from here on.
     pub fn hold(&mut self, from: HostId, to: HostId) {
         if self.wires.holds.insert((from, to)) {
-            self.note(NetworkEvent::Hold, from, Some(to));
+            self.note_network(NetworkEvent::Hold, from, Some(to));
             self.refresh_all();
         }
     }
@@ -97,7 +97,7 @@ impl World {
         if !self.wires.holds.remove(&(from, to)) {
             return;
         }
-        self.note(NetworkEvent::Release, from, Some(to));
+        self.note_network(NetworkEvent::Release, from, Some(to));
         self.refresh_all();
         if let Some(at) = self.path_index.get(&(from, to)).copied() {
             for slot in std::mem::take(&mut self.paths[at].held) {
@@ -109,10 +109,10 @@ impl World {
     /// Mends every way, takes back every host that is cut off, and releases all that [`World::hold`] holds back.
     pub fn heal_all(&mut self) {
         for (from, to) in std::mem::take(&mut self.wires.cuts) {
-            self.note(NetworkEvent::Heal, from, Some(to));
+            self.note_network(NetworkEvent::Heal, from, Some(to));
         }
         for host in std::mem::take(&mut self.wires.isolated) {
-            self.note(NetworkEvent::Rejoin, host, None);
+            self.note_network(NetworkEvent::Rejoin, host, None);
         }
         self.refresh_all();
         for (from, to) in self.wires.holds.clone() {
@@ -135,7 +135,7 @@ impl World {
         }
     }
 
-    fn note(&mut self, event: NetworkEvent, from: HostId, to: Option<HostId>) {
+    fn note_network(&mut self, event: NetworkEvent, from: HostId, to: Option<HostId>) {
         let what = What::Network { event, to: to.map(|to| to.0) };
         self.trace.record(Event { at: self.now, place: Place::host(from.0), what });
     }
