@@ -1,9 +1,9 @@
 //! `accept(2)`: what comes out of the queue, and in which state.
 
 use crate::conformance;
-use crate::support::scene::{bound, join, listener, listener_of, reset};
+use crate::support::scene::{bound, join, listener_of, reset};
 use crate::support::sock::Sock;
-use twinsock::{Domain, Errno, JoinThread, PollEvents, Shutdown};
+use twinsock::{Domain, Errno, PollEvents, Shutdown};
 
 conformance! {
     fn a_connection_that_died_in_the_queue_keeps_its_place(env: &E) {
@@ -16,14 +16,6 @@ conformance! {
         assert_eq!(late.connect(&addr), Err(Errno::INPROGRESS));
         assert_eq!(late.mask(), PollEvents::NONE);
         assert!(listener.accept().is_ok());
-    }
-
-    fn accept_waits_for_a_connection(env: &E) {
-        let (listener, addr) = listener(env);
-        let thread = env.spawn(move || listener.accept().map(|(_, from)| from));
-        let client = Sock::tcp(env);
-        client.connect(&addr).unwrap();
-        assert_eq!(thread.join().unwrap(), Ok(client.name()));
     }
 
     fn a_shut_down_socket_that_listens_gives_shut_down_connections(env: &E) {

@@ -32,14 +32,6 @@ conformance! {
         assert_eq!(reader.join().unwrap(), Ok(vec![]));
     }
 
-    fn shutdown_of_an_unconnected_socket_ends_a_blocked_receive_too(env: &E) {
-        let (a, _) = udp_bound(env, Domain::INET);
-        let socket = a.dup();
-        let reader = env.spawn(move || socket.recv(9));
-        assert_eq!(a.shutdown(Shutdown::Both), Err(Errno::NOTCONN));
-        assert_eq!(reader.join().unwrap(), Ok(vec![]));
-    }
-
     fn so_rcvlowat_means_nothing_to_datagrams(env: &E) {
         let (a, b) = udp_pair(env, Domain::INET);
         b.set(c::SOL_SOCKET, c::SO_RCVLOWAT, 100).unwrap();

@@ -5,7 +5,7 @@ use crate::support::files::{Dir, World, abstract_name};
 use crate::support::sock::Sock;
 use twinsock::Domain;
 use twinsock::consts as c;
-use twinsock::{Errno, Protocol, Result, SocketAddr, Type, UnixAddr};
+use twinsock::{Errno, Protocol, SocketAddr, Type, UnixAddr};
 
 fn bound<E: World>(env: &E, kind: Type, addr: &SocketAddr) -> Sock<E> {
     let socket = Sock::unix(env, kind);
@@ -17,10 +17,6 @@ fn listener<E: World>(env: &E, kind: Type, addr: &SocketAddr) -> Sock<E> {
     let socket = bound(env, kind, addr);
     socket.listen(8).expect("a bound socket can listen");
     socket
-}
-
-fn connect<E: World>(env: &E, kind: Type, addr: &SocketAddr) -> Result<()> {
-    Sock::unix(env, kind).connect(addr)
 }
 
 conformance! {
@@ -38,21 +34,6 @@ conformance! {
         assert_eq!(socket.connect(&inet), Err(Errno::INVAL));
         assert_eq!(socket.connect(&SocketAddr::Unspec), Err(Errno::INVAL));
         assert_eq!(Sock::tcp(env).bind(&UnixAddr::Abstract(vec![b'x'; 20]).into()), Err(Errno::AFNOSUPPORT));
-    }
-
-    fn a_renamed_file_is_found_by_its_new_name_and_connections_stay(env: &E) {
-        let dir = Dir::new(env);
-        let listener = listener(env, Type::STREAM, &dir.addr("old"));
-        let client = Sock::unix(env, Type::STREAM);
-        client.connect(&dir.addr("old")).unwrap();
-        env.rename(&dir.path("old"), &dir.path("new")).unwrap();
-        assert_eq!(connect(env, Type::STREAM, &dir.addr("old")), Err(Errno::NOENT));
-        assert_eq!(connect(env, Type::STREAM, &dir.addr("new")), Ok(()));
-        env.unlink(&dir.path("new")).unwrap();
-        let (server, _) = listener.accept().unwrap();
-        client.send_all(b"still here");
-        assert_eq!(server.recv_exactly(10), b"still here");
-        assert_eq!(client.peer_name(), Ok(dir.addr("old")), "a name is what was bound");
     }
 
     fn both_ends_of_a_connection_are_named(env: &E) {

@@ -25,21 +25,6 @@ conformance! {
         }
     }
 
-    fn a_datagram_waits_for_room_at_its_target(env: &E) {
-        let name = abstract_name();
-        let to = Sock::unix(env, Type::DGRAM);
-        to.bind(&name).unwrap();
-        let from = Sock::unix(env, Type::DGRAM);
-        from.connect(&name).unwrap();
-        let queued = (0..1000).take_while(|_| from.send_with(b"x", MsgFlags::DONTWAIT).is_ok()).count();
-        let sender = env.spawn(move || from.send(b"late"));
-        for _ in 0..queued {
-            assert_eq!(to.recv(9), Ok(b"x".to_vec()));
-        }
-        assert_eq!(to.recv(9), Ok(b"late".to_vec()));
-        assert_eq!(sender.join().unwrap(), Ok(4));
-    }
-
     fn a_send_that_waits_fails_when_the_peer_closes(env: &E) {
         let (a, b) = Sock::unix_pair(env, Type::STREAM);
         fill(&a);

@@ -2,6 +2,7 @@
 //!
 //! Programs see files through std; on the virtual network they are those of the simulated host.
 
+use super::own::Own;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use twinsock::{Env, Errno, Os, Result, SocketAddr, UnixAddr};
 use twinsock_sim::Net;
 
 /// A world with a file name space.
-pub trait World: Env {
+pub trait World: Env + Own {
     /// `mkdir(2)`.
     fn mkdir(&self, path: &Path) -> Result<()>;
     /// Makes an empty plain file, `open(2)`.
@@ -19,6 +20,8 @@ pub trait World: Env {
     fn unlink(&self, path: &Path) -> Result<()>;
     /// `rename(2)`.
     fn rename(&self, from: &Path, to: &Path) -> Result<()>;
+    /// `symlink(2)`.
+    fn symlink(&self, target: &Path, path: &Path) -> Result<()>;
     /// `access(2)` with `F_OK`.
     fn exists(&self, path: &Path) -> bool;
     /// `chmod(2)`.
@@ -64,6 +67,10 @@ impl World for Os {
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         errno(fs::rename(from, to))
+    }
+
+    fn symlink(&self, target: &Path, path: &Path) -> Result<()> {
+        errno(std::os::unix::fs::symlink(target, path))
     }
 
     fn exists(&self, path: &Path) -> bool {
@@ -116,6 +123,10 @@ impl World for Net {
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         Net::rename(self, from, to)
+    }
+
+    fn symlink(&self, target: &Path, path: &Path) -> Result<()> {
+        Net::symlink(self, target, path)
     }
 
     fn exists(&self, path: &Path) -> bool {

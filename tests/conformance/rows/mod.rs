@@ -6,6 +6,17 @@
 
 mod adr;
 mod bnd;
+mod clo;
 mod con;
+mod err;
 mod lis;
+mod obj;
+mod opt;
+mod pol;
+mod pol_waits;
+mod shu;
+mod sio;
+mod sio_waits;
+mod tmo;
 mod udp;
+mod unx;
