@@ -7,6 +7,7 @@
 mod chains;
 pub mod event;
 mod group;
+mod neighbour;
 mod power;
 mod wire;
 
@@ -17,6 +18,7 @@ use crate::packet::Packet;
 use crate::trace::{Event, Label, Place, Recording, Trace, What};
 pub use chains::Chains;
 use event::EventQueue;
+use neighbour::Neighbours;
 pub use power::NIC_RING_PACKETS;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -147,6 +149,7 @@ pub struct World {
     now: Instant,
     machines: Vec<Machine>,
     owners: BTreeMap<IpAddr, HostId>,
+    unresolved: Neighbours,
     names: BTreeMap<String, HostId>,
     default_link: Link,
     links: BTreeMap<(HostId, HostId), Link>,
@@ -170,6 +173,7 @@ impl World {
             now: Instant::ZERO,
             machines: Vec::new(),
             owners: BTreeMap::new(),
+            unresolved: Neighbours::new(),
             names: BTreeMap::new(),
             default_link: Link::default(),
             links: BTreeMap::new(),
@@ -554,9 +558,9 @@ impl World {
             Some(path) => self.send(slot, path),
             None if group::is_for_many(dst) => self.send_to_many(from, slot),
             None => {
-                // Nobody has this address: the packet is lost, as on a network without a router that objects.
                 self.in_flight.take_off();
-                self.drop_at(from, slot, "nobody has the address");
+                let packet = self.drop_at(from, slot, "nobody has the address");
+                self.wait_for_neighbour(from, packet);
             }
         }
     }
