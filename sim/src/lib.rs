@@ -51,7 +51,8 @@ pub mod world;
 
 pub use api::{Net, Tid};
 pub use host::HostConfig;
-pub use link::Link;
+pub use link::{Delay, GilbertElliott, Link, Ratio};
 pub use process::failure::{FailureKind, Waiting};
 pub use process::signal::Signal;
-pub use sim::{Builder, Failure, Host, Interleaving, Process, ProcessBuilder, Report, Sim};
+pub use sim::{Builder, Failure, Host, Interleaving, Misfortunes, Network, Process, ProcessBuilder, Report, RuleGuard, Sim};
+pub use world::{Fate, PacketView, Protocol};

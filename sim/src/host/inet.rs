@@ -270,7 +270,7 @@ impl Host {
         let tuple =
             FourTuple { local: about.src, remote: about.dst, local_port: segment.src_port, remote_port: segment.dst_port };
         if let Some(Conn::Socket(key)) = self.conns.get(&tuple) {
-            self.sockets[key].tcb.handle_icmp(now, icmp.error, segment.seq);
+            self.sockets[key].tcb.handle_icmp(now, icmp.error, segment.seq, tuple.remote.is_ipv4());
             self.settle(now, key);
         }
     }

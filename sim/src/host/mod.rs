@@ -13,9 +13,10 @@
 //! | `socket.rs`, `stream.rs`, `data.rs`, `fast.rs` | sockets and their names; bind to close; send and receive; the same, short |
 //! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
 //! | `local.rs`, `local_call.rs`, `rights.rs` | local sockets; their calls that may wait; descriptors in flight |
-//! | `plain.rs` | the file name space and plain files |
+//! | `plain.rs`, `power.rs` | the file name space and plain files; what outlives a loss of power |
 //! | `inet.rs`, `conns.rs`, `ports.rs`, `addr.rs` | packets and timers; connections by 4-tuple; ports; addresses and routes |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
+//! | `snmp.rs` | counters |
 //! | `slab.rs` | the tables behind all of this |
 //!
 //! Names in `Key` are generation-checked indices, so that a call in progress may outlive what it names when a process is killed.
@@ -40,10 +41,12 @@ pub mod pipe;
 mod plain;
 pub mod poll;
 mod ports;
+mod power;
 mod process;
 mod ready;
 mod rights;
 mod slab;
+mod snmp;
 mod socket;
 mod stream;
 mod sysctl;
@@ -55,6 +58,7 @@ pub use call::Call;
 pub use cx::{Credentials, Cx, Pid, Progress, SocketLine, Token, WALL_START_SECONDS};
 pub use fast::{Short, ShortSend};
 pub use op::Op;
+pub use snmp::InCsumErrors;
 pub use sysctl::Sysctl;
 
 use crate::packet::Packet;
@@ -126,6 +130,7 @@ pub struct Host {
     woken_sets: Vec<Key>,
     /// The memory of operations that are over.
     spare_ops: Vec<Op>,
+    in_csum_errors: InCsumErrors,
 }
 
 impl Host {
@@ -154,6 +159,7 @@ impl Host {
             outbox: VecDeque::new(),
             woken_sets: Vec::new(),
             spare_ops: Vec::new(),
+            in_csum_errors: InCsumErrors::default(),
         }
     }
 

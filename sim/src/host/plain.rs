@@ -108,6 +108,17 @@ impl PlainFiles {
         }
     }
 
+    /// Nobody has a file open any more, and those that have no name are gone.
+    pub(super) fn close_all(&mut self) {
+        let PlainFiles { named, contents, open } = self;
+        let mut kept = Slab::new();
+        for content in named.values_mut() {
+            let bytes = contents.remove(*content).expect("what a name stands for is there").bytes;
+            *content = kept.insert(Content { bytes, refs: 1 });
+        }
+        (*contents, *open) = (kept, Slab::new());
+    }
+
     fn put(&mut self, content: Key) {
         self.contents[content].refs -= 1;
         if self.contents[content].refs == 0 {

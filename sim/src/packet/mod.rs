@@ -49,6 +49,17 @@ impl Packet {
         }
     }
 
+    /// The data of a segment or datagram.
+    #[inline]
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        match &self.body {
+            Body::Tcp(segment) => segment.payload.as_slice(),
+            Body::Udp(datagram) => &datagram.payload,
+            Body::Icmp(_) => &[],
+        }
+    }
+
     /// Whether the packet holds nothing but itself: no memory that others could use meanwhile.
     #[inline]
     #[must_use]

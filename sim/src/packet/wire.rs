@@ -14,7 +14,7 @@ mod icmp;
 mod tcp;
 mod udp;
 
-pub use frames::{Frames, frames, packet_bytes};
+pub use frames::{Frames, frames, packet_bytes, part};
 
 use super::{Body, Packet};
 use checksum::Checksum;

@@ -6,8 +6,11 @@
 use crate::host::Call;
 use crate::process::Killed;
 use crate::process::coroutine;
+use crate::process::outside::Outsiders;
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Wait};
+use crate::world::HostId;
 use std::cell::{Cell, RefCell, RefMut};
+use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -33,19 +36,71 @@ pub struct Shared {
     /// Everything; borrowed only while no program's code runs.
     pub scheduler: RefCell<Scheduler>,
     running: Cell<Option<(ThreadId, ProcId)>>,
+    /// Rules and directors.
+    pub(super) outsiders: Outsiders,
+    /// What hosts do when they boot.
+    boots: RefCell<BTreeMap<HostId, Vec<Boot>>>,
 }
+
+/// What a host does when it boots.
+type Boot = Box<dyn FnMut()>;
 
 impl Shared {
     /// A simulation of its own number.
     pub fn new(scheduler: Scheduler, seed: u64) -> Rc<Shared> {
         let id = NEXT_SIMULATION.fetch_add(1, Ordering::Relaxed);
-        Rc::new(Shared { id, seed, scheduler: RefCell::new(scheduler), running: Cell::new(None) })
+        Rc::new(Shared {
+            id,
+            seed,
+            scheduler: RefCell::new(scheduler),
+            running: Cell::new(None),
+            boots: RefCell::default(),
+            outsiders: Outsiders::default(),
+        })
+    }
+
+    /// Adds to what a host does when it boots.
+    pub fn add_boot(&self, host: HostId, boot: Boot) {
+        self.boots.borrow_mut().entry(host).or_default().push(boot);
+    }
+
+    /// Does what a host does when it boots. This is a user's code: nothing of the simulation is borrowed meanwhile.
+    pub fn boot(&self, host: HostId) {
+        let boots = self.boots.borrow_mut().remove(&host).unwrap_or_default();
+        let mut booting = Booting { shared: self, host, boots };
+        for boot in &mut booting.boots {
+            boot();
+        }
+    }
+
+    /// Forgets what hosts do when they boot, and all that it holds.
+    pub fn forget_boots(&self) {
+        // What is dropped may use the simulation.
+        let boots = self.boots.take();
+        drop(boots);
     }
 
     /// Says who runs; returns who did.
     #[inline]
     pub fn set_running(&self, running: Option<(ThreadId, ProcId)>) -> Option<(ThreadId, ProcId)> {
         self.running.replace(running)
+    }
+}
+
+/// What a host does while it boots; afterwards, or when the thread that does it is unwound, it is there again for the next time.
+struct Booting<'a> {
+    shared: &'a Shared,
+    host: HostId,
+    boots: Vec<Boot>,
+}
+
+impl Drop for Booting<'_> {
+    fn drop(&mut self) {
+        let mut boots = self.shared.boots.borrow_mut();
+        let own = boots.entry(self.host).or_default();
+        // What was added meanwhile comes after.
+        let added = std::mem::replace(own, std::mem::take(&mut self.boots));
+        own.extend(added);
     }
 }
 
@@ -132,7 +187,8 @@ impl Running {
         Ok(scheduler)
     }
 
-    fn wait_for_turn<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
+    /// Leaves the processor to others until the thread's turn comes.
+    pub fn wait_for_turn<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
         scheduler.wait_for_turn(self.thread);
         self.suspend(scheduler)
     }
@@ -227,6 +283,11 @@ pub fn thread(sim: u32) -> Option<ThreadId> {
         let shared = current.as_ref().filter(|shared| shared.id == sim)?;
         shared.running.get().map(|(thread, _)| thread)
     })
+}
+
+/// The running thread of simulation `shared`, if one runs: whoever acts upon the simulation from within waits for its turn.
+pub fn running_in(shared: &Rc<Shared>) -> Option<Running> {
+    thread(shared.id).map(|thread| Running { shared: Rc::clone(shared), thread })
 }
 
 /// The seed of the simulation that runs on this OS thread.

@@ -8,6 +8,7 @@
 //! - [`turns`]: the strategies by which the next one is chosen, and preemption.
 //! - [`driver`]: the loop that resumes threads, ends them, kills them.
 //! - [`current`]: which simulation and process the running code belongs to; the owner check of shared handles.
+//! - [`outside`]: rules and directors, the code of the network's builder that runs in between.
 //! - [`signal`]: what signals do to calls that wait.
 //! - [`failure`]: what a failed run says: panic, deadlock, and the line that reproduces it.
 //! - [`watchdog`]: aborts a program that blocks its OS thread.
@@ -17,6 +18,7 @@ pub mod current;
 pub mod driver;
 pub mod failure;
 mod names;
+pub mod outside;
 pub mod scheduler;
 pub mod signal;
 pub mod turns;

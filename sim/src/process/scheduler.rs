@@ -1,6 +1,7 @@
-//! Who is there, who waits, who is next; `ending.rs`: who is gone.
+//! Who is there, who waits, who is next; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still.
 
 mod ending;
+mod power;
 
 use crate::choice::{Door, StreamId};
 use crate::host::{Call, Credentials, Op, Pid, Progress, Short, Token};
@@ -12,7 +13,8 @@ use crate::process::turns::{Mark, Turns};
 use crate::process::watchdog::Pulse;
 use crate::trace::{CallName, Event, Place, What};
 use crate::world::{Alarm, HostId, World};
-use std::collections::VecDeque;
+use power::Stalled;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use twinsock::Instant;
 use twinsock::raw::RawFd;
@@ -93,6 +95,17 @@ pub struct Thread {
     pub(super) calls_after_kill: u32,
 }
 
+/// How far a process has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Life {
+    /// It goes on.
+    Alive,
+    /// Its machine has lost its power: nothing of it is left but stacks that are to be unwound.
+    Crashed,
+    /// It is over.
+    Ended,
+}
+
 /// A process.
 pub struct Process {
     pub(crate) host: HostId,
@@ -102,7 +115,7 @@ pub struct Process {
     pub(super) threads: Vec<ThreadId>,
     /// Does not keep the run going.
     pub(super) daemon: bool,
-    pub(super) alive: bool,
+    pub(super) life: Life,
     entropy: Option<StreamId>,
 }
 
@@ -116,12 +129,23 @@ pub enum ShortRecv {
     Long,
 }
 
+/// Code of the network's builder that runs in between, with nothing borrowed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outside {
+    /// The rules are to say what becomes of a packet.
+    Rules,
+    /// The director of this number wants to be called.
+    Director(u32),
+}
+
 /// What the driver does next.
 pub enum Turn {
     /// Resumes this thread.
     Run(ThreadId),
     /// Kills this process, whose main thread has ended or which somebody wants gone.
     Kill(ProcId),
+    /// Lets code of the network's builder run.
+    Outside(Outside),
     /// Nothing: the run is over, or has failed, or the given moment is reached.
     Stop,
     /// Everybody waits and nothing is in flight.
@@ -134,9 +158,13 @@ pub struct Scheduler {
     pub(super) processes: Vec<Process>,
     pub(super) threads: Vec<Thread>,
     ready: VecDeque<ThreadId>,
+    /// The threads of hosts that stand still, which are ready but cannot go on; an entry for each such host.
+    stalled: BTreeMap<HostId, Stalled>,
     pub(super) kills: VecDeque<ProcId>,
     /// The running thread was chosen among all that are due now, and has not acted yet.
     just_chosen: bool,
+    /// What is to run before anything else happens.
+    outside: Option<Outside>,
     turns: Turns,
     /// What a call takes, in nanoseconds.
     call_cost_ns: u64,
@@ -148,6 +176,13 @@ pub struct Scheduler {
     pub(super) pulse: Pulse,
 }
 
+impl Thread {
+    /// Its own clock.
+    pub(super) fn clock(&self) -> Instant {
+        self.clock
+    }
+}
+
 impl Scheduler {
     /// No process yet, over this world.
     pub fn new(world: World, turns: Turns, call_cost: Duration, stack_bytes: usize, pulse: Pulse) -> Scheduler {
@@ -156,8 +191,10 @@ impl Scheduler {
             processes: Vec::new(),
             threads: Vec::new(),
             ready: VecDeque::new(),
+            stalled: BTreeMap::new(),
             kills: VecDeque::new(),
             just_chosen: false,
+            outside: None,
             turns,
             call_cost_ns: u64::try_from(call_cost.as_nanos()).unwrap_or(u64::MAX),
             stack_bytes,
@@ -207,7 +244,7 @@ impl Scheduler {
             main,
             threads: vec![main],
             daemon,
-            alive: true,
+            life: Life::Alive,
             entropy: None,
         });
         if !daemon {
@@ -279,7 +316,7 @@ impl Scheduler {
 
     /// Whether a process has not ended.
     pub fn is_alive(&self, process: ProcId) -> bool {
-        self.processes[process.index()].alive
+        self.processes[process.index()].life == Life::Alive
     }
 
     /// Whether a thread is over.
@@ -341,7 +378,7 @@ impl Scheduler {
 
     fn catch_up_slowly(&mut self, clock: Instant) -> bool {
         loop {
-            if !self.ready.is_empty() || !self.kills.is_empty() || self.failure.is_some() {
+            if !self.ready.is_empty() || !self.kills.is_empty() || self.failure.is_some() || self.outside.is_some() {
                 return false;
             }
             if self.world.pass_until(clock) {
@@ -524,7 +561,9 @@ impl Scheduler {
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Ready;
         slot.turn = slot.turn.wrapping_add(1);
-        self.ready.push_back(thread);
+        if self.stalled.is_empty() || !self.stall(thread) {
+            self.ready.push_back(thread);
+        }
     }
 
     fn queue_turn(&mut self, thread: ThreadId, at: Instant) {
@@ -540,10 +579,28 @@ impl Scheduler {
         }
     }
 
+    /// Lets code of the network's builder run at a moment.
+    pub fn call_outside(&mut self, at: Instant, outside: Outside) {
+        let number = match outside {
+            Outside::Rules => u32::MAX,
+            Outside::Director(number) => number,
+        };
+        self.world.schedule(at, Alarm(u64::from(NO_THREAD) | u64::from(number) << 32));
+    }
+
+    #[cold]
+    fn alarm_of_outside(&mut self, alarm: Alarm) {
+        let number = u32::try_from(alarm.0 >> 32).expect("the upper half is 32 bits");
+        self.outside = Some(if alarm == Alarm::UNJUDGED { Outside::Rules } else { Outside::Director(number) });
+    }
+
     /// Lets the next thing in the world's queue happen.
     #[inline(always)]
     fn step(&mut self) {
         match self.world.step() {
+            Some(Some(alarm @ Alarm(number))) if number & u64::from(NO_THREAD) == u64::from(NO_THREAD) => {
+                self.alarm_of_outside(alarm);
+            }
             Some(Some(Alarm(alarm))) => {
                 let thread = ThreadId(u32::try_from(alarm & u64::from(u32::MAX)).expect("the low half is 32 bits"));
                 let slot = &self.threads[thread.index()];
@@ -565,6 +622,9 @@ impl Scheduler {
         loop {
             if self.failure.is_some() {
                 return Turn::Stop;
+            }
+            if let Some(outside) = self.outside.take() {
+                return Turn::Outside(outside);
             }
             if let Some(process) = self.kills.pop_front() {
                 return Turn::Kill(process);
@@ -631,6 +691,9 @@ impl Scheduler {
         }
     }
 }
+
+/// No thread has this number: an alarm of its is for code outside.
+const NO_THREAD: u32 = u32::MAX;
 
 /// A thread's name with its host's.
 fn full_name(world: &World, threads: &[Thread], processes: &[Process], thread: ThreadId) -> String {

@@ -295,6 +295,8 @@ struct EndAll<'a>(&'a Rc<Shared>);
 impl Drop for EndAll<'_> {
     fn drop(&mut self) {
         driver::end_all(self.0);
+        self.0.forget_outsiders();
+        self.0.forget_boots();
     }
 }
 

@@ -292,6 +292,8 @@ impl Tcb {
             self.rtx_nxt += 1;
         }
         debug_assert!(seq.before(self.rtx_nxt), "what is to be sent again is in the send buffer");
+        // RFC 6298 section 3, Karn's algorithm: an ACK from here on does not say which of the two it is for.
+        self.rtt.timed = None;
         if self.timers.retransmit == Retransmit::Off {
             self.arm_after_transmit(now);
         }

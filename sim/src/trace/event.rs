@@ -106,6 +106,15 @@ pub enum What {
     PacketDelivered(PacketLine),
     /// A packet will not arrive, and why: see [`Trace::packet_dropped`](super::Trace::packet_dropped).
     PacketDropped(PacketLine, &'static str),
+    /// Something happened to a packet on its way: see [`Trace::packet_met`](super::Trace::packet_met).
+    PacketMet(PacketLine, &'static str),
+    /// The way from the event's host was changed.
+    Network {
+        /// How.
+        event: NetworkEvent,
+        /// The way to which host; `None`: to and from all.
+        to: Option<u32>,
+    },
     /// A timer of a host went off.
     Timer,
     /// One of `0..n` was drawn.
@@ -128,6 +137,62 @@ pub enum What {
         /// With these words.
         message: Box<str>,
     },
+    /// Something befell a whole machine.
+    Machine(MachineEvent),
+}
+
+/// What can befall a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MachineEvent {
+    /// It lost its power.
+    Crash,
+    /// It was switched on again.
+    Restart,
+    /// It stands still.
+    Pause,
+    /// It goes on.
+    Resume,
+}
+
+/// What is done to the ways between hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetworkEvent {
+    /// Nothing passes from here on.
+    Cut,
+    /// What was cut is mended.
+    Heal,
+    /// A host is cut off from all others.
+    Isolate,
+    /// It is back.
+    Rejoin,
+    /// What is sent from here on waits.
+    Hold,
+    /// What waited is sent.
+    Release,
+}
+
+impl NetworkEvent {
+    const fn number(self) -> u32 {
+        match self {
+            NetworkEvent::Cut => 0,
+            NetworkEvent::Heal => 1,
+            NetworkEvent::Isolate => 2,
+            NetworkEvent::Rejoin => 3,
+            NetworkEvent::Hold => 4,
+            NetworkEvent::Release => 5,
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            NetworkEvent::Cut => "cut off",
+            NetworkEvent::Heal => "connected again",
+            NetworkEvent::Isolate => "isolated",
+            NetworkEvent::Rejoin => "rejoined",
+            NetworkEvent::Hold => "held back",
+            NetworkEvent::Release => "released",
+        }
+    }
 }
 
 /// A packet on one line: its header.
@@ -282,6 +347,7 @@ pub(super) fn fold_call_end(
 /// What became of a packet.
 #[derive(Clone, Copy)]
 pub(super) enum PacketKind {
+    Met,
     Sent,
     Delivered,
     Dropped,
@@ -291,6 +357,7 @@ impl PacketKind {
     #[inline]
     const fn number(self) -> u32 {
         match self {
+            PacketKind::Met => 0,
             PacketKind::Sent => 1,
             PacketKind::Delivered => 2,
             PacketKind::Dropped => 3,
@@ -300,6 +367,7 @@ impl PacketKind {
     /// The event that this became of a packet.
     pub(super) fn what(self, line: PacketLine, why: &'static str) -> What {
         match self {
+            PacketKind::Met => What::PacketMet(line, why),
             PacketKind::Sent => What::PacketSent(line),
             PacketKind::Delivered => What::PacketDelivered(line),
             PacketKind::Dropped => What::PacketDropped(line, why),
@@ -378,8 +446,9 @@ impl Event {
     pub(super) fn fold_into(&self, digest: &mut Digest) {
         match &self.what {
             // Packets are folded in from the packets themselves.
-            What::PacketSent(_) | What::PacketDelivered(_) | What::PacketDropped(..) => {}
+            What::PacketSent(_) | What::PacketDelivered(_) | What::PacketDropped(..) | What::PacketMet(..) => {}
             What::CallEnd { call, fd, result } => fold_call_end(digest, self.at, self.place, *call, *fd, *result),
+            What::Network { event, to } => self.fold_head(digest, 40 + event.number(), u64::from(to.unwrap_or(u32::MAX))),
             What::Timer => self.fold_head(digest, 5, 0),
             What::Choice { door: _, n, value } => self.fold_head(digest, 6, pair(*n, *value)),
             What::ProcessStart => self.fold_head(digest, 7, 0),
@@ -389,6 +458,7 @@ impl Event {
                 self.fold_head(digest, 10, 0);
                 digest.fold_bytes(message.as_bytes());
             }
+            What::Machine(event) => event.fold_into(self, digest),
         }
     }
 
@@ -402,6 +472,32 @@ impl Event {
     #[must_use]
     pub fn line<'a>(&'a self, names: &'a Names) -> impl fmt::Display + 'a {
         Line { event: self, names }
+    }
+}
+
+impl MachineEvent {
+    /// Kinds from here on are those of machines.
+    const FIRST_KIND: u32 = 20;
+
+    fn fold_into(self, event: &Event, digest: &mut Digest) {
+        let (kind, argument) = match self {
+            MachineEvent::Crash => (0, 0),
+            MachineEvent::Restart => (1, 0),
+            MachineEvent::Pause => (2, 0),
+            MachineEvent::Resume => (3, 0),
+        };
+        event.fold_head(digest, MachineEvent::FIRST_KIND + kind, argument);
+    }
+}
+
+impl fmt::Display for MachineEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MachineEvent::Crash => f.write_str("crash"),
+            MachineEvent::Restart => f.write_str("restart"),
+            MachineEvent::Pause => f.write_str("paused"),
+            MachineEvent::Resume => f.write_str("resumed"),
+        }
     }
 }
 
@@ -470,7 +566,11 @@ struct Line<'a> {
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {}  {}", self.event.at, self.names.place(self.event.place), self.event.what)
+        write!(f, "{:?} {}  {}", self.event.at, self.names.place(self.event.place), self.event.what)?;
+        if let What::Network { to: Some(to), .. } = self.event.what {
+            write!(f, " {}", self.names.place(Place::host(to)))?;
+        }
+        Ok(())
     }
 }
 
@@ -487,12 +587,17 @@ impl fmt::Display for What {
             What::PacketSent(packet) => write!(f, "sent {packet}"),
             What::PacketDelivered(packet) => write!(f, "delivered {packet}"),
             What::PacketDropped(packet, why) => write!(f, "dropped ({why}) {packet}"),
+            What::PacketMet(packet, what) => write!(f, "{what} {packet}"),
+            // The other host's name follows, see `Line`.
+            What::Network { event, to: Some(_) } => write!(f, "{} from here to", event.words()),
+            What::Network { event, to: None } => f.write_str(event.words()),
             What::Timer => f.write_str("timer"),
             What::Choice { door, n, value } => write!(f, "chose {value} of 0..{n} ({door})"),
             What::ProcessStart => f.write_str("start"),
             What::ProcessExit => f.write_str("exit"),
             What::ProcessKill => f.write_str("killed"),
             What::ProcessPanic { message } => write!(f, "panic: {}", message.escape_debug()),
+            What::Machine(event) => write!(f, "{event}"),
         }
     }
 }

@@ -65,10 +65,13 @@ impl Kept {
             | What::PacketSent(_)
             | What::PacketDelivered(_)
             | What::PacketDropped(..)
+            | What::PacketMet(..)
+            | What::Network { .. }
             | What::ProcessStart
             | What::ProcessExit
             | What::ProcessKill
-            | What::ProcessPanic { .. } => self.keep_other(event),
+            | What::ProcessPanic { .. }
+            | What::Machine(_) => self.keep_other(event),
         }
     }
 

@@ -10,7 +10,7 @@ mod event;
 mod kept;
 
 pub use digest::Digest;
-pub use event::{CallName, Event, Names, PacketLine, Place, Transport, What};
+pub use event::{CallName, Event, MachineEvent, Names, NetworkEvent, PacketLine, Place, Transport, What};
 use event::{PacketKind, Words};
 use kept::{Kept, Record};
 
@@ -80,11 +80,7 @@ impl Trace {
     pub fn packet_sent(&mut self, at: Instant, host: u32, packet: &Packet) {
         event::fold_addrs(&mut self.digest, packet);
         self.packet(at, host, PacketKind::Sent, packet);
-        let data = match &packet.body {
-            Body::Tcp(segment) => segment.payload.as_slice(),
-            Body::Udp(datagram) => &datagram.payload,
-            Body::Icmp(_) => &[],
-        };
+        let data = packet.data();
         if data.len() <= DATA_DIGESTED_MAX_BYTES {
             self.digest.fold_bytes(data);
         } else {
@@ -103,6 +99,12 @@ impl Trace {
     pub fn packet_dropped(&mut self, at: Instant, host: u32, packet: &Packet, why: &'static str) {
         self.digest.fold_bytes(why.as_bytes());
         self.other_packet(at, host, PacketKind::Dropped, packet, why);
+    }
+
+    /// Records that something happened to a packet on its way, which goes on nevertheless.
+    pub fn packet_met(&mut self, at: Instant, host: u32, packet: &Packet, what: &'static str) {
+        self.digest.fold_bytes(what.as_bytes());
+        self.other_packet(at, host, PacketKind::Met, packet, what);
     }
 
     #[inline(always)]

@@ -321,6 +321,15 @@ impl Vfs {
         }
     }
 
+    /// All sockets are gone: their files stay, stale, but for those that have no name.
+    pub fn forget_all_sockets(&mut self) {
+        let is_bound = |node: &Option<Node>| matches!(node, Some(Node { content: Content::Socket(Some(_)), .. }));
+        let bound: Vec<u32> = self.nodes.iter().zip(0..).filter(|(node, _)| is_bound(node)).map(|(_, index)| index).collect();
+        for index in bound {
+            self.forget_socket(InodeId(index));
+        }
+    }
+
     /// Walks to the last component, `filename_parentat`, and does not follow it.
     ///
     /// # Errors
