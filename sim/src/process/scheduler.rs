@@ -1,5 +1,7 @@
-//! Who is there, who waits, who is next; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still.
+//! Who is there, who waits, who is next; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still;
+//! `clock.rs`: what time it is for whom.
 
+mod clock;
 mod ending;
 mod power;
 
@@ -176,13 +178,6 @@ pub struct Scheduler {
     pub(super) pulse: Pulse,
 }
 
-impl Thread {
-    /// Its own clock.
-    pub(super) fn clock(&self) -> Instant {
-        self.clock
-    }
-}
-
 impl Scheduler {
     /// No process yet, over this world.
     pub fn new(world: World, turns: Turns, call_cost: Duration, stack_bytes: usize, pulse: Pulse) -> Scheduler {
@@ -341,24 +336,6 @@ impl Scheduler {
     #[inline]
     pub(super) fn thread_mut(&mut self, id: ThreadId) -> &mut Thread {
         &mut self.threads[id.index()]
-    }
-
-    /// What the monotonic clock of its host shows a thread.
-    #[inline]
-    pub fn own_clock(&self, thread: ThreadId) -> Instant {
-        let slot = &self.threads[thread.index()];
-        self.world.own_time(slot.host, slot.clock)
-    }
-
-    /// What the wall clock of its host shows a thread, in nanoseconds since the epoch.
-    pub fn wall_clock(&self, thread: ThreadId) -> u64 {
-        let slot = &self.threads[thread.index()];
-        self.world.wall_time(slot.host, slot.clock)
-    }
-
-    /// A thread's own clock.
-    pub fn clock(&self, thread: ThreadId) -> Instant {
-        self.threads[thread.index()].clock
     }
 
     /// The stream of a process's `Entropy`.
