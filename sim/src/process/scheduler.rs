@@ -1,5 +1,7 @@
-//! Who is there, who waits, who is next; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still.
+//! Who is there, who waits, who is next; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still;
+//! `clock.rs`: what time it is for whom.
 
+mod clock;
 mod ending;
 mod power;
 
@@ -168,13 +170,6 @@ pub struct Scheduler {
     pub(super) pulse: Pulse,
 }
 
-impl Thread {
-    /// Its own clock.
-    pub(super) fn clock(&self) -> Instant {
-        self.clock
-    }
-}
-
 impl Scheduler {
     /// No process yet, over this world.
     pub fn new(world: World, turns: Turns, call_cost: Duration, stack_bytes: usize, pulse: Pulse) -> Scheduler {
@@ -333,11 +328,6 @@ impl Scheduler {
     #[inline]
     pub(super) fn thread_mut(&mut self, id: ThreadId) -> &mut Thread {
         &mut self.threads[id.index()]
-    }
-
-    /// A thread's own clock.
-    pub fn clock(&self, thread: ThreadId) -> Instant {
-        self.threads[thread.index()].clock
     }
 
     /// The stream of a process's `Entropy`.
@@ -514,14 +504,15 @@ impl Scheduler {
         *clock = Instant::from_nanos(clock.as_nanos().saturating_add(self.call_cost_ns));
     }
 
-    /// Lets the running thread wait until it is woken, or until `deadline`.
+    /// Lets the running thread wait until it is woken, or until its host's clock shows `deadline`.
     #[inline]
     pub fn wait(&mut self, thread: ThreadId, wait: Wait, deadline: Option<Instant>) {
         let now = self.world.now();
         let slot = &mut self.threads[thread.index()];
         assert!(slot.state == State::Running, "only the running thread begins to wait");
         slot.state = State::Waiting(wait, now);
-        if let Some(at) = deadline {
+        if let Some(own) = deadline {
+            let at = self.world.moment_of(slot.host, own);
             self.queue_turn(thread, at);
         }
     }
