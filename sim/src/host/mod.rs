@@ -122,6 +122,8 @@ pub struct Host {
     dirty: KeyQueue,
     /// Packets that no socket has to send any more.
     outbox: VecDeque<Packet>,
+    /// Who is told when all of it is out: what a call sends over loopback is taken in before the call's own socket wakes anybody.
+    late_wakes: VecDeque<inet::LateWake>,
     /// Room for the files of epoll sets that a wake has reached.
     woken_sets: Vec<Key>,
     /// The memory of operations that are over.
@@ -152,6 +154,7 @@ impl Host {
             timers: BinaryHeap::new(),
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
+            late_wakes: VecDeque::new(),
             woken_sets: Vec::new(),
             spare_ops: Vec::new(),
         }
