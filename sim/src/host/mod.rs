@@ -130,6 +130,8 @@ pub struct Host {
     dirty: KeyQueue,
     /// Packets that no socket has to send any more.
     outbox: VecDeque<Packet>,
+    /// Who is told when all of it is out: what a call sends over loopback is taken in before the call's own socket wakes anybody.
+    late_wakes: VecDeque<inet::LateWake>,
     /// Room for the files of epoll sets that a wake has reached.
     woken_sets: Vec<Key>,
     /// What the wall clock shows when the monotonic one shows zero, in nanoseconds since the epoch.
@@ -163,6 +165,7 @@ impl Host {
             timers: BinaryHeap::new(),
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
+            late_wakes: VecDeque::new(),
             woken_sets: Vec::new(),
             wall_start: WALL_START_SECONDS * 1_000_000_000,
             spare_ops: Vec::new(),
