@@ -1,4 +1,5 @@
 //! The commands `explore`, `replay` and `merge`, with what they are made for and with what makes no sense.
+#![cfg(feature = "cli")]
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
