@@ -110,6 +110,15 @@ fn what_makes_no_sense_is_refused() {
 }
 
 #[test]
+fn a_reader_who_has_seen_enough_is_no_error() {
+    let folder = folder("pipe");
+    let mut child = command(&folder, &["explore", "eof-as-error"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let (code, _, err) = said(&child.wait_with_output().unwrap());
+    assert_eq!((code, err.as_str()), (Some(1), ""));
+}
+
+#[test]
 fn bugs_are_listed() {
     let (code, out, _) = run(&folder("list"), &["explore", "--list"]);
     assert!(code == Some(0) && out.contains("\nlock-order ") && out.lines().count() >= 12, "{out}");
