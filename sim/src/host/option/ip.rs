@@ -5,8 +5,8 @@ use super::plain::Values;
 use super::{Answer, Options, SetCx, checked, in_range, int};
 use crate::host::ports::Range;
 use crate::host::slab::Key;
-use crate::host::sysctl::Sysctl;
 use crate::host::socket::Ss;
+use crate::host::sysctl::Sysctl;
 use twinsock::consts as c;
 use twinsock::{Errno, Result};
 
