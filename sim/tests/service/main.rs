@@ -56,13 +56,18 @@ fn service(sim: &Sim, bug: Option<Bug>) {
     }
     let history = Arc::new(Mutex::new(History::default()));
     let (keys, pause) = (sim.swarm("keys", 1..=2), MS * sim.swarm("pause", 500..=1500));
-    for number in 0..u64::from(sim.swarm("clients", 2..=4)) {
-        let plan = Plan { number, nodes: nodes(), keys, pause, until: Instant::ZERO + RUN };
+    let start_client = |number: u32, pause| {
+        let plan = Plan { number: number.into(), nodes: nodes(), keys, pause, until: Instant::ZERO + RUN };
         let history = Arc::clone(&history);
         sim.host(&format!("client{number}")).spawn("client", move |net| client::run(&net, &plan, &history));
-    }
+    };
+    let clients = sim.swarm("clients", 2..=4);
+    (0..clients).for_each(|number| start_client(number, pause));
     sim.misfortunes(&Misfortunes::all().until(HEALED));
-    sim.run_for(HEALED + RECOVERED);
+    sim.run_for(HEALED);
+    // Others may have done all they wanted by now.
+    start_client(clients, 300 * MS);
+    sim.run_for(RECOVERED);
     let before = history.lock().unwrap().answered();
     if sim.run_to_end().is_ok() {
         let history = history.lock().unwrap();
