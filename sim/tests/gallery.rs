@@ -1,4 +1,5 @@
 //! The gallery of planted bugs, through the command: a few of them with few seeds for the fixed version, so that it is quick.
+#![cfg(feature = "cli")]
 
 use serde_json::Value;
 use std::process::{Command, Output};

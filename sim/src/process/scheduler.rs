@@ -343,6 +343,19 @@ impl Scheduler {
         &mut self.threads[id.index()]
     }
 
+    /// What the monotonic clock of its host shows a thread.
+    #[inline]
+    pub fn own_clock(&self, thread: ThreadId) -> Instant {
+        let slot = &self.threads[thread.index()];
+        self.world.own_time(slot.host, slot.clock)
+    }
+
+    /// What the wall clock of its host shows a thread, in nanoseconds since the epoch.
+    pub fn wall_clock(&self, thread: ThreadId) -> u64 {
+        let slot = &self.threads[thread.index()];
+        self.world.wall_time(slot.host, slot.clock)
+    }
+
     /// A thread's own clock.
     pub fn clock(&self, thread: ThreadId) -> Instant {
         self.threads[thread.index()].clock
@@ -522,14 +535,15 @@ impl Scheduler {
         *clock = Instant::from_nanos(clock.as_nanos().saturating_add(self.call_cost_ns));
     }
 
-    /// Lets the running thread wait until it is woken, or until `deadline`.
+    /// Lets the running thread wait until it is woken, or until its host's clock shows `deadline`.
     #[inline]
     pub fn wait(&mut self, thread: ThreadId, wait: Wait, deadline: Option<Instant>) {
         let now = self.world.now();
         let slot = &mut self.threads[thread.index()];
         assert!(slot.state == State::Running, "only the running thread begins to wait");
         slot.state = State::Waiting(wait, now);
-        if let Some(at) = deadline {
+        if let Some(own) = deadline {
+            let at = self.world.moment_of(slot.host, own);
             self.queue_turn(thread, at);
         }
     }

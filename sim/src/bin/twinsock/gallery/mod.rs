@@ -88,8 +88,7 @@ pub fn list() -> String {
 /// Tries the bugs, and tells.
 pub fn run(options: &Options) -> ExitCode {
     if options.list {
-        print!("{}", list());
-        return ExitCode::SUCCESS;
+        return crate::say(&list(), 0);
     }
     let bugs = if options.names.is_empty() { ALL.to_vec() } else { options.names.clone() };
     match try_all(&bugs, options) {

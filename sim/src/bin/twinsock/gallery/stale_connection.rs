@@ -78,7 +78,7 @@ fn check(sim: &Sim, version: Version) {
     server.on_boot(|host: &Host| drop(host.spawn_daemon("server", |net| serve(&net))));
     sim.run_for(START);
     sim.host("client").spawn("client", move |net| {
-        let mut client = Client { api: net.clone(), server: "server:80", kept: None };
+        let mut client = Client { api: net, server: "server:80", kept: None };
         let ask = match version {
             Version::Buggy => buggy::ask,
             Version::Fixed => fixed::ask,
@@ -90,7 +90,7 @@ fn check(sim: &Sim, version: Version) {
         }
     });
     // It is up again long before somebody asks: every tenth second is left alone.
-    if crash % 10 != 0 {
+    if !crash.is_multiple_of(10) {
         sim.run_for(Duration::from_secs(crash.into()));
         server.crash();
         sim.run_for(Duration::from_millis(100));
