@@ -11,7 +11,7 @@ fn gallery(args: &[&str]) -> Output {
 
 #[test]
 fn bugs_are_found_shrunk_reproduced_and_gone_when_fixed() {
-    let names = ["eintr-not-retried", "no-half-close", "lock-order", "unbounded-accept"];
+    let names = ["eintr-not-retried", "no-half-close", "lock-order", "unbounded-accept", "stale-connection", "skewed-lease"];
     let output = gallery(&[&["--json", "--fixed-seeds", "50"], &names[..]].concat());
     let text = String::from_utf8_lossy(&output.stdout);
     let all: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
