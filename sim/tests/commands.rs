@@ -1,4 +1,5 @@
 //! The commands `explore`, `replay` and `merge`, with what they are made for and with what makes no sense.
+#![cfg(feature = "cli")]
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -106,6 +107,15 @@ fn what_makes_no_sense_is_refused() {
     let output = command(&folder, &["explore", "framing"]).env("TWINSOCK_SEEDS", "-3").output().unwrap();
     let (code, out, err) = said(&output);
     assert!(code == Some(2) && out.is_empty() && err.contains("TWINSOCK_SEEDS is \"-3\""), "{err}");
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_is_no_error() {
+    let folder = folder("pipe");
+    let mut child = command(&folder, &["explore", "eof-as-error"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let (code, _, err) = said(&child.wait_with_output().unwrap());
+    assert_eq!((code, err.as_str()), (Some(1), ""));
 }
 
 #[test]

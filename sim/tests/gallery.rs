@@ -1,4 +1,5 @@
 //! The gallery of planted bugs, through the command: a few of them with few seeds for the fixed version, so that it is quick.
+#![cfg(feature = "cli")]
 
 use serde_json::Value;
 use std::process::{Command, Output};
@@ -10,7 +11,7 @@ fn gallery(args: &[&str]) -> Output {
 
 #[test]
 fn bugs_are_found_shrunk_reproduced_and_gone_when_fixed() {
-    let names = ["eintr-not-retried", "no-half-close", "lock-order", "unbounded-accept"];
+    let names = ["eintr-not-retried", "no-half-close", "lock-order", "unbounded-accept", "stale-connection", "skewed-lease"];
     let output = gallery(&[&["--json", "--fixed-seeds", "50"], &names[..]].concat());
     let text = String::from_utf8_lossy(&output.stdout);
     let all: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));

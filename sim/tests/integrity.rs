@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use twinsock::net::{TcpListener, TcpStream};
 use twinsock::{Clock, Entropy, Errno, JoinThread, SocketApi, Spawn, option};
-use twinsock_sim::{Host, Link, Misfortunes, Net, Sim, check, sometimes};
+use twinsock_sim::{Link, Misfortunes, Net, Sim, check, sometimes};
 
 const MS: Duration = Duration::from_millis(1);
 /// How long misfortunes go on.
@@ -29,6 +29,8 @@ enum End {
     /// The writer has shut its half down; the reader has seen the end of the stream.
     Whole,
     Failed(Errno),
+    /// Its host has lost its power.
+    Crashed,
 }
 
 /// The two ends of one way of a connection.
@@ -41,11 +43,20 @@ struct Stream {
     read: Option<End>,
 }
 
-/// All connections, each with two ways.
-type Streams = Arc<Mutex<Vec<[Stream; 2]>>>;
+/// A connection: its two ways, and what has become of its two hosts.
+#[derive(Clone, Debug, Default)]
+struct Connection {
+    ways: [Stream; 2],
+    /// The server knows of it.
+    is_accepted: bool,
+    has_crashed: bool,
+}
+
+/// All connections.
+type Streams = Arc<Mutex<Vec<Connection>>>;
 
 fn note(streams: &Streams, (id, way): (usize, Way), act: impl FnOnce(&mut Stream)) {
-    act(&mut streams.lock().unwrap()[id][way as usize]);
+    act(&mut streams.lock().unwrap()[id].ways[way as usize]);
 }
 
 /// What the byte at an offset of a stream is: nothing that is lost, moved or of another stream fits.
@@ -112,7 +123,7 @@ fn both(net: Net, stream: TcpStream<Net>, id: usize, (out, back): (Way, Way), st
         net.set_option(stream.owned(), option, value).unwrap();
     }
     net.set_option(stream.owned(), option::SO_KEEPALIVE, true).unwrap();
-    let size = streams.lock().unwrap()[id][out as usize].size;
+    let size = streams.lock().unwrap()[id].ways[out as usize].size;
     let stream = Arc::new(stream);
     let (writer, streams_too) = (Arc::clone(&stream), Arc::clone(streams));
     let writing = net.spawn(move || write(net, &writer, (id, out), size, &streams_too));
@@ -134,6 +145,7 @@ fn server(net: Net, buffer: i32, streams: &Streams) {
             // The first byte says which connection it is. Without it nobody knows what to expect.
             let mut id = [0];
             if stream.read_exact(&mut id).is_ok() {
+                streams.lock().unwrap()[usize::from(id[0])].is_accepted = true;
                 both(net, stream, id[0].into(), (Way::Down, Way::Up), &streams);
             }
         }));
@@ -158,36 +170,60 @@ fn client(net: Net, id: usize, streams: &Streams) {
     }
 }
 
+/// What a host that has crashed had under way has come to an end. `ends` are its own of a connection.
+fn crashed(connection: &mut Connection, ends: fn(&mut [Stream; 2]) -> [&mut Option<End>; 2]) {
+    connection.has_crashed = true;
+    for end in ends(&mut connection.ways) {
+        end.get_or_insert(End::Crashed);
+    }
+}
+
 /// A server and its clients, each of which has a connection; both ends write and read at the same time.
-fn streams(sim: &Sim) -> (Host, Vec<Host>, Streams) {
+fn streams(sim: &Sim) -> Streams {
     sim.default_link(Link::new().delay(MS * sim.swarm("delay", 0..=50)));
     let connections = sim.swarm("connections", 1..=4) as usize;
-    let size = |name: &str| {
-        1 + (sim.swarm(&format!("{name}, scale"), 0..=1000) as usize) * (1 << sim.swarm(&format!("{name}, order"), 0..=9))
+    let stream = |name: &str| {
+        let (scale, order) = (sim.swarm(&format!("{name}, scale"), 0..=1000), sim.swarm(&format!("{name}, order"), 0..=9));
+        Stream { size: 1 + (scale as usize) * (1 << order), ..Stream::default() }
     };
-    let of = |size| Stream { size, ..Stream::default() };
-    let all = (0..connections).map(|id| [of(size(&format!("up {id}"))), of(size(&format!("down {id}")))]).collect();
-    let streams: Streams = Arc::new(Mutex::new(all));
+    let connection =
+        |id| Connection { ways: [stream(&format!("up {id}")), stream(&format!("down {id}"))], ..Connection::default() };
+    let streams: Streams = Arc::new(Mutex::new((0..connections).map(connection).collect()));
     let buffer = *sim.swarm_of("buffers", &[0, 2304, 10_000, 100_000]);
-    let (at_server, host) = (Arc::clone(&streams), sim.host("server"));
-    host.spawn_daemon("server", move |net| server(net, buffer, &at_server));
-    let clients = (0..connections).map(|id| {
-        let (host, streams) = (sim.host(&format!("client{id}")), Arc::clone(&streams));
-        host.spawn_daemon("client", move |net| {
-            // By then the server listens.
-            net.sleep(Duration::from_secs(1));
-            client(net, id, &streams);
-        });
-        host
+    let all = Arc::clone(&streams);
+    sim.host("server").on_boot(move |host| {
+        for connection in all.lock().unwrap().iter_mut().filter(|connection| connection.is_accepted) {
+            crashed(connection, |[up, down]| [&mut up.read, &mut down.written]);
+        }
+        let streams = Arc::clone(&all);
+        host.spawn_daemon("server", move |net| server(net, buffer, &streams));
     });
-    (host, clients.collect(), streams)
+    for id in 0..connections {
+        let (all, mut boots) = (Arc::clone(&streams), 0);
+        sim.host(&format!("client{id}")).on_boot(move |host| {
+            boots += 1;
+            if boots > 1 {
+                crashed(&mut all.lock().unwrap()[id], |[up, down]| [&mut up.written, &mut down.read]);
+                return;
+            }
+            let streams = Arc::clone(&all);
+            host.spawn_daemon("client", move |net| {
+                // By then the server listens.
+                net.sleep(Duration::from_secs(1));
+                client(net, id, &streams);
+            });
+        });
+    }
+    streams
 }
 
 /// Lets the run go on until all streams have come to their ends.
 fn until_all_have_ended(sim: &Sim, streams: &Streams) {
-    let ended = || streams.lock().unwrap().iter().flatten().all(|stream| stream.written.is_some() && stream.read.is_some());
+    let has_ended = |Connection { ways: [up, down], is_accepted, .. }: &Connection| {
+        up.written.is_some() && down.read.is_some() && (!is_accepted || up.read.is_some() && down.written.is_some())
+    };
     let limit = sim.now() + HEALED + PATIENCE;
-    while !ended() {
+    while !streams.lock().unwrap().iter().all(has_ended) {
         assert!(sim.now() < limit, "something stands still: {:?}", streams.lock().unwrap());
         sim.run_for(Duration::from_secs(1));
     }
@@ -195,10 +231,10 @@ fn until_all_have_ended(sim: &Sim, streams: &Streams) {
 
 /// Without faults of hosts, a connection lives longer than any outage of a few seconds: `tcp_retries2` lets it wait for a quarter of an hour.
 fn the_network_fails(sim: &Sim) {
-    let (_, _, streams) = streams(sim);
-    sim.misfortunes(&Misfortunes::all().until(HEALED));
+    let streams = streams(sim);
+    sim.misfortunes(&Misfortunes::all().crashes(false).until(HEALED));
     until_all_have_ended(sim, &streams);
-    for stream in streams.lock().unwrap().iter().flatten() {
+    for stream in streams.lock().unwrap().iter().flat_map(|connection| &connection.ways) {
         assert_eq!((stream.written, stream.read), (Some(End::Whole), Some(End::Whole)), "both ends are well: {stream:?}");
         assert_eq!((stream.sent, stream.received), (stream.size, stream.size), "every byte arrives: {stream:?}");
     }
@@ -208,4 +244,34 @@ fn the_network_fails(sim: &Sim) {
 #[test]
 fn every_byte_arrives_in_order_when_the_network_fails() {
     check!(the_network_fails, seeds = 200);
+}
+
+/// What Linux answers at one end of a connection whose other end has crashed: the rebooted host resets it, or nobody answers; who has not heard of that by
+/// an error meets a pipe that is broken.
+const LOST: [Errno; 3] = [Errno::CONNRESET, Errno::TIMEDOUT, Errno::PIPE];
+
+fn the_hosts_fail(sim: &Sim) {
+    let streams = streams(sim);
+    sim.misfortunes(&Misfortunes::all().until(HEALED));
+    until_all_have_ended(sim, &streams);
+    let streams = streams.lock().unwrap();
+    for (connection, stream) in streams.iter().flat_map(|connection| connection.ways.iter().map(move |way| (connection, way))) {
+        if stream.read == Some(End::Whole) {
+            assert_eq!(stream.received, stream.size, "the end of the stream is after its last byte: {connection:?}");
+        }
+        for end in [stream.written, stream.read].into_iter().flatten() {
+            let End::Failed(errno) = end else { continue };
+            sometimes!(errno == Errno::CONNRESET, "a rebooted host resets a connection");
+            sometimes!(errno == Errno::TIMEDOUT, "a connection times out");
+            sometimes!(stream.received > 0 && stream.received < stream.size, "a stream ends in the middle");
+            let is_refused = !connection.is_accepted && errno == Errno::CONNREFUSED;
+            assert!(LOST.contains(&errno) || is_refused, "{errno}: {connection:?}");
+            assert!(connection.has_crashed || !connection.is_accepted, "{errno}, and nobody crashed: {connection:?}");
+        }
+    }
+}
+
+#[test]
+fn what_arrives_is_a_beginning_of_what_was_sent_when_hosts_crash() {
+    check!(the_hosts_fail, seeds = 200, expects = "a rebooted host resets a connection", expects = "a stream ends in the middle");
 }

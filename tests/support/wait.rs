@@ -5,6 +5,7 @@ use super::sock::PATIENCE;
 use std::time::Duration;
 use twinsock::JoinThread;
 use twinsock::sync::{Receiver, RecvTimeoutError, channel};
+use twinsock_sim::Signal;
 
 /// How long a call is watched before it counts as waiting: far longer than one that need not wait takes.
 const MOMENT: Duration = Duration::from_millis(30);
@@ -12,8 +13,7 @@ const MOMENT: Duration = Duration::from_millis(30);
 /// A call that another thread makes.
 pub struct Waiting<E: World, T: Send + 'static> {
     env: E,
-    /// The thread, for signals.
-    pub id: E::Thread,
+    id: E::Thread,
     thread: E::Join<()>,
     answers: Receiver<E, T>,
 }
@@ -43,15 +43,26 @@ impl<E: World, T: Send + 'static> Waiting<E, T> {
     /// Asserts that the call waits.
     #[track_caller]
     pub fn expect_waiting(&self) {
+        assert!(self.watch().is_none(), "the call did not wait");
+    }
+
+    /// What the call has answered; `None`: it waits.
+    #[track_caller]
+    pub fn watch(&self) -> Option<T> {
         let deadline = self.env.now() + PATIENCE;
         loop {
-            let answer = self.answers.recv_timeout(MOMENT);
-            assert!(matches!(answer, Err(RecvTimeoutError::Timeout)), "the call did not wait");
-            if self.env.sleeps(self.id) {
-                return;
+            match self.answers.recv_timeout(MOMENT) {
+                Ok(answer) => return Some(answer),
+                Err(RecvTimeoutError::Timeout) if self.env.sleeps(self.id) => return None,
+                Err(RecvTimeoutError::Timeout) => assert!(self.env.now() < deadline, "waited {PATIENCE:?} for a call to begin"),
+                Err(RecvTimeoutError::Disconnected) => panic!("the thread has panicked"),
             }
-            assert!(self.env.now() < deadline, "waited {PATIENCE:?} for a call to begin");
         }
+    }
+
+    /// Sends the thread a signal, which interrupts the call.
+    pub fn signal(&self, signal: Signal) {
+        self.env.signal(self.id, signal);
     }
 
     /// The answer, if it comes within `patience`.

@@ -3,6 +3,7 @@
 //! Exit codes: 0 all went as expected, 1 the worlds differ or a failure was found, 2 a bad option or a bad file, 3 a run did not come to its end, 130 Ctrl-C.
 
 use clap::{Parser, Subcommand};
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 #[path = "twinsock/conform.rs"]
@@ -84,6 +85,15 @@ fn run_demo(options: &demo::Options) -> ExitCode {
         Err(Failed::Difference) => ExitCode::from(1),
         Err(Failed::Commands(what)) => complain(&what, 2),
         Err(Failed::Run(what)) => complain(&what, 3),
+    }
+}
+
+/// Writes a report to standard output. Nothing is wrong with a reader who has seen enough, as `head(1)` has: then the code is what it would have been.
+fn say(report: &impl std::fmt::Display, code: u8) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match write!(out, "{report}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => complain(&format!("standard output: {error}"), 3),
+        Ok(()) | Err(_) => ExitCode::from(code),
     }
 }
 

@@ -7,7 +7,8 @@
 //! 2. of each stream, its choices by halves, quarters, ... and one by one;
 //! 3. each choice lowered, by bisection;
 //! 4. each choice made earlier, by deleting boring ones before it; each deleted, so that those behind it move up;
-//! 5. each stream of a series, such as `misfortunes/33` or `preemption 3`, exchanged for an earlier one that makes no choice.
+//! 5. each stream of a series, such as `misfortunes/33` or `preemption 3`, exchanged for an earlier one that makes no choice;
+//! 6. of few choices that are left, one made as large as can be and another one boring, such as one long delay instead of two short ones.
 //!
 //! It knows neither runs nor failures: whoever asks brings a function that tells whether a tape still fails. The same tape and function
 //! give the same result.
@@ -179,6 +180,9 @@ struct Shrinker<'a, F> {
     still_fails: F,
 }
 
+/// Of how many choices at most pairs are tried: there are as many as their square.
+const CONCENTRATED_MAX: usize = 8;
+
 /// In which order doors are emptied: first what makes a run large.
 const DOORS: [Door; 5] = [Door::Run, Door::Misfortune, Door::Wire, Door::Latitude, Door::Interleaving];
 
@@ -205,6 +209,9 @@ impl<F: FnMut(Tape) -> Option<Tape>> Shrinker<'_, F> {
                 for number in self.best.series().get(&series).cloned().unwrap_or_default() {
                     self.shift(&series, &[number]);
                 }
+            }
+            if self.best.weight() == before {
+                self.concentrate();
             }
             if self.best.weight() == before || self.runs == self.runs_max {
                 return;
@@ -334,6 +341,31 @@ impl<F: FnMut(Tape) -> Option<Tape>> Shrinker<'_, F> {
         }
     }
 
+    /// Looks for a choice that does alone what it did with another one, by being larger.
+    fn concentrate(&mut self) {
+        if self.best.weight().0 > CONCENTRATED_MAX {
+            return;
+        }
+        let places = |best: &Loose| -> Vec<(Key, u64)> {
+            let of = |line: &Line| line.spikes.iter().map(|(place, _)| (line.key.clone(), *place)).collect::<Vec<_>>();
+            best.lines.iter().flat_map(of).collect()
+        };
+        let all = places(&self.best);
+        for ((larger, at), (boring, away)) in all.iter().flat_map(|one| all.iter().map(move |other| (one, other))) {
+            if (larger, at) == (boring, away) {
+                continue;
+            }
+            let tape = self.best.with(larger, |spikes| {
+                // Whoever draws cuts it to what there is.
+                spikes.iter_mut().filter(|spike| spike.0 == *at).for_each(|spike| spike.1 = u32::MAX);
+            });
+            let tape = tape.with(boring, |spikes| spikes.retain(|spike| spike.0 != *away));
+            if self.attempt(tape) {
+                return;
+            }
+        }
+    }
+
     fn move_up(&mut self, key: &Key) {
         let mut index = 0;
         while let Some((place, _)) = self.spike(key, index) {
@@ -414,6 +446,13 @@ mod tests {
     fn a_run_that_always_fails_shrinks_to_nothing_in_one_run() {
         let (shrunk, _) = shrunk(1000, |_, _| true);
         assert_eq!((shrunk.spikes, shrunk.runs, shrunk.steps), (0, 1, 1));
+    }
+
+    #[test]
+    fn one_long_delay_does_what_many_short_ones_did() {
+        let late = |delays: &[u32]| delays.iter().sum::<u32>() >= 1500;
+        let (shrunk, [_, delays]) = shrunk(2000, |_, delays| late(&delays[..6]));
+        assert_eq!((shrunk.spikes, delays.iter().sum::<u32>()), (2, 1500), "two delays, and no longer than they have to be");
     }
 
     #[test]

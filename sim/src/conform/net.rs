@@ -7,7 +7,7 @@ use super::op::FileAct;
 use super::run::{self, Difference, Manner, Ran, Verdict};
 use crate::{HostConfig, Net, Signal, Sim, Tid};
 use std::sync::Arc;
-use twinsock::consts::{F_GETFD, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY};
+use twinsock::consts::{F_GETFD, O_CLOEXEC, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY};
 use twinsock::raw::{RawFd, Syscalls, Vouch};
 use twinsock::{Errno, Result};
 
@@ -47,7 +47,8 @@ impl Backend for Net {
     }
 
     fn open_file(&self, path: &str) -> Possible<Result<RawFd>> {
-        Ok(self.open(path, O_RDWR | O_CREAT, 0o666))
+        // As `std::fs` opens it on the other side.
+        Ok(self.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666))
     }
 
     fn file(&self, path: &str, act: FileAct) -> Possible<Result<bool>> {
@@ -95,6 +96,10 @@ pub fn run_case(number: usize, case: &Arc<Case>, manner: Manner) -> Ran {
         host.process("case").uid(user).gid(user).rlimit_nofile(NOFILE).spawn(move |net| {
             let made = net.mkdir(&place.dir, 0o777).and_then(|()| net.chmod(&place.dir, 0o777));
             made.expect("a fresh host has an empty /tmp, which is anybody's");
+            // A process has its standard streams; numbers of descriptors and limits count them.
+            for _ in 0..3 {
+                net.open("/tmp/stream", O_RDWR | O_CREAT, 0o666).expect("there is room for a file");
+            }
             run::run(&net, &place, &body, manner)
         })
     });

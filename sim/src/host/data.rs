@@ -78,6 +78,11 @@ impl Host {
         match (self.step_recv(cx, socket, task, &mut [IoSliceMut::new(into)]), name) {
             // The sender of a stream has no address; the argument is judged only now.
             (Step::Done(Ok(len)), Some(name)) => Step::Done(addr::store_name(&RawAddr::EMPTY, name).map(|()| len)),
+            // It may end with the part that it has.
+            (Step::Wait, Some(name)) if task.done > 0 => match addr::store_name(&RawAddr::EMPTY, name) {
+                Ok(()) => Step::Wait,
+                Err(error) => Step::Done(Err(error)),
+            },
             (step, _) => step,
         }
     }

@@ -130,8 +130,12 @@ pub struct Host {
     dirty: KeyQueue,
     /// Packets that no socket has to send any more.
     outbox: VecDeque<Packet>,
+    /// Who is told when all of it is out: what a call sends over loopback is taken in before the call's own socket wakes anybody.
+    late_wakes: VecDeque<inet::LateWake>,
     /// Room for the files of epoll sets that a wake has reached.
     woken_sets: Vec<Key>,
+    /// What the wall clock shows when the monotonic one shows zero, in nanoseconds since the epoch.
+    wall_start: u64,
     /// The memory of operations that are over.
     spare_ops: Vec<Op>,
     in_csum_errors: InCsumErrors,
@@ -161,7 +165,9 @@ impl Host {
             timers: BinaryHeap::new(),
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
+            late_wakes: VecDeque::new(),
             woken_sets: Vec::new(),
+            wall_start: WALL_START_SECONDS * 1_000_000_000,
             spare_ops: Vec::new(),
             in_csum_errors: InCsumErrors::default(),
         }
@@ -275,6 +281,11 @@ impl Host {
     /// `EPERM`: the process is not root's, and this is not its real user. `ESRCH`: it has ended.
     pub fn seteuid(&mut self, pid: Pid, uid: u32) -> Result<()> {
         self.process_mut(pid).map_err(|_| Errno::SRCH)?.seteuid(uid)
+    }
+
+    /// Sets the wall clock, `clock_settime(2)`: it shows so many nanoseconds since the epoch when the monotonic clock shows zero.
+    pub fn set_wall_start(&mut self, nanos: u64) {
+        self.wall_start = nanos;
     }
 
     /// The kernel constants.

@@ -1,9 +1,9 @@
-//! Who is there, who waits, who is next; `starting.rs`: who comes; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still; `outside.rs`: code of the
-//! network's builder in between; `notes.rs`: what a recording holds of it.
+//! Who is there, who waits, who is next; `starting.rs`: who comes; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still;
+//! `clock.rs`: what time it is for whom; `notes.rs`: what a recording holds of it.
 
+mod clock;
 mod ending;
 mod notes;
-mod outside;
 mod power;
 mod starting;
 
@@ -12,13 +12,12 @@ use crate::host::{Call, Op, Pid, Progress, Short, Token};
 use crate::process::coroutine::Carrier;
 use crate::process::failure::FailureKind;
 use crate::process::names::name_of;
+use crate::process::outside::{NO_THREAD, Outside};
 use crate::process::signal::Signal;
 use crate::process::turns::{Mark, Turns};
 use crate::process::watchdog::Pulse;
 use crate::trace::{CallEnd, CallName, Event, Place, What};
 use crate::world::{Alarm, HostId, World};
-use outside::NO_THREAD;
-pub use outside::Outside;
 use power::Stalled;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -161,7 +160,7 @@ pub struct Scheduler {
     /// The running thread was chosen among all that are due now, and has not acted yet.
     just_chosen: bool,
     /// What is to run before anything else happens.
-    outside: Option<Outside>,
+    pub(super) outside: Option<Outside>,
     turns: Turns,
     /// What a call takes, in nanoseconds.
     call_cost_ns: u64,
@@ -170,13 +169,6 @@ pub struct Scheduler {
     live: u32,
     pub(crate) failure: Option<FailureKind>,
     pub(super) pulse: Pulse,
-}
-
-impl Thread {
-    /// Its own clock.
-    pub(super) fn clock(&self) -> Instant {
-        self.clock
-    }
 }
 
 impl Scheduler {
@@ -272,11 +264,6 @@ impl Scheduler {
     #[inline]
     pub(super) fn thread_mut(&mut self, id: ThreadId) -> &mut Thread {
         &mut self.threads[id.index()]
-    }
-
-    /// A thread's own clock.
-    pub fn clock(&self, thread: ThreadId) -> Instant {
-        self.threads[thread.index()].clock
     }
 
     /// The stream of a process's `Entropy`.
@@ -486,18 +473,19 @@ impl Scheduler {
         *clock = Instant::from_nanos(clock.as_nanos().saturating_add(self.call_cost_ns));
     }
 
-    /// Lets the running thread wait until it is woken, or until `deadline`.
+    /// Lets the running thread wait until it is woken, or until its host's clock shows `deadline`.
     #[inline]
     pub fn wait(&mut self, thread: ThreadId, wait: Wait, deadline: Option<Instant>) {
         let now = self.world.now();
         let slot = &mut self.threads[thread.index()];
         assert!(slot.state == State::Running, "only the running thread begins to wait");
         slot.state = State::Waiting(wait, now);
+        if let Some(own) = deadline {
+            let at = self.world.moment_of(slot.host, own);
+            self.queue_turn(thread, at);
+        }
         if self.world.trace().is_recording() {
             self.note_wait(thread, wait);
-        }
-        if let Some(at) = deadline {
-            self.queue_turn(thread, at);
         }
     }
 

@@ -32,6 +32,8 @@ pub struct Misfortunes {
     pub crashes: bool,
     /// Hosts stand still for a while.
     pub pauses: bool,
+    /// Clocks of hosts are ahead or behind, or run faster or slower.
+    pub clocks: bool,
     /// When all of it ends, as virtual time from [`Sim::misfortunes`] on: everything is mended then.
     pub until: Duration,
 }
@@ -40,13 +42,29 @@ impl Misfortunes {
     /// All that there are, for ten seconds.
     #[must_use]
     pub const fn all() -> Misfortunes {
-        Misfortunes { links: true, cuts: true, holds: true, crashes: true, pauses: true, until: Duration::from_secs(10) }
+        Misfortunes {
+            links: true,
+            cuts: true,
+            holds: true,
+            crashes: true,
+            pauses: true,
+            clocks: true,
+            until: Duration::from_secs(10),
+        }
     }
 
     /// None, until some are added.
     #[must_use]
     pub const fn none() -> Misfortunes {
-        Misfortunes { links: false, cuts: false, holds: false, crashes: false, pauses: false, until: Duration::from_secs(10) }
+        Misfortunes {
+            links: false,
+            cuts: false,
+            holds: false,
+            crashes: false,
+            pauses: false,
+            clocks: false,
+            until: Duration::from_secs(10),
+        }
     }
 
     /// Sets whether links may have faults.
@@ -77,6 +95,12 @@ impl Misfortunes {
     #[must_use]
     pub const fn pauses(self, pauses: bool) -> Misfortunes {
         Misfortunes { pauses, ..self }
+    }
+
+    /// Sets whether clocks may be wrong.
+    #[must_use]
+    pub const fn clocks(self, clocks: bool) -> Misfortunes {
+        Misfortunes { clocks, ..self }
     }
 
     /// Sets for how long, in virtual time. When it is over, everything is mended.
@@ -383,10 +407,10 @@ impl Director {
                 choice.tell(stream, String::new());
                 drawn
             };
-            Some((draw(n), slot * draw(WHEN) / WHEN, lengths.after(draw(lengths.answers()))))
+            let strike = strikes[usize::try_from(draw(n)).expect("an index fits usize")].varied(&mut draw);
+            Some((strike, slot * draw(WHEN) / WHEN, lengths.after(draw(lengths.answers()))))
         });
-        if let Some((what, offset, length)) = drawn {
-            let strike = strikes[usize::try_from(what).expect("an index fits usize")];
+        if let Some((strike, offset, length)) = drawn {
             self.plan(begin + offset, Act::Strike { slot: number, strike, length });
         }
     }

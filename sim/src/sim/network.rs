@@ -61,6 +61,12 @@ impl Network {
         act(&mut self.shared.scheduler.borrow_mut())
     }
 
+    /// The current moment of virtual time, as [`Sim::now`] gives it: for rules that note when they saw a frame.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.with_world(|world| world.now())
+    }
+
     fn with_world<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
         self.with_scheduler(|scheduler| act(scheduler.world_mut()))
     }

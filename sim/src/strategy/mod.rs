@@ -1,13 +1,14 @@
 //! Strategies for `proptest`: networks, faults and schedules, so that a property over commands is a property over what may happen to them, too, and
 //! proptest's shrinking makes all of it small. With the feature `proptest`.
 //!
-//! `network.rs`: hosts and their links. `schedule.rs`: the choices of the run itself; shrinking follows the tape that a failing run has recorded.
+//! `network.rs`: hosts and their links. `faults.rs`: what befalls them, and when. `schedule.rs`: the choices of the run itself; shrinking follows the tape that a failing run has recorded.
 //!
 //! ```
 //! use proptest::prelude::*;
 //! use std::io::{Read, Write};
 //! use twinsock::net::{TcpListener, TcpStream};
-//! use twinsock_sim::strategy::{Network, Schedule, networks_of, schedules};
+//! use twinsock_sim::Misfortunes;
+//! use twinsock_sim::strategy::{faults, faulty_links, networks_of, schedules};
 //!
 //! proptest! {
 //!     #![proptest_config(ProptestConfig::with_cases(16))]
@@ -17,7 +18,8 @@
 //!     fn what_is_sent_arrives(
 //!     # */
 //!         bytes in prop::collection::vec(any::<u8>(), 0..2000),
-//!         network in networks_of(&["server", "client"]),
+//!         network in networks_of(&["server", "client"], faulty_links()),
+//!         faults in faults(2, &Misfortunes::none().cuts(true).holds(true).pauses(true)),
 //!         schedule in schedules(),
 //!     ) {
 //!         let report = schedule.run(|sim| {
@@ -33,6 +35,7 @@
 //!             hosts[1].spawn("client", move |net| {
 //!                 TcpStream::connect(&net, "server:7").unwrap().write_all(&bytes).unwrap();
 //!             });
+//!             faults.unfold(sim, &hosts);
 //!         });
 //!         prop_assert!(report.is_ok(), "{}", report.unwrap_err());
 //!     }
@@ -40,8 +43,10 @@
 //! # property();
 //! ```
 
+mod faults;
 mod network;
 mod schedule;
 
-pub use network::{Network, links, networks, networks_of};
+pub use faults::{Fault, FaultPlan, Planned, faults};
+pub use network::{Network, faulty_links, links, networks, networks_of};
 pub use schedule::{Schedule, ScheduleTree, Schedules, schedules};

@@ -28,7 +28,7 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a client waits before it asks another node.
 const RETRY: Duration = Duration::from_millis(50);
 /// How many operations a client asks for at most, so that the checker's sets have room for those of all clients.
-const OPERATIONS_MAX: usize = 30;
+const OPERATIONS_MAX: usize = 24;
 /// How many nodes it asks before it gives an operation up.
 const TRIES: u32 = 20;
 

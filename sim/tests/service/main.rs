@@ -19,7 +19,7 @@ use std::time::Duration;
 use twinsock::net::TcpListener;
 use twinsock::{Clock, Instant, Os, Spawn};
 use twinsock_sim::explore::{Campaign, Outcome, TestId};
-use twinsock_sim::{Host, Link, Misfortunes, Process, Sim, check, sometimes};
+use twinsock_sim::{Host, Link, Misfortunes, Sim, always, check, sometimes};
 
 const NODES: usize = 3;
 const PORT: u16 = 7000;
@@ -27,45 +27,52 @@ const PORT: u16 = 7000;
 const RUN: Duration = Duration::from_secs(10);
 /// When the last misfortune is over.
 const HEALED: Duration = Duration::from_secs(7);
+/// Within how much time after that there is a leader again, whom clients have found.
+const RECOVERED: Duration = Duration::from_millis(1500);
 const MS: Duration = Duration::from_millis(1);
 
 fn nodes() -> Vec<Address> {
     (0..NODES).map(|id| (format!("node{id}"), PORT)).collect()
 }
 
-fn start(host: &Host, id: usize, bug: Option<Bug>, disk: &Disk) -> Process<()> {
-    let (config, disk) = (Config { id, nodes: nodes(), bug }, disk.clone());
-    host.spawn_daemon("node", move |net| {
-        let listener = TcpListener::bind(&net, ("0.0.0.0", PORT)).unwrap();
-        node::run(&net, &listener, config, disk);
-    })
+/// Starts a node, now and whenever its host boots.
+fn start(host: &Host, id: usize, bug: Option<Bug>) {
+    let disk = Disk::default();
+    host.on_boot(move |host| {
+        let (config, disk) = (Config { id, nodes: nodes(), bug }, disk.clone());
+        host.spawn_daemon("node", move |net| {
+            let listener = TcpListener::bind(&net, ("0.0.0.0", PORT)).unwrap();
+            node::run(&net, &listener, config, disk);
+        });
+    });
 }
 
 /// Three nodes and a few clients, for ten seconds.
 fn service(sim: &Sim, bug: Option<Bug>) {
     let delay = MS * sim.swarm("delay", 1..=30);
     sim.default_link(Link::new().delay(delay).jitter(delay * sim.swarm("jitter", 0..=3)));
-    let hosts: Vec<Host> = nodes().iter().map(|(name, _)| sim.host(name)).collect();
-    let disks = [(); NODES].map(|()| Disk::default());
-    let mut running: Vec<_> = (0..NODES).map(|id| start(&hosts[id], id, bug, &disks[id])).collect();
+    for (id, (name, _)) in nodes().iter().enumerate() {
+        start(&sim.host(name), id, bug);
+    }
     let history = Arc::new(Mutex::new(History::default()));
     let (keys, pause) = (sim.swarm("keys", 1..=2), MS * sim.swarm("pause", 500..=1500));
-    for number in 0..u64::from(sim.swarm("clients", 2..=4)) {
-        let plan = Plan { number, nodes: nodes(), keys, pause, until: Instant::ZERO + RUN };
+    let start_client = |number: u32, pause| {
+        let plan = Plan { number: number.into(), nodes: nodes(), keys, pause, until: Instant::ZERO + RUN };
         let history = Arc::clone(&history);
         sim.host(&format!("client{number}")).spawn("client", move |net| client::run(&net, &plan, &history));
-    }
+    };
+    let clients = sim.swarm("clients", 2..=4);
+    (0..clients).for_each(|number| start_client(number, pause));
     sim.misfortunes(&Misfortunes::all().until(HEALED));
-    for _ in 0..sim.swarm("kills", 0..=5) {
-        sim.run_for(MS * sim.draw("when", 1400));
-        let id = sim.draw("who", 3) as usize;
-        running[id].kill();
-        sim.run_for(MS * sim.draw("for", 500));
-        running[id] = start(&hosts[id], id, bug, &disks[id]);
-    }
+    sim.run_for(HEALED);
+    // Others may have done all they wanted by now.
+    start_client(clients, 300 * MS);
+    sim.run_for(RECOVERED);
+    let before = history.lock().unwrap().answered();
     if sim.run_to_end().is_ok() {
         let history = history.lock().unwrap();
         sometimes!(history.answered() > 30, "many operations are answered");
+        always!(history.answered() > before, "the service is there again when everything is mended");
         if let Err(error) = history.check() {
             panic!("{error}");
         }

@@ -33,7 +33,7 @@ fn streams<E: World>(env: &E) -> (TcpStream<E>, TcpStream<E>) {
 fn interrupted<E: World, T: Send + 'static>(env: &E, signal: Signal, call: impl FnOnce() -> T + Send + 'static) -> T {
     let waiting = Waiting::start(env, call);
     loop {
-        env.signal(waiting.id, signal);
+        waiting.signal(signal);
         if let Some(answer) = waiting.answer_within(Duration::from_millis(5)) {
             return answer;
         }
@@ -176,7 +176,7 @@ conformance! {
             });
             for part in [b"a", b"b"] {
                 waiting.expect_waiting();
-                env.signal(waiting.id, signal);
+                waiting.signal(signal);
                 waiting.expect_waiting();
                 io::Write::write_all(&mut &client, part).unwrap();
             }
@@ -196,7 +196,7 @@ conformance! {
         let waiting = Waiting::start(env, move || server.recv(1));
         for _ in 0..3 {
             waiting.expect_waiting();
-            env.signal(waiting.id, Signal::Restarting);
+            waiting.signal(Signal::Restarting);
         }
         waiting.expect_waiting();
         client.send_all(b"x");

@@ -4,6 +4,7 @@
 use crate::gallery::{self, Bug, TEST_PREFIX, Version};
 use clap::Args;
 use serde_json::{Value, json};
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -99,8 +100,7 @@ pub fn campaign(bug: &Bug, version: Version, tapes: &Path) -> Campaign {
 /// Runs a bug under many seeds, and tells.
 pub fn run(options: &Options) -> ExitCode {
     let Some(bug) = &options.bug else {
-        print!("{}", gallery::list());
-        return ExitCode::SUCCESS;
+        return crate::say(&gallery::list(), 0);
     };
     let version = version(options.fixed);
     let campaign = campaign(bug, version, &options.tapes).shrink_runs(options.shrink_runs).collects(options.collect);
@@ -174,17 +174,20 @@ fn version(fixed: bool) -> Version {
 }
 
 fn tell(outcome: &Outcome, as_json: bool) -> ExitCode {
-    if as_json {
-        println!("{}", outcome_as_json(outcome));
-    } else {
-        println!("{outcome}");
-    }
-    if outcome.interrupted {
-        ExitCode::from(crate::INTERRUPTED)
-    } else if outcome.is_ok() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(1)
+    let code = match (outcome.interrupted, outcome.is_ok()) {
+        (true, _) => crate::INTERRUPTED,
+        (false, true) => 0,
+        (false, false) => 1,
+    };
+    if as_json { crate::say(&Line(outcome_as_json(outcome)), code) } else { crate::say(&Line(outcome), code) }
+}
+
+/// Something, and the end of its line.
+struct Line<T>(T);
+
+impl<T: fmt::Display> fmt::Display for Line<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.0)
     }
 }
 
@@ -225,12 +228,8 @@ pub fn merge_records(options: &MergeOptions) -> ExitCode {
     };
     match merge(&records) {
         Ok(merged) => {
-            if options.json {
-                println!("{}", merged_as_json(&merged));
-            } else {
-                println!("{merged}");
-            }
-            if merged.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+            let code = u8::from(!merged.is_ok());
+            if options.json { crate::say(&Line(merged_as_json(&merged)), code) } else { crate::say(&Line(merged), code) }
         }
         Err(error) => crate::complain(&error.to_string(), 2),
     }

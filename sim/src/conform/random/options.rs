@@ -91,12 +91,8 @@ const IPV6: &[Row] = &[
     ("IPPROTO_IPV6", "IPV6_MTU_DISCOVER", &[3]),
 ];
 
-const UDP: &[Row] = &[
-    ("IPPROTO_UDP", "UDP_CORK", &[]),
-    ("IPPROTO_UDP", "UDP_NO_CHECK6_TX", &[]),
-    ("IPPROTO_UDP", "UDP_NO_CHECK6_RX", &[]),
-    ("IPPROTO_UDP", "UDP_SEGMENT", &[100]),
-];
+const UDP: &[Row] =
+    &[("IPPROTO_UDP", "UDP_CORK", &[]), ("IPPROTO_UDP", "UDP_NO_CHECK6_RX", &[]), ("IPPROTO_UDP", "UDP_SEGMENT", &[100])];
 
 /// The tables that fit a socket of a family and a type; now and then one that does not.
 fn table(dice: &mut Dice, family: &str, kind: &str) -> &'static [Row] {
@@ -118,7 +114,7 @@ fn table(dice: &mut Dice, family: &str, kind: &str) -> &'static [Row] {
 pub fn get(dice: &mut Dice, handle: &str, family: &str, kind: &str) -> Value {
     let rows = table(dice, family, kind);
     let (level, name, _) = *dice.pick(rows);
-    if dice.one_in(8) && name != "TCP_INFO" {
+    if dice.one_in(8) && !matches!(name, "TCP_INFO" | "SO_PEERCRED") {
         return json!(["getsockopt", handle, level, name, dice.pick(&[0, 1, 2, 3, 4, 8, 20])]);
     }
     json!(["getsockopt", handle, level, name])

@@ -171,7 +171,7 @@ impl Host {
     }
 
     /// Acts upon the simulation, from outside or at the turn of the running thread.
-    fn act(&self, act: impl FnOnce(&mut Scheduler)) {
+    pub(super) fn act(&self, act: impl FnOnce(&mut Scheduler)) {
         if self.act_unless_unwound(act) {
             self.stand_back();
         }

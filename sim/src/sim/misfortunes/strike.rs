@@ -1,8 +1,11 @@
 //! Kinds of misfortunes that strike at a moment and end at another, and their victims.
 
 use super::Misfortunes;
+use crate::sim::host::Host;
 use crate::sim::network::Network;
 use crate::world::HostId;
+use std::fmt;
+use std::time::Duration;
 
 /// A kind of misfortune that strikes at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +16,7 @@ pub(super) enum Kind {
     Hold,
     Crash,
     Pause,
+    Clock,
 }
 
 /// A misfortune and its victims.
@@ -24,10 +28,53 @@ pub(super) enum Strike {
     Hold(HostId, HostId),
     Crash(HostId),
     Pause(HostId),
+    Clock(HostId, Wrong),
+}
+
+/// How a clock is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wrong {
+    /// By so many nanoseconds.
+    Ahead(i64),
+    /// More every second, by so many millionths. 500 are what adjtimex(2) sets at most, and 100 000 with the length of a tick.
+    Drift(i32),
+}
+
+impl Wrong {
+    const ALL: [Wrong; 8] = [
+        Wrong::Ahead(50_000_000),
+        Wrong::Ahead(-50_000_000),
+        Wrong::Ahead(10_000_000_000),
+        Wrong::Ahead(-10_000_000_000),
+        Wrong::Drift(500),
+        Wrong::Drift(-500),
+        Wrong::Drift(100_000),
+        Wrong::Drift(-100_000),
+    ];
+
+    fn set(self, host: &Host) {
+        match self {
+            Wrong::Ahead(nanos) => host.set_clock(nanos, 0),
+            Wrong::Drift(ppm) => host.set_clock(0, ppm),
+        }
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wrong::Ahead(nanos) => {
+                let way = if *nanos < 0 { "behind" } else { "ahead" };
+                write!(f, "{:?} {way}", Duration::from_nanos(nanos.unsigned_abs()))
+            }
+            Wrong::Drift(ppm) => write!(f, "{} ppm {}", ppm.unsigned_abs(), if *ppm < 0 { "slow" } else { "fast" }),
+        }
+    }
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 6] = [Kind::Cut, Kind::CutOneWay, Kind::Isolate, Kind::Hold, Kind::Crash, Kind::Pause];
+    pub(super) const ALL: [Kind; 7] =
+        [Kind::Cut, Kind::CutOneWay, Kind::Isolate, Kind::Hold, Kind::Crash, Kind::Pause, Kind::Clock];
 
     pub(super) fn is_in(self, misfortunes: &Misfortunes) -> bool {
         match self {
@@ -35,6 +82,7 @@ impl Kind {
             Kind::Hold => misfortunes.holds,
             Kind::Crash => misfortunes.crashes,
             Kind::Pause => misfortunes.pauses,
+            Kind::Clock => misfortunes.clocks,
         }
     }
 
@@ -46,6 +94,7 @@ impl Kind {
             Kind::Hold => "packets are held back",
             Kind::Crash => "hosts crash",
             Kind::Pause => "hosts stand still",
+            Kind::Clock => "clocks are wrong",
         }
     }
 
@@ -59,11 +108,29 @@ impl Kind {
             Kind::Hold => pairs().filter(|(a, b)| a < b).map(|(a, b)| Strike::Hold(a, b)).collect(),
             Kind::Crash => hosts.iter().filter(|host| network.host(**host).boots()).map(|host| Strike::Crash(*host)).collect(),
             Kind::Pause => hosts.iter().map(|host| Strike::Pause(*host)).collect(),
+            Kind::Clock => hosts.iter().map(|host| Strike::Clock(*host, Wrong::ALL[0])).collect(),
         }
     }
 }
 
 impl Strike {
+    /// One of its varieties, which `draw` chooses.
+    pub(super) fn varied(self, draw: &mut impl FnMut(u32) -> u32) -> Strike {
+        let mut one_of = |count: usize| {
+            let n = u32::try_from(count).expect("a table is short");
+            usize::try_from(draw(n)).expect("an index fits usize")
+        };
+        match self {
+            Strike::Clock(victim, _) => Strike::Clock(victim, Wrong::ALL[one_of(Wrong::ALL.len())]),
+            Strike::Cut(..)
+            | Strike::CutOneWay(..)
+            | Strike::Isolate(_)
+            | Strike::Hold(..)
+            | Strike::Crash(_)
+            | Strike::Pause(_) => self,
+        }
+    }
+
     /// It happens. Answers `false` if it cannot: a host that is off does not crash.
     pub(super) fn strike(self, network: &Network) -> bool {
         let host = |id| network.host(id);
@@ -78,6 +145,7 @@ impl Strike {
                 host(victim).pause();
                 return runs;
             }
+            Strike::Clock(victim, wrong) => wrong.set(&host(victim)),
         }
         true
     }
@@ -92,6 +160,7 @@ impl Strike {
             Strike::Hold(a, b) => network.release(&host(a), &host(b)),
             Strike::Crash(victim) => host(victim).recover(),
             Strike::Pause(victim) => host(victim).resume(),
+            Strike::Clock(victim, _) => host(victim).set_clock(0, 0),
         }
     }
 
@@ -103,6 +172,7 @@ impl Strike {
             Strike::Isolate(victim) => format!("{} is isolated", name(victim)),
             Strike::Crash(victim) => format!("crash of {}", name(victim)),
             Strike::Pause(victim) => format!("{} stands still", name(victim)),
+            Strike::Clock(victim, wrong) => format!("the clock of {} is {wrong}", name(victim)),
             Strike::Hold(a, b) => format!("what {} and {} send each other is held back", name(a), name(b)),
         }
     }

@@ -58,7 +58,7 @@ fn answer<A: SocketApi>(api: &A) -> io::Result<()> {
 fn ask<A: SocketApi + Clock>(api: &A, relay: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(api, relay)?;
     stream.write_all(b"what time")?;
-    api.sleep(Duration::from_millis(30));
+    api.sleep(Duration::from_millis(60));
     stream.shutdown(Shutdown::Write)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
@@ -67,7 +67,7 @@ fn ask<A: SocketApi + Clock>(api: &A, relay: &str) -> io::Result<String> {
 
 fn check(sim: &Sim, version: Version) {
     let (client, middle, server) = (sim.host("client"), sim.host("relay"), sim.host("server"));
-    sim.link(&middle, &server, Link::new().delay(Duration::from_millis(1)).jitter(Duration::from_millis(50)));
+    sim.link(&middle, &server, Link::new().delay(Duration::from_millis(1)).jitter(Duration::from_millis(20)));
     server.spawn("server", |net| answer(&net).ok());
     middle.spawn("relay", move |net| {
         let finish = match version {

@@ -119,7 +119,7 @@ impl Scratch {
     fn new(name: &str) -> io::Result<Scratch> {
         let path = std::env::temp_dir().join(format!("twinsock-gallery-{}-{name}", std::process::id()));
         // Not one that is there already: it would be somebody else's.
-        std::fs::create_dir(&path)?;
+        std::fs::create_dir(&path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
         Ok(Scratch(path))
     }
 }

@@ -20,6 +20,7 @@ mod lock_order;
 mod missing_timeout;
 mod partial_write;
 mod report;
+mod skewed_lease;
 mod split_brain;
 mod stale_connection;
 
@@ -33,7 +34,7 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 /// All of them, in the order in which they are told.
-pub const ALL: [Bug; 14] = [
+pub const ALL: [Bug; 15] = [
     partial_write::BUG,
     eintr::BUG,
     eof_as_error::BUG,
@@ -48,6 +49,7 @@ pub const ALL: [Bug; 14] = [
     missing_timeout::BUG,
     stale_connection::BUG,
     split_brain::BUG,
+    skewed_lease::BUG,
 ];
 
 /// What `twinsock gallery` may be told.
@@ -88,8 +90,7 @@ pub fn list() -> String {
 /// Tries the bugs, and tells.
 pub fn run(options: &Options) -> ExitCode {
     if options.list {
-        print!("{}", list());
-        return ExitCode::SUCCESS;
+        return crate::say(&list(), 0);
     }
     let bugs = if options.names.is_empty() { ALL.to_vec() } else { options.names.clone() };
     match try_all(&bugs, options) {

@@ -90,8 +90,8 @@ impl Cells {
             seeds: or_none(found.map(|found| (found.seed + 1).to_string())),
             before: or_none(shrunk.map(|shrunk| shrunk.spikes_before.to_string())),
             after: or_none(shrunk.map(|shrunk| shrunk.spikes.to_string())),
-            shrinking: or_none(found.map(|found| seconds(found.shrink_took))),
-            took: seconds(verdict.took),
+            shrinking: or_none(found.map(|found| time(found.shrink_took))),
+            took: time(verdict.took),
             reproduced: if found.is_some() && verdict.not_reproduced.is_none() { "yes" } else { "no" },
             fixed: match &verdict.fixed_failed {
                 None => format!("holds under {} seeds", verdict.fixed_seeds),
@@ -101,8 +101,8 @@ impl Cells {
     }
 }
 
-fn seconds(took: Duration) -> String {
-    format!("{}.{:02} s", took.as_secs(), took.subsec_millis() / 10)
+fn time(took: Duration) -> String {
+    format!("{}.{:03} s", took.as_secs(), took.subsec_millis())
 }
 
 fn micros(took: Duration) -> u64 {
