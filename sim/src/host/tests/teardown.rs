@@ -110,6 +110,7 @@ fn linger_returns_at_once_when_all_is_acknowledged() {
     match net.begin(client, 1, &mut call) {
         Progress::Done(result) => assert_eq!(result, Ok(0)),
         Progress::Parked(op) => {
+            net.advance(Duration::from_millis(40));
             assert_eq!(net.wakes(client), [1], "the FIN is acknowledged");
             assert_eq!(net.resume(client, op, call), Ok(0));
         }
@@ -123,6 +124,7 @@ fn only_the_first_closer_waits_out_time_wait() {
     let (mut net, server, client) = Net::two();
     let (far, near) = net.connection(server, client);
     net.close(server, far).unwrap();
+    net.advance(Duration::from_millis(40));
     assert_eq!(net.netstat(0)[0].state, "FIN_WAIT2");
     net.close(client, near).unwrap();
     assert_eq!(net.netstat(0)[0].state, "TIME_WAIT");
