@@ -93,9 +93,7 @@ impl Packet {
         let ip = if self.src.is_ipv4() { 20 } else { 40 };
         let transport = match &self.body {
             Body::Tcp(segment) => segment.header_bytes() + u32::from(segment.frame_bytes).min(segment.payload_bytes()),
-            Body::Udp(datagram) if datagram.dont_fragment => {
-                8 + u32::try_from(datagram.payload.len()).expect("a datagram is at most 64 KiB")
-            }
+            Body::Udp(datagram) if datagram.dont_fragment => 8 + u32::try_from(datagram.payload.len()).unwrap_or(u32::MAX - 48),
             // What is larger than the MTU is fragmented; what does not fit is the fragments' concern.
             Body::Udp(_) | Body::Icmp(_) => 8,
         };

@@ -1,6 +1,6 @@
 //! Processes of machines that lose their power, and of those that stand still.
 
-use super::{Life, ProcId, Scheduler, State, ThreadId, Wait};
+use super::{Life, ProcId, Scheduler, State, ThreadId};
 use crate::world::HostId;
 use std::collections::VecDeque;
 
@@ -82,23 +82,6 @@ impl Scheduler {
         self.kills.extend(stalled.kills);
         self.ready.extend(stalled.ready);
         self.world.resume_host(host);
-        self.collect_wakes();
-    }
-
-    /// Sets a host's clock: see [`World::set_clock`](crate::world::World::set_clock). Whoever waits for a moment of it reckons anew when that comes.
-    pub fn set_clock(&mut self, host: HostId, ahead_ns: i64, ppm: i32) {
-        self.world.set_clock(host, ahead_ns, ppm);
-        for index in 0..self.threads.len() {
-            let slot = &self.threads[index];
-            let may_have_deadline = match slot.state {
-                State::Waiting(Wait::Call, _) => slot.op.as_ref().is_some_and(|op| op.deadline().is_some()),
-                State::Waiting(Wait::Sleep | Wait::Sync(_), _) => true,
-                State::Waiting(Wait::Join(_), _) | State::Ready | State::Due | State::Running | State::Ended => false,
-            };
-            if slot.host == host && may_have_deadline {
-                self.make_ready(ThreadId(u32::try_from(index).expect("a thread's number is 32 bits")));
-            }
-        }
         self.collect_wakes();
     }
 
