@@ -224,7 +224,7 @@ pub fn is_disturbed(sim: u32) -> bool {
 
 #[cold]
 fn is_disturbed_itself(sim: u32) -> bool {
-    CURRENT.with_borrow(|current| current.as_ref().is_some_and(|shared| shared.id == sim && shared.is_disturbed.get()))
+    Here::find().is_some_and(|shared| shared.id == sim && shared.is_disturbed.get())
 }
 
 impl Running {

@@ -158,7 +158,8 @@ impl What {
             | What::ProcessExit
             | What::ProcessKill
             | What::ProcessPanic { .. }
-            | What::Machine(_) => None,
+            | What::Machine(_)
+            | What::CallFault { .. } => None,
         }
     }
 }
