@@ -1,7 +1,7 @@
 //! The recorded behaviours of Linux: all of the built-in set in the simulator, a sample of it on this kernel.
 
 use std::path::PathBuf;
-use twinsock_sim::conform::{ConformArgs, Report, Side, conform};
+use twinsock_sim::conform::{ConformArgs, Report, Side, conform, random};
 
 /// How many cases the built-in set has.
 const CASES: usize = 8_801;
@@ -106,4 +106,25 @@ fn a_case_that_differs_on_the_kernel_runs_again_and_is_counted() {
     assert_eq!((report.all().agree, report.all().differ, report.rerun()), (2, 2, 1));
     assert_eq!(report.to_json()["rerun"], 1);
     assert!(report.to_table().contains("rerun: 1 "), "{}", report.to_table());
+}
+
+/// How many random sequences the test runs: a few thousand calls.
+const SEQUENCES: u64 = 250;
+
+#[test]
+fn random_sequences_of_calls_have_the_same_answers_in_both_worlds() {
+    let Some(worker) = option_env!("CARGO_BIN_EXE_twinsock").map(PathBuf::from) else { return };
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    if !release.starts_with("6.18.") {
+        println!("skipped: the simulator does what Linux 6.18 does, this is {release}");
+        return;
+    }
+    let args = ConformArgs { seed: 1, worker: Some(worker), ..ConformArgs::default() };
+    let report = random(&args, SEQUENCES).expect("workers can be started");
+    println!("{}", report.to_text());
+    assert_eq!(report.sequences, SEQUENCES);
+    assert!(report.calls > 10 * SEQUENCES, "a sequence makes many calls");
+    assert!(report.differences.is_empty(), "what differs is printed above");
+    let again = random(&args, SEQUENCES).expect("workers can be started");
+    assert_eq!(again.calls, report.calls, "a seed is a set of sequences");
 }

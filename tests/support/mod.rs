@@ -6,6 +6,7 @@
 //! - `files`: paths and abstract names for local sockets.
 //! - `own`: what a process asks of its kernel about itself: signals, a table of descriptors, a network.
 //! - `wait`: [`Waiting`](wait::Waiting), a call that another thread makes and that is seen to wait.
+//! - `rights`: descriptors in messages of local sockets.
 //! - `scene`: where most promises begin: a listener, a connected pair, a full buffer, a reset connection.
 //!
 //! A body takes sockets, time, threads and locks from `env` alone. It never sleeps, names no fixed port and does not know which
@@ -14,6 +15,7 @@
 pub mod files;
 pub mod own;
 pub mod raw;
+pub mod rights;
 pub mod scene;
 pub mod sock;
 pub mod wait;

@@ -2,8 +2,9 @@
 //! `Net`, the kernel in libc.
 
 use libc::c_int;
+use std::fs::File;
 use std::mem::MaybeUninit;
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::ptr;
 use twinsock::{Errno, Os, Result};
@@ -31,6 +32,9 @@ pub trait Own {
     /// Keeps a promise on another host, which has loopback and nothing else. On the kernel that takes privileges; without them there is
     /// a line on standard error instead.
     fn on_lone_host(&self, promise: fn(&Self));
+    /// Keeps a promise on another host, which has a network on which nobody has this address. On the kernel as
+    /// [`Own::on_lone_host`].
+    fn on_empty_network(&self, promise: fn(&Self, Ipv4Addr));
 }
 
 /// How many descriptors a table of [`Own::own_descriptors`] has room for. More than all tests that run at the same time open: on the
@@ -74,6 +78,15 @@ impl Own for Net {
         let outcome = Sim::builder().run(|sim| {
             let lone = HostConfig { addrs: Vec::new(), ..HostConfig::default() };
             sim.host_with("lone", lone).spawn("promise", move |net| promise(&net));
+        });
+        if let Err(failure) = outcome {
+            panic!("{failure}");
+        }
+    }
+
+    fn on_empty_network(&self, promise: fn(&Net, Ipv4Addr)) {
+        let outcome = Sim::builder().run(|sim| {
+            sim.host("alone").spawn("promise", move |net| promise(&net, Ipv4Addr::new(10, 99, 0, 99)));
         });
         if let Err(failure) = outcome {
             panic!("{failure}");
@@ -137,33 +150,75 @@ impl Own for Os {
     }
 
     fn on_lone_host(&self, promise: fn(&Os)) {
-        let thread = std::thread::spawn(move || {
-            // SAFETY: integers only; no thread but this one is in the new network.
-            if unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0 {
-                bring_loopback_up();
-                promise(&Os);
-            } else {
-                eprintln!("skipped on the kernel: a network of one's own takes CAP_SYS_ADMIN");
-            }
+        in_own_network(move || promise(&Os));
+    }
+
+    fn on_empty_network(&self, promise: fn(&Os, Ipv4Addr)) {
+        in_own_network(move || {
+            let Ok(_wire) = empty_network(Ipv4Addr::new(198, 51, 100, 1)) else {
+                eprintln!("skipped on the kernel: there is no /dev/net/tun");
+                return;
+            };
+            promise(&Os, Ipv4Addr::new(198, 51, 100, 99));
         });
-        if let Err(panic) = thread.join() {
-            std::panic::resume_unwind(panic);
-        }
     }
 }
 
-/// Brings `lo` up in the network of the calling thread, `netdevice(7)`.
-fn bring_loopback_up() {
+/// Runs `body` in a network with nothing but loopback, `network_namespaces(7)`.
+fn in_own_network(body: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::spawn(|| {
+        // SAFETY: integers only; no thread but this one is in the new network.
+        if unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0 {
+            bring_up("lo", None);
+            body();
+        } else {
+            eprintln!("skipped on the kernel: a network of one's own takes CAP_SYS_ADMIN");
+        }
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// An Ethernet interface whose other end is this file, which nobody reads: it asks for its neighbours in vain.
+fn empty_network(own: Ipv4Addr) -> std::io::Result<File> {
+    let wire = File::options().read(true).write(true).open("/dev/net/tun")?;
+    let mut request = interface("tap");
+    request.ifr_ifru.ifru_flags = libc::c_short::try_from(libc::IFF_TAP | libc::IFF_NO_PI).expect("the flags fit short");
+    // SAFETY: TUNSETIFF reads and writes the ifreq that it is given.
+    let answer = unsafe { libc::ioctl(wire.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
+    assert_eq!(answer, 0, "the network is this thread's own");
+    bring_up("tap", Some(own));
+    Ok(wire)
+}
+
+/// Gives an interface of the calling thread's network an address and brings it up, `netdevice(7)`.
+fn bring_up(name: &str, addr: Option<Ipv4Addr>) {
     let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket needs no interface");
-    // SAFETY: an ifreq is bytes and integers, which may be zero.
-    let mut request: libc::ifreq = unsafe { MaybeUninit::zeroed().assume_init() };
-    for (place, byte) in request.ifr_name.iter_mut().zip(*b"lo") {
-        *place = libc::c_char::try_from(byte).expect("ASCII fits char");
+    let mut request = interface(name);
+    if let Some(addr) = addr {
+        let mut bytes = [0; 14];
+        bytes[2..6].copy_from_slice(&addr.octets());
+        let data = bytes.map(|byte| libc::c_char::from_ne_bytes([byte]));
+        let family = libc::sa_family_t::try_from(libc::AF_INET).expect("a family fits");
+        request.ifr_ifru.ifru_addr = libc::sockaddr { sa_family: family, sa_data: data };
+        // SAFETY: SIOCSIFADDR reads the name and the address of the ifreq that it is given.
+        let answer = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFADDR, &raw const request) };
+        assert_eq!(answer, 0, "the network is this thread's own");
     }
     request.ifr_ifru.ifru_flags = libc::c_short::try_from(libc::IFF_UP | libc::IFF_RUNNING).expect("the flags fit short");
     // SAFETY: SIOCSIFFLAGS reads the name and the flags of the ifreq that it is given.
     let answer = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
     assert_eq!(answer, 0, "the network is this thread's own");
+}
+
+fn interface(name: &str) -> libc::ifreq {
+    // SAFETY: an ifreq is bytes and integers, which may be zero.
+    let mut request: libc::ifreq = unsafe { MaybeUninit::zeroed().assume_init() };
+    for (place, byte) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *place = libc::c_char::from_ne_bytes([byte]);
+    }
+    request
 }
 
 const fn number(signal: Signal) -> c_int {

@@ -19,6 +19,10 @@ pub enum Fault {
     Hold(usize, usize),
     /// A host stands still.
     Pause(usize),
+    /// The wall clock of a host is so many milliseconds ahead of the true time, or behind it.
+    Ahead(usize, i32),
+    /// The clocks of a host run faster by so many millionths, or slower.
+    Drift(usize, i32),
     /// A host crashes, and is switched on again: it starts what [`Host::on_boot`] says.
     Crash(usize),
 }
@@ -76,7 +80,9 @@ impl Fault {
     fn is_possible(self, hosts: usize) -> bool {
         match self {
             Fault::Cut(a, b) | Fault::CutOneWay(a, b) | Fault::Hold(a, b) => a != b && a.max(b) < hosts,
-            Fault::Isolate(host) | Fault::Pause(host) | Fault::Crash(host) => host < hosts,
+            Fault::Isolate(host) | Fault::Pause(host) | Fault::Ahead(host, _) | Fault::Drift(host, _) | Fault::Crash(host) => {
+                host < hosts
+            }
         }
     }
 
@@ -87,6 +93,8 @@ impl Fault {
             Fault::Isolate(host) => sim.isolate(&hosts[host]),
             Fault::Hold(a, b) => sim.hold(&hosts[a], &hosts[b]),
             Fault::Pause(host) => hosts[host].pause(),
+            Fault::Ahead(host, ms) => hosts[host].set_clock(i64::from(ms) * 1_000_000, 0),
+            Fault::Drift(host, ppm) => hosts[host].set_clock(0, ppm),
             Fault::Crash(host) => hosts[host].crash(),
         }
     }
@@ -98,6 +106,7 @@ impl Fault {
             Fault::Isolate(host) => sim.network().rejoin(&hosts[host]),
             Fault::Hold(a, b) => sim.release(&hosts[a], &hosts[b]),
             Fault::Pause(host) => hosts[host].resume(),
+            Fault::Ahead(host, _) | Fault::Drift(host, _) => hosts[host].set_clock(0, 0),
             Fault::Crash(host) => hosts[host].restart(),
         }
     }
@@ -105,6 +114,8 @@ impl Fault {
 
 /// No plan has more faults.
 const FAULTS_MAX: usize = 8;
+/// A clock is wrong by at most so many milliseconds, or millionths: what adjtimex(2) can do with the length of a tick.
+const CLOCK_MAX: i32 = 100_000;
 
 /// Plans of faults of these kinds that befall so many hosts; all begin before `misfortunes.until` and are over by then. They shrink to fewer faults, then to
 /// plainer ones of hosts that come earlier, earlier and shorter. Faults of links are not among them: those are a [network](super::networks)'s.
@@ -113,24 +124,26 @@ const FAULTS_MAX: usize = 8;
 /// If there is no host.
 pub fn faults(hosts: usize, misfortunes: &Misfortunes) -> impl Strategy<Value = FaultPlan> {
     assert!(hosts > 0, "a fault befalls somebody");
-    let Misfortunes { cuts, holds, crashes, pauses, until, .. } = *misfortunes;
+    let Misfortunes { cuts, holds, crashes, pauses, clocks, until, .. } = *misfortunes;
     // The plainest first: there proptest shrinks to.
-    type Kind = fn(usize, usize) -> Fault;
-    let kinds: [(bool, Kind); 6] = [
-        (cuts, Fault::Cut),
-        (cuts, Fault::CutOneWay),
-        (cuts, |host, _| Fault::Isolate(host)),
-        (holds, Fault::Hold),
-        (pauses, |host, _| Fault::Pause(host)),
-        (crashes, |host, _| Fault::Crash(host)),
+    type Kind = fn(usize, usize, i32) -> Fault;
+    let kinds: [(bool, Kind); 8] = [
+        (cuts, |a, b, _| Fault::Cut(a, b)),
+        (cuts, |from, to, _| Fault::CutOneWay(from, to)),
+        (cuts, |host, _, _| Fault::Isolate(host)),
+        (holds, |a, b, _| Fault::Hold(a, b)),
+        (pauses, |host, _, _| Fault::Pause(host)),
+        (clocks, |host, _, by| Fault::Ahead(host, by)),
+        (clocks, |host, _, by| Fault::Drift(host, by)),
+        (crashes, |host, _, _| Fault::Crash(host)),
     ];
     let kinds: Vec<Kind> = kinds.into_iter().filter_map(|(exists, kind)| exists.then_some(kind)).collect();
     let most = if kinds.is_empty() { 0 } else { FAULTS_MAX };
     let millis = u64::try_from(until.as_millis()).unwrap_or(u64::MAX).max(2);
-    let planned =
-        (0..kinds.len().max(1), 0..hosts, 0..hosts, 0..millis - 1, 0..millis).prop_map(move |(kind, a, b, at, length)| {
-            let length = 1 + length % (millis - at).max(1);
-            Planned { fault: kinds[kind](a, b), at: Duration::from_millis(at), length: Duration::from_millis(length) }
-        });
+    let what = (0..kinds.len().max(1), 0..hosts, 0..hosts, -CLOCK_MAX..=CLOCK_MAX);
+    let planned = (what, 0..millis - 1, 0..millis).prop_map(move |((kind, a, b, by), at, length)| {
+        let length = 1 + length % (millis - at).max(1);
+        Planned { fault: kinds[kind](a, b, by), at: Duration::from_millis(at), length: Duration::from_millis(length) }
+    });
     vec(planned, 0..=most).prop_map(|faults| FaultPlan { faults })
 }

@@ -88,7 +88,7 @@ impl Kind {
             What::PacketDelivered(_) => Kind::Arrived,
             What::PacketDropped(..) => Kind::Lost,
             What::PacketMet(..) => Kind::Wire,
-            What::Network { .. } | What::Machine(_) => Kind::Fault,
+            What::Network { .. } | What::Machine(_) | What::CallFault { .. } => Kind::Fault,
             What::Timer => Kind::Timer,
             What::Choice { .. } => Kind::Choice,
             What::ProcessStart => Kind::Start,
@@ -201,7 +201,8 @@ fn line(recording: &Recording, recorded: &Recorded, wire: &mut Wire, owners: &Ow
         | What::ProcessExit
         | What::ProcessKill
         | What::ProcessPanic { .. }
-        | What::Machine(_) => None,
+        | What::Machine(_)
+        | What::CallFault { .. } => None,
     });
     let to = packet_line.and_then(|line| names.host(*owners.get(&line.dst())?)).map(str::to_owned);
     let (text, since, connection) = match detail {

@@ -6,6 +6,7 @@ use crate::support::sock::Sock;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
 use std::time::Duration;
+use twinsock::consts as c;
 use twinsock::net::{TcpListener, TcpStream};
 use twinsock::{Domain, Errno, MsgFlags, PollEvents, Protocol, Type};
 
@@ -144,6 +145,21 @@ conformance! {
                 assert_eq!(Sock::udp_of(env, domain).connect(&addr), Err(Errno::NETUNREACH));
                 assert_eq!(Sock::udp_of(env, domain).send_to(b"x", &addr), Err(Errno::NETUNREACH));
             }
+        });
+    }
+
+    fn err_07_an_address_that_nobody_has_is_a_host_that_cannot_be_reached(env: &E) {
+        env.on_empty_network(|env, nobody| {
+            let addr = twinsock::SocketAddr::inet(IpAddr::V4(nobody), 9);
+            let start = env.now();
+            assert_eq!(Sock::tcp(env).connect(&addr), Err(Errno::HOSTUNREACH));
+            assert!(env.now().since(start) >= Duration::from_secs(2), "three times it asks who has it");
+            let socket = Sock::udp(env);
+            socket.connect(&addr).unwrap();
+            // It may be there again in a moment: UDP tells this to those alone who ask for all errors.
+            socket.set(c::IPPROTO_IP, c::IP_RECVERR, 1).unwrap();
+            assert_eq!(socket.send(b"x"), Ok(1), "nobody knows yet");
+            assert_eq!(socket.recv(1), Err(Errno::HOSTUNREACH));
         });
     }
 }

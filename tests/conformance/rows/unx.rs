@@ -2,10 +2,12 @@
 
 use crate::conformance;
 use crate::support::files::{Dir, World, abstract_name};
+use crate::support::rights::{pass, take};
 use crate::support::sock::Sock;
 use crate::support::wait::Waiting;
 use std::io::IoSliceMut;
 use twinsock::consts as c;
+use twinsock::control::space;
 use twinsock::{Errno, MsgFlags, PollEvents, SocketAddr, Type, UnixAddr};
 
 fn dgram<E: World>(env: &E) -> Sock<E> {
@@ -274,6 +276,32 @@ conformance! {
                 assert_eq!(socket.get(level, name), Err(Errno::OPNOTSUPP));
             }
         }
+    }
+
+    fn unx_21_descriptors_go_with_their_data_and_are_closed_where_they_find_no_room(env: &E) {
+        let (a, b) = Sock::unix_pair(env, Type::STREAM);
+        let (x, y) = Sock::unix_pair(env, Type::STREAM);
+        pass(&a, b"with", &[&y]).unwrap();
+        a.send(b"after").unwrap();
+        let (data, sockets, _) = take(&b, space(4), MsgFlags::NONE);
+        assert_eq!((data, sockets.len()), (b"with".to_vec(), 1), "a read ends with the message that brings them");
+        x.send(b"x").unwrap();
+        assert_eq!(sockets[0].recv(9), Ok(b"x".to_vec()));
+        drop(sockets);
+        assert_eq!(b.recv(9), Ok(b"after".to_vec()));
+
+        pass(&a, b"m", &[&y, &y]).unwrap();
+        y.close().unwrap();
+        let (_, sockets, flags) = take(&b, space(4) - 4, MsgFlags::NONE);
+        assert_eq!((sockets.len(), flags.intersects(MsgFlags::CTRUNC)), (1, true));
+        assert_eq!(x.send(b"held"), Ok(4));
+        drop(sockets);
+        assert_eq!(x.send(b"gone"), Err(Errno::PIPE));
+        let (x, y) = Sock::unix_pair(env, Type::STREAM);
+        pass(&a, b"m", &[&y]).unwrap();
+        y.close().unwrap();
+        assert_eq!(b.recv(9), Ok(b"m".to_vec()), "recv has no use for them");
+        assert_eq!(x.send(b"gone"), Err(Errno::PIPE));
     }
 
     fn unx_22_records_keep_their_boundaries_over_a_connection(env: &E) {

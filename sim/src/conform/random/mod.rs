@@ -145,7 +145,8 @@ fn differ(kernel: &mut Kernel<'_>, sequence: &Arc<Case>, pause_ms: u32) -> io::R
     let Some(line) = sequence.line_with(&answers) else { return Ok((0, None)) };
     let case = read(&line);
     let found = match net::run_case(0, &case, Manner::default()).verdict {
-        Verdict::Differ(at) => Some(Found { line, at }),
+        // The case ends with the step that differs.
+        Verdict::Differ(at) => sequence.line_with(&answers[..=at.step]).map(|line| Found { line, at }),
         Verdict::Agree | Verdict::Skipped(_) => None,
     };
     Ok((answers.len(), found))

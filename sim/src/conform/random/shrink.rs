@@ -28,12 +28,7 @@ pub fn shrink(kernel: &mut Kernel<'_>, line: &str, first: Found) -> io::Result<(
         }
         width /= 2;
     }
-    // The line ends with the step that differs.
-    let line = draw::line_of(&id, (&family, &kind), &steps);
-    match differs(kernel, &line)? {
-        Some(found) => Ok((found.line, found.at)),
-        None => Ok((best.line, best.at)),
-    }
+    Ok((best.line, best.at))
 }
 
 /// Whether the worlds answer a shorter sequence differently, and steadily so.
