@@ -4,7 +4,7 @@ use clap::Args;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use twinsock_sim::trace::{Kind, Line, read_trace};
+use twinsock_sim::{EventKind, TraceLine, read_trace};
 
 /// What `twinsock trace` may be told.
 #[derive(Args)]
@@ -20,7 +20,7 @@ pub struct Options {
     process: Option<String>,
     /// Only these kinds of events
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kind)]
-    kind: Vec<Kind>,
+    kind: Vec<EventKind>,
     /// Only this connection, from its first SYN to its last ACK: an end of it, such as `10.0.0.2:40000`, or `#N`, the one of packet N
     #[arg(long, value_name = "END|#PACKET")]
     connection: Option<String>,
@@ -41,9 +41,9 @@ pub struct Options {
     json: bool,
 }
 
-fn kind(text: &str) -> Result<Kind, String> {
-    let known = Kind::ALL.map(Kind::name).join(", ");
-    Kind::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| format!("expected one of {known}"))
+fn kind(text: &str) -> Result<EventKind, String> {
+    let known = EventKind::ALL.map(EventKind::name).join(", ");
+    EventKind::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| format!("expected one of {known}"))
 }
 
 /// Seconds, with up to nine digits behind the point, in nanoseconds.
@@ -104,15 +104,18 @@ enum Meant<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn of(options: &'a Options, lines: &'a [Line]) -> Result<Asked<'a>, String> {
+    fn of(options: &'a Options, lines: &'a [TraceLine]) -> Result<Asked<'a>, String> {
         let connection = match options.connection.as_deref() {
             None => None,
             Some(text) => match text.strip_prefix('#') {
                 None => Some(Meant::End(text)),
                 Some(number) => {
-                    let number: u64 = number.parse().map_err(|_| format!("--connection {text}: expected #N, the number of a packet"))?;
-                    let of_packet = lines.iter().find(|line| line.packet == Some(number)).and_then(|line| line.connection.as_deref());
-                    let found = of_packet.ok_or_else(|| format!("--connection {text}: no packet of this number has a connection"))?;
+                    let number: u64 =
+                        number.parse().map_err(|_| format!("--connection {text}: expected #N, the number of a packet"))?;
+                    let of_packet =
+                        lines.iter().find(|line| line.packet == Some(number)).and_then(|line| line.connection.as_deref());
+                    let found =
+                        of_packet.ok_or_else(|| format!("--connection {text}: no packet of this number has a connection"))?;
                     Some(Meant::Whole(found))
                 }
             },
@@ -120,7 +123,7 @@ impl<'a> Asked<'a> {
         Ok(Asked { options, connection })
     }
 
-    fn is_for(&self, line: &Line) -> bool {
+    fn is_for(&self, line: &TraceLine) -> bool {
         let Options { host, process, kind, from, until, step, grep, .. } = self.options;
         (host.is_none() || *host == line.host || *host == line.to)
             && process.as_ref().is_none_or(|asked| is_process(asked, line))
@@ -133,11 +136,11 @@ impl<'a> Asked<'a> {
     }
 }
 
-fn is_process(asked: &str, line: &Line) -> bool {
+fn is_process(asked: &str, line: &TraceLine) -> bool {
     line.process.as_ref().is_some_and(|name| name == asked || format!("{name}[{}]", line.pid) == asked)
 }
 
-fn is_connection(meant: &Meant<'_>, line: &Line) -> bool {
+fn is_connection(meant: &Meant<'_>, line: &TraceLine) -> bool {
     line.connection.as_deref().is_some_and(|connection| match meant {
         Meant::Whole(whole) => connection == *whole,
         Meant::End(end) => connection.split(' ').skip(1).any(|other| other == *end),
