@@ -105,6 +105,19 @@ impl Tcb {
         if first == Instant::FAR { None } else { Some(first) }
     }
 
+    /// The timer that goes off first, when it does, and how often it has without an answer: named as `ss(8)` names it.
+    #[must_use]
+    pub fn timer(&self) -> Option<(&'static str, Instant, u8)> {
+        let timers = &self.timers;
+        let resends = match timers.retransmit {
+            Retransmit::Off => None,
+            Retransmit::Timeout | Retransmit::LossProbe => Some(("on", timers.retransmit_at, timers.retransmits)),
+            Retransmit::WindowProbe => Some(("persist", timers.retransmit_at, timers.probes_out)),
+        };
+        let keepalive = (timers.keepalive_at != Instant::FAR).then_some(("keepalive", timers.keepalive_at, timers.probes_out));
+        resends.into_iter().chain(keepalive).min_by_key(|(_, at, _)| *at)
+    }
+
     /// Serves the timers that are due.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.timers.delayed_ack_at <= now {
@@ -470,7 +483,7 @@ pub(super) fn nanos_between(earlier: Instant, now: Instant) -> u64 {
 /// RFC 6298 section 2, rule 2.1.
 const RTO_INITIAL_NS: u64 = 1_000_000_000;
 /// A tick at HZ=250: timeouts are whole ticks.
-const JIFFY_US: u64 = 4000;
+pub(super) const JIFFY_US: u64 = 4000;
 /// What a loss probe of a single segment allows the peer for delaying its ACK.
 const LOSS_PROBE_EXTRA_NS: u64 = 200_000_000;
 /// tcp_orphan_retries 0 stands for this.

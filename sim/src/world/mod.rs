@@ -16,7 +16,7 @@ use crate::choice::{Choice, Door, LuckOf, StreamId};
 use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Short, ShortSend, Token};
 use crate::link::Link;
 use crate::packet::Packet;
-use crate::trace::{Event, Place, Trace, What};
+use crate::trace::{Event, Label, Place, Recording, Trace, What};
 pub use chains::Chains;
 use clock::HostClock;
 use event::EventQueue;
@@ -87,6 +87,8 @@ struct Machine {
 #[derive(Default)]
 struct InFlight {
     slots: Vec<Packet>,
+    /// What the trace knows of each since it was sent; a packet that is written anew, or changed, loses it.
+    labels: Vec<Label>,
     free: Vec<u32>,
 }
 
@@ -95,6 +97,7 @@ impl InFlight {
     #[inline]
     fn place(&mut self) -> (u32, &mut Packet) {
         let slot = self.free.last().copied().unwrap_or_else(|| self.grow());
+        self.labels[index(slot)].forget();
         (slot, &mut self.slots[index(slot)])
     }
 
@@ -102,6 +105,7 @@ impl InFlight {
     fn grow(&mut self) -> u32 {
         let slot = u32::try_from(self.slots.len()).expect("fewer than 2^32 packets are on their way");
         self.slots.push(Packet::EMPTY);
+        self.labels.push(Label::default());
         self.free.push(slot);
         slot
     }
@@ -238,7 +242,7 @@ impl World {
     /// Answers whether nothing is.
     #[inline]
     pub fn pass_until(&mut self, at: Instant) -> bool {
-        if self.queue.peek().is_some_and(|next| next <= at) {
+        if !self.queue.is_idle_until(at) && !self.queue.is_empty() {
             return false;
         }
         self.now = self.now.max(at);
@@ -302,6 +306,12 @@ impl World {
     #[must_use]
     pub fn trace(&self) -> &Trace {
         &self.trace
+    }
+
+    /// Everything that was recorded, with the addresses of the hosts.
+    pub fn take_recording(&mut self) -> Option<Recording> {
+        let addrs = self.machines.iter().map(|machine| machine.addrs.clone()).collect();
+        self.trace.take_recording(addrs)
     }
 
     /// The record of what happens, for the driver's own events.
@@ -466,7 +476,7 @@ impl World {
             chains.reached(to, at);
         }
         let packet = &mut self.in_flight.slots[index(slot)];
-        self.trace.packet_delivered(at, to.0, packet);
+        self.trace.labelled_delivered(at, to.0, packet, &self.in_flight.labels[index(slot)]);
         let machine = &mut self.machines[to.index()];
         let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
         machine.host.take_packet(&mut Cx { now: machine.clock.own(at), luck: &mut luck }, packet);
@@ -529,7 +539,7 @@ impl World {
     #[inline]
     fn carry(&mut self, from: HostId, slot: u32) {
         let packet = &self.in_flight.slots[index(slot)];
-        self.trace.packet_sent(self.now, from.0, packet);
+        self.in_flight.labels[index(slot)] = self.trace.packet_sent(self.now, from.0, packet);
         if let Some((addr, index)) = self.machines[from.index()].last_route
             && addr == packet.dst
         {

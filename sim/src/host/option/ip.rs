@@ -5,6 +5,7 @@ use super::plain::Values;
 use super::{Answer, Options, SetCx, checked, in_range, int};
 use crate::host::ports::Range;
 use crate::host::slab::Key;
+use crate::host::socket::Ss;
 use crate::host::sysctl::Sysctl;
 use twinsock::consts as c;
 use twinsock::{Errno, Result};
@@ -34,7 +35,8 @@ impl Host {
     /// The MTU of the path to the peer.
     fn path_mtu(&self, key: Key) -> Result<i32> {
         let tuple = &self.sockets[key].tuple;
-        if tuple.remote_port == 0 {
+        // A connect that failed has left its route until its error is taken.
+        if tuple.remote_port == 0 && self.sockets[key].ss == Ss::Unconnected {
             return Err(Errno::NOTCONN);
         }
         let route = self.addresses.route(tuple.local, tuple.remote).map_err(|_| Errno::NOTCONN)?;
@@ -142,7 +144,7 @@ impl Host {
         let options = &socket.options;
         let number = match name {
             c::IPV6_V6ONLY => i32::from(socket.v6only),
-            c::IPV6_MULTICAST_HOPS => 1,
+            c::IPV6_MULTICAST_HOPS => i32::from(options.multicast_hops),
             c::IPV6_MULTICAST_IF => 0,
             c::IPV6_MTU => self.path_mtu(key)?,
             _ => return options.get_ipv6_level(name, self.sysctl.ip_default_ttl),

@@ -72,6 +72,8 @@ pub(super) struct Options {
     congestion: Option<&'static str>,
     /// `IP_MULTICAST_TTL` of a TCP socket, which can only be asked.
     pub(super) multicast_ttl: u8,
+    /// `IPV6_MULTICAST_HOPS` of a TCP socket, which can only be asked.
+    pub(super) multicast_hops: u8,
     /// `IP_MULTICAST_ALL`; until it is set, on for AF_INET and off for AF_INET6 sockets.
     multicast_all: Option<bool>,
     plain: plain::Values,
@@ -104,6 +106,7 @@ impl Default for Options {
             max_pacing_rate: u64::MAX,
             congestion: None,
             multicast_ttl: 1,
+            multicast_hops: 1,
             multicast_all: None,
             plain: plain::Values::default(),
         }
