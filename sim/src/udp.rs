@@ -256,7 +256,7 @@ impl Udp {
     /// A datagram arrives for this socket.
     pub fn deliver(&mut self, now: Instant, header: IpHeader, datagram: Datagram) -> Delivery {
         let dropped_before = if self.options.rxq_ovfl { self.drops } else { 0 };
-        let Datagram { src_port, dst_port, payload } = datagram;
+        let Datagram { src_port, dst_port, payload, .. } = datagram;
         let has_interface = self.options.pktinfo || header.dst.is_ipv6();
         let source = Source { header, src_port, dst_port, arrived: now, dropped_before, has_interface };
         if self.queue.push(Queued::new(source, payload)) {

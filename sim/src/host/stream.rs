@@ -286,7 +286,7 @@ impl Host {
         let mut iss = None;
         if tuple.local_port == 0 {
             let was_bound = self.sockets[key].addr_locked;
-            (tuple.local_port, iss) = self.choose_port_for_connect(cx, &tuple).ok_or(Errno::ADDRNOTAVAIL)?;
+            (tuple.local_port, iss) = self.choose_port_for_connect(cx, key, &tuple).ok_or(Errno::ADDRNOTAVAIL)?;
             self.sockets[key].addr_locked = was_bound;
             self.sockets[key].tuple.local = local;
             self.hold_port(key, tuple.local_port, true);
@@ -352,10 +352,9 @@ impl Host {
     }
 
     /// A port for a connection, and the initial sequence number if it takes the place of one in TIME-WAIT: `__inet_hash_connect`.
-    fn choose_port_for_connect(&mut self, cx: &mut Cx<'_>, tuple: &FourTuple) -> Option<(u16, Option<u32>)> {
-        let Host { ports, conns, time_waits, sysctl, addresses, .. } = self;
-        let [low, high] = sysctl.ip_local_port_range;
-        let range = super::ports::Range { low, high, reserved: &sysctl.ip_local_reserved_ports };
+    fn choose_port_for_connect(&mut self, cx: &mut Cx<'_>, key: Key, tuple: &FourTuple) -> Option<(u16, Option<u32>)> {
+        let Host { ports, conns, time_waits, sysctl, addresses, sockets, .. } = self;
+        let range = sockets[key].options.port_range(sysctl);
         let reuses = match sysctl.tcp_tw_reuse {
             0 => false,
             1 => true,

@@ -6,20 +6,29 @@
 use crate::host::Call;
 use crate::process::Killed;
 use crate::process::coroutine;
+use crate::process::outside::Outsiders;
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Wait};
+use crate::world::HostId;
 use std::cell::{Cell, RefCell, RefMut};
+use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::panic::resume_unwind;
+use std::ptr::{self, NonNull};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use twinsock::raw::RawFd;
 use twinsock::{Errno, Instant, Result};
 
 thread_local! {
-    static CURRENT: RefCell<Option<Rc<Shared>>> = const { RefCell::new(None) };
+    /// The simulation that this OS thread has entered, which [`Entered`] keeps alive; null if it has entered none.
+    static CURRENT: Cell<*const Shared> = const { Cell::new(ptr::null()) };
 }
 
 /// Numbers simulations, so that a handle of one is recognised in another. Never part of a run's events.
 static NEXT_SIMULATION: AtomicU32 = AtomicU32::new(1);
+
+/// How many simulations of this program have faults of calls: while there are none, nobody looks any further. Never part of a run's events.
+static DISTURBED: AtomicU32 = AtomicU32::new(0);
 
 /// How many calls a killed thread may make before it is unwound again, in case it caught the first unwinding and goes on.
 const CALLS_AFTER_KILL_MAX: u32 = 1000;
@@ -33,13 +42,63 @@ pub struct Shared {
     /// Everything; borrowed only while no program's code runs.
     pub scheduler: RefCell<Scheduler>,
     running: Cell<Option<(ThreadId, ProcId)>>,
+    /// Rules and directors.
+    pub(super) outsiders: Outsiders,
+    /// Whether calls of some host have faults.
+    is_disturbed: Cell<bool>,
+    /// What hosts do when they boot.
+    boots: RefCell<BTreeMap<HostId, Vec<Boot>>>,
 }
+
+/// What a host does when it boots.
+type Boot = Box<dyn FnMut()>;
 
 impl Shared {
     /// A simulation of its own number.
     pub fn new(scheduler: Scheduler, seed: u64) -> Rc<Shared> {
         let id = NEXT_SIMULATION.fetch_add(1, Ordering::Relaxed);
-        Rc::new(Shared { id, seed, scheduler: RefCell::new(scheduler), running: Cell::new(None) })
+        Rc::new(Shared {
+            id,
+            seed,
+            scheduler: RefCell::new(scheduler),
+            running: Cell::new(None),
+            is_disturbed: Cell::new(false),
+            boots: RefCell::default(),
+            outsiders: Outsiders::default(),
+        })
+    }
+
+    /// Calls of some host have faults from here on.
+    pub fn disturb(&self) {
+        if !self.is_disturbed.replace(true) {
+            DISTURBED.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Adds to what a host does when it boots.
+    pub fn add_boot(&self, host: HostId, boot: Boot) {
+        self.boots.borrow_mut().entry(host).or_default().push(boot);
+    }
+
+    /// Does what a host does when it boots. This is a user's code: nothing of the simulation is borrowed meanwhile.
+    pub fn boot(&self, host: HostId) {
+        let boots = self.boots.borrow_mut().remove(&host).unwrap_or_default();
+        let mut booting = Booting { shared: self, host, boots };
+        for boot in &mut booting.boots {
+            boot();
+        }
+    }
+
+    /// Whether a host does something when it boots.
+    pub fn has_boots(&self, host: HostId) -> bool {
+        self.boots.borrow().contains_key(&host)
+    }
+
+    /// Forgets what hosts do when they boot, and all that it holds.
+    pub fn forget_boots(&self) {
+        // What is dropped may use the simulation.
+        let boots = self.boots.take();
+        drop(boots);
     }
 
     /// Says who runs; returns who did.
@@ -49,28 +108,78 @@ impl Shared {
     }
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.is_disturbed.get() {
+            DISTURBED.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What a host does while it boots; afterwards, or when the thread that does it is unwound, it is there again for the next time.
+struct Booting<'a> {
+    shared: &'a Shared,
+    host: HostId,
+    boots: Vec<Boot>,
+}
+
+impl Drop for Booting<'_> {
+    fn drop(&mut self) {
+        let mut boots = self.shared.boots.borrow_mut();
+        let own = boots.entry(self.host).or_default();
+        // What was added meanwhile comes after.
+        let added = std::mem::replace(own, std::mem::take(&mut self.boots));
+        own.extend(added);
+    }
+}
+
 /// Makes `shared` the simulation of this OS thread while the value lives; one inside another is possible.
 pub struct Entered {
-    outer: Option<Rc<Shared>>,
+    _shared: Rc<Shared>,
+    outer: *const Shared,
 }
 
 impl Entered {
     /// Enters a simulation.
     pub fn new(shared: &Rc<Shared>) -> Entered {
-        Entered { outer: CURRENT.replace(Some(Rc::clone(shared))) }
+        Entered { _shared: Rc::clone(shared), outer: CURRENT.replace(Rc::as_ptr(shared)) }
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        CURRENT.set(self.outer.take());
+        CURRENT.set(self.outer);
+    }
+}
+
+/// The simulation that this OS thread has entered, for as long as whoever has found it runs: code that a simulation runs ends, is unwound or
+/// stands still when the simulation is left, and goes on only where it has been entered again.
+#[derive(Clone, Copy)]
+pub struct Here(NonNull<Shared>);
+
+impl Here {
+    #[inline]
+    fn find() -> Option<Here> {
+        NonNull::new(CURRENT.get().cast_mut()).map(Here)
+    }
+}
+
+impl Deref for Here {
+    type Target = Shared;
+
+    #[inline]
+    fn deref(&self) -> &Shared {
+        // SAFETY: `find` took the pointer from CURRENT, where only `Entered` puts pointers, each of an `Rc` that it holds until it has taken the
+        // pointer out again. The value is never sent to another OS thread (a pointer is not `Send`) nor kept in anything but the frames of
+        // the call that found it; those run only below an `Entered` of this simulation, for nothing else resumes the carriers of its threads.
+        unsafe { self.0.as_ref() }
     }
 }
 
 /// The running thread of a simulation: what a handle's call acts on.
 pub struct Running {
     /// The simulation.
-    pub shared: Rc<Shared>,
+    pub shared: Here,
     /// The thread.
     pub thread: ThreadId,
 }
@@ -80,24 +189,22 @@ pub struct Running {
 /// # Errors
 /// `EBADF`: the handle's owner is not running: another process, another simulation, or no simulation at all; in the last two cases a
 /// line on standard error says so.
-#[inline]
+#[inline(always)]
 pub fn running(sim: u32, process: Option<ProcId>) -> Result<Running> {
-    let found = CURRENT.with_borrow(|current| match current {
-        Some(shared) if shared.id == sim => match shared.running.get() {
-            Some((thread, of)) if process.is_none_or(|process| of == process) => {
-                Some(Running { shared: Rc::clone(shared), thread })
-            }
-            Some(_) | None => None,
-        },
-        Some(_) | None => None,
-    });
-    found.ok_or_else(|| explain(sim))
+    if let Some(shared) = Here::find()
+        && shared.id == sim
+        && let Some((thread, of)) = shared.running.get()
+        && process.is_none_or(|process| of == process)
+    {
+        return Ok(Running { shared, thread });
+    }
+    Err(explain(sim))
 }
 
 /// Why a handle's owner is not running, with a word to who holds the handle if nobody of its simulation is.
 #[cold]
 fn explain(sim: u32) -> Errno {
-    let is_inside = CURRENT.with_borrow(|current| current.as_ref().is_some_and(|s| s.id == sim && s.running.get().is_some()));
+    let is_inside = Here::find().is_some_and(|shared| shared.id == sim && shared.running.get().is_some());
     if !is_inside {
         eprintln!("twinsock: a simulated socket, clock or lock was used outside its simulation's processes: EBADF");
     }
@@ -106,9 +213,18 @@ fn explain(sim: u32) -> Errno {
 
 /// Whether the running thread belongs to `process` of simulation `sim`; says nothing if not.
 pub fn is_running(sim: u32, process: ProcId) -> bool {
-    CURRENT.with_borrow(|current| {
-        current.as_ref().is_some_and(|shared| shared.id == sim && shared.running.get().is_some_and(|(_, of)| of == process))
-    })
+    Here::find().is_some_and(|shared| shared.id == sim && shared.running.get().is_some_and(|(_, of)| of == process))
+}
+
+/// Whether calls of simulation `sim` may have faults; says nothing outside it.
+#[inline]
+pub fn is_disturbed(sim: u32) -> bool {
+    DISTURBED.load(Ordering::Relaxed) != 0 && is_disturbed_itself(sim)
+}
+
+#[cold]
+fn is_disturbed_itself(sim: u32) -> bool {
+    Here::find().is_some_and(|shared| shared.id == sim && shared.is_disturbed.get())
 }
 
 impl Running {
@@ -123,6 +239,11 @@ impl Running {
             return Err(Errno::IO);
         }
         let mut scheduler = self.shared.scheduler.borrow_mut();
+        if scheduler.goes_on(self.thread) { Ok(scheduler) } else { self.enter_slowly(scheduler) }
+    }
+
+    #[inline(never)]
+    fn enter_slowly<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> Result<RefMut<'a, Scheduler>> {
         if scheduler.thread_mut(self.thread).killed {
             return self.refuse(scheduler);
         }
@@ -132,7 +253,8 @@ impl Running {
         Ok(scheduler)
     }
 
-    fn wait_for_turn<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
+    /// Leaves the processor to others until the thread's turn comes.
+    pub fn wait_for_turn<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
         scheduler.wait_for_turn(self.thread);
         self.suspend(scheduler)
     }
@@ -163,7 +285,7 @@ impl Running {
 
     /// Answers a killed thread that goes on, and unwinds it again when it goes on too long.
     #[cold]
-    fn refuse(&self, mut scheduler: RefMut<'_, Scheduler>) -> Result<RefMut<'_, Scheduler>> {
+    fn refuse<'a>(&self, mut scheduler: RefMut<'a, Scheduler>) -> Result<RefMut<'a, Scheduler>> {
         let thread = scheduler.thread_mut(self.thread);
         thread.calls_after_kill += 1;
         if thread.calls_after_kill > CALLS_AFTER_KILL_MAX {
@@ -173,12 +295,17 @@ impl Running {
         Err(Errno::IO)
     }
 
-    /// The thread's own clock.
+    /// What the host's monotonic clock shows the thread.
     pub fn clock(&self) -> Instant {
-        self.shared.scheduler.borrow().clock(self.thread)
+        self.shared.scheduler.borrow().own_clock(self.thread)
     }
 
-    /// Waits until woken, or until `deadline`.
+    /// What the host's wall clock shows the thread, in nanoseconds since the epoch.
+    pub fn wall(&self) -> u64 {
+        self.shared.scheduler.borrow().wall_clock(self.thread)
+    }
+
+    /// Waits until woken, or until the host's clock shows `deadline`. It may be woken in vain.
     pub fn wait(&self, wait: Wait, deadline: Option<Instant>) {
         let mut scheduler = self.shared.scheduler.borrow_mut();
         scheduler.wait(self.thread, wait, deadline);
@@ -223,19 +350,22 @@ fn unwind() -> ! {
 
 /// The running thread of simulation `sim`, if one runs; says nothing if not.
 pub fn thread(sim: u32) -> Option<ThreadId> {
-    CURRENT.with_borrow(|current| {
-        let shared = current.as_ref().filter(|shared| shared.id == sim)?;
-        shared.running.get().map(|(thread, _)| thread)
-    })
+    running_in(sim).map(|running| running.thread)
+}
+
+/// The same, for whoever acts upon the simulation from within and waits for its turn.
+pub fn running_in(sim: u32) -> Option<Running> {
+    let shared = Here::find().filter(|shared| shared.id == sim)?;
+    let (thread, _) = shared.running.get()?;
+    Some(Running { shared, thread })
 }
 
 /// The seed of the simulation that runs on this OS thread.
 pub fn seed() -> Option<u64> {
-    CURRENT.with_borrow(|current| current.as_ref().map(|shared| shared.seed))
+    Here::find().map(|shared| shared.seed)
 }
 
 /// Wakes a thread of simulation `sim`, if it still waits; says nothing outside that simulation. Any thread may do so, also a killed one.
 pub fn wake(sim: u32, thread: ThreadId) -> bool {
-    let shared = CURRENT.with_borrow(|current| current.as_ref().filter(|shared| shared.id == sim).map(Rc::clone));
-    shared.is_some_and(|shared| shared.scheduler.borrow_mut().wake(thread))
+    Here::find().filter(|shared| shared.id == sim).is_some_and(|shared| shared.scheduler.borrow_mut().wake(thread))
 }

@@ -34,6 +34,8 @@ pub(super) struct Options {
     pub(super) transparent: bool,
     /// `IP_BIND_ADDRESS_NO_PORT`.
     pub(super) bind_address_no_port: bool,
+    /// `IP_LOCAL_PORT_RANGE`, first and last; 0: the host's.
+    local_port_range: [u16; 2],
     /// `TCP_INQ`.
     pub(super) inq: bool,
     /// `IP_MINTTL`.
@@ -85,6 +87,7 @@ impl Default for Options {
             freebind: false,
             transparent: false,
             bind_address_no_port: false,
+            local_port_range: [0, 0],
             inq: false,
             min_ttl: 0,
             tos: 0,
