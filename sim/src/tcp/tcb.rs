@@ -492,7 +492,22 @@ impl Tcb {
 
     /// Data bytes that have not been transmitted even once.
     pub(super) fn notsent_bytes(&self) -> u32 {
-        if self.snd_nxt.before(self.write_seq) { self.write_seq - self.snd_nxt } else { 0 }
+        match self.state {
+            // AF_UNSPEC has moved `write_seq` on.
+            State::Closed => self.unsettled,
+            State::Listen
+            | State::SynSent
+            | State::SynReceived
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck
+            | State::TimeWait => {
+                if self.snd_nxt.before(self.write_seq) { self.write_seq - self.snd_nxt } else { 0 }
+            }
+        }
     }
 
     /// The limit of `notsent_bytes`.
