@@ -12,7 +12,7 @@ use std::time::Instant;
 use twinsock::net::{TcpListener, TcpStream};
 use twinsock_sim::choice::{Choice, Door};
 use twinsock_sim::explore::{Campaign, TestId};
-use twinsock_sim::{Interleaving, Link, Sim};
+use twinsock_sim::{Interleaving, Link, Misfortunes, Sim};
 
 const MESSAGES: u32 = 20;
 
@@ -39,6 +39,12 @@ fn twenty_messages(sim: &Sim) {
             stream.read_exact(&mut message).unwrap();
         }
     });
+}
+
+/// The same, on a network that the swarm breaks for a second, so that every seed comes to its end.
+fn twenty_messages_and_misfortunes(sim: &Sim) {
+    twenty_messages(sim);
+    sim.misfortunes(&Misfortunes::all().until(std::time::Duration::from_secs(1)));
 }
 
 fn campaign() -> Campaign {
@@ -68,6 +74,20 @@ fn seeds(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn misfortunes(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("a seed of two hosts and twenty messages, with misfortunes");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("one thread", |bencher| {
+        bencher.iter_custom(|seeds| {
+            let start = Instant::now();
+            let outcome = campaign().jobs(1).seeds(seeds).run(twenty_messages_and_misfortunes);
+            assert!(outcome.is_ok(), "{outcome}");
+            start.elapsed()
+        });
+    });
+    group.finish();
+}
+
 fn draws(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("a draw, recorded");
     group.throughput(Throughput::Elements(1));
@@ -88,5 +108,5 @@ fn draws(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, seeds, draws);
+criterion_group!(benches, seeds, misfortunes, draws);
 criterion_main!(benches);

@@ -265,29 +265,45 @@ impl Syscalls for Net {
 }
 
 impl Clock for Net {
-    /// The calling thread's own clock; [`Instant::ZERO`] outside the simulation.
+    /// The host's monotonic clock as the calling thread sees it: zero when the host booted, and no faster or slower than the world's time, unless
+    /// [`Host::set_clock`](crate::Host::set_clock) says so. [`Instant::ZERO`] outside the simulation.
     fn now(&self) -> Instant {
         let Ok(running) = current::running(self.sim, None) else { return Instant::ZERO };
         match running.enter() {
             Ok(mut scheduler) => {
                 scheduler.charge(running.thread);
-                scheduler.clock(running.thread)
+                scheduler.own_clock(running.thread)
             }
             Err(_) => running.clock(),
         }
     }
 
     fn wall(&self) -> SystemTime {
-        let since_start = self.now().since(Instant::ZERO);
-        SystemTime::UNIX_EPOCH + Duration::from_secs(WALL_START_SECONDS) + since_start
+        let nanos = match current::running(self.sim, None) {
+            Ok(running) => {
+                // One that is being unwound may look at its watch, too.
+                if let Ok(mut scheduler) = running.enter() {
+                    scheduler.charge(running.thread);
+                }
+                running.wall()
+            }
+            Err(_) => WALL_START_SECONDS * 1_000_000_000,
+        };
+        SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos)
     }
 
     fn sleep(&self, duration: Duration) {
         let Ok(running) = current::running(self.sim, None) else { return };
         if let Ok(mut scheduler) = running.enter() {
-            let deadline = scheduler.clock(running.thread) + duration;
-            scheduler.wait(running.thread, Wait::Sleep, Some(deadline));
-            drop(running.suspend(scheduler));
+            let deadline = scheduler.own_clock(running.thread) + duration;
+            loop {
+                scheduler.wait(running.thread, Wait::Sleep, Some(deadline));
+                scheduler = running.suspend(scheduler);
+                // Where the host's clock was set meanwhile, it was woken in vain.
+                if scheduler.own_clock(running.thread) >= deadline {
+                    return;
+                }
+            }
         }
     }
 }

@@ -251,7 +251,7 @@ impl Udp {
     /// A datagram arrives for this socket.
     pub fn deliver(&mut self, now: Instant, header: IpHeader, datagram: Datagram) -> Delivery {
         let dropped_before = if self.options.rxq_ovfl { self.drops } else { 0 };
-        let Datagram { src_port, dst_port, payload } = datagram;
+        let Datagram { src_port, dst_port, payload, .. } = datagram;
         let source = Source { header, src_port, dst_port, arrived: now, dropped_before };
         if self.queue.push(Queued::new(source, payload)) {
             self.wakes.readable = true;

@@ -10,7 +10,7 @@ use twinsock::consts::{
 use twinsock::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use twinsock::raw::Syscalls;
 use twinsock::{Clock, Errno, Instant, JoinThread, SocketAddr, SocketApi, Spawn};
-use twinsock_sim::{FailureKind, Host, Link, Net, Report, Sim};
+use twinsock_sim::{FailureKind, Host, Link, Misfortunes, Net, Report, Sim};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
@@ -545,4 +545,43 @@ fn a_seed_is_a_run_with_crashes_too() {
     let digests: Vec<u64> = (0..20).map(|seed| storm(seed).digest).collect();
     assert_eq!(digests, (0..20).map(|seed| storm(seed).digest).collect::<Vec<u64>>());
     assert_eq!(digests.iter().collect::<std::collections::BTreeSet<_>>().len(), 20);
+}
+
+/// A client that asks a server which a swarm of crashes and pauses befalls, until it has been answered often enough.
+fn swarm(builder: twinsock_sim::Builder) -> Report<()> {
+    let report = builder.keep_story(true).run(|sim| {
+        let (_server, client) = server_and_client(sim);
+        client.spawn("client", |net| {
+            let mut answers = 0;
+            while answers < 30 {
+                let Ok(mut stream) = TcpStream::connect(&net, "server:80") else { continue };
+                stream.set_read_timeout(Some(SECOND)).unwrap();
+                let mut ask = || stream.read_exact(&mut [0; 4]).and_then(|()| stream.write_all(b"ping"));
+                while answers < 30 && ask().is_ok() {
+                    answers += 1;
+                    net.sleep(100 * MS);
+                }
+            }
+        });
+        sim.misfortunes(&Misfortunes::none().crashes(true).pauses(true).until(20 * SECOND));
+    });
+    report.unwrap()
+}
+
+#[test]
+fn the_swarm_crashes_and_pauses_hosts_and_tells_of_it() {
+    let stories: Vec<String> = (0..30)
+        .flat_map(|seed| {
+            let report = swarm(Sim::builder().seed(seed));
+            assert_eq!(swarm(Sim::builder().seed(seed)).digest, report.digest, "a seed is a run");
+            let replayed = swarm(Sim::builder().tape(report.tape).unwrap());
+            assert_eq!(replayed.digest, report.digest, "a tape is the run that it was recorded of");
+            replayed.story
+        })
+        .map(|told| told.to_string())
+        .collect();
+    for words in ["crash of server for ", "no longer: crash of server", "server stands still for ", "client stands still for "] {
+        assert!(stories.iter().any(|line| line.contains(words)), "{words}");
+    }
+    assert!(!stories.iter().any(|line| line.contains("crash of client")), "it would never start again");
 }

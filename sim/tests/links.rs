@@ -487,3 +487,86 @@ fn whatever_befalls_the_network_streams_come_through_once_it_is_mended() {
         assert!(report.value.as_nanos() < 400_000_000_000, "seed {seed}: {:?}", report.value);
     }
 }
+
+/// Over a link of 1000 bytes, what becomes of five datagrams of 1200 bytes, 10 ms apart, from a socket that is set up so: the errno of each send, and
+/// how many arrive.
+fn datagrams_over_a_narrow_link(
+    set_up: impl FnOnce(&twinsock::Socket<twinsock_sim::Net>) + Send + 'static,
+) -> (Vec<Result<usize, Errno>>, usize) {
+    use twinsock::{Domain, MsgFlags, Protocol as P, Socket, SocketAddr, Type};
+    let report = Sim::builder().run(|sim| {
+        let (server, client) = (sim.host("server"), sim.host("client"));
+        sim.link(&server, &client, Link::new().mtu_bytes(1000));
+        let to = SocketAddr::inet(server.ipv4(), 9);
+        let got = server.spawn("server", |net| {
+            let socket = UdpSocket::bind(&net, "0.0.0.0:9").unwrap();
+            socket.set_read_timeout(Some(SECOND)).unwrap();
+            std::iter::from_fn(|| socket.recv(&mut [0; 1200]).ok()).count()
+        });
+        let sent = client.spawn("client", move |net| {
+            let socket = Socket::new(&net, Domain::INET, Type::DGRAM, P::DEFAULT).unwrap();
+            socket.connect(&to).unwrap();
+            set_up(&socket);
+            let send = |_| {
+                net.sleep(10 * MS);
+                socket.send(&[7; 1200], MsgFlags::NONE)
+            };
+            (0..5).map(send).collect::<Vec<_>>()
+        });
+        sim.run_to_end().unwrap();
+        (sent.take().unwrap(), got.take().unwrap())
+    });
+    report.unwrap().value
+}
+
+#[test]
+fn a_datagram_too_large_for_its_path_is_lost_once_and_the_next_ones_go_in_fragments() {
+    // IP_PMTUDISC_WANT: the first is lost, a connected socket hears of it, and from then on the path is known.
+    let (sent, arrived) = datagrams_over_a_narrow_link(|_| {});
+    assert_eq!((sent, arrived), (vec![Ok(1200), Err(Errno::MSGSIZE), Ok(1200), Ok(1200), Ok(1200)], 3));
+}
+
+#[test]
+fn a_datagram_that_may_be_fragmented_passes_a_narrow_link() {
+    use twinsock::consts::{IP_MTU_DISCOVER, SOL_IP};
+    let set = |value: i32| {
+        move |socket: &twinsock::Socket<twinsock_sim::Net>| {
+            socket.setsockopt(SOL_IP, IP_MTU_DISCOVER, value).unwrap();
+        }
+    };
+    let (sent, arrived) = datagrams_over_a_narrow_link(set(0));
+    assert_eq!((sent, arrived), (vec![Ok(1200); 5], 5), "IP_PMTUDISC_DONT");
+    let (sent, arrived) = datagrams_over_a_narrow_link(set(2));
+    let refused = Err(Errno::MSGSIZE);
+    assert_eq!((sent, arrived), (vec![Ok(1200), refused, refused, refused, refused], 0), "IP_PMTUDISC_DO");
+}
+
+#[test]
+fn what_has_no_checksum_is_delivered_damaged() {
+    let report = Sim::builder().run(|sim| {
+        let (server, client) = (sim.host("server"), sim.host("client"));
+        sim.link(&server, &client, Link::new().corruption(Ratio::ALWAYS));
+        let got = server.spawn("server", |net| {
+            let socket = UdpSocket::bind(&net, "0.0.0.0:9").unwrap();
+            socket.set_read_timeout(Some(SECOND)).unwrap();
+            let mut bytes = [0; 9];
+            let all = std::iter::from_fn(|| socket.recv(&mut bytes).ok().map(|len| bytes[..len].to_vec()));
+            all.collect::<Vec<_>>()
+        });
+        let to = twinsock::SocketAddr::inet(server.ipv4(), 9);
+        client.spawn("client", move |net| {
+            use twinsock::consts::{SO_NO_CHECK, SOL_SOCKET};
+            use twinsock::{Domain, MsgFlags, Protocol as P, Socket, Type};
+            net.sleep(MS);
+            let socket = Socket::new(&net, Domain::INET, Type::DGRAM, P::DEFAULT).unwrap();
+            for no_check in [0_i32, 1] {
+                socket.setsockopt(SOL_SOCKET, SO_NO_CHECK, no_check).unwrap();
+                socket.sendto(b"abc", MsgFlags::NONE, &to).unwrap();
+            }
+        });
+        sim.run_to_end().unwrap();
+        assert_eq!(got.take().unwrap(), [b"acc"], "'b' is 0x62, and 'c' 0x63");
+        assert_eq!(sim.network().in_csum_errors(&server).udp, 1);
+    });
+    report.unwrap();
+}

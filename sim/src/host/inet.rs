@@ -10,7 +10,7 @@ use super::slab::{Key, KeyQueue};
 use super::socket::Socket;
 use super::sysctl::Sysctl;
 use super::{Host, addr, poll};
-use crate::packet::{Body, Control, Icmp, Latitude, Packet, Segment};
+use crate::packet::{Body, Control, Icmp, IcmpError, Latitude, Packet, Segment};
 use crate::tcp::{self, Config, ListenVerdict, State, Tcb, TimeWait, TimeWaitAction};
 use crate::udp::IpHeader;
 use std::cmp::Reverse;
@@ -116,10 +116,12 @@ impl Host {
                 }
             }
             Body::Udp(datagram) => self.handle_datagram(cx.now, header, datagram),
-            Body::Icmp(icmp) => match icmp.about.body {
-                Body::Udp(_) => self.dgram_icmp(header, &icmp),
-                Body::Tcp(_) | Body::Icmp(_) => self.handle_icmp(cx.now, icmp),
-            },
+            Body::Icmp(icmp) => {
+                if let IcmpError::PacketTooBig { mtu_bytes } = icmp.error {
+                    self.addresses.learn_path(cx.now, icmp.about.dst, mtu_bytes);
+                }
+                self.handle_icmp(cx.now, header, icmp);
+            }
         }
     }
 
@@ -255,7 +257,8 @@ impl Host {
     }
 
     /// What a connection between these ends is told of its path.
-    pub(super) fn config_for(&self, cx: &mut Cx<'_>, local: IpAddr, remote: IpAddr) -> Result<Config> {
+    pub(super) fn config_for(&mut self, cx: &mut Cx<'_>, local: IpAddr, remote: IpAddr) -> Result<Config> {
+        self.addresses.forget_old_paths(cx.now);
         let route = self.addresses.route(local, remote)?;
         let headers = if remote.is_ipv4() { 40 } else { 60 };
         let mss_bytes =
@@ -264,8 +267,12 @@ impl Host {
         Ok(Config { mss_bytes, sysctl: self.sysctl.tcp, timestamp_offset })
     }
 
-    fn handle_icmp(&mut self, now: Instant, icmp: Icmp) {
-        let about = *icmp.about;
+    fn handle_icmp(&mut self, now: Instant, header: IpHeader, icmp: Icmp) {
+        let about = match &icmp.about.body {
+            Body::Udp(_) => return self.dgram_icmp(header, &icmp),
+            Body::Icmp(_) => return,
+            Body::Tcp(_) => *icmp.about,
+        };
         let Body::Tcp(segment) = about.body else { return };
         let tuple =
             FourTuple { local: about.src, remote: about.dst, local_port: segment.src_port, remote_port: segment.dst_port };

@@ -14,7 +14,7 @@
 //! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
 //! | `local.rs`, `local_call.rs`, `rights.rs` | local sockets; their calls that may wait; descriptors in flight |
 //! | `plain.rs`, `power.rs` | the file name space and plain files; what outlives a loss of power |
-//! | `inet.rs`, `conns.rs`, `ports.rs`, `addr.rs` | packets and timers; connections by 4-tuple; ports; addresses and routes |
+//! | `inet.rs`, `conns.rs`, `ports.rs`, `addr.rs`, `pmtu.rs` | packets and timers; connections by 4-tuple; ports; addresses, routes and path MTUs |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `snmp.rs` | counters |
 //! | `slab.rs` | the tables behind all of this |
@@ -39,6 +39,7 @@ mod op;
 mod option;
 pub mod pipe;
 mod plain;
+mod pmtu;
 pub mod poll;
 mod ports;
 mod power;
@@ -128,6 +129,8 @@ pub struct Host {
     outbox: VecDeque<Packet>,
     /// Room for the files of epoll sets that a wake has reached.
     woken_sets: Vec<Key>,
+    /// What the wall clock shows when the monotonic one shows zero, in nanoseconds since the epoch.
+    wall_start: u64,
     /// The memory of operations that are over.
     spare_ops: Vec<Op>,
     in_csum_errors: InCsumErrors,
@@ -158,6 +161,7 @@ impl Host {
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
             woken_sets: Vec::new(),
+            wall_start: WALL_START_SECONDS * 1_000_000_000,
             spare_ops: Vec::new(),
             in_csum_errors: InCsumErrors::default(),
         }
@@ -271,6 +275,11 @@ impl Host {
     /// `EPERM`: the process is not root's, and this is not its real user. `ESRCH`: it has ended.
     pub fn seteuid(&mut self, pid: Pid, uid: u32) -> Result<()> {
         self.process_mut(pid).map_err(|_| Errno::SRCH)?.seteuid(uid)
+    }
+
+    /// Sets the wall clock, `clock_settime(2)`: it shows so many nanoseconds since the epoch when the monotonic clock shows zero.
+    pub fn set_wall_start(&mut self, nanos: u64) {
+        self.wall_start = nanos;
     }
 
     /// The kernel constants.

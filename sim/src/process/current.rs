@@ -73,6 +73,11 @@ impl Shared {
         }
     }
 
+    /// Whether a host does something when it boots.
+    pub fn has_boots(&self, host: HostId) -> bool {
+        self.boots.borrow().contains_key(&host)
+    }
+
     /// Forgets what hosts do when they boot, and all that it holds.
     pub fn forget_boots(&self) {
         // What is dropped may use the simulation.
@@ -229,12 +234,17 @@ impl Running {
         Err(Errno::IO)
     }
 
-    /// The thread's own clock.
+    /// What the host's monotonic clock shows the thread.
     pub fn clock(&self) -> Instant {
-        self.shared.scheduler.borrow().clock(self.thread)
+        self.shared.scheduler.borrow().own_clock(self.thread)
     }
 
-    /// Waits until woken, or until `deadline`.
+    /// What the host's wall clock shows the thread, in nanoseconds since the epoch.
+    pub fn wall(&self) -> u64 {
+        self.shared.scheduler.borrow().wall_clock(self.thread)
+    }
+
+    /// Waits until woken, or until the host's clock shows `deadline`. It may be woken in vain.
     pub fn wait(&self, wait: Wait, deadline: Option<Instant>) {
         let mut scheduler = self.shared.scheduler.borrow_mut();
         scheduler.wait(self.thread, wait, deadline);

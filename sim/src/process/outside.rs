@@ -1,14 +1,26 @@
 //! Code of the network's builder that runs between the events of a run: rules, which say what becomes of packets, and directors, which let
-//! misfortunes happen. The scheduler's queue calls for it ([`Turn::Outside`](super::scheduler::Turn)), and nothing of the simulation is borrowed
+//! misfortunes happen. The queue calls for it ([`Scheduler::call_outside`]), and nothing of the simulation is borrowed
 //! while it runs.
 
 use crate::process::current::Shared;
-use crate::process::scheduler::Outside;
-use crate::world::{Fate, PacketView, RuleId};
+use crate::process::scheduler::Scheduler;
+use crate::world::{Alarm, Fate, PacketView, RuleId};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use twinsock::Instant;
+
+/// Code of the network's builder that runs in between, with nothing borrowed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outside {
+    /// The rules are to say what becomes of a packet.
+    Rules,
+    /// The director of this number wants to be called.
+    Director(u32),
+}
+
+/// No thread has this number: an alarm of its is for code outside.
+pub const NO_THREAD: u32 = u32::MAX;
 
 /// A rule.
 pub struct Rule {
@@ -116,5 +128,23 @@ impl Shared {
             }
             self.scheduler.borrow_mut().call_outside(at, Outside::Director(number));
         }
+    }
+}
+
+impl Scheduler {
+    /// Lets code of the network's builder run at a moment.
+    pub fn call_outside(&mut self, at: Instant, outside: Outside) {
+        let number = match outside {
+            Outside::Rules => u32::MAX,
+            Outside::Director(number) => number,
+        };
+        self.world.schedule(at, Alarm(u64::from(NO_THREAD) | u64::from(number) << 32));
+    }
+
+    /// The queue has handed out an alarm of no thread.
+    #[cold]
+    pub(super) fn alarm_of_outside(&mut self, alarm: Alarm) {
+        let number = u32::try_from(alarm.0 >> 32).expect("the upper half is 32 bits");
+        self.outside = Some(if alarm == Alarm::UNJUDGED { Outside::Rules } else { Outside::Director(number) });
     }
 }

@@ -1,5 +1,7 @@
-//! Who is there, who waits, who is next; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still.
+//! Who is there, who waits, who is next; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still;
+//! `clock.rs`: what time it is for whom.
 
+mod clock;
 mod ending;
 mod power;
 
@@ -8,6 +10,7 @@ use crate::host::{Call, Credentials, Op, Pid, Progress, Short, Token};
 use crate::process::coroutine::Carrier;
 use crate::process::failure::FailureKind;
 use crate::process::names::name_of;
+use crate::process::outside::{NO_THREAD, Outside};
 use crate::process::signal::Signal;
 use crate::process::turns::{Mark, Turns};
 use crate::process::watchdog::Pulse;
@@ -129,15 +132,6 @@ pub enum ShortRecv {
     Long,
 }
 
-/// Code of the network's builder that runs in between, with nothing borrowed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outside {
-    /// The rules are to say what becomes of a packet.
-    Rules,
-    /// The director of this number wants to be called.
-    Director(u32),
-}
-
 /// What the driver does next.
 pub enum Turn {
     /// Resumes this thread.
@@ -164,7 +158,7 @@ pub struct Scheduler {
     /// The running thread was chosen among all that are due now, and has not acted yet.
     just_chosen: bool,
     /// What is to run before anything else happens.
-    outside: Option<Outside>,
+    pub(super) outside: Option<Outside>,
     turns: Turns,
     /// What a call takes, in nanoseconds.
     call_cost_ns: u64,
@@ -174,13 +168,6 @@ pub struct Scheduler {
     live: u32,
     pub(crate) failure: Option<FailureKind>,
     pub(super) pulse: Pulse,
-}
-
-impl Thread {
-    /// Its own clock.
-    pub(super) fn clock(&self) -> Instant {
-        self.clock
-    }
 }
 
 impl Scheduler {
@@ -341,11 +328,6 @@ impl Scheduler {
     #[inline]
     pub(super) fn thread_mut(&mut self, id: ThreadId) -> &mut Thread {
         &mut self.threads[id.index()]
-    }
-
-    /// A thread's own clock.
-    pub fn clock(&self, thread: ThreadId) -> Instant {
-        self.threads[thread.index()].clock
     }
 
     /// The stream of a process's `Entropy`.
@@ -522,14 +504,15 @@ impl Scheduler {
         *clock = Instant::from_nanos(clock.as_nanos().saturating_add(self.call_cost_ns));
     }
 
-    /// Lets the running thread wait until it is woken, or until `deadline`.
+    /// Lets the running thread wait until it is woken, or until its host's clock shows `deadline`.
     #[inline]
     pub fn wait(&mut self, thread: ThreadId, wait: Wait, deadline: Option<Instant>) {
         let now = self.world.now();
         let slot = &mut self.threads[thread.index()];
         assert!(slot.state == State::Running, "only the running thread begins to wait");
         slot.state = State::Waiting(wait, now);
-        if let Some(at) = deadline {
+        if let Some(own) = deadline {
+            let at = self.world.moment_of(slot.host, own);
             self.queue_turn(thread, at);
         }
     }
@@ -577,21 +560,6 @@ impl Scheduler {
             let thread = ThreadId(u32::try_from(token).expect("a token is a thread's number"));
             self.wake(thread);
         }
-    }
-
-    /// Lets code of the network's builder run at a moment.
-    pub fn call_outside(&mut self, at: Instant, outside: Outside) {
-        let number = match outside {
-            Outside::Rules => u32::MAX,
-            Outside::Director(number) => number,
-        };
-        self.world.schedule(at, Alarm(u64::from(NO_THREAD) | u64::from(number) << 32));
-    }
-
-    #[cold]
-    fn alarm_of_outside(&mut self, alarm: Alarm) {
-        let number = u32::try_from(alarm.0 >> 32).expect("the upper half is 32 bits");
-        self.outside = Some(if alarm == Alarm::UNJUDGED { Outside::Rules } else { Outside::Director(number) });
     }
 
     /// Lets the next thing in the world's queue happen.
@@ -691,9 +659,6 @@ impl Scheduler {
         }
     }
 }
-
-/// No thread has this number: an alarm of its is for code outside.
-const NO_THREAD: u32 = u32::MAX;
 
 /// A thread's name with its host's.
 fn full_name(world: &World, threads: &[Thread], processes: &[Process], thread: ThreadId) -> String {

@@ -4,6 +4,8 @@
 //! from [`Door::Misfortune`], slot by slot, each of which has a stream of its own, what strikes, when and for how long; 0 is always
 //! "nothing", the first victim, the earliest moment, the shortest time.
 
+mod strike;
+
 use super::Sim;
 use super::network::Network;
 use crate::choice::{Choice, Door, StreamId};
@@ -12,6 +14,7 @@ use crate::world::{HostId, World};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
+use strike::{Kind, Strike};
 use twinsock::Instant;
 
 /// Which misfortunes may befall a simulation: see [`Sim::misfortunes`].
@@ -24,6 +27,13 @@ pub struct Misfortunes {
     pub cuts: bool,
     /// What two hosts send each other is held back for a while.
     pub holds: bool,
+    /// Hosts crash, and are switched on again a while later: those that say what they start then, with [`Host::on_boot`](super::Host::on_boot). A run
+    /// does not end meanwhile.
+    pub crashes: bool,
+    /// Hosts stand still for a while.
+    pub pauses: bool,
+    /// Clocks of hosts are ahead or behind, or run faster or slower.
+    pub clocks: bool,
     /// When all of it ends, as virtual time from [`Sim::misfortunes`] on: everything is mended then.
     pub until: Duration,
 }
@@ -32,13 +42,29 @@ impl Misfortunes {
     /// All that there are, for ten seconds.
     #[must_use]
     pub const fn all() -> Misfortunes {
-        Misfortunes { links: true, cuts: true, holds: true, until: Duration::from_secs(10) }
+        Misfortunes {
+            links: true,
+            cuts: true,
+            holds: true,
+            crashes: true,
+            pauses: true,
+            clocks: true,
+            until: Duration::from_secs(10),
+        }
     }
 
     /// None, until some are added.
     #[must_use]
     pub const fn none() -> Misfortunes {
-        Misfortunes { links: false, cuts: false, holds: false, until: Duration::from_secs(10) }
+        Misfortunes {
+            links: false,
+            cuts: false,
+            holds: false,
+            crashes: false,
+            pauses: false,
+            clocks: false,
+            until: Duration::from_secs(10),
+        }
     }
 
     /// Sets whether links may have faults.
@@ -57,6 +83,24 @@ impl Misfortunes {
     #[must_use]
     pub const fn holds(self, holds: bool) -> Misfortunes {
         Misfortunes { holds, ..self }
+    }
+
+    /// Sets whether hosts may crash.
+    #[must_use]
+    pub const fn crashes(self, crashes: bool) -> Misfortunes {
+        Misfortunes { crashes, ..self }
+    }
+
+    /// Sets whether hosts may stand still.
+    #[must_use]
+    pub const fn pauses(self, pauses: bool) -> Misfortunes {
+        Misfortunes { pauses, ..self }
+    }
+
+    /// Sets whether clocks may be wrong.
+    #[must_use]
+    pub const fn clocks(self, clocks: bool) -> Misfortunes {
+        Misfortunes { clocks, ..self }
     }
 
     /// Sets for how long, in virtual time. When it is over, everything is mended.
@@ -242,89 +286,6 @@ impl Picker<'_, '_> {
     }
 }
 
-/// A kind of misfortune that strikes at a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Cut,
-    CutOneWay,
-    Isolate,
-    Hold,
-}
-
-/// A misfortune and its victims.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Strike {
-    Cut(HostId, HostId),
-    CutOneWay(HostId, HostId),
-    Isolate(HostId),
-    Hold(HostId, HostId),
-}
-
-impl Kind {
-    const ALL: [Kind; 4] = [Kind::Cut, Kind::CutOneWay, Kind::Isolate, Kind::Hold];
-
-    fn is_in(self, misfortunes: &Misfortunes) -> bool {
-        match self {
-            Kind::Cut | Kind::CutOneWay | Kind::Isolate => misfortunes.cuts,
-            Kind::Hold => misfortunes.holds,
-        }
-    }
-
-    fn words(self) -> &'static str {
-        match self {
-            Kind::Cut => "ways between two hosts are cut",
-            Kind::CutOneWay => "ways from one host to another are cut",
-            Kind::Isolate => "hosts are isolated",
-            Kind::Hold => "packets are held back",
-        }
-    }
-
-    /// What this kind can do to these hosts.
-    fn strikes(self, hosts: &[HostId]) -> Vec<Strike> {
-        let pairs = || hosts.iter().flat_map(|a| hosts.iter().map(move |b| (*a, *b)));
-        match self {
-            Kind::Cut => pairs().filter(|(a, b)| a < b).map(|(a, b)| Strike::Cut(a, b)).collect(),
-            Kind::CutOneWay => pairs().filter(|(a, b)| a != b).map(|(a, b)| Strike::CutOneWay(a, b)).collect(),
-            Kind::Isolate => hosts.iter().map(|host| Strike::Isolate(*host)).collect(),
-            Kind::Hold => pairs().filter(|(a, b)| a < b).map(|(a, b)| Strike::Hold(a, b)).collect(),
-        }
-    }
-}
-
-impl Strike {
-    /// It happens.
-    fn strike(self, network: &Network) {
-        let host = |id| network.host(id);
-        match self {
-            Strike::Cut(a, b) => network.cut(&host(a), &host(b)),
-            Strike::CutOneWay(from, to) => network.cut_one_way(&host(from), &host(to)),
-            Strike::Isolate(victim) => network.isolate(&host(victim)),
-            Strike::Hold(a, b) => network.hold(&host(a), &host(b)),
-        }
-    }
-
-    /// It is over.
-    fn heal(self, network: &Network) {
-        let host = |id| network.host(id);
-        match self {
-            Strike::Cut(a, b) => network.heal(&host(a), &host(b)),
-            Strike::CutOneWay(from, to) => network.heal_one_way(&host(from), &host(to)),
-            Strike::Isolate(victim) => network.rejoin(&host(victim)),
-            Strike::Hold(a, b) => network.release(&host(a), &host(b)),
-        }
-    }
-
-    fn words(self, network: &Network) -> String {
-        let name = |id| network.host(id).name();
-        match self {
-            Strike::Cut(a, b) => format!("no way between {} and {}", name(a), name(b)),
-            Strike::CutOneWay(from, to) => format!("no way from {} to {}", name(from), name(to)),
-            Strike::Isolate(victim) => format!("{} is isolated", name(victim)),
-            Strike::Hold(a, b) => format!("what {} and {} send each other is held back", name(a), name(b)),
-        }
-    }
-}
-
 /// What a director does next.
 #[derive(Debug)]
 enum Act {
@@ -406,9 +367,10 @@ impl Director {
             match entry.remove() {
                 Act::Slot(number) => self.draw(number),
                 Act::Strike { slot, strike, length } => {
-                    self.remark(slot, || format!("{} for {length:?}", strike.words(&self.network)));
-                    strike.strike(&self.network);
-                    self.plan((now + length).min(self.end), Act::Heal { slot, strike });
+                    if strike.strike(&self.network) {
+                        self.remark(slot, || format!("{} for {length:?}", strike.words(&self.network)));
+                        self.plan((now + length).min(self.end), Act::Heal { slot, strike });
+                    }
                 }
                 Act::Heal { slot, strike } => {
                     self.remark(slot, || format!("no longer: {}", strike.words(&self.network)));
@@ -427,7 +389,7 @@ impl Director {
             self.plan(begin + self.slot, Act::Slot(number + 1));
         }
         let hosts = self.network.hosts();
-        let strikes: Vec<Strike> = self.kinds.iter().flat_map(|kind| kind.strikes(&hosts)).collect();
+        let strikes: Vec<Strike> = self.kinds.iter().flat_map(|kind| kind.strikes(&self.network, &hosts)).collect();
         let n = u32::try_from(strikes.len()).expect("fewer than 2^32 misfortunes");
         if n == 0 {
             return;
@@ -445,10 +407,10 @@ impl Director {
                 choice.tell(stream, String::new());
                 drawn
             };
-            Some((draw(n), slot * draw(WHEN) / WHEN, lengths.after(draw(lengths.answers()))))
+            let strike = strikes[usize::try_from(draw(n)).expect("an index fits usize")].varied(&mut draw);
+            Some((strike, slot * draw(WHEN) / WHEN, lengths.after(draw(lengths.answers()))))
         });
-        if let Some((what, offset, length)) = drawn {
-            let strike = strikes[usize::try_from(what).expect("an index fits usize")];
+        if let Some((strike, offset, length)) = drawn {
             self.plan(begin + offset, Act::Strike { slot: number, strike, length });
         }
     }

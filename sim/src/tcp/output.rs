@@ -230,8 +230,10 @@ impl Tcb {
     fn sendable_bytes(&mut self, len: u32, last: bool) -> u32 {
         let window_end = self.snd_una + self.snd_wnd;
         let window = if self.snd_nxt.before(window_end) { window_end - self.snd_nxt } else { 0 };
-        let cwnd = self.congestion.cwnd.saturating_sub(self.flight_bytes());
         let mss = u32::from(self.mss);
+        // Linux counts segments: one of a few bytes takes as much of the congestion window as a full one.
+        let segments = self.send.as_ref().map_or(0, |send| u32_from(send.sent_chunks()));
+        let cwnd = self.congestion.cwnd.saturating_sub(self.flight_bytes().max(segments.saturating_mul(mss)));
         let limit = window.min(cwnd);
         if len > limit {
             if cwnd < window {
@@ -282,7 +284,7 @@ impl Tcb {
         let room = self.congestion.cwnd.saturating_sub(repeated);
         let most = (room - room % mss).max(mss).min(self.rtx_end - seq);
         let payload = match &self.send {
-            Some(send) if seq.before(self.write_seq) => send.resend(seq, most.min(self.write_seq - seq)),
+            Some(send) if seq.before(self.write_seq) => send.resend(seq, most.min(self.write_seq - seq), mss),
             Some(_) | None => Payload::EMPTY,
         };
         self.rtx_nxt = seq + u32_from(payload.len());

@@ -152,6 +152,13 @@ pub enum MachineEvent {
     Pause,
     /// It goes on.
     Resume,
+    /// Its clock was set.
+    Clock {
+        /// By how many nanoseconds the wall clock is ahead of the true time.
+        ahead_ns: i64,
+        /// By how many millionths both clocks are faster.
+        ppm: i32,
+    },
 }
 
 /// What is done to the ways between hosts.
@@ -485,6 +492,10 @@ impl MachineEvent {
             MachineEvent::Restart => (1, 0),
             MachineEvent::Pause => (2, 0),
             MachineEvent::Resume => (3, 0),
+            MachineEvent::Clock { ahead_ns, ppm } => {
+                digest.fold(u64::from(ppm.cast_unsigned()));
+                (4, ahead_ns.cast_unsigned())
+            }
         };
         event.fold_head(digest, MachineEvent::FIRST_KIND + kind, argument);
     }
@@ -497,6 +508,7 @@ impl fmt::Display for MachineEvent {
             MachineEvent::Restart => f.write_str("restart"),
             MachineEvent::Pause => f.write_str("paused"),
             MachineEvent::Resume => f.write_str("resumed"),
+            MachineEvent::Clock { ahead_ns, ppm } => write!(f, "clock set to {ahead_ns:+} ns and {ppm:+} ppm"),
         }
     }
 }

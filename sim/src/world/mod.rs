@@ -5,6 +5,7 @@
 //! drive it by hand, without any process; `process` is the driver that runs programs.
 
 mod chains;
+mod clock;
 pub mod event;
 mod group;
 mod neighbour;
@@ -17,6 +18,7 @@ use crate::link::Link;
 use crate::packet::Packet;
 use crate::trace::{Event, Place, Trace, What};
 pub use chains::Chains;
+use clock::HostClock;
 use event::EventQueue;
 use neighbour::Neighbours;
 pub use power::NIC_RING_PACKETS;
@@ -75,6 +77,7 @@ struct Machine {
     last_route: Option<(IpAddr, usize)>,
     /// Whether it takes part in what happens: it is switched on and does not stand still.
     runs: bool,
+    clock: HostClock,
     idle: power::Idle,
     /// What it is made of whenever it is switched on.
     config: HostConfig,
@@ -206,6 +209,7 @@ impl World {
             timer_at: Instant::FAR,
             last_route: None,
             runs: true,
+            clock: HostClock::TRUE,
             idle: power::Idle::Off,
             config,
         });
@@ -347,7 +351,8 @@ impl World {
     #[inline]
     pub fn send_short(&mut self, at: HostId, pid: Pid, fd: RawFd, data: &[u8], flags: i32) -> bool {
         let (slot, packet) = self.in_flight.place();
-        match self.machines[at.index()].host.send_short(self.now, pid, fd, data, flags, packet) {
+        let Machine { host, clock, .. } = &mut self.machines[at.index()];
+        match host.send_short(clock.own(self.now), pid, fd, data, flags, packet) {
             ShortSend::Out => {
                 self.carry(at, slot);
                 self.follow(at);
@@ -361,7 +366,8 @@ impl World {
     /// `recv(2)`, if it is an easy one: see [`Host::recv_short`].
     #[inline]
     pub fn recv_short(&mut self, at: HostId, pid: Pid, token: Token, fd: RawFd, into: &mut [u8], flags: i32) -> Short {
-        let short = self.machines[at.index()].host.recv_short(self.now, pid, token, fd, into, flags);
+        let Machine { host, clock, .. } = &mut self.machines[at.index()];
+        let short = host.recv_short(clock.own(self.now), pid, token, fd, into, flags);
         if let Short::Done(_) = short {
             self.follow(at);
         }
@@ -374,7 +380,8 @@ impl World {
     /// The operation, if it is not: see [`World::resume`].
     #[inline]
     pub fn resume_recv_short(&mut self, at: HostId, op: Op, into: &mut [u8]) -> Result<usize, Op> {
-        let received = self.machines[at.index()].host.resume_recv_short(self.now, op, into)?;
+        let Machine { host, clock, .. } = &mut self.machines[at.index()];
+        let received = host.resume_recv_short(clock.own(self.now), op, into)?;
         self.follow(at);
         Ok(received)
     }
@@ -457,7 +464,7 @@ impl World {
         self.trace.packet_delivered(at, to.0, packet);
         let machine = &mut self.machines[to.index()];
         let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
-        machine.host.take_packet(&mut Cx { now: at, luck: &mut luck }, packet);
+        machine.host.take_packet(&mut Cx { now: machine.clock.own(at), luck: &mut luck }, packet);
         self.in_flight.land(slot);
         self.follow(to);
     }
@@ -465,10 +472,11 @@ impl World {
     /// A host's timers that are due go off; if none is, the next one is waited for.
     fn run_timers(&mut self, id: HostId) {
         let (at, machine) = (self.now, &mut self.machines[id.index()]);
-        if machine.host.poll_timeout().is_some_and(|due| due <= at) {
+        if machine.host.poll_timeout().is_some_and(|due| due <= machine.clock.own(at)) {
             self.trace.record(Event { at, place: Place::host(id.0), what: What::Timer });
             self.on_host(id, |host, cx| host.handle_timeout(cx));
         } else if let Some(next) = machine.host.poll_timeout() {
+            let next = machine.clock.moment(next);
             self.arm_timer(id, next);
         }
     }
@@ -478,7 +486,7 @@ impl World {
     fn on_host<R>(&mut self, id: HostId, act: impl FnOnce(&mut Host, &mut Cx<'_>) -> R) -> R {
         let machine = &mut self.machines[id.index()];
         let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
-        let result = act(&mut machine.host, &mut Cx { now: self.now, luck: &mut luck });
+        let result = act(&mut machine.host, &mut Cx { now: machine.clock.own(self.now), luck: &mut luck });
         self.follow(id);
         result
     }
@@ -489,11 +497,11 @@ impl World {
         if self.machines[id.index()].host.has_output() {
             self.transmit(id);
         }
-        let Machine { host, timer_at, .. } = &mut self.machines[id.index()];
+        let Machine { host, timer_at, clock, .. } = &mut self.machines[id.index()];
         while let Some(token) = host.poll_wake() {
             self.wakes.push_back(token);
         }
-        if let Some(at) = host.poll_timeout()
+        if let Some(at) = host.poll_timeout().map(|own| clock.moment(own))
             && at < *timer_at
         {
             self.arm_timer(id, at);
@@ -505,7 +513,7 @@ impl World {
         loop {
             let machine = &mut self.machines[id.index()];
             let (slot, packet) = self.in_flight.place();
-            if !machine.host.transmit_into(self.now, packet) {
+            if !machine.host.transmit_into(machine.clock.own(self.now), packet) {
                 return;
             }
             self.carry(id, slot);
@@ -540,7 +548,7 @@ impl World {
         if machine.host.owns(packet.dst) {
             let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
             // The place is still free: nothing else is written to it meanwhile.
-            machine.host.take_packet(&mut Cx { now: self.now, luck: &mut luck }, packet);
+            machine.host.take_packet(&mut Cx { now: machine.clock.own(self.now), luck: &mut luck }, packet);
             return;
         }
         let dst = packet.dst;

@@ -53,6 +53,7 @@ impl World {
         let machine = &mut self.machines[id.index()];
         machine.timer_at = Instant::FAR;
         machine.runs = true;
+        self.boot_clock(id);
     }
 
     /// A host stands still from here on.
@@ -102,7 +103,7 @@ impl World {
         self.trace.packet_dropped(self.now, to.0, &packet, why);
     }
 
-    fn note(&mut self, id: HostId, event: MachineEvent) {
+    pub(super) fn note(&mut self, id: HostId, event: MachineEvent) {
         self.trace.record(Event { at: self.now, place: Place::host(id.0), what: What::Machine(event) });
     }
 }

@@ -16,6 +16,7 @@ use crate::choice::{Choice, StreamId};
 use crate::link::{Chance, Direction, FrameFate, Link, Ratio};
 use crate::packet::{Body, Icmp, IcmpError, Packet, wire};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::time::Duration;
 use twinsock::Instant;
 use words::{Flows, Words};
@@ -264,8 +265,19 @@ impl World {
         packet
     }
 
-    /// A damaged packet reaches a host: its kernel finds that the checksum is wrong.
+    /// A damaged packet reaches a host: its kernel finds that the checksum is wrong, if there is one.
     pub(super) fn arrive_damaged(&mut self, to: HostId, slot: u32) {
+        if let Packet { src: IpAddr::V4(_), body: Body::Udp(datagram), .. } = &mut self.in_flight.slots[index(slot)]
+            && datagram.no_check
+            && !datagram.payload.is_empty()
+            && self.machines[to.index()].runs
+        {
+            let mut payload = datagram.payload.to_vec();
+            let middle = payload.len() / 2;
+            payload[middle] ^= 1;
+            datagram.payload = payload.into();
+            return self.arrive(to, slot);
+        }
         let packet = self.in_flight.take(slot);
         let machine = &mut self.machines[to.index()];
         if machine.runs {

@@ -1,7 +1,6 @@
 //! Receiving datagrams: `udp_recvmsg`, `udpv6_recvmsg`, the error queue, and the control messages that come with either.
 
 use super::super::Host;
-use super::super::WALL_START_SECONDS;
 use super::super::addr::{self, Family};
 use super::super::call::{Call, RecvRef};
 use super::super::cmsg::Writer;
@@ -13,7 +12,7 @@ use std::io::IoSliceMut;
 use std::net::{IpAddr, SocketAddr};
 use twinsock::consts as c;
 use twinsock::raw::Name;
-use twinsock::{Errno, Instant, RawAddr, Result};
+use twinsock::{Errno, RawAddr, Result};
 
 /// What a receive found.
 enum Found {
@@ -105,7 +104,7 @@ impl Host {
 
     /// The control messages that come with a datagram, in Linux's order.
     fn put_datagram_messages(&self, dgram: &Dgram, source: &Source, room: &mut Writer<'_>) {
-        put_time(dgram, source.arrived, room);
+        put_time(dgram, self.wall_start.saturating_add(source.arrived.as_nanos()), room);
         if dgram.udp.options.rxq_ovfl && source.dropped_before != 0 {
             room.put(c::SOL_SOCKET, c::SO_RXQ_OVFL, &source.dropped_before.to_ne_bytes());
         }
@@ -196,9 +195,8 @@ impl Dgram {
 }
 
 /// `SO_TIMESTAMP` or `SO_TIMESTAMPNS`: the wall clock when the datagram arrived.
-fn put_time(dgram: &Dgram, arrived: Instant, room: &mut Writer<'_>) {
-    let nanos = arrived.as_nanos();
-    let seconds = WALL_START_SECONDS + nanos / NANOS_PER_SECOND;
+fn put_time(dgram: &Dgram, nanos: u64, room: &mut Writer<'_>) {
+    let seconds = nanos / NANOS_PER_SECOND;
     let rest = nanos % NANOS_PER_SECOND;
     for (name, unit) in [(c::SO_TIMESTAMPNS, 1), (c::SO_TIMESTAMP, 1000)] {
         if dgram.options.plain_value(c::SOL_SOCKET, name) != 0 {

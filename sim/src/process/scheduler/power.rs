@@ -42,6 +42,16 @@ impl Scheduler {
         self.just_chosen = false;
     }
 
+    /// The run does not end, whoever has ended, until the same number of calls of [`Scheduler::need_not_keep_going`].
+    pub fn keep_going(&mut self) {
+        self.live += 1;
+    }
+
+    /// Takes one [`Scheduler::keep_going`] back.
+    pub fn need_not_keep_going(&mut self) {
+        self.live -= 1;
+    }
+
     /// A host is switched on, after a loss of power if it was on.
     pub fn restart(&mut self, host: HostId) {
         self.crash(host);

@@ -67,6 +67,31 @@ impl Host {
         }
     }
 
+    /// Whether it says what it does when it boots.
+    pub(in crate::sim) fn boots(&self) -> bool {
+        self.shared.has_boots(self.id)
+    }
+
+    /// The host loses its power, and whoever does it will call [`Host::recover`]; until then the run does not end, even if nobody is left. Answers
+    /// whether there was power to lose.
+    pub(in crate::sim) fn crash_for_a_while(&self) -> bool {
+        let mut scheduler = self.shared.scheduler.borrow_mut();
+        let is_up = scheduler.world().is_up(self.id);
+        if is_up {
+            scheduler.crash(self.id);
+            scheduler.keep_going();
+        }
+        is_up
+    }
+
+    /// The host is switched on again, unless somebody has done so meanwhile.
+    pub(in crate::sim) fn recover(&self) {
+        self.shared.scheduler.borrow_mut().need_not_keep_going();
+        if !self.is_up() {
+            self.restart();
+        }
+    }
+
     /// Whether the host has power. One that is paused has.
     #[must_use]
     pub fn is_up(&self) -> bool {
@@ -146,7 +171,7 @@ impl Host {
     }
 
     /// Acts upon the simulation, from outside or at the turn of the running thread.
-    fn act(&self, act: impl FnOnce(&mut Scheduler)) {
+    pub(super) fn act(&self, act: impl FnOnce(&mut Scheduler)) {
         if self.act_unless_unwound(act) {
             self.stand_back();
         }
