@@ -370,6 +370,17 @@ fn nobody_at_an_address_is_ehostunreach_after_three_questions() {
 }
 
 #[test]
+fn the_questions_for_an_address_go_by_the_own_clock() {
+    lab(&[], Far::Refuses, |lab| {
+        lab.near.set_clock(0, 1_000_000);
+        let (own, start) = (lab.net.now(), lab.net.true_time());
+        assert_eq!(lab.net.connect(&lab.socket(), &lab.nobody()), Err(Errno::HOSTUNREACH));
+        near(lab.net.now() - own, 3100 * MS, "EHOSTUNREACH by the own clock");
+        near(lab.net.true_time() - start, 1550 * MS, "EHOSTUNREACH by a clock that is half as fast");
+    });
+}
+
+#[test]
 fn nobody_at_an_address_is_nothing_to_a_sender_of_datagrams() {
     lab(&[], Far::Refuses, |lab| {
         let socket = lab.net.socket(lab.domain, Type::DGRAM, SockFlags::NONE, Protocol::DEFAULT).unwrap();
