@@ -24,6 +24,9 @@ thread_local! {
 /// Numbers simulations, so that a handle of one is recognised in another. Never part of a run's events.
 static NEXT_SIMULATION: AtomicU32 = AtomicU32::new(1);
 
+/// How many simulations of this program have faults of calls: while there are none, nobody looks any further. Never part of a run's events.
+static DISTURBED: AtomicU32 = AtomicU32::new(0);
+
 /// How many calls a killed thread may make before it is unwound again, in case it caught the first unwinding and goes on.
 const CALLS_AFTER_KILL_MAX: u32 = 1000;
 
@@ -38,6 +41,8 @@ pub struct Shared {
     running: Cell<Option<(ThreadId, ProcId)>>,
     /// Rules and directors.
     pub(super) outsiders: Outsiders,
+    /// Whether calls of some host have faults.
+    is_disturbed: Cell<bool>,
     /// What hosts do when they boot.
     boots: RefCell<BTreeMap<HostId, Vec<Boot>>>,
 }
@@ -54,9 +59,17 @@ impl Shared {
             seed,
             scheduler: RefCell::new(scheduler),
             running: Cell::new(None),
+            is_disturbed: Cell::new(false),
             boots: RefCell::default(),
             outsiders: Outsiders::default(),
         })
+    }
+
+    /// Calls of some host have faults from here on.
+    pub fn disturb(&self) {
+        if !self.is_disturbed.replace(true) {
+            DISTURBED.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Adds to what a host does when it boots.
@@ -89,6 +102,14 @@ impl Shared {
     #[inline]
     pub fn set_running(&self, running: Option<(ThreadId, ProcId)>) -> Option<(ThreadId, ProcId)> {
         self.running.replace(running)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.is_disturbed.get() {
+            DISTURBED.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -169,6 +190,17 @@ pub fn is_running(sim: u32, process: ProcId) -> bool {
     CURRENT.with_borrow(|current| {
         current.as_ref().is_some_and(|shared| shared.id == sim && shared.running.get().is_some_and(|(_, of)| of == process))
     })
+}
+
+/// Whether calls of simulation `sim` may have faults; says nothing outside it.
+#[inline]
+pub fn is_disturbed(sim: u32) -> bool {
+    DISTURBED.load(Ordering::Relaxed) != 0 && is_disturbed_itself(sim)
+}
+
+#[cold]
+fn is_disturbed_itself(sim: u32) -> bool {
+    CURRENT.with_borrow(|current| current.as_ref().is_some_and(|shared| shared.id == sim && shared.is_disturbed.get()))
 }
 
 impl Running {

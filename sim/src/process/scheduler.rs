@@ -9,6 +9,7 @@ use crate::choice::{Door, StreamId};
 use crate::host::{Call, Credentials, Op, Pid, Progress, Short, Token};
 use crate::process::coroutine::Carrier;
 use crate::process::failure::FailureKind;
+use crate::process::faults::FaultStreams;
 use crate::process::names::name_of;
 use crate::process::outside::{NO_THREAD, Outside};
 use crate::process::signal::Signal;
@@ -20,6 +21,7 @@ use power::Stalled;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use twinsock::Instant;
+use twinsock::faulty::Course;
 use twinsock::raw::RawFd;
 
 /// A process of a simulation.
@@ -154,6 +156,9 @@ pub struct Scheduler {
     ready: VecDeque<ThreadId>,
     /// The threads of hosts that stand still, which are ready but cannot go on; an entry for each such host.
     stalled: BTreeMap<HostId, Stalled>,
+    /// What may befall the calls of processes, by host.
+    pub(super) call_faults: BTreeMap<HostId, Course>,
+    pub(super) fault_streams: FaultStreams,
     pub(super) kills: VecDeque<ProcId>,
     /// The running thread was chosen among all that are due now, and has not acted yet.
     just_chosen: bool,
@@ -179,6 +184,8 @@ impl Scheduler {
             threads: Vec::new(),
             ready: VecDeque::new(),
             stalled: BTreeMap::new(),
+            call_faults: BTreeMap::new(),
+            fault_streams: BTreeMap::new(),
             kills: VecDeque::new(),
             just_chosen: false,
             outside: None,

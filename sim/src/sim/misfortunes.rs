@@ -34,6 +34,8 @@ pub struct Misfortunes {
     pub pauses: bool,
     /// Clocks of hosts are ahead or behind, or run faster or slower.
     pub clocks: bool,
+    /// System calls have faults, those of hosts to which the test has not given a plan of its own.
+    pub calls: bool,
     /// When all of it ends, as virtual time from [`Sim::misfortunes`] on: everything is mended then.
     pub until: Duration,
 }
@@ -49,6 +51,7 @@ impl Misfortunes {
             crashes: true,
             pauses: true,
             clocks: true,
+            calls: true,
             until: Duration::from_secs(10),
         }
     }
@@ -63,6 +66,7 @@ impl Misfortunes {
             crashes: false,
             pauses: false,
             clocks: false,
+            calls: false,
             until: Duration::from_secs(10),
         }
     }
@@ -101,6 +105,12 @@ impl Misfortunes {
     #[must_use]
     pub const fn clocks(self, clocks: bool) -> Misfortunes {
         Misfortunes { clocks, ..self }
+    }
+
+    /// Sets whether calls may have faults.
+    #[must_use]
+    pub const fn calls(self, calls: bool) -> Misfortunes {
+        Misfortunes { calls, ..self }
     }
 
     /// Sets for how long, in virtual time. When it is over, everything is mended.

@@ -139,6 +139,15 @@ pub enum What {
     },
     /// Something befell a whole machine.
     Machine(MachineEvent),
+    /// A fault befell a call of a thread.
+    CallFault {
+        /// The call.
+        call: CallName,
+        /// The descriptor it is about.
+        fd: Option<i32>,
+        /// What happened to it.
+        fault: Box<str>,
+    },
 }
 
 /// What can befall a machine.
@@ -466,6 +475,10 @@ impl Event {
                 digest.fold_bytes(message.as_bytes());
             }
             What::Machine(event) => event.fold_into(self, digest),
+            What::CallFault { call, fd, fault } => {
+                self.fold_head(digest, 30, call.word ^ u64::from(fd.unwrap_or(-1).cast_unsigned()));
+                digest.fold_bytes(fault.as_bytes());
+            }
         }
     }
 
@@ -610,6 +623,10 @@ impl fmt::Display for What {
             What::ProcessKill => f.write_str("killed"),
             What::ProcessPanic { message } => write!(f, "panic: {}", message.escape_debug()),
             What::Machine(event) => write!(f, "{event}"),
+            What::CallFault { call, fd, fault } => {
+                fmt_call(f, *call, *fd)?;
+                write!(f, " meets {fault}")
+            }
         }
     }
 }

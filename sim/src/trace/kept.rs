@@ -71,7 +71,8 @@ impl Kept {
             | What::ProcessExit
             | What::ProcessKill
             | What::ProcessPanic { .. }
-            | What::Machine(_) => self.keep_other(event),
+            | What::Machine(_)
+            | What::CallFault { .. } => self.keep_other(event),
         }
     }
 

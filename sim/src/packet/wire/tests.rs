@@ -423,13 +423,26 @@ fn headers_that_say_nothing_to_a_host_are_skipped() {
 }
 
 #[test]
+fn a_datagram_says_whether_it_may_be_cut_into_fragments() {
+    for dont_fragment in [false, true] {
+        let datagram = Datagram { payload: b"data".as_slice().into(), dont_fragment, ..Datagram::EMPTY };
+        let packet = made(6).packet_of(true, Body::Udp(datagram));
+        let bytes = encode(&packet).unwrap();
+        assert_eq!(bytes[6] & 0x40 != 0, dont_fragment);
+        assert_eq!(decode(&bytes), Ok(packet));
+    }
+}
+
+#[test]
 fn udp_checksums_are_optional_over_ipv4_only() {
     let datagram = Datagram { src_port: 1, dst_port: 2, payload: b"data".as_slice().into(), ..Datagram::EMPTY };
     let mut made = made(6);
     let packet = made.packet_of(true, Body::Udp(datagram.clone()));
     let mut bytes = encode(&packet).unwrap();
     bytes[26..28].fill(0);
-    assert_eq!(decode(&bytes), Ok(packet));
+    let unchecked = Packet { body: Body::Udp(Datagram { no_check: true, ..datagram.clone() }), ..packet };
+    assert_eq!(decode(&bytes), Ok(unchecked.clone()));
+    assert_eq!(encode(&unchecked).unwrap(), bytes);
     let mut bytes = encode(&made.packet_of(false, Body::Udp(datagram))).unwrap();
     bytes[46..48].fill(0);
     assert_eq!(decode(&bytes), Err(ParseError { what: "a UDP datagram over IPv6 without checksum", offset: 46 }));

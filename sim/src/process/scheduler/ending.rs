@@ -4,6 +4,11 @@ use super::{Life, ProcId, Scheduler, State, ThreadId};
 use crate::trace::{Event, Place, What};
 
 impl Scheduler {
+    /// A thread's name with its host's.
+    pub fn full_name(&self, thread: ThreadId) -> String {
+        super::full_name(&self.world, &self.threads, &self.processes, thread)
+    }
+
     /// A thread has ended: its joiners go on; with the main thread, the process ends.
     pub fn thread_ended(&mut self, thread: ThreadId) {
         let slot = &mut self.threads[thread.index()];

@@ -6,6 +6,7 @@ use crate::sim::network::Network;
 use crate::world::HostId;
 use std::fmt;
 use std::time::Duration;
+use twinsock::faulty::{Fault, Plan};
 
 /// A kind of misfortune that strikes at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,7 @@ pub(super) enum Kind {
     Crash,
     Pause,
     Clock,
+    Calls,
 }
 
 /// A misfortune and its victims.
@@ -29,6 +31,52 @@ pub(super) enum Strike {
     Crash(HostId),
     Pause(HostId),
     Clock(HostId, Wrong),
+    Calls(HostId, Trouble),
+}
+
+/// What befalls calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Signals: `EINTR`, and short sends and receives.
+    Signals,
+    /// No room in tables: `EMFILE`, `ENFILE`.
+    Full,
+    /// No memory: `ENOBUFS`, `ENOMEM`.
+    Memory,
+    /// Connections that come and go, and readiness that is gone: `ECONNABORTED`, spurious readiness.
+    Fickle,
+    /// Calls that take long.
+    Slow,
+    /// A little of all of that.
+    All,
+}
+
+impl Trouble {
+    const ALL: [Trouble; 6] = [Trouble::Signals, Trouble::Full, Trouble::Memory, Trouble::Fickle, Trouble::Slow, Trouble::All];
+
+    fn plan(self) -> Plan {
+        let slow = Fault::Slow(Duration::from_millis(20));
+        let rates = match self {
+            Trouble::Signals => vec![Fault::Eintr.rate(1, 5), Fault::Short.rate(1, 3)],
+            Trouble::Full => vec![Fault::Emfile.rate(1, 4), Fault::Enfile.rate(1, 20)],
+            Trouble::Memory => vec![Fault::Enobufs.rate(1, 20), Fault::Enomem.rate(1, 20)],
+            Trouble::Fickle => vec![Fault::Econnaborted.rate(1, 4), Fault::Spurious.rate(1, 4)],
+            Trouble::Slow => vec![slow.rate(1, 20)],
+            Trouble::All => return Plan::all(0, 1, 50).with(slow.rate(1, 100)),
+        };
+        rates.into_iter().fold(Plan::new(0), Plan::with)
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Trouble::Signals => "signals",
+            Trouble::Full => "full tables",
+            Trouble::Memory => "a lack of memory",
+            Trouble::Fickle => "fickle connections",
+            Trouble::Slow => "delays",
+            Trouble::All => "all kinds of faults",
+        }
+    }
 }
 
 /// How a clock is wrong.
@@ -73,8 +121,8 @@ impl fmt::Display for Wrong {
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 7] =
-        [Kind::Cut, Kind::CutOneWay, Kind::Isolate, Kind::Hold, Kind::Crash, Kind::Pause, Kind::Clock];
+    pub(super) const ALL: [Kind; 8] =
+        [Kind::Cut, Kind::CutOneWay, Kind::Isolate, Kind::Hold, Kind::Crash, Kind::Pause, Kind::Clock, Kind::Calls];
 
     pub(super) fn is_in(self, misfortunes: &Misfortunes) -> bool {
         match self {
@@ -83,6 +131,7 @@ impl Kind {
             Kind::Crash => misfortunes.crashes,
             Kind::Pause => misfortunes.pauses,
             Kind::Clock => misfortunes.clocks,
+            Kind::Calls => misfortunes.calls,
         }
     }
 
@@ -95,6 +144,7 @@ impl Kind {
             Kind::Crash => "hosts crash",
             Kind::Pause => "hosts stand still",
             Kind::Clock => "clocks are wrong",
+            Kind::Calls => "calls have faults",
         }
     }
 
@@ -109,6 +159,7 @@ impl Kind {
             Kind::Crash => hosts.iter().filter(|host| network.host(**host).boots()).map(|host| Strike::Crash(*host)).collect(),
             Kind::Pause => hosts.iter().map(|host| Strike::Pause(*host)).collect(),
             Kind::Clock => hosts.iter().map(|host| Strike::Clock(*host, Wrong::ALL[0])).collect(),
+            Kind::Calls => hosts.iter().map(|host| Strike::Calls(*host, Trouble::ALL[0])).collect(),
         }
     }
 }
@@ -122,6 +173,7 @@ impl Strike {
         };
         match self {
             Strike::Clock(victim, _) => Strike::Clock(victim, Wrong::ALL[one_of(Wrong::ALL.len())]),
+            Strike::Calls(victim, _) => Strike::Calls(victim, Trouble::ALL[one_of(Trouble::ALL.len())]),
             Strike::Cut(..)
             | Strike::CutOneWay(..)
             | Strike::Isolate(_)
@@ -146,6 +198,14 @@ impl Strike {
                 return runs;
             }
             Strike::Clock(victim, wrong) => wrong.set(&host(victim)),
+            Strike::Calls(victim, trouble) => {
+                // A test may have a plan of its own.
+                let is_free = !host(victim).has_call_faults();
+                if is_free {
+                    host(victim).call_faults(trouble.plan());
+                }
+                return is_free;
+            }
         }
         true
     }
@@ -161,6 +221,7 @@ impl Strike {
             Strike::Crash(victim) => host(victim).recover(),
             Strike::Pause(victim) => host(victim).resume(),
             Strike::Clock(victim, _) => host(victim).set_clock(0, 0),
+            Strike::Calls(victim, _) => host(victim).call_faults(Plan::new(0)),
         }
     }
 
@@ -172,6 +233,7 @@ impl Strike {
             Strike::Isolate(victim) => format!("{} is isolated", name(victim)),
             Strike::Crash(victim) => format!("crash of {}", name(victim)),
             Strike::Pause(victim) => format!("{} stands still", name(victim)),
+            Strike::Calls(victim, trouble) => format!("calls on {} meet {}", name(victim), trouble.words()),
             Strike::Clock(victim, wrong) => format!("the clock of {} is {wrong}", name(victim)),
             Strike::Hold(a, b) => format!("what {} and {} send each other is held back", name(a), name(b)),
         }
