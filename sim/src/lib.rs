@@ -55,4 +55,4 @@ pub use link::{Delay, GilbertElliott, Link, Ratio};
 pub use process::failure::{FailureKind, Waiting};
 pub use process::signal::Signal;
 pub use sim::{Builder, Failure, Host, Interleaving, Misfortunes, Network, Process, ProcessBuilder, Report, RuleGuard, Sim};
-pub use world::{Fate, PacketView, Protocol};
+pub use world::{Fate, NameFault, PacketView, Protocol};

@@ -1,6 +1,6 @@
 //! What can happen in a run, as values: small enough to be made for every event, whether or not it is kept.
 
-use super::Digest;
+use super::{Digest, MachineEvent};
 use crate::packet::{Body, Control, IcmpError, Packet, Segment, SeqNumber};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -148,67 +148,6 @@ pub enum What {
         /// What happened to it.
         fault: Box<str>,
     },
-}
-
-/// What can befall a machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MachineEvent {
-    /// It lost its power.
-    Crash,
-    /// It was switched on again.
-    Restart,
-    /// It stands still.
-    Pause,
-    /// It goes on.
-    Resume,
-    /// Its clock was set.
-    Clock {
-        /// By how many nanoseconds the wall clock is ahead of the true time.
-        ahead_ns: i64,
-        /// By how many millionths both clocks are faster.
-        ppm: i32,
-    },
-}
-
-/// What is done to the ways between hosts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NetworkEvent {
-    /// Nothing passes from here on.
-    Cut,
-    /// What was cut is mended.
-    Heal,
-    /// A host is cut off from all others.
-    Isolate,
-    /// It is back.
-    Rejoin,
-    /// What is sent from here on waits.
-    Hold,
-    /// What waited is sent.
-    Release,
-}
-
-impl NetworkEvent {
-    const fn number(self) -> u32 {
-        match self {
-            NetworkEvent::Cut => 0,
-            NetworkEvent::Heal => 1,
-            NetworkEvent::Isolate => 2,
-            NetworkEvent::Rejoin => 3,
-            NetworkEvent::Hold => 4,
-            NetworkEvent::Release => 5,
-        }
-    }
-
-    const fn words(self) -> &'static str {
-        match self {
-            NetworkEvent::Cut => "cut off",
-            NetworkEvent::Heal => "connected again",
-            NetworkEvent::Isolate => "isolated",
-            NetworkEvent::Rejoin => "rejoined",
-            NetworkEvent::Hold => "held back",
-            NetworkEvent::Release => "released",
-        }
-    }
 }
 
 /// A packet on one line: its header.
@@ -474,7 +413,11 @@ impl Event {
                 self.fold_head(digest, 10, 0);
                 digest.fold_bytes(message.as_bytes());
             }
-            What::Machine(event) => event.fold_into(self, digest),
+            What::Machine(event) => {
+                let (number, argument, more) = event.words();
+                self.fold_head(digest, 20 + number, argument);
+                digest.fold(more);
+            }
             What::CallFault { call, fd, fault } => {
                 self.fold_head(digest, 30, call.word ^ u64::from(fd.unwrap_or(-1).cast_unsigned()));
                 digest.fold_bytes(fault.as_bytes());
@@ -492,37 +435,6 @@ impl Event {
     #[must_use]
     pub fn line<'a>(&'a self, names: &'a Names) -> impl fmt::Display + 'a {
         Line { event: self, names }
-    }
-}
-
-impl MachineEvent {
-    /// Kinds from here on are those of machines.
-    const FIRST_KIND: u32 = 20;
-
-    fn fold_into(self, event: &Event, digest: &mut Digest) {
-        let (kind, argument) = match self {
-            MachineEvent::Crash => (0, 0),
-            MachineEvent::Restart => (1, 0),
-            MachineEvent::Pause => (2, 0),
-            MachineEvent::Resume => (3, 0),
-            MachineEvent::Clock { ahead_ns, ppm } => {
-                digest.fold(u64::from(ppm.cast_unsigned()));
-                (4, ahead_ns.cast_unsigned())
-            }
-        };
-        event.fold_head(digest, MachineEvent::FIRST_KIND + kind, argument);
-    }
-}
-
-impl fmt::Display for MachineEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            MachineEvent::Crash => f.write_str("crash"),
-            MachineEvent::Restart => f.write_str("restart"),
-            MachineEvent::Pause => f.write_str("paused"),
-            MachineEvent::Resume => f.write_str("resumed"),
-            MachineEvent::Clock { ahead_ns, ppm } => write!(f, "clock set to {ahead_ns:+} ns and {ppm:+} ppm"),
-        }
     }
 }
 

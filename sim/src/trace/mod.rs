@@ -8,11 +8,13 @@
 mod digest;
 mod event;
 mod kept;
+mod machine;
 
 pub use digest::Digest;
-pub use event::{CallName, Event, MachineEvent, Names, NetworkEvent, PacketLine, Place, Transport, What};
+pub use event::{CallName, Event, Names, NetworkEvent, PacketLine, Place, Transport, What};
 use event::{PacketKind, Words};
 use kept::{Kept, Record};
+pub use machine::MachineEvent;
 
 use crate::packet::{Body, Packet};
 use std::fmt;
