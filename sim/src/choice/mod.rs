@@ -96,6 +96,7 @@ pub struct Choice {
     /// By stream, as are the tracks of `tape`.
     streams: Vec<Stream>,
     tape: Tape,
+    records: bool,
     /// The moment of virtual time, for the story.
     now: Instant,
     story: Option<Box<Story>>,
@@ -163,8 +164,14 @@ impl Choice {
         Choice::new(Source::Enumerated(enumeration))
     }
 
+    /// The same choices, but none of them goes on the tape: for a measurement of what that costs.
+    #[must_use]
+    pub fn unrecorded(self) -> Choice {
+        Choice { records: false, ..self }
+    }
+
     fn new(source: Source) -> Choice {
-        Choice { source, streams: Vec::new(), tape: Tape::new(), now: Instant::ZERO, story: None }
+        Choice { source, streams: Vec::new(), tape: Tape::new(), records: true, now: Instant::ZERO, story: None }
     }
 
     /// The stream of the entity of this name at this door: the same one whenever it is asked for.
@@ -207,7 +214,9 @@ impl Choice {
             Choices::Drawn(rng) => stream::below(rng, n),
             Choices::Untouched { .. } | Choices::Replayed(..) | Choices::Shared | Choices::Boring => self.draw_slowly(index, n),
         };
-        self.tape.tracks[index].record(value);
+        if self.records {
+            self.tape.tracks[index].record(value);
+        }
         if self.story.is_some() {
             self.keep(index, n, value);
         }
@@ -235,7 +244,9 @@ impl Choice {
             },
             Choices::Untouched { .. } | Choices::Replayed(..) | Choices::Boring => self.draw_slowly(index, 2),
         };
-        self.tape.tracks[index].record(value);
+        if self.records {
+            self.tape.tracks[index].record(value);
+        }
         if self.story.is_some() {
             self.keep(index, 2, value);
         }

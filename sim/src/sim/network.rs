@@ -52,13 +52,19 @@ impl Network {
     }
 
     fn with_scheduler<R>(&self, act: impl FnOnce(&mut Scheduler) -> R) -> R {
-        if let Some(running) = current::running_in(&self.shared)
+        if let Some(running) = current::running_in(self.shared.id)
             && let Ok(mut scheduler) = running.enter()
         {
             return act(&mut scheduler);
         }
         // Between the stretches of a run, and from a thread that is being unwound, which waits for nobody.
         act(&mut self.shared.scheduler.borrow_mut())
+    }
+
+    /// The current moment of virtual time, as [`Sim::now`] gives it: for rules that note when they saw a frame.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.with_world(|world| world.now())
     }
 
     fn with_world<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
@@ -68,6 +74,17 @@ impl Network {
     /// Sets the link of both directions between two hosts.
     ///
     /// What waits for its turn on the old link's wire arrives as if nothing had happened.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use twinsock_sim::{Link, Ratio, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.link(&a, &b, Link::new().delay(Duration::from_millis(5)));
+    /// sim.run_for(Duration::from_secs(10));
+    /// sim.link(&a, &b, Link::new().delay(Duration::from_millis(5)).loss(Ratio::new(1, 2)));
+    /// # }).unwrap();
+    /// ```
     pub fn link(&self, a: &Host, b: &Host, link: Link) {
         self.with_world(|world| world.set_link(a.id, b.id, link));
     }
@@ -89,12 +106,42 @@ impl Network {
         self.with_world(|world| world.set_link_one_way(from.id, to.id, link));
     }
 
-    /// Sets the link between all hosts that have none of their own.
+    /// Sets the link between all hosts that have none of their own, those too that are added later.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use twinsock_sim::{Link, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// sim.default_link(Link::new().delay(Duration::from_millis(1)).jitter(Duration::from_micros(100)));
+    /// # }).unwrap();
+    /// ```
     pub fn default_link(&self, link: Link) {
         self.with_world(|world| world.set_default_link(link));
     }
 
     /// Cuts both ways between two hosts: what they send each other is lost, and neither is told.
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use std::time::Duration;
+    /// use twinsock::net::{TcpListener, TcpStream};
+    /// use twinsock_sim::Sim;
+    ///
+    /// let report = Sim::builder().run(|sim| {
+    ///     let (server, client) = (sim.host("server"), sim.host("client"));
+    ///     server.spawn("server", |net| {
+    ///         let (mut stream, _) = TcpListener::bind(&net, "0.0.0.0:80").unwrap().accept().unwrap();
+    ///         stream.read_to_end(&mut Vec::new()).unwrap();
+    ///     });
+    ///     sim.run_for(Duration::from_millis(1));
+    ///     client.spawn("client", |net| TcpStream::connect(&net, "server:80").unwrap().write_all(b"hello").unwrap());
+    ///     sim.cut(&server, &client);
+    ///     sim.run_for(Duration::from_secs(10));
+    ///     sim.heal(&server, &client);
+    /// });
+    /// let elapsed = report.unwrap().elapsed;
+    /// assert!(elapsed > Duration::from_secs(10) && elapsed < Duration::from_secs(20), "the SYN is sent again");
+    /// ```
     pub fn cut(&self, a: &Host, b: &Host) {
         self.with_world(|world| {
             world.cut(a.id, b.id);
@@ -103,6 +150,15 @@ impl Network {
     }
 
     /// Cuts the way from one host to another, and leaves the way back.
+    ///
+    /// ```
+    /// # use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.cut_one_way(&a, &b);
+    /// sim.heal_one_way(&a, &b);
+    /// # }).unwrap();
+    /// ```
     pub fn cut_one_way(&self, from: &Host, to: &Host) {
         self.with_world(|world| world.cut(from.id, to.id));
     }
@@ -121,6 +177,17 @@ impl Network {
     }
 
     /// Cuts a host off from all others, those too that are added later.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let leader = sim.host("leader");
+    /// sim.isolate(&leader);
+    /// sim.run_for(Duration::from_secs(30));
+    /// sim.rejoin(&leader);
+    /// # }).unwrap();
+    /// ```
     pub fn isolate(&self, host: &Host) {
         self.with_world(|world| world.isolate(host.id));
     }
@@ -131,6 +198,16 @@ impl Network {
     }
 
     /// Cuts all ways between the hosts of one group and those of another.
+    ///
+    /// ```
+    /// # use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// let nodes = ["a", "b", "c", "d", "e"].map(|name| sim.host(name));
+    /// let [a, b, c, d, e] = &nodes;
+    /// sim.partition(&[a, b], &[c, d, e]);
+    /// sim.heal_all();
+    /// # }).unwrap();
+    /// ```
     pub fn partition(&self, group: &[&Host], other: &[&Host]) {
         self.with_world(|world| {
             for (a, b) in group.iter().flat_map(|a| other.iter().map(move |b| (a.id, b.id))) {
@@ -172,7 +249,7 @@ impl Network {
         self.hold_one_way(b, a);
     }
 
-    /// Holds back what one host sends to another.
+    /// Holds back what one host sends to another, until [`Network::release_one_way`].
     pub fn hold_one_way(&self, from: &Host, to: &Host) {
         self.with_world(|world| world.hold(from.id, to.id));
     }
@@ -236,6 +313,16 @@ impl Network {
     }
 
     /// As [`Network::drop_nth`], of any fate.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use twinsock_sim::{Fate, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// let late = sim.network().nth(&a, &b, 1, Fate::Delay(Duration::from_secs(3)), |frame| frame.is_syn());
+    /// # drop(late);
+    /// # }).unwrap();
+    /// ```
     pub fn nth(
         &self,
         from: &Host,
@@ -256,6 +343,20 @@ impl Network {
     }
 
     /// How many packets came to a host with a wrong checksum, and were dropped: `InCsumErrors` of `/proc/net/snmp`.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use twinsock::net::UdpSocket;
+    /// use twinsock_sim::{Link, Ratio, Sim};
+    ///
+    /// # Sim::builder().run(|sim| {
+    /// let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.link(&a, &b, Link::new().corruption(Ratio::ALWAYS));
+    /// a.spawn("a", |net| UdpSocket::bind(&net, "0.0.0.0:0").unwrap().send_to(b"x", "b:9").unwrap());
+    /// sim.run_for(Duration::from_secs(1));
+    /// assert_eq!(sim.network().in_csum_errors(&b).udp, 1);
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn in_csum_errors(&self, host: &Host) -> InCsumErrors {
         self.with_world(|world| world.host(host.id).in_csum_errors())
@@ -338,77 +439,77 @@ impl Sim {
         Network::new(&self.shared)
     }
 
-    /// [`Network::link`].
+    /// Sets the link of both directions between two hosts: see [`Network::link`], where there is an example.
     pub fn link(&self, a: &Host, b: &Host, link: Link) {
         self.network().link(a, b, link);
     }
 
-    /// [`Network::link_one_way`].
+    /// Sets the link of one direction between two hosts: see [`Network::link_one_way`].
     pub fn link_one_way(&self, from: &Host, to: &Host, link: Link) {
         self.network().link_one_way(from, to, link);
     }
 
-    /// [`Network::default_link`].
+    /// Sets the link between all hosts that have none of their own: see [`Network::default_link`].
     pub fn default_link(&self, link: Link) {
         self.network().default_link(link);
     }
 
-    /// [`Network::cut`].
+    /// Cuts both ways between two hosts: see [`Network::cut`].
     pub fn cut(&self, a: &Host, b: &Host) {
         self.network().cut(a, b);
     }
 
-    /// [`Network::cut_one_way`].
+    /// Cuts the way from one host to another: see [`Network::cut_one_way`].
     pub fn cut_one_way(&self, from: &Host, to: &Host) {
         self.network().cut_one_way(from, to);
     }
 
-    /// [`Network::heal`].
+    /// Mends both ways between two hosts: see [`Network::heal`].
     pub fn heal(&self, a: &Host, b: &Host) {
         self.network().heal(a, b);
     }
 
-    /// [`Network::heal_one_way`].
+    /// Mends the way from one host to another: see [`Network::heal_one_way`].
     pub fn heal_one_way(&self, from: &Host, to: &Host) {
         self.network().heal_one_way(from, to);
     }
 
-    /// [`Network::isolate`].
+    /// Cuts a host off from all others: see [`Network::isolate`].
     pub fn isolate(&self, host: &Host) {
         self.network().isolate(host);
     }
 
-    /// [`Network::rejoin`].
+    /// Takes a host back that was isolated: see [`Network::rejoin`].
     pub fn rejoin(&self, host: &Host) {
         self.network().rejoin(host);
     }
 
-    /// [`Network::partition`].
+    /// Cuts all ways between two groups of hosts: see [`Network::partition`].
     pub fn partition(&self, group: &[&Host], other: &[&Host]) {
         self.network().partition(group, other);
     }
 
-    /// [`Network::heal_all`].
+    /// Mends everything: see [`Network::heal_all`].
     pub fn heal_all(&self) {
         self.network().heal_all();
     }
 
-    /// [`Network::hold`].
+    /// Holds back what two hosts send each other: see [`Network::hold`].
     pub fn hold(&self, a: &Host, b: &Host) {
         self.network().hold(a, b);
     }
 
-    /// [`Network::release`].
+    /// Sends what is held back between two hosts: see [`Network::release`].
     pub fn release(&self, a: &Host, b: &Host) {
         self.network().release(a, b);
     }
 
-    /// [`Network::rule`].
+    /// Makes a rule for what becomes of frames: see [`Network::rule`].
     pub fn rule(&self, decide: impl FnMut(&PacketView<'_>) -> Fate + 'static) -> RuleGuard {
         self.network().rule(decide)
     }
 
-    /// [`Network::drop_nth`].
+    /// Drops the `n`th of the frames that `which` picks: see [`Network::drop_nth`].
     pub fn drop_nth(&self, from: &Host, to: &Host, n: u64, which: impl FnMut(&PacketView<'_>) -> bool + 'static) -> RuleGuard {
         self.network().drop_nth(from, to, n, which)
     }

@@ -24,47 +24,6 @@ pub enum MachineEvent {
     Addrs,
 }
 
-/// What is done to the ways between hosts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NetworkEvent {
-    /// Nothing passes from here on.
-    Cut,
-    /// What was cut is mended.
-    Heal,
-    /// A host is cut off from all others.
-    Isolate,
-    /// It is back.
-    Rejoin,
-    /// What is sent from here on waits.
-    Hold,
-    /// What waited is sent.
-    Release,
-}
-
-impl NetworkEvent {
-    const fn number(self) -> u32 {
-        match self {
-            NetworkEvent::Cut => 0,
-            NetworkEvent::Heal => 1,
-            NetworkEvent::Isolate => 2,
-            NetworkEvent::Rejoin => 3,
-            NetworkEvent::Hold => 4,
-            NetworkEvent::Release => 5,
-        }
-    }
-
-    const fn words(self) -> &'static str {
-        match self {
-            NetworkEvent::Cut => "cut off",
-            NetworkEvent::Heal => "connected again",
-            NetworkEvent::Isolate => "isolated",
-            NetworkEvent::Rejoin => "rejoined",
-            NetworkEvent::Hold => "held back",
-            NetworkEvent::Release => "released",
-        }
-    }
-}
-
 impl MachineEvent {
     /// A number and two more, for the digest.
     pub(super) fn words(self) -> (u32, u64, u64) {
