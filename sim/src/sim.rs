@@ -3,6 +3,7 @@
 mod builder;
 mod host;
 mod misfortunes;
+mod names;
 mod network;
 
 pub use crate::process::turns::Interleaving;

@@ -305,6 +305,11 @@ impl Host {
         self.sleepers.next_woken()
     }
 
+    /// Gives the machine these addresses instead of those it has, `ip-address(8)`. Sockets keep the names they have.
+    pub fn set_addrs(&mut self, addrs: &[IpAddr]) {
+        self.addresses.set(addrs);
+    }
+
     /// Whether the address is one of this host's.
     #[must_use]
     pub fn owns(&self, addr: IpAddr) -> bool {

@@ -8,6 +8,7 @@ mod chains;
 mod clock;
 pub mod event;
 mod group;
+mod names;
 mod neighbour;
 mod power;
 mod wire;
@@ -20,6 +21,7 @@ use crate::trace::{Event, Label, Place, Recording, Trace, What};
 pub use chains::Chains;
 use clock::HostClock;
 use event::EventQueue;
+pub use names::{LookupError, NameFault};
 use neighbour::Neighbours;
 pub use power::NIC_RING_PACKETS;
 use std::collections::{BTreeMap, VecDeque};
@@ -77,6 +79,8 @@ struct Machine {
     last_route: Option<(IpAddr, usize)>,
     /// Whether it takes part in what happens: it is switched on and does not stand still.
     runs: bool,
+    /// It has lost addresses since it booted, which sockets may still have.
+    has_lost_addrs: bool,
     clock: HostClock,
     idle: power::Idle,
     /// What it is made of whenever it is switched on.
@@ -154,6 +158,7 @@ pub struct World {
     owners: BTreeMap<IpAddr, HostId>,
     unresolved: Neighbours,
     names: BTreeMap<String, HostId>,
+    name_faults: BTreeMap<String, NameFault>,
     default_link: Link,
     links: BTreeMap<(HostId, HostId), Link>,
     paths: Vec<Path>,
@@ -178,6 +183,7 @@ impl World {
             owners: BTreeMap::new(),
             unresolved: Neighbours::new(),
             names: BTreeMap::new(),
+            name_faults: BTreeMap::new(),
             default_link: Link::default(),
             links: BTreeMap::new(),
             paths: Vec::new(),
@@ -213,6 +219,7 @@ impl World {
             timer_at: Instant::FAR,
             last_route: None,
             runs: true,
+            has_lost_addrs: false,
             clock: HostClock::TRUE,
             idle: power::Idle::Off,
             config,
@@ -294,12 +301,6 @@ impl World {
     #[must_use]
     pub fn addrs(&self, id: HostId) -> &[IpAddr] {
         &self.machines[id.index()].addrs
-    }
-
-    /// The addresses that `name` stands for: those of the host of that name.
-    #[must_use]
-    pub fn resolve(&self, name: &str) -> Option<&[IpAddr]> {
-        self.names.get(name).map(|id| self.addrs(*id))
     }
 
     /// What happened so far.
@@ -438,10 +439,11 @@ impl World {
         self.choice.set_now(at);
         match due {
             Due::Arrival { to, slot } => {
-                if self.machines[to.index()].runs {
+                let machine = &self.machines[to.index()];
+                if machine.runs & !machine.has_lost_addrs {
                     self.arrive(to, slot);
                 } else {
-                    self.arrive_at_idle(to, slot);
+                    self.arrive_with_care(to, slot);
                 }
                 Some(None)
             }
@@ -566,6 +568,11 @@ impl World {
             machine.host.take_packet(&mut Cx { now: machine.clock.own(self.now), luck: &mut luck }, packet);
             return;
         }
+        if machine.has_lost_addrs && machine.is_sender_gone(packet) {
+            self.in_flight.take_off();
+            self.drop_at(from, slot, "its source is no longer an address here");
+            return;
+        }
         let dst = packet.dst;
         match self.find_path(from, dst) {
             Some(path) => self.send(slot, path),
@@ -582,7 +589,9 @@ impl World {
     fn find_path(&mut self, from: HostId, dst: IpAddr) -> Option<usize> {
         let to = *self.owners.get(&dst)?;
         let index = self.path_between(from, to);
-        self.machines[from.index()].last_route = Some((dst, index));
+        let machine = &mut self.machines[from.index()];
+        // Where addresses have been lost each packet is looked at.
+        machine.last_route = (!machine.has_lost_addrs).then_some((dst, index));
         Some(index)
     }
 
