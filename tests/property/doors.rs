@@ -36,16 +36,28 @@ enum Wait {
 enum Event {
     ClientConnects,
     ClientCloses { reset: bool },
+    AtListener(AtListener),
+    CloseListener,
+    AtOwn(AtOwn),
+    Signal { signal: Signal },
+}
+
+/// A call on the listener, by a duplicate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AtListener {
     Accept,
     Listen { backlog: i32 },
-    ShutdownListener { how: Shutdown },
-    CloseListener,
+    Shutdown { how: Shutdown },
+}
+
+/// A call on the socket that connects, by a duplicate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AtOwn {
     Shutdown { how: Shutdown },
     Dissolve,
     TakeError,
     Send,
     Nonblocking,
-    Signal { signal: Signal },
 }
 
 #[derive(Clone, Debug)]
@@ -67,15 +79,12 @@ fn cases() -> impl Strategy<Value = Case> {
     let event = prop_oneof![
         4 => Just(Event::ClientConnects),
         2 => any::<bool>().prop_map(|reset| Event::ClientCloses { reset }),
-        4 => Just(Event::Accept),
-        2 => (0..3i32).prop_map(|backlog| Event::Listen { backlog }),
-        2 => how().prop_map(|how| Event::ShutdownListener { how }),
+        4 => Just(Event::AtListener(AtListener::Accept)),
+        2 => (0..3i32).prop_map(|backlog| Event::AtListener(AtListener::Listen { backlog })),
+        2 => how().prop_map(|how| Event::AtListener(AtListener::Shutdown { how })),
         2 => Just(Event::CloseListener),
-        2 => how().prop_map(|how| Event::Shutdown { how }),
-        1 => Just(Event::Dissolve),
-        1 => Just(Event::TakeError),
-        1 => Just(Event::Send),
-        1 => Just(Event::Nonblocking),
+        2 => how().prop_map(|how| Event::AtOwn(AtOwn::Shutdown { how })),
+        4 => select(vec![AtOwn::Dissolve, AtOwn::TakeError, AtOwn::Send, AtOwn::Nonblocking]).prop_map(Event::AtOwn),
         2 => select(vec![Signal::Interrupting, Signal::Restarting]).prop_map(|signal| Event::Signal { signal }),
     ];
     (kind, wait, prop::collection::vec(event, 1..5)).prop_map(|(kind, wait, events)| Case { kind, wait, events })
@@ -142,39 +151,35 @@ impl<E: World> Run<E> {
                 self.listener = None;
                 "closed".to_owned()
             }
-            Event::Accept | Event::Listen { .. } | Event::ShutdownListener { .. } => self.at_listener(event),
-            Event::Shutdown { .. } | Event::Dissolve | Event::TakeError | Event::Send | Event::Nonblocking => self.at_own(event),
+            Event::AtListener(act) => self.at_listener(act),
+            Event::AtOwn(act) => self.at_own(act),
         }
     }
 
-    fn at_listener(&mut self, event: Event) -> String {
+    fn at_listener(&mut self, act: AtListener) -> String {
         let Some(listener) = &self.listener else { return "gone".to_owned() };
-        match event {
-            Event::Listen { backlog } => format!("{:?}", listener.listen(backlog)),
-            Event::ShutdownListener { how } => format!("{:?}", listener.shutdown(how)),
-            _ => {
-                if !listener.mask().contains(PollEvents::IN) {
-                    return "nothing waits".to_owned();
+        match act {
+            AtListener::Listen { backlog } => format!("{:?}", listener.listen(backlog)),
+            AtListener::Shutdown { how } => format!("{:?}", listener.shutdown(how)),
+            AtListener::Accept if !listener.mask().contains(PollEvents::IN) => "nothing waits".to_owned(),
+            AtListener::Accept => match listener.accept() {
+                Ok((accepted, _)) => {
+                    self.accepted.push(accepted);
+                    "accepted".to_owned()
                 }
-                match listener.accept() {
-                    Ok((accepted, _)) => {
-                        self.accepted.push(accepted);
-                        "accepted".to_owned()
-                    }
-                    Err(errno) => format!("{errno:?}"),
-                }
-            }
+                Err(errno) => format!("{errno:?}"),
+            },
         }
     }
 
-    fn at_own(&self, event: Event) -> String {
+    fn at_own(&self, act: AtOwn) -> String {
         let Some(own) = &self.own else { return "nobody connects".to_owned() };
-        match event {
-            Event::Shutdown { how } => format!("{:?}", own.shutdown(how)),
-            Event::Dissolve => format!("{:?}", own.connect(&SocketAddr::Unspec)),
-            Event::TakeError => format!("{:?}", own.take_error()),
-            Event::Send => format!("{:?}", own.send_with(b"x", MsgFlags::DONTWAIT)),
-            _ => {
+        match act {
+            AtOwn::Shutdown { how } => format!("{:?}", own.shutdown(how)),
+            AtOwn::Dissolve => format!("{:?}", own.connect(&SocketAddr::Unspec)),
+            AtOwn::TakeError => format!("{:?}", own.take_error()),
+            AtOwn::Send => format!("{:?}", own.send_with(b"x", MsgFlags::DONTWAIT)),
+            AtOwn::Nonblocking => {
                 own.set_nonblocking(true);
                 "set".to_owned()
             }
