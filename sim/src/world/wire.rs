@@ -341,10 +341,6 @@ struct Draws<'a> {
 }
 
 impl Chance for Draws<'_> {
-    fn delay(&mut self, n: u32) -> u32 {
-        self.choice.draw(self.stream, n)
-    }
-
     fn happens(&mut self, ratio: Ratio, what: &'static str) -> bool {
         let happens = self.choice.happens(self.stream, ratio.of, ratio.in_);
         if happens && self.choice.keeps_story() && ratio.of < ratio.in_ {
