@@ -505,7 +505,11 @@ impl Tcb {
             | State::Closing
             | State::LastAck
             | State::TimeWait => {
-                if self.snd_nxt.before(self.write_seq) { self.write_seq - self.snd_nxt } else { 0 }
+                if self.snd_nxt.before(self.write_seq) {
+                    self.write_seq - self.snd_nxt
+                } else {
+                    0
+                }
             }
         }
     }
