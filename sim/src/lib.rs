@@ -41,6 +41,7 @@ pub mod host;
 pub mod link;
 pub mod packet;
 mod process;
+mod report;
 pub mod sim;
 #[cfg(feature = "proptest")]
 pub mod strategy;
@@ -56,5 +57,6 @@ pub use host::HostConfig;
 pub use link::{Delay, GilbertElliott, Link, Ratio};
 pub use process::failure::{FailureKind, Waiting};
 pub use process::signal::Signal;
+pub use report::{ReportError, ReportFiles, write_report};
 pub use sim::{Builder, Failure, Host, Interleaving, Misfortunes, Network, Process, ProcessBuilder, Report, RuleGuard, Sim};
 pub use world::{Fate, PacketView, Protocol};

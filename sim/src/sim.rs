@@ -16,6 +16,7 @@ use crate::host::HostConfig;
 use crate::process::current::Shared;
 use crate::process::driver;
 use crate::process::failure::{FailureKind, reproduce_line};
+use crate::trace::Recording;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
@@ -44,6 +45,8 @@ pub struct Report<T> {
     pub tape: Tape,
     /// Those that were not boring, in order; empty unless [`Builder::keep_story`] asked for it.
     pub story: Vec<Told>,
+    /// Everything that happened, if [`Builder::record`] asked for it.
+    pub recording: Option<Box<Recording>>,
 }
 
 /// A run that failed. Printed, by `{}` and by `unwrap`, it says what happened, where and when, the last events, and the command that
@@ -75,12 +78,16 @@ pub struct Failure {
     pub digest: u64,
     /// The last events, a line each, oldest first.
     pub events: String,
+    /// The sockets of all hosts then, as [`Sim::netstat`] lists them.
+    pub netstat: String,
     /// The command that reproduces the run.
     pub reproduce: String,
     /// The choices of the run until then; empty in the failure that [`Sim::run_to_end`] answers, whose run is not over.
     pub tape: Tape,
     /// Those that were not boring, in order; empty unless [`Builder::keep_story`] asked for it.
     pub story: Vec<Told>,
+    /// Everything that happened, if [`Builder::record`] asked for it.
+    pub recording: Option<Box<Recording>>,
 }
 
 impl fmt::Display for Failure {
@@ -95,6 +102,17 @@ impl fmt::Display for Failure {
             writeln!(f, "last events:")?;
             for event in self.events.lines() {
                 writeln!(f, "  {event}")?;
+            }
+        }
+        if !self.netstat.is_empty() {
+            // Connections that are over tell little, and there may be thousands.
+            let (over, others): (Vec<&str>, Vec<&str>) = self.netstat.lines().partition(|line| line.contains(" TIME_WAIT "));
+            writeln!(f, "sockets:")?;
+            for line in others {
+                writeln!(f, "  {line}")?;
+            }
+            if !over.is_empty() {
+                writeln!(f, "  and {} in TIME_WAIT", over.len())?;
             }
         }
         write!(f, "reproduce: {}", self.reproduce)
@@ -182,6 +200,30 @@ impl Sim {
     #[must_use]
     pub fn now(&self) -> Instant {
         self.shared.scheduler.borrow().world().now()
+    }
+
+    /// The sockets of all hosts, a line each, as `ss -tuxanpoe` lists them: state, queues, both ends, descriptors, timer.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock::{Clock, net::TcpListener};
+    /// use twinsock_sim::Sim;
+    ///
+    /// let report = Sim::builder().run(|sim| {
+    ///     sim.host("web").spawn("httpd", |net| {
+    ///         let _listener = TcpListener::bind(&net, "10.0.0.1:80").unwrap();
+    ///         net.sleep(Duration::from_secs(2));
+    ///     });
+    ///     sim.run_for(Duration::from_secs(1));
+    ///     sim.netstat()
+    /// });
+    /// let netstat = report.unwrap().value;
+    /// assert!(netstat.contains(r#"LISTEN           0    128 10.0.0.1:80"#), "{netstat}");
+    /// assert!(netstat.contains(r#"users:(("httpd",pid=1,fd=0))"#), "{netstat}");
+    /// ```
+    #[must_use]
+    pub fn netstat(&self) -> String {
+        self.shared.scheduler.borrow().netstat()
     }
 
     /// Draws a parameter of the run, `range` being what it may be: how many clients there are, how large a buffer is. The seed decides; the first of
@@ -294,9 +336,11 @@ impl Sim {
                 calls: scheduler.calls(),
                 digest: world.trace().digest(),
                 events: world.trace().report().to_string(),
+                netstat: scheduler.netstat(),
                 reproduce: reproduce_line(self.seed),
                 tape: Tape::new(),
                 story: Vec::new(),
+                recording: None,
             })),
         }
     }

@@ -96,10 +96,11 @@ fn timeouts_of_calls_and_locks_go_by_the_own_clock() {
 #[test]
 fn the_kernels_timers_go_by_the_own_clock() {
     let report = Sim::builder().run(|sim| {
-        let host = sim.host("a");
+        let (host, gone) = (sim.host("a"), sim.host("gone"));
+        sim.cut(&host, &gone);
         host.set_clock(0, 1_000_000);
         let connecting = host.spawn("p", |net| {
-            let gone = TcpStream::connect(&net, "10.99.0.1:80").unwrap_err();
+            let gone = TcpStream::connect(&net, "10.0.0.2:80").unwrap_err();
             assert_eq!(gone.kind(), io::ErrorKind::TimedOut);
             (net.now().as_nanos() / 1_000_000_000, net.true_time().as_nanos() / 1_000_000_000)
         });

@@ -266,7 +266,7 @@ fn crashed_in(block: impl FnOnce(Net) + 'static) {
             block(net);
             seen.borrow_mut().push("returned");
         });
-        sim.run_for(4 * SECOND);
+        sim.run_for(2 * SECOND);
         assert!(log_is_empty(&log), "the call blocks");
         host.crash();
         sim.run_for(SECOND);

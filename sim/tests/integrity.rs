@@ -229,10 +229,10 @@ fn until_all_have_ended(sim: &Sim, streams: &Streams) {
     }
 }
 
-/// Without faults of hosts, a connection lives longer than any outage of a few seconds: `tcp_retries2` lets it wait for a quarter of an hour.
+/// Without faults of calls, which these programs would have to bear (`call_faults.rs`), and of hosts, a connection lives longer than any outage of a few seconds: `tcp_retries2` lets it wait for a quarter of an hour.
 fn the_network_fails(sim: &Sim) {
     let streams = streams(sim);
-    sim.misfortunes(&Misfortunes::all().crashes(false).until(HEALED));
+    sim.misfortunes(&Misfortunes::all().crashes(false).calls(false).until(HEALED));
     until_all_have_ended(sim, &streams);
     for stream in streams.lock().unwrap().iter().flat_map(|connection| &connection.ways) {
         assert_eq!((stream.written, stream.read), (Some(End::Whole), Some(End::Whole)), "both ends are well: {stream:?}");
@@ -252,7 +252,7 @@ const LOST: [Errno; 3] = [Errno::CONNRESET, Errno::TIMEDOUT, Errno::PIPE];
 
 fn the_hosts_fail(sim: &Sim) {
     let streams = streams(sim);
-    sim.misfortunes(&Misfortunes::all().until(HEALED));
+    sim.misfortunes(&Misfortunes::all().calls(false).until(HEALED));
     until_all_have_ended(sim, &streams);
     let streams = streams.lock().unwrap();
     for (connection, stream) in streams.iter().flat_map(|connection| connection.ways.iter().map(move |way| (connection, way))) {

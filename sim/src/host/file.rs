@@ -375,7 +375,9 @@ impl Host {
                     Object::Dgram(dgram) => self.dgram_ioctl(dgram, request)?,
                     Object::Pipe(pipe, _) if request == c::FIONREAD => self.pipes[pipe].pipe.readable_bytes(),
                     Object::Plain(open) if request == c::FIONREAD => self.plain.readable_bytes(open),
-                    Object::Pipe(..) | Object::Epoll(_) | Object::Plain(_) => return Err(Errno::NOTTY),
+                    // `ep_eventpoll_ioctl`.
+                    Object::Epoll(_) => return Err(Errno::INVAL),
+                    Object::Pipe(..) | Object::Plain(_) => return Err(Errno::NOTTY),
                 };
                 *argument = i32::try_from(answer).unwrap_or(i32::MAX);
             }

@@ -11,14 +11,17 @@ use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Wait};
 use crate::world::HostId;
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::panic::resume_unwind;
+use std::ptr::{self, NonNull};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use twinsock::raw::RawFd;
 use twinsock::{Errno, Instant, Result};
 
 thread_local! {
-    static CURRENT: RefCell<Option<Rc<Shared>>> = const { RefCell::new(None) };
+    /// The simulation that this OS thread has entered, which [`Entered`] keeps alive; null if it has entered none.
+    static CURRENT: Cell<*const Shared> = const { Cell::new(ptr::null()) };
 }
 
 /// Numbers simulations, so that a handle of one is recognised in another. Never part of a run's events.
@@ -132,26 +135,51 @@ impl Drop for Booting<'_> {
 
 /// Makes `shared` the simulation of this OS thread while the value lives; one inside another is possible.
 pub struct Entered {
-    outer: Option<Rc<Shared>>,
+    _shared: Rc<Shared>,
+    outer: *const Shared,
 }
 
 impl Entered {
     /// Enters a simulation.
     pub fn new(shared: &Rc<Shared>) -> Entered {
-        Entered { outer: CURRENT.replace(Some(Rc::clone(shared))) }
+        Entered { _shared: Rc::clone(shared), outer: CURRENT.replace(Rc::as_ptr(shared)) }
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        CURRENT.set(self.outer.take());
+        CURRENT.set(self.outer);
+    }
+}
+
+/// The simulation that this OS thread has entered, for as long as whoever has found it runs: code that a simulation runs ends, is unwound or
+/// stands still when the simulation is left, and goes on only where it has been entered again.
+#[derive(Clone, Copy)]
+pub struct Here(NonNull<Shared>);
+
+impl Here {
+    #[inline]
+    fn find() -> Option<Here> {
+        NonNull::new(CURRENT.get().cast_mut()).map(Here)
+    }
+}
+
+impl Deref for Here {
+    type Target = Shared;
+
+    #[inline]
+    fn deref(&self) -> &Shared {
+        // SAFETY: `find` took the pointer from CURRENT, where only `Entered` puts pointers, each of an `Rc` that it holds until it has taken the
+        // pointer out again. The value is never sent to another OS thread (a pointer is not `Send`) nor kept in anything but the frames of
+        // the call that found it; those run only below an `Entered` of this simulation, for nothing else resumes the carriers of its threads.
+        unsafe { self.0.as_ref() }
     }
 }
 
 /// The running thread of a simulation: what a handle's call acts on.
 pub struct Running {
     /// The simulation.
-    pub shared: Rc<Shared>,
+    pub shared: Here,
     /// The thread.
     pub thread: ThreadId,
 }
@@ -161,24 +189,22 @@ pub struct Running {
 /// # Errors
 /// `EBADF`: the handle's owner is not running: another process, another simulation, or no simulation at all; in the last two cases a
 /// line on standard error says so.
-#[inline]
+#[inline(always)]
 pub fn running(sim: u32, process: Option<ProcId>) -> Result<Running> {
-    let found = CURRENT.with_borrow(|current| match current {
-        Some(shared) if shared.id == sim => match shared.running.get() {
-            Some((thread, of)) if process.is_none_or(|process| of == process) => {
-                Some(Running { shared: Rc::clone(shared), thread })
-            }
-            Some(_) | None => None,
-        },
-        Some(_) | None => None,
-    });
-    found.ok_or_else(|| explain(sim))
+    if let Some(shared) = Here::find()
+        && shared.id == sim
+        && let Some((thread, of)) = shared.running.get()
+        && process.is_none_or(|process| of == process)
+    {
+        return Ok(Running { shared, thread });
+    }
+    Err(explain(sim))
 }
 
 /// Why a handle's owner is not running, with a word to who holds the handle if nobody of its simulation is.
 #[cold]
 fn explain(sim: u32) -> Errno {
-    let is_inside = CURRENT.with_borrow(|current| current.as_ref().is_some_and(|s| s.id == sim && s.running.get().is_some()));
+    let is_inside = Here::find().is_some_and(|shared| shared.id == sim && shared.running.get().is_some());
     if !is_inside {
         eprintln!("twinsock: a simulated socket, clock or lock was used outside its simulation's processes: EBADF");
     }
@@ -187,9 +213,7 @@ fn explain(sim: u32) -> Errno {
 
 /// Whether the running thread belongs to `process` of simulation `sim`; says nothing if not.
 pub fn is_running(sim: u32, process: ProcId) -> bool {
-    CURRENT.with_borrow(|current| {
-        current.as_ref().is_some_and(|shared| shared.id == sim && shared.running.get().is_some_and(|(_, of)| of == process))
-    })
+    Here::find().is_some_and(|shared| shared.id == sim && shared.running.get().is_some_and(|(_, of)| of == process))
 }
 
 /// Whether calls of simulation `sim` may have faults; says nothing outside it.
@@ -200,7 +224,7 @@ pub fn is_disturbed(sim: u32) -> bool {
 
 #[cold]
 fn is_disturbed_itself(sim: u32) -> bool {
-    CURRENT.with_borrow(|current| current.as_ref().is_some_and(|shared| shared.id == sim && shared.is_disturbed.get()))
+    Here::find().is_some_and(|shared| shared.id == sim && shared.is_disturbed.get())
 }
 
 impl Running {
@@ -215,6 +239,11 @@ impl Running {
             return Err(Errno::IO);
         }
         let mut scheduler = self.shared.scheduler.borrow_mut();
+        if scheduler.goes_on(self.thread) { Ok(scheduler) } else { self.enter_slowly(scheduler) }
+    }
+
+    #[inline(never)]
+    fn enter_slowly<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> Result<RefMut<'a, Scheduler>> {
         if scheduler.thread_mut(self.thread).killed {
             return self.refuse(scheduler);
         }
@@ -256,7 +285,7 @@ impl Running {
 
     /// Answers a killed thread that goes on, and unwinds it again when it goes on too long.
     #[cold]
-    fn refuse(&self, mut scheduler: RefMut<'_, Scheduler>) -> Result<RefMut<'_, Scheduler>> {
+    fn refuse<'a>(&self, mut scheduler: RefMut<'a, Scheduler>) -> Result<RefMut<'a, Scheduler>> {
         let thread = scheduler.thread_mut(self.thread);
         thread.calls_after_kill += 1;
         if thread.calls_after_kill > CALLS_AFTER_KILL_MAX {
@@ -321,24 +350,22 @@ fn unwind() -> ! {
 
 /// The running thread of simulation `sim`, if one runs; says nothing if not.
 pub fn thread(sim: u32) -> Option<ThreadId> {
-    CURRENT.with_borrow(|current| {
-        let shared = current.as_ref().filter(|shared| shared.id == sim)?;
-        shared.running.get().map(|(thread, _)| thread)
-    })
+    running_in(sim).map(|running| running.thread)
 }
 
-/// The running thread of simulation `shared`, if one runs: whoever acts upon the simulation from within waits for its turn.
-pub fn running_in(shared: &Rc<Shared>) -> Option<Running> {
-    thread(shared.id).map(|thread| Running { shared: Rc::clone(shared), thread })
+/// The same, for whoever acts upon the simulation from within and waits for its turn.
+pub fn running_in(sim: u32) -> Option<Running> {
+    let shared = Here::find().filter(|shared| shared.id == sim)?;
+    let (thread, _) = shared.running.get()?;
+    Some(Running { shared, thread })
 }
 
 /// The seed of the simulation that runs on this OS thread.
 pub fn seed() -> Option<u64> {
-    CURRENT.with_borrow(|current| current.as_ref().map(|shared| shared.seed))
+    Here::find().map(|shared| shared.seed)
 }
 
 /// Wakes a thread of simulation `sim`, if it still waits; says nothing outside that simulation. Any thread may do so, also a killed one.
 pub fn wake(sim: u32, thread: ThreadId) -> bool {
-    let shared = CURRENT.with_borrow(|current| current.as_ref().filter(|shared| shared.id == sim).map(Rc::clone));
-    shared.is_some_and(|shared| shared.scheduler.borrow_mut().wake(thread))
+    Here::find().filter(|shared| shared.id == sim).is_some_and(|shared| shared.scheduler.borrow_mut().wake(thread))
 }

@@ -84,7 +84,7 @@ fn kill(shared: &Rc<Shared>, process: ProcId) {
 ///
 /// A holder that is not killed itself is a bystander: unwinding it fails the run.
 pub fn unwind_holder(running: &Running, holder: ThreadId) -> bool {
-    let shared = &running.shared;
+    let shared: &Shared = &running.shared;
     let mut scheduler = shared.scheduler.borrow_mut();
     let holds = scheduler.threads.get(holder.index()).is_some_and(|thread| thread.carrier.is_some());
     if holds {
@@ -104,7 +104,7 @@ pub fn unwind_holder(running: &Running, holder: ThreadId) -> bool {
 }
 
 /// Resumes a killed thread, which unwinds from the place where it waits.
-fn unwind(shared: &Rc<Shared>, thread: ThreadId) {
+fn unwind(shared: &Shared, thread: ThreadId) {
     let (mut scheduler, ended) = resume(shared, shared.scheduler.borrow_mut(), thread);
     match ended {
         None => unreachable!("a killed thread never suspends"),
@@ -117,7 +117,7 @@ fn unwind(shared: &Rc<Shared>, thread: ThreadId) {
 /// Switches to a thread and back, giving the scheduler up meanwhile. Answers the thread's result if it ended.
 #[inline]
 fn resume<'a>(
-    shared: &'a Rc<Shared>,
+    shared: &'a Shared,
     mut scheduler: RefMut<'a, Scheduler>,
     thread: ThreadId,
 ) -> (RefMut<'a, Scheduler>, Option<std::thread::Result<()>>) {

@@ -1,12 +1,14 @@
-//! Who is there, who waits, who is next; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still;
-//! `clock.rs`: what time it is for whom.
+//! Who is there, who waits, who is next; `starting.rs`: who comes; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still;
+//! `clock.rs`: what time it is for whom; `notes.rs`: what a recording holds of it.
 
 mod clock;
 mod ending;
+mod notes;
 mod power;
+mod starting;
 
 use crate::choice::{Door, StreamId};
-use crate::host::{Call, Credentials, Op, Pid, Progress, Short, Token};
+use crate::host::{Call, Op, Pid, Progress, Short, Token};
 use crate::process::coroutine::Carrier;
 use crate::process::failure::FailureKind;
 use crate::process::faults::FaultStreams;
@@ -15,7 +17,7 @@ use crate::process::outside::{NO_THREAD, Outside};
 use crate::process::signal::Signal;
 use crate::process::turns::{Mark, Turns};
 use crate::process::watchdog::Pulse;
-use crate::trace::{CallName, Event, Place, What};
+use crate::trace::{CallEnd, CallName, Event, Place, What};
 use crate::world::{Alarm, HostId, World};
 use power::Stalled;
 use std::collections::{BTreeMap, VecDeque};
@@ -168,7 +170,6 @@ pub struct Scheduler {
     /// What a call takes, in nanoseconds.
     call_cost_ns: u64,
     pub(crate) stack_bytes: usize,
-    steps: u64,
     /// Processes that keep the run going.
     live: u32,
     pub(crate) failure: Option<FailureKind>,
@@ -192,7 +193,6 @@ impl Scheduler {
             turns,
             call_cost_ns: u64::try_from(call_cost.as_nanos()).unwrap_or(u64::MAX),
             stack_bytes,
-            steps: 0,
             live: 0,
             failure: None,
             pulse,
@@ -216,71 +216,7 @@ impl Scheduler {
 
     /// Turns taken so far.
     pub fn steps(&self) -> u64 {
-        self.steps
-    }
-
-    /// Makes a process on a host; its main thread is ready at the current moment.
-    pub fn spawn_process(
-        &mut self,
-        host: HostId,
-        name: &str,
-        credentials: Credentials,
-        daemon: bool,
-        carrier: Carrier,
-    ) -> ProcId {
-        let pid = self.world.spawn_process(host, credentials);
-        let id = self.next_process();
-        let main = self.add_thread(id, (host, pid), name.to_owned(), self.world.now(), carrier);
-        self.processes.push(Process {
-            host,
-            pid,
-            name: name.to_owned(),
-            main,
-            threads: vec![main],
-            daemon,
-            life: Life::Alive,
-            entropy: None,
-        });
-        if !daemon {
-            self.live += 1;
-        }
-        self.world.trace_mut().names_mut().name_process(host.0, pid.0, name);
-        self.record(main, What::ProcessStart);
-        id
-    }
-
-    /// Makes a thread of the running thread's process, ready at its parent's clock.
-    pub fn spawn_thread(&mut self, parent: ThreadId, carrier: Carrier) -> ThreadId {
-        let thread = &mut self.threads[parent.index()];
-        thread.children += 1;
-        let (process, home, clock) = (thread.process, (thread.host, thread.pid), thread.clock);
-        let name = format!("{}/{}", thread.name, thread.children);
-        let id = self.add_thread(process, home, name, clock, carrier);
-        self.processes[process.index()].threads.push(id);
-        id
-    }
-
-    fn add_thread(&mut self, process: ProcId, home: (HostId, Pid), name: String, clock: Instant, carrier: Carrier) -> ThreadId {
-        let id = ThreadId(u32::try_from(self.threads.len()).expect("fewer than 2^32 threads"));
-        self.pulse.add_thread(&name);
-        self.threads.push(Thread {
-            process,
-            host: home.0,
-            pid: home.1,
-            name,
-            clock,
-            state: State::Due,
-            turn: 0,
-            carrier: Some(Box::new(carrier)),
-            op: None,
-            signal: None,
-            joiners: Vec::new(),
-            children: 0,
-            killed: false,
-            calls_after_kill: 0,
-        });
-        self.queue_turn(id, clock);
-        id
+        self.world.trace().steps()
     }
 
     /// Records what happens to a thread.
@@ -291,7 +227,7 @@ impl Scheduler {
     }
 
     #[inline]
-    fn place(&self, thread: ThreadId) -> Place {
+    pub(super) fn place(&self, thread: ThreadId) -> Place {
         let slot = &self.threads[thread.index()];
         Place::process(slot.host.0, slot.pid.0).thread(thread.0)
     }
@@ -349,8 +285,31 @@ impl Scheduler {
         stream
     }
 
+    /// The usual case of [`Scheduler::catch_up`]: nothing is due before `thread`'s next act. `false`: nothing has happened, and the thread
+    /// may be one that is killed.
+    #[inline(always)]
+    pub fn goes_on(&mut self, thread: ThreadId) -> bool {
+        let Some(slot) = self.threads.get(thread.index()) else { return false };
+        if slot.killed || self.turns.is_at_mark_next() {
+            return false;
+        }
+        let clock = slot.clock;
+        let is_chosen = self.just_chosen && clock == self.world.now();
+        if !(is_chosen || self.is_nobody_due() && self.world.pass_until(clock)) {
+            return false;
+        }
+        self.pulse.beat();
+        self.turns.count();
+        self.just_chosen = false;
+        true
+    }
+
+    #[inline(always)]
+    fn is_nobody_due(&self) -> bool {
+        self.ready.is_empty() && self.kills.is_empty() && self.failure.is_none()
+    }
+
     /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
-    #[inline]
     pub fn catch_up(&mut self, thread: ThreadId) -> bool {
         self.pulse.beat();
         if self.turns.count() && !self.at_mark(thread) {
@@ -361,13 +320,8 @@ impl Scheduler {
         if std::mem::take(&mut self.just_chosen) && clock == self.world.now() {
             return true;
         }
-        let is_next = self.ready.is_empty() && self.kills.is_empty() && self.failure.is_none();
-        (is_next && self.world.pass_until(clock)) || self.catch_up_slowly(clock)
-    }
-
-    fn catch_up_slowly(&mut self, clock: Instant) -> bool {
         loop {
-            if !self.ready.is_empty() || !self.kills.is_empty() || self.failure.is_some() || self.outside.is_some() {
+            if !self.is_nobody_due() || self.outside.is_some() {
                 return false;
             }
             if self.world.pass_until(clock) {
@@ -391,7 +345,10 @@ impl Scheduler {
         let (host, pid) = (slot.host, slot.pid);
         match self.world.begin(host, pid, thread.token(), call) {
             Progress::Done(result) => Some(self.end_call(thread, call, result)),
-            Progress::Parked(op) => self.park(thread, op),
+            Progress::Parked(op) => {
+                self.note_parked(thread, call);
+                self.park(thread, op)
+            }
         }
     }
 
@@ -404,13 +361,19 @@ impl Scheduler {
         match self.world.resume(host, op, call) {
             Progress::Done(result) => Some(self.end_call(thread, call, result)),
             Progress::Parked(op) if self.threads[thread.index()].signal.is_some() => self.take_signal(thread, call, op),
-            Progress::Parked(op) => self.park(thread, op),
+            Progress::Parked(op) => {
+                self.note_parked(thread, call);
+                self.park(thread, op)
+            }
         }
     }
 
     /// `send(2)` of the running thread, if it is an easy one. `false`: nothing has happened.
     #[inline]
     pub fn send_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], flags: i32) -> bool {
+        if self.world.trace().is_recording() {
+            return false;
+        }
         let slot = &self.threads[thread.index()];
         if !self.world.send_short(slot.host, slot.pid, fd, data, flags) {
             return false;
@@ -422,6 +385,9 @@ impl Scheduler {
     /// `recv(2)` of the running thread, if it is an easy one. An operation that is parked is kept here: the thread waits.
     #[inline]
     pub fn recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
+        if self.world.trace().is_recording() {
+            return ShortRecv::Long;
+        }
         let slot = &self.threads[thread.index()];
         match self.world.recv_short(slot.host, slot.pid, thread.token(), fd, into, flags) {
             Short::Done(received) => {
@@ -483,10 +449,13 @@ impl Scheduler {
         call: &Call<'_, '_>,
         result: twinsock::Result<usize>,
     ) -> twinsock::Result<usize> {
-        let (call, fd) = name_of(call);
+        let (name, fd) = name_of(call);
         let at = self.world.now();
         let place = self.place(thread);
-        self.world.trace_mut().call_ended(at, place, call, fd, result);
+        self.world.trace_mut().call_ended(at, place, name, fd, result);
+        if self.world.trace().is_recording() {
+            self.note_call(CallEnd { at, place, call: name, fd, result }, thread, call);
+        }
         self.charge(thread);
         self.collect_wakes();
         result
@@ -522,6 +491,9 @@ impl Scheduler {
             let at = self.world.moment_of(slot.host, own);
             self.queue_turn(thread, at);
         }
+        if self.world.trace().is_recording() {
+            self.note_wait(thread, wait);
+        }
     }
 
     /// Lets the running thread wait for another's end; `false` if that has ended already.
@@ -548,6 +520,9 @@ impl Scheduler {
 
     #[inline]
     fn make_ready(&mut self, thread: ThreadId) {
+        if self.world.trace().is_recording() {
+            self.note_wake(thread);
+        }
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Ready;
         slot.turn = slot.turn.wrapping_add(1);
@@ -636,7 +611,7 @@ impl Scheduler {
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Running;
         slot.clock = slot.clock.max(now);
-        self.steps += 1;
+        self.world.trace_mut().count_step();
         self.just_chosen = true;
         thread
     }

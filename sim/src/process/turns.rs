@@ -127,6 +127,12 @@ impl Turns {
         self.calls
     }
 
+    /// Whether [`Turns::at_mark`] will have something to say when the next call is counted.
+    #[inline]
+    pub fn is_at_mark_next(&self) -> bool {
+        self.calls + 1 >= self.mark
+    }
+
     /// Counts a call. Answers whether [`Turns::at_mark`] has something to say.
     #[inline]
     pub fn count(&mut self) -> bool {

@@ -52,13 +52,19 @@ impl Network {
     }
 
     fn with_scheduler<R>(&self, act: impl FnOnce(&mut Scheduler) -> R) -> R {
-        if let Some(running) = current::running_in(&self.shared)
+        if let Some(running) = current::running_in(self.shared.id)
             && let Ok(mut scheduler) = running.enter()
         {
             return act(&mut scheduler);
         }
         // Between the stretches of a run, and from a thread that is being unwound, which waits for nobody.
         act(&mut self.shared.scheduler.borrow_mut())
+    }
+
+    /// The current moment of virtual time, as [`Sim::now`] gives it: for rules that note when they saw a frame.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.with_world(|world| world.now())
     }
 
     fn with_world<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {

@@ -23,6 +23,8 @@ pub(super) struct AckState {
     pub(super) quick: u8,
     /// Whether any data has come in.
     pub(super) data_seen: bool,
+    /// Segments that come next are recognised by their headers: `pred_flags`.
+    pub(super) predicts: bool,
     /// When data last came in.
     pub(super) last_data: Instant,
     /// No unacceptable segment is answered before this.

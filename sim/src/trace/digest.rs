@@ -6,7 +6,9 @@
 //! one word:   h = rotate_left(h ^ w, 23) * K
 //! two words:  as one word, w = mum(a ^ P0, b ^ P1)
 //! four words: as one word, w = mum(a ^ P0, b ^ P1) ^ rotate_left(mum(c ^ P2, d ^ P3), 32)
-//! bytes:      four words at a time, then what is left, padded with zeros, then the length
+//! a label:    what of four words is w above; with two words, as one word, mum(a ^ P0, b ^ P1) ^ label
+//! data:       four words at a time, then what is left, padded with zeros
+//! bytes:      as data, then the length
 //! ```
 //!
 //! The step is a bijection of `h`, so that two runs which have parted stay apart until words that differ bring them together, by a
@@ -50,12 +52,32 @@ impl Digest {
     /// Folds in four words.
     #[inline]
     pub const fn fold4(&mut self, a: u64, b: u64, c: u64, d: u64) {
-        self.fold(mum(a ^ P[0], b ^ P[1]) ^ mum(c ^ P[2], d ^ P[3]).rotate_left(32));
+        self.fold(Digest::label(a, b, c, d));
+    }
+
+    /// One word that stands for four, to be folded in several times.
+    #[inline]
+    #[must_use]
+    pub const fn label(a: u64, b: u64, c: u64, d: u64) -> u64 {
+        mum(a ^ P[0], b ^ P[1]) ^ mum(c ^ P[2], d ^ P[3]).rotate_left(32)
+    }
+
+    /// Folds in two words and a label.
+    #[inline]
+    pub const fn fold2_with(&mut self, a: u64, b: u64, label: u64) {
+        self.fold(mum(a ^ P[0], b ^ P[1]) ^ label);
     }
 
     /// Folds in bytes, and how many they are.
     #[inline]
     pub fn fold_bytes(&mut self, bytes: &[u8]) {
+        self.fold_data(bytes);
+        self.fold_count(bytes.len());
+    }
+
+    /// Folds in bytes whose number is folded in elsewhere.
+    #[inline]
+    pub fn fold_data(&mut self, bytes: &[u8]) {
         let (blocks, rest) = bytes.as_chunks::<32>();
         for block in blocks {
             self.fold_block(block);
@@ -65,7 +87,6 @@ impl Digest {
             block[..rest.len()].copy_from_slice(rest);
             self.fold_block(&block);
         }
-        self.fold_count(bytes.len());
     }
 
     #[inline]

@@ -1,8 +1,8 @@
 //! What can happen in a run, as values: small enough to be made for every event, whether or not it is kept.
 
 use super::Digest;
+use super::place::{Names, Place};
 use crate::packet::{Body, Control, IcmpError, Packet, Segment, SeqNumber};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use twinsock::{Instant, Result};
@@ -16,41 +16,6 @@ pub struct Event {
     pub place: Place,
     /// What.
     pub what: What,
-}
-
-/// Where something happened: in the world at large, on a host, or in a thread of a process of a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
-    host: u32,
-    /// 0 is the host's kernel: no process has this number.
-    pid: u32,
-    thread: u32,
-}
-
-impl Place {
-    /// The world at large.
-    pub const WORLD: Place = Place { host: u32::MAX, pid: 0, thread: 0 };
-
-    /// The kernel of a host.
-    #[inline]
-    #[must_use]
-    pub const fn host(host: u32) -> Place {
-        Place { host, pid: 0, thread: 0 }
-    }
-
-    /// The first thread of a process.
-    #[inline]
-    #[must_use]
-    pub const fn process(host: u32, pid: u32) -> Place {
-        Place { host, pid, thread: 0 }
-    }
-
-    /// Another thread of the same process.
-    #[inline]
-    #[must_use]
-    pub const fn thread(self, thread: u32) -> Place {
-        Place { thread, ..self }
-    }
 }
 
 /// The name of a system call, or of another call that a process makes of its world.
@@ -117,6 +82,10 @@ pub enum What {
     },
     /// A timer of a host went off.
     Timer,
+    /// A thread began to wait; in recordings only.
+    Waits,
+    /// What a thread waited for has come, or its time is up; in recordings only.
+    Wake,
     /// One of `0..n` was drawn.
     Choice {
         /// By which door.
@@ -168,6 +137,31 @@ pub enum MachineEvent {
         /// By how many millionths both clocks are faster.
         ppm: i32,
     },
+}
+
+impl What {
+    /// The packet that it is about.
+    #[must_use]
+    pub const fn packet(&self) -> Option<&PacketLine> {
+        match self {
+            What::PacketSent(packet)
+            | What::PacketDelivered(packet)
+            | What::PacketDropped(packet, _)
+            | What::PacketMet(packet, _) => Some(packet),
+            What::CallEnd { .. }
+            | What::Network { .. }
+            | What::Timer
+            | What::Waits
+            | What::Wake
+            | What::Choice { .. }
+            | What::ProcessStart
+            | What::ProcessExit
+            | What::ProcessKill
+            | What::ProcessPanic { .. }
+            | What::Machine(_)
+            | What::CallFault { .. } => None,
+        }
+    }
 }
 
 /// What is done to the ways between hosts.
@@ -245,6 +239,30 @@ impl PacketLine {
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         PacketLine { src: packet.src, dst: packet.dst, transport, len }
     }
+
+    /// Its source.
+    #[must_use]
+    pub const fn src(&self) -> IpAddr {
+        self.src
+    }
+
+    /// Its destination.
+    #[must_use]
+    pub const fn dst(&self) -> IpAddr {
+        self.dst
+    }
+
+    /// Its transport header.
+    #[must_use]
+    pub const fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// How many bytes of data it carries.
+    #[must_use]
+    pub const fn data_bytes(&self) -> u32 {
+        self.len
+    }
 }
 
 fn octets(addr: IpAddr) -> [u8; 16] {
@@ -273,52 +291,60 @@ impl Transport {
     }
 }
 
-/// The header of a packet but for its addresses, as the words that are folded into the digest.
-#[derive(Clone, Copy, Debug)]
+/// The header of a packet as the words that are folded into the digest.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Words {
-    /// The host, the length of the data in bytes and what became of the packet.
-    host_len_kind: u64,
     /// A segment's sequence and acknowledgment numbers; what an ICMP error says.
     numbers: u64,
     /// The ports, the window, which transport, a segment's control bits.
     header: u64,
-    urgent: Option<u16>,
+    /// Source and destination; IPv6's as their digest.
+    addrs: u64,
+    /// The length of the data in bytes, a segment's urgent pointer and whether it has one.
+    len_urgent: u64,
 }
 
 impl Words {
-    #[inline]
-    pub(super) fn of_segment(host: u32, kind: PacketKind, segment: &Segment) -> Words {
+    /// The words of a segment between IPv4 addresses.
+    #[inline(always)]
+    pub(super) fn of_segment(addrs: u64, segment: &Segment) -> Words {
         let flags = IS_SEGMENT | control_number(segment.control) << 2 | u64::from(segment.ack.is_some()) << 5;
+        let urgent = segment.urgent.map_or(0, |urgent| HAS_URGENT | u64::from(urgent));
         Words {
-            host_len_kind: pair(host, segment.payload_bytes() << 2 | kind.number()),
             numbers: pair(segment.seq.value(), segment.ack.map_or(0, SeqNumber::value)),
             header: sixteens([segment.src_port, segment.dst_port], segment.window) | flags,
-            urgent: segment.urgent,
+            addrs,
+            len_urgent: u64::from(segment.payload_bytes()) << 32 | urgent,
         }
     }
 
-    pub(super) fn of(host: u32, kind: PacketKind, packet: &Packet) -> Words {
+    pub(super) fn of(packet: &Packet) -> Words {
+        let addrs = v4_addrs(packet).unwrap_or_else(|| {
+            let mut digest = Digest::new();
+            digest.fold_bytes(&octets(packet.src));
+            digest.fold_bytes(&octets(packet.dst));
+            digest.value()
+        });
         let (numbers, header, len) = match &packet.body {
-            Body::Tcp(segment) => return Words::of_segment(host, kind, segment),
+            Body::Tcp(segment) => return Words::of_segment(addrs, segment),
             Body::Udp(datagram) => (0, sixteens([datagram.src_port, datagram.dst_port], 0) | 2, datagram.payload.len()),
             Body::Icmp(icmp) => (icmp_number(icmp.error), 3, 0),
         };
-        let len = u32::try_from(len).expect("a packet carries at most 64 KiB");
-        Words { host_len_kind: pair(host, len << 2 | kind.number()), numbers, header, urgent: None }
+        let len = u64::try_from(len).expect("a packet carries at most 64 KiB");
+        Words { numbers, header, addrs, len_urgent: len << 32 }
     }
 
-    #[inline]
-    pub(super) fn fold_into(self, digest: &mut Digest, at: Instant) {
-        if let Some(urgent) = self.urgent {
-            digest.fold(u64::from(urgent));
-        }
-        digest.fold4(at.as_nanos(), self.host_len_kind, self.numbers, self.header);
+    /// One word for all of them.
+    #[inline(always)]
+    pub(super) fn label(self) -> u64 {
+        Digest::label(self.numbers, self.header, self.addrs, self.len_urgent)
     }
 
-    /// The event that a segment's words and [`v4_addrs`] were made of.
-    pub(super) fn segment_event(self, at: Instant, addrs: u64) -> Event {
-        let [src, dst] = halves(addrs).map(|addr| IpAddr::V4(Ipv4Addr::from_bits(addr)));
-        let [host, len_kind] = halves(self.host_len_kind);
+    /// The event that the words of a segment between IPv4 addresses were made of.
+    pub(super) fn segment_event(self, at: Instant, host: u32, kind: PacketKind) -> Event {
+        let [src, dst] = halves(self.addrs).map(|addr| IpAddr::V4(Ipv4Addr::from_bits(addr)));
+        let [len, urgent] = halves(self.len_urgent);
+        let [has_urgent, urgent] = quarters(urgent);
         let [seq, ack] = halves(self.numbers).map(SeqNumber::new);
         let [ports, window_flags] = halves(self.header);
         let [src_port, dst_port] = quarters(ports);
@@ -328,15 +354,22 @@ impl Words {
             seq,
             ack: (flags >> 5 & 1 == 1).then_some(ack),
             control: control_of(flags >> 2 & 7),
-            urgent: self.urgent,
+            urgent: (has_urgent != 0).then_some(urgent),
             window,
         };
-        let kind = if len_kind & 3 == PacketKind::Sent.number() { PacketKind::Sent } else { PacketKind::Delivered };
-        let line = PacketLine { src, dst, transport, len: len_kind >> 2 };
+        let line = PacketLine { src, dst, transport, len };
         Event { at, place: Place::host(host), what: kind.what(line, "") }
     }
 }
 
+/// Folds in what became of a packet of this label.
+#[inline(always)]
+pub(super) fn fold_packet(digest: &mut Digest, at: Instant, host: u32, kind: PacketKind, label: u64) {
+    digest.fold2_with(at.as_nanos(), pair(host, kind.number()), label);
+}
+
+/// In [`Words::len_urgent`]: the segment has an urgent pointer.
+const HAS_URGENT: u64 = 1 << 16;
 /// In [`Words::header`]: the packet carries a segment.
 const IS_SEGMENT: u64 = 1;
 
@@ -361,7 +394,7 @@ pub(super) fn fold_call_end(
 }
 
 /// What became of a packet.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum PacketKind {
     Met,
     Sent,
@@ -397,17 +430,6 @@ pub(super) fn v4_addrs(packet: &Packet) -> Option<u64> {
     match (packet.src, packet.dst) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => Some(pair(src.to_bits(), dst.to_bits())),
         (IpAddr::V4(_) | IpAddr::V6(_), IpAddr::V4(_) | IpAddr::V6(_)) => None,
-    }
-}
-
-#[inline]
-pub(super) fn fold_addrs(digest: &mut Digest, packet: &Packet) {
-    match v4_addrs(packet) {
-        Some(addrs) => digest.fold(addrs),
-        None => {
-            digest.fold_bytes(&octets(packet.src));
-            digest.fold_bytes(&octets(packet.dst));
-        }
     }
 }
 
@@ -466,6 +488,8 @@ impl Event {
             What::CallEnd { call, fd, result } => fold_call_end(digest, self.at, self.place, *call, *fd, *result),
             What::Network { event, to } => self.fold_head(digest, 40 + event.number(), u64::from(to.unwrap_or(u32::MAX))),
             What::Timer => self.fold_head(digest, 5, 0),
+            // Where threads wait follows from their calls.
+            What::Waits | What::Wake => {}
             What::Choice { door: _, n, value } => self.fold_head(digest, 6, pair(*n, *value)),
             What::ProcessStart => self.fold_head(digest, 7, 0),
             What::ProcessExit => self.fold_head(digest, 8, 0),
@@ -486,6 +510,15 @@ impl Event {
     fn fold_head(&self, digest: &mut Digest, kind: u32, argument: u64) {
         let Place { host, pid, thread } = self.place;
         digest.fold4(self.at.as_nanos(), pair(host, pid), pair(thread, kind), argument);
+    }
+
+    /// What happened, in words, with the names of other hosts.
+    #[must_use]
+    pub(super) fn words(&self, names: &Names) -> String {
+        if let What::Network { to: Some(to), .. } = self.what {
+            return format!("{} {}", self.what, names.place(Place::host(to)));
+        }
+        self.what.to_string()
     }
 
     /// The event as a line, with the names of its host and process.
@@ -532,58 +565,6 @@ impl fmt::Display for Event {
     }
 }
 
-/// What hosts and processes are called.
-#[derive(Clone, Debug, Default)]
-pub struct Names {
-    hosts: BTreeMap<u32, String>,
-    processes: BTreeMap<(u32, u32), String>,
-}
-
-impl Names {
-    /// Names a host.
-    pub fn name_host(&mut self, host: u32, name: &str) {
-        self.hosts.insert(host, name.to_string());
-    }
-
-    /// Names a process of a host.
-    pub fn name_process(&mut self, host: u32, pid: u32, name: &str) {
-        self.processes.insert((host, pid), name.to_string());
-    }
-
-    /// A place by its names: `server kv[7.1]` is thread 1 of process 7.
-    #[must_use]
-    pub fn place(&self, place: Place) -> impl fmt::Display {
-        NamedPlace { place, names: self }
-    }
-}
-
-struct NamedPlace<'a> {
-    place: Place,
-    names: &'a Names,
-}
-
-impl fmt::Display for NamedPlace<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place { host, pid, thread } = self.place;
-        if self.place == Place::WORLD {
-            return f.write_str("world");
-        }
-        match self.names.hosts.get(&host) {
-            Some(name) => f.write_str(name)?,
-            None => write!(f, "host {host}")?,
-        }
-        if pid != 0 {
-            let name = self.names.processes.get(&(host, pid)).map_or("process", String::as_str);
-            write!(f, " {name}[{pid}")?;
-            if thread != 0 {
-                write!(f, ".{thread}")?;
-            }
-            f.write_str("]")?;
-        }
-        Ok(())
-    }
-}
-
 struct Line<'a> {
     event: &'a Event,
     names: &'a Names,
@@ -591,11 +572,7 @@ struct Line<'a> {
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {}  {}", self.event.at, self.names.place(self.event.place), self.event.what)?;
-        if let What::Network { to: Some(to), .. } = self.event.what {
-            write!(f, " {}", self.names.place(Place::host(to)))?;
-        }
-        Ok(())
+        write!(f, "{:?} {}  {}", self.event.at, self.names.place(self.event.place), self.event.words(self.names))
     }
 }
 
@@ -617,6 +594,8 @@ impl fmt::Display for What {
             What::Network { event, to: Some(_) } => write!(f, "{} from here to", event.words()),
             What::Network { event, to: None } => f.write_str(event.words()),
             What::Timer => f.write_str("timer"),
+            What::Waits => f.write_str("waits"),
+            What::Wake => f.write_str("wakes"),
             What::Choice { door, n, value } => write!(f, "chose {value} of 0..{n} ({door})"),
             What::ProcessStart => f.write_str("start"),
             What::ProcessExit => f.write_str("exit"),

@@ -1,15 +1,17 @@
 //! The last events: a ring in a plain array. Every event of a run passes through it, so what is kept of the usual ones is a few words,
 //! and an [`Event`] is made of them when somebody asks.
 
-use super::event::{CallName, Event, Place, What, Words};
+use super::event::{CallName, Event, PacketKind, What, Words};
+use super::place::Place;
+use super::recording::Recording;
 use std::collections::VecDeque;
 use twinsock::{Instant, Result};
 
 /// What is kept of an event in the ring.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Record {
-    /// A packet that carried a segment over IPv4, sent or delivered; `addrs` are its source and destination.
-    Segment { at: Instant, words: Words, addrs: u64 },
+    /// A packet that carried a segment over IPv4, sent or delivered.
+    Segment { at: Instant, host: u32, kind: PacketKind, line: Words },
     /// A call's end.
     CallEnd { at: Instant, place: Place, call: CallName, fd: Option<i32>, result: Result<usize> },
     /// A timer of a host went off.
@@ -23,31 +25,31 @@ pub(super) enum Record {
 /// The last records.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
+    /// A ring: record `number` is at `number & mask`. It holds a few more than are shown.
     records: Vec<Record>,
     records_max: usize,
-    /// Where the next one goes: to the oldest one's place, once all are taken.
+    mask: usize,
+    /// The number of the next record.
     next: usize,
-    /// Events that are not usual, as they are, one for each [`Record::Other`].
-    others: VecDeque<Event>,
+    /// Events that are not usual, as they are, each with the number of its [`Record::Other`], some of which may be gone.
+    others: VecDeque<(usize, Event)>,
+    /// The whole run, if that was asked for.
+    pub(super) recording: Option<Box<Recording>>,
 }
 
 impl Kept {
-    /// Room for so many.
+    /// Room for so many; with 0, none are kept.
     pub(super) fn new(records_max: usize) -> Kept {
-        Kept { records: Vec::with_capacity(records_max), records_max, next: 0, others: VecDeque::new() }
+        let size = records_max.next_power_of_two();
+        Kept { records: Vec::with_capacity(size), records_max, mask: size - 1, next: 0, others: VecDeque::new(), recording: None }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn keep(&mut self, record: Record) {
-        let at = self.next;
-        self.next = if at + 1 < self.records_max { at + 1 } else { 0 };
+        let at = self.next & self.mask;
+        self.next += 1;
         match self.records.get_mut(at) {
-            Some(oldest) => {
-                if matches!(oldest, Record::Other) {
-                    self.others.pop_front();
-                }
-                *oldest = record;
-            }
+            Some(oldest) => *oldest = record,
             None => self.fill(record),
         }
     }
@@ -65,6 +67,8 @@ impl Kept {
             | What::PacketSent(_)
             | What::PacketDelivered(_)
             | What::PacketDropped(..)
+            | What::Waits
+            | What::Wake
             | What::PacketMet(..)
             | What::Network { .. }
             | What::ProcessStart
@@ -78,8 +82,11 @@ impl Kept {
 
     /// Keeps an event that is not usual.
     pub(super) fn keep_other(&mut self, event: Event) {
+        while self.others.front().is_some_and(|(number, _)| number + self.records_max <= self.next) {
+            self.others.pop_front();
+        }
+        self.others.push_back((self.next, event));
         self.keep(Record::Other);
-        self.others.push_back(event);
     }
 
     #[cold]
@@ -89,14 +96,16 @@ impl Kept {
 
     /// The events, oldest first.
     pub(super) fn events(&self) -> impl Iterator<Item = Event> {
-        let (newer, older) = self.records.split_at(self.next.min(self.records.len()));
         let mut others = self.others.iter();
-        older.iter().chain(newer).map(move |record| match *record {
-            Record::Segment { at, words, addrs } => words.segment_event(at, addrs),
+        (self.next.saturating_sub(self.records_max)..self.next).map(move |number| match self.records[number & self.mask] {
+            Record::Segment { at, host, kind, line } => line.segment_event(at, host, kind),
             Record::CallEnd { at, place, call, fd, result } => Event { at, place, what: What::CallEnd { call, fd, result } },
             Record::Timer { at, place } => Event { at, place, what: What::Timer },
             Record::Choice { at, place, door, n, value } => Event { at, place, what: What::Choice { door, n, value } },
-            Record::Other => others.next().expect("each of the other events is kept").clone(),
+            Record::Other => {
+                let other = others.find(|(of, _)| *of == number);
+                other.expect("each of the other events is kept").1.clone()
+            }
         })
     }
 }

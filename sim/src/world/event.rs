@@ -2,7 +2,7 @@
 //!
 //! A hierarchical timing wheel, 11 levels of 64 slots, which together tell 64-bit instants apart; every pending event is one node of
 //! one slab, linked into its slot's list, and a bitmap per level says which slots hold anything. An event that is earlier than all
-//! others when it is pushed stays outside the wheel, as the front: while little is pending the wheel is hardly touched.
+//! others when it is pushed stays outside wheel and slab, as the front: while little is pending they are hardly touched.
 //!
 //! Where an event belongs follows from its instant and from `base`, the instant of the last event popped: the level is that
 //! of the highest bit (in groups of six) in which the two differ, the slot is that group's value. Four facts hold
@@ -39,10 +39,14 @@ use twinsock::Instant;
 /// ```
 #[derive(Clone)]
 pub struct EventQueue<E> {
-    /// The event outside the wheel, or `NONE`.
-    front: u32,
-    /// The instant of the earliest event in the wheel; meaningless while the wheel is empty.
+    /// The event outside the wheel.
+    front: Option<E>,
+    /// Its instant; meaningless while there is none.
+    front_at: u64,
+    /// The instant of the earliest event in the wheel, `u64::MAX` while the wheel is empty.
     wheel_at: u64,
+    /// The instant of the earliest event of all, `u64::MAX` while there is none.
+    next_at: u64,
     /// The first unused node of `nodes`.
     free: u32,
     /// How many events are pending, the front among them.
@@ -87,8 +91,10 @@ impl<E> EventQueue<E> {
     #[must_use]
     pub fn new() -> EventQueue<E> {
         EventQueue {
-            front: NONE,
-            wheel_at: 0,
+            front: None,
+            front_at: 0,
+            wheel_at: u64::MAX,
+            next_at: u64::MAX,
             free: NONE,
             len: 0,
             base: 0,
@@ -111,22 +117,33 @@ impl<E> EventQueue<E> {
         let at = at.as_nanos();
         debug_assert!(at >= self.base, "an event is never in the past: {at} ns, and {} ns have passed", self.base);
         let at = at.max(self.base);
-        let new = self.allocate(at, event);
         self.len += 1;
-        if self.front == NONE {
-            if self.levels == 0 || at < self.wheel_at {
-                self.front = new;
-            } else {
-                self.link_sorted(new);
-            }
-        } else if at < self.node(self.front).at {
-            let displaced = std::mem::replace(&mut self.front, new);
-            self.wheel_at = self.node(displaced).at;
-            self.link_first(displaced);
+        if self.front.is_none() && at < self.wheel_at {
+            self.front = Some(event);
+            self.front_at = at;
+            self.next_at = at;
         } else {
-            if self.levels == 0 || at < self.wheel_at {
-                self.wheel_at = at;
+            self.push_into_wheel(at, event);
+        }
+    }
+
+    /// Adds an event where there is a front already, or an event in the wheel that comes first.
+    fn push_into_wheel(&mut self, at: u64, event: E) {
+        if self.front.is_none() {
+            let new = self.allocate(at, event);
+            self.link_sorted(new);
+            self.next_at = self.wheel_at;
+        } else if at < self.front_at {
+            let displaced_at = std::mem::replace(&mut self.front_at, at);
+            self.next_at = at;
+            self.wheel_at = displaced_at;
+            if let Some(displaced) = self.front.replace(event) {
+                let displaced = self.allocate(displaced_at, displaced);
+                self.link_first(displaced);
             }
+        } else {
+            let new = self.allocate(at, event);
+            self.wheel_at = self.wheel_at.min(at);
             self.link_behind_front(new);
         }
     }
@@ -135,25 +152,25 @@ impl<E> EventQueue<E> {
     #[inline]
     #[must_use]
     pub fn peek(&self) -> Option<Instant> {
-        if self.front != NONE {
-            Some(Instant::from_nanos(self.node(self.front).at))
-        } else if self.levels != 0 {
-            Some(Instant::from_nanos(self.wheel_at))
-        } else {
-            None
-        }
+        if self.len == 0 { None } else { Some(Instant::from_nanos(self.next_at)) }
+    }
+
+    /// Whether the earliest event is later than `at`. At the end of time the answer may be `false` although nothing is pending.
+    #[inline]
+    #[must_use]
+    pub fn is_idle_until(&self, at: Instant) -> bool {
+        self.next_at > at.as_nanos()
     }
 
     /// Takes the earliest event; of those at one instant, the one that was pushed first.
     #[inline]
     pub fn pop(&mut self) -> Option<(Instant, E)> {
-        if self.front == NONE {
-            return self.pop_from_wheel();
-        }
-        let front = std::mem::replace(&mut self.front, NONE);
-        let (at, event) = self.release(front);
+        let Some(event) = self.front.take() else { return self.pop_from_wheel() };
+        let at = self.front_at;
         self.len -= 1;
-        if self.levels == 0 {
+        self.next_at = self.wheel_at;
+        // Where the wheel's earliest differs from the front in a higher bit than `base` does, or in the same one, nothing is in the front's slot.
+        if (self.wheel_at ^ at) > (at ^ self.base) {
             self.base = at;
         } else {
             self.advance(at);
@@ -169,10 +186,12 @@ impl<E> EventQueue<E> {
         let (at, event) = self.release(earliest);
         self.len -= 1;
         self.advance(at);
+        self.wheel_at = u64::MAX;
         if self.levels != 0 {
             let (level, slot) = self.first_list();
             self.wheel_at = self.node(self.slots[level][slot].head).at;
         }
+        self.next_at = self.wheel_at;
         Some((Instant::from_nanos(at), event))
     }
 
@@ -282,7 +301,7 @@ impl<E> EventQueue<E> {
     /// As `link_sorted`, where the front counts as the head of the list that it belongs to.
     fn link_behind_front(&mut self, index: u32) {
         let place = self.place(self.node(index).at);
-        if place == self.place(self.node(self.front).at) {
+        if place == self.place(self.front_at) {
             self.link_last(place, index);
         } else {
             self.link_sorted(index);
@@ -382,7 +401,7 @@ mod tests {
             for slot in (0..SLOTS).filter(|slot| queue.is_occupied((level, *slot))) {
                 let mut index = queue.slots[level][slot].head;
                 let head_at = queue.node(index).at;
-                let is_fronts = queue.front != NONE && queue.place(queue.node(queue.front).at) == (level, slot);
+                let is_fronts = queue.front.is_some() && queue.place(queue.front_at) == (level, slot);
                 while index != NONE {
                     let node = queue.node(index);
                     assert_eq!(queue.place(node.at), (level, slot), "an event is where its instant and the base say");
@@ -396,8 +415,8 @@ mod tests {
                 }
             }
         }
-        assert!(linked == 0 || earliest == queue.wheel_at, "the wheel's earliest instant is known");
-        assert_eq!(linked + usize::from(queue.front != NONE), queue.len(), "no event is lost or made up");
+        assert!(earliest == queue.wheel_at, "the wheel's earliest instant is known");
+        assert_eq!(linked + usize::from(queue.front.is_some()), queue.len(), "no event is lost or made up");
     }
 
     /// A delay of a kind that the simulator produces, or that is hard on a wheel.
@@ -495,7 +514,7 @@ mod tests {
             queue.pop();
             queue.pop();
         }
-        assert!(queue.nodes.len() <= 2, "{} nodes for 2 events", queue.nodes.len());
+        assert!(queue.nodes.len() <= 1, "{} nodes for 2 events, one of them the front", queue.nodes.len());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod chains;
 mod clock;
 pub mod event;
 mod group;
+mod neighbour;
 mod power;
 mod wire;
 
@@ -15,10 +16,11 @@ use crate::choice::{Choice, Door, LuckOf, StreamId};
 use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Short, ShortSend, Token};
 use crate::link::Link;
 use crate::packet::Packet;
-use crate::trace::{Event, Place, Trace, What};
+use crate::trace::{Event, Label, Place, Recording, Trace, What};
 pub use chains::Chains;
 use clock::HostClock;
 use event::EventQueue;
+use neighbour::Neighbours;
 pub use power::NIC_RING_PACKETS;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -85,6 +87,8 @@ struct Machine {
 #[derive(Default)]
 struct InFlight {
     slots: Vec<Packet>,
+    /// What the trace knows of each since it was sent; a packet that is written anew, or changed, loses it.
+    labels: Vec<Label>,
     free: Vec<u32>,
 }
 
@@ -93,6 +97,7 @@ impl InFlight {
     #[inline]
     fn place(&mut self) -> (u32, &mut Packet) {
         let slot = self.free.last().copied().unwrap_or_else(|| self.grow());
+        self.labels[index(slot)].forget();
         (slot, &mut self.slots[index(slot)])
     }
 
@@ -100,6 +105,7 @@ impl InFlight {
     fn grow(&mut self) -> u32 {
         let slot = u32::try_from(self.slots.len()).expect("fewer than 2^32 packets are on their way");
         self.slots.push(Packet::EMPTY);
+        self.labels.push(Label::default());
         self.free.push(slot);
         slot
     }
@@ -146,6 +152,7 @@ pub struct World {
     now: Instant,
     machines: Vec<Machine>,
     owners: BTreeMap<IpAddr, HostId>,
+    unresolved: Neighbours,
     names: BTreeMap<String, HostId>,
     default_link: Link,
     links: BTreeMap<(HostId, HostId), Link>,
@@ -169,6 +176,7 @@ impl World {
             now: Instant::ZERO,
             machines: Vec::new(),
             owners: BTreeMap::new(),
+            unresolved: Neighbours::new(),
             names: BTreeMap::new(),
             default_link: Link::default(),
             links: BTreeMap::new(),
@@ -234,7 +242,7 @@ impl World {
     /// Answers whether nothing is.
     #[inline]
     pub fn pass_until(&mut self, at: Instant) -> bool {
-        if self.queue.peek().is_some_and(|next| next <= at) {
+        if !self.queue.is_idle_until(at) && !self.queue.is_empty() {
             return false;
         }
         self.now = self.now.max(at);
@@ -298,6 +306,12 @@ impl World {
     #[must_use]
     pub fn trace(&self) -> &Trace {
         &self.trace
+    }
+
+    /// Everything that was recorded, with the addresses of the hosts.
+    pub fn take_recording(&mut self) -> Option<Recording> {
+        let addrs = self.machines.iter().map(|machine| machine.addrs.clone()).collect();
+        self.trace.take_recording(addrs)
     }
 
     /// The record of what happens, for the driver's own events.
@@ -457,7 +471,7 @@ impl World {
             chains.reached(to, at);
         }
         let packet = &mut self.in_flight.slots[index(slot)];
-        self.trace.packet_delivered(at, to.0, packet);
+        self.trace.labelled_delivered(at, to.0, packet, &self.in_flight.labels[index(slot)]);
         let machine = &mut self.machines[to.index()];
         let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
         machine.host.take_packet(&mut Cx { now: machine.clock.own(at), luck: &mut luck }, packet);
@@ -520,7 +534,7 @@ impl World {
     #[inline]
     fn carry(&mut self, from: HostId, slot: u32) {
         let packet = &self.in_flight.slots[index(slot)];
-        self.trace.packet_sent(self.now, from.0, packet);
+        self.in_flight.labels[index(slot)] = self.trace.packet_sent(self.now, from.0, packet);
         if let Some((addr, index)) = self.machines[from.index()].last_route
             && addr == packet.dst
         {
@@ -552,9 +566,9 @@ impl World {
             Some(path) => self.send(slot, path),
             None if group::is_for_many(dst) => self.send_to_many(from, slot),
             None => {
-                // Nobody has this address: the packet is lost, as on a network without a router that objects.
                 self.in_flight.take_off();
-                self.drop_at(from, slot, "nobody has the address");
+                let packet = self.drop_at(from, slot, "nobody has the address");
+                self.wait_for_neighbour(from, packet);
             }
         }
     }

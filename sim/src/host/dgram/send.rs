@@ -86,6 +86,12 @@ impl Dgram {
         }
     }
 
+    /// Whether AF_UNSPEC sends to an IPv4-mapped peer over IPv6, where no route leads to it: `udpv6_sendmsg` no longer looks.
+    fn is_mapped_to_nobody(&self, name: &[u8]) -> bool {
+        let is_mapped = self.udp.peer().is_some_and(|peer| peer.is_ipv4()) && !self.udp.is_corked();
+        self.family == Family::Inet6 && is_mapped && addr::sa_family(name) == Some(c::AF_UNSPEC)
+    }
+
     /// Whether a datagram larger than the MTU may be cut into fragments: `ip_sk_ignore_df`, IPV6_DONTFRAG.
     fn may_fragment(&self, over_v4: bool, dontfrag: Option<bool>) -> bool {
         let (level, name) = if over_v4 { (c::SOL_IP, c::IP_MTU_DISCOVER) } else { (c::SOL_IPV6, c::IPV6_MTU_DISCOVER) };
@@ -115,6 +121,9 @@ impl Host {
         let len = message.iov.iter().map(|part| part.len()).sum();
         let flags = SendFlags { oob: message.flags & c::MSG_OOB != 0, more: message.flags & c::MSG_MORE != 0 };
         let dgram = &self.dgrams[key];
+        if message.name.is_some_and(|name| dgram.is_mapped_to_nobody(name)) {
+            return Err(Errno::NETUNREACH);
+        }
         let mut scope = 0;
         let next = dgram.udp.begin_send(len, flags, || {
             let destination = message.name.map_or(Ok(None), |name| dgram.decode_destination(name))?;

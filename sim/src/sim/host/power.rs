@@ -179,7 +179,7 @@ impl Host {
 
     /// Acts upon the simulation. Answers `false`, having done nothing, if the running thread is being unwound.
     fn act_unless_unwound(&self, act: impl FnOnce(&mut Scheduler)) -> bool {
-        match current::running_in(&self.shared) {
+        match current::running_in(self.shared.id) {
             None => act(&mut self.shared.scheduler.borrow_mut()),
             Some(running) => match running.enter() {
                 Ok(mut scheduler) => act(&mut scheduler),
@@ -191,7 +191,7 @@ impl Host {
 
     /// The running thread does not go on if its host does not.
     fn stand_back(&self) {
-        let Some(running) = current::running_in(&self.shared) else { return };
+        let Some(running) = current::running_in(self.shared.id) else { return };
         let scheduler = self.shared.scheduler.borrow_mut();
         if !scheduler.is_on_running_host(running.thread) {
             drop(running.wait_for_turn(scheduler));

@@ -65,6 +65,7 @@ impl Tcb {
         self.snd_wl1 = segment.seq;
         self.set_snd_wnd(u32::from(segment.window) << self.snd_wscale);
         self.establish(now);
+        self.ack.predicts = true;
         if self.shutdown.write {
             // A child of a listener that was shut down for writing: Linux sends the FIN that it owes as soon as it can.
             self.send_fin();
@@ -87,6 +88,7 @@ impl Tcb {
             return false;
         }
         self.set_snd_wnd(window);
+        self.ack.predicts = true;
         if self.timers.retransmit == Retransmit::WindowProbe {
             self.window_moved(now);
         }

@@ -215,6 +215,7 @@ fn shutdown_bits_survive_connect_and_listen() {
     pair.b.listener = Some(listener);
     pair.dial();
     pair.settle();
+    pair.pass(Duration::from_millis(40));
     // The child, which may not send, says so at once.
     assert_eq!((pair.a.tcb.state(), pair.b.tcb.state()), (State::CloseWait, State::FinWait2));
     assert_eq!(pair.send(Side::B, b"x"), Err(Errno::PIPE));
