@@ -5,9 +5,12 @@
 use super::Host;
 use super::cx::{Pid, Token};
 use super::file::Object;
-use super::op::{Kind, Op, Task};
-use super::slab::{Key, to_usize};
+use super::inet::TimerOf;
+use super::slab::{Key, KeyQueue, to_usize};
+use super::socket::Socket;
 use crate::packet::Packet;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use twinsock::Instant;
 use twinsock::consts as c;
 use twinsock::raw::RawFd;
@@ -32,9 +35,22 @@ pub enum Short {
     /// It returns this.
     Done(usize),
     /// It waits.
-    Parked(Op),
+    Waits(QuietRecv),
     /// It is for the long way, [`Host::begin`].
     Long,
+}
+
+/// A plain receive that waits, and that its host has hardly taken note of: [`Host::resume_recv_short`] ends it if it is an easy one,
+/// [`Host::take_up`] makes an [`Op`](super::Op) of it that can be treated as any other.
+#[derive(Clone, Copy, Debug)]
+pub struct QuietRecv {
+    pub(super) token: Token,
+    pub(super) pid: Pid,
+    pub(super) fd: RawFd,
+    pub(super) flags: i32,
+    /// Held.
+    pub(super) file: Key,
+    pub(super) socket: Key,
 }
 
 impl Host {
@@ -67,33 +83,32 @@ impl Host {
             return Short::Long;
         }
         let Some((file, key)) = self.socket_behind(pid, fd) else { return Short::Long };
-        let Some(socket) = self.sockets.get_mut(key) else { return Short::Long };
+        let Host { sockets, dirty, timers, .. } = self;
+        let Some(socket) = sockets.get_mut(key) else { return Short::Long };
         if !socket.tcb.must_wait() {
-            return self.receive(now, key, into).map_or(Short::Long, Short::Done);
+            return socket.receive(now, key, into, dirty, timers).map_or(Short::Long, Short::Done);
         }
         let may_wait = flags & c::MSG_DONTWAIT == 0 && socket.options.receive_timeout.is_none() && !into.is_empty();
-        if !may_wait || self.files[file].nonblocking {
+        let Some(entry) = self.files.get_mut(file) else { return Short::Long };
+        if !may_wait || entry.nonblocking || !entry.queue.sit_down(token) {
             return Short::Long;
         }
-        let task = Task::new(Kind::Recv { socket: key }, file, false, flags);
-        Short::Parked(self.sleep(pid, token, fd, Instant::FAR, task))
+        entry.hold();
+        Short::Waits(QuietRecv { token, pid, fd, flags, file, socket: key })
     }
 
-    /// Goes on with a receive that waited, if it is an easy one.
-    ///
-    /// # Errors
-    /// The operation, if it is not: see [`Host::resume`].
+    /// Goes on with a receive that waited, if it is an easy one. `None`: nothing has happened, see [`Host::take_up`].
     #[inline]
-    pub fn resume_recv_short(&mut self, now: Instant, op: Op, into: &mut [u8]) -> Result<usize, Op> {
-        let task = &op.0.task;
-        let (Kind::Recv { socket }, Some(file)) = (task.kind, task.file) else { return Err(op) };
-        if task.flags & !INDIFFERENT_FLAGS != 0 || task.done > 0 || self.files.get(file).is_none_or(|file| !file.is_shared()) {
-            return Err(op);
+    pub fn resume_recv_short(&mut self, now: Instant, quiet: &QuietRecv, into: &mut [u8]) -> Option<usize> {
+        let Host { files, sockets, dirty, timers, .. } = self;
+        let entry = files.get_mut(quiet.file)?;
+        if !entry.queue.sits(quiet.token) || !entry.is_shared() {
+            return None;
         }
-        let Some(received) = self.receive(now, socket, into) else { return Err(op) };
-        self.leave_shared(&op.0, file);
-        self.recycle(op);
-        Ok(received)
+        let received = sockets.get_mut(quiet.socket)?.receive(now, quiet.socket, into, dirty, timers)?;
+        entry.queue.get_up();
+        entry.put_one_of_several();
+        Some(received)
     }
 
     #[inline]
@@ -105,18 +120,25 @@ impl Host {
             Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => None,
         }
     }
+}
 
+impl Socket {
     /// A receive that finds enough.
     #[inline]
-    fn receive(&mut self, now: Instant, key: Key, into: &mut [u8]) -> Option<usize> {
-        let Host { sockets, dirty, timers, .. } = self;
-        let socket = sockets.get_mut(key)?;
-        if socket.options.peek_off > 0 {
+    fn receive(
+        &mut self,
+        now: Instant,
+        key: Key,
+        into: &mut [u8],
+        dirty: &mut KeyQueue,
+        timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>,
+    ) -> Option<usize> {
+        if self.options.peek_off > 0 {
             return None;
         }
-        let received = socket.tcb.recv_plainly(now, into)?;
-        if socket.tcb.has_output() {
-            socket.mark_dirty(key, dirty, timers);
+        let received = self.tcb.recv_plainly(now, into)?;
+        if self.tcb.has_output() {
+            self.mark_dirty(key, dirty, timers);
         }
         Some(received)
     }

@@ -53,7 +53,7 @@ mod wait;
 
 pub use call::Call;
 pub use cx::{Credentials, Cx, Pid, Progress, SocketLine, Token, WALL_START_SECONDS};
-pub use fast::{Short, ShortSend};
+pub use fast::{QuietRecv, Short, ShortSend};
 pub use op::Op;
 pub use sysctl::Sysctl;
 
@@ -124,8 +124,6 @@ pub struct Host {
     outbox: VecDeque<Packet>,
     /// Room for the files of epoll sets that a wake has reached.
     woken_sets: Vec<Key>,
-    /// The memory of operations that are over.
-    spare_ops: Vec<Op>,
 }
 
 impl Host {
@@ -153,7 +151,6 @@ impl Host {
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
             woken_sets: Vec::new(),
-            spare_ops: Vec::new(),
         }
     }
 
@@ -282,6 +279,13 @@ impl Host {
     #[inline]
     pub fn poll_wake(&mut self) -> Option<Token> {
         self.sleepers.next_woken()
+    }
+
+    /// Whether there is a thread to be resumed.
+    #[inline]
+    #[must_use]
+    pub fn has_woken(&self) -> bool {
+        self.sleepers.has_woken()
     }
 
     /// Whether the address is one of this host's.

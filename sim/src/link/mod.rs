@@ -88,6 +88,12 @@ impl Link {
         Some(direction.last_arrival)
     }
 
+    /// The delay of every packet, if all have the same and nothing else happens to them.
+    #[must_use]
+    pub fn express_delay(&self) -> Option<Duration> {
+        self.jitter.is_zero().then_some(self.delay)
+    }
+
     /// Decides on a packet that is handed to one direction of the link at `now`, the largest of whose frames is `frame_bytes` long.
     ///
     /// `draw(n)` gives one of `0..n`, where 0 is the boring answer, here the shortest delay. Without jitter nothing is drawn.
@@ -125,6 +131,13 @@ impl Direction {
     #[must_use]
     pub const fn new() -> Direction {
         Direction { last_arrival: Instant::ZERO }
+    }
+
+    /// When a packet arrives that would do so at `at` if it could overtake others.
+    #[inline]
+    pub fn in_order(&mut self, at: Instant) -> Instant {
+        self.last_arrival = at.max(self.last_arrival);
+        self.last_arrival
     }
 }
 

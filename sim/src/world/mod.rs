@@ -7,9 +7,10 @@
 mod chains;
 pub mod event;
 mod group;
+mod short;
 
 use crate::choice::{Choice, Door, LuckOf, StreamId};
-use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Short, ShortSend, Token};
+use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, QuietRecv, Token};
 use crate::link::{Direction, Link, Verdict};
 use crate::packet::{Body, Icmp, IcmpError, Packet};
 use crate::trace::{Event, Label, Place, Trace, What};
@@ -18,7 +19,6 @@ use event::EventQueue;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use twinsock::Instant;
-use twinsock::raw::RawFd;
 
 /// A host of the world.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -48,10 +48,26 @@ enum Due {
 /// One direction between two hosts.
 struct Path {
     link: Link,
+    /// How many nanoseconds a packet of a few bytes is under way if nothing else can become of it; `u64::MAX`: ask the link.
+    express_ns: u64,
     to: HostId,
     /// The stream of chance that decides what the wire does to packets of this direction.
     wire: StreamId,
     direction: Direction,
+}
+
+impl Path {
+    fn new(link: Link, to: HostId, wire: StreamId) -> Path {
+        let mut path = Path { link: Link::new(), express_ns: u64::MAX, to, wire, direction: Direction::new() };
+        path.set_link(link);
+        path
+    }
+
+    fn set_link(&mut self, link: Link) {
+        let delay = link.express_delay().filter(|_| link.mtu_bytes >= Packet::SMALL_FRAME_MAX_BYTES);
+        self.express_ns = delay.and_then(|delay| u64::try_from(delay.as_nanos()).ok()).unwrap_or(u64::MAX);
+        self.link = link;
+    }
 }
 
 /// A host and what the world keeps about it.
@@ -79,9 +95,16 @@ impl InFlight {
     /// The place for the next packet: the same one until it is taken.
     #[inline]
     fn place(&mut self) -> (u32, &mut Packet) {
+        let (slot, packet, label) = self.place_and_label();
+        label.forget();
+        (slot, packet)
+    }
+
+    /// The same for a packet that gets its label at once.
+    #[inline]
+    fn place_and_label(&mut self) -> (u32, &mut Packet, &mut Label) {
         let slot = self.free.last().copied().unwrap_or_else(|| self.grow());
-        self.labels[index(slot)].forget();
-        (slot, &mut self.slots[index(slot)])
+        (slot, &mut self.slots[index(slot)], &mut self.labels[index(slot)])
     }
 
     #[cold]
@@ -186,7 +209,7 @@ impl World {
     pub fn set_default_link(&mut self, link: Link) {
         for (pair, index) in &self.path_index {
             if !self.links.contains_key(pair) {
-                self.paths[*index].link = link.clone();
+                self.paths[*index].set_link(link.clone());
             }
         }
         self.default_link = link;
@@ -197,7 +220,7 @@ impl World {
         for pair in [(a, b), (b, a)] {
             self.links.insert(pair, link.clone());
             if let Some(index) = self.path_index.get(&pair) {
-                self.paths[*index].link = link.clone();
+                self.paths[*index].set_link(link.clone());
             }
         }
     }
@@ -319,40 +342,9 @@ impl World {
         self.on_host(at, |host, cx| host.resume(cx, op, call))
     }
 
-    /// `send(2)`, if it is an easy one: see [`Host::send_short`]. `false`: nothing has happened.
-    #[inline]
-    pub fn send_short(&mut self, at: HostId, pid: Pid, fd: RawFd, data: &[u8], flags: i32) -> bool {
-        let (slot, packet) = self.in_flight.place();
-        match self.machines[at.index()].host.send_short(self.now, pid, fd, data, flags, packet) {
-            ShortSend::Out => {
-                self.carry(at, slot);
-                self.follow(at);
-            }
-            ShortSend::Queued => self.follow(at),
-            ShortSend::Long => return false,
-        }
-        true
-    }
-
-    /// `recv(2)`, if it is an easy one: see [`Host::recv_short`].
-    #[inline]
-    pub fn recv_short(&mut self, at: HostId, pid: Pid, token: Token, fd: RawFd, into: &mut [u8], flags: i32) -> Short {
-        let short = self.machines[at.index()].host.recv_short(self.now, pid, token, fd, into, flags);
-        if let Short::Done(_) = short {
-            self.follow(at);
-        }
-        short
-    }
-
-    /// Goes on with a parked receive, if it is an easy one.
-    ///
-    /// # Errors
-    /// The operation, if it is not: see [`World::resume`].
-    #[inline]
-    pub fn resume_recv_short(&mut self, at: HostId, op: Op, into: &mut [u8]) -> Result<usize, Op> {
-        let received = self.machines[at.index()].host.resume_recv_short(self.now, op, into)?;
-        self.follow(at);
-        Ok(received)
+    /// Makes an operation of a receive that waits on the short way, see [`Host::take_up`].
+    pub fn take_up(&mut self, at: HostId, quiet: QuietRecv) -> Op {
+        self.machines[at.index()].host.take_up(quiet)
     }
 
     /// Ends a parked call as a signal does.
@@ -373,8 +365,14 @@ impl World {
         self.queue.push(at.max(self.now), Due::Alarm(alarm));
     }
 
-    /// The next waiter to be woken.
+    /// Whether there is a waiter to be woken.
     #[inline]
+    #[must_use]
+    pub fn has_woken(&self) -> bool {
+        !self.wakes.is_empty()
+    }
+
+    /// The next waiter to be woken.
     pub fn poll_wake(&mut self) -> Option<Token> {
         self.wakes.pop_front()
     }
@@ -438,8 +436,10 @@ impl World {
             self.transmit(id);
         }
         let Machine { host, timer_at, .. } = &mut self.machines[id.index()];
-        while let Some(token) = host.poll_wake() {
-            self.wakes.push_back(token);
+        if host.has_woken() {
+            while let Some(token) = host.poll_wake() {
+                self.wakes.push_back(token);
+            }
         }
         if let Some(at) = host.poll_timeout()
             && at < *timer_at
@@ -463,8 +463,13 @@ impl World {
     /// Takes the packet in this place, the next one, to where it goes.
     #[inline]
     fn carry(&mut self, from: HostId, slot: u32) {
+        self.in_flight.labels[index(slot)] = self.trace.packet_sent(self.now, from.0, &self.in_flight.slots[index(slot)]);
+        self.carry_on(from, slot);
+    }
+
+    /// The same of a packet that is recorded already.
+    fn carry_on(&mut self, from: HostId, slot: u32) {
         let packet = &self.in_flight.slots[index(slot)];
-        self.in_flight.labels[index(slot)] = self.trace.packet_sent(self.now, from.0, packet);
         if let Some((addr, index)) = self.machines[from.index()].last_route
             && addr == packet.dst
         {
@@ -554,7 +559,7 @@ impl World {
                 let name = format!("{}/{}", self.host_name(from), self.host_name(to));
                 let wire = self.choice.stream(Door::Wire, &name);
                 let link = self.links.get(&(from, to)).unwrap_or(&self.default_link).clone();
-                self.paths.push(Path { link, to, wire, direction: Direction::new() });
+                self.paths.push(Path::new(link, to, wire));
                 self.path_index.insert((from, to), self.paths.len() - 1);
                 self.paths.len() - 1
             }
