@@ -133,7 +133,7 @@ impl Payload {
     }
 
     /// Becomes a copy of `other`, in place where both are inline: moving fresh bytes on would stall on the stores.
-    #[inline]
+    #[inline(always)]
     pub fn set(&mut self, other: &Payload) {
         match (&mut *self, other) {
             (Payload::Inline { len, bytes }, Payload::Inline { len: other_len, bytes: other_bytes }) => {

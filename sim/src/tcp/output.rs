@@ -213,7 +213,7 @@ impl Tcb {
     }
 
     /// Timers and clocks after new sequence space was sent.
-    #[inline]
+    #[inline(always)]
     pub(super) fn data_went_out(&mut self, now: Instant) {
         if self.rtt.timed.is_none() {
             self.rtt.timed = Some((self.snd_nxt, now));

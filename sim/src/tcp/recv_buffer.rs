@@ -116,7 +116,7 @@ impl RecvBuffer {
     }
 
     /// Adds the first `len` of these bytes, which continue the stream.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push_inline(&mut self, bytes: &[u8; Payload::INLINE_MAX_BYTES], len: usize) {
         if self.tail.len == 0 {
             // All of them in a few moves, rather than some in a loop.

@@ -58,7 +58,7 @@ impl SendBuffer {
     }
 
     /// Adds a small chunk at `seq` to the empty queue, as one that is transmitted now; its data.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push_sent(&mut self, seq: SeqNumber, data: &[u8]) -> &Payload {
         self.push_small(seq, data);
         self.sent = 1;
@@ -66,13 +66,13 @@ impl SendBuffer {
     }
 
     /// Whether there is one chunk only, transmitted, and an ACK of `to` is an ACK of all of it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_only_sent(&self, to: SeqNumber) -> bool {
         self.sent == 1 && self.chunks.len() == 1 && self.chunks.front().is_some_and(|chunk| chunk.seq + chunk.len == to)
     }
 
     /// Forgets the only chunk: the peer has it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn acknowledge_only(&mut self) {
         self.chunks.pop_front();
         self.sent = 0;
@@ -119,7 +119,7 @@ impl SendBuffer {
     }
 
     /// Adds a small chunk at `seq`, whole.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push_small(&mut self, seq: SeqNumber, data: &[u8]) {
         self.close_tail();
         let len = u32_from(data.len());
