@@ -33,7 +33,7 @@ impl World {
                     let (slot, place) = self.in_flight.place();
                     *place = packet.clone();
                     self.in_flight.take_off();
-                    self.queue.push(at, Due::Arrival { to, slot });
+                    self.queue.push(at, Due::arrival(to, slot));
                 }
                 // No router tells the sender of a packet for many, RFC 1122 section 3.2.2.
                 Verdict::TooBig { .. } => self.trace.packet_dropped(self.now, from.0, &packet, "larger than the link's MTU"),

@@ -35,14 +35,52 @@ impl HostId {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Alarm(pub u64);
 
-/// What the queue holds.
+/// What the queue holds: each a word, so that it goes through it in registers.
 enum Due {
-    /// A packet, kept in `in_flight` under this number, reaches a host.
-    Arrival { to: HostId, slot: u32 },
+    /// A packet reaches a host.
+    Arrival(Landing),
     /// A host's earliest timer.
-    Timer { host: HostId },
+    Timer(TimerOf),
     /// The driver's.
     Alarm(Alarm),
+}
+
+impl Due {
+    /// A packet, kept in `in_flight` under this number, reaches a host.
+    #[inline]
+    fn arrival(to: HostId, slot: u32) -> Due {
+        Due::Arrival(Landing(u64::from(to.0) << 32 | u64::from(slot)))
+    }
+}
+
+/// Where a packet arrives, and its number in `in_flight`.
+#[derive(Clone, Copy)]
+struct Landing(u64);
+
+impl Landing {
+    #[inline]
+    fn to(self) -> HostId {
+        HostId(u32::try_from(self.0 >> 32).expect("the high half is 32 bits"))
+    }
+
+    #[inline]
+    fn slot(self) -> u32 {
+        u32::try_from(self.0 & u64::from(u32::MAX)).expect("the low half is 32 bits")
+    }
+}
+
+/// A host, by its number.
+#[derive(Clone, Copy)]
+struct TimerOf(u64);
+
+impl TimerOf {
+    fn new(host: HostId) -> TimerOf {
+        TimerOf(u64::from(host.0))
+    }
+
+    fn host(self) -> HostId {
+        HostId(u32::try_from(self.0).expect("a host's number is 32 bits"))
+    }
 }
 
 /// One direction between two hosts.
@@ -389,7 +427,8 @@ impl World {
         self.now = at;
         self.choice.set_now(at);
         match due {
-            Due::Arrival { to, slot } => {
+            Due::Arrival(landing) => {
+                let (to, slot) = (landing.to(), landing.slot());
                 if let Some(chains) = &mut self.chains {
                     chains.reached(to, at);
                 }
@@ -402,7 +441,8 @@ impl World {
                 self.follow(to);
                 Some(None)
             }
-            Due::Timer { host: id } => {
+            Due::Timer(of) => {
+                let id = of.host();
                 let machine = &mut self.machines[id.index()];
                 if machine.timer_at <= at {
                     machine.timer_at = Instant::FAR;
@@ -477,7 +517,7 @@ impl World {
             let path = &mut self.paths[index];
             if let Some(at) = path.link.arrival(&mut path.direction, self.now, packet.frame_bytes_at_most()) {
                 self.in_flight.take_off();
-                self.queue.push(at, Due::Arrival { to: path.to, slot });
+                self.queue.push(at, Due::arrival(path.to, slot));
             } else {
                 self.send(from, slot, index);
             }
@@ -520,7 +560,7 @@ impl World {
                 if let Some(chains) = &mut self.chains {
                     chains.sent(from, path.to, at);
                 }
-                self.queue.push(at, Due::Arrival { to: path.to, slot });
+                self.queue.push(at, Due::arrival(path.to, slot));
             }
             Verdict::TooBig { mtu_bytes } => {
                 let about = Box::new(self.drop_packet(from, slot, "larger than the link's MTU"));
@@ -530,7 +570,7 @@ impl World {
                 let (slot, place) = self.in_flight.place();
                 *place = Packet { src, dst, ttl: 64, tos: 0, body: Body::Icmp(icmp) };
                 self.in_flight.take_off();
-                self.queue.push(self.now, Due::Arrival { to: from, slot });
+                self.queue.push(self.now, Due::arrival(from, slot));
             }
         }
     }
@@ -575,7 +615,7 @@ impl World {
         let machine = &mut self.machines[id.index()];
         if at < machine.timer_at {
             machine.timer_at = at;
-            self.queue.push(at.max(self.now), Due::Timer { host: id });
+            self.queue.push(at.max(self.now), Due::Timer(TimerOf::new(id)));
         }
     }
 }

@@ -32,7 +32,7 @@ impl World {
         {
             let arrives = path.direction.in_order(Instant::from_nanos(self.now.as_nanos().saturating_add(path.express_ns)));
             self.in_flight.take_off();
-            self.queue.push(arrives, Due::Arrival { to: path.to, slot });
+            self.queue.push(arrives, Due::arrival(path.to, slot));
         } else {
             self.carry_on(at, slot);
             self.follow(at);
