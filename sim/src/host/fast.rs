@@ -6,6 +6,7 @@ use super::Host;
 use super::cx::{Pid, Token};
 use super::file::Object;
 use super::inet::TimerOf;
+use super::process::Process;
 use super::slab::{Key, KeyQueue, to_usize};
 use super::socket::Socket;
 use crate::packet::Packet;
@@ -53,14 +54,38 @@ pub struct QuietRecv {
     pub(super) socket: Key,
 }
 
+/// The stream socket that a thread used last, so that the next call finds it at once if it uses it again.
+#[derive(Clone, Copy, Debug)]
+pub struct Recent {
+    fd: RawFd,
+    /// [`Process::changes`](super::process::Process::changes) when it was looked up.
+    changes: u32,
+    file: Key,
+    socket: Key,
+}
+
+impl Default for Recent {
+    fn default() -> Recent {
+        Recent { fd: -1, changes: 0, file: Key::NOBODY, socket: Key::NOBODY }
+    }
+}
+
 impl Host {
     /// `send(2)`, if it is an easy one: a few bytes that the buffer takes. Where they may go out at once, they do, as `packet`.
     #[inline]
-    pub fn send_short(&mut self, now: Instant, pid: Pid, fd: RawFd, data: &[u8], flags: i32, packet: &mut Packet) -> ShortSend {
+    pub fn send_short(
+        &mut self,
+        now: Instant,
+        (pid, recent): (Pid, &mut Recent),
+        fd: RawFd,
+        data: &[u8],
+        flags: i32,
+        packet: &mut Packet,
+    ) -> ShortSend {
         if flags & !INDIFFERENT_FLAGS != 0 {
             return ShortSend::Long;
         }
-        let Some((_, key)) = self.socket_behind(pid, fd) else { return ShortSend::Long };
+        let Some((_, key)) = self.socket_behind(pid, fd, recent) else { return ShortSend::Long };
         let is_first = !self.has_output();
         let Host { sockets, dirty, timers, sysctl, .. } = self;
         let Some(socket) = sockets.get_mut(key) else { return ShortSend::Long };
@@ -78,11 +103,19 @@ impl Host {
 
     /// `recv(2)`, if it is an easy one: it finds enough, or has only to wait. Otherwise nothing has happened: see [`Host::begin`].
     #[inline]
-    pub fn recv_short(&mut self, now: Instant, pid: Pid, token: Token, fd: RawFd, into: &mut [u8], flags: i32) -> Short {
+    pub fn recv_short(
+        &mut self,
+        now: Instant,
+        (pid, recent): (Pid, &mut Recent),
+        token: Token,
+        fd: RawFd,
+        into: &mut [u8],
+        flags: i32,
+    ) -> Short {
         if flags & !INDIFFERENT_FLAGS != 0 {
             return Short::Long;
         }
-        let Some((file, key)) = self.socket_behind(pid, fd) else { return Short::Long };
+        let Some((file, key)) = self.socket_behind(pid, fd, recent) else { return Short::Long };
         let Host { sockets, dirty, timers, .. } = self;
         let Some(socket) = sockets.get_mut(key) else { return Short::Long };
         if !socket.tcb.must_wait() {
@@ -111,12 +144,24 @@ impl Host {
         Some(received)
     }
 
-    #[inline]
-    fn socket_behind(&self, pid: Pid, fd: RawFd) -> Option<(Key, Key)> {
+    /// File and socket of a descriptor.
+    #[inline(always)]
+    fn socket_behind(&self, pid: Pid, fd: RawFd, recent: &mut Recent) -> Option<(Key, Key)> {
         let process = self.processes.get(to_usize(pid.0))?.as_ref()?;
+        if recent.fd == fd && recent.changes == process.changes() {
+            return Some((recent.file, recent.socket));
+        }
+        self.look_up(process, fd, recent)
+    }
+
+    #[inline(never)]
+    fn look_up(&self, process: &Process, fd: RawFd, recent: &mut Recent) -> Option<(Key, Key)> {
         let file = process.descriptor(fd).ok()?.file;
         match self.files.get(file)?.object {
-            Object::Socket(socket) => Some((file, socket)),
+            Object::Socket(socket) => {
+                *recent = Recent { fd, changes: process.changes(), file, socket };
+                Some((file, socket))
+            }
             Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => None,
         }
     }

@@ -16,7 +16,7 @@
 //! | `plain.rs` | the file name space and plain files |
 //! | `inet.rs`, `conns.rs`, `ports.rs`, `addr.rs` | packets and timers; connections by 4-tuple; ports; addresses and routes |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
-//! | `slab.rs` | the tables behind all of this |
+//! | `slab.rs`, `fifo.rs` | the tables and queues behind all of this |
 //!
 //! Names in `Key` are generation-checked indices, so that a call in progress may outlive what it names when a process is killed.
 
@@ -30,6 +30,7 @@ mod dgram;
 mod dispatch;
 pub mod epoll;
 mod fast;
+pub mod fifo;
 mod file;
 mod inet;
 mod local;
@@ -53,7 +54,7 @@ mod wait;
 
 pub use call::Call;
 pub use cx::{Credentials, Cx, Pid, Progress, SocketLine, Token, WALL_START_SECONDS};
-pub use fast::{QuietRecv, Short, ShortSend};
+pub use fast::{QuietRecv, Recent, Short, ShortSend};
 pub use op::Op;
 pub use sysctl::Sysctl;
 

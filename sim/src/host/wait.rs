@@ -7,9 +7,9 @@
 
 use super::cx::Token;
 use super::epoll::ItemId;
+use super::fifo::Fifo;
 use super::poll::{ALWAYS, KEY_READABLE, wakes};
 use super::slab::{Key, Slab};
-use std::collections::VecDeque;
 use twinsock::PollEvents;
 
 /// Who is to be told.
@@ -218,7 +218,7 @@ struct Sleeper {
 #[derive(Debug)]
 pub(super) struct Sleepers {
     calls: Slab<Sleeper>,
-    woken: VecDeque<Woken>,
+    woken: Fifo<Woken>,
 }
 
 /// Somebody who was woken.
@@ -233,7 +233,7 @@ enum Woken {
 impl Sleepers {
     /// Nobody sleeps.
     pub(super) const fn new() -> Sleepers {
-        Sleepers { calls: Slab::new(), woken: VecDeque::new() }
+        Sleepers { calls: Slab::new(), woken: Fifo::new() }
     }
 
     /// A call goes to sleep for the first time.
@@ -275,14 +275,14 @@ impl Sleepers {
             return false;
         }
         sleeper.woken = true;
-        self.woken.push_back(Woken::Call(call));
+        self.woken.push(Woken::Call(call));
         true
     }
 
     /// Wakes a thread that waits without an entry.
     #[inline]
     pub(super) fn wake_quiet(&mut self, token: Token) {
-        self.woken.push_back(Woken::Quiet(token));
+        self.woken.push(Woken::Quiet(token));
     }
 
     /// Whether somebody was woken whom nobody knows of yet.
@@ -295,7 +295,7 @@ impl Sleepers {
     #[inline]
     pub(super) fn next_woken(&mut self) -> Option<Token> {
         loop {
-            match self.woken.pop_front()? {
+            match self.woken.pop()? {
                 Woken::Quiet(token) => return Some(token),
                 Woken::Call(call) => {
                     if let Some(sleeper) = self.calls.get(call).filter(|sleeper| sleeper.woken) {

@@ -6,7 +6,7 @@ mod short;
 pub use short::ShortRecv;
 
 use crate::choice::{Door, StreamId};
-use crate::host::{Call, Credentials, Op, Pid, Progress, QuietRecv, Token};
+use crate::host::{Call, Credentials, Op, Pid, Progress, QuietRecv, Recent, Token};
 use crate::process::coroutine::Carrier;
 use crate::process::failure::FailureKind;
 use crate::process::names::name_of;
@@ -89,6 +89,7 @@ pub struct Thread {
     pub(super) op: Option<Op>,
     /// Or the receive that its host has hardly taken note of.
     pub(super) quiet: Option<QuietRecv>,
+    recent: Recent,
     /// A signal that is to end that call.
     pub(super) signal: Option<Signal>,
     joiners: Vec<ThreadId>,
@@ -237,6 +238,7 @@ impl Scheduler {
             carrier: Some(Box::new(carrier)),
             op: None,
             quiet: None,
+            recent: Recent::default(),
             signal: None,
             joiners: Vec::new(),
             children: 0,
@@ -328,7 +330,7 @@ impl Scheduler {
         }
         let clock = slot.clock;
         let is_chosen = self.just_chosen && clock == self.world.now();
-        if !is_chosen && !(self.is_nobody_due() && self.world.pass_until(clock)) {
+        if !(is_chosen || self.is_nobody_due() && self.world.pass_until(clock)) {
             return false;
         }
         self.pulse.beat();

@@ -10,13 +10,14 @@ mod group;
 mod short;
 
 use crate::choice::{Choice, Door, LuckOf, StreamId};
+use crate::host::fifo::Fifo;
 use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, QuietRecv, Token};
 use crate::link::{Direction, Link, Verdict};
 use crate::packet::{Body, Icmp, IcmpError, Packet};
 use crate::trace::{Event, Label, Place, Trace, What};
 pub use chains::Chains;
 use event::EventQueue;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use twinsock::Instant;
 
@@ -189,7 +190,7 @@ pub struct World {
     queue: EventQueue<Due>,
     in_flight: InFlight,
     choice: Choice,
-    wakes: VecDeque<Token>,
+    wakes: Fifo<Token>,
     trace: Trace,
     /// Kept if somebody asks for it.
     chains: Option<Box<Chains>>,
@@ -211,7 +212,7 @@ impl World {
             queue: EventQueue::new(),
             in_flight: InFlight::default(),
             choice,
-            wakes: VecDeque::new(),
+            wakes: Fifo::new(),
             trace,
             chains: None,
         }
@@ -411,8 +412,9 @@ impl World {
     }
 
     /// The next waiter to be woken.
+    #[inline]
     pub fn poll_wake(&mut self) -> Option<Token> {
-        self.wakes.pop_front()
+        self.wakes.pop()
     }
 
     /// Lets the next thing in the queue happen, at its moment. An alarm is handed back for the driver to act on.
@@ -478,7 +480,7 @@ impl World {
         let Machine { host, timer_at, .. } = &mut self.machines[id.index()];
         if host.has_woken() {
             while let Some(token) = host.poll_wake() {
-                self.wakes.push_back(token);
+                self.wakes.push(token);
             }
         }
         if let Some(at) = host.poll_timeout()

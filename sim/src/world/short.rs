@@ -3,17 +3,17 @@
 //! Everything here could be left out: what is not the usual case is left to the full functions, and these do what those would have done.
 
 use super::{Due, HostId, World};
-use crate::host::{Pid, QuietRecv, Short, ShortSend, Token};
+use crate::host::{Pid, QuietRecv, Recent, Short, ShortSend, Token};
 use twinsock::Instant;
 use twinsock::raw::RawFd;
 
 impl World {
     /// `send(2)`, if it is an easy one: see [`Host::send_short`](crate::host::Host::send_short). `false`: nothing has happened.
     #[inline(always)]
-    pub fn send_short(&mut self, at: HostId, pid: Pid, fd: RawFd, data: &[u8], flags: i32) -> bool {
+    pub fn send_short(&mut self, at: HostId, who: (Pid, &mut Recent), fd: RawFd, data: &[u8], flags: i32) -> bool {
         let (slot, packet, label) = self.in_flight.place_and_label();
         let Some(machine) = self.machines.get_mut(at.index()) else { return false };
-        match machine.host.send_short(self.now, pid, fd, data, flags, packet) {
+        match machine.host.send_short(self.now, who, fd, data, flags, packet) {
             ShortSend::Out => {}
             ShortSend::Queued => {
                 self.follow(at);
@@ -49,9 +49,17 @@ impl World {
 
     /// `recv(2)`, if it is an easy one: see [`Host::recv_short`](crate::host::Host::recv_short).
     #[inline(always)]
-    pub fn recv_short(&mut self, at: HostId, pid: Pid, token: Token, fd: RawFd, into: &mut [u8], flags: i32) -> Short {
+    pub fn recv_short(
+        &mut self,
+        at: HostId,
+        who: (Pid, &mut Recent),
+        token: Token,
+        fd: RawFd,
+        into: &mut [u8],
+        flags: i32,
+    ) -> Short {
         let Some(machine) = self.machines.get_mut(at.index()) else { return Short::Long };
-        let short = machine.host.recv_short(self.now, pid, token, fd, into, flags);
+        let short = machine.host.recv_short(self.now, who, token, fd, into, flags);
         if let Short::Done(_) = short {
             self.follow(at);
         }

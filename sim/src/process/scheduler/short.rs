@@ -21,7 +21,7 @@ impl Scheduler {
     #[inline(always)]
     pub fn send_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], flags: i32) -> bool {
         let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
-        if !self.world.send_short(slot.host, slot.pid, fd, data, flags) {
+        if !self.world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
             return false;
         }
         self.end_short_call(thread, const { CallName::new("sendto") }, fd, data.len());
@@ -32,7 +32,7 @@ impl Scheduler {
     #[inline(always)]
     pub fn recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
         let Some(slot) = self.threads.get_mut(thread.index()) else { return ShortRecv::Long };
-        match self.world.recv_short(slot.host, slot.pid, thread.token(), fd, into, flags) {
+        match self.world.recv_short(slot.host, (slot.pid, &mut slot.recent), thread.token(), fd, into, flags) {
             Short::Done(received) => {
                 self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
                 ShortRecv::Done(received)
