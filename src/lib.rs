@@ -117,4 +117,6 @@ mod book {
     struct Introduction;
     #[doc = include_str!("../docs/src/faults.md")]
     struct Faults;
+    #[doc = include_str!("../docs/src/properties.md")]
+    struct Properties;
 }

@@ -322,7 +322,7 @@ impl Scene {
     fn bring_into(&mut self, state: u8) {
         let (state, bring) = STATES[usize::from(state) % STATES.len()];
         bring(self);
-        let sockets = self.host.netstat();
+        let sockets = self.host.netstat(self.now);
         let is_reached = sockets.iter().any(|socket| socket.state == state);
         assert!(is_reached || state == "CLOSED", "{state} has been reached: {sockets:?}");
     }
@@ -525,7 +525,7 @@ impl Scene {
         self.settle();
         for _ in 0..TIMERS_MAX {
             let Some(at) = self.host.poll_timeout() else {
-                assert_eq!(self.host.netstat(), [], "a host forgets its sockets");
+                assert_eq!(self.host.netstat(self.now), [], "a host forgets its sockets");
                 return;
             };
             self.now = self.now.max(at);

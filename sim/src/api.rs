@@ -3,20 +3,22 @@
 //! A `Net` stands for one process. It may be copied and sent anywhere, and so may its sockets; they work while a thread of that process
 //! runs, and answer EBADF anywhere else.
 
+mod disturbed;
 mod files;
 mod own;
+mod plain;
 
 pub use own::Tid;
 
 use crate::host::Call;
 use crate::process::coroutine::Carrier;
 use crate::process::current::{self, Running};
-use crate::process::scheduler::{ProcId, ShortRecv, ThreadId, Wait};
-use std::io::{self, IoSlice, IoSliceMut};
+use crate::process::scheduler::{ProcId, ThreadId, Wait};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
-use twinsock::raw::{EpollEvent, FdSet, Name, PollFd, RawFd, RecvHdr, SendHdr, Syscalls, Vouch};
+use twinsock::raw::{RawFd, Vouch};
 use twinsock::{Clock, Entropy, Errno, Instant, JoinThread, Result, SocketApi, Spawn};
 
 pub use crate::host::WALL_START_SECONDS;
@@ -113,181 +115,46 @@ impl SocketApi for Net {
     }
 }
 
-impl Syscalls for Net {
-    fn socket(&self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd> {
-        self.call_number(Call::Socket { domain, kind, protocol })
-    }
-
-    fn socketpair(&self, domain: i32, kind: i32, protocol: i32) -> Result<[RawFd; 2]> {
-        let mut out = [-1; 2];
-        self.call_done(Call::Socketpair { domain, kind, protocol, out: &mut out })?;
-        Ok(out)
-    }
-
-    fn bind(&self, fd: RawFd, addr: &[u8]) -> Result<()> {
-        self.call_done(Call::Bind { fd, addr })
-    }
-
-    fn listen(&self, fd: RawFd, backlog: i32) -> Result<()> {
-        self.call_done(Call::Listen { fd, backlog })
-    }
-
-    fn accept4(&self, fd: RawFd, name: Option<Name<'_>>, flags: i32) -> Result<RawFd> {
-        self.call_number(Call::Accept4 { fd, name, flags })
-    }
-
-    fn connect(&self, fd: RawFd, addr: &[u8]) -> Result<()> {
-        self.call_done(Call::Connect { fd, addr })
-    }
-
-    fn shutdown(&self, fd: RawFd, how: i32) -> Result<()> {
-        self.call_done(Call::Shutdown { fd, how })
-    }
-
-    fn getsockname(&self, fd: RawFd, name: Name<'_>) -> Result<()> {
-        self.call_done(Call::Getsockname { fd, name })
-    }
-
-    fn getpeername(&self, fd: RawFd, name: Name<'_>) -> Result<()> {
-        self.call_done(Call::Getpeername { fd, name })
-    }
-
-    fn getsockopt(&self, fd: RawFd, level: i32, name: i32, value: &mut [u8], len: &mut i32) -> Result<()> {
-        self.call_done(Call::Getsockopt { fd, level, name, value, len })
-    }
-
-    fn setsockopt(&self, fd: RawFd, level: i32, name: i32, value: &[u8]) -> Result<()> {
-        self.call_done(Call::Setsockopt { fd, level, name, value })
-    }
-
-    fn send(&self, fd: RawFd, data: &[u8], flags: i32) -> Result<usize> {
-        let running = self.running()?;
-        let mut scheduler = running.enter()?;
-        if scheduler.send_short(running.thread, fd, data, flags) {
-            return Ok(data.len());
-        }
-        running.call(scheduler, &mut Call::Sendto { fd, data, flags, addr: None })
-    }
-
-    fn sendto(&self, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Result<usize> {
-        self.call(Call::Sendto { fd, data, flags, addr })
-    }
-
-    fn sendmsg(&self, fd: RawFd, hdr: &SendHdr<'_>, flags: i32) -> Result<usize> {
-        self.call(Call::Sendmsg { fd, hdr, flags })
-    }
-
-    fn recv(&self, fd: RawFd, into: &mut [u8], flags: i32) -> Result<usize> {
-        let running = self.running()?;
-        let mut scheduler = running.enter()?;
-        match scheduler.recv_short(running.thread, fd, into, flags) {
-            ShortRecv::Done(received) => Ok(received),
-            ShortRecv::Waits => {
-                scheduler = running.suspend(scheduler);
-                match scheduler.resume_recv_short(running.thread, fd, into) {
-                    Some(received) => Ok(received),
-                    None => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name: None }),
-                }
-            }
-            ShortRecv::Long => running.call(scheduler, &mut Call::Recvfrom { fd, into, flags, name: None }),
-        }
-    }
-
-    fn recvfrom(&self, fd: RawFd, into: &mut [u8], flags: i32, name: Option<Name<'_>>) -> Result<usize> {
-        self.call(Call::Recvfrom { fd, into, flags, name })
-    }
-
-    fn recvmsg(&self, fd: RawFd, hdr: &mut RecvHdr<'_, '_>, flags: i32) -> Result<usize> {
-        self.call(Call::Recvmsg { fd, hdr: hdr.into(), flags })
-    }
-
-    fn read(&self, fd: RawFd, into: &mut [u8]) -> Result<usize> {
-        self.call(Call::Read { fd, into })
-    }
-
-    fn write(&self, fd: RawFd, data: &[u8]) -> Result<usize> {
-        self.call(Call::Write { fd, data })
-    }
-
-    fn readv(&self, fd: RawFd, iov: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        self.call(Call::Readv { fd, iov })
-    }
-
-    fn writev(&self, fd: RawFd, iov: &[IoSlice<'_>]) -> Result<usize> {
-        self.call(Call::Writev { fd, iov })
-    }
-
-    fn fcntl(&self, fd: RawFd, command: i32, argument: i32) -> Result<i32> {
-        self.call_number(Call::Fcntl { fd, command, argument })
-    }
-
-    fn ioctl(&self, fd: RawFd, request: u64, argument: &mut i32) -> Result<i32> {
-        self.call_number(Call::Ioctl { fd, request, argument })
-    }
-
-    fn pipe2(&self, flags: i32) -> Result<[RawFd; 2]> {
-        let mut out = [-1; 2];
-        self.call_done(Call::Pipe2 { flags, out: &mut out })?;
-        Ok(out)
-    }
-
-    fn dup(&self, fd: RawFd) -> Result<RawFd> {
-        self.call_number(Call::Dup { fd })
-    }
-
-    fn dup3(&self, fd: RawFd, new: RawFd, flags: i32) -> Result<RawFd> {
-        self.call_number(Call::Dup3 { fd, new, flags })
-    }
-
-    fn close(&self, fd: RawFd) -> Result<()> {
-        self.call_done(Call::Close { fd })
-    }
-
-    fn poll(&self, fds: &mut [PollFd], timeout: i32) -> Result<usize> {
-        self.call(Call::Poll { fds, timeout })
-    }
-
-    fn select(&self, nfds: i32, sets: [Option<&mut FdSet>; 3], timeout: Option<i64>) -> Result<usize> {
-        self.call(Call::Select { nfds, sets, timeout })
-    }
-
-    fn epoll_create1(&self, flags: i32) -> Result<RawFd> {
-        self.call_number(Call::EpollCreate1 { flags })
-    }
-
-    fn epoll_ctl(&self, epfd: RawFd, op: i32, fd: RawFd, event: Option<EpollEvent>) -> Result<()> {
-        self.call_done(Call::EpollCtl { epfd, op, fd, event })
-    }
-
-    fn epoll_wait(&self, epfd: RawFd, events: &mut [EpollEvent], timeout: i32) -> Result<usize> {
-        self.call(Call::EpollWait { epfd, events, timeout })
-    }
-}
-
 impl Clock for Net {
-    /// The calling thread's own clock; [`Instant::ZERO`] outside the simulation.
+    /// The host's monotonic clock as the calling thread sees it: zero when the host booted, and no faster or slower than the world's time, unless
+    /// [`Host::set_clock`](crate::Host::set_clock) says so. [`Instant::ZERO`] outside the simulation.
     fn now(&self) -> Instant {
         let Ok(running) = current::running(self.sim, None) else { return Instant::ZERO };
         match running.enter() {
             Ok(mut scheduler) => {
                 scheduler.charge(running.thread);
-                scheduler.clock(running.thread)
+                scheduler.own_clock(running.thread)
             }
             Err(_) => running.clock(),
         }
     }
 
     fn wall(&self) -> SystemTime {
-        let since_start = self.now().since(Instant::ZERO);
-        SystemTime::UNIX_EPOCH + Duration::from_secs(WALL_START_SECONDS) + since_start
+        let nanos = match current::running(self.sim, None) {
+            Ok(running) => {
+                // One that is being unwound may look at its watch, too.
+                if let Ok(mut scheduler) = running.enter() {
+                    scheduler.charge(running.thread);
+                }
+                running.wall()
+            }
+            Err(_) => WALL_START_SECONDS * 1_000_000_000,
+        };
+        SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos)
     }
 
     fn sleep(&self, duration: Duration) {
         let Ok(running) = current::running(self.sim, None) else { return };
         if let Ok(mut scheduler) = running.enter() {
-            let deadline = scheduler.clock(running.thread) + duration;
-            scheduler.wait(running.thread, Wait::Sleep, Some(deadline));
-            drop(running.suspend(scheduler));
+            let deadline = scheduler.own_clock(running.thread) + duration;
+            loop {
+                scheduler.wait(running.thread, Wait::Sleep, Some(deadline));
+                scheduler = running.suspend(scheduler);
+                // Where the host's clock was set meanwhile, it was woken in vain.
+                if scheduler.own_clock(running.thread) >= deadline {
+                    return;
+                }
+            }
         }
     }
 }

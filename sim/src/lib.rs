@@ -41,7 +41,10 @@ pub mod host;
 pub mod link;
 pub mod packet;
 mod process;
+mod report;
 pub mod sim;
+#[cfg(feature = "proptest")]
+pub mod strategy;
 pub mod sync;
 pub mod tcp;
 pub mod trace;
@@ -51,7 +54,9 @@ pub mod world;
 
 pub use api::{Net, Tid};
 pub use host::HostConfig;
-pub use link::Link;
+pub use link::{Delay, GilbertElliott, Link, Ratio};
 pub use process::failure::{FailureKind, Waiting};
 pub use process::signal::Signal;
-pub use sim::{Builder, Failure, Host, Interleaving, Process, ProcessBuilder, Report, Sim};
+pub use report::{ReportError, ReportFiles, write_report};
+pub use sim::{Builder, Failure, Host, Interleaving, Misfortunes, Network, Process, ProcessBuilder, Report, RuleGuard, Sim};
+pub use world::{Fate, PacketView, Protocol};

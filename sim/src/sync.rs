@@ -27,14 +27,17 @@ impl WaitList {
     fn wait(&self, running: &Running, name: &'static str, timeout: Option<Duration>) -> bool {
         self.threads().push_back(running.thread);
         let deadline = timeout.map(|timeout| running.clock() + timeout);
-        running.wait(Wait::Sync(name), deadline);
-        // Whoever wakes a thread takes it off the list: one that still stands there woke by its deadline.
-        let mut threads = self.threads();
-        match threads.iter().position(|thread| *thread == running.thread) {
-            None => true,
-            Some(index) => {
-                threads.remove(index);
-                false
+        loop {
+            running.wait(Wait::Sync(name), deadline);
+            // Whoever wakes a thread takes it off the list: one that still stands there woke by its deadline, or in vain.
+            let mut threads = self.threads();
+            match threads.iter().position(|thread| *thread == running.thread) {
+                None => return true,
+                Some(index) if deadline.is_some_and(|deadline| running.clock() >= deadline) => {
+                    threads.remove(index);
+                    return false;
+                }
+                Some(_) => {}
             }
         }
     }

@@ -62,6 +62,8 @@ pub struct Options {
     pub broadcast: bool,
     /// `SO_RXQ_OVFL`: arriving datagrams note how many were dropped before them.
     pub rxq_ovfl: bool,
+    /// `IP_PKTINFO` or `IPV6_RECVPKTINFO`: an arriving datagram is marked with its interface.
+    pub pktinfo: bool,
     /// `SO_SELECT_ERR_QUEUE`: an error is POLLPRI too.
     pub select_err_queue: bool,
     /// `SO_SNDBUF`, as `getsockopt(2)` gives it. On loopback it limits nothing; a corked datagram counts against it.
@@ -75,6 +77,7 @@ impl Default for Options {
         Options {
             broadcast: false,
             rxq_ovfl: false,
+            pktinfo: false,
             select_err_queue: false,
             sndbuf_bytes: BUFFER_DEFAULT_BYTES,
             pmtudisc_dont: false,
@@ -148,6 +151,8 @@ pub struct Source {
     pub arrived: Instant,
     /// How many datagrams had been dropped when it arrived, for `SO_RXQ_OVFL`: a control message unless 0.
     pub dropped_before: u32,
+    /// It is marked with its interface: `ipv4_pktinfo_prepare`. (What comes over IPv6 always is.)
+    pub has_interface: bool,
 }
 
 impl Source {
@@ -251,8 +256,9 @@ impl Udp {
     /// A datagram arrives for this socket.
     pub fn deliver(&mut self, now: Instant, header: IpHeader, datagram: Datagram) -> Delivery {
         let dropped_before = if self.options.rxq_ovfl { self.drops } else { 0 };
-        let Datagram { src_port, dst_port, payload } = datagram;
-        let source = Source { header, src_port, dst_port, arrived: now, dropped_before };
+        let Datagram { src_port, dst_port, payload, .. } = datagram;
+        let has_interface = self.options.pktinfo || header.dst.is_ipv6();
+        let source = Source { header, src_port, dst_port, arrived: now, dropped_before, has_interface };
         if self.queue.push(Queued::new(source, payload)) {
             self.wakes.readable = true;
             Delivery::Accepted

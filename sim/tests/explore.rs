@@ -340,7 +340,7 @@ fn shards_make_up_the_whole_and_a_rerun_changes_nothing() {
     let removed = records.remove(1);
     assert_eq!(merge(&records).unwrap_err().to_string(), "of 4 shards, these are missing: [2]");
     records.extend([removed.clone(), removed]);
-    assert!(merge(&records).unwrap_err().to_string().contains("the same shard"));
+    assert!(merge(&records).unwrap_err().to_string().contains("are records of the same shard"));
 }
 
 #[test]

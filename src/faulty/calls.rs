@@ -4,10 +4,9 @@
 //! descriptor open, does it block, is it a stream?), by calls that change nothing. Then it answers in the kernel's place, before the
 //! call or instead of it, so that nothing is taken that is not handed over.
 
-use super::draw;
 use super::plan::{Call, Fault};
-use super::shared::{Decision, Shared, lock};
-use super::thread::Turn;
+use super::shared::Seeded;
+use super::source::{Decision, Source};
 use crate::api::SocketApi;
 use crate::consts as c;
 use crate::env::Clock;
@@ -15,28 +14,27 @@ use crate::errno::{Errno, Result};
 use crate::raw::{EpollEvent, FdSet, Name, PollFd, RawFd, RecvHdr, SendHdr, Syscalls, Vouch};
 use std::fmt;
 use std::io::{IoSlice, IoSliceMut};
-use std::sync::Arc;
 
-/// The system calls of [`Faulty`](super::Faulty), reached by [`SocketApi::calls`].
-pub struct FaultyCalls<A> {
+/// The system calls of [`Faulty`](super::Faulty), reached by [`SocketApi::calls`]; or of any world `A`, with the faults of any [`Source`].
+pub struct FaultyCalls<A, S = Seeded> {
     pub(super) api: A,
-    pub(super) shared: Arc<Shared>,
+    pub(super) source: S,
 }
 
-impl<A> fmt::Debug for FaultyCalls<A> {
+impl<A, S> fmt::Debug for FaultyCalls<A, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("FaultyCalls")
     }
 }
 
 /// A call that has been counted, and what is to happen to it. The thread's account is put back when this is dropped, after the call.
-struct Begun<'a> {
-    _turn: Turn<'a>,
-    decision: Option<Decision>,
+struct Begun<'a, S: Source + 'a> {
+    _turn: S::Turn<'a>,
+    decision: Option<Decision<S::Mark>>,
 }
 
-impl Begun<'_> {
-    fn fault(&self) -> Option<(&Decision, Fault)> {
+impl<S: Source> Begun<'_, S> {
+    fn fault(&self) -> Option<(&Decision<S::Mark>, Fault)> {
         self.decision.as_ref().map(|decision| (decision, decision.fault))
     }
 }
@@ -48,7 +46,14 @@ enum Way {
     In,
 }
 
-impl<A: SocketApi + Clock> FaultyCalls<A> {
+impl<A, S> FaultyCalls<A, S> {
+    /// The calls of the world `api`, with the faults of `source`.
+    pub const fn new(api: A, source: S) -> FaultyCalls<A, S> {
+        FaultyCalls { api, source }
+    }
+}
+
+impl<A: SocketApi + Clock, S: Source> FaultyCalls<A, S> {
     /// The world's own calls. Numbers that are passed on are those that the caller vouched for, and those of descriptors just made.
     #[inline]
     pub(super) fn world(&self) -> &A::Calls {
@@ -56,9 +61,8 @@ impl<A: SocketApi + Clock> FaultyCalls<A> {
     }
 
     #[inline]
-    fn begin_with(&self, call: Call, fd: Option<RawFd>, len: impl FnOnce() -> Option<usize>) -> Begun<'_> {
-        let turn = Turn::call(&self.shared);
-        let mut decision = self.shared.decide(turn.lane, call, fd, len);
+    fn begin_with(&self, call: Call, fd: Option<RawFd>, len: impl FnOnce() -> Option<usize>) -> Begun<'_, S> {
+        let (turn, mut decision) = self.source.begin(call, fd, len);
         if let Some(slow) = decision.take_if(|decision| matches!(decision.fault, Fault::Slow(_))) {
             self.pause(&slow);
         }
@@ -67,27 +71,27 @@ impl<A: SocketApi + Clock> FaultyCalls<A> {
 
     /// Begins a call on a descriptor.
     #[inline]
-    fn begin(&self, call: Call, fd: RawFd) -> Begun<'_> {
+    fn begin(&self, call: Call, fd: RawFd) -> Begun<'_, S> {
         self.begin_with(call, Some(fd), || None)
     }
 
     /// Begins a call on no descriptor, or on several.
     #[inline]
-    fn begin_new(&self, call: Call) -> Begun<'_> {
+    fn begin_new(&self, call: Call) -> Begun<'_, S> {
         self.begin_with(call, None, || None)
     }
 
     #[cold]
-    fn pause(&self, slow: &Decision) {
+    fn pause(&self, slow: &Decision<S::Mark>) {
         if let Fault::Slow(time) = slow.fault
-            && self.shared.claim(slow, None)
+            && self.source.claim(slow, None)
         {
             self.api.sleep(time);
         }
     }
 
-    pub(super) fn claim(&self, decision: &Decision) -> bool {
-        self.shared.claim(decision, None)
+    pub(super) fn claim(&self, decision: &Decision<S::Mark>) -> bool {
+        self.source.claim(decision, None)
     }
 
     /// The file status flags, `F_GETFL`; `None` for a number that is not open.
@@ -116,7 +120,7 @@ impl<A: SocketApi + Clock> FaultyCalls<A> {
 
     /// The error that a fault gives a call that has no state to be kept but an open descriptor.
     #[cold]
-    fn refuse(&self, decision: &Decision, can_happen: bool) -> Result<()> {
+    fn refuse(&self, decision: &Decision<S::Mark>, can_happen: bool) -> Result<()> {
         match decision.fault.errno() {
             Some(errno) if can_happen && self.claim(decision) => Err(errno),
             Some(_) | None => Ok(()),
@@ -126,7 +130,7 @@ impl<A: SocketApi + Clock> FaultyCalls<A> {
     /// What a call that made descriptors answers after all. It is made first, since an argument that is wrong wins over a full table; what
     /// it made is new, so that closing it shows nowhere.
     #[cold]
-    fn unmake<const N: usize>(&self, decision: &Decision, made: [RawFd; N]) -> Result<()> {
+    fn unmake<const N: usize>(&self, decision: &Decision<S::Mark>, made: [RawFd; N]) -> Result<()> {
         self.refuse(decision, true).inspect_err(|_| {
             for fd in made {
                 // close(2) releases the number whatever it answers.
@@ -138,14 +142,14 @@ impl<A: SocketApi + Clock> FaultyCalls<A> {
     /// A fault of `accept4(2)`. Linux makes descriptor and file before it looks into the queue, so all of these leave the queue alone;
     /// `ECONNABORTED` is of a connection that has come and gone.
     #[cold]
-    fn refuse_accept(&self, decision: &Decision, fd: RawFd) -> Result<()> {
+    fn refuse_accept(&self, decision: &Decision<S::Mark>, fd: RawFd) -> Result<()> {
         let listens = self.option(fd, c::SO_ACCEPTCONN) == Some(1);
         self.refuse(decision, listens && (decision.fault != Fault::Eintr || self.blocks(fd)))
     }
 
     /// `EINTR` of `connect(2)`: the attempt is made and goes on. `None` if it did not have to wait.
     #[cold]
-    fn interrupt_connect(&self, decision: &Decision, fd: RawFd, addr: &[u8]) -> Option<Result<()>> {
+    fn interrupt_connect(&self, decision: &Decision<S::Mark>, fd: RawFd, addr: &[u8]) -> Option<Result<()>> {
         let status = self.status(fd).filter(|status| status & c::O_NONBLOCK == 0)?;
         self.option(fd, c::SO_TYPE).filter(|kind| [c::SOCK_STREAM, c::SOCK_SEQPACKET].contains(kind))?;
         self.world().fcntl(fd, c::F_SETFL, status | c::O_NONBLOCK).ok()?;
@@ -161,7 +165,7 @@ impl<A: SocketApi + Clock> FaultyCalls<A> {
 
     /// How many of `len` bytes a call is to send or receive.
     #[inline]
-    fn limit(&self, begun: &Begun<'_>, way: Way, fd: RawFd, len: usize, flags: i32) -> Result<usize> {
+    fn limit(&self, begun: &Begun<'_, S>, way: Way, fd: RawFd, len: usize, flags: i32) -> Result<usize> {
         match begun.fault() {
             None => Ok(len),
             Some((decision, fault)) => self.limit_faulty(decision, fault, way, fd, len, flags),
@@ -169,7 +173,15 @@ impl<A: SocketApi + Clock> FaultyCalls<A> {
     }
 
     #[cold]
-    fn limit_faulty(&self, decision: &Decision, fault: Fault, way: Way, fd: RawFd, len: usize, flags: i32) -> Result<usize> {
+    fn limit_faulty(
+        &self,
+        decision: &Decision<S::Mark>,
+        fault: Fault,
+        way: Way,
+        fd: RawFd,
+        len: usize,
+        flags: i32,
+    ) -> Result<usize> {
         // An urgent byte is one, and an error message a message.
         let ordinary = flags & (c::MSG_OOB | c::MSG_ERRQUEUE) == 0;
         match fault {
@@ -177,9 +189,9 @@ impl<A: SocketApi + Clock> FaultyCalls<A> {
                 if len < 2 || !ordinary || !self.is_stream_of_bytes(fd) {
                     return Ok(len);
                 }
-                let fewer = draw::below(decision.amount, u64::try_from(len - 1).expect("a length fits 64 bits"));
+                let fewer = self.source.below(decision, u64::try_from(len - 1).expect("a length fits 64 bits"));
                 let short = usize::try_from(fewer).expect("less than a length is a length") + 1;
-                Ok(if self.shared.claim(decision, Some(short)) { short } else { len })
+                Ok(if self.source.claim(decision, Some(short)) { short } else { len })
             }
             Fault::Eintr => {
                 let waits = len > 0 && ordinary && flags & c::MSG_DONTWAIT == 0 && self.blocks(fd);
@@ -194,16 +206,7 @@ impl<A: SocketApi + Clock> FaultyCalls<A> {
     }
 }
 
-impl<A> FaultyCalls<A> {
-    /// The number is about to be closed or given away.
-    pub(super) fn forget(&self, fd: RawFd) {
-        if let Some(interest) = &self.shared.interest {
-            lock(interest).forget(fd);
-        }
-    }
-}
-
-impl<A: SocketApi + Clock> Syscalls for FaultyCalls<A> {
+impl<A: SocketApi + Clock, S: Source> Syscalls for FaultyCalls<A, S> {
     fn socket(&self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd> {
         let begun = self.begin_new(Call::Socket);
         let fd = self.world().socket(domain, kind, protocol)?;
@@ -387,14 +390,14 @@ impl<A: SocketApi + Clock> Syscalls for FaultyCalls<A> {
     fn dup3(&self, fd: RawFd, new: RawFd, flags: i32) -> Result<RawFd> {
         let _begun = self.begin(Call::Dup3, fd);
         let made = self.world().dup3(fd, new, flags)?;
-        self.forget(made);
+        self.source.forget(made);
         Ok(made)
     }
 
     fn close(&self, fd: RawFd) -> Result<()> {
         let _begun = self.begin(Call::Close, fd);
         // Before the call, after which the number may be another thread's.
-        self.forget(fd);
+        self.source.forget(fd);
         self.world().close(fd)
     }
 
@@ -423,9 +426,7 @@ impl<A: SocketApi + Clock> Syscalls for FaultyCalls<A> {
             self.refuse(decision, op == c::EPOLL_CTL_ADD && are_open)?;
         }
         self.world().epoll_ctl(epfd, op, fd, event)?;
-        if let Some(interest) = &self.shared.interest {
-            lock(interest).change(epfd, op, fd, event);
-        }
+        self.source.registered_now(epfd, op, fd, event);
         Ok(())
     }
 

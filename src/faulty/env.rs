@@ -46,7 +46,7 @@ impl<A: Spawn> Spawn for Faulty<A> {
 
     /// The thread's faults depend on its place among those that its parent spawned.
     fn spawn<T: Send + 'static>(&self, body: impl FnOnce() -> T + Send + 'static) -> Self::Join<T> {
-        let shared = &self.calls.shared;
+        let shared = &self.calls.source.0;
         let (lane, own) = (next_child(shared), Arc::clone(shared));
         let join = self.kept(|api| {
             api.spawn(move || {

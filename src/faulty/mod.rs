@@ -1,7 +1,7 @@
 //! [`Faulty`]: a world whose system calls fail now and then, as Linux's may.
 //!
 //! - `plan`: what may go wrong, in which calls, and how often.
-//! - `draw`, `thread`, `shared`: whether something happens to a call; it depends on the seed, on how the calling thread was spawned, and
+//! - `source`: who decides. `draw`, `thread`, `shared`: whether something happens to a call; it depends on the seed, on how the calling thread was spawned, and
 //!   on how many calls it has made.
 //! - `calls`, `wait`, `interest`: making it happen, so that the kernel holds afterwards what it would hold had it done so itself.
 //! - `env`: the rest of the world, to which nothing happens.
@@ -12,13 +12,15 @@ mod env;
 mod interest;
 mod plan;
 mod shared;
+mod source;
 mod thread;
 mod wait;
 
 pub use calls::FaultyCalls;
 pub use env::FaultyJoin;
 pub use plan::{Call, Fault, Plan, Rate};
-pub use shared::{CallInfo, Injected, RuleGuard};
+pub use shared::{CallInfo, Injected, RuleGuard, Seeded};
+pub use source::{Course, Decision, Source};
 pub use thread::ThreadPath;
 
 use crate::api::SocketApi;
@@ -86,7 +88,7 @@ impl<A: fmt::Debug> fmt::Debug for Faulty<A> {
 
 impl<A: Clone> FaultyCalls<A> {
     fn again(&self) -> FaultyCalls<A> {
-        FaultyCalls { api: self.api.clone(), shared: Arc::clone(&self.shared) }
+        FaultyCalls { api: self.api.clone(), source: Seeded(Arc::clone(&self.source.0)) }
     }
 }
 
@@ -95,7 +97,7 @@ impl<A> Faulty<A> {
     pub fn new(api: A, plan: Plan) -> Faulty<A> {
         let shared = Arc::new(Shared::new(&plan));
         thread::put(&shared, shared.next_top());
-        Faulty { calls: FaultyCalls { api, shared } }
+        Faulty { calls: FaultyCalls { api, source: Seeded(shared) } }
     }
 
     /// The world inside, to which nothing happens. Calls made there are not counted.
@@ -123,7 +125,7 @@ impl<A> Faulty<A> {
     /// assert!(new_socket().is_ok());
     /// ```
     pub fn rule(&self, rule: impl FnMut(&CallInfo) -> Option<Fault> + Send + 'static) -> RuleGuard {
-        self.calls.shared.add_rule(Box::new(rule))
+        self.calls.source.0.add_rule(Box::new(rule))
     }
 
     /// A rule for one thing: `fault` happens to the `nth` call of this kind from now on, counted from 1 over all threads.
@@ -154,13 +156,13 @@ impl<A> Faulty<A> {
     /// The faults that have been injected, the latest ones, as many as the plan [keeps](Plan::keep). Those of one thread are in its order.
     #[must_use]
     pub fn injected(&self) -> Vec<Injected> {
-        self.calls.shared.injected()
+        self.calls.source.0.injected()
     }
 
     /// How many faults have been injected.
     #[must_use]
     pub fn injected_count(&self) -> u64 {
-        self.calls.shared.injected_count()
+        self.calls.source.0.injected_count()
     }
 
     /// Brings a socket of the world inside under the plan: one that was inherited, or set up undisturbed.
@@ -173,7 +175,7 @@ impl<A> Faulty<A> {
 
     /// Calls into the world, and puts the thread's account back afterwards.
     fn kept<R>(&self, act: impl FnOnce(&A) -> R) -> R {
-        thread::kept(&self.calls.shared, || act(&self.calls.api))
+        thread::kept(&self.calls.source.0, || act(&self.calls.api))
     }
 }
 
@@ -224,7 +226,7 @@ impl<A: SocketApi> FaultySocket<A> {
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "nobody else takes the socket out")]
     pub fn into_inner(mut self) -> A::Socket {
-        self.calls.forget(self.calls.api.fileno(self.get_ref()));
+        self.calls.source.forget(self.calls.api.fileno(self.get_ref()));
         self.socket.take().expect("a socket is there until it is dropped")
     }
 }
@@ -232,8 +234,8 @@ impl<A: SocketApi> FaultySocket<A> {
 impl<A: SocketApi> Drop for FaultySocket<A> {
     fn drop(&mut self) {
         if let Some(socket) = self.socket.take() {
-            self.calls.forget(self.calls.api.fileno(&socket));
-            thread::kept(&self.calls.shared, || drop(socket));
+            self.calls.source.forget(self.calls.api.fileno(&socket));
+            thread::kept(&self.calls.source.0, || drop(socket));
         }
     }
 }

@@ -319,6 +319,12 @@ impl Plan {
         Plan { interest: true, ..self }
     }
 
+    /// Whether anything happens.
+    #[must_use]
+    pub fn has_rates(&self) -> bool {
+        !self.rates.is_empty()
+    }
+
     /// The seed.
     #[must_use]
     pub fn seed(&self) -> u64 {

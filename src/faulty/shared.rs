@@ -2,9 +2,10 @@
 
 use super::draw;
 use super::interest::Interest;
-use super::plan::{Call, Calls, Fault, Plan, Rate};
-use super::thread::{Lane, ThreadPath};
-use crate::raw::RawFd;
+use super::plan::{Call, Fault, Plan};
+use super::source::{Course, Decision, Source};
+use super::thread::{Lane, ThreadPath, Turn};
+use crate::raw::{EpollEvent, RawFd};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -56,14 +57,6 @@ struct Log {
     count: u64,
 }
 
-/// A rate of the plan, with what it has done so far.
-struct ActiveRate {
-    rate: Rate,
-    place: u64,
-    seen: AtomicU64,
-    done: AtomicU64,
-}
-
 /// What a rule says to a call.
 type Decide = dyn FnMut(&CallInfo) -> Option<Fault> + Send;
 
@@ -74,25 +67,28 @@ struct Rule {
 }
 
 /// Who wants the fault, and is told if it happens.
-enum Source {
+enum Whose {
     Rate(usize),
     Rule(Arc<AtomicU64>),
 }
 
-/// A fault that is to happen to a call, if the call is one that it can happen to.
-pub(super) struct Decision {
-    pub(super) fault: Fault,
+/// What is kept of a call that is to have a fault. Only the crate makes one.
+pub struct Mark {
     /// How short, or which of several, is drawn from this.
-    pub(super) amount: u64,
+    amount: u64,
     info: CallInfo,
-    source: Source,
+    whose: Whose,
+}
+
+impl fmt::Debug for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mark").field("info", &self.info).finish_non_exhaustive()
+    }
 }
 
 pub(super) struct Shared {
     seed: u64,
-    rates: Vec<ActiveRate>,
-    /// The calls that some rate is about.
-    calls: Calls,
+    course: Course,
     keep: usize,
     rules: Mutex<Vec<Rule>>,
     /// How many rules there are, so that without any nobody takes the lock.
@@ -110,11 +106,9 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Shared {
     pub(super) fn new(plan: &Plan) -> Shared {
-        let active = |(rate, place)| ActiveRate { rate, place, seen: AtomicU64::new(0), done: AtomicU64::new(0) };
         Shared {
             seed: plan.seed,
-            rates: plan.places().map(active).collect(),
-            calls: plan.rates.iter().fold(Calls::NONE, |calls, rate| calls.and(rate.calls)),
+            course: Course::new(plan),
             keep: plan.keep,
             rules: Mutex::default(),
             rule_count: AtomicUsize::new(0),
@@ -138,8 +132,8 @@ impl Shared {
         call: Call,
         fd: Option<RawFd>,
         len: impl FnOnce() -> Option<usize>,
-    ) -> Option<Decision> {
-        if !self.calls.contains(call) && self.rule_count.load(Ordering::Acquire) == 0 {
+    ) -> Option<Decision<Mark>> {
+        if !self.course.concerns(call) && self.rule_count.load(Ordering::Acquire) == 0 {
             return None;
         }
         let lane = lane?;
@@ -147,36 +141,32 @@ impl Shared {
         self.decide_among(&lane, info)
     }
 
-    fn decide_among(&self, lane: &Lane, info: CallInfo) -> Option<Decision> {
+    fn decide_among(&self, lane: &Lane, info: CallInfo) -> Option<Decision<Mark>> {
         let state = lane.call_state();
         let amount = draw::at(state, draw::AMOUNT);
         if self.rule_count.load(Ordering::Acquire) > 0 {
             for rule in lock(&self.rules).iter_mut() {
                 if let Some(fault) = (rule.decide)(&info) {
-                    let source = Source::Rule(Arc::clone(&rule.hits));
-                    return fault.can_hit(info.call).then_some(Decision { fault, amount, info, source });
+                    let whose = Whose::Rule(Arc::clone(&rule.hits));
+                    return fault.can_hit(info.call).then_some(Decision { fault, mark: Mark { amount, info, whose } });
                 }
             }
         }
-        let index = self.rates.iter().position(|active| active.hits(state, info.call))?;
-        Some(Decision { fault: self.rates[index].rate.fault, amount, info, source: Source::Rate(index) })
+        let chance = |place, num, den| draw::hits(draw::at(state, place), num, den);
+        let (index, fault) = self.course.fault(info.call, chance)?;
+        Some(Decision { fault, mark: Mark { amount, info, whose: Whose::Rate(index) } })
     }
 
     /// Says that the fault happens now: counts and records it. `false` if its rate has happened as often as it may.
-    pub(super) fn claim(&self, decision: &Decision, len: Option<usize>) -> bool {
-        match &decision.source {
-            Source::Rate(index) => {
-                let active = &self.rates[*index];
-                let one_more = |done: u64| (done < active.rate.at_most).then(|| done.saturating_add(1));
-                if active.done.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
-                    return false;
-                }
-            }
-            Source::Rule(hits) => {
+    pub(super) fn claim(&self, decision: &Decision<Mark>, len: Option<usize>) -> bool {
+        match &decision.mark.whose {
+            Whose::Rate(index) if !self.course.claim(*index) => return false,
+            Whose::Rate(_) => {}
+            Whose::Rule(hits) => {
                 hits.fetch_add(1, Ordering::Relaxed);
             }
         }
-        let CallInfo { call, thread, index, .. } = decision.info;
+        let CallInfo { call, thread, index, .. } = decision.mark.info;
         let mut log = lock(&self.log);
         log.count += 1;
         if self.keep > 0 {
@@ -206,18 +196,48 @@ impl Shared {
     }
 }
 
-impl ActiveRate {
-    fn hits(&self, call_state: u64, call: Call) -> bool {
-        if !self.rate.calls.contains(call) {
-            return false;
+/// A plan and its seed, and the rules beside it: what [`Faulty`](super::Faulty) goes by.
+pub struct Seeded(pub(super) Arc<Shared>);
+
+impl fmt::Debug for Seeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Seeded").field(&self.0.seed).finish()
+    }
+}
+
+impl Source for Seeded {
+    type Turn<'a> = Turn<'a>;
+    type Mark = Mark;
+
+    #[inline]
+    fn begin(&self, call: Call, fd: Option<RawFd>, len: impl FnOnce() -> Option<usize>) -> (Turn<'_>, Option<Decision<Mark>>) {
+        let turn = Turn::call(&self.0);
+        let decision = self.0.decide(turn.lane, call, fd, len);
+        (turn, decision)
+    }
+
+    fn claim(&self, decision: &Decision<Mark>, len: Option<usize>) -> bool {
+        self.0.claim(decision, len)
+    }
+
+    fn below(&self, decision: &Decision<Mark>, n: u64) -> u64 {
+        draw::below(decision.mark.amount, n)
+    }
+
+    fn registered(&self, epfd: RawFd) -> Vec<(RawFd, EpollEvent)> {
+        self.0.interest.as_ref().map_or_else(Vec::new, |interest| lock(interest).of(epfd))
+    }
+
+    fn registered_now(&self, epfd: RawFd, op: i32, fd: RawFd, event: Option<EpollEvent>) {
+        if let Some(interest) = &self.0.interest {
+            lock(interest).change(epfd, op, fd, event);
         }
-        if let Some(nth) = self.rate.nth
-            && self.seen.fetch_add(1, Ordering::Relaxed) != nth - 1
-        {
-            return false;
+    }
+
+    fn forget(&self, fd: RawFd) {
+        if let Some(interest) = &self.0.interest {
+            lock(interest).forget(fd);
         }
-        draw::hits(draw::at(call_state, self.place), self.rate.num, self.rate.den)
-            && self.done.load(Ordering::Relaxed) < self.rate.at_most
     }
 }
 

@@ -144,10 +144,16 @@ pub(super) fn next_child(shared: &Arc<Shared>) -> Lane {
 }
 
 /// A call into a world: afterwards the running thread's account is in its place again.
-pub(super) struct Turn<'a> {
+pub struct Turn<'a> {
     shared: &'a Arc<Shared>,
     /// The account as it is during the call; `None` for a thread without one.
     pub(super) lane: Option<Lane>,
+}
+
+impl fmt::Debug for Turn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turn").finish_non_exhaustive()
+    }
 }
 
 impl<'a> Turn<'a> {

@@ -6,9 +6,8 @@
 //! writability: that a connection is writable says that it is established.
 
 use super::calls::FaultyCalls;
-use super::draw;
 use super::plan::Fault;
-use super::shared::{Decision, lock};
+use super::source::{Decision, Source};
 use crate::api::SocketApi;
 use crate::consts as c;
 use crate::env::Clock;
@@ -30,10 +29,10 @@ fn is_left_out(entry: &PollFd) -> bool {
     i32::from(entry.events) & READABLE != 0 && i32::from(entry.revents) & known == 0
 }
 
-impl<A: SocketApi + Clock> FaultyCalls<A> {
+impl<A: SocketApi + Clock, S: Source> FaultyCalls<A, S> {
     /// The answer to `poll(2)`; `None` if the fault cannot happen and nothing was asked yet that answers the call.
     #[cold]
-    pub(super) fn poll_faulty(&self, decision: &Decision, fds: &mut [PollFd], timeout: i32) -> Option<Result<usize>> {
+    pub(super) fn poll_faulty(&self, decision: &Decision<S::Mark>, fds: &mut [PollFd], timeout: i32) -> Option<Result<usize>> {
         if decision.fault != Fault::Spurious {
             return self.refuse_wait(decision, timeout != 0);
         }
@@ -43,7 +42,7 @@ impl<A: SocketApi + Clock> FaultyCalls<A> {
         };
         let candidates: Vec<usize> =
             (0..fds.len()).filter(|index| is_left_out(&fds[*index]) && self.may_deceive(fds[*index].fd)).collect();
-        match one_of(decision, &candidates).filter(|_| self.claim(decision)) {
+        match self.one_of(decision, &candidates).filter(|_| self.claim(decision)) {
             Some(index) => {
                 let bits = i16::try_from(READABLE).expect("the bits of poll(2) are 16");
                 let entry = &mut fds[index];
@@ -59,7 +58,7 @@ impl<A: SocketApi + Clock> FaultyCalls<A> {
     #[cold]
     pub(super) fn select_faulty(
         &self,
-        decision: &Decision,
+        decision: &Decision<S::Mark>,
         nfds: i32,
         sets: &mut [Option<&mut FdSet>; 3],
         timeout: Option<i64>,
@@ -75,7 +74,7 @@ impl<A: SocketApi + Clock> FaultyCalls<A> {
         if let (Some(asked), Some(read)) = (before[0], sets[0].as_deref_mut()) {
             let candidates: Vec<RawFd> =
                 (0..nfds).filter(|fd| asked.contains(*fd) && !read.contains(*fd) && self.may_deceive(*fd)).collect();
-            if let Some(fd) = one_of(decision, &candidates).filter(|_| self.claim(decision)) {
+            if let Some(fd) = self.one_of(decision, &candidates).filter(|_| self.claim(decision)) {
                 read.insert(fd);
                 return Some(Ok(ready + 1));
             }
@@ -95,7 +94,7 @@ impl<A: SocketApi + Clock> FaultyCalls<A> {
     #[cold]
     pub(super) fn epoll_wait_faulty(
         &self,
-        decision: &Decision,
+        decision: &Decision<S::Mark>,
         epfd: RawFd,
         events: &mut [EpollEvent],
         timeout: i32,
@@ -103,7 +102,10 @@ impl<A: SocketApi + Clock> FaultyCalls<A> {
         if decision.fault != Fault::Spurious {
             return self.refuse_wait(decision, timeout != 0 && !events.is_empty() && self.status(epfd).is_some());
         }
-        let entries = lock(self.shared.interest.as_ref()?).of(epfd);
+        let entries = self.source.registered(epfd);
+        if entries.is_empty() {
+            return None;
+        }
         let ready = match self.world().epoll_wait(epfd, events, 0) {
             Ok(ready) => ready,
             Err(errno) => return Some(Err(errno)),
@@ -117,7 +119,7 @@ impl<A: SocketApi + Clock> FaultyCalls<A> {
         };
         let left_out = |(fd, event): &(RawFd, EpollEvent)| asks(event) && fits(event) && self.may_deceive(*fd);
         let candidates: Vec<EpollEvent> = entries.into_iter().filter(left_out).map(|(_, event)| event).collect();
-        if let Some(event) = one_of(decision, &candidates).filter(|_| self.claim(decision)) {
+        if let Some(event) = self.one_of(decision, &candidates).filter(|_| self.claim(decision)) {
             let bits = event.events & EPOLL_READABLE;
             let reported = events[..ready].iter_mut().find(|other| other.data == event.data);
             let more = usize::from(reported.is_none());
@@ -131,7 +133,7 @@ impl<A: SocketApi + Clock> FaultyCalls<A> {
     }
 
     /// `EINTR`, where the call may wait, or `ENOMEM`.
-    fn refuse_wait(&self, decision: &Decision, waits: bool) -> Option<Result<usize>> {
+    fn refuse_wait(&self, decision: &Decision<S::Mark>, waits: bool) -> Option<Result<usize>> {
         let errno = decision.fault.errno()?;
         let can_happen = decision.fault != Fault::Eintr || waits;
         (can_happen && self.claim(decision)).then_some(Err(errno))
@@ -148,11 +150,11 @@ impl<A: SocketApi + Clock> FaultyCalls<A> {
         };
         self.option(fd, c::SO_ACCEPTCONN) == Some(1) || self.option(fd, c::SO_TYPE) == Some(c::SOCK_DGRAM) || is_connected()
     }
-}
 
-/// Which of several a fault happens to.
-fn one_of<T: Copy>(decision: &Decision, candidates: &[T]) -> Option<T> {
-    let count = u64::try_from(candidates.len()).expect("a count fits 64 bits");
-    let index = usize::try_from(draw::below(decision.amount, count)).expect("an index is below the length");
-    candidates.get(index).copied()
+    /// Which of several a fault happens to.
+    fn one_of<T: Copy>(&self, decision: &Decision<S::Mark>, candidates: &[T]) -> Option<T> {
+        let count = u64::try_from(candidates.len()).expect("a count fits 64 bits");
+        let index = if count == 0 { 0 } else { self.source.below(decision, count) };
+        candidates.get(usize::try_from(index).expect("an index is below the length")).copied()
+    }
 }

@@ -3,50 +3,9 @@
 use crate::conformance;
 use crate::support::scene::{listener, pair};
 use crate::support::sock::Sock;
-use twinsock::{Errno, PollEvents, Shutdown};
+use twinsock::{Errno, PollEvents};
 
 conformance! {
-    fn a_duplicate_is_the_same_socket(env: &E) {
-        let (client, server) = pair(env);
-        let twin = client.dup();
-        assert_ne!(twin.fd(), client.fd());
-        assert_eq!(twin.name(), client.name());
-        twin.send_all(b"a");
-        client.send_all(b"b");
-        assert_eq!(server.recv_exactly(2), b"ab");
-        server.send_all(b"cd");
-        assert_eq!(client.recv(1), Ok(b"c".to_vec()));
-        assert_eq!(twin.recv(1), Ok(b"d".to_vec()));
-    }
-
-    fn the_connection_ends_with_the_last_descriptor(env: &E) {
-        let (client, server) = pair(env);
-        let twin = client.dup();
-        client.close().unwrap();
-        assert_eq!(server.try_recv(1), Err(Errno::AGAIN));
-        twin.send_all(b"x");
-        assert_eq!(server.recv(1), Ok(b"x".to_vec()));
-        twin.close().unwrap();
-        assert_eq!(server.recv(1), Ok(vec![]));
-    }
-
-    fn shutdown_acts_on_the_connection_and_so_on_every_descriptor(env: &E) {
-        let (client, server) = pair(env);
-        let twin = client.dup();
-        client.shutdown(Shutdown::Write).unwrap();
-        assert_eq!(twin.send(b"x"), Err(Errno::PIPE));
-        assert_eq!(server.recv(1), Ok(vec![]));
-    }
-
-    fn o_nonblock_is_shared(env: &E) {
-        let socket = Sock::tcp(env);
-        let twin = socket.dup();
-        socket.set_nonblocking(true);
-        assert_eq!(twin.nonblocking(), Ok(true));
-        twin.set_nonblocking(false);
-        assert_eq!(socket.nonblocking(), Ok(false));
-    }
-
     fn a_duplicated_listener_goes_on_listening(env: &E) {
         let (listener, addr) = listener(env);
         let twin = listener.dup();

@@ -14,35 +14,6 @@ const ERR: EpollFlags = EpollFlags::ERR;
 const RDHUP: EpollFlags = EpollFlags::RDHUP;
 
 conformance! {
-    fn a_level_is_reported_as_long_as_it_lasts(env: &E) {
-        let (client, server) = pair(env);
-        let epoll = Epoll::new(env);
-        assert_eq!(epoll.add(&server, IN, 7), Ok(()));
-        assert_eq!(epoll.now(), []);
-        client.send_all(b"ab");
-        server.wait(PollEvents::IN);
-        assert_eq!(epoll.now(), [(IN, 7)]);
-        server.recv(1).unwrap();
-        assert_eq!(epoll.now(), [(IN, 7)]);
-        server.recv(1).unwrap();
-        assert_eq!(epoll.now(), []);
-    }
-
-    fn an_edge_is_reported_once_for_each_arrival(env: &E) {
-        let (client, server) = pair(env);
-        let epoll = Epoll::new(env);
-        epoll.add(&server, IN | ET, 7).unwrap();
-        client.send_all(b"a");
-        server.wait(PollEvents::IN);
-        assert_eq!(epoll.now(), [(IN, 7)]);
-        assert_eq!(epoll.now(), [], "nothing new has come");
-        client.send_all(b"bc");
-        server.expect_fionread(3);
-        assert_eq!(epoll.now(), [(IN, 7)], "although the first byte is unread");
-        server.recv(1).unwrap();
-        assert_eq!(epoll.now(), [], "reading a part is no arrival");
-    }
-
     fn what_is_ready_when_it_is_added_is_an_edge(env: &E) {
         let (client, server) = pair(env);
         client.send_all(b"a");

@@ -19,6 +19,7 @@ mod options;
 mod poll;
 mod rows;
 mod seed;
+mod seed_page;
 mod select;
 mod shutdown;
 mod socket;

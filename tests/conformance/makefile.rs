@@ -14,35 +14,6 @@ fn object_and_peer<E: Env>(env: &E) -> (Socket<E>, Sock<E>) {
 }
 
 conformance! {
-    fn a_line_is_put_together_from_its_segments(env: &E) {
-        let (socket, peer) = object_and_peer(env);
-        let mut file = socket.makefile("r", -1).unwrap();
-        let reader = env.spawn(move || [file.readline(), file.readline(), file.readline(), file.readline()]);
-        for part in [&b"on"[..], b"e\ntw", b"o", b"\nrest"] {
-            peer.send_all(part);
-        }
-        peer.close().unwrap();
-        let lines = reader.join().unwrap().map(Result::unwrap);
-        assert_eq!(lines, [&b"one\n"[..], b"two\n", b"rest", b""], "at the end of the stream the rest, then nothing");
-        drop(socket);
-    }
-
-    fn what_is_written_goes_out_by_flush_close_and_drop(env: &E) {
-        let (socket, peer) = object_and_peer(env);
-        let mut file = socket.makefile("w", -1).unwrap();
-        file.write_all(b"a").unwrap();
-        assert_eq!(peer.try_recv(9), Err(Errno::AGAIN), "buffered");
-        file.flush().unwrap();
-        assert_eq!(peer.recv(9), Ok(b"a".to_vec()));
-        file.write_all(b"b").unwrap();
-        file.close().unwrap();
-        assert_eq!(peer.recv(9), Ok(b"b".to_vec()));
-        let mut file = socket.makefile("w", -1).unwrap();
-        file.write_all(b"c").unwrap();
-        drop(file);
-        assert_eq!(peer.recv(9), Ok(b"c".to_vec()));
-    }
-
     fn a_file_that_does_both_sends_before_it_waits(env: &E) {
         let (socket, peer) = object_and_peer(env);
         let mut file = socket.makefile("r+", -1).unwrap();

@@ -95,23 +95,6 @@ conformance! {
         assert_eq!(client.peer_addr().unwrap(), SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
     }
 
-    fn errors_have_the_kinds_of_std(env: &E) {
-        let (_dead, nobody) = dead_end(env, Domain::INET);
-        let nobody = SocketAddr::new(ip_of(&nobody), port_of(&nobody));
-        assert_eq!(kind(TcpStream::connect(env, nobody)), Some(ErrorKind::ConnectionRefused));
-        let (_listener, addr) = listener(env);
-        assert_eq!(kind(TcpListener::bind(env, addr)), Some(ErrorKind::AddrInUse));
-        let other = SocketAddr::new(Ipv4Addr::new(192, 0, 2, 1).into(), 0);
-        assert_eq!(kind(TcpListener::bind(env, other)), Some(ErrorKind::AddrNotAvailable));
-
-        let (mut client, server) = pair(env);
-        server.set_linger(Some(Duration::ZERO)).unwrap();
-        drop(server);
-        assert_eq!(kind(client.read(&mut [0])), Some(ErrorKind::ConnectionReset));
-        assert_eq!(kind(client.write(b"x")), Some(ErrorKind::BrokenPipe));
-        assert_eq!(kind(client.shutdown(Shutdown::Both)), Some(ErrorKind::NotConnected));
-    }
-
     fn the_end_comes_too_early_for_read_exact(env: &E) {
         let (mut client, mut server) = pair(env);
         client.write_all(b"ab").unwrap();
@@ -206,25 +189,5 @@ conformance! {
         assert_eq!(kind(refused), Some(ErrorKind::ConnectionRefused));
         let no_time = TcpStream::connect_timeout(env, &addr, Duration::ZERO);
         assert_eq!(kind(no_time), Some(ErrorKind::InvalidInput));
-    }
-
-    fn connect_timeout_gives_up(env: &E) {
-        let (_listener, _clients, addr) = crate::support::scene::full_listener(env);
-        let addr = SocketAddr::new(ip_of(&addr), port_of(&addr));
-        let start = env.now();
-        let late = TcpStream::connect_timeout(env, &addr, Duration::from_millis(30));
-        assert_eq!(kind(late), Some(ErrorKind::TimedOut));
-        assert!(env.now().since(start) >= Duration::from_millis(30));
-    }
-
-    fn vectored_io_fills_buffer_after_buffer(env: &E) {
-        let (mut client, mut server) = pair(env);
-        let sent = client.write_vectored(&[io::IoSlice::new(b"ab"), io::IoSlice::new(b"cd")]).unwrap();
-        assert_eq!(sent, 4);
-        drop(client);
-        let (mut first, mut second) = ([0; 1], [0; 9]);
-        let mut buffers = [io::IoSliceMut::new(&mut first), io::IoSliceMut::new(&mut second)];
-        assert_eq!(server.read_vectored(&mut buffers).unwrap(), 4);
-        assert_eq!((&first[..], &second[..3]), (&b"a"[..], &b"bcd"[..]));
     }
 }

@@ -1,9 +1,9 @@
 //! `O_NONBLOCK`: a property of the open file description, for every call on it.
 
 use crate::conformance;
-use crate::support::scene::{FAMILIES, fill, listener, pair, pair_of, small_pair};
+use crate::support::scene::{FAMILIES, fill, pair};
 use crate::support::sock::Sock;
-use twinsock::{Errno, JoinThread, MsgFlags, PollEvents};
+use twinsock::{Errno, JoinThread};
 
 conformance! {
     fn o_nonblock_can_be_set_and_cleared(env: &E) {
@@ -15,34 +15,6 @@ conformance! {
             socket.set_nonblocking(false);
             assert_eq!(socket.nonblocking(), Ok(false));
         }
-    }
-
-    fn a_nonblocking_recv_without_data_would_block(env: &E) {
-        for family in FAMILIES {
-            let (client, server) = pair_of(env, family);
-            server.set_nonblocking(true);
-            assert_eq!(server.recv(1), Err(Errno::AGAIN));
-            assert_eq!(server.recv_with(4, MsgFlags::WAITALL), Err(Errno::AGAIN));
-            client.send_all(b"ab");
-            server.wait(PollEvents::IN);
-            assert_eq!(server.recv_with(4, MsgFlags::WAITALL), Ok(b"ab".to_vec()), "what is there");
-        }
-    }
-
-    fn a_nonblocking_send_takes_a_part_and_then_would_block(env: &E) {
-        let (client, server) = small_pair(env);
-        client.set_nonblocking(true);
-        let data = crate::support::scene::pattern(1 << 20);
-        let mut sent = client.send(&data).expect("a part fits");
-        assert!((1..data.len()).contains(&sent));
-        let errno = loop {
-            match client.send(&data[sent..]) {
-                Ok(more) => sent += more,
-                Err(errno) => break errno,
-            }
-        };
-        assert_eq!(errno, Errno::AGAIN);
-        assert_eq!(server.recv_exactly(sent), data[..sent]);
     }
 
     fn blocking_calls_return_to_blocking(env: &E) {
@@ -59,18 +31,6 @@ conformance! {
         let (client, server) = pair(env);
         client.set_nonblocking(true);
         assert_eq!(server.nonblocking(), Ok(false));
-    }
-
-    fn a_nonblocking_listener_makes_blocking_connections(env: &E) {
-        let (listener, addr) = listener(env);
-        listener.set_nonblocking(true);
-        let client = Sock::tcp(env);
-        client.connect(&addr).unwrap();
-        listener.wait(PollEvents::IN);
-        let (server, _) = listener.accept().unwrap();
-        let reader = env.spawn(move || server.recv(1));
-        client.send_all(b"x");
-        assert_eq!(reader.join().unwrap(), Ok(b"x".to_vec()));
     }
 
     fn what_a_nonblocking_sender_queued_arrives(env: &E) {

@@ -1,5 +1,5 @@
 //! The classic socket object (Python library reference, 1996, section 7.2.1), sentence by sentence: what Linux keeps of the page, and
-//! what it does instead. `docs/src/seed.md` is the page with the names of these tests; `rows.rs` compares the two.
+//! what it does instead. `docs/src/seed.md` is the page with the names of these tests; `seed_page.rs` compares the two.
 
 use crate::conformance;
 use crate::support::scene::{ip_of, loopback, port_of};

@@ -18,47 +18,12 @@ conformance! {
         }
     }
 
-    fn connect_may_be_repeated(env: &E) {
-        let ((_a, a_addr), (b, b_addr)) = (udp_bound(env, Domain::INET), udp_bound(env, Domain::INET));
-        let socket = Sock::udp(env);
-        socket.connect(&a_addr).unwrap();
-        let name = socket.name();
-        assert_eq!(socket.connect(&b_addr), Ok(()));
-        assert_eq!((socket.name(), socket.peer_name()), (name.clone(), Ok(b_addr)));
-        socket.send(b"x").unwrap();
-        assert_eq!(b.recv_from(9), Ok((b"x".to_vec(), name)));
-    }
-
-    fn only_the_peer_is_heard(env: &E) {
-        let (a, b) = udp_pair(env, Domain::INET);
-        let (stranger, _) = udp_bound(env, Domain::INET);
-        stranger.send_to(b"no", &b.name()).unwrap();
-        assert_eq!(b.try_recv(9), Err(Errno::AGAIN));
-        a.send(b"yes").unwrap();
-        assert_eq!(b.recv(9), Ok(b"yes".to_vec()));
-    }
-
-    fn what_was_queued_before_connect_stays(env: &E) {
-        let ((receiver, to), (stranger, _), (_peer, peer_addr)) =
-            (udp_bound(env, Domain::INET), udp_bound(env, Domain::INET), udp_bound(env, Domain::INET));
-        stranger.send_to(b"early", &to).unwrap();
-        receiver.connect(&peer_addr).unwrap();
-        assert_eq!(receiver.recv(9), Ok(b"early".to_vec()));
-    }
-
     fn a_connected_sender_is_told_that_it_is_not_the_peer(env: &E) {
         let (_a, b) = udp_pair(env, Domain::INET);
         let stranger = Sock::udp(env);
         stranger.connect(&b.name()).unwrap();
         stranger.send(b"x").unwrap();
         assert_eq!(stranger.try_recv(9), Err(Errno::CONNREFUSED));
-    }
-
-    fn a_connected_socket_may_send_elsewhere(env: &E) {
-        let (a, _b) = udp_pair(env, Domain::INET);
-        let (other, addr) = udp_bound(env, Domain::INET);
-        assert_eq!(a.send_to(b"x", &addr), Ok(1));
-        assert_eq!(other.recv_from(9), Ok((b"x".to_vec(), a.name())));
     }
 
     fn a_connected_socket_beats_an_unconnected_one(env: &E) {
@@ -84,47 +49,6 @@ conformance! {
         assert_eq!(a.send(b"x"), Err(Errno::DESTADDRREQ));
         b.send(b"y").unwrap();
         assert_ne!(a.try_recv(9), Ok(b"y".to_vec()), "the port was the kernel's choice: it is gone");
-    }
-
-    fn af_unspec_gives_back_what_bind_did_not_give(env: &E) {
-        for family in FAMILIES {
-            let (_peer, addr) = udp_bound(env, family);
-            let socket = Sock::udp_of(env, family);
-            socket.connect(&addr).unwrap();
-            socket.connect(&SocketAddr::Unspec).unwrap();
-            assert_eq!(socket.name(), wildcard(family, 0));
-            let (socket, own) = udp_bound(env, family);
-            socket.connect(&addr).unwrap();
-            socket.connect(&SocketAddr::Unspec).unwrap();
-            assert_eq!(socket.name(), with_port(&own, 0), "the address was asked for, the port was not");
-        }
-    }
-
-    fn an_explicit_port_survives_af_unspec(env: &E) {
-        let (probe, addr) = udp_bound(env, Domain::INET);
-        probe.close().unwrap();
-        let socket = Sock::udp(env);
-        socket.bind(&addr).unwrap();
-        let (_peer, peer_addr) = udp_bound(env, Domain::INET);
-        socket.connect(&peer_addr).unwrap();
-        socket.connect(&SocketAddr::Unspec).unwrap();
-        assert_eq!(socket.name(), addr);
-    }
-
-    fn connect_to_port_0_is_a_connection_to_nobody(env: &E) {
-        let (_peer, addr) = udp_bound(env, Domain::INET);
-        let socket = Sock::udp(env);
-        assert_eq!(socket.connect(&with_port(&addr, 0)), Ok(()));
-        assert_eq!(socket.peer_name(), Err(Errno::NOTCONN));
-        assert_eq!(socket.send(b"x"), Ok(1));
-        assert_eq!(socket.send(b"x"), Err(Errno::CONNREFUSED));
-    }
-
-    fn a_connected_socket_cannot_be_bound(env: &E) {
-        let (_peer, addr) = udp_bound(env, Domain::INET);
-        let socket = Sock::udp(env);
-        socket.connect(&addr).unwrap();
-        assert_eq!(socket.bind(&own_addr(0)), Err(Errno::INVAL));
     }
 
     fn a_socket_connected_over_ipv4_does_not_change_to_ipv6(env: &E) {

@@ -13,34 +13,6 @@ fn recverr(domain: Domain) -> (i32, i32) {
 }
 
 conformance! {
-    fn an_unconnected_sender_never_hears_that_nobody_receives(env: &E) {
-        for family in FAMILIES {
-            let (gone, addr) = udp_bound(env, family);
-            gone.close().unwrap();
-            let (socket, _) = udp_bound(env, family);
-            for _ in 0..3 {
-                assert_eq!(socket.send_to(b"x", &addr), Ok(1));
-            }
-            assert_eq!(socket.try_recv(9), Err(Errno::AGAIN));
-            assert_eq!(socket.take_error(), None);
-        }
-    }
-
-    fn a_connected_sender_hears_once_per_datagram(env: &E) {
-        for family in FAMILIES {
-            let (socket, _) = udp_orphan(env, family);
-            assert_eq!(socket.send(b"x"), Ok(1));
-            assert_eq!(socket.send(b"x"), Err(Errno::CONNREFUSED), "this send sends nothing");
-            assert_eq!(socket.take_error(), None);
-            assert_eq!(socket.send(b"x"), Ok(1));
-            assert_eq!(socket.try_recv(9), Err(Errno::CONNREFUSED));
-            assert_eq!(socket.try_recv(9), Err(Errno::AGAIN));
-            assert_eq!(socket.send(b"x"), Ok(1));
-            assert_eq!(socket.take_error(), Some(Errno::CONNREFUSED));
-            assert_eq!(socket.try_recv(9), Err(Errno::AGAIN));
-        }
-    }
-
     fn an_error_comes_before_queued_datagrams(env: &E) {
         let ((peer, addr), (socket, own)) = (udp_bound(env, Domain::INET), udp_bound(env, Domain::INET));
         socket.connect(&addr).unwrap();
@@ -49,18 +21,6 @@ conformance! {
         socket.send(b"x").unwrap();
         assert_eq!(socket.recv_with(9, MsgFlags::PEEK), Err(Errno::CONNREFUSED), "a peek takes the error too");
         assert_eq!(socket.recv(9), Ok(b"data".to_vec()));
-    }
-
-    fn poll_shows_an_error_and_leaves_it(env: &E) {
-        let (socket, addr) = udp_orphan(env, Domain::INET);
-        socket.send(b"x").unwrap();
-        for _ in 0..2 {
-            socket.expect_mask(PollEvents::OUT | PollEvents::ERR);
-        }
-        assert_eq!(socket.connect(&addr), Ok(()));
-        assert_eq!(socket.connect(&SocketAddr::Unspec), Ok(()));
-        assert_eq!(socket.take_error(), Some(Errno::CONNREFUSED), "connect does not clear it");
-        socket.expect_mask(PollEvents::OUT);
     }
 
     fn a_blocked_receive_ends_with_the_error(env: &E) {

@@ -171,16 +171,6 @@ conformance! {
         assert_eq!(join(&[0; 19]), Err(Errno::INVAL));
     }
 
-    fn a_broadcast_must_be_allowed(env: &E) {
-        let everybody = addr(Ipv4Addr::new(127, 255, 255, 255), 9);
-        let socket = Sock::udp(env);
-        assert_eq!(socket.send_to(b"x", &everybody), Err(Errno::ACCES));
-        assert_eq!(socket.connect(&everybody), Err(Errno::ACCES));
-        socket.set(c::SOL_SOCKET, c::SO_BROADCAST, 1).unwrap();
-        assert_eq!(socket.send_to(b"x", &everybody), Ok(1));
-        assert_eq!(socket.connect(&everybody), Ok(()));
-    }
-
     fn a_broadcast_reaches_every_wildcard_but_no_specific_address(env: &E) {
         let first = receiver(env, 0);
         let port = port_of(&first.name());

@@ -69,17 +69,6 @@ conformance! {
         assert_eq!(reads, 5, "a quarter of 16384 bytes is five datagrams of 832");
     }
 
-    fn fionread_is_the_size_of_the_first_datagram(env: &E) {
-        let (a, b) = udp_pair(env, Domain::INET);
-        assert_eq!(b.fionread(), Ok(0));
-        a.send(&pattern(5)).unwrap();
-        a.send(&pattern(9)).unwrap();
-        assert_eq!(b.fionread(), Ok(5));
-        b.recv(1).unwrap();
-        assert_eq!(b.fionread(), Ok(9));
-        assert_eq!(a.outq(), Ok(0));
-    }
-
     fn a_closed_socket_loses_its_queue(env: &E) {
         let ((first, addr), sender) = (udp_bound(env, Domain::INET), Sock::udp(env));
         sender.send_to(b"x", &addr).unwrap();

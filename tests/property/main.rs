@@ -7,8 +7,8 @@
 //! - `model`: a naive model of TCP on one host, which says for each call which outcomes are allowed.
 //! - `options`: random `getsockopt(2)` and `setsockopt(2)`, on which the worlds must agree.
 //! - `run`: makes the calls in a world, asks the model about each outcome, and keeps the transcript.
-//!
 //! - `streams`: random sizes of buffers, writes and reads, by blocking calls and by `poll(2)`.
+//! - `waits`: a call that waits and what happens meanwhile, on which the worlds must agree.
 //!
 //! A failure prints the shortest sequence that proptest found and its transcript; such a sequence becomes a scenario of
 //! `scenarios`.
@@ -26,6 +26,7 @@ mod options;
 mod run;
 mod scenarios;
 mod streams;
+mod waits;
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
@@ -37,6 +38,14 @@ const CASES: u32 = 1000;
 const SEED: u64 = 1996;
 
 fn check<S: Strategy>(cases: u32, inputs: &S, verdict: impl Fn(S::Value) -> Result<(), String>) {
+    let outcome = runner(cases).0.run(inputs, |input| verdict(input).map_err(TestCaseError::fail));
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
+
+/// A runner of so many cases, unless the environment says otherwise, and how many they are.
+fn runner(cases: u32) -> (TestRunner, u32) {
     let mut config = Config { failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
     if std::env::var_os("PROPTEST_CASES").is_none() {
         config.cases = cases;
@@ -44,10 +53,8 @@ fn check<S: Strategy>(cases: u32, inputs: &S, verdict: impl Fn(S::Value) -> Resu
     if std::env::var_os("PROPTEST_RNG_SEED").is_none() {
         config.rng_seed = RngSeed::Fixed(SEED);
     }
-    let outcome = TestRunner::new(config).run(inputs, |input| verdict(input).map_err(TestCaseError::fail));
-    if let Err(failure) = outcome {
-        panic!("{failure}");
-    }
+    let cases = config.cases;
+    (TestRunner::new(config), cases)
 }
 
 #[test]

@@ -2,14 +2,16 @@
 //!
 //! Programs see files through std; on the virtual network they are those of the simulated host.
 
+use super::own::Own;
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use twinsock::{Env, Errno, Os, Result, SocketAddr, UnixAddr};
 use twinsock_sim::Net;
 
 /// A world with a file name space.
-pub trait World: Env {
+pub trait World: Env + Own {
     /// `mkdir(2)`.
     fn mkdir(&self, path: &Path) -> Result<()>;
     /// Makes an empty plain file, `open(2)`.
@@ -18,10 +20,32 @@ pub trait World: Env {
     fn unlink(&self, path: &Path) -> Result<()>;
     /// `rename(2)`.
     fn rename(&self, from: &Path, to: &Path) -> Result<()>;
+    /// `symlink(2)`.
+    fn symlink(&self, target: &Path, path: &Path) -> Result<()>;
     /// `access(2)` with `F_OK`.
     fn exists(&self, path: &Path) -> bool;
+    /// `chmod(2)`.
+    fn chmod(&self, path: &Path, mode: u32) -> Result<()>;
+    /// Type and permissions, `st_mode` of `stat(2)`.
+    fn mode(&self, path: &Path) -> Result<u32>;
+    /// A constant of the kernel, `sysctl(8)`.
+    fn sysctl(&self, name: &str) -> String;
+    /// What `body` gives when this thread has no privileges.
+    fn as_nobody<T>(&self, body: impl FnOnce() -> T) -> T;
     /// Removes a directory with what is in it, where it would be left behind.
     fn clear(&self, dir: &Path);
+}
+
+/// The user without privileges.
+const NOBODY: u32 = 65_534;
+
+/// Makes this thread act for another user, and returns for whom it acted; `None`: it had no privileges to begin with, and has none now.
+fn set_thread_euid(user: u32) -> Option<u32> {
+    // SAFETY: the call takes nothing and cannot fail.
+    let own = unsafe { libc::geteuid() };
+    // SAFETY: the call takes three numbers. libc's own wrapper would change every thread of the process, that is every other test.
+    let done = unsafe { libc::syscall(libc::SYS_setresuid, u32::MAX, user, u32::MAX) };
+    (done == 0).then_some(own)
 }
 
 fn errno<T>(result: std::io::Result<T>) -> Result<()> {
@@ -45,8 +69,35 @@ impl World for Os {
         errno(fs::rename(from, to))
     }
 
+    fn symlink(&self, target: &Path, path: &Path) -> Result<()> {
+        errno(std::os::unix::fs::symlink(target, path))
+    }
+
     fn exists(&self, path: &Path) -> bool {
         path.symlink_metadata().is_ok()
+    }
+
+    fn chmod(&self, path: &Path, mode: u32) -> Result<()> {
+        errno(fs::set_permissions(path, fs::Permissions::from_mode(mode)))
+    }
+
+    fn mode(&self, path: &Path) -> Result<u32> {
+        let found = path.symlink_metadata().map(|metadata| metadata.mode());
+        found.map_err(|error| Errno::try_from(&error).expect("the kernel gives a number"))
+    }
+
+    fn sysctl(&self, name: &str) -> String {
+        let path = format!("/proc/sys/{}", name.replace('.', "/"));
+        fs::read_to_string(path).expect("the constant is there").trim().to_owned()
+    }
+
+    fn as_nobody<T>(&self, body: impl FnOnce() -> T) -> T {
+        let own = set_thread_euid(NOBODY);
+        let outcome = body();
+        if let Some(own) = own {
+            set_thread_euid(own);
+        }
+        outcome
     }
 
     fn clear(&self, dir: &Path) {
@@ -74,8 +125,31 @@ impl World for Net {
         Net::rename(self, from, to)
     }
 
+    fn symlink(&self, target: &Path, path: &Path) -> Result<()> {
+        Net::symlink(self, target, path)
+    }
+
     fn exists(&self, path: &Path) -> bool {
         self.access(path).is_ok()
+    }
+
+    fn chmod(&self, path: &Path, mode: u32) -> Result<()> {
+        Net::chmod(self, path, mode)
+    }
+
+    fn mode(&self, path: &Path) -> Result<u32> {
+        self.stat_mode(path)
+    }
+
+    fn sysctl(&self, name: &str) -> String {
+        Net::sysctl(self, name).expect("the constant is there")
+    }
+
+    fn as_nobody<T>(&self, body: impl FnOnce() -> T) -> T {
+        self.seteuid(NOBODY).expect("root may be anybody");
+        let outcome = body();
+        self.seteuid(0).expect("and root again");
+        outcome
     }
 
     fn clear(&self, _dir: &Path) {}

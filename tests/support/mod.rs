@@ -4,15 +4,21 @@
 //! - `sock`: [`Sock`](sock::Sock), a socket with its world beside it, so that a promise reads as the calls it is about.
 //! - `raw`: the few promises about descriptor numbers that no socket owns.
 //! - `files`: paths and abstract names for local sockets.
+//! - `own`: what a process asks of its kernel about itself: signals, a table of descriptors, a network.
+//! - `wait`: [`Waiting`](wait::Waiting), a call that another thread makes and that is seen to wait.
+//! - `rights`: descriptors in messages of local sockets.
 //! - `scene`: where most promises begin: a listener, a connected pair, a full buffer, a reset connection.
 //!
 //! A body takes sockets, time, threads and locks from `env` alone. It never sleeps, names no fixed port and does not know which
 //! world it is in; where it must wait it waits by `poll(2)` or by a blocking call.
 
 pub mod files;
+pub mod own;
 pub mod raw;
+pub mod rights;
 pub mod scene;
 pub mod sock;
+pub mod wait;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc;

@@ -148,10 +148,11 @@ pub fn connecting<E: Env>(env: &E) -> (Sock<E>, Sock<E>, Vec<Sock<E>>, SocketAdd
 
 /// Sends without blocking until the buffers are full; returns what was sent.
 pub fn fill<E: Env>(socket: &Sock<E>) -> Vec<u8> {
-    let mut sent = Vec::new();
+    const CHUNK_BYTES: usize = 4096;
+    let (mut sent, data) = (Vec::new(), pattern(PERIOD_BYTES + CHUNK_BYTES));
     loop {
-        let chunk: Vec<u8> = (sent.len()..sent.len() + 4096).map(byte_at).collect();
-        match socket.send_with(&chunk, twinsock::MsgFlags::DONTWAIT) {
+        let chunk = &data[sent.len() % PERIOD_BYTES..][..CHUNK_BYTES];
+        match socket.send_with(chunk, twinsock::MsgFlags::DONTWAIT) {
             Ok(count) => sent.extend_from_slice(&chunk[..count]),
             Err(errno) => {
                 assert_eq!(errno, Errno::AGAIN, "a full buffer is EAGAIN");
@@ -161,14 +162,20 @@ pub fn fill<E: Env>(socket: &Sock<E>) -> Vec<u8> {
     }
 }
 
+/// After so many bytes test data begins again.
+const PERIOD_BYTES: usize = 251;
+
 /// The byte that test data has at `index`.
 pub fn byte_at(index: usize) -> u8 {
-    u8::try_from(index * 7 % 251).expect("a number below 251 fits")
+    u8::try_from(index * 7 % PERIOD_BYTES).expect("a number below 251 fits")
 }
 
 /// `len` bytes of test data.
 pub fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(byte_at).collect()
+    // It repeats itself: byte by byte, megabytes take a debug build seconds.
+    let mut bytes = (0..PERIOD_BYTES).map(byte_at).collect::<Vec<u8>>().repeat(len.div_ceil(PERIOD_BYTES));
+    bytes.truncate(len);
+    bytes
 }
 
 /// Closes with a reset: `SO_LINGER` on, 0 seconds.
@@ -183,4 +190,9 @@ pub fn reset_by_peer<E: Env>(env: &E) -> Sock<E> {
     reset(peer);
     socket.wait(PollEvents::HUP);
     socket
+}
+
+/// An address of another host, by a route that leaves this one, RFC 5737.
+pub fn elsewhere(port: u16) -> SocketAddr {
+    SocketAddr::inet(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 55)), port)
 }

@@ -43,6 +43,16 @@ impl Net {
         self.at_path(path, |kernel, pid, path| kernel.mkdir(pid, path, mode))
     }
 
+    /// Makes a symbolic link, `symlink(2)`. It leads to `target`, which is read from the directory that the link stands in.
+    ///
+    /// # Errors
+    /// `EEXIST`, `ENOENT` (also: `target` is empty), `ENOTDIR`, `EACCES`, `ENAMETOOLONG`, `ELOOP`. `EBADF`: the caller is not a thread of
+    /// this process.
+    pub fn symlink(&self, target: impl AsRef<Path>, path: impl AsRef<Path>) -> Result<()> {
+        let target = target.as_ref().as_os_str().as_encoded_bytes();
+        self.at_path(path, |kernel, pid, path| kernel.symlink(pid, target, path))
+    }
+
     /// Removes an empty directory, `rmdir(2)`.
     ///
     /// # Errors
@@ -84,6 +94,15 @@ impl Net {
     /// this process.
     pub fn access(&self, path: impl AsRef<Path>) -> Result<()> {
         self.at_path(path, |kernel, pid, path| kernel.access(pid, path))
+    }
+
+    /// What a file is and what it permits to whom, `st_mode` of `stat(2)`.
+    ///
+    /// # Errors
+    /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`: there is none, or the process cannot see it. `EBADF`: the caller is not a thread of
+    /// this process.
+    pub fn stat_mode(&self, path: impl AsRef<Path>) -> Result<u32> {
+        self.at_path(path, |kernel, pid, path| kernel.stat_mode(pid, path))
     }
 
     fn at_path<R>(self, path: impl AsRef<Path>, act: impl FnOnce(&mut Host, Pid, &[u8]) -> Result<R>) -> Result<R> {

@@ -6,7 +6,7 @@ use super::Net;
 use crate::host::{Credentials, Host, Pid};
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId};
 use crate::process::signal::Signal;
-use twinsock::{Errno, Result};
+use twinsock::{Errno, Instant, Result};
 
 /// A thread of a simulation, as `gettid(2)` names it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -25,6 +25,14 @@ impl Net {
     /// `EBADF`: the caller is not a thread of this process.
     pub fn gettid(&self) -> Result<Tid> {
         Ok(Tid(self.running()?.thread))
+    }
+
+    /// The true time, that of [`Sim::now`](crate::Sim::now), whatever the host's clock shows: for what a test notes about several hosts. No program can
+    /// know it, and it costs no time. Zero outside the process.
+    #[must_use]
+    pub fn true_time(&self) -> Instant {
+        let Ok(running) = self.running() else { return Instant::ZERO };
+        running.shared.scheduler.borrow().clock(running.thread)
     }
 
     /// Sends a thread of this process a signal whose handler does nothing, `tgkill(2)`. If it waits in a system call, that ends, or begins

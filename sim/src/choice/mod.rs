@@ -96,6 +96,7 @@ pub struct Choice {
     /// By stream, as are the tracks of `tape`.
     streams: Vec<Stream>,
     tape: Tape,
+    records: bool,
     /// The moment of virtual time, for the story.
     now: Instant,
     story: Option<Box<Story>>,
@@ -163,8 +164,14 @@ impl Choice {
         Choice::new(Source::Enumerated(enumeration))
     }
 
+    /// The same choices, but none of them goes on the tape: for a measurement of what that costs.
+    #[must_use]
+    pub fn unrecorded(self) -> Choice {
+        Choice { records: false, ..self }
+    }
+
     fn new(source: Source) -> Choice {
-        Choice { source, streams: Vec::new(), tape: Tape::new(), now: Instant::ZERO, story: None }
+        Choice { source, streams: Vec::new(), tape: Tape::new(), records: true, now: Instant::ZERO, story: None }
     }
 
     /// The stream of the entity of this name at this door: the same one whenever it is asked for.
@@ -207,24 +214,58 @@ impl Choice {
             Choices::Drawn(rng) => stream::below(rng, n),
             Choices::Untouched { .. } | Choices::Replayed(..) | Choices::Shared | Choices::Boring => self.draw_slowly(index, n),
         };
-        self.tape.tracks[index].record(value);
+        if self.records {
+            self.tape.tracks[index].record(value);
+        }
         if self.story.is_some() {
             self.keep(index, n, value);
         }
         value
     }
 
+    /// Whether something comes to pass that does so `of` times in `in_`, if a seed decides. On the tape it is one of `0..2`, and 0 for "no", so that the
+    /// many times that it does not are boring ones. (Of [`Choice::draw`]'s answers, all but the first are worth a place on the tape.)
+    ///
+    /// Where there is no choice (`of` is 0, or `in_` at least), nothing is drawn or recorded.
+    #[inline]
+    pub fn happens(&mut self, stream: StreamId, of: u32, in_: u32) -> bool {
+        if of == 0 || of >= in_ {
+            return of > 0;
+        }
+        let index = stream.0 as usize;
+        if let Choices::Untouched { .. } = self.streams[index].choices {
+            self.touch(index);
+        }
+        let value = match &mut self.streams[index].choices {
+            Choices::Drawn(rng) => u32::from(stream::below(rng, in_) < of),
+            Choices::Shared => match &mut self.source {
+                Source::Bytes { bytes, at } => u32::from(below_from_bytes(bytes, at, in_) >= in_ - of),
+                Source::Seed(_) | Source::Tape(_) | Source::Enumerated(_) | Source::Boring => self.draw_slowly(index, 2),
+            },
+            Choices::Untouched { .. } | Choices::Replayed(..) | Choices::Boring => self.draw_slowly(index, 2),
+        };
+        if self.records {
+            self.tape.tracks[index].record(value);
+        }
+        if self.story.is_some() {
+            self.keep(index, 2, value);
+        }
+        value == 1
+    }
+
+    /// Makes the generator of a stream that is drawn from for the first time.
+    #[cold]
+    fn touch(&mut self, index: usize) {
+        let Choices::Untouched { seed } = self.streams[index].choices else { return };
+        let track = &self.tape.tracks[index];
+        self.streams[index].choices = Choices::Drawn(Box::new(stream::choices_rng(seed, track.door(), track.name())));
+    }
+
     #[cold]
     fn draw_slowly(&mut self, index: usize, n: u32) -> u32 {
-        let choices = &mut self.streams[index].choices;
-        match choices {
-            Choices::Untouched { seed } => {
-                let track = &self.tape.tracks[index];
-                let mut rng = Box::new(stream::choices_rng(*seed, track.door(), track.name()));
-                let value = stream::below(&mut rng, n);
-                *choices = Choices::Drawn(rng);
-                value
-            }
+        self.touch(index);
+        match &mut self.streams[index].choices {
+            Choices::Untouched { .. } => unreachable!("the stream has been touched"),
             Choices::Drawn(rng) => stream::below(rng, n),
             Choices::Replayed(track, reader) => match &self.source {
                 Source::Tape(tape) => tape.tracks[*track].read(reader).min(n - 1),

@@ -6,13 +6,15 @@
 //! 1. all of it boring; all of a door; all of a stream, by halves of the streams;
 //! 2. of each stream, its choices by halves, quarters, ... and one by one;
 //! 3. each choice lowered, by bisection;
-//! 4. each choice made earlier, by deleting boring ones before it; each deleted, so that those behind it move up.
+//! 4. each choice made earlier, by deleting boring ones before it; each deleted, so that those behind it move up;
+//! 5. each stream of a series, such as `misfortunes/33` or `preemption 3`, exchanged for an earlier one that makes no choice;
+//! 6. of few choices that are left, one made as large as can be and another one boring, such as one long delay instead of two short ones.
 //!
 //! It knows neither runs nor failures: whoever asks brings a function that tells whether a tape still fails. The same tape and function
 //! give the same result.
 
 use super::{Door, Tape};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What came of shrinking.
@@ -89,8 +91,11 @@ struct Line {
 /// The name of a stream: what a shrinking tape's lines are known by.
 type Key = (Door, String);
 
-/// How large a tape is: the choices that are not boring, then their bits, then their places.
-type Weight = (usize, u64, u64);
+/// What the names of streams at a door begin with that differ in a number at the end.
+type Series = (Door, String);
+
+/// How large a tape is: the choices that are not boring, then their values, then their places, then the numbers of streams in their series.
+type Weight = (usize, u64, u64, u64);
 
 impl Loose {
     fn of(tape: &Tape) -> Loose {
@@ -115,11 +120,42 @@ impl Loose {
     fn weight(&self) -> Weight {
         let spikes = || self.lines.iter().flat_map(|line| &line.spikes);
         let bits = spikes().map(|(_, choice)| u64::from(*choice)).fold(0, u64::saturating_add);
-        (spikes().count(), bits, spikes().map(|(place, _)| *place).fold(0, u64::saturating_add))
+        let places = spikes().map(|(place, _)| *place).fold(0, u64::saturating_add);
+        let numbers = self.lines.iter().filter_map(|line| numbered(&line.key.1)).map(|(_, number)| number);
+        (spikes().count(), bits, places, numbers.fold(0, u64::saturating_add))
     }
 
     fn line(&self, key: &Key) -> Option<&Line> {
         self.lines.iter().find(|line| line.key == *key)
+    }
+
+    /// The same, but these streams of a series are those so many places before; `None` if one of those makes choices of its own.
+    fn shifted(&self, series: &Series, numbers: &[u64], by: u64) -> Option<Loose> {
+        let mut other = self.clone();
+        for line in other.lines.iter_mut().filter(|line| line.key.0 == series.0) {
+            match numbered(&line.key.1) {
+                Some((stem, number)) if stem == series.1 && numbers.contains(&number) => {
+                    line.key.1 = format!("{stem}{}", number.checked_sub(by)?);
+                }
+                Some(_) | None => {}
+            }
+        }
+        // As a tape has them, by which what was tried is known again.
+        other.lines.sort();
+        let is_taken = other.lines.windows(2).any(|pair| pair[0].key == pair[1].key);
+        (!is_taken).then_some(other)
+    }
+
+    /// The streams that belong to series: the numbers of each, in order.
+    fn series(&self) -> BTreeMap<Series, Vec<u64>> {
+        let mut all = BTreeMap::<Series, Vec<u64>>::new();
+        for Line { key: (door, name), .. } in &self.lines {
+            if let Some((stem, number)) = numbered(name) {
+                all.entry((*door, stem.to_owned())).or_default().push(number);
+            }
+        }
+        all.values_mut().for_each(|numbers| numbers.sort_unstable());
+        all
     }
 
     /// The same, but for one stream's choices.
@@ -144,6 +180,9 @@ struct Shrinker<'a, F> {
     still_fails: F,
 }
 
+/// Of how many choices at most pairs are tried: there are as many as their square.
+const CONCENTRATED_MAX: usize = 8;
+
 /// In which order doors are emptied: first what makes a run large.
 const DOORS: [Door; 5] = [Door::Run, Door::Misfortune, Door::Wire, Door::Latitude, Door::Interleaving];
 
@@ -163,6 +202,16 @@ impl<F: FnMut(Tape) -> Option<Tape>> Shrinker<'_, F> {
             for key in self.keys() {
                 self.lower(&key);
                 self.move_up(&key);
+            }
+            for (series, numbers) in self.best.series() {
+                // All together, so that they stay as far apart as they are; then each, the first one first.
+                self.shift(&series, &numbers);
+                for number in self.best.series().get(&series).cloned().unwrap_or_default() {
+                    self.shift(&series, &[number]);
+                }
+            }
+            if self.best.weight() == before {
+                self.concentrate();
             }
             if self.best.weight() == before || self.runs == self.runs_max {
                 return;
@@ -279,6 +328,44 @@ impl<F: FnMut(Tape) -> Option<Tape>> Shrinker<'_, F> {
         self.attempt(tape)
     }
 
+    /// Looks for earlier streams of the same series that can make the choices of these instead.
+    fn shift(&mut self, series: &Series, numbers: &[u64]) {
+        let (mut numbers, mut by) = (numbers.to_vec(), numbers.iter().min().copied().unwrap_or(0));
+        while by > 0 {
+            if self.best.shifted(series, &numbers, by).is_some_and(|tape| self.attempt(tape)) {
+                numbers.iter_mut().for_each(|number| *number -= by);
+                by = by.min(numbers.iter().min().copied().unwrap_or(0));
+            } else {
+                by /= 2;
+            }
+        }
+    }
+
+    /// Looks for a choice that does alone what it did with another one, by being larger.
+    fn concentrate(&mut self) {
+        if self.best.weight().0 > CONCENTRATED_MAX {
+            return;
+        }
+        let places = |best: &Loose| -> Vec<(Key, u64)> {
+            let of = |line: &Line| line.spikes.iter().map(|(place, _)| (line.key.clone(), *place)).collect::<Vec<_>>();
+            best.lines.iter().flat_map(of).collect()
+        };
+        let all = places(&self.best);
+        for ((larger, at), (boring, away)) in all.iter().flat_map(|one| all.iter().map(move |other| (one, other))) {
+            if (larger, at) == (boring, away) {
+                continue;
+            }
+            let tape = self.best.with(larger, |spikes| {
+                // Whoever draws cuts it to what there is.
+                spikes.iter_mut().filter(|spike| spike.0 == *at).for_each(|spike| spike.1 = u32::MAX);
+            });
+            let tape = tape.with(boring, |spikes| spikes.retain(|spike| spike.0 != *away));
+            if self.attempt(tape) {
+                return;
+            }
+        }
+    }
+
     fn move_up(&mut self, key: &Key) {
         let mut index = 0;
         while let Some((place, _)) = self.spike(key, index) {
@@ -298,6 +385,13 @@ impl<F: FnMut(Tape) -> Option<Tape>> Shrinker<'_, F> {
             index += 1;
         }
     }
+}
+
+/// A name that ends in a number, taken apart.
+fn numbered(name: &str) -> Option<(&str, u64)> {
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let number = name[stem.len()..].parse().ok()?;
+    Some((stem, number))
 }
 
 #[cfg(test)]
@@ -352,6 +446,30 @@ mod tests {
     fn a_run_that_always_fails_shrinks_to_nothing_in_one_run() {
         let (shrunk, _) = shrunk(1000, |_, _| true);
         assert_eq!((shrunk.spikes, shrunk.runs, shrunk.steps), (0, 1, 1));
+    }
+
+    #[test]
+    fn one_long_delay_does_what_many_short_ones_did() {
+        let late = |delays: &[u32]| delays.iter().sum::<u32>() >= 1500;
+        let (shrunk, [_, delays]) = shrunk(2000, |_, delays| late(&delays[..6]));
+        assert_eq!((shrunk.spikes, delays.iter().sum::<u32>()), (2, 1500), "two delays, and no longer than they have to be");
+    }
+
+    #[test]
+    fn an_earlier_stream_of_a_series_does_as_well() {
+        let run = |tape: Tape| {
+            let mut choice = Choice::from_tape(tape);
+            let days = (0..50).map(|day| choice.stream(Door::Misfortune, &format!("day/{day}"))).collect::<Vec<_>>();
+            let rains: Vec<bool> = days.into_iter().map(|day| choice.draw(day, 2) == 1).collect();
+            // It has to rain on two days in a row, and not on the first four.
+            let bad = rains.windows(2).skip(4).any(|days| days == [true, true]);
+            bad.then(|| choice.take_tape())
+        };
+        let mut tape = Tape::new();
+        [4, 9, 10, 40, 41, 42].iter().for_each(|day| tape.push(Door::Misfortune, &format!("day/{day}"), 1));
+        let shrunk = shrink(&tape, 1000, run);
+        let days: Vec<&str> = shrunk.tape.streams().map(|(_, name)| name).collect();
+        assert_eq!(days, ["day/4", "day/5"]);
     }
 
     #[test]

@@ -151,6 +151,38 @@ fn boring_entropy_does_not_repeat_itself() {
 }
 
 #[test]
+fn what_seldom_happens_is_seldom_on_the_tape() {
+    let mut choice = Choice::from_seed(1);
+    let wire = choice.stream(Door::Wire, "a/b");
+    let happened: Vec<bool> = (0..10_000).map(|_| choice.happens(wire, 1, 100)).collect();
+    let count = happened.iter().filter(|happens| **happens).count();
+    assert!((60..140).contains(&count), "{count} of 10,000, 1 in 100 each");
+    assert_eq!(choice.tape().spike_count(), count);
+    assert!(choice.tape().spikes(Door::Wire, "a/b").all(|(_, value)| value == 1));
+    let mut replay = Choice::from_tape(choice.take_tape());
+    let wire = replay.stream(Door::Wire, "a/b");
+    let again: Vec<bool> = (0..10_000).map(|_| replay.happens(wire, 7, 1000)).collect();
+    assert_eq!(again, happened, "a tape says what happens, however likely it is");
+}
+
+#[test]
+fn what_always_or_never_happens_is_no_choice() {
+    for mut choice in [Choice::from_seed(1), Choice::boring(), Choice::from_bytes(vec![255; 8])] {
+        let wire = choice.stream(Door::Wire, "a/b");
+        for (of, in_, expected) in [(0, 1, false), (0, 0, false), (1, 1, true), (9, 5, true)] {
+            assert_eq!(choice.happens(wire, of, in_), expected, "{of} in {in_}");
+        }
+        assert_eq!(*choice.tape(), Tape::new());
+    }
+    let mut boring = Choice::boring();
+    let wire = boring.stream(Door::Wire, "a/b");
+    assert!(!boring.happens(wire, 99, 100), "the boring answer is no");
+    let mut fuzzer = Choice::from_bytes(vec![0, 98, 99, 255]);
+    let wire = fuzzer.stream(Door::Wire, "a/b");
+    assert_eq!([(); 5].map(|()| fuzzer.happens(wire, 1, 100)), [false, false, true, false, false]);
+}
+
+#[test]
 fn luck_is_a_stream() {
     let mut choice = Choice::from_seed(3);
     let stream = choice.stream(Door::Latitude, "host/a");

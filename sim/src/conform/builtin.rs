@@ -43,6 +43,6 @@ mod tests {
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), all, "no two cases have one id");
-        assert!(all > 5_000, "the set has {all} cases");
+        assert!(all > 8_000, "the set has {all} cases");
     }
 }

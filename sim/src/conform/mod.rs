@@ -4,7 +4,7 @@
 //! `names` (constants) and `outcome` (results and when they agree); `run` (the interpreter), with `plan` (names to numbers), `call` and
 //! `bulk` (making a call), `answer` (writing its result) and `handles` (names of descriptors, ports, addresses); `backend` (what a world
 //! must offer), `worker`, `os` and `kernel` (the kernel's side), `net` (the simulator's); `report` (what it came to);
-//! `builtin` (the cases that come with the program). It uses the public face of the simulator only.
+//! `record` (writing answers down), `random` (sequences drawn by chance); `builtin` (the cases that come with the program). It uses the public face of the simulator only.
 
 mod answer;
 mod args;
@@ -22,6 +22,8 @@ mod os;
 mod outcome;
 mod parse;
 mod plan;
+mod random;
+mod record;
 mod report;
 mod run;
 mod value;
@@ -29,12 +31,14 @@ mod worker;
 
 pub use builtin::pack;
 pub use format::Malformed;
+pub use random::RandomReport;
 pub use report::{Counts, Report, Side};
 pub use worker::WORKER_ARGUMENT;
 pub use worker::main as worker_main;
 
 use format::Case;
-use run::Verdict;
+use os::Kernel;
+use run::{Manner, Verdict};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -58,6 +62,12 @@ pub struct ConformArgs {
     pub jobs: Option<usize>,
     /// Print one JSON object instead of the table.
     pub json: bool,
+    /// Print the cases with what the one side answers as what is expected, instead of comparing.
+    pub record: bool,
+    /// Instead of cases: so many random sequences, drawn from [`ConformArgs::seed`], on both sides.
+    pub random: Option<u64>,
+    /// What random sequences are drawn from.
+    pub seed: u64,
     /// The program that becomes a worker when it is given [`WORKER_ARGUMENT`]; `None`: the running one.
     pub worker: Option<PathBuf>,
 }
@@ -71,8 +81,23 @@ impl Default for ConformArgs {
             sides: vec![Side::Os, Side::Sim],
             jobs: None,
             json: false,
+            record: false,
+            random: None,
+            seed: 0,
             worker: None,
         }
+    }
+}
+
+impl ConformArgs {
+    /// How many cases run at once.
+    fn jobs(&self) -> usize {
+        self.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1).max(1)
+    }
+
+    /// The program that becomes a worker.
+    fn worker(&self) -> io::Result<PathBuf> {
+        self.worker.clone().map_or_else(std::env::current_exe, Ok)
     }
 }
 
@@ -86,7 +111,16 @@ const EXIT_BAD_INPUT: u8 = 2;
 /// Lines that are not cases are named on standard error, and the other cases run all the same. How far it is, is told there too.
 #[must_use]
 pub fn main(args: &ConformArgs) -> ExitCode {
-    let tell = |side: Side, done: usize, total: usize| {
+    if args.record {
+        return main_record(args);
+    }
+    if let Some(count) = args.random {
+        return main_random(args, count);
+    }
+    let counters = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    let tell = |side: Side, total: usize| {
+        let counter = &counters[usize::from(side == Side::Sim)];
+        let done = counter.fetch_add(1, Ordering::Relaxed) + 1;
         let tenth = |done: usize| done * 10 / total;
         if tenth(done) != tenth(done - 1) {
             eprintln!("{:<10} {done:>6} of {total} cases", side.name());
@@ -125,13 +159,75 @@ pub fn main(args: &ConformArgs) -> ExitCode {
 /// # Errors
 /// A case file cannot be read, or no worker can be started.
 pub fn conform(args: &ConformArgs) -> io::Result<(Report, Vec<Malformed>)> {
-    run_sides(args, &|_, _, _| ())
+    run_sides(args, &|_, _| ())
 }
 
-/// Is told, whenever a case has run on a side, how many of how many have.
-type Tell<'a> = &'a (dyn Fn(Side, usize, usize) + Sync);
+/// Runs `count` random sequences on both sides and reports where the simulator does not answer as the kernel does.
+///
+/// # Errors
+/// No worker can be started.
+pub fn random(args: &ConformArgs, count: u64) -> io::Result<RandomReport> {
+    random::run(&args.worker()?, args.jobs(), count, args.seed, &|_| ())
+}
+
+/// What `twinsock conform --random` does.
+fn main_random(args: &ConformArgs, count: u64) -> ExitCode {
+    let tell = |done: u64| {
+        if done * 20 / count != (done - 1) * 20 / count {
+            eprintln!("{done:>9} of {count} sequences");
+        }
+    };
+    match args.worker().and_then(|worker| random::run(&worker, args.jobs(), count, args.seed, &tell)) {
+        Ok(report) => {
+            if args.json {
+                println!("{}", report.to_json())
+            } else {
+                print!("{}", report.to_text())
+            }
+            if report.differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_DIFFERS) }
+        }
+        Err(error) => {
+            eprintln!("twinsock conform: {error}");
+            ExitCode::from(EXIT_BAD_INPUT)
+        }
+    }
+}
+
+/// Records cases: what `twinsock conform --record` does.
+fn main_record(args: &ConformArgs) -> ExitCode {
+    let [side] = args.sides[..] else {
+        eprintln!("twinsock conform: --record writes down what one world answers, expected --backend os or --backend sim");
+        return ExitCode::from(EXIT_BAD_INPUT);
+    };
+    let recorded = read_cases(args).and_then(|(cases, errors)| record_all(&cases, side, args).map(|()| errors));
+    match recorded {
+        Ok(errors) => {
+            errors.iter().for_each(|error| eprintln!("twinsock conform: {error}"));
+            if errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_BAD_INPUT) }
+        }
+        Err(error) => {
+            eprintln!("twinsock conform: {error}");
+            ExitCode::from(EXIT_BAD_INPUT)
+        }
+    }
+}
+
+/// Is told, whenever a case has run on a side, of how many.
+type Tell<'a> = &'a (dyn Fn(Side, usize) + Sync);
 
 fn run_sides(args: &ConformArgs, tell: Tell<'_>) -> io::Result<(Report, Vec<Malformed>)> {
+    let (cases, errors) = read_cases(args)?;
+    let mut report = Report::default();
+    for side in &args.sides {
+        for (case, (verdict, rerun)) in cases.iter().zip(judge_all(&cases, *side, args, tell)?) {
+            report.add(case, *side, verdict, rerun);
+        }
+    }
+    Ok((report, errors))
+}
+
+/// The cases that were asked for, and the lines that are none.
+fn read_cases(args: &ConformArgs) -> io::Result<(Vec<Arc<Case>>, Vec<Malformed>)> {
     let (mut cases, mut errors) = (Vec::new(), Vec::new());
     if args.cases.is_empty() {
         format::read_file(builtin::NAME, &builtin::text()?, &mut cases, &mut errors);
@@ -147,14 +243,7 @@ fn run_sides(args: &ConformArgs, tell: Tell<'_>) -> io::Result<(Report, Vec<Malf
     if let Some(per_group) = args.sample {
         cases = sample(cases, per_group);
     }
-    let cases: Vec<Arc<Case>> = cases.into_iter().map(Arc::new).collect();
-    let mut report = Report::default();
-    for side in &args.sides {
-        for (case, verdict) in cases.iter().zip(run_all(&cases, *side, args, tell)?) {
-            report.add(case, *side, verdict);
-        }
-    }
-    Ok((report, errors))
+    Ok((cases.into_iter().map(Arc::new).collect(), errors))
 }
 
 /// `per_group` cases of each group, spread evenly over it; none that hangs on real time.
@@ -170,29 +259,48 @@ fn sample(cases: Vec<Case>, per_group: usize) -> Vec<Case> {
     groups.into_values().flat_map(spread).collect()
 }
 
+/// A verdict, and whether it is a second one.
+type Judged = (Verdict, bool);
+
 /// Runs cases on one side; the verdicts in the order of the cases.
-fn run_all(cases: &[Arc<Case>], side: Side, args: &ConformArgs, tell: Tell<'_>) -> io::Result<Vec<Verdict>> {
-    let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1).max(1);
-    let program = match &args.worker {
-        Some(program) => program.clone(),
-        None => std::env::current_exe()?,
-    };
-    let (taken, done, verdicts) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(vec![None; cases.len()]));
-    let next = || {
-        let index = taken.fetch_add(1, Ordering::Relaxed);
-        cases.get(index).map(|case| (index, case))
-    };
-    let found = |index: usize, verdict| {
-        verdicts.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(verdict);
-        tell(side, done.fetch_add(1, Ordering::Relaxed) + 1, cases.len());
-    };
-    let job = || match side {
-        Side::Os => os::run_cases(&program, || next().map(|(index, case)| (index, &**case)), found),
-        Side::Sim => {
-            while let Some((index, case)) = next() {
-                found(index, net::run_case(index, case));
-            }
-            Ok(())
+fn judge_all(cases: &[Arc<Case>], side: Side, args: &ConformArgs, tell: Tell<'_>) -> io::Result<Vec<Judged>> {
+    for_all(cases, args, &|kernel, index, case| {
+        let judged = match side {
+            Side::Os => kernel.judge(case)?,
+            Side::Sim => (net::run_case(index, case, Manner::default()).verdict, false),
+        };
+        tell(side, cases.len());
+        Ok(judged)
+    })
+}
+
+/// Prints the cases with what `side` answers to them as what is expected.
+fn record_all(cases: &[Arc<Case>], side: Side, args: &ConformArgs) -> io::Result<()> {
+    let recorded = for_all(cases, args, &|kernel, index, case| record::answers(kernel, side, (index, case), 0))?;
+    for (case, answers) in cases.iter().zip(recorded) {
+        match answers.map(|answers| case.line_with(&answers)) {
+            Ok(Some(line)) => println!("{line}"),
+            Ok(None) => eprintln!("{}: not recorded: no step was made", case.id),
+            Err(why) => eprintln!("{}: not recorded: {why}", case.id),
+        }
+    }
+    Ok(())
+}
+
+/// What is done with each case.
+type Each<'a, T> = &'a (dyn Fn(&mut Kernel<'_>, usize, &Arc<Case>) -> io::Result<T> + Sync);
+
+/// Does something with each case, several at a time; the results in the order of the cases.
+fn for_all<T: Send>(cases: &[Arc<Case>], args: &ConformArgs, each: Each<'_, T>) -> io::Result<Vec<T>> {
+    let (jobs, program) = (args.jobs(), args.worker()?);
+    let (taken, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let job = || -> io::Result<()> {
+        let mut kernel = Kernel::new(&program);
+        loop {
+            let index = taken.fetch_add(1, Ordering::Relaxed);
+            let Some(case) = cases.get(index) else { return Ok(()) };
+            let result = each(&mut kernel, index, case)?;
+            results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
         }
     };
     #[expect(
@@ -203,6 +311,7 @@ fn run_all(cases: &[Arc<Case>], side: Side, args: &ConformArgs, tell: Tell<'_>) 
         let threads: Vec<_> = (0..jobs.min(cases.len())).map(|_| scope.spawn(job)).collect();
         threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })?;
-    let verdicts = verdicts.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(verdicts.into_iter().map(|verdict| verdict.expect("every case was taken by a job that came to its end")).collect())
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_unstable_by_key(|(index, _)| *index);
+    Ok(results.into_iter().map(|(_, result)| result).collect())
 }

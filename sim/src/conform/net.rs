@@ -4,11 +4,10 @@ use super::backend::{Backend, Missing, Place, Possible};
 use super::format::Case;
 use super::kernel;
 use super::op::FileAct;
-use super::run::{self, Difference, Verdict};
+use super::run::{self, Difference, Manner, Ran, Verdict};
 use crate::{HostConfig, Net, Signal, Sim, Tid};
 use std::sync::Arc;
-use std::time::Duration;
-use twinsock::consts::{F_GETFD, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY};
+use twinsock::consts::{F_GETFD, O_CLOEXEC, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY};
 use twinsock::raw::{RawFd, Syscalls, Vouch};
 use twinsock::{Errno, Result};
 
@@ -48,7 +47,8 @@ impl Backend for Net {
     }
 
     fn open_file(&self, path: &str) -> Possible<Result<RawFd>> {
-        Ok(self.open(path, O_RDWR | O_CREAT, 0o666))
+        // As `std::fs` opens it on the other side.
+        Ok(self.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666))
     }
 
     fn file(&self, path: &str, act: FileAct) -> Possible<Result<bool>> {
@@ -86,7 +86,7 @@ fn missing(what: &str) -> Missing {
 }
 
 /// Runs a case in a simulation on the calling OS thread.
-pub fn run_case(number: usize, case: &Arc<Case>) -> Verdict {
+pub fn run_case(number: usize, case: &Arc<Case>, manner: Manner) -> Ran {
     let place = Place::numbered(u32::try_from(number % 100_000_000).expect("eight digits fit"));
     let body = Arc::clone(case);
     let report = Sim::builder().run_here(move |sim| {
@@ -96,14 +96,17 @@ pub fn run_case(number: usize, case: &Arc<Case>) -> Verdict {
         host.process("case").uid(user).gid(user).rlimit_nofile(NOFILE).spawn(move |net| {
             let made = net.mkdir(&place.dir, 0o777).and_then(|()| net.chmod(&place.dir, 0o777));
             made.expect("a fresh host has an empty /tmp, which is anybody's");
-            run::run(&net, &place, &body, Duration::ZERO)
+            // A process has its standard streams; numbers of descriptors and limits count them.
+            for _ in 0..3 {
+                net.open("/tmp/stream", O_RDWR | O_CREAT, 0o666).expect("there is room for a file");
+            }
+            run::run(&net, &place, &body, manner)
         })
     });
+    let fault =
+        |why: &str| Ran { verdict: Verdict::Differ(Difference::fault(case, why)), answers: Vec::new(), left_waiting: false };
     match report {
-        Ok(report) => match report.value.take() {
-            Some(ran) => ran.verdict,
-            None => Verdict::Differ(Difference::fault(case, "the process ended without a verdict")),
-        },
-        Err(failure) => Verdict::Differ(Difference::fault(case, &failure.kind.to_string())),
+        Ok(report) => report.value.take().unwrap_or_else(|| fault("the process ended without a verdict")),
+        Err(failure) => fault(&failure.kind.to_string()),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::format::Case;
 use super::run::{Difference, Verdict};
-use super::worker::{self, WORKER_ARGUMENT};
+use super::worker::{Answered, Order, WORKER_ARGUMENT};
 use serde_json::json;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
@@ -39,11 +39,11 @@ impl Worker {
         Ok(Worker { child, input, lines })
     }
 
-    /// Has the worker run a case; whether it is to be replaced.
-    fn run(&mut self, case: &Case, pause_ms: u32) -> Result<(Verdict, bool), String> {
-        writeln!(self.input, "{pause_ms} {}", case.line).map_err(|error| format!("the worker takes no case: {error}"))?;
+    /// Has the worker run a case.
+    fn run(&mut self, case: &Case, order: Order) -> Result<Answered, String> {
+        writeln!(self.input, "{}", order.line(case)).map_err(|error| format!("the worker takes no case: {error}"))?;
         match self.lines.recv_timeout(CASE_LIMIT) {
-            Ok(Ok(line)) => worker::read_answer(&line).ok_or_else(|| format!("the worker answered {line}")),
+            Ok(Ok(line)) => Answered::read(&line).ok_or_else(|| format!("the worker answered {line}")),
             Ok(Err(error)) => Err(format!("the worker cannot be heard: {error}")),
             Err(mpsc::RecvTimeoutError::Timeout) => Err(format!("the worker did not answer within {CASE_LIMIT:?}")),
             Err(mpsc::RecvTimeoutError::Disconnected) => Err("the worker died".to_owned()),
@@ -59,38 +59,51 @@ impl Drop for Worker {
     }
 }
 
-/// Runs cases taken from `next` until there are none, and reports each verdict.
-///
-/// A case that differs runs once more, with pauses: what the kernel hands to its own threads under load, such as an ICMP error on the
-/// loopback interface, is then there when it is asked for. The second verdict counts.
-pub fn run_cases<'a>(
-    program: &Path,
-    mut next: impl FnMut() -> Option<(usize, &'a Case)>,
-    mut report: impl FnMut(usize, Verdict),
-) -> io::Result<()> {
-    let mut worker = None;
-    while let Some((index, case)) = next() {
-        let mut verdict = run_in(&mut worker, program, case, 0)?;
-        if matches!(verdict, Verdict::Differ(_)) {
-            verdict = run_in(&mut worker, program, case, SECOND_PAUSE_MS)?;
-        }
-        report(index, verdict);
-    }
-    Ok(())
+/// The kernel's side: a worker process that is there when a case comes.
+pub struct Kernel<'a> {
+    program: &'a Path,
+    worker: Option<Worker>,
 }
 
-/// Runs a case in the worker that is there, or in a new one; leaves one that can go on.
-fn run_in(worker: &mut Option<Worker>, program: &Path, case: &Case, pause_ms: u32) -> io::Result<Verdict> {
-    let mut current = match worker.take() {
-        Some(worker) => worker,
-        None => Worker::start(program)?,
-    };
-    match current.run(case, pause_ms) {
-        Ok((verdict, spoilt)) => {
-            *worker = (!spoilt).then_some(current);
-            Ok(verdict)
+impl<'a> Kernel<'a> {
+    /// The side whose workers are this program.
+    pub fn new(program: &'a Path) -> Kernel<'a> {
+        Kernel { program, worker: None }
+    }
+
+    /// Has a case run in the worker that is there, or in a new one; leaves one that can go on.
+    ///
+    /// # Errors
+    /// No worker can be started.
+    pub fn run(&mut self, case: &Case, order: Order) -> io::Result<Answered> {
+        let mut current = match self.worker.take() {
+            Some(worker) => worker,
+            None => Worker::start(self.program)?,
+        };
+        match current.run(case, order) {
+            Ok(answered) => {
+                self.worker = (!answered.spoilt).then_some(current);
+                Ok(answered)
+            }
+            Err(fault) => {
+                let verdict = Verdict::Differ(Difference::fault(case, &fault));
+                Ok(Answered { verdict, answers: Vec::new(), spoilt: true })
+            }
         }
-        Err(fault) => Ok(Verdict::Differ(Difference::fault(case, &fault))),
+    }
+
+    /// Has a case judged, and judged again, with pauses, if it differs: what the kernel hands to its own threads under load, such as an
+    /// ICMP error on the loopback interface, is then there when it is asked for. The second verdict counts. Also whether there was one.
+    ///
+    /// # Errors
+    /// No worker can be started.
+    pub fn judge(&mut self, case: &Case) -> io::Result<(Verdict, bool)> {
+        let first = self.run(case, Order::default())?.verdict;
+        if !matches!(first, Verdict::Differ(_)) {
+            return Ok((first, false));
+        }
+        let second = self.run(case, Order { pause_ms: SECOND_PAUSE_MS, ..Order::default() })?;
+        Ok((second.verdict, true))
     }
 }
 

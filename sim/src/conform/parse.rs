@@ -196,7 +196,10 @@ fn read_recvmsg(args: &mut Args<'_>) -> Read<Receiving> {
     };
     let (mut sizes, mut listed) = args.read(|value| match value.as_array() {
         Some(list) => Ok((list.iter().map(size).collect::<Read<Vec<usize>>>()?, true)),
-        None => Ok((vec![size(value)?], false)),
+        None => match value.get("rep").and_then(Value::as_array).map(Vec::as_slice) {
+            Some([buffer, count]) => Ok((vec![size(buffer)?; size(count)?], true)),
+            Some(_) | None => Ok((vec![size(value)?], false)),
+        },
     })?;
     let flags = args.flags("MSG_")?;
     let control = args.size_if()?.unwrap_or(CONTROL_BYTES);
@@ -451,6 +454,9 @@ mod tests {
             read(json!(["socket", "x", "inet", "stream", 0, "SOCK_NONBLOCK"])),
             named(vec!["x".into()], Call::Open(socket))
         );
+        let sizes = vec![1; 3];
+        let buffers = Receiving::Recvmsg { sizes, listed: true, flags: 0, control: CONTROL_BYTES };
+        assert_eq!(read(json!(["recvmsg", "x", {"rep": [1, 3]}])), one(Call::Receive(x(), buffers)));
         assert_eq!(read(json!(["recv", "x", 5])), one(Call::Receive(x(), Receiving::Recv { n: 5, flags: 0 })));
         let Op::Call(Step { call: Call::Wait(Waiting::Poll { entries, single: true, timeout: 0 }), .. }) =
             read(json!(["poll", "x"]))

@@ -77,13 +77,15 @@ impl Counts {
 pub struct Report {
     all: Counts,
     groups: BTreeMap<String, Counts>,
+    rerun: usize,
     differences: Vec<(String, String, Difference, Side)>,
 }
 
 impl Report {
-    /// Counts a verdict.
-    pub fn add(&mut self, case: &Case, side: Side, verdict: Verdict) {
+    /// Counts a verdict; `rerun`: it is the second, since the first was that the case differs.
+    pub fn add(&mut self, case: &Case, side: Side, verdict: Verdict, rerun: bool) {
         self.all.add(&verdict);
+        self.rerun += usize::from(rerun);
         self.groups.entry(case.group.clone()).or_default().add(&verdict);
         if let Verdict::Differ(difference) = verdict {
             let step = case.step_text(difference.step);
@@ -95,6 +97,13 @@ impl Report {
     #[must_use]
     pub fn all(&self) -> &Counts {
         &self.all
+    }
+
+    /// How many runs differed at first and ran again, with pauses between the steps; their second verdict counts. Only the kernel, whose
+    /// answers may come late on a busy machine, is given a second run.
+    #[must_use]
+    pub fn rerun(&self) -> usize {
+        self.rerun
     }
 
     /// Verdicts by group, in the order of their names.
@@ -124,6 +133,7 @@ impl Report {
             "agree": self.all.agree,
             "differ": self.all.differ,
             "skipped": self.all.skipped_total(),
+            "rerun": self.rerun,
             "groups": groups,
             "differences": differences,
         })
@@ -139,6 +149,11 @@ impl Report {
                 format!("{name:<22} {:>6} {:>6} {:>7}  {}", counts.agree, counts.differ, counts.skipped_total(), why.join("; "));
             text.push_str(row.trim_end());
             text.push('\n');
+        }
+        if self.rerun > 0 {
+            let rerun = self.rerun;
+            writeln!(text, "rerun: {rerun} differed at first and ran again on the kernel with pauses; the second verdict counts")
+                .expect("a String takes all text");
         }
         for (id, step, difference, side) in self.differences.iter().take(DIFFERENCES_SHOWN) {
             write_difference(&mut text, id, step, difference, *side);

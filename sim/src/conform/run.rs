@@ -58,6 +58,8 @@ pub struct Difference {
 pub struct Ran {
     /// The verdict.
     pub verdict: Verdict,
+    /// What the steps answered that were made, if that was asked for.
+    pub answers: Vec<Outcome>,
     /// Threads are left that still wait.
     pub left_waiting: bool,
 }
@@ -82,11 +84,20 @@ impl From<String> for Stop {
     }
 }
 
-/// Runs a case, with a pause after each step.
-pub fn run<B: Backend>(backend: &B, place: &Place, case: &Case, pause: Duration) -> Ran {
+/// How a case runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// The pause after each step.
+    pub pause: Duration,
+    /// What is expected does not count, what is answered is kept; a step that blocks is the last.
+    pub record: bool,
+}
+
+/// Runs a case.
+pub fn run<B: Backend>(backend: &B, place: &Place, case: &Case, manner: Manner) -> Ran {
     let handles = Handles::new(place.clone(), backend.port_range());
     let mut run = Run { backend, handles, tasks: BTreeMap::new(), abandoned: false, sent: BTreeMap::new() };
-    let mut verdict = Verdict::Agree;
+    let (mut verdict, mut answers) = (Verdict::Agree, Vec::new());
     for (index, (op, expected)) in case.steps.iter().zip(&case.expect).enumerate() {
         run.collect();
         let got = match run.step(op) {
@@ -97,8 +108,16 @@ pub fn run<B: Backend>(backend: &B, place: &Place, case: &Case, pause: Duration)
             }
             Err(Stop::Fault(why)) => Outcome::new(End::Fault(why)),
         };
-        if !pause.is_zero() {
-            backend.sleep(pause);
+        if !manner.pause.is_zero() {
+            backend.sleep(manner.pause);
+        }
+        if manner.record {
+            let last = got.end == End::Blocks;
+            answers.push(got);
+            if last {
+                break;
+            }
+            continue;
         }
         if let Some(expected) = expected
             && !expected.agrees(&got, None)
@@ -110,7 +129,7 @@ pub fn run<B: Backend>(backend: &B, place: &Place, case: &Case, pause: Duration)
     }
     run.collect();
     let left_waiting = run.abandoned || run.tasks.values().any(|task| task.outcome.is_none());
-    Ran { verdict, left_waiting }
+    Ran { verdict, answers, left_waiting }
 }
 
 /// What a thread of a case says.

@@ -1,13 +1,14 @@
 //! A worker process: runs cases on the kernel, one at a time, each in a network of its own.
 //!
-//! It reads the pause between steps in milliseconds and a case per line from its standard input, and answers each with a line of
-//! JSON. It asks to be replaced when a case left something behind that the next one could notice.
+//! It reads an [`Order`] per line from its standard input: how a case runs, and the case. It answers each with a line of JSON, and asks
+//! to be replaced when a case left something behind that the next one could notice.
 
 use super::backend::{Backend, Missing, Place, Possible};
 use super::format::Case;
 use super::kernel;
 use super::op::{Act, FileAct, Op};
-use super::run::{self, Difference, Ran, Verdict};
+use super::outcome::Outcome;
+use super::run::{self, Difference, Manner, Ran, Verdict};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{self, BufRead, Write};
@@ -23,7 +24,38 @@ use twinsock::{Errno, Os, Result};
 pub const WORKER_ARGUMENT: &str = "conform-worker";
 /// Numbers of cases in one worker are apart from those in the next by this.
 const CASES_PER_WORKER: u32 = 10_007;
+/// How many cases that share a network run in one: what they leave behind (TIME_WAIT, ports) stays little.
+const CASES_PER_NETWORK: u32 = 256;
 const PORT_RANGE: &str = "net.ipv4.ip_local_port_range";
+
+/// How a worker is to run a case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    /// The pause after each step, in milliseconds.
+    pub pause_ms: u32,
+    /// Keep the answers instead of comparing them.
+    pub record: bool,
+    /// Use the network of the case before, if there was one: much faster, and as good for a case that chooses no ports by number.
+    pub shared: bool,
+}
+
+impl Order {
+    /// The line that asks for it.
+    pub fn line(self, case: &Case) -> String {
+        format!("{} {} {} {}", self.pause_ms, u8::from(self.record), u8::from(self.shared), case.line)
+    }
+
+    fn read(line: &str) -> Option<(Order, &str)> {
+        let mut words = line.splitn(4, ' ');
+        let mut number = || words.next().and_then(|word| word.parse::<u32>().ok());
+        let (pause_ms, record, shared) = (number()?, number()? != 0, number()? != 0);
+        Some((Order { pause_ms, record, shared }, words.next()?))
+    }
+
+    fn manner(self) -> Manner {
+        Manner { pause: Duration::from_millis(self.pause_ms.into()), record: self.record }
+    }
+}
 
 impl Backend for Os {
     type Thread = i32;
@@ -115,7 +147,8 @@ impl Apart {
     /// Takes as much as there is to be had.
     fn begin() -> Apart {
         if kernel::effective_uid() == 0 {
-            return match kernel::unshare(libc::CLONE_NEWNS).and_then(|()| kernel::private_tmp()).and_then(|()| new_network()) {
+            return match kernel::unshare(libc::CLONE_NEWNS).and_then(|()| kernel::private_tmp()).and_then(|()| unshare_network())
+            {
                 Ok(()) => Apart::Root,
                 Err(errno) => Apart::No(format!("root has no namespaces here: {errno}")),
             };
@@ -127,7 +160,7 @@ impl Apart {
             .and_then(|()| fs::write("/proc/self/uid_map", map(uid)).map_err(errno_of))
             .and_then(|()| fs::write("/proc/self/gid_map", map(gid)).map_err(errno_of))
             .and_then(|()| kernel::private_tmp())
-            .and_then(|()| new_network());
+            .and_then(|()| unshare_network());
         match begun {
             Ok(()) => Apart::User,
             Err(errno) => Apart::No(format!("users have no namespaces here: {errno}")),
@@ -146,9 +179,17 @@ impl Apart {
     }
 }
 
-fn new_network() -> Result<()> {
+fn unshare_network() -> Result<()> {
     kernel::unshare(libc::CLONE_NEWNET)?;
     kernel::bring_loopback_up()
+}
+
+/// A network of its own, where there are any to be had.
+fn new_network(apart: &Apart) -> Result<()> {
+    match apart {
+        Apart::Root | Apart::User => unshare_network(),
+        Apart::No(_) => Ok(()),
+    }
 }
 
 /// The worker's whole life: answers cases until its standard input ends.
@@ -168,15 +209,23 @@ fn serve() -> io::Result<()> {
     let (_, hard) = kernel::nofile_limits()?;
     // Apart from those of other workers, where directories and ports are shared with them.
     let mut number = std::process::id().wrapping_mul(CASES_PER_WORKER);
+    // How many cases have run in the network that is there, if it is one to be shared.
+    let mut shared: Option<u32> = None;
     for line in io::stdin().lock().lines() {
         let line = line?;
-        let (pause, line) = line.split_once(' ').ok_or_else(|| io::Error::other("expected a pause and a case"))?;
-        let pause = Duration::from_millis(pause.parse().map_err(io::Error::other)?);
+        let (order, line) = Order::read(&line).ok_or_else(|| io::Error::other("expected an order and a case"))?;
         number = number.wrapping_add(1);
         let case = Case::read(line).map_err(io::Error::other)?;
         kernel::set_nofile_limit(hard)?;
-        let (ran, spoilt) = run_case(&apart, number, &case, pause)?;
-        let answer = json!({"verdict": verdict_to_json(&ran.verdict), "spoilt": spoilt || ran.left_waiting});
+        if !order.shared || shared.is_none_or(|cases| cases >= CASES_PER_NETWORK) {
+            new_network(&apart)?;
+            shared = None;
+        }
+        shared = order.shared.then(|| shared.map_or(0, |cases| cases + 1));
+        let (ran, spoilt) = run_case(&apart, number, &case, order.manner())?;
+        let answers: Vec<Value> = ran.answers.iter().map(Outcome::to_json).collect();
+        let spoilt = spoilt || ran.left_waiting;
+        let answer = json!({"verdict": verdict_to_json(&ran.verdict), "answers": answers, "spoilt": spoilt});
         let mut out = io::stdout().lock();
         writeln!(out, "{answer}")?;
         out.flush()?;
@@ -185,12 +234,9 @@ fn serve() -> io::Result<()> {
 }
 
 /// Runs a case; whether it changed the process for good.
-fn run_case(apart: &Apart, number: u32, case: &Case, pause: Duration) -> io::Result<(Ran, bool)> {
+fn run_case(apart: &Apart, number: u32, case: &Case, manner: Manner) -> io::Result<(Ran, bool)> {
     if let Some(reason) = apart.forbids(case) {
-        return Ok((Ran { verdict: Verdict::Skipped(reason), left_waiting: false }, false));
-    }
-    if !matches!(apart, Apart::No(_)) {
-        new_network()?;
+        return Ok((Ran { verdict: Verdict::Skipped(reason), answers: Vec::new(), left_waiting: false }, false));
     }
     let place = Place::numbered(number);
     fs::create_dir(&place.dir)?;
@@ -198,7 +244,7 @@ fn run_case(apart: &Apart, number: u32, case: &Case, pause: Duration) -> io::Res
     if let Some(uid) = case.uid {
         kernel::become_user(uid)?;
     }
-    let ran = run::run(&Os, &place, case, pause);
+    let ran = run::run(&Os, &place, case, manner);
     let spoilt = case.uid.is_some() || case.steps.iter().any(|op| matches!(op, Op::Act(Act::Seteuid { .. })));
     if !ran.left_waiting {
         kernel::close_all();
@@ -219,15 +265,31 @@ fn verdict_to_json(verdict: &Verdict) -> Value {
     }
 }
 
-/// A worker's answer: the verdict, and whether it asks to be replaced.
-pub fn read_answer(line: &str) -> Option<(Verdict, bool)> {
-    let answer: Value = serde_json::from_str(line).ok()?;
-    let (verdict, spoilt) = (answer.get("verdict")?, answer.get("spoilt")?.as_bool()?);
-    if let Some(reason) = verdict.get("skipped").and_then(Value::as_str) {
-        return Some((Verdict::Skipped(reason.to_owned()), spoilt));
+/// What a worker answers to an order.
+pub struct Answered {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The answers of the steps, if they were to be recorded.
+    pub answers: Vec<Value>,
+    /// It asks to be replaced.
+    pub spoilt: bool,
+}
+
+impl Answered {
+    /// Reads a worker's line.
+    pub fn read(line: &str) -> Option<Answered> {
+        let mut answer: Value = serde_json::from_str(line).ok()?;
+        let (verdict, spoilt) = (read_verdict(answer.get("verdict")?)?, answer.get("spoilt")?.as_bool()?);
+        let answers = answer.get_mut("answers")?.as_array_mut().map(std::mem::take)?;
+        Some(Answered { verdict, answers, spoilt })
     }
-    let Some(step) = verdict.get("step").and_then(Value::as_u64) else { return Some((Verdict::Agree, spoilt)) };
+}
+
+fn read_verdict(verdict: &Value) -> Option<Verdict> {
+    if let Some(reason) = verdict.get("skipped").and_then(Value::as_str) {
+        return Some(Verdict::Skipped(reason.to_owned()));
+    }
+    let Some(step) = verdict.get("step").and_then(Value::as_u64) else { return Some(Verdict::Agree) };
     let (expected, got) = (verdict.get("expected")?.clone(), verdict.get("got")?.clone());
-    let difference = Difference { step: usize::try_from(step).ok()?, expected, got };
-    Some((Verdict::Differ(difference), spoilt))
+    Some(Verdict::Differ(Difference { step: usize::try_from(step).ok()?, expected, got }))
 }

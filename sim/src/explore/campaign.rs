@@ -6,7 +6,7 @@ use super::identity::TestId;
 use super::interrupt::{self, Listening};
 use super::progress::{Snapshot, Watch, default_watch};
 use super::report::{Found, Outcome, Story};
-use super::settings::Settings;
+use super::settings::{Settings, SettingsError};
 use super::shard::Shard;
 use super::{record, regressions};
 use crate::choice::shrink::shrink;
@@ -94,6 +94,20 @@ impl Campaign {
         self
     }
 
+    /// Runs this seed alone; `TWINSOCK_SEED` asks for it, too.
+    #[must_use]
+    pub fn only_seed(mut self, seed: u64) -> Campaign {
+        self.only_seed = Some(seed);
+        self
+    }
+
+    /// Runs this tape alone; `TWINSOCK_TAPE` asks for it, too. One that cannot be read, or is of another version or test, is a panic of [`Campaign::run`].
+    #[must_use]
+    pub fn only_tape(mut self, path: impl Into<PathBuf>) -> Campaign {
+        self.only_tape = Some(path.into());
+        self
+    }
+
     /// On how many OS threads; one for each core by default.
     #[must_use]
     pub fn jobs(mut self, jobs: usize) -> Campaign {
@@ -115,7 +129,8 @@ impl Campaign {
         self
     }
 
-    /// Into which folder a shard's record goes, for [`merge`](super::merge): `TWINSOCK_RECORD` says so, too.
+    /// Into which folder a shard's record goes, for [`merge`](super::merge): `TWINSOCK_RECORD` says so, too. What is recorded depends on the test and its
+    /// seeds alone, so the tapes of earlier failures are not tried.
     #[must_use]
     pub fn record(mut self, folder: impl Into<PathBuf>) -> Campaign {
         self.record = Some(folder.into());
@@ -193,17 +208,27 @@ impl Campaign {
         self
     }
 
+    /// Sets what the environment asks for: `TWINSOCK_SEED` and its like. The folder for records is made.
+    ///
+    /// # Errors
+    /// A variable makes no sense: which one, and what it says. Or the folder cannot be used: it holds a record of the test that no record of this
+    /// campaign can be joined with.
+    pub fn as_the_environment_asks(mut self) -> Result<Campaign, SettingsError> {
+        Settings::from_environment()?.apply(&mut self);
+        if let Some(folder) = &self.record {
+            record::prepare(folder, &self.test, self.shard, (self.first_seed, self.seeds))?;
+        }
+        Ok(self)
+    }
+
     /// Does as the environment asks (`TWINSOCK_SEED` and its like), runs the campaign, says what is worth saying, and panics if something was found. After Ctrl-C it ends
     /// the program, with status 130.
     ///
     /// # Panics
     /// Something was found, or the environment asks for something that makes no sense.
-    pub fn check(mut self, body: impl Fn(&Sim) + Sync) {
-        match Settings::from_environment() {
-            Ok(settings) => settings.apply(&mut self),
-            Err(error) => panic!("{error}"),
-        }
-        let outcome = self.run(body);
+    pub fn check(self, body: impl Fn(&Sim) + Sync) {
+        let campaign = self.as_the_environment_asks().unwrap_or_else(|error| panic!("{error}"));
+        let outcome = campaign.run(body);
         if outcome.interrupted {
             eprintln!("{outcome}");
             std::process::exit(interrupt::STATUS);
@@ -375,8 +400,8 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
     fn try_tapes(&self, outcome: &mut Outcome) {
         let campaign = self.campaign;
         let tapes = match &campaign.only_tape {
-            Some(path) => vec![regressions::Regression { path: path.clone(), tape: regressions::read(path) }],
-            None if campaign.keeps_regressions => regressions::of(&campaign.test),
+            Some(path) => vec![regressions::Regression { path: path.clone(), tape: regressions::read_tape(path) }],
+            None if campaign.keeps_regressions && campaign.record.is_none() => regressions::of(&campaign.test),
             None => Vec::new(),
         };
         for regressions::Regression { path, tape } in tapes {
@@ -403,8 +428,17 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
     }
 
     fn found_on_tape(&self, site: String, failure: Box<Failure>, path: PathBuf) -> Found {
-        let reproduce = self.campaign.test.command("TWINSOCK_TAPE", &path.display().to_string());
-        Found { site, seed: failure.seed, seeds: 1, failure, shrunk: None, tape: Some(path), reproduce }
+        let reproduce = self.campaign.test.tape_command(&path);
+        Found {
+            site,
+            seed: failure.seed,
+            seeds: 1,
+            failure,
+            shrunk: None,
+            shrink_took: Duration::ZERO,
+            tape: Some(path),
+            reproduce,
+        }
     }
 
     /// The seeds of this shard, on all cores.
@@ -461,7 +495,7 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
         outcome.failures = shared.failures.load(Ordering::Relaxed);
         let seen = shared.found.into_inner().unwrap_or_else(PoisonError::into_inner);
         outcome.notes.extend(seen.notes);
-        self.tell(outcome, seen.failures);
+        self.tell(outcome, seen.failures, listening);
         outcome.divergence = seen.divergence.map(|(_, divergence)| divergence);
     }
 
@@ -541,7 +575,7 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
     }
 
     /// Shrinks and tells what was found, in order of the seeds.
-    fn tell(&self, outcome: &mut Outcome, failures: BTreeMap<String, FirstSeen>) {
+    fn tell(&self, outcome: &mut Outcome, failures: BTreeMap<String, FirstSeen>, listening: &Listening) {
         let mut failures: Vec<(String, FirstSeen)> = failures.into_iter().collect();
         failures.sort_by_key(|(_, seen)| seen.nth);
         if !self.campaign.collects {
@@ -551,13 +585,15 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
             if outcome.found.iter().any(|found| found.site == site) {
                 continue;
             }
-            let seed = self.campaign.seed(nth);
-            let shrunk = (self.campaign.shrink_runs > 0).then(|| {
-                shrink(&failure.tape, self.campaign.shrink_runs, |tape| match self.run_tape(tape, false) {
-                    Err(again) if again.kind.site() == site => Some(again.tape),
-                    Err(_) | Ok(_) => None,
+            let (seed, clock) = (self.campaign.seed(nth), StopWatch::start());
+            // Who interrupts does not want to wait; what was found is on disk already.
+            let shrunk = (self.campaign.shrink_runs > 0 && !listening.heard()).then(|| {
+                shrink(&failure.tape, self.campaign.shrink_runs, |tape| {
+                    let run = (!listening.heard()).then(|| self.run_tape(tape, false))?;
+                    run.err().filter(|again| again.kind.site() == site).map(|again| again.tape)
                 })
             });
+            let shrink_took = clock.took();
             let tape = shrunk.as_ref().map_or(&failure.tape, |shrunk| &shrunk.tape);
             // Should the smallest tape not fail again, the run is not deterministic, and the failure stays as it was seen.
             let failure = match self.run_tape(tape.clone(), true) {
@@ -565,8 +601,8 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
                 Err(_) | Ok(_) => failure,
             };
             let path = self.campaign.keeps_regressions.then(|| regressions::path(&self.campaign.test, &site)).flatten();
-            let reproduce = self.campaign.test.command("TWINSOCK_SEED", &seed.to_string());
-            let mut found = Found { site, seed, seeds, failure, shrunk, tape: None, reproduce };
+            let reproduce = self.campaign.test.seed_command(seed);
+            let mut found = Found { site, seed, seeds, failure, shrunk, shrink_took, tape: None, reproduce };
             if let Some(path) = path {
                 self.keep(&path, &mut found, &mut outcome.notes);
             }

@@ -1,10 +1,32 @@
 //! Which test this is: what its tapes are called, where they lie, and the line that runs it again.
+//!
+//! Most are tests of a cargo package; a program that explores something of its own, as the `twinsock` command does, says all that by itself.
 
 use std::path::{Path, PathBuf};
 
-/// A test: its package, its file and its name.
+/// A test: what it is called, where its tapes lie, and the command that runs it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TestId {
+pub struct TestId(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Cargo(CargoTest),
+    Own(OwnTest),
+}
+
+/// What a program runs by itself, without cargo.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct OwnTest {
+    name: String,
+    tapes: PathBuf,
+    /// The commands that run it again, but for their last word.
+    seed_command: String,
+    tape_command: String,
+}
+
+/// A test of a cargo package: its package, its file and its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct CargoTest {
     package: String,
     manifest_dir: PathBuf,
     /// As `file!()` says it: relative to the workspace, or absolute.
@@ -21,24 +43,81 @@ impl TestId {
         let mut parts: Vec<&str> = path.split("::").filter(|part| *part != "{{closure}}").collect();
         parts.pop();
         let crate_name = if parts.is_empty() { String::new() } else { parts.remove(0).to_owned() };
-        TestId {
+        TestId(Kind::Cargo(CargoTest {
             package: package.to_owned(),
             manifest_dir: PathBuf::from(manifest_dir),
             file: PathBuf::from(file),
             crate_name,
             name: parts.join("::"),
-        }
+        }))
+    }
+
+    /// What a program runs by itself: its name, `program::module::name`, the folder for its tapes, and the commands that run it again, to which
+    /// a seed or the path of a tape is added as the last word.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::TestId;
+    ///
+    /// let test = TestId::of_program("kv::soak", "tapes", "kv soak --seed", "kv replay");
+    /// assert_eq!(test.seed_command(7), "kv soak --seed 7");
+    /// assert_eq!(test.tape_command("tapes/kv soak.tape".as_ref()), "kv replay 'tapes/kv soak.tape'");
+    /// ```
+    #[must_use]
+    pub fn of_program(name: &str, tapes: impl Into<PathBuf>, seed_command: &str, tape_command: &str) -> TestId {
+        TestId(Kind::Own(OwnTest {
+            name: name.to_owned(),
+            tapes: tapes.into(),
+            seed_command: seed_command.to_owned(),
+            tape_command: tape_command.to_owned(),
+        }))
     }
 
     /// What the test is called on its tapes and in reports: `crate::module::name`.
     #[must_use]
     pub fn full_name(&self) -> String {
-        format!("{}::{}", self.crate_name, self.name)
+        match &self.0 {
+            Kind::Cargo(test) => format!("{}::{}", test.crate_name, test.name),
+            Kind::Own(test) => test.name.clone(),
+        }
     }
 
-    /// The command that runs this test again, with a variable set.
+    /// The command that runs this test again with a seed.
     #[must_use]
-    pub fn command(&self, variable: &str, value: &str) -> String {
+    pub fn seed_command(&self, seed: u64) -> String {
+        match &self.0 {
+            Kind::Cargo(test) => test.command("TWINSOCK_SEED", &seed.to_string()),
+            Kind::Own(test) => format!("{} {seed}", test.seed_command),
+        }
+    }
+
+    /// The command that runs this test again from a tape.
+    #[must_use]
+    pub fn tape_command(&self, path: &Path) -> String {
+        let path = shell_word(&path.to_string_lossy());
+        match &self.0 {
+            Kind::Cargo(test) => test.command("TWINSOCK_TAPE", &path),
+            Kind::Own(test) => format!("{} {path}", test.tape_command),
+        }
+    }
+
+    /// Where the test's tapes lie: `twinsock-regressions` beside its file. `None` where the source is not.
+    #[must_use]
+    pub fn regressions(&self) -> Option<PathBuf> {
+        match &self.0 {
+            Kind::Cargo(test) => test.found().as_deref().and_then(Path::parent).map(|folder| folder.join("twinsock-regressions")),
+            Kind::Own(test) => Some(test.tapes.clone()),
+        }
+    }
+
+    /// How the files of this test's tapes begin.
+    #[must_use]
+    pub fn file_stem(&self) -> String {
+        self.full_name().replace("::", "-")
+    }
+}
+
+impl CargoTest {
+    fn command(&self, variable: &str, value: &str) -> String {
         format!("{variable}={value} cargo test -p {} {} {} -- --exact", self.package, self.target(), self.name)
     }
 
@@ -85,18 +164,12 @@ impl TestId {
         }
         self.manifest_dir.ancestors().map(|folder| folder.join(&self.file)).find(|path| path.exists())
     }
+}
 
-    /// Where the test's tapes lie: `twinsock-regressions` beside its file. `None` where the source is not.
-    #[must_use]
-    pub fn regressions(&self) -> Option<PathBuf> {
-        self.found().as_deref().and_then(Path::parent).map(|folder| folder.join("twinsock-regressions"))
-    }
-
-    /// How the files of this test's tapes begin.
-    #[must_use]
-    pub fn file_stem(&self) -> String {
-        self.full_name().replace("::", "-")
-    }
+/// `text` as one word of a shell's command line.
+fn shell_word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]
@@ -107,12 +180,19 @@ mod tests {
         TestId::new("kv-store", "/nowhere/kv", file, path)
     }
 
+    fn cargo(test: &TestId) -> &CargoTest {
+        match &test.0 {
+            Kind::Cargo(test) => test,
+            Kind::Own(test) => panic!("{} is a test of cargo's", test.name),
+        }
+    }
+
     #[test]
     fn the_command_names_package_file_and_test() {
         let test = of("kv/tests/lost-writes.rs", "lost_writes::slow::no_write_is_lost::{{closure}}::here");
         assert_eq!(test.full_name(), "lost_writes::slow::no_write_is_lost");
         assert_eq!(
-            test.command("TWINSOCK_SEED", "7"),
+            test.seed_command(7),
             "TWINSOCK_SEED=7 cargo test -p kv-store --test lost-writes slow::no_write_is_lost -- --exact"
         );
     }
@@ -128,14 +208,14 @@ mod tests {
             ("src/main.rs", "kv_store::t::here", "--bin kv-store"),
             ("examples/x.rs", "x::t::here", "--example x"),
         ] {
-            assert_eq!(of(file, path).target(), target, "{file}");
+            assert_eq!(cargo(&of(file, path)).target(), target, "{file}");
         }
     }
 
     #[test]
     fn this_file_is_found() {
         let test = TestId::new(env!("CARGO_PKG_NAME"), env!("CARGO_MANIFEST_DIR"), file!(), "twinsock_sim::explore::t::here");
-        assert_eq!(test.in_package(), Path::new("src/explore/identity.rs"));
+        assert_eq!(cargo(&test).in_package(), Path::new("src/explore/identity.rs"));
         assert!(test.regressions().unwrap().ends_with("src/explore/twinsock-regressions"));
         assert_eq!(of("tests/kv.rs", "kv::t::here").regressions(), None);
     }

@@ -28,6 +28,7 @@ pub use divergence::Divergence;
 pub use identity::TestId;
 pub use progress::{Snapshot, Watch};
 pub use record::{MergeError, Merged, MergedFailure, merge};
+pub use regressions::read_tape;
 pub use report::{Found, Outcome};
 pub use settings::SettingsError;
 pub use shard::{Shard, ShardError};

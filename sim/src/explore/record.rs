@@ -4,14 +4,17 @@
 //! done. A file without that line is of a shard that was killed; when the shard is run again, the file is written anew.
 
 use super::assertions::{Count, Counts};
+use super::identity::TestId;
 use super::report::Outcome;
+use super::settings::SettingsError;
 use super::shard::Shard;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The version of the lines' meaning.
 const FORMAT: u64 = 1;
@@ -48,6 +51,36 @@ pub(super) fn write(folder: &Path, shard: Shard, (first_seed, seeds): (u64, u64)
     let whole = path.with_extension(format!("jsonl.{}", std::process::id()));
     fs::write(&whole, text)?;
     fs::rename(&whole, path)
+}
+
+/// Makes the folder, and looks at the records of the test that are in it, before the first seed: they are of shards of the same campaign, or this one
+/// would overlap with them and could not be joined with them.
+///
+/// # Errors
+/// The folder cannot be made or read, or holds a record of another campaign of the test: which, and how they differ.
+pub(super) fn prepare(folder: &Path, test: &TestId, shard: Shard, (first_seed, seeds): (u64, u64)) -> Result<(), SettingsError> {
+    let this =
+        Head { version: env!("CARGO_PKG_VERSION").to_owned(), test: test.full_name(), shards: shard.count(), first_seed, seeds };
+    let about = |path: &Path, error: io::Error| SettingsError(format!("{}: {error}", path.display()));
+    fs::create_dir_all(folder).map_err(|error| about(folder, error))?;
+    for entry in fs::read_dir(folder).map_err(|error| about(folder, error))? {
+        let path = entry.map_err(|error| about(folder, error))?.path();
+        if path.extension().is_none_or(|extension| extension != "jsonl") {
+            continue;
+        }
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let first = text.lines().next().and_then(|line| serde_json::from_str::<Value>(line).ok());
+        let Some((other, _)) = first.as_ref().and_then(head_of) else { continue };
+        if other.test == this.test
+            && let Some(difference) = this.difference(&other, "this one's")
+        {
+            let place = path.display();
+            return Err(SettingsError(format!(
+                "{place} is the record of another campaign of the test, with which no shard of this one can be joined: {difference}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// A campaign's shards, joined.
@@ -94,7 +127,7 @@ pub enum MergeError {
     /// A record is of another campaign than the first one.
     Foreign(PathBuf, String),
     /// Two records are of the same shard.
-    Twice(PathBuf),
+    Twice(PathBuf, PathBuf),
     /// Shards are missing: their numbers, and how many there are.
     Missing(Vec<u64>, u64),
     /// There is nothing to join.
@@ -107,7 +140,9 @@ impl fmt::Display for MergeError {
             MergeError::File(path, why) => write!(f, "{}: {why}", path.display()),
             MergeError::Unfinished(path) => write!(f, "{}: the shard did not come to its end; run it again", path.display()),
             MergeError::Foreign(path, why) => write!(f, "{}: the record is of another campaign: {why}", path.display()),
-            MergeError::Twice(path) => write!(f, "{}: another record is of the same shard", path.display()),
+            MergeError::Twice(path, other) => {
+                write!(f, "{} and {} are records of the same shard", other.display(), path.display())
+            }
             MergeError::Missing(numbers, count) => write!(f, "of {count} shards, these are missing: {numbers:?}"),
             MergeError::Nothing => f.write_str("no record was given"),
         }
@@ -126,7 +161,7 @@ struct Head {
 }
 
 impl Head {
-    fn difference(&self, other: &Head) -> Option<String> {
+    fn difference(&self, other: &Head, own: &str) -> Option<String> {
         let parts = [
             ("version", self.version.clone(), other.version.clone()),
             ("test", self.test.clone(), other.test.clone()),
@@ -135,7 +170,7 @@ impl Head {
             ("number of seeds", self.seeds.to_string(), other.seeds.to_string()),
         ];
         let differs = parts.into_iter().find(|(_, one, other)| one != other);
-        differs.map(|(what, one, other)| format!("its {what} is {other}, the first one's {one}"))
+        differs.map(|(what, one, other)| format!("its {what} is {other}, {own} {one}"))
     }
 }
 
@@ -144,7 +179,7 @@ impl Head {
 /// # Errors
 /// A record cannot be read or is unfinished, shards are missing or there twice, or not all are of one campaign.
 pub fn merge(records: &[PathBuf]) -> Result<Merged, MergeError> {
-    let (mut merged, mut head, mut shards) = (Merged::default(), None::<Head>, BTreeSet::new());
+    let (mut merged, mut head, mut shards) = (Merged::default(), None::<Head>, BTreeMap::new());
     for path in records {
         let file = |why: String| MergeError::File(path.clone(), why);
         let text = fs::read_to_string(path).map_err(|error| file(error.to_string()))?;
@@ -155,14 +190,14 @@ pub fn merge(records: &[PathBuf]) -> Result<Merged, MergeError> {
             head_of(first).ok_or_else(|| file("the first line does not say which campaign it is of".to_owned()))?;
         match &head {
             Some(head) => {
-                if let Some(difference) = head.difference(&this) {
+                if let Some(difference) = head.difference(&this, "the first one's") {
                     return Err(MergeError::Foreign(path.clone(), difference));
                 }
             }
             None => head = Some(this),
         }
-        if !shards.insert(number) {
-            return Err(MergeError::Twice(path.clone()));
+        if let Some(other) = shards.insert(number, path) {
+            return Err(MergeError::Twice(path.clone(), other.clone()));
         }
         if lines.last().is_none_or(|last| last["line"] != "end" || last["interrupted"] != false) {
             return Err(MergeError::Unfinished(path.clone()));
@@ -172,7 +207,7 @@ pub fn merge(records: &[PathBuf]) -> Result<Merged, MergeError> {
         }
     }
     let head = head.ok_or(MergeError::Nothing)?;
-    let missing: Vec<u64> = (1..=head.shards).filter(|number| !shards.contains(number)).collect();
+    let missing: Vec<u64> = (1..=head.shards).filter(|number| !shards.contains_key(number)).collect();
     if !missing.is_empty() {
         return Err(MergeError::Missing(missing, head.shards));
     }
@@ -198,7 +233,34 @@ fn head_of(line: &Value) -> Option<(Head, u64)> {
     Some((head, number("shard")?))
 }
 
+impl fmt::Display for Merged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Merged { test, seeds, failures, elapsed_us, .. } = self;
+        write!(f, "{test}: {seeds} seeds, {failures} failed, {:.2?} of virtual time", Duration::from_micros(*elapsed_us))?;
+        for MergedFailure { seed, seeds, kind, reproduce, .. } in &self.found {
+            write!(f, "\n\nseed {seed} failed")?;
+            if *seeds > 1 {
+                write!(f, ", and {} more in the same way", seeds - 1)?;
+            }
+            write!(f, ":\n{kind}\nreproduce: {reproduce}")?;
+        }
+        for divergence in &self.divergences {
+            write!(f, "\n\n{divergence}")?;
+        }
+        for (name, count) in self.assertions.iter().filter(|(_, count)| count.never_held()) {
+            write!(f, "\nsometimes: {name}: reached {} times, never held", count.reached)?;
+        }
+        Ok(())
+    }
+}
+
 impl Merged {
+    /// Whether nothing was found.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        self.failures == 0 && self.found.is_empty() && self.divergences.is_empty()
+    }
+
     /// Adds what a line says. `None` if it is none.
     fn add(&mut self, line: &Value) -> Option<()> {
         let text = |name: &str| line[name].as_str().map(str::to_owned);

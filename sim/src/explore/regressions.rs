@@ -24,11 +24,14 @@ pub(super) fn of(test: &TestId) -> Vec<Regression> {
     };
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_ours).collect();
     paths.sort();
-    paths.into_iter().map(|path| Regression { tape: read(&path), path }).collect()
+    paths.into_iter().map(|path| Regression { tape: read_tape(&path), path }).collect()
 }
 
-/// Reads a tape.
-pub(super) fn read(path: &Path) -> Result<Tape, String> {
+/// Reads a tape from its file.
+///
+/// # Errors
+/// The file cannot be read, or holds no tape: why.
+pub fn read_tape(path: &Path) -> Result<Tape, String> {
     let bytes = fs::read(path).map_err(|error| error.to_string())?;
     Tape::from_bytes(&bytes).map_err(|error| error.to_string())
 }

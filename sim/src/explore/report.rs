@@ -23,6 +23,8 @@ pub struct Found {
     pub failure: Box<Failure>,
     /// How that was come by; `None` for one that was small already, being of a tape.
     pub shrunk: Option<Shrunk>,
+    /// How much real time that took.
+    pub shrink_took: Duration,
     /// Where the tape lies.
     pub tape: Option<PathBuf>,
     /// The command that runs it again.
@@ -139,7 +141,7 @@ impl Display for Outcome {
             write!(f, "\n\n{found}")?;
         }
         if let Some(divergence) = &self.divergence {
-            write!(f, "\n\n{divergence}\nreproduce: {}", self.test.command("TWINSOCK_SEED", &divergence.seed.to_string()))?;
+            write!(f, "\n\n{divergence}\nreproduce: {}", self.test.seed_command(divergence.seed))?;
         }
         for name in self.never_held() {
             write!(f, "\nsometimes: {name}: reached {} times, never held", self.assertions[name].reached)?;

@@ -19,7 +19,7 @@ pub(super) struct Settings {
 
 /// A variable of the environment that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettingsError(String);
+pub struct SettingsError(pub(super) String);
 
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,7 +54,7 @@ impl Settings {
             jobs => jobs.map(|jobs| usize::try_from(jobs).unwrap_or(usize::MAX)),
         };
         let path = |name: &str| variable(name).filter(|text| !text.is_empty()).map(PathBuf::from);
-        Ok(Settings {
+        let settings = Settings {
             seeds: number("TWINSOCK_SEEDS")?,
             only_seed: number("TWINSOCK_SEED")?,
             only_tape: path("TWINSOCK_TAPE"),
@@ -62,7 +62,20 @@ impl Settings {
             collects: number("TWINSOCK_COLLECT")?.is_some_and(|number| number > 0),
             shard: Some(Shard::from_environment(variable)?).filter(|shard| *shard != Shard::WHOLE),
             record: path("TWINSOCK_RECORD"),
-        })
+        };
+        // One run is no share of a campaign, and its record would pass for one.
+        let alone = if settings.only_seed.is_some() {
+            Some("TWINSOCK_SEED")
+        } else {
+            settings.only_tape.is_some().then_some("TWINSOCK_TAPE")
+        };
+        let shared = if settings.record.is_some() { Some("TWINSOCK_RECORD") } else { settings.shard.map(|_| "a shard") };
+        match (alone, shared) {
+            (Some(alone), Some(shared)) => {
+                Err(SettingsError(format!("{alone} asks for one run, and {shared} for a share of a campaign")))
+            }
+            (Some(_), None) | (None, Some(_) | None) => Ok(settings),
+        }
     }
 
     pub fn apply(self, campaign: &mut Campaign) {
@@ -101,5 +114,8 @@ mod tests {
         assert!(given(&[("TWINSOCK_SEEDS", "-1")]).unwrap_err().contains("expected a number"));
         assert!(given(&[("TWINSOCK_JOBS", "0")]).unwrap_err().contains("TWINSOCK_JOBS"));
         assert!(given(&[("TWINSOCK_SHARD", "4")]).unwrap_err().contains("TWINSOCK_SHARD"));
+        let one = |name, value| given(&[("TWINSOCK_SEED", "7"), (name, value)]).unwrap_err();
+        assert!(one("TWINSOCK_SHARD", "1/4").contains("TWINSOCK_SEED asks for one run, and a shard"));
+        assert!(one("TWINSOCK_RECORD", "r").contains("TWINSOCK_RECORD"));
     }
 }

@@ -1,6 +1,7 @@
 //! Which of a campaign's seeds are this process's: every n-th, so that shards need not talk.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// One of several shares of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,26 +22,69 @@ impl fmt::Display for ShardError {
 
 impl std::error::Error for ShardError {}
 
-/// Where array jobs say which of them this is: the index's variable, the first index, and the variables that may say how many there are.
+/// Where array jobs say which of them this is: the index's variable, the first index, how far apart indices are, and how many there are.
 const ENGINES: [Engine; 3] = [
     // kubernetes.io, "Indexed Job for Parallel Processing": the index counts from 0; how many completions there are is not told.
-    Engine { name: "Kubernetes", index: "JOB_COMPLETION_INDEX", first: None, count: None },
-    // slurm.schedmd.com/job_array.html: indices need not begin at 0.
+    Engine { name: "Kubernetes", index: "JOB_COMPLETION_INDEX", first: None, step: None, count: None },
+    // slurm.schedmd.com/job_array.html: indices need not begin at 0, nor follow each other.
     Engine {
         name: "Slurm",
         index: "SLURM_ARRAY_TASK_ID",
         first: Some("SLURM_ARRAY_TASK_MIN"),
+        step: Some("SLURM_ARRAY_TASK_STEP"),
         count: Some("SLURM_ARRAY_TASK_COUNT"),
     },
     // docs.aws.amazon.com/batch, "Array jobs" and "Environment variables": the index counts from 0.
-    Engine { name: "AWS Batch", index: "AWS_BATCH_JOB_ARRAY_INDEX", first: None, count: Some("AWS_BATCH_JOB_ARRAY_SIZE") },
+    Engine {
+        name: "AWS Batch",
+        index: "AWS_BATCH_JOB_ARRAY_INDEX",
+        first: None,
+        step: None,
+        count: Some("AWS_BATCH_JOB_ARRAY_SIZE"),
+    },
 ];
 
 struct Engine {
     name: &'static str,
     index: &'static str,
     first: Option<&'static str>,
+    step: Option<&'static str>,
     count: Option<&'static str>,
+}
+
+impl Engine {
+    /// The share of the job that has this index.
+    fn shard(
+        &self,
+        at: u64,
+        shards: Option<u64>,
+        number: impl Fn(&str) -> Result<Option<u64>, ShardError>,
+    ) -> Result<Shard, ShardError> {
+        let Engine { name, index, first, step, count } = self;
+        let given = |variable: &Option<&str>| variable.map(&number).transpose().map(Option::flatten);
+        let wrong = |why: &dyn fmt::Display| ShardError(format!("{index} is {at}, as set by {name}: {why}"));
+        let count = match (shards, given(count)?) {
+            // A part of an array is submitted again: its jobs are numbered anew, and nobody knows which shards they are.
+            (Some(shards), Some(count)) if shards != count => {
+                let why = format!(
+                    "it is one of {count}, but TWINSOCK_SHARDS is {shards}: say which shard it is with TWINSOCK_SHARD=i/{shards}"
+                );
+                return Err(wrong(&why));
+            }
+            (Some(count), _) | (None, Some(count)) => count,
+            (None, None) => {
+                let why = "nobody says how many shards there are: set TWINSOCK_SHARDS";
+                return Err(wrong(&why));
+            }
+        };
+        let step = given(step)?.unwrap_or(1).max(1);
+        match at.checked_sub(given(first)?.unwrap_or(0)) {
+            Some(distance) if distance.is_multiple_of(step) => {
+                Shard::new((distance / step).saturating_add(1), count).map_err(|error| wrong(&error))
+            }
+            Some(_) | None => Err(wrong(&"no job of the array has that index")),
+        }
+    }
 }
 
 impl Shard {
@@ -73,29 +117,16 @@ impl Shard {
         };
         let shards = number("TWINSOCK_SHARDS")?;
         if let Some(text) = variable("TWINSOCK_SHARD") {
-            let parts = text.trim().split_once('/').map(|(number, count)| (number.parse().ok(), count.parse().ok()));
-            let Some((Some(number), Some(count))) = parts else {
-                return Err(ShardError(format!("TWINSOCK_SHARD is {text:?}, expected i/n, such as 1/4")));
-            };
-            if shards.is_some_and(|shards| shards != count) {
+            let shard: Shard = text.trim().parse().map_err(|error| ShardError(format!("TWINSOCK_SHARD is {text:?}: {error}")))?;
+            if shards.is_some_and(|shards| shards != shard.count) {
                 return Err(ShardError(format!("TWINSOCK_SHARD is {text:?}, but TWINSOCK_SHARDS says another number")));
             }
-            return Shard::new(number, count).map_err(|error| ShardError(format!("TWINSOCK_SHARD is {text:?}: {error}")));
+            return Ok(shard);
         }
-        for Engine { name, index, first, count } in ENGINES {
-            let Some(at) = number(index)? else { continue };
-            let first = first.map(number).transpose()?.flatten().unwrap_or(0);
-            let count = match (shards, count.map(number).transpose()?.flatten()) {
-                (Some(shards), _) => shards,
-                (None, Some(count)) => count,
-                (None, None) => {
-                    return Err(ShardError(format!(
-                        "{index} is set, as by {name}, but nobody says how many shards there are: set TWINSOCK_SHARDS"
-                    )));
-                }
-            };
-            let number = at.checked_sub(first).map_or(0, |index| index.saturating_add(1));
-            return Shard::new(number, count).map_err(|error| ShardError(format!("{index} is {at}, as set by {name}: {error}")));
+        for engine in ENGINES {
+            if let Some(at) = number(engine.index)? {
+                return engine.shard(at, shards, number);
+            }
         }
         match shards {
             None | Some(1) => Ok(Shard::WHOLE),
@@ -127,6 +158,19 @@ impl Shard {
     #[must_use]
     pub fn nth(self, nth: u64) -> u64 {
         nth.saturating_mul(self.count).saturating_add(self.index)
+    }
+}
+
+impl FromStr for Shard {
+    type Err = ShardError;
+
+    /// Share `i` of `n`, written `i/n`.
+    fn from_str(text: &str) -> Result<Shard, ShardError> {
+        let parts = text.split_once('/').map(|(number, count)| (number.parse().ok(), count.parse().ok()));
+        let Some((Some(number), Some(count))) = parts else {
+            return Err(ShardError("expected i/n, such as 1/4".to_owned()));
+        };
+        Shard::new(number, count)
     }
 }
 
@@ -163,6 +207,8 @@ mod tests {
         assert_eq!(given(&[("JOB_COMPLETION_INDEX", "0"), ("TWINSOCK_SHARDS", "3")]).unwrap(), "1/3");
         let slurm = [("SLURM_ARRAY_TASK_ID", "12"), ("SLURM_ARRAY_TASK_MIN", "10"), ("SLURM_ARRAY_TASK_COUNT", "4")];
         assert_eq!(given(&slurm).unwrap(), "3/4");
+        let stepped = [&slurm[..], &[("SLURM_ARRAY_TASK_STEP", "2"), ("TWINSOCK_SHARDS", "4")]].concat();
+        assert_eq!(given(&stepped).unwrap(), "2/4");
         assert_eq!(given(&[("AWS_BATCH_JOB_ARRAY_INDEX", "1"), ("AWS_BATCH_JOB_ARRAY_SIZE", "2")]).unwrap(), "2/2");
     }
 
@@ -181,5 +227,11 @@ mod tests {
         error(&[("JOB_COMPLETION_INDEX", "1")], "TWINSOCK_SHARDS");
         error(&[("JOB_COMPLETION_INDEX", "x")], "expected a number");
         error(&[("SLURM_ARRAY_TASK_ID", "9"), ("SLURM_ARRAY_TASK_COUNT", "4")], "no shard 10 of 4");
+        let slurm = |at, step| [("SLURM_ARRAY_TASK_ID", at), ("SLURM_ARRAY_TASK_MIN", "3"), ("SLURM_ARRAY_TASK_STEP", step)];
+        let count = |count| ("SLURM_ARRAY_TASK_COUNT", count);
+        error(&[&slurm("6", "2")[..], &[count("4")]].concat(), "no job of the array");
+        error(&[&slurm("1", "1")[..], &[count("4")]].concat(), "no job of the array");
+        // `sbatch --array=3` after the third of four was killed: not the first of four.
+        error(&[&slurm("3", "1")[..], &[count("1"), ("TWINSOCK_SHARDS", "4")]].concat(), "TWINSOCK_SHARD=i/4");
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Inside the host an IPv4-mapped IPv6 address is the IPv4 address; only a socket's family decides how it is shown.
 
+use super::pmtu::LearnedPaths;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use twinsock::consts::{AF_INET, AF_INET6, AF_UNSPEC, IPPROTO_ICMP, IPPROTO_ICMPV6};
 use twinsock::raw::Name;
@@ -170,6 +171,7 @@ pub(super) fn encode(addr: &SocketAddr) -> RawAddr {
 pub(super) struct Addresses {
     addrs: Vec<IpAddr>,
     mtu_bytes: u32,
+    pub(super) learned: LearnedPaths,
 }
 
 /// The MTU of the loopback interface.
@@ -198,7 +200,7 @@ pub(super) struct Route {
 impl Addresses {
     /// Loopback and these.
     pub(super) fn new(addrs: &[IpAddr], mtu_bytes: u32) -> Addresses {
-        Addresses { addrs: addrs.iter().copied().map(canonical).collect(), mtu_bytes }
+        Addresses { addrs: addrs.iter().copied().map(canonical).collect(), mtu_bytes, learned: LearnedPaths::default() }
     }
 
     /// Whether packets to the address are for this host.
@@ -219,7 +221,7 @@ impl Addresses {
 
     /// The MTU of the path to an address by loopback, or by that interface.
     pub(super) fn mtu_to(&self, destination: IpAddr, loopback: bool) -> u32 {
-        let mtu = if loopback { LOOPBACK_MTU_BYTES } else { self.mtu_bytes };
+        let mtu = if loopback { LOOPBACK_MTU_BYTES } else { self.learned_mtu(destination).unwrap_or(self.mtu_bytes) };
         mtu.min(largest_packet(destination))
     }
 
@@ -250,7 +252,7 @@ impl Addresses {
             return Err(Errno::INVAL);
         }
         let source = if source.is_unspecified() { first } else { source };
-        Ok(Route { source, is_local: false, mtu_bytes: self.mtu_bytes.min(largest_packet(destination)) })
+        Ok(Route { source, is_local: false, mtu_bytes: self.mtu_to(destination, false) })
     }
 }
 

@@ -4,7 +4,6 @@
 use super::op::Op;
 use crate::packet::Luck;
 use std::fmt;
-use std::net::IpAddr;
 use twinsock::{Instant, Result};
 
 /// Where a host's realtime clock starts, at [`Instant::ZERO`]: 2000-01-01 00:00:00 UTC, in seconds since the epoch.
@@ -62,33 +61,4 @@ pub enum Progress {
     Done(Result<usize>),
     /// It waits: the driver keeps the operation and resumes it when its token is polled out or its deadline has come.
     Parked(Op),
-}
-
-/// One line of what `netstat -an` would show.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SocketLine {
-    /// `tcp`, `tcp6`, `udp`, `udp6`.
-    pub protocol: &'static str,
-    /// Bytes that wait to be read; of a listener, connections that wait to be accepted.
-    pub recv_q: usize,
-    /// Bytes that are not acknowledged yet; of a listener, its backlog.
-    pub send_q: usize,
-    /// Local address and port.
-    pub local: (IpAddr, u16),
-    /// Remote address and port, if any.
-    pub remote: Option<(IpAddr, u16)>,
-    /// The state, named as `netstat(8)` names it.
-    pub state: &'static str,
-}
-
-impl fmt::Display for SocketLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let local = std::net::SocketAddr::new(self.local.0, self.local.1);
-        write!(f, "{:<5} {:>6} {:>6} {:<23} ", self.protocol, self.recv_q, self.send_q, local.to_string())?;
-        match self.remote {
-            Some((ip, port)) => write!(f, "{:<23} ", std::net::SocketAddr::new(ip, port).to_string())?,
-            None => write!(f, "{:<23} ", "*:*")?,
-        }
-        f.write_str(self.state)
-    }
 }

@@ -21,14 +21,13 @@ use twinsock::{Errno, PollEvents, RawAddr, Result};
 impl Host {
     /// `send(2)` and its kin at their entry. TCP ignores a destination address, but the kernel copies it in.
     #[inline]
-    pub(super) fn enter_send(&mut self, pid: Pid, fd: RawFd, flags: i32, addr: Option<&[u8]>) -> Result<Task> {
+    pub(super) fn enter_send(&mut self, cx: &mut Cx<'_>, pid: Pid, fd: RawFd, flags: i32, addr: Option<&[u8]>) -> Result<Task> {
         let (file, socket) = self.socket_of(pid, fd)?;
         if let Some(addr) = addr {
             addr::check_length(addr)?;
         }
         if flags & c::MSG_FASTOPEN != 0 {
-            // As with tcp_fastopen = 0.
-            return Err(Errno::OPNOTSUPP);
+            return self.enter_fastopen(cx, file, socket, flags, addr.unwrap_or_default());
         }
         let nonblocking = self.files[file].nonblocking || flags & c::MSG_DONTWAIT != 0;
         Ok(Task::new(Kind::Send { socket }, file, nonblocking, flags))
@@ -79,6 +78,11 @@ impl Host {
         match (self.step_recv(cx, socket, task, &mut [IoSliceMut::new(into)]), name) {
             // The sender of a stream has no address; the argument is judged only now.
             (Step::Done(Ok(len)), Some(name)) => Step::Done(addr::store_name(&RawAddr::EMPTY, name).map(|()| len)),
+            // It may end with the part that it has.
+            (Step::Wait, Some(name)) if task.done > 0 => match addr::store_name(&RawAddr::EMPTY, name) {
+                Ok(()) => Step::Wait,
+                Err(error) => Step::Done(Err(error)),
+            },
             (step, _) => step,
         }
     }
@@ -120,6 +124,8 @@ impl Host {
                         return Step::Done(Ok(task.done));
                     }
                 }
+                // `tcp_recvmsg_locked` asks for the second time only while there is room: whatever ends the wait, it answers 0.
+                Err(Errno::AGAIN) if len == 0 && task.slept => return Step::Done(Ok(0)),
                 Err(Errno::AGAIN) => return Step::Wait,
                 Err(error) => return Step::Done(Err(error)),
             }

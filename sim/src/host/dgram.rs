@@ -25,7 +25,7 @@ pub(super) use route::Device;
 
 use super::addr::Family;
 use super::call::Call;
-use super::cx::{Cx, Pid, SocketLine};
+use super::cx::{Cx, Pid};
 use super::dispatch::check_iov;
 use super::file::{Object, value};
 use super::op::{Kind, Task};
@@ -109,26 +109,23 @@ impl Dgram {
         mask
     }
 
+    /// Its address and port.
+    pub(super) fn local_end(&self) -> SocketAddr {
+        SocketAddr::new(self.local, self.port)
+    }
+
+    /// Its open file description.
+    pub(super) fn file(&self) -> Option<Key> {
+        self.file
+    }
+
     /// A description of both ends for reports, such as `udp 10.0.0.1:53 <-> 10.0.0.2:40000`.
     pub(super) fn ends(&self) -> String {
-        let local = SocketAddr::new(self.local, self.port);
+        let local = self.local_end();
         match self.udp.peer() {
             None => format!("udp {local}"),
             Some(peer) => format!("udp {local} <-> {peer}"),
         }
-    }
-
-    /// Its line of `netstat(8)`, if it is bound.
-    pub(super) fn netstat(&self) -> Option<SocketLine> {
-        let usize_of = super::slab::to_usize;
-        self.is_named().then(|| SocketLine {
-            protocol: if self.family == Family::Inet { "udp" } else { "udp6" },
-            recv_q: usize_of(self.udp.rmem_alloc()),
-            send_q: usize_of(self.udp.outq_bytes()),
-            local: (self.local, self.port),
-            remote: self.udp.peer().map(|peer| (peer.ip(), peer.port())),
-            state: if self.udp.peer().is_some() { "ESTABLISHED" } else { "" },
-        })
     }
 }
 

@@ -50,10 +50,12 @@ impl Host {
     /// The calls that may wait: their checks at entry. `None`: it is another call.
     fn enter_waiting(&mut self, cx: &mut Cx<'_>, pid: Pid, call: &mut Call<'_, '_>) -> Result<Option<(RawFd, Task)>> {
         let (fd, task) = match call {
-            Call::Sendto { fd, flags, addr, .. } => (*fd, self.enter_send(pid, *fd, *flags, *addr)?),
+            Call::Sendto { fd, flags, addr, .. } => (*fd, self.enter_send(cx, pid, *fd, *flags, *addr)?),
             Call::Recvfrom { fd, flags, .. } => (*fd, self.enter_recv(pid, *fd, *flags)?),
             Call::Sendmsg { fd, hdr, flags } => {
-                let task = self.enter_send(pid, *fd, *flags, None)?;
+                // Only a call that connects looks at the name.
+                let name = hdr.name.filter(|_| *flags & c::MSG_FASTOPEN != 0);
+                let task = self.enter_send(cx, pid, *fd, *flags, name)?;
                 check_iov(hdr.iov.len(), Errno::MSGSIZE)?;
                 (*fd, task)
             }
@@ -168,7 +170,17 @@ impl Host {
             (Kind::Accept { socket, reserved }, Call::Accept4 { name, flags, .. }) => {
                 self.step_accept(cx, pid, socket, reserved, name.as_mut(), *flags)
             }
-            (Kind::Connect { socket, disconnects, .. }, _) => self.step_connect(cx, socket, disconnects),
+            (Kind::Connect { socket, disconnects, .. }, call) => {
+                let step = self.step_connect(cx, socket, disconnects);
+                match (step, call) {
+                    (Step::Done(Ok(_)), call @ (Call::Sendto { .. } | Call::Sendmsg { .. })) => {
+                        // MSG_FASTOPEN: connected, now it sends.
+                        task.kind = Kind::Send { socket };
+                        self.step(cx, pid, task, call, last)
+                    }
+                    (step, _) => step,
+                }
+            }
             (Kind::PipeRead { pipe }, Call::Read { into, .. }) => self.step_pipe_read(pipe, task, &mut [IoSliceMut::new(into)]),
             (Kind::PipeRead { pipe }, Call::Readv { iov, .. }) => self.step_pipe_read(pipe, task, iov),
             (Kind::PipeWrite { pipe }, Call::Write { data, .. }) => self.step_pipe_write(pid, pipe, task, &[IoSlice::new(data)]),

@@ -277,6 +277,15 @@ impl<F: Copy + Ord> Epoll<F> {
             .map(|(key, index)| (ItemId { index: *index, generation: self.slots[as_index(*index)].generation }, *key))
     }
 
+    /// Every entry and what it is about, in order of key.
+    pub fn registered(&self) -> impl Iterator<Item = (Key<F>, EpollEvent)> + '_ {
+        let item = |index: &u32| match &self.slots[as_index(*index)].state {
+            SlotState::Used(item) => Some((item.key, EpollEvent { events: item.events, data: item.data })),
+            SlotState::Free { .. } => None,
+        };
+        self.index.values().filter_map(item)
+    }
+
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> usize {

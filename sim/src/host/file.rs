@@ -143,6 +143,20 @@ impl Host {
         self.processes.get_mut(index).and_then(Option::as_mut).ok_or(Errno::BADF)
     }
 
+    /// What an epoll instance of a process is interested in, as far as the numbers still stand for what was registered, in order of the numbers. Nothing
+    /// for what is no such instance.
+    #[must_use]
+    pub fn epoll_registered(&self, pid: Pid, epfd: RawFd) -> Vec<(RawFd, twinsock::raw::EpollEvent)> {
+        let Ok(file) = self.file_of(pid, epfd) else { return Vec::new() };
+        match self.files[file].object {
+            Object::Epoll(set) => {
+                let is_same = |key: &super::epoll::Key<Key>| self.file_of(pid, key.fd).is_ok_and(|file| file == key.file);
+                self.epolls[set].epoll.registered().filter(|(key, _)| is_same(key)).map(|(key, event)| (key.fd, event)).collect()
+            }
+            Object::Socket(_) | Object::Dgram(_) | Object::Pipe(..) | Object::Local(_) | Object::Plain(_) => Vec::new(),
+        }
+    }
+
     /// The open file description behind a descriptor.
     #[inline]
     pub(super) fn file_of(&self, pid: Pid, fd: RawFd) -> Result<Key> {
@@ -375,7 +389,9 @@ impl Host {
                     Object::Dgram(dgram) => self.dgram_ioctl(dgram, request)?,
                     Object::Pipe(pipe, _) if request == c::FIONREAD => self.pipes[pipe].pipe.readable_bytes(),
                     Object::Plain(open) if request == c::FIONREAD => self.plain.readable_bytes(open),
-                    Object::Pipe(..) | Object::Epoll(_) | Object::Plain(_) => return Err(Errno::NOTTY),
+                    // `ep_eventpoll_ioctl`.
+                    Object::Epoll(_) => return Err(Errno::INVAL),
+                    Object::Pipe(..) | Object::Plain(_) => return Err(Errno::NOTTY),
                 };
                 *argument = i32::try_from(answer).unwrap_or(i32::MAX);
             }

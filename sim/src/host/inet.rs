@@ -10,7 +10,7 @@ use super::slab::{Key, KeyQueue};
 use super::socket::Socket;
 use super::sysctl::Sysctl;
 use super::{Host, addr, poll};
-use crate::packet::{Body, Control, Icmp, Latitude, Packet, Segment};
+use crate::packet::{Body, Control, Icmp, IcmpError, Latitude, Packet, Segment};
 use crate::tcp::{self, Config, ListenVerdict, State, Tcb, TimeWait, TimeWaitAction};
 use crate::udp::IpHeader;
 use std::cmp::Reverse;
@@ -75,6 +75,15 @@ pub(super) struct TimeWaitEntry {
     pub(super) place: u32,
 }
 
+/// Whom a socket wakes, once what its call sent has been taken in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LateWake {
+    file: Key,
+    wakes: tcp::Wakes,
+    is_lingering: bool,
+    error: bool,
+}
+
 /// Whose timer it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum TimerOf {
@@ -116,10 +125,12 @@ impl Host {
                 }
             }
             Body::Udp(datagram) => self.handle_datagram(cx.now, header, datagram),
-            Body::Icmp(icmp) => match icmp.about.body {
-                Body::Udp(_) => self.dgram_icmp(header, &icmp),
-                Body::Tcp(_) | Body::Icmp(_) => self.handle_icmp(cx.now, icmp),
-            },
+            Body::Icmp(icmp) => {
+                if let IcmpError::PacketTooBig { mtu_bytes } = icmp.error {
+                    self.addresses.learn_path(cx.now, icmp.about.dst, mtu_bytes);
+                }
+                self.handle_icmp(cx.now, header, icmp);
+            }
         }
     }
 
@@ -243,6 +254,8 @@ impl Host {
             // `tcp_v4_syn_recv_sock` takes mc_ttl from the segment.
             child.options.multicast_ttl = ttl;
         }
+        // `tcp_v6_syn_recv_sock` takes mcast_hops from it, whatever IP carries it.
+        child.options.multicast_hops = ttl;
         child.addr_locked = listener.addr_locked;
         child.ss = super::socket::Ss::Connected;
         child.tuple = tuple;
@@ -255,7 +268,8 @@ impl Host {
     }
 
     /// What a connection between these ends is told of its path.
-    pub(super) fn config_for(&self, cx: &mut Cx<'_>, local: IpAddr, remote: IpAddr) -> Result<Config> {
+    pub(super) fn config_for(&mut self, cx: &mut Cx<'_>, local: IpAddr, remote: IpAddr) -> Result<Config> {
+        self.addresses.forget_old_paths(cx.now);
         let route = self.addresses.route(local, remote)?;
         let headers = if remote.is_ipv4() { 40 } else { 60 };
         let mss_bytes =
@@ -264,13 +278,17 @@ impl Host {
         Ok(Config { mss_bytes, sysctl: self.sysctl.tcp, timestamp_offset })
     }
 
-    fn handle_icmp(&mut self, now: Instant, icmp: Icmp) {
-        let about = *icmp.about;
+    fn handle_icmp(&mut self, now: Instant, header: IpHeader, icmp: Icmp) {
+        let about = match &icmp.about.body {
+            Body::Udp(_) => return self.dgram_icmp(header, &icmp),
+            Body::Icmp(_) => return,
+            Body::Tcp(_) => *icmp.about,
+        };
         let Body::Tcp(segment) = about.body else { return };
         let tuple =
             FourTuple { local: about.src, remote: about.dst, local_port: segment.src_port, remote_port: segment.dst_port };
         if let Some(Conn::Socket(key)) = self.conns.get(&tuple) {
-            self.sockets[key].tcb.handle_icmp(now, icmp.error, segment.seq);
+            self.sockets[key].tcb.handle_icmp(now, icmp.error, segment.seq, tuple.remote.is_ipv4());
             self.settle(now, key);
         }
     }
@@ -285,7 +303,13 @@ impl Host {
     /// now means nothing.
     #[inline]
     pub fn transmit_into(&mut self, now: Instant, packet: &mut Packet) -> bool {
-        self.has_output() && self.next_packet(now, packet)
+        if self.has_output() && self.next_packet(now, packet) {
+            return true;
+        }
+        if !self.late_wakes.is_empty() {
+            self.wake_late();
+        }
+        false
     }
 
     /// Whether there may be a packet to send.
@@ -324,6 +348,20 @@ impl Host {
             }
         }
         false
+    }
+
+    /// All is out: the sockets of the calls that sent it tell who waits for them.
+    #[cold]
+    fn wake_late(&mut self) {
+        while let Some(LateWake { file, wakes, is_lingering, error }) = self.late_wakes.pop_front() {
+            if self.files.get(file).is_none() {
+                continue;
+            }
+            self.wake_socket(file, wakes, is_lingering);
+            if error {
+                self.wake_file(file, poll::KEY_ERROR, false);
+            }
+        }
     }
 
     fn next_packet_of_many(&mut self, now: Instant, packet: &mut Packet) -> bool {
@@ -424,6 +462,26 @@ impl Host {
     /// Follows what an entry into the socket's control block has changed. (Send and receive change nothing but what there is to send.)
     #[inline]
     pub(super) fn settle(&mut self, now: Instant, key: Key) {
+        if let Some(LateWake { file, wakes, is_lingering, .. }) = self.follow(now, key)
+            && (wakes.any() || is_lingering)
+        {
+            self.wake_socket(file, wakes, is_lingering);
+        }
+    }
+
+    /// The same, for a call that sends and then wakes who waits for its socket; `error`: `sk_error_report` too.
+    pub(super) fn settle_late(&mut self, now: Instant, key: Key, error: bool) {
+        if let Some(wake) = self.follow(now, key) {
+            self.late_wakes.push_back(LateWake { error, ..wake });
+            if !self.has_output() {
+                self.wake_late();
+            }
+        }
+    }
+
+    /// Follows what has changed but for waking who waits, which is answered.
+    #[inline(always)]
+    fn follow(&mut self, now: Instant, key: Key) -> Option<LateWake> {
         let Host { sockets, dirty, timers, .. } = self;
         let socket = &mut sockets[key];
         socket.mark_dirty(key, dirty, timers);
@@ -433,11 +491,7 @@ impl Host {
         if socket.tcb.state() != socket.state {
             self.follow_state(now, key);
         }
-        if let Some(file) = file
-            && (wakes.any() || is_lingering)
-        {
-            self.wake_socket(file, wakes, is_lingering);
-        }
+        file.map(|file| LateWake { file, wakes, is_lingering, error: false })
     }
 
     #[inline]

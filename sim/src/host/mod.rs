@@ -13,9 +13,10 @@
 //! | `socket.rs`, `stream.rs`, `data.rs`, `fast.rs` | sockets and their names; bind to close; send and receive; the same, short |
 //! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
 //! | `local.rs`, `local_call.rs`, `rights.rs` | local sockets; their calls that may wait; descriptors in flight |
-//! | `plain.rs` | the file name space and plain files |
-//! | `inet.rs`, `conns.rs`, `ports.rs`, `addr.rs` | packets and timers; connections by 4-tuple; ports; addresses and routes |
+//! | `plain.rs`, `power.rs` | the file name space and plain files; what outlives a loss of power |
+//! | `inet.rs`, `conns.rs`, `ports.rs`, `addr.rs`, `pmtu.rs` | packets and timers; connections by 4-tuple; ports; addresses, routes and path MTUs |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
+//! | `snmp.rs` | counters |
 //! | `slab.rs`, `fifo.rs` | the tables and queues behind all of this |
 //!
 //! Names in `Key` are generation-checked indices, so that a call in progress may outlive what it names when a process is killed.
@@ -35,31 +36,38 @@ mod file;
 mod inet;
 mod local;
 mod local_call;
+mod netstat;
 mod op;
 mod option;
 pub mod pipe;
 mod plain;
+mod pmtu;
 pub mod poll;
 mod ports;
+mod power;
 mod process;
 mod ready;
 mod rights;
 mod slab;
+mod snmp;
 mod socket;
+pub mod strace;
 mod stream;
+
 mod sysctl;
 #[cfg(test)]
 mod tests;
 mod wait;
 
 pub use call::Call;
-pub use cx::{Credentials, Cx, Pid, Progress, SocketLine, Token, WALL_START_SECONDS};
+pub use cx::{Credentials, Cx, Pid, Progress, Token, WALL_START_SECONDS};
 pub use fast::{QuietRecv, Recent, Short, ShortSend};
+pub use netstat::{SocketLine, Timer};
 pub use op::Op;
+pub use snmp::InCsumErrors;
 pub use sysctl::Sysctl;
 
 use crate::packet::Packet;
-use crate::tcp::State;
 use addr::{Addresses, canonical};
 use conns::Conns;
 use dgram::{Dgram, DgramPorts};
@@ -123,8 +131,13 @@ pub struct Host {
     dirty: KeyQueue,
     /// Packets that no socket has to send any more.
     outbox: VecDeque<Packet>,
+    /// Who is told when all of it is out: what a call sends over loopback is taken in before the call's own socket wakes anybody.
+    late_wakes: VecDeque<inet::LateWake>,
     /// Room for the files of epoll sets that a wake has reached.
     woken_sets: Vec<Key>,
+    /// What the wall clock shows when the monotonic one shows zero, in nanoseconds since the epoch.
+    wall_start: u64,
+    in_csum_errors: InCsumErrors,
 }
 
 impl Host {
@@ -151,7 +164,10 @@ impl Host {
             timers: BinaryHeap::new(),
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
+            late_wakes: VecDeque::new(),
             woken_sets: Vec::new(),
+            wall_start: WALL_START_SECONDS * 1_000_000_000,
+            in_csum_errors: InCsumErrors::default(),
         }
     }
 
@@ -265,6 +281,11 @@ impl Host {
         self.process_mut(pid).map_err(|_| Errno::SRCH)?.seteuid(uid)
     }
 
+    /// Sets the wall clock, `clock_settime(2)`: it shows so many nanoseconds since the epoch when the monotonic clock shows zero.
+    pub fn set_wall_start(&mut self, nanos: u64) {
+        self.wall_start = nanos;
+    }
+
     /// The kernel constants.
     #[must_use]
     pub fn sysctl(&self) -> &Sysctl {
@@ -293,44 +314,6 @@ impl Host {
     #[must_use]
     pub fn owns(&self, addr: IpAddr) -> bool {
         self.addresses.owns(canonical(addr))
-    }
-
-    /// The sockets that are bound or connected, as `netstat -an` lists them.
-    #[must_use]
-    pub fn netstat(&self) -> Vec<SocketLine> {
-        let mut lines = Vec::new();
-        for (_, socket) in self.sockets.iter() {
-            let state = socket.tcb.state();
-            if state == State::Closed && socket.num == 0 {
-                continue;
-            }
-            let (recv_q, send_q) = match &socket.listener {
-                Some(listener) => (listener.pending(), listener.backlog()),
-                None => (socket.tcb.readable_bytes(), socket.tcb.outq_bytes()),
-            };
-            let tuple = &socket.tuple;
-            lines.push(SocketLine {
-                protocol: if socket.family == addr::Family::Inet { "tcp" } else { "tcp6" },
-                recv_q,
-                send_q,
-                local: (tuple.local, tuple.local_port),
-                remote: (tuple.remote_port != 0).then_some((tuple.remote, tuple.remote_port)),
-                state: state.name(),
-            });
-        }
-        for (_, entry) in self.time_waits.iter() {
-            let tuple = &entry.tuple;
-            lines.push(SocketLine {
-                protocol: if tuple.local.is_ipv4() { "tcp" } else { "tcp6" },
-                recv_q: 0,
-                send_q: 0,
-                local: (tuple.local, tuple.local_port),
-                remote: Some((tuple.remote, tuple.remote_port)),
-                state: State::TimeWait.name(),
-            });
-        }
-        lines.extend(self.dgrams.iter().filter_map(|(_, dgram)| dgram.netstat()));
-        lines
     }
 }
 

@@ -137,15 +137,17 @@ impl Kind {
             Kind::Recv { .. } => (RECV_FILTER, false),
             // __skb_wait_for_more_packets: one datagram wakes one receiver.
             Kind::DgramRecv { .. } => (PollEvents::IN | PollEvents::ERR, true),
-            Kind::Send { .. } => (poll::KEY_WRITABLE | poll::ALWAYS, false),
+            // sk_stream_wait_memory looks again at every wake-up of its socket, whatever that is about: there may be some room, if less
+            // than makes the socket writable.
+            Kind::Send { .. } => (poll::ANY, false),
             Kind::Connect { .. } | Kind::Linger { .. } | Kind::Poll | Kind::Select => (poll::ALWAYS, false),
             Kind::PipeRead { .. } => (poll::KEY_PIPE_READABLE, true),
             Kind::PipeWrite { .. } => (poll::KEY_PIPE_WRITABLE, true),
             Kind::EpollWait { .. } => (poll::KEY_EPOLL, true),
             Kind::Local { verb, .. } => match verb {
                 Verb::Accept | Verb::RecvMessage => (poll::KEY_READABLE | poll::ALWAYS, true),
-                Verb::RecvStream => (poll::KEY_READABLE | poll::ALWAYS, false),
-                Verb::Connect | Verb::Send => (poll::KEY_WRITABLE | poll::ALWAYS, false),
+                // So do unix_stream_data_wait and sock_wait_for_wmem.
+                Verb::RecvStream | Verb::Connect | Verb::Send => (poll::ANY, false),
             },
         }
     }

@@ -108,6 +108,17 @@ impl PlainFiles {
         }
     }
 
+    /// Nobody has a file open any more, and those that have no name are gone.
+    pub(super) fn close_all(&mut self) {
+        let PlainFiles { named, contents, open } = self;
+        let mut kept = Slab::new();
+        for content in named.values_mut() {
+            let bytes = contents.remove(*content).expect("what a name stands for is there").bytes;
+            *content = kept.insert(Content { bytes, refs: 1 });
+        }
+        (*contents, *open) = (kept, Slab::new());
+    }
+
     fn put(&mut self, content: Key) {
         self.contents[content].refs -= 1;
         if self.contents[content].refs == 0 {
@@ -156,7 +167,8 @@ impl Host {
     fn open_inode(&mut self, caller: &Caller, path: &[u8], flags: i32, mode: u32) -> Result<InodeId> {
         let names = &mut self.local.space.files;
         let found = match names.lookup(path, caller) {
-            Err(Errno::NOENT) if flags & c::O_CREAT != 0 => return names.mkfile(path, mode, caller),
+            Err(Errno::NOENT) if flags & c::O_CREAT != 0 && flags & c::O_EXCL != 0 => return names.mkfile(path, mode, caller),
+            Err(Errno::NOENT) if flags & c::O_CREAT != 0 => return names.mkfile_behind_links(path, mode, caller),
             found => found?,
         };
         if flags & c::O_CREAT != 0 && flags & c::O_EXCL != 0 {
@@ -165,6 +177,8 @@ impl Host {
         match names.kind(found) {
             NodeKind::Directory => return Err(Errno::ISDIR),
             NodeKind::Socket => return Err(Errno::NXIO),
+            // No path leads to a link.
+            NodeKind::Link => return Err(Errno::LOOP),
             NodeKind::File => {}
         }
         let access = flags & O_ACCMODE;
@@ -179,6 +193,15 @@ impl Host {
     pub fn mkdir(&mut self, pid: Pid, path: &[u8], mode: u32) -> Result<()> {
         let caller = self.caller(pid)?;
         self.local.space.files.mkdir(path, mode, &caller).map(|_| ())
+    }
+
+    /// Makes a symbolic link, `symlink(2)`.
+    ///
+    /// # Errors
+    /// `EEXIST`, `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`, `ELOOP`.
+    pub fn symlink(&mut self, pid: Pid, target: &[u8], path: &[u8]) -> Result<()> {
+        let caller = self.caller(pid)?;
+        self.local.space.files.symlink(target, path, &caller).map(|_| ())
     }
 
     /// Removes an empty directory, `rmdir(2)`.
@@ -197,7 +220,7 @@ impl Host {
     pub fn unlink(&mut self, pid: Pid, path: &[u8]) -> Result<()> {
         let caller = self.caller(pid)?;
         let names = &mut self.local.space.files;
-        let found = names.lookup(path, &caller);
+        let found = names.lookup_link(path, &caller);
         names.unlink(path, &caller)?;
         self.plain.unname(found?);
         Ok(())
@@ -210,7 +233,7 @@ impl Host {
     pub fn rename(&mut self, pid: Pid, from: &[u8], to: &[u8]) -> Result<()> {
         let caller = self.caller(pid)?;
         let names = &mut self.local.space.files;
-        let (moved, replaced) = (names.lookup(from, &caller), names.lookup(to, &caller));
+        let (moved, replaced) = (names.lookup_link(from, &caller), names.lookup_link(to, &caller));
         names.rename(from, to, &caller)?;
         if let Ok(replaced) = replaced
             && moved != Ok(replaced)
@@ -236,6 +259,24 @@ impl Host {
     pub fn access(&self, pid: Pid, path: &[u8]) -> Result<()> {
         let caller = self.caller(pid)?;
         self.local.space.files.lookup(path, &caller).map(|_| ())
+    }
+
+    /// Type and permissions of a file, `st_mode` of `stat(2)`.
+    ///
+    /// # Errors
+    /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`: there is none, or the process cannot see it.
+    pub fn stat_mode(&self, pid: Pid, path: &[u8]) -> Result<u32> {
+        let caller = self.caller(pid)?;
+        let files = &self.local.space.files;
+        let inode = files.lookup(path, &caller)?;
+        // inode(7): S_IFDIR, S_IFREG, S_IFSOCK, S_IFLNK.
+        let kind = match files.kind(inode) {
+            NodeKind::Directory => 0o040_000,
+            NodeKind::File => 0o100_000,
+            NodeKind::Socket => 0o140_000,
+            NodeKind::Link => 0o120_000,
+        };
+        Ok(kind | files.mode(inode))
     }
 
     /// The calls that read and write, on a plain file; `None`: it is another call, or another file.

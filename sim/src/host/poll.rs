@@ -33,6 +33,9 @@ pub const KEY_ERROR: PollEvents = PollEvents::ERR;
 /// The key of a wake-up for a change of state, `sk_state_change`: none, so that it passes every filter.
 pub const KEY_STATE: PollEvents = PollEvents::NONE;
 
+/// What a call waits for that looks again at every wake-up.
+pub const ANY: PollEvents = PollEvents::from_raw(0x7fff);
+
 /// The key with which a pipe wakes its readers.
 pub const KEY_PIPE_READABLE: PollEvents = PollEvents::from_raw(c::POLLIN | c::POLLRDNORM);
 

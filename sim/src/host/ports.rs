@@ -165,17 +165,16 @@ impl Ports {
         mut is_free: impl FnMut(&Ports, u16) -> bool,
     ) -> Option<u16> {
         let (low, high) = (u32::from(range.low), u32::from(range.high) + 1);
-        let count = if high - low > 1 { (high - low) & !1 } else { high - low };
+        // A range of the socket's own is gone through port by port.
+        let (step, mask) = if range.is_own { (1, !0) } else { (2, !1) };
+        let count = if high - low > 1 { (high - low) & mask } else { high - low };
         let begun = self.connect_next[class];
-        let start = (begun.unwrap_or_else(|| luck.below(Latitude::EphemeralPort, count)) % count) & !1;
-        for offset in [start, start + 1] {
-            if offset > start && count == 1 {
-                break;
-            }
-            let found = search(low, high, count, offset, 2, range.reserved, |port| is_free(self, port));
+        let start = (begun.unwrap_or_else(|| luck.below(Latitude::EphemeralPort, count)) % count) & mask;
+        for offset in start..start + step.min(count) {
+            let found = search(low, high, count, offset, step, range.reserved, |port| is_free(self, port));
             if let Some((port, gone)) = found {
-                let step = gone.max(luck.below(Latitude::EphemeralPort, 8) * 2);
-                self.connect_next[class] = Some((start + step + 2) % count);
+                let gone = gone.max(luck.below(Latitude::EphemeralPort, 8) * step);
+                self.connect_next[class] = Some((start + gone + step) % count);
                 return Some(port);
             }
         }
@@ -186,10 +185,12 @@ impl Ports {
 /// The ports to choose from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Range<'a> {
-    /// The first of `ip_local_port_range`.
+    /// The first.
     pub(super) low: u16,
-    /// The last of it, not below `low`.
+    /// The last, not below `low`.
     pub(super) high: u16,
+    /// Whether the socket has a range of its own, `IP_LOCAL_PORT_RANGE`.
+    pub(super) is_own: bool,
     /// `ip_local_reserved_ports`: never chosen.
     pub(super) reserved: &'a [u16],
 }
@@ -238,7 +239,7 @@ mod tests {
     use crate::host::slab::Slab;
     use crate::packet::Boring;
 
-    const RANGE: Range<'_> = Range { low: 32768, high: 32775, reserved: &[32770] };
+    const RANGE: Range<'_> = Range { low: 32768, high: 32775, is_own: false, reserved: &[32770] };
 
     fn claim(ip: &str) -> Claim {
         let ip = ip.parse().expect("an address");

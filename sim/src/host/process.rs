@@ -117,6 +117,11 @@ impl Process {
         self.table.iter().filter_map(|entry| entry.open()).map(|descriptor| descriptor.file)
     }
 
+    /// Its descriptors, in the order of their numbers, with their files.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = (RawFd, Key)> + '_ {
+        (0..).zip(&self.table).filter_map(|(fd, entry)| Some((fd, entry.open()?.file)))
+    }
+
     /// `RLIMIT_NOFILE` as an index.
     pub(super) fn limit(&self) -> usize {
         usize::try_from(self.rlimit_nofile).expect("usize holds 32 bits")

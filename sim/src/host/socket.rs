@@ -243,18 +243,12 @@ impl Host {
         self.ports.conflicts(port, &claim, Some(Owner::Socket(key)), strictness, claim_of)
     }
 
-    /// The ports to choose from when none is asked for.
-    pub(super) fn ephemeral_range(&self) -> ports::Range<'_> {
-        let [low, high] = self.sysctl.ip_local_port_range;
-        ports::Range { low, high, reserved: &self.sysctl.ip_local_reserved_ports }
-    }
-
     /// A port for bind and listen, by the kernel's choice.
     pub(super) fn choose_port_for_bind(&self, cx: &mut Cx<'_>, key: Key) -> Option<u16> {
-        let halves = self.sockets[key].options.reuse_addr;
-        self.ports.choose_for_bind(&self.ephemeral_range(), halves, cx.luck, |_, port| {
-            !self.port_conflicts(key, port, ports::Strictness::Automatic)
-        })
+        let options = &self.sockets[key].options;
+        let (range, halves) = (options.port_range(&self.sysctl), options.reuse_addr);
+        self.ports
+            .choose_for_bind(&range, halves, cx.luck, |_, port| !self.port_conflicts(key, port, ports::Strictness::Automatic))
     }
 
     /// The local address as the socket was bound, once a connection is over: an address that bind did not give goes.

@@ -213,6 +213,20 @@ impl Host {
             self.sockets[key].ss = Ss::Unconnected;
             return Ok(None);
         }
+        self.begin_connect(cx, file, key, addr).map(Some)
+    }
+
+    /// A send with MSG_FASTOPEN at its entry, `tcp_sendmsg_fastopen`: as nobody has a cookie, it connects and then sends.
+    pub(super) fn enter_fastopen(&mut self, cx: &mut Cx<'_>, file: Key, key: Key, flags: i32, addr: &[u8]) -> Result<Task> {
+        if addr::sa_family(addr) == Some(c::AF_UNSPEC) {
+            return Err(Errno::OPNOTSUPP);
+        }
+        let task = self.begin_connect(cx, file, key, addr)?;
+        Ok(Task { nonblocking: task.nonblocking || flags & c::MSG_DONTWAIT != 0, flags, ..task })
+    }
+
+    /// A connect up to where it waits.
+    fn begin_connect(&mut self, cx: &mut Cx<'_>, file: Key, key: Key, addr: &[u8]) -> Result<Task> {
         let socket = &self.sockets[key];
         let pending = match socket.ss {
             Ss::Connected => return Err(Errno::ISCONN),
@@ -228,7 +242,7 @@ impl Host {
             }
         };
         let disconnects = self.sockets[key].disconnects;
-        Ok(Some(Task::new(Kind::Connect { socket: key, pending, disconnects }, file, self.files[file].nonblocking, 0)))
+        Ok(Task::new(Kind::Connect { socket: key, pending, disconnects }, file, self.files[file].nonblocking, 0))
     }
 
     /// A step of `connect(2)`: whether there is an outcome.
@@ -275,7 +289,7 @@ impl Host {
         let mut iss = None;
         if tuple.local_port == 0 {
             let was_bound = self.sockets[key].addr_locked;
-            (tuple.local_port, iss) = self.choose_port_for_connect(cx, &tuple).ok_or(Errno::ADDRNOTAVAIL)?;
+            (tuple.local_port, iss) = self.choose_port_for_connect(cx, key, &tuple).ok_or(Errno::ADDRNOTAVAIL)?;
             self.sockets[key].addr_locked = was_bound;
             self.sockets[key].tuple.local = local;
             self.hold_port(key, tuple.local_port, true);
@@ -301,6 +315,7 @@ impl Host {
         socket.tuple = tuple;
         let ports = (tuple.local_port, tuple.remote_port);
         socket.tcb.connect(cx.now, &config, ports, iss);
+        socket.tcb.assume_peer_mss(if remote.is_ipv4() { MSS_DEFAULT_V4 } else { MSS_DEFAULT_V6 });
         socket.state = socket.tcb.state();
         self.hash(key);
         self.settle(cx.now, key);
@@ -340,10 +355,9 @@ impl Host {
     }
 
     /// A port for a connection, and the initial sequence number if it takes the place of one in TIME-WAIT: `__inet_hash_connect`.
-    fn choose_port_for_connect(&mut self, cx: &mut Cx<'_>, tuple: &FourTuple) -> Option<(u16, Option<u32>)> {
-        let Host { ports, conns, time_waits, sysctl, addresses, .. } = self;
-        let [low, high] = sysctl.ip_local_port_range;
-        let range = super::ports::Range { low, high, reserved: &sysctl.ip_local_reserved_ports };
+    fn choose_port_for_connect(&mut self, cx: &mut Cx<'_>, key: Key, tuple: &FourTuple) -> Option<(u16, Option<u32>)> {
+        let Host { ports, conns, time_waits, sysctl, addresses, sockets, .. } = self;
+        let range = sockets[key].options.port_range(sysctl);
         let reuses = match sysctl.tcp_tw_reuse {
             0 => false,
             1 => true,
@@ -399,7 +413,7 @@ impl Host {
             return Ok(0);
         }
         let result = socket.tcb.shutdown(cx.now, how);
-        self.settle(cx.now, key);
+        self.settle_late(cx.now, key, false);
         result.map(|()| 0)
     }
 
@@ -408,11 +422,8 @@ impl Host {
         self.stop_listening(now, key);
         self.sockets[key].tcb.disconnect(now);
         self.flush(now, key);
-        self.settle(now, key);
+        self.settle_late(now, key, true);
         self.reset_names(key);
-        if let Some(file) = self.sockets[key].file {
-            self.wake_file(file, super::poll::KEY_ERROR, false);
-        }
     }
 
     /// `inet_csk_listen_stop`: the listener takes no more connections, and those that nobody has accepted are reset.
@@ -484,6 +495,9 @@ impl Host {
     }
 }
 
+/// `TCP_MSS_DEFAULT`, RFC 9293 section 3.7.1, and its like of `tcp_v6_connect`: what an MTU of 1280 leaves.
+const MSS_DEFAULT_V4: u16 = 536;
+const MSS_DEFAULT_V6: u16 = 1220;
 /// Where nobody is, RFC 6666: the segments of an AF_INET6 socket that was connected to an IPv4-mapped address before. Linux leaves it the
 /// operations of IPv4 (`ipv6_mapped`), and its SYN never arrives.
 const DISCARD: Ipv6Addr = Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1);

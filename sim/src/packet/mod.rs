@@ -52,6 +52,17 @@ impl Packet {
         }
     }
 
+    /// The data of a segment or datagram.
+    #[inline]
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        match &self.body {
+            Body::Tcp(segment) => segment.payload.as_slice(),
+            Body::Udp(datagram) => &datagram.payload,
+            Body::Icmp(_) => &[],
+        }
+    }
+
     /// Whether the packet holds nothing but itself: no memory that others could use meanwhile.
     #[inline]
     #[must_use]
@@ -71,6 +82,9 @@ impl Packet {
     pub fn frame_bytes_at_most(&self) -> u32 {
         match &self.body {
             Body::Tcp(segment) => HEADERS_MAX_BYTES + segment.payload_bytes(),
+            Body::Udp(datagram) if datagram.dont_fragment => {
+                HEADERS_MAX_BYTES + u32::try_from(datagram.payload.len()).unwrap_or(u32::MAX)
+            }
             Body::Udp(_) | Body::Icmp(_) => HEADERS_MAX_BYTES,
         }
     }
@@ -82,7 +96,8 @@ impl Packet {
         let ip = if self.src.is_ipv4() { 20 } else { 40 };
         let transport = match &self.body {
             Body::Tcp(segment) => segment.header_bytes() + u32::from(segment.frame_bytes).min(segment.payload_bytes()),
-            // A datagram larger than the MTU is fragmented; what does not fit is the fragments' concern.
+            Body::Udp(datagram) if datagram.dont_fragment => 8 + u32::try_from(datagram.payload.len()).unwrap_or(u32::MAX - 48),
+            // What is larger than the MTU is fragmented; what does not fit is the fragments' concern.
             Body::Udp(_) | Body::Icmp(_) => 8,
         };
         ip + transport
@@ -114,6 +129,16 @@ pub struct Datagram {
     pub dst_port: u16,
     /// The data.
     pub payload: Bytes,
+    /// DF: it is not to be cut into fragments on its way, and is dropped where it does not fit.
+    pub dont_fragment: bool,
+    /// It has no checksum: `SO_NO_CHECK`, RFC 768. What is changed on its way is not noticed.
+    pub no_check: bool,
+}
+
+impl Datagram {
+    /// A datagram of nothing that may be cut into fragments and has a checksum.
+    pub const EMPTY: Datagram =
+        Datagram { src_port: 0, dst_port: 0, payload: Bytes::new(), dont_fragment: false, no_check: false };
 }
 
 /// An ICMP error, RFC 792 and RFC 4443.

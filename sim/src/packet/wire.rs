@@ -14,9 +14,9 @@ mod icmp;
 mod tcp;
 mod udp;
 
-pub use frames::{Frames, frames, packet_bytes};
+pub use frames::{Frames, frames, packet_bytes, part};
 
-use super::{Body, Packet};
+use super::{Body, Datagram, Packet};
 use checksum::Checksum;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -75,7 +75,8 @@ const ICMPV6: u8 = 58;
 
 /// The bytes of a packet, from its IP header on, with all checksums.
 ///
-/// An IPv4 packet has "don't fragment" set and therefore the identification 0, RFC 6864 section 4.1; an IPv6 packet the flow label 0.
+/// An IPv4 packet has "don't fragment" set, unless it is a datagram that says otherwise, and the identification 0, RFC 6864 section 4.1; an IPv6 packet
+/// the flow label 0.
 ///
 /// # Errors
 /// A packet that no bytes stand for.
@@ -98,7 +99,8 @@ fn encode_up_to(packet: &Packet, bytes_max: usize) -> Result<Vec<u8>, EncodeErro
             bytes[0] = 0x45;
             bytes[1] = packet.tos;
             bytes[2..4].copy_from_slice(&total_len.to_be_bytes());
-            bytes[6] = DONT_FRAGMENT;
+            let may_fragment = matches!(&packet.body, Body::Udp(datagram) if !datagram.dont_fragment);
+            bytes[6] = if may_fragment { 0 } else { DONT_FRAGMENT };
             bytes[8] = packet.ttl;
             bytes[9] = protocol;
             bytes[12..16].copy_from_slice(&src.octets());
@@ -131,7 +133,10 @@ pub fn decode(bytes: &[u8]) -> Result<Packet, ParseError> {
     let payload = header.payload;
     let body = match (header.protocol, header.addrs) {
         (TCP, _) => Body::Tcp(tcp::parse(payload, &header.addrs, Trust::Received)?),
-        (UDP, _) => Body::Udp(udp::parse(payload, &header.addrs, Trust::Received)?),
+        (UDP, _) => {
+            let datagram = udp::parse(payload, &header.addrs, Trust::Received)?;
+            Body::Udp(Datagram { dont_fragment: header.dont_fragment, ..datagram })
+        }
         (ICMP, Addrs::V4 { .. }) => Body::Icmp(icmp::parse_v4(payload)?),
         (ICMPV6, Addrs::V6 { .. }) => Body::Icmp(icmp::parse_v6(payload, &header.addrs)?),
         _ => return Err(ParseError { what: "a protocol that is not TCP, UDP or ICMP", offset: header.protocol_offset }),
@@ -223,6 +228,7 @@ struct Header<'a> {
     ttl: u8,
     protocol: u8,
     protocol_offset: usize,
+    dont_fragment: bool,
     payload: Input<'a>,
 }
 
@@ -264,6 +270,7 @@ impl<'a> Header<'a> {
             ttl: head[8],
             protocol: head[9],
             protocol_offset: input.offset + 9,
+            dont_fragment: head[6] & DONT_FRAGMENT != 0,
             payload: Input { bytes, ..input }.from(header_bytes),
         })
     }
@@ -283,6 +290,7 @@ impl<'a> Header<'a> {
             ttl: head[7],
             protocol: head[6],
             protocol_offset: input.offset + 6,
+            dont_fragment: false,
             payload: Input { bytes, ..input }.from(IPV6_HEADER_BYTES),
         };
         header.skip_extensions()?;

@@ -6,8 +6,11 @@
 use crate::host::Call;
 use crate::process::Killed;
 use crate::process::coroutine;
+use crate::process::outside::Outsiders;
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Wait};
+use crate::world::HostId;
 use std::cell::{Cell, RefCell, RefMut};
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::panic::resume_unwind;
 use std::ptr::{self, NonNull};
@@ -24,6 +27,9 @@ thread_local! {
 /// Numbers simulations, so that a handle of one is recognised in another. Never part of a run's events.
 static NEXT_SIMULATION: AtomicU32 = AtomicU32::new(1);
 
+/// How many simulations of this program have faults of calls: while there are none, nobody looks any further. Never part of a run's events.
+static DISTURBED: AtomicU32 = AtomicU32::new(0);
+
 /// How many calls a killed thread may make before it is unwound again, in case it caught the first unwinding and goes on.
 const CALLS_AFTER_KILL_MAX: u32 = 1000;
 
@@ -36,19 +42,94 @@ pub struct Shared {
     /// Everything; borrowed only while no program's code runs.
     pub scheduler: RefCell<Scheduler>,
     running: Cell<Option<(ThreadId, ProcId)>>,
+    /// Rules and directors.
+    pub(super) outsiders: Outsiders,
+    /// Whether calls of some host have faults.
+    is_disturbed: Cell<bool>,
+    /// What hosts do when they boot.
+    boots: RefCell<BTreeMap<HostId, Vec<Boot>>>,
 }
+
+/// What a host does when it boots.
+type Boot = Box<dyn FnMut()>;
 
 impl Shared {
     /// A simulation of its own number.
     pub fn new(scheduler: Scheduler, seed: u64) -> Rc<Shared> {
         let id = NEXT_SIMULATION.fetch_add(1, Ordering::Relaxed);
-        Rc::new(Shared { id, seed, scheduler: RefCell::new(scheduler), running: Cell::new(None) })
+        Rc::new(Shared {
+            id,
+            seed,
+            scheduler: RefCell::new(scheduler),
+            running: Cell::new(None),
+            is_disturbed: Cell::new(false),
+            boots: RefCell::default(),
+            outsiders: Outsiders::default(),
+        })
+    }
+
+    /// Calls of some host have faults from here on.
+    pub fn disturb(&self) {
+        if !self.is_disturbed.replace(true) {
+            DISTURBED.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Adds to what a host does when it boots.
+    pub fn add_boot(&self, host: HostId, boot: Boot) {
+        self.boots.borrow_mut().entry(host).or_default().push(boot);
+    }
+
+    /// Does what a host does when it boots. This is a user's code: nothing of the simulation is borrowed meanwhile.
+    pub fn boot(&self, host: HostId) {
+        let boots = self.boots.borrow_mut().remove(&host).unwrap_or_default();
+        let mut booting = Booting { shared: self, host, boots };
+        for boot in &mut booting.boots {
+            boot();
+        }
+    }
+
+    /// Whether a host does something when it boots.
+    pub fn has_boots(&self, host: HostId) -> bool {
+        self.boots.borrow().contains_key(&host)
+    }
+
+    /// Forgets what hosts do when they boot, and all that it holds.
+    pub fn forget_boots(&self) {
+        // What is dropped may use the simulation.
+        let boots = self.boots.take();
+        drop(boots);
     }
 
     /// Says who runs; returns who did.
     #[inline]
     pub fn set_running(&self, running: Option<(ThreadId, ProcId)>) -> Option<(ThreadId, ProcId)> {
         self.running.replace(running)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.is_disturbed.get() {
+            DISTURBED.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What a host does while it boots; afterwards, or when the thread that does it is unwound, it is there again for the next time.
+struct Booting<'a> {
+    shared: &'a Shared,
+    host: HostId,
+    boots: Vec<Boot>,
+}
+
+impl Drop for Booting<'_> {
+    fn drop(&mut self) {
+        let mut boots = self.shared.boots.borrow_mut();
+        let own = boots.entry(self.host).or_default();
+        // What was added meanwhile comes after.
+        let added = std::mem::replace(own, std::mem::take(&mut self.boots));
+        own.extend(added);
     }
 }
 
@@ -135,6 +216,17 @@ pub fn is_running(sim: u32, process: ProcId) -> bool {
     Here::find().is_some_and(|shared| shared.id == sim && shared.running.get().is_some_and(|(_, of)| of == process))
 }
 
+/// Whether calls of simulation `sim` may have faults; says nothing outside it.
+#[inline]
+pub fn is_disturbed(sim: u32) -> bool {
+    DISTURBED.load(Ordering::Relaxed) != 0 && is_disturbed_itself(sim)
+}
+
+#[cold]
+fn is_disturbed_itself(sim: u32) -> bool {
+    Here::find().is_some_and(|shared| shared.id == sim && shared.is_disturbed.get())
+}
+
 impl Running {
     /// Readies the thread for an act at its own clock: whatever is due earlier happens first, be it that another thread runs. The act is
     /// done with the scheduler that is handed out.
@@ -161,7 +253,8 @@ impl Running {
         Ok(scheduler)
     }
 
-    fn wait_for_turn<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
+    /// Leaves the processor to others until the thread's turn comes.
+    pub fn wait_for_turn<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
         scheduler.wait_for_turn(self.thread);
         self.suspend(scheduler)
     }
@@ -202,12 +295,17 @@ impl Running {
         Err(Errno::IO)
     }
 
-    /// The thread's own clock.
+    /// What the host's monotonic clock shows the thread.
     pub fn clock(&self) -> Instant {
-        self.shared.scheduler.borrow().clock(self.thread)
+        self.shared.scheduler.borrow().own_clock(self.thread)
     }
 
-    /// Waits until woken, or until `deadline`.
+    /// What the host's wall clock shows the thread, in nanoseconds since the epoch.
+    pub fn wall(&self) -> u64 {
+        self.shared.scheduler.borrow().wall_clock(self.thread)
+    }
+
+    /// Waits until woken, or until the host's clock shows `deadline`. It may be woken in vain.
     pub fn wait(&self, wait: Wait, deadline: Option<Instant>) {
         let mut scheduler = self.shared.scheduler.borrow_mut();
         scheduler.wait(self.thread, wait, deadline);
@@ -253,7 +351,14 @@ fn unwind() -> ! {
 
 /// The running thread of simulation `sim`, if one runs; says nothing if not.
 pub fn thread(sim: u32) -> Option<ThreadId> {
-    Here::find().filter(|shared| shared.id == sim)?.running.get().map(|(thread, _)| thread)
+    running_in(sim).map(|running| running.thread)
+}
+
+/// The same, for whoever acts upon the simulation from within and waits for its turn.
+pub fn running_in(sim: u32) -> Option<Running> {
+    let shared = Here::find().filter(|shared| shared.id == sim)?;
+    let (thread, _) = shared.running.get()?;
+    Some(Running { shared, thread })
 }
 
 /// The seed of the simulation that runs on this OS thread.

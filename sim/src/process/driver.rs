@@ -36,6 +36,11 @@ pub fn drive(shared: &Rc<Shared>, limit: Option<Instant>) {
                 kill(shared, process);
                 scheduler = shared.scheduler.borrow_mut();
             }
+            Turn::Outside(outside) => {
+                drop(scheduler);
+                shared.serve(outside);
+                scheduler = shared.scheduler.borrow_mut();
+            }
             Turn::Stop => return,
             Turn::Deadlock => {
                 let waiting = scheduler.waiting();

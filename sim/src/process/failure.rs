@@ -1,6 +1,6 @@
 //! What a failed run says: a panic in a process, or a deadlock, and the command that reproduces it.
 
-use crate::process::scheduler::{Scheduler, State, Thread, Wait};
+use crate::process::scheduler::{Life, Scheduler, State, Thread, Wait};
 use crate::process::{coroutine, current};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -137,11 +137,14 @@ impl Scheduler {
         let mut list = Vec::new();
         for thread in &self.threads {
             let process = &self.processes[thread.process.index()];
-            if !process.alive {
+            if process.life != Life::Alive {
                 continue;
             }
             let (what, since) = match thread.state {
                 State::Waiting(wait, since) => (self.describe(thread, wait), since),
+                State::Ready if self.world.is_paused(process.host) => {
+                    ("resume of its host, which is paused".to_owned(), thread.clock())
+                }
                 State::Ready | State::Due | State::Running | State::Ended => continue,
             };
             list.push(Waiting {

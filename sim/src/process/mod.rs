@@ -8,6 +8,8 @@
 //! - [`turns`]: the strategies by which the next one is chosen, and preemption.
 //! - [`driver`]: the loop that resumes threads, ends them, kills them.
 //! - [`current`]: which simulation and process the running code belongs to; the owner check of shared handles.
+//! - [`outside`]: rules and directors, the code of the network's builder that runs in between.
+//! - [`faults`]: what befalls calls, by choice.
 //! - [`signal`]: what signals do to calls that wait.
 //! - [`failure`]: what a failed run says: panic, deadlock, and the line that reproduces it.
 //! - [`watchdog`]: aborts a program that blocks its OS thread.
@@ -16,7 +18,9 @@ pub mod coroutine;
 pub mod current;
 pub mod driver;
 pub mod failure;
+pub mod faults;
 mod names;
+pub mod outside;
 pub mod scheduler;
 pub mod signal;
 pub mod turns;

@@ -1,23 +1,32 @@
-//! Who is there, who waits, who is next; `short.rs`: the short ways of calls; `ending.rs`: who is gone.
+//! Who is there, who waits, who is next; `short.rs`: the short ways of calls; `starting.rs`: who comes; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still;
+//! `clock.rs`: what time it is for whom; `notes.rs`: what a recording holds of it.
 
+mod clock;
 mod ending;
+mod notes;
+mod power;
 mod short;
+mod starting;
 
 pub use short::ShortRecv;
 
 use crate::choice::{Door, StreamId};
-use crate::host::{Call, Credentials, Op, Pid, Progress, QuietRecv, Recent, Token};
+use crate::host::{Call, Op, Pid, Progress, QuietRecv, Recent, Token};
 use crate::process::coroutine::Carrier;
 use crate::process::failure::FailureKind;
+use crate::process::faults::FaultStreams;
 use crate::process::names::name_of;
+use crate::process::outside::{NO_THREAD, Outside};
 use crate::process::signal::Signal;
 use crate::process::turns::{Mark, Turns};
 use crate::process::watchdog::Pulse;
-use crate::trace::{Event, Place, What};
+use crate::trace::{CallEnd, Event, Place, What};
 use crate::world::{Alarm, HostId, World};
-use std::collections::VecDeque;
+use power::Stalled;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use twinsock::Instant;
+use twinsock::faulty::Course;
 
 /// A process of a simulation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -98,6 +107,17 @@ pub struct Thread {
     pub(super) calls_after_kill: u32,
 }
 
+/// How far a process has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Life {
+    /// It goes on.
+    Alive,
+    /// Its machine has lost its power: nothing of it is left but stacks that are to be unwound.
+    Crashed,
+    /// It is over.
+    Ended,
+}
+
 /// A process.
 pub struct Process {
     pub(crate) host: HostId,
@@ -107,7 +127,7 @@ pub struct Process {
     pub(super) threads: Vec<ThreadId>,
     /// Does not keep the run going.
     pub(super) daemon: bool,
-    pub(super) alive: bool,
+    pub(super) life: Life,
     entropy: Option<StreamId>,
 }
 
@@ -117,6 +137,8 @@ pub enum Turn {
     Run(ThreadId),
     /// Kills this process, whose main thread has ended or which somebody wants gone.
     Kill(ProcId),
+    /// Lets code of the network's builder run.
+    Outside(Outside),
     /// Nothing: the run is over, or has failed, or the given moment is reached.
     Stop,
     /// Everybody waits and nothing is in flight.
@@ -129,14 +151,20 @@ pub struct Scheduler {
     pub(super) processes: Vec<Process>,
     pub(super) threads: Vec<Thread>,
     ready: VecDeque<ThreadId>,
+    /// The threads of hosts that stand still, which are ready but cannot go on; an entry for each such host.
+    stalled: BTreeMap<HostId, Stalled>,
+    /// What may befall the calls of processes, by host.
+    pub(super) call_faults: BTreeMap<HostId, Course>,
+    pub(super) fault_streams: FaultStreams,
     pub(super) kills: VecDeque<ProcId>,
     /// The running thread was chosen among all that are due now, and has not acted yet.
     just_chosen: bool,
+    /// What is to run before anything else happens.
+    pub(super) outside: Option<Outside>,
     turns: Turns,
     /// What a call takes, in nanoseconds.
     call_cost_ns: u64,
     pub(crate) stack_bytes: usize,
-    steps: u64,
     /// Processes that keep the run going.
     live: u32,
     pub(crate) failure: Option<FailureKind>,
@@ -151,12 +179,15 @@ impl Scheduler {
             processes: Vec::new(),
             threads: Vec::new(),
             ready: VecDeque::new(),
+            stalled: BTreeMap::new(),
+            call_faults: BTreeMap::new(),
+            fault_streams: BTreeMap::new(),
             kills: VecDeque::new(),
             just_chosen: false,
+            outside: None,
             turns,
             call_cost_ns: u64::try_from(call_cost.as_nanos()).unwrap_or(u64::MAX),
             stack_bytes,
-            steps: 0,
             live: 0,
             failure: None,
             pulse,
@@ -180,73 +211,7 @@ impl Scheduler {
 
     /// Turns taken so far.
     pub fn steps(&self) -> u64 {
-        self.steps
-    }
-
-    /// Makes a process on a host; its main thread is ready at the current moment.
-    pub fn spawn_process(
-        &mut self,
-        host: HostId,
-        name: &str,
-        credentials: Credentials,
-        daemon: bool,
-        carrier: Carrier,
-    ) -> ProcId {
-        let pid = self.world.spawn_process(host, credentials);
-        let id = self.next_process();
-        let main = self.add_thread(id, (host, pid), name.to_owned(), self.world.now(), carrier);
-        self.processes.push(Process {
-            host,
-            pid,
-            name: name.to_owned(),
-            main,
-            threads: vec![main],
-            daemon,
-            alive: true,
-            entropy: None,
-        });
-        if !daemon {
-            self.live += 1;
-        }
-        self.world.trace_mut().names_mut().name_process(host.0, pid.0, name);
-        self.record(main, What::ProcessStart);
-        id
-    }
-
-    /// Makes a thread of the running thread's process, ready at its parent's clock.
-    pub fn spawn_thread(&mut self, parent: ThreadId, carrier: Carrier) -> ThreadId {
-        let thread = &mut self.threads[parent.index()];
-        thread.children += 1;
-        let (process, home, clock) = (thread.process, (thread.host, thread.pid), thread.clock);
-        let name = format!("{}/{}", thread.name, thread.children);
-        let id = self.add_thread(process, home, name, clock, carrier);
-        self.processes[process.index()].threads.push(id);
-        id
-    }
-
-    fn add_thread(&mut self, process: ProcId, home: (HostId, Pid), name: String, clock: Instant, carrier: Carrier) -> ThreadId {
-        let id = ThreadId(u32::try_from(self.threads.len()).expect("fewer than 2^32 threads"));
-        self.pulse.add_thread(&name);
-        self.threads.push(Thread {
-            process,
-            host: home.0,
-            pid: home.1,
-            name,
-            clock,
-            state: State::Due,
-            turn: 0,
-            carrier: Some(Box::new(carrier)),
-            op: None,
-            quiet: None,
-            recent: Recent::default(),
-            signal: None,
-            joiners: Vec::new(),
-            children: 0,
-            killed: false,
-            calls_after_kill: 0,
-        });
-        self.queue_turn(id, clock);
-        id
+        self.world.trace().steps()
     }
 
     /// Records what happens to a thread.
@@ -257,7 +222,7 @@ impl Scheduler {
     }
 
     #[inline]
-    fn place(&self, thread: ThreadId) -> Place {
+    pub(super) fn place(&self, thread: ThreadId) -> Place {
         let slot = &self.threads[thread.index()];
         Place::process(slot.host.0, slot.pid.0).thread(thread.0)
     }
@@ -276,7 +241,7 @@ impl Scheduler {
 
     /// Whether a process has not ended.
     pub fn is_alive(&self, process: ProcId) -> bool {
-        self.processes[process.index()].alive
+        self.processes[process.index()].life == Life::Alive
     }
 
     /// Whether a thread is over.
@@ -303,11 +268,6 @@ impl Scheduler {
         &mut self.threads[id.index()]
     }
 
-    /// A thread's own clock.
-    pub fn clock(&self, thread: ThreadId) -> Instant {
-        self.threads[thread.index()].clock
-    }
-
     /// The stream of a process's `Entropy`.
     pub fn entropy(&mut self, process: ProcId) -> StreamId {
         let slot = &self.processes[process.index()];
@@ -330,7 +290,7 @@ impl Scheduler {
         }
         let clock = slot.clock;
         let is_chosen = self.just_chosen && clock == self.world.now();
-        if !(is_chosen || self.is_nobody_due() && self.world.pass_until(clock)) {
+        if !(is_chosen || self.is_nobody_due() && self.outside.is_none() && self.world.pass_until(clock)) {
             return false;
         }
         self.pulse.beat();
@@ -356,7 +316,7 @@ impl Scheduler {
             return true;
         }
         loop {
-            if !self.is_nobody_due() {
+            if !self.is_nobody_due() || self.outside.is_some() {
                 return false;
             }
             if self.world.pass_until(clock) {
@@ -380,7 +340,10 @@ impl Scheduler {
         let (host, pid) = (slot.host, slot.pid);
         match self.world.begin(host, pid, thread.token(), call) {
             Progress::Done(result) => Some(self.end_call(thread, call, result)),
-            Progress::Parked(op) => self.park(thread, op),
+            Progress::Parked(op) => {
+                self.note_parked(thread, call);
+                self.park(thread, op)
+            }
         }
     }
 
@@ -392,7 +355,10 @@ impl Scheduler {
         match self.world.resume(host, op, call) {
             Progress::Done(result) => Some(self.end_call(thread, call, result)),
             Progress::Parked(op) if self.threads[thread.index()].signal.is_some() => self.take_signal(thread, call, op),
-            Progress::Parked(op) => self.park(thread, op),
+            Progress::Parked(op) => {
+                self.note_parked(thread, call);
+                self.park(thread, op)
+            }
         }
     }
 
@@ -424,10 +390,13 @@ impl Scheduler {
         call: &Call<'_, '_>,
         result: twinsock::Result<usize>,
     ) -> twinsock::Result<usize> {
-        let (call, fd) = name_of(call);
+        let (name, fd) = name_of(call);
         let at = self.world.now();
         let place = self.place(thread);
-        self.world.trace_mut().call_ended(at, place, call, fd, result);
+        self.world.trace_mut().call_ended(at, place, name, fd, result);
+        if self.world.trace().is_recording() {
+            self.note_call(CallEnd { at, place, call: name, fd, result }, thread, call);
+        }
         self.charge(thread);
         self.collect_wakes();
         result
@@ -452,15 +421,19 @@ impl Scheduler {
         *clock = Instant::from_nanos(clock.as_nanos().saturating_add(self.call_cost_ns));
     }
 
-    /// Lets the running thread wait until it is woken, or until `deadline`.
+    /// Lets the running thread wait until it is woken, or until its host's clock shows `deadline`.
     #[inline]
     pub fn wait(&mut self, thread: ThreadId, wait: Wait, deadline: Option<Instant>) {
         let now = self.world.now();
         let slot = &mut self.threads[thread.index()];
         assert!(slot.state == State::Running, "only the running thread begins to wait");
         slot.state = State::Waiting(wait, now);
-        if let Some(at) = deadline {
+        if let Some(own) = deadline {
+            let at = self.world.moment_of(slot.host, own);
             self.queue_turn(thread, at);
+        }
+        if self.world.trace().is_recording() {
+            self.note_wait(thread, wait);
         }
     }
 
@@ -488,10 +461,15 @@ impl Scheduler {
 
     #[inline]
     fn make_ready(&mut self, thread: ThreadId) {
+        if self.world.trace().is_recording() {
+            self.note_wake(thread);
+        }
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Ready;
         slot.turn = slot.turn.wrapping_add(1);
-        self.ready.push_back(thread);
+        if self.stalled.is_empty() || !self.stall(thread) {
+            self.ready.push_back(thread);
+        }
     }
 
     fn queue_turn(&mut self, thread: ThreadId, at: Instant) {
@@ -517,6 +495,9 @@ impl Scheduler {
     #[inline(always)]
     fn step(&mut self) {
         match self.world.step() {
+            Some(Some(alarm @ Alarm(number))) if number & u64::from(NO_THREAD) == u64::from(NO_THREAD) => {
+                self.alarm_of_outside(alarm);
+            }
             Some(Some(Alarm(alarm))) => {
                 let thread = ThreadId(u32::try_from(alarm & u64::from(u32::MAX)).expect("the low half is 32 bits"));
                 let slot = &self.threads[thread.index()];
@@ -538,6 +519,9 @@ impl Scheduler {
         loop {
             if self.failure.is_some() {
                 return Turn::Stop;
+            }
+            if let Some(outside) = self.outside.take() {
+                return Turn::Outside(outside);
             }
             if let Some(process) = self.kills.pop_front() {
                 return Turn::Kill(process);
@@ -574,7 +558,7 @@ impl Scheduler {
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Running;
         slot.clock = slot.clock.max(now);
-        self.steps += 1;
+        self.world.trace_mut().count_step();
         self.just_chosen = true;
         thread
     }

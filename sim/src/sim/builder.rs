@@ -33,6 +33,7 @@ pub struct Builder {
     calls_max: u64,
     keeps_events: Option<usize>,
     keeps_story: bool,
+    records: bool,
     catches_panics: bool,
     call_cost: Duration,
     stack_bytes: usize,
@@ -50,6 +51,7 @@ impl Default for Builder {
             calls_max: u64::MAX,
             keeps_events: None,
             keeps_story: false,
+            records: false,
             catches_panics: false,
             call_cost: CALL_COST,
             stack_bytes: STACK_BYTES,
@@ -130,6 +132,14 @@ impl Builder {
     #[must_use]
     pub fn keep_story(mut self, keep: bool) -> Builder {
         self.keeps_story = keep;
+        self
+    }
+
+    /// Whether the whole run is recorded, every call with its arguments, every packet with its data: see [`Recording`](crate::trace::Recording). It costs memory for each
+    /// event and up to as much time as the run itself; the run is the same.
+    #[must_use]
+    pub fn record(mut self, record: bool) -> Builder {
+        self.records = record;
         self
     }
 
@@ -251,6 +261,9 @@ impl Builder {
         let seed = self.seed.unwrap_or(0);
         let mut trace = Trace::new();
         trace.keep_last(self.keeps_events.unwrap_or(REPORT_EVENTS));
+        if self.records {
+            trace.record_all();
+        }
         if self.keeps_story {
             choice.keep_story();
         }
@@ -277,14 +290,15 @@ impl Builder {
         let mut scheduler = sim.shared.scheduler.borrow_mut();
         let mut tape = scheduler.world_mut().choice_mut().take_tape();
         tape.origin = self.origin(seed);
+        let recording = scheduler.take_recording();
         let world = scheduler.world();
         let story = world.choice().story().to_vec();
         match outcome {
             Ok((value, Summary { digest, elapsed, steps, calls })) => {
                 let events = self.keeps_events.map_or_else(String::new, |_| world.trace().report().to_string());
-                Ok(Report { value, seed, digest, elapsed, steps, calls, events, tape, story })
+                Ok(Report { value, seed, digest, elapsed, steps, calls, events, tape, story, recording })
             }
-            Err(failure) => Err(Box::new(Failure { tape, story, ..*failure })),
+            Err(failure) => Err(Box::new(Failure { tape, story, recording, ..*failure })),
         }
     }
 }
@@ -295,6 +309,8 @@ struct EndAll<'a>(&'a Rc<Shared>);
 impl Drop for EndAll<'_> {
     fn drop(&mut self) {
         driver::end_all(self.0);
+        self.0.forget_outsiders();
+        self.0.forget_boots();
     }
 }
 

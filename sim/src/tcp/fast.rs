@@ -118,6 +118,7 @@ impl Tcb {
         self.timers.start_of_retries = Instant::FAR;
         self.timers.stop_retransmit();
         self.more_follows = false;
+        self.ack.predicts = true;
         self.data_ready();
         self.data_received(now, len, segment.frame_bytes);
         true

@@ -23,6 +23,8 @@ pub(super) struct AckState {
     pub(super) quick: u8,
     /// Whether any data has come in.
     pub(super) data_seen: bool,
+    /// Segments that come next are recognised by their headers: `pred_flags`.
+    pub(super) predicts: bool,
     /// When data last came in.
     pub(super) last_data: Instant,
     /// No unacceptable segment is answered before this.
@@ -230,8 +232,10 @@ impl Tcb {
     fn sendable_bytes(&mut self, len: u32, last: bool) -> u32 {
         let window_end = self.snd_una + self.snd_wnd;
         let window = if self.snd_nxt.before(window_end) { window_end - self.snd_nxt } else { 0 };
-        let cwnd = self.congestion.cwnd.saturating_sub(self.flight_bytes());
         let mss = u32::from(self.mss);
+        // Linux counts segments: one of a few bytes takes as much of the congestion window as a full one.
+        let segments = self.send.as_ref().map_or(0, |send| u32_from(send.sent_chunks()));
+        let cwnd = self.congestion.cwnd.saturating_sub(self.flight_bytes().max(segments.saturating_mul(mss)));
         let limit = window.min(cwnd);
         if len > limit {
             if cwnd < window {
@@ -282,7 +286,7 @@ impl Tcb {
         let room = self.congestion.cwnd.saturating_sub(repeated);
         let most = (room - room % mss).max(mss).min(self.rtx_end - seq);
         let payload = match &self.send {
-            Some(send) if seq.before(self.write_seq) => send.resend(seq, most.min(self.write_seq - seq)),
+            Some(send) if seq.before(self.write_seq) => send.resend(seq, most.min(self.write_seq - seq), mss),
             Some(_) | None => Payload::EMPTY,
         };
         self.rtx_nxt = seq + u32_from(payload.len());
@@ -292,6 +296,8 @@ impl Tcb {
             self.rtx_nxt += 1;
         }
         debug_assert!(seq.before(self.rtx_nxt), "what is to be sent again is in the send buffer");
+        // RFC 6298 section 3, Karn's algorithm: an ACK from here on does not say which of the two it is for.
+        self.rtt.timed = None;
         if self.timers.retransmit == Retransmit::Off {
             self.arm_after_transmit(now);
         }

@@ -198,15 +198,35 @@ impl SendBuffer {
         self.chunks.insert(index, Chunk { seq, len, data: front });
     }
 
-    /// Up to `max` bytes from `seq` on, transmitted earlier, to be sent again; they end with their chunk.
-    pub(super) fn resend(&self, seq: SeqNumber, max: u32) -> Payload {
+    /// Up to `max` bytes from `seq` on, transmitted earlier, to be sent again; they end with their chunk, but small chunks are put together to
+    /// `mss` bytes (`tcp_retrans_try_collapse`).
+    pub(super) fn resend(&self, seq: SeqNumber, max: u32, mss: u32) -> Payload {
         let index = self.chunks.partition_point(|chunk| (chunk.seq + chunk.len).before_or_at(seq));
         let Some(chunk) = self.chunks.get(index).filter(|_| index < self.sent) else {
             return Payload::EMPTY;
         };
         let offset = seq - chunk.seq;
         let len = max.min(chunk.len - offset);
+        if len < max.min(mss) && index + 1 < self.sent {
+            return self.gather(index, usize_from(offset), usize_from(max.min(mss)));
+        }
         slice(&chunk.data, usize_from(offset), usize_from(len))
+    }
+
+    /// Up to `max` bytes from a place in the chunk of this index on, out of several chunks.
+    #[cold]
+    fn gather(&self, index: usize, offset: usize, max: usize) -> Payload {
+        let mut bytes = BytesMut::with_capacity(max);
+        let mut offset = offset;
+        for chunk in (index..self.sent).map(|index| &self.chunks[index]) {
+            let data = &chunk.data.as_slice()[offset..];
+            bytes.extend_from_slice(&data[..data.len().min(max - bytes.len())]);
+            offset = 0;
+            if bytes.len() == max {
+                break;
+            }
+        }
+        if bytes.len() <= Payload::INLINE_MAX_BYTES { Payload::copy_of(&bytes) } else { Payload::Shared(bytes.freeze()) }
     }
 
     /// Forgets everything before `to`: the peer has it.

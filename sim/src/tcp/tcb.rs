@@ -224,6 +224,11 @@ impl Tcb {
         self.rtx_end = iss + 1;
     }
 
+    /// Until the peer has named its own, segments have what every host takes with this IP: `mss_clamp` of `tcp_v4_connect`.
+    pub fn assume_peer_mss(&mut self, mss_bytes: u16) {
+        self.mss = self.advmss.min(mss_bytes) - self.timestamp_option_bytes();
+    }
+
     /// RFC 9293 section 3.10.7.2, a SYN arrives in LISTEN: the control block of the new connection, in SYN-RECEIVED with a SYN-ACK to send.
     /// It inherits the listener's options and shutdown bits.
     #[must_use]
@@ -361,7 +366,13 @@ impl Tcb {
     /// `TIOCOUTQ` of `tcp(7)`: what is sent and not acknowledged, and after the end of a connection what was left then.
     #[must_use]
     pub fn siocoutq(&self) -> u32 {
-        if self.state == State::Closed { self.unsettled } else { u32_from(self.outq_bytes()) }
+        match self.state {
+            State::Closed => self.unsettled,
+            State::Listen | State::SynSent | State::SynReceived | State::TimeWait => 0,
+            State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait | State::Closing | State::LastAck => {
+                (self.write_seq + u32::from(self.fin_queued)) - self.snd_una
+            }
+        }
     }
 
     /// Bytes sent by the user and not acknowledged by the peer.
@@ -394,8 +405,10 @@ impl Tcb {
     pub fn mss(&self) -> u16 {
         match self.state {
             State::Closed | State::Listen if self.options.maxseg != 0 => self.options.maxseg,
-            State::Closed | State::Listen | State::SynSent => MSS_DEFAULT,
-            State::SynReceived
+            State::Closed
+            | State::Listen
+            | State::SynSent
+            | State::SynReceived
             | State::Established
             | State::FinWait1
             | State::FinWait2

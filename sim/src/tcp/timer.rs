@@ -105,6 +105,19 @@ impl Tcb {
         if first == Instant::FAR { None } else { Some(first) }
     }
 
+    /// The timer that goes off first, when it does, and how often it has without an answer: named as `ss(8)` names it.
+    #[must_use]
+    pub fn timer(&self) -> Option<(&'static str, Instant, u8)> {
+        let timers = &self.timers;
+        let resends = match timers.retransmit {
+            Retransmit::Off => None,
+            Retransmit::Timeout | Retransmit::LossProbe => Some(("on", timers.retransmit_at, timers.retransmits)),
+            Retransmit::WindowProbe => Some(("persist", timers.retransmit_at, timers.probes_out)),
+        };
+        let keepalive = (timers.keepalive_at != Instant::FAR).then_some(("keepalive", timers.keepalive_at, timers.probes_out));
+        resends.into_iter().chain(keepalive).min_by_key(|(_, at, _)| *at)
+    }
+
     /// Serves the timers that are due.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.timers.delayed_ack_at <= now {
@@ -247,7 +260,7 @@ impl Tcb {
     /// A SYN is not answered: the first repeats come every second.
     fn on_syn_timeout(&mut self, now: Instant) {
         let retries = if self.options.syncnt == 0 { self.sysctl.tcp_syn_retries } else { self.options.syncnt };
-        if self.has_timed_out(now, retries, RTO_INITIAL_NS) {
+        if self.timers.retransmits > 0 && self.has_timed_out(now, retries, RTO_INITIAL_NS) {
             self.give_up();
             return;
         }
@@ -357,7 +370,9 @@ impl Tcb {
         }
         self.ack.probe = true;
         self.timers.probes_out = self.timers.probes_out.saturating_add(1);
-        self.timers.backoff = self.timers.backoff.saturating_add(1);
+        if self.timers.backoff < self.sysctl.tcp_retries2 {
+            self.timers.backoff += 1;
+        }
         let timeout = self.within_user_timeout(now, self.backed_off_rto_ns());
         self.timers.arm(Retransmit::WindowProbe, after(now, timeout));
     }
@@ -445,7 +460,11 @@ impl Tcb {
             },
         };
         let least = self.rto() * 7 / 2;
-        self.timers.keepalive_at = now + Duration::from_secs(u64::from(seconds)).max(least);
+        let time = Duration::from_secs(u64::from(seconds)).max(least);
+        // What is over a minute the socket itself waits, `tcp_keepalive_timer`, and then hands that part, not the minute, to the table of
+        // connections in TIME-WAIT.
+        let time = if time > TIMEWAIT_LEN { (time - TIMEWAIT_LEN) * 2 } else { time };
+        self.timers.keepalive_at = now + time;
     }
 }
 
@@ -464,10 +483,12 @@ pub(super) fn nanos_between(earlier: Instant, now: Instant) -> u64 {
 /// RFC 6298 section 2, rule 2.1.
 const RTO_INITIAL_NS: u64 = 1_000_000_000;
 /// A tick at HZ=250: timeouts are whole ticks.
-const JIFFY_US: u64 = 4000;
+pub(super) const JIFFY_US: u64 = 4000;
 /// What a loss probe of a single segment allows the peer for delaying its ACK.
 const LOSS_PROBE_EXTRA_NS: u64 = 200_000_000;
 /// tcp_orphan_retries 0 stands for this.
 const ORPHAN_RETRIES: u8 = 8;
+/// TCP_TIMEWAIT_LEN.
+const TIMEWAIT_LEN: Duration = Duration::from_secs(60);
 /// TCP_DELACK_MIN.
 pub(super) const DELAYED_ACK_NS: u64 = 40_000_000;

@@ -366,6 +366,8 @@ impl Tcb {
             | State::TimeWait => self.abort(now),
         }
         self.shutdown = ShutdownBits::default();
+        self.ack.pingpong = false;
+        self.options.maxseg = 0;
         self.done = false;
         self.urgent = Urgent::None;
         self.nospace = false;

@@ -1,8 +1,8 @@
 //! What can happen in a run, as values: small enough to be made for every event, whether or not it is kept.
 
 use super::Digest;
+use super::place::{Names, Place};
 use crate::packet::{Body, Control, IcmpError, Packet, Segment, SeqNumber};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use twinsock::{Instant, Result};
@@ -16,41 +16,6 @@ pub struct Event {
     pub place: Place,
     /// What.
     pub what: What,
-}
-
-/// Where something happened: in the world at large, on a host, or in a thread of a process of a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
-    host: u32,
-    /// 0 is the host's kernel: no process has this number.
-    pid: u32,
-    thread: u32,
-}
-
-impl Place {
-    /// The world at large.
-    pub const WORLD: Place = Place { host: u32::MAX, pid: 0, thread: 0 };
-
-    /// The kernel of a host.
-    #[inline]
-    #[must_use]
-    pub const fn host(host: u32) -> Place {
-        Place { host, pid: 0, thread: 0 }
-    }
-
-    /// The first thread of a process.
-    #[inline]
-    #[must_use]
-    pub const fn process(host: u32, pid: u32) -> Place {
-        Place { host, pid, thread: 0 }
-    }
-
-    /// Another thread of the same process.
-    #[inline]
-    #[must_use]
-    pub const fn thread(self, thread: u32) -> Place {
-        Place { thread, ..self }
-    }
 }
 
 /// The name of a system call, or of another call that a process makes of its world.
@@ -106,8 +71,21 @@ pub enum What {
     PacketDelivered(PacketLine),
     /// A packet will not arrive, and why: see [`Trace::packet_dropped`](super::Trace::packet_dropped).
     PacketDropped(PacketLine, &'static str),
+    /// Something happened to a packet on its way: see [`Trace::packet_met`](super::Trace::packet_met).
+    PacketMet(PacketLine, &'static str),
+    /// The way from the event's host was changed.
+    Network {
+        /// How.
+        event: NetworkEvent,
+        /// The way to which host; `None`: to and from all.
+        to: Option<u32>,
+    },
     /// A timer of a host went off.
     Timer,
+    /// A thread began to wait; in recordings only.
+    Waits,
+    /// What a thread waited for has come, or its time is up; in recordings only.
+    Wake,
     /// One of `0..n` was drawn.
     Choice {
         /// By which door.
@@ -128,6 +106,103 @@ pub enum What {
         /// With these words.
         message: Box<str>,
     },
+    /// Something befell a whole machine.
+    Machine(MachineEvent),
+    /// A fault befell a call of a thread.
+    CallFault {
+        /// The call.
+        call: CallName,
+        /// The descriptor it is about.
+        fd: Option<i32>,
+        /// What happened to it.
+        fault: Box<str>,
+    },
+}
+
+/// What can befall a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MachineEvent {
+    /// It lost its power.
+    Crash,
+    /// It was switched on again.
+    Restart,
+    /// It stands still.
+    Pause,
+    /// It goes on.
+    Resume,
+    /// Its clock was set.
+    Clock {
+        /// By how many nanoseconds the wall clock is ahead of the true time.
+        ahead_ns: i64,
+        /// By how many millionths both clocks are faster.
+        ppm: i32,
+    },
+}
+
+impl What {
+    /// The packet that it is about.
+    #[must_use]
+    pub const fn packet(&self) -> Option<&PacketLine> {
+        match self {
+            What::PacketSent(packet)
+            | What::PacketDelivered(packet)
+            | What::PacketDropped(packet, _)
+            | What::PacketMet(packet, _) => Some(packet),
+            What::CallEnd { .. }
+            | What::Network { .. }
+            | What::Timer
+            | What::Waits
+            | What::Wake
+            | What::Choice { .. }
+            | What::ProcessStart
+            | What::ProcessExit
+            | What::ProcessKill
+            | What::ProcessPanic { .. }
+            | What::Machine(_)
+            | What::CallFault { .. } => None,
+        }
+    }
+}
+
+/// What is done to the ways between hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetworkEvent {
+    /// Nothing passes from here on.
+    Cut,
+    /// What was cut is mended.
+    Heal,
+    /// A host is cut off from all others.
+    Isolate,
+    /// It is back.
+    Rejoin,
+    /// What is sent from here on waits.
+    Hold,
+    /// What waited is sent.
+    Release,
+}
+
+impl NetworkEvent {
+    const fn number(self) -> u32 {
+        match self {
+            NetworkEvent::Cut => 0,
+            NetworkEvent::Heal => 1,
+            NetworkEvent::Isolate => 2,
+            NetworkEvent::Rejoin => 3,
+            NetworkEvent::Hold => 4,
+            NetworkEvent::Release => 5,
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            NetworkEvent::Cut => "cut off",
+            NetworkEvent::Heal => "connected again",
+            NetworkEvent::Isolate => "isolated",
+            NetworkEvent::Rejoin => "rejoined",
+            NetworkEvent::Hold => "held back",
+            NetworkEvent::Release => "released",
+        }
+    }
 }
 
 /// A packet on one line: its header.
@@ -163,6 +238,30 @@ impl PacketLine {
         };
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         PacketLine { src: packet.src, dst: packet.dst, transport, len }
+    }
+
+    /// Its source.
+    #[must_use]
+    pub const fn src(&self) -> IpAddr {
+        self.src
+    }
+
+    /// Its destination.
+    #[must_use]
+    pub const fn dst(&self) -> IpAddr {
+        self.dst
+    }
+
+    /// Its transport header.
+    #[must_use]
+    pub const fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// How many bytes of data it carries.
+    #[must_use]
+    pub const fn data_bytes(&self) -> u32 {
+        self.len
     }
 }
 
@@ -297,6 +396,7 @@ pub(super) fn fold_call_end(
 /// What became of a packet.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum PacketKind {
+    Met,
     Sent,
     Delivered,
     Dropped,
@@ -306,6 +406,7 @@ impl PacketKind {
     #[inline]
     const fn number(self) -> u32 {
         match self {
+            PacketKind::Met => 0,
             PacketKind::Sent => 1,
             PacketKind::Delivered => 2,
             PacketKind::Dropped => 3,
@@ -315,6 +416,7 @@ impl PacketKind {
     /// The event that this became of a packet.
     pub(super) fn what(self, line: PacketLine, why: &'static str) -> What {
         match self {
+            PacketKind::Met => What::PacketMet(line, why),
             PacketKind::Sent => What::PacketSent(line),
             PacketKind::Delivered => What::PacketDelivered(line),
             PacketKind::Dropped => What::PacketDropped(line, why),
@@ -382,9 +484,12 @@ impl Event {
     pub(super) fn fold_into(&self, digest: &mut Digest) {
         match &self.what {
             // Packets are folded in from the packets themselves.
-            What::PacketSent(_) | What::PacketDelivered(_) | What::PacketDropped(..) => {}
+            What::PacketSent(_) | What::PacketDelivered(_) | What::PacketDropped(..) | What::PacketMet(..) => {}
             What::CallEnd { call, fd, result } => fold_call_end(digest, self.at, self.place, *call, *fd, *result),
+            What::Network { event, to } => self.fold_head(digest, 40 + event.number(), u64::from(to.unwrap_or(u32::MAX))),
             What::Timer => self.fold_head(digest, 5, 0),
+            // Where threads wait follows from their calls.
+            What::Waits | What::Wake => {}
             What::Choice { door: _, n, value } => self.fold_head(digest, 6, pair(*n, *value)),
             What::ProcessStart => self.fold_head(digest, 7, 0),
             What::ProcessExit => self.fold_head(digest, 8, 0),
@@ -392,6 +497,11 @@ impl Event {
             What::ProcessPanic { message } => {
                 self.fold_head(digest, 10, 0);
                 digest.fold_bytes(message.as_bytes());
+            }
+            What::Machine(event) => event.fold_into(self, digest),
+            What::CallFault { call, fd, fault } => {
+                self.fold_head(digest, 30, call.word ^ u64::from(fd.unwrap_or(-1).cast_unsigned()));
+                digest.fold_bytes(fault.as_bytes());
             }
         }
     }
@@ -402,6 +512,15 @@ impl Event {
         digest.fold4(self.at.as_nanos(), pair(host, pid), pair(thread, kind), argument);
     }
 
+    /// What happened, in words, with the names of other hosts.
+    #[must_use]
+    pub(super) fn words(&self, names: &Names) -> String {
+        if let What::Network { to: Some(to), .. } = self.what {
+            return format!("{} {}", self.what, names.place(Place::host(to)));
+        }
+        self.what.to_string()
+    }
+
     /// The event as a line, with the names of its host and process.
     #[must_use]
     pub fn line<'a>(&'a self, names: &'a Names) -> impl fmt::Display + 'a {
@@ -409,61 +528,40 @@ impl Event {
     }
 }
 
+impl MachineEvent {
+    /// Kinds from here on are those of machines.
+    const FIRST_KIND: u32 = 20;
+
+    fn fold_into(self, event: &Event, digest: &mut Digest) {
+        let (kind, argument) = match self {
+            MachineEvent::Crash => (0, 0),
+            MachineEvent::Restart => (1, 0),
+            MachineEvent::Pause => (2, 0),
+            MachineEvent::Resume => (3, 0),
+            MachineEvent::Clock { ahead_ns, ppm } => {
+                digest.fold(u64::from(ppm.cast_unsigned()));
+                (4, ahead_ns.cast_unsigned())
+            }
+        };
+        event.fold_head(digest, MachineEvent::FIRST_KIND + kind, argument);
+    }
+}
+
+impl fmt::Display for MachineEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MachineEvent::Crash => f.write_str("crash"),
+            MachineEvent::Restart => f.write_str("restart"),
+            MachineEvent::Pause => f.write_str("paused"),
+            MachineEvent::Resume => f.write_str("resumed"),
+            MachineEvent::Clock { ahead_ns, ppm } => write!(f, "clock set to {ahead_ns:+} ns and {ppm:+} ppm"),
+        }
+    }
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.line(&Names::default()))
-    }
-}
-
-/// What hosts and processes are called.
-#[derive(Clone, Debug, Default)]
-pub struct Names {
-    hosts: BTreeMap<u32, String>,
-    processes: BTreeMap<(u32, u32), String>,
-}
-
-impl Names {
-    /// Names a host.
-    pub fn name_host(&mut self, host: u32, name: &str) {
-        self.hosts.insert(host, name.to_string());
-    }
-
-    /// Names a process of a host.
-    pub fn name_process(&mut self, host: u32, pid: u32, name: &str) {
-        self.processes.insert((host, pid), name.to_string());
-    }
-
-    /// A place by its names: `server kv[7.1]` is thread 1 of process 7.
-    #[must_use]
-    pub fn place(&self, place: Place) -> impl fmt::Display {
-        NamedPlace { place, names: self }
-    }
-}
-
-struct NamedPlace<'a> {
-    place: Place,
-    names: &'a Names,
-}
-
-impl fmt::Display for NamedPlace<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place { host, pid, thread } = self.place;
-        if self.place == Place::WORLD {
-            return f.write_str("world");
-        }
-        match self.names.hosts.get(&host) {
-            Some(name) => f.write_str(name)?,
-            None => write!(f, "host {host}")?,
-        }
-        if pid != 0 {
-            let name = self.names.processes.get(&(host, pid)).map_or("process", String::as_str);
-            write!(f, " {name}[{pid}")?;
-            if thread != 0 {
-                write!(f, ".{thread}")?;
-            }
-            f.write_str("]")?;
-        }
-        Ok(())
     }
 }
 
@@ -474,7 +572,7 @@ struct Line<'a> {
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {}  {}", self.event.at, self.names.place(self.event.place), self.event.what)
+        write!(f, "{:?} {}  {}", self.event.at, self.names.place(self.event.place), self.event.words(self.names))
     }
 }
 
@@ -491,12 +589,23 @@ impl fmt::Display for What {
             What::PacketSent(packet) => write!(f, "sent {packet}"),
             What::PacketDelivered(packet) => write!(f, "delivered {packet}"),
             What::PacketDropped(packet, why) => write!(f, "dropped ({why}) {packet}"),
+            What::PacketMet(packet, what) => write!(f, "{what} {packet}"),
+            // The other host's name follows, see `Line`.
+            What::Network { event, to: Some(_) } => write!(f, "{} from here to", event.words()),
+            What::Network { event, to: None } => f.write_str(event.words()),
             What::Timer => f.write_str("timer"),
+            What::Waits => f.write_str("waits"),
+            What::Wake => f.write_str("wakes"),
             What::Choice { door, n, value } => write!(f, "chose {value} of 0..{n} ({door})"),
             What::ProcessStart => f.write_str("start"),
             What::ProcessExit => f.write_str("exit"),
             What::ProcessKill => f.write_str("killed"),
             What::ProcessPanic { message } => write!(f, "panic: {}", message.escape_debug()),
+            What::Machine(event) => write!(f, "{event}"),
+            What::CallFault { call, fd, fault } => {
+                fmt_call(f, *call, *fd)?;
+                write!(f, " meets {fault}")
+            }
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The last events: a ring in a plain array. Every event of a run passes through it, so what is kept of the usual ones is a few words,
 //! and an [`Event`] is made of them when somebody asks.
 
-use super::event::{CallName, Event, PacketKind, Place, What, Words};
+use super::event::{CallName, Event, PacketKind, What, Words};
+use super::place::Place;
+use super::recording::Recording;
 use std::collections::VecDeque;
 use twinsock::{Instant, Result};
 
@@ -31,13 +33,15 @@ pub(super) struct Kept {
     next: usize,
     /// Events that are not usual, as they are, each with the number of its [`Record::Other`], some of which may be gone.
     others: VecDeque<(usize, Event)>,
+    /// The whole run, if that was asked for.
+    pub(super) recording: Option<Box<Recording>>,
 }
 
 impl Kept {
-    /// Room for so many.
+    /// Room for so many; with 0, none are kept.
     pub(super) fn new(records_max: usize) -> Kept {
         let size = records_max.next_power_of_two();
-        Kept { records: Vec::with_capacity(size), records_max, mask: size - 1, next: 0, others: VecDeque::new() }
+        Kept { records: Vec::with_capacity(size), records_max, mask: size - 1, next: 0, others: VecDeque::new(), recording: None }
     }
 
     #[inline(always)]
@@ -63,10 +67,16 @@ impl Kept {
             | What::PacketSent(_)
             | What::PacketDelivered(_)
             | What::PacketDropped(..)
+            | What::Waits
+            | What::Wake
+            | What::PacketMet(..)
+            | What::Network { .. }
             | What::ProcessStart
             | What::ProcessExit
             | What::ProcessKill
-            | What::ProcessPanic { .. } => self.keep_other(event),
+            | What::ProcessPanic { .. }
+            | What::Machine(_)
+            | What::CallFault { .. } => self.keep_other(event),
         }
     }
 

@@ -1,21 +1,35 @@
-//! What happened: a digest of every event, and the last few events for a report.
+//! What happened: a digest of every event, the last few events for a report, and, if asked for, the whole run.
 //!
-//! `event.rs` says what an event is and how it reads on a line, `digest.rs` how events become 64 bits, `kept.rs` how the last ones are
-//! kept. [`Trace`] is what
-//! `world` and `process` write to. The digest is always made and does not depend on whether events are kept; keeping them is off until
-//! it is asked for, and costs nothing until then. This room reads values and influences nothing.
+//! `event.rs` says what an event is and how it reads on a line, `place.rs` where it happens, `digest.rs` how events become 64 bits, `kept.rs` how the last ones are
+//! kept, `recording.rs` how a whole run is. [`Trace`] is what `world` and `process` write to. The digest is always made and does not depend on
+//! whether events are kept; keeping them is off until it is asked for, and costs nothing until then.
+//!
+//! What becomes of a recording: `lines.rs` makes the lines of a trace file of it, each with all that is known of an event, `file.rs` writes and reads
+//! them, `text.rs` prints them, `timeline.rs` draws them, and `pcapng.rs` writes the packets. This room reads values and influences nothing.
 
 mod digest;
 mod event;
+pub mod file;
 mod kept;
+mod lines;
+#[cfg(feature = "capture")]
+pub mod pcapng;
+mod place;
+mod recording;
+pub mod timeline;
 
 pub use digest::Digest;
-pub use event::{CallName, Event, Names, PacketLine, Place, Transport, What};
+pub use event::{CallName, Event, MachineEvent, NetworkEvent, PacketLine, Transport, What};
 use event::{PacketKind, Words};
+pub use file::{TraceFile, TraceFileError, read_trace};
 use kept::{Kept, Record};
+pub use lines::{Kind, Line, lines};
+pub use place::{Names, Place};
+pub use recording::{CallEnd, Connection, Detail, Recorded, Recording};
 
 use crate::packet::{Body, Packet};
 use std::fmt;
+use std::net::IpAddr;
 use twinsock::{Instant, Result};
 
 /// The record of a run.
@@ -38,6 +52,8 @@ pub struct Trace {
     events_count: u64,
     kept: Option<Kept>,
     names: Names,
+    /// How many turns were taken.
+    steps: u64,
 }
 
 impl Trace {
@@ -52,12 +68,77 @@ impl Trace {
         self.kept = (events_max > 0).then(|| Kept::new(events_max));
     }
 
+    /// Keeps everything from here on, for [`Trace::take_recording`].
+    pub fn record_all(&mut self) {
+        self.kept.get_or_insert_with(|| Kept::new(0)).recording = Some(Box::default());
+    }
+
+    /// Whether everything is kept.
+    #[inline]
+    #[must_use]
+    pub fn is_recording(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.recording.is_some())
+    }
+
+    /// Everything since [`Trace::record_all`]; `addrs` are the addresses of the hosts.
+    pub fn take_recording(&mut self, addrs: Vec<Vec<IpAddr>>) -> Option<Recording> {
+        let mut recording = *self.kept.as_mut()?.recording.take()?;
+        recording.names = self.names.clone();
+        recording.addrs = addrs;
+        Some(recording)
+    }
+
+    /// The recording, and the number of the turn.
+    fn recording_mut(&mut self) -> Option<(&mut Recording, u64)> {
+        Some((self.kept.as_mut()?.recording.as_deref_mut()?, self.steps))
+    }
+
+    /// Records that a thread begins to wait for `what`; for a call to return, if that call's arguments are given.
+    #[cold]
+    pub fn waits(&mut self, at: Instant, place: Place, what: &str, arguments: Option<String>) {
+        if let Some((recording, step)) = self.recording_mut() {
+            recording.waits(step, at, place, what, arguments);
+        }
+    }
+
+    /// Records that a thread waits no longer.
+    #[cold]
+    pub fn wakes(&mut self, at: Instant, place: Place) {
+        if let Some((recording, step)) = self.recording_mut() {
+            recording.event(step, Event { at, place, what: What::Wake }, Detail::None);
+        }
+    }
+
+    /// Records a call in full; [`Trace::call_ended`] has recorded what every trace holds of it.
+    #[cold]
+    pub fn call_in_full(&mut self, end: CallEnd, arguments: String, connection: Option<Connection>) {
+        if let Some((recording, step)) = self.recording_mut() {
+            recording.call(step, end, arguments, connection);
+        }
+    }
+
+    /// Another turn is taken.
+    #[inline]
+    pub fn count_step(&mut self) {
+        self.steps += 1;
+    }
+
+    /// How many turns were taken.
+    #[inline]
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
     /// Folds an event into the digest, and keeps it if that is on. Packets have methods of their own.
     #[inline]
     pub fn record(&mut self, event: Event) {
         event.fold_into(&mut self.digest);
         self.events_count += 1;
         if let Some(kept) = &mut self.kept {
+            if let Some(recording) = &mut kept.recording {
+                recording.event(self.steps, event.clone(), Detail::None);
+            }
             kept.keep_event(event);
         }
     }
@@ -79,11 +160,7 @@ impl Trace {
     #[inline]
     pub fn packet_sent(&mut self, at: Instant, host: u32, packet: &Packet) -> Label {
         let label = self.packet(at, host, PacketKind::Sent, packet);
-        let data = match &packet.body {
-            Body::Tcp(segment) => segment.payload.as_slice(),
-            Body::Udp(datagram) => &datagram.payload,
-            Body::Icmp(_) => &[],
-        };
+        let data = packet.data();
         if data.len() <= DATA_DIGESTED_MAX_BYTES {
             self.digest.fold_data(data);
         } else {
@@ -104,13 +181,19 @@ impl Trace {
         if !label.is_segment {
             return self.packet_delivered(at, host, packet);
         }
-        self.segment(at, host, PacketKind::Delivered, label);
+        self.segment(at, host, PacketKind::Delivered, packet, label);
     }
 
     /// Records that a packet which a host sent will not arrive, and why.
     pub fn packet_dropped(&mut self, at: Instant, host: u32, packet: &Packet, why: &'static str) {
         self.digest.fold_bytes(why.as_bytes());
         self.other_packet(at, host, PacketKind::Dropped, packet, why);
+    }
+
+    /// Records that something happened to a packet on its way, which goes on nevertheless.
+    pub fn packet_met(&mut self, at: Instant, host: u32, packet: &Packet, what: &'static str) {
+        self.digest.fold_bytes(what.as_bytes());
+        self.other_packet(at, host, PacketKind::Met, packet, what);
     }
 
     #[inline(always)]
@@ -121,16 +204,19 @@ impl Trace {
         };
         let words = Words::of_segment(addrs, segment);
         let label = Label { word: words.label(), words, is_segment: true };
-        self.segment(at, host, kind, &label);
+        self.segment(at, host, kind, packet, &label);
         label
     }
 
     #[inline(always)]
-    fn segment(&mut self, at: Instant, host: u32, kind: PacketKind, label: &Label) {
+    fn segment(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) {
         self.events_count += 1;
         event::fold_packet(&mut self.digest, at, host, kind, label.word);
         if let Some(kept) = &mut self.kept {
             kept.keep(Record::Segment { at, host, kind, line: label.words });
+            if kept.recording.is_some() {
+                self.packet_in_full(at, host, kind, packet, "");
+            }
         }
     }
 
@@ -140,7 +226,19 @@ impl Trace {
         if let Some(kept) = &mut self.kept {
             let what = kind.what(PacketLine::of(packet), why);
             kept.keep_other(Event { at, place: Place::host(host), what });
+            self.packet_in_full(at, host, kind, packet, why);
         }
+    }
+
+    #[cold]
+    fn packet_in_full(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, why: &'static str) {
+        let Some((recording, step)) = self.recording_mut() else { return };
+        let detail = match kind {
+            PacketKind::Sent => Detail::Packet(Box::new(packet.clone())),
+            PacketKind::Delivered | PacketKind::Dropped | PacketKind::Met => Detail::None,
+        };
+        let what = kind.what(PacketLine::of(packet), why);
+        recording.event(step, Event { at, place: Place::host(host), what }, detail);
     }
 
     /// The digest of all events so far.

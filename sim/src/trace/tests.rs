@@ -61,7 +61,7 @@ fn packets() -> Vec<Packet> {
         alter(&mut segment);
         between(2, Body::Tcp(segment))
     };
-    let datagram = Datagram { src_port: 40_000, dst_port: 80, payload: b"data".as_slice().into() };
+    let datagram = Datagram { src_port: 40_000, dst_port: 80, payload: b"data".as_slice().into(), ..Datagram::EMPTY };
     let icmp = |error| between(2, Body::Icmp(Icmp { error, about: Box::new(tcp(b"data")) }));
     let v6 = |last| IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last));
     let mut packets = vec![

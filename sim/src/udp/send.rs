@@ -45,6 +45,10 @@ pub struct Route {
     pub fragment: bool,
     /// The destination is a broadcast address.
     pub broadcast: bool,
+    /// Routers are not to cut what fits the path: `IP_MTU_DISCOVER` is not `IP_PMTUDISC_DONT`. Over IPv6 they never do.
+    pub dont_fragment: bool,
+    /// Without a checksum: `SO_NO_CHECK`, over IPv6 `UDP_NO_CHECK6_TX`.
+    pub no_check: bool,
 }
 
 /// A datagram that is being built.
@@ -217,7 +221,16 @@ impl Udp {
     fn transmit(&mut self, route: &Route, dst: SocketAddr, payload: Bytes) -> Packet {
         // The packet's memory is given back as soon as it leaves: at once.
         self.wakes.writable = true;
-        let datagram = Datagram { src_port: route.src.port(), dst_port: dst.port(), payload };
+        let headers: u32 = if dst.is_ipv4() { 28 } else { 48 };
+        let fits = headers + bytes_u32(payload.len()) <= route.mtu_bytes;
+        let datagram = Datagram {
+            src_port: route.src.port(),
+            dst_port: dst.port(),
+            payload,
+            // What the sender itself has cut into fragments may be cut further, `__ip_make_skb`.
+            dont_fragment: fits && route.dont_fragment,
+            no_check: route.no_check,
+        };
         Packet { src: route.src.ip(), dst: dst.ip(), ttl: route.ttl, tos: route.tos, body: Body::Udp(datagram) }
     }
 }

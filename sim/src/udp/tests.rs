@@ -24,7 +24,7 @@ fn socket() -> Udp {
 }
 
 fn route(src: SocketAddr) -> Route {
-    Route { src, ttl: 64, tos: 0, mtu_bytes: 65_536, fragment: true, broadcast: false }
+    Route { src, ttl: 64, tos: 0, mtu_bytes: 65_536, fragment: true, broadcast: false, dont_fragment: true, no_check: false }
 }
 
 /// A `sendto(2)` from port 1.
@@ -55,7 +55,7 @@ fn deliver(udp: &mut Udp, packet: &Packet) -> Delivery {
 fn arrive(udp: &mut Udp, len: usize) -> Delivery {
     let (src, dst) = if udp.family() == Family::V6 { (at6(1), at6(2)) } else { (at(1), at(2)) };
     let header = IpHeader { src: src.ip(), dst: dst.ip(), ttl: 64, tos: 0 };
-    udp.deliver(Instant::ZERO, header, Datagram { src_port: 1, dst_port: 2, payload: vec![b'x'; len].into() })
+    udp.deliver(Instant::ZERO, header, Datagram { src_port: 1, dst_port: 2, payload: vec![b'x'; len].into(), ..Datagram::EMPTY })
 }
 
 fn recv(udp: &mut Udp, room: usize, flags: RecvFlags) -> Result<Vec<u8>> {

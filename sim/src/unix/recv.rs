@@ -41,6 +41,8 @@ pub struct RecvState<F> {
     pub msg_flags: MsgFlags,
     /// Whose bytes are joined, under SO_PASSCRED.
     pub(super) writer: Option<Credentials>,
+    /// How many bytes of a stream end the call, as `SO_RCVLOWAT` was at its first step.
+    pub(super) target: Option<usize>,
 }
 
 impl<F> RecvState<F> {
@@ -56,6 +58,7 @@ impl<F> RecvState<F> {
             rights_peeked: false,
             msg_flags: MsgFlags::NONE,
             writer: None,
+            target: None,
         }
     }
 

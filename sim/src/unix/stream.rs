@@ -92,7 +92,8 @@ impl<F: Copy> UnixSpace<F> {
             return Ok(self.recv_urgent(id, iov, flags, state)?);
         }
         let room = iov.iter().map(|part| part.len()).sum::<usize>();
-        let target = if flags.waitall { room } else { room.min(usize::try_from(sock.options.rcvlowat).unwrap_or(0)) }.max(1);
+        let lowat = usize::try_from(sock.options.rcvlowat).unwrap_or(0);
+        let target = *state.target.get_or_insert_with(|| if flags.waitall { room } else { room.min(lowat) }.max(1));
         let scan = if flags.peek { self.peek_bytes(id, iov, room, state) } else { self.take_bytes(id, iov, room, state) };
         if scan == Scan::Empty && state.copied < target {
             let sock = &mut self.socks[id];

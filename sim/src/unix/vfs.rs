@@ -1,9 +1,11 @@
-//! The file name space of a host, as far as sockets have to do with it, `path_resolution(7)`: directories, sockets, plain files.
+//! The file name space of a host, as far as sockets have to do with it, `path_resolution(7)`: directories, sockets, plain files,
+//! symbolic links.
 //!
-//! There are no links, no mounts and one working directory, the root. What a plain file holds is the host's business.
+//! There are no hard links, no mounts and one working directory, the root. What a plain file holds is the host's business.
 
 use super::Caller;
 use super::slab::UnixId;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use twinsock::{Errno, Result};
 
@@ -20,6 +22,8 @@ pub enum NodeKind {
     File,
     /// A socket, bound or stale.
     Socket,
+    /// A symbolic link, `symlink(7)`.
+    Link,
 }
 
 #[derive(Debug)]
@@ -29,6 +33,8 @@ enum Content {
     File,
     /// The socket that is bound to it; `None` once that is closed.
     Socket(Option<UnixId>),
+    /// What the link says, to be read from the directory that it stands in.
+    Link(Box<[u8]>),
 }
 
 #[derive(Debug)]
@@ -93,7 +99,7 @@ impl Vfs {
     /// Makes a plain file, `open(2)` with `O_CREAT | O_EXCL`.
     ///
     /// # Errors
-    /// `EEXIST`, `ENOENT`, `ENOTDIR`, `EACCES`, `EISDIR`, `ENAMETOOLONG`.
+    /// `EEXIST`, `ENOENT`, `ENOTDIR`, `EACCES`, `EISDIR`, `ENAMETOOLONG`, `ELOOP`.
     pub fn mkfile(&mut self, path: &[u8], mode: u32, caller: &Caller) -> Result<InodeId> {
         let place = self.place(path, caller)?;
         if place.wants_directory {
@@ -102,23 +108,75 @@ impl Vfs {
         self.create(&place, Content::File, mode, caller)
     }
 
+    /// Makes a plain file, where the path ends in a link what that leads to, `open(2)` with `O_CREAT`.
+    ///
+    /// # Errors
+    /// Those of [`Vfs::mkfile`].
+    pub fn mkfile_behind_links(&mut self, path: &[u8], mode: u32, caller: &Caller) -> Result<InodeId> {
+        let (mut from, mut path, mut links) = (ROOT, Cow::Borrowed(path), 0);
+        loop {
+            let place = self.place_from(from, &path, caller, &mut links)?;
+            let Some(target) = place.found.and_then(|found| self.target(found)) else {
+                if place.wants_directory {
+                    return Err(Errno::ISDIR);
+                }
+                return self.create(&place, Content::File, mode, caller);
+            };
+            from = place.parent;
+            path = Cow::Owned(target.to_vec());
+            one_more(&mut links)?;
+        }
+    }
+
+    /// Makes a symbolic link, `symlink(2)`.
+    ///
+    /// # Errors
+    /// `EEXIST`, `ENOENT` (also: it says nothing), `ENOTDIR`, `EACCES`, `ENAMETOOLONG`, `ELOOP`.
+    pub fn symlink(&mut self, target: &[u8], path: &[u8], caller: &Caller) -> Result<InodeId> {
+        if target.is_empty() {
+            return Err(Errno::NOENT);
+        }
+        let place = self.place(path, caller)?;
+        // The kernel makes it with all permissions and asks for none of them.
+        let linker = Caller { umask: 0, ..*caller };
+        self.create(&place, Content::Link(target.into()), 0o777, &linker)
+    }
+
     /// Makes a socket, `mknod(2)` as `unix_bind_bsd` calls it.
     pub(super) fn mksocket(&mut self, path: &[u8], socket: UnixId, caller: &Caller) -> Result<InodeId> {
         let place = self.place(path, caller)?;
         self.create(&place, Content::Socket(Some(socket)), 0o777, caller)
     }
 
-    /// The file of this name.
+    /// The file of this name, at the end of all links, `stat(2)`.
     ///
     /// # Errors
-    /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`.
+    /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`, `ELOOP`.
     pub fn lookup(&self, path: &[u8], caller: &Caller) -> Result<InodeId> {
-        let place = match self.place(path, caller) {
+        self.lookup_from(ROOT, path, caller, true, &mut 0)
+    }
+
+    /// The file of this name, which may be a link, `lstat(2)`.
+    ///
+    /// # Errors
+    /// Those of [`Vfs::lookup`].
+    pub fn lookup_link(&self, path: &[u8], caller: &Caller) -> Result<InodeId> {
+        self.lookup_from(ROOT, path, caller, false, &mut 0)
+    }
+
+    fn lookup_from(&self, from: InodeId, path: &[u8], caller: &Caller, follow: bool, links: &mut u32) -> Result<InodeId> {
+        let place = match self.place_from(from, path, caller, links) {
             // A path of dots and slashes names a directory on the way.
-            Err(Errno::EXIST) => return self.walk(path, caller),
+            Err(Errno::EXIST) => return self.walk(from, path, caller, links),
             place => place?,
         };
-        let found = place.found.ok_or(Errno::NOENT)?;
+        let mut found = place.found.ok_or(Errno::NOENT)?;
+        if (follow || place.wants_directory)
+            && let Some(target) = self.target(found)
+        {
+            one_more(links)?;
+            found = self.lookup_from(place.parent, target, caller, true, links)?;
+        }
         if place.wants_directory && self.kind(found) != NodeKind::Directory {
             return Err(Errno::NOTDIR);
         }
@@ -138,6 +196,7 @@ impl Vfs {
             Content::Directory(..) => NodeKind::Directory,
             Content::File => NodeKind::File,
             Content::Socket(_) => NodeKind::Socket,
+            Content::Link(_) => NodeKind::Link,
         }
     }
 
@@ -184,8 +243,8 @@ impl Vfs {
         let found = place.found.ok_or(Errno::NOENT)?;
         match (self.kind(found), place.wants_directory) {
             (NodeKind::Directory, _) => return Err(Errno::ISDIR),
-            (NodeKind::File | NodeKind::Socket, true) => return Err(Errno::NOTDIR),
-            (NodeKind::File | NodeKind::Socket, false) => {}
+            (NodeKind::File | NodeKind::Socket | NodeKind::Link, true) => return Err(Errno::NOTDIR),
+            (NodeKind::File | NodeKind::Socket | NodeKind::Link, false) => {}
         }
         self.may_remove(place.parent, found, caller)?;
         self.detach(place.parent, place.name);
@@ -234,8 +293,8 @@ impl Vfs {
             self.may_remove(to.parent, replaced, caller)?;
             match (is_directory, self.kind(replaced)) {
                 (true, NodeKind::Directory) if !self.entries(replaced)?.is_empty() => return Err(NOTEMPTY),
-                (true, NodeKind::Directory) | (false, NodeKind::File | NodeKind::Socket) => {}
-                (true, NodeKind::File | NodeKind::Socket) => return Err(Errno::NOTDIR),
+                (true, NodeKind::Directory) | (false, NodeKind::File | NodeKind::Socket | NodeKind::Link) => {}
+                (true, NodeKind::File | NodeKind::Socket | NodeKind::Link) => return Err(Errno::NOTDIR),
                 (false, NodeKind::Directory) => return Err(Errno::ISDIR),
             }
             self.release(replaced);
@@ -249,7 +308,7 @@ impl Vfs {
     pub(super) fn socket_at(&self, inode: InodeId) -> Option<UnixId> {
         match self.node(inode).content {
             Content::Socket(socket) => socket,
-            Content::Directory(..) | Content::File => None,
+            Content::Directory(..) | Content::File | Content::Link(_) => None,
         }
     }
 
@@ -262,17 +321,30 @@ impl Vfs {
         }
     }
 
-    /// Walks to the last component, `filename_parentat`.
+    /// All sockets are gone: their files stay, stale, but for those that have no name.
+    pub fn forget_all_sockets(&mut self) {
+        let is_bound = |node: &Option<Node>| matches!(node, Some(Node { content: Content::Socket(Some(_)), .. }));
+        let bound: Vec<u32> = self.nodes.iter().zip(0..).filter(|(node, _)| is_bound(node)).map(|(_, index)| index).collect();
+        for index in bound {
+            self.forget_socket(InodeId(index));
+        }
+    }
+
+    /// Walks to the last component, `filename_parentat`, and does not follow it.
     ///
     /// # Errors
     /// `EEXIST`: the path has no last component, or it is `.` or `..`.
     fn place<'a>(&self, path: &'a [u8], caller: &Caller) -> Result<Place<'a>> {
+        self.place_from(ROOT, path, caller, &mut 0)
+    }
+
+    fn place_from<'a>(&self, from: InodeId, path: &'a [u8], caller: &Caller, links: &mut u32) -> Result<Place<'a>> {
         if path.is_empty() {
             return Err(Errno::NOENT);
         }
         let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
         let start = path[..end].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-        let parent = self.walk(&path[..start], caller)?;
+        let parent = self.walk(from, &path[..start], caller, links)?;
         let name = &path[start..end];
         if matches!(name, b"" | b"." | b"..") {
             return Err(Errno::EXIST);
@@ -284,15 +356,22 @@ impl Vfs {
         Ok(Place { parent, name, found, wants_directory: end < path.len() })
     }
 
-    /// Follows a path all of whose components are directories. The one it ends in may be searched.
-    fn walk(&self, path: &[u8], caller: &Caller) -> Result<InodeId> {
-        let mut at = ROOT;
+    /// Follows a path all of whose components are directories, or links to such. The one it ends in may be searched.
+    fn walk(&self, from: InodeId, path: &[u8], caller: &Caller, links: &mut u32) -> Result<InodeId> {
+        let mut at = if path.first() == Some(&b'/') { ROOT } else { from };
         for name in path.split(|byte| *byte == b'/') {
             match name {
                 b"" | b"." => {}
                 b".." => at = self.parent(at),
                 name => {
-                    at = self.entries(at)?.get(name).copied().ok_or(Errno::NOENT)?;
+                    let found = self.entries(at)?.get(name).copied().ok_or(Errno::NOENT)?;
+                    at = match self.target(found) {
+                        Some(target) => {
+                            one_more(links)?;
+                            self.walk(at, target, caller, links)?
+                        }
+                        None => found,
+                    };
                     self.entries(at)?;
                 }
             }
@@ -301,6 +380,14 @@ impl Vfs {
             }
         }
         Ok(at)
+    }
+
+    /// What a link says; `None`: it is none.
+    fn target(&self, inode: InodeId) -> Option<&[u8]> {
+        match &self.node(inode).content {
+            Content::Link(target) => Some(target),
+            Content::Directory(..) | Content::File | Content::Socket(_) => None,
+        }
     }
 
     fn create(&mut self, place: &Place<'_>, content: Content, mode: u32, caller: &Caller) -> Result<InodeId> {
@@ -356,7 +443,7 @@ impl Vfs {
     fn parent(&self, inode: InodeId) -> InodeId {
         match self.node(inode).content {
             Content::Directory(_, parent) => parent,
-            Content::File | Content::Socket(_) => ROOT,
+            Content::File | Content::Socket(_) | Content::Link(_) => ROOT,
         }
     }
 
@@ -391,7 +478,7 @@ impl Vfs {
     fn entries(&self, inode: InodeId) -> Result<&BTreeMap<Box<[u8]>, InodeId>> {
         match &self.node(inode).content {
             Content::Directory(entries, _) => Ok(entries),
-            Content::File | Content::Socket(_) => Err(Errno::NOTDIR),
+            Content::File | Content::Socket(_) | Content::Link(_) => Err(Errno::NOTDIR),
         }
     }
 
@@ -408,10 +495,18 @@ fn to_usize(index: u32) -> usize {
     usize::try_from(index).expect("usize holds 32 bits")
 }
 
+/// Counts a link that is followed; there may be so many of them on one path.
+fn one_more(links: &mut u32) -> Result<()> {
+    *links += 1;
+    if *links > LINKS_MAX { Err(Errno::LOOP) } else { Ok(()) }
+}
+
 const ROOT: InodeId = InodeId(0);
 /// Who made the first directories.
 const KERNEL: Caller = Caller { pid: 0, uid: 0, gid: 0, umask: 0 };
 /// `NAME_MAX`.
 const NAME_MAX_BYTES: usize = 255;
+/// `MAXSYMLINKS`.
+const LINKS_MAX: u32 = 40;
 /// `ENOTEMPTY`.
 const NOTEMPTY: Errno = Errno::from_raw(39);

@@ -1,7 +1,6 @@
 //! Multicast and broadcast: all hosts are on one segment, and a packet for many goes over the sender's link with each of them.
 
-use super::{Due, HostId, World};
-use crate::link::Verdict;
+use super::{HostId, World};
 use crate::packet::Packet;
 use std::net::IpAddr;
 
@@ -23,21 +22,10 @@ impl World {
             if !self.host(to).joined(packet.dst) {
                 continue;
             }
-            let index = self.path_between(from, to);
-            let path = &mut self.paths[index];
-            let (choice, wire) = (&mut self.choice, path.wire);
-            let verdict =
-                path.link.verdict(&mut path.direction, self.now, packet.largest_frame_bytes(), |n| choice.draw(wire, n));
-            match verdict {
-                Verdict::Arrives(at) => {
-                    let (slot, place) = self.in_flight.place();
-                    *place = packet.clone();
-                    self.in_flight.take_off();
-                    self.queue.push(at, Due::arrival(to, slot));
-                }
-                // No router tells the sender of a packet for many, RFC 1122 section 3.2.2.
-                Verdict::TooBig { .. } => self.trace.packet_dropped(self.now, from.0, &packet, "larger than the link's MTU"),
-            }
+            let path = self.path_between(from, to);
+            let (slot, place) = self.in_flight.place();
+            *place = packet.clone();
+            self.send(slot, path);
         }
     }
 }

@@ -5,21 +5,30 @@
 //! drive it by hand, without any process; `process` is the driver that runs programs.
 
 mod chains;
+mod clock;
 pub mod event;
 mod group;
+mod neighbour;
+mod power;
 mod short;
+mod wire;
 
 use crate::choice::{Choice, Door, LuckOf, StreamId};
 use crate::host::fifo::Fifo;
 use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, QuietRecv, Token};
-use crate::link::{Direction, Link, Verdict};
-use crate::packet::{Body, Icmp, IcmpError, Packet};
-use crate::trace::{Event, Label, Place, Trace, What};
+use crate::link::Link;
+use crate::packet::Packet;
+use crate::trace::{Event, Label, Place, Recording, Trace, What};
 pub use chains::Chains;
+use clock::HostClock;
 use event::EventQueue;
+use neighbour::Neighbours;
+pub use power::NIC_RING_PACKETS;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use twinsock::Instant;
+pub use wire::{Fate, PacketView, Protocol, RuleId, Unjudged};
+use wire::{Path, Wires};
 
 /// A host of the world.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -36,76 +45,52 @@ impl HostId {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Alarm(pub u64);
 
+impl Alarm {
+    /// Not the driver's own: a packet waits for what rules say, see [`World::take_unjudged`].
+    pub const UNJUDGED: Alarm = Alarm(u64::MAX);
+}
+
 /// What the queue holds: each a word, so that it goes through it in registers.
 enum Due {
-    /// A packet reaches a host.
-    Arrival(Landing),
-    /// A host's earliest timer.
-    Timer(TimerOf),
+    /// A packet, kept in `in_flight` under the second number, reaches the host of the first.
+    Arrival(Pair),
+    /// The same, of a packet whose checksum is wrong.
+    Damaged(Pair),
+    /// A packet that was delayed before its link: its path and its number.
+    Sending(Pair),
+    /// A packet that rules are to see: its path and its number.
+    Unjudged(Pair),
+    /// The earliest timer of the host of the first number.
+    Timer(Pair),
     /// The driver's.
     Alarm(Alarm),
 }
 
 impl Due {
-    /// A packet, kept in `in_flight` under this number, reaches a host.
     #[inline]
     fn arrival(to: HostId, slot: u32) -> Due {
-        Due::Arrival(Landing(u64::from(to.0) << 32 | u64::from(slot)))
+        Due::Arrival(Pair::new(to.0, slot))
     }
 }
 
-/// Where a packet arrives, and its number in `in_flight`.
+/// Two numbers in one word.
 #[derive(Clone, Copy)]
-struct Landing(u64);
+struct Pair(u64);
 
-impl Landing {
+impl Pair {
     #[inline]
-    fn to(self) -> HostId {
-        HostId(u32::try_from(self.0 >> 32).expect("the high half is 32 bits"))
+    fn new(first: u32, second: u32) -> Pair {
+        Pair(u64::from(first) << 32 | u64::from(second))
     }
 
     #[inline]
-    fn slot(self) -> u32 {
+    fn first(self) -> u32 {
+        u32::try_from(self.0 >> 32).expect("the high half is 32 bits")
+    }
+
+    #[inline]
+    fn second(self) -> u32 {
         u32::try_from(self.0 & u64::from(u32::MAX)).expect("the low half is 32 bits")
-    }
-}
-
-/// A host, by its number.
-#[derive(Clone, Copy)]
-struct TimerOf(u64);
-
-impl TimerOf {
-    fn new(host: HostId) -> TimerOf {
-        TimerOf(u64::from(host.0))
-    }
-
-    fn host(self) -> HostId {
-        HostId(u32::try_from(self.0).expect("a host's number is 32 bits"))
-    }
-}
-
-/// One direction between two hosts.
-struct Path {
-    link: Link,
-    /// How many nanoseconds a packet of a few bytes is under way if nothing else can become of it; `u64::MAX`: ask the link.
-    express_ns: u64,
-    to: HostId,
-    /// The stream of chance that decides what the wire does to packets of this direction.
-    wire: StreamId,
-    direction: Direction,
-}
-
-impl Path {
-    fn new(link: Link, to: HostId, wire: StreamId) -> Path {
-        let mut path = Path { link: Link::new(), express_ns: u64::MAX, to, wire, direction: Direction::new() };
-        path.set_link(link);
-        path
-    }
-
-    fn set_link(&mut self, link: Link) {
-        let delay = link.express_delay().filter(|_| link.mtu_bytes >= Packet::SMALL_FRAME_MAX_BYTES);
-        self.express_ns = delay.and_then(|delay| u64::try_from(delay.as_nanos()).ok()).unwrap_or(u64::MAX);
-        self.link = link;
     }
 }
 
@@ -119,6 +104,12 @@ struct Machine {
     timer_at: Instant,
     /// Where the last packet went, so that a conversation looks its path up once.
     last_route: Option<(IpAddr, usize)>,
+    /// Whether it takes part in what happens: it is switched on and does not stand still.
+    runs: bool,
+    clock: HostClock,
+    idle: power::Idle,
+    /// What it is made of whenever it is switched on.
+    config: HostConfig,
 }
 
 /// The packets on their way, apart from the queue, whose entries stay small. Packets are written and read in their places here.
@@ -161,6 +152,21 @@ impl InFlight {
         self.free.pop();
     }
 
+    /// Gives a packet a place.
+    fn put(&mut self, packet: Packet) -> u32 {
+        let (slot, place) = self.place();
+        *place = packet;
+        self.take_off();
+        slot
+    }
+
+    /// Takes a packet out of its place.
+    fn take(&mut self, slot: u32) -> Packet {
+        let packet = std::mem::replace(&mut self.slots[index(slot)], Packet::EMPTY);
+        self.free.push(slot);
+        packet
+    }
+
     /// The packet in a place has arrived: what is left of it goes.
     #[inline]
     fn land(&mut self, slot: u32) {
@@ -182,11 +188,13 @@ pub struct World {
     now: Instant,
     machines: Vec<Machine>,
     owners: BTreeMap<IpAddr, HostId>,
+    unresolved: Neighbours,
     names: BTreeMap<String, HostId>,
     default_link: Link,
     links: BTreeMap<(HostId, HostId), Link>,
     paths: Vec<Path>,
     path_index: BTreeMap<(HostId, HostId), usize>,
+    wires: Wires,
     queue: EventQueue<Due>,
     in_flight: InFlight,
     choice: Choice,
@@ -204,11 +212,13 @@ impl World {
             now: Instant::ZERO,
             machines: Vec::new(),
             owners: BTreeMap::new(),
+            unresolved: Neighbours::new(),
             names: BTreeMap::new(),
             default_link: Link::default(),
             links: BTreeMap::new(),
             paths: Vec::new(),
             path_index: BTreeMap::new(),
+            wires: Wires::default(),
             queue: EventQueue::new(),
             in_flight: InFlight::default(),
             choice,
@@ -233,35 +243,17 @@ impl World {
         self.trace.names_mut().name_host(id.0, name);
         self.machines.push(Machine {
             addrs: config.addrs.clone(),
-            host: Host::new(config),
+            host: Host::new(config.clone()),
             name: name.to_owned(),
             latitude,
             timer_at: Instant::FAR,
             last_route: None,
+            runs: true,
+            clock: HostClock::TRUE,
+            idle: power::Idle::Off,
+            config,
         });
         id
-    }
-
-    /// Sets the link of every pair of hosts that has none of its own.
-    ///
-    /// Pairs that have exchanged packets already take it up as well.
-    pub fn set_default_link(&mut self, link: Link) {
-        for (pair, index) in &self.path_index {
-            if !self.links.contains_key(pair) {
-                self.paths[*index].set_link(link.clone());
-            }
-        }
-        self.default_link = link;
-    }
-
-    /// Sets the link of both directions between two hosts.
-    pub fn set_link(&mut self, a: HostId, b: HostId, link: Link) {
-        for pair in [(a, b), (b, a)] {
-            self.links.insert(pair, link.clone());
-            if let Some(index) = self.path_index.get(&pair) {
-                self.paths[*index].set_link(link.clone());
-            }
-        }
     }
 
     /// The current moment.
@@ -318,6 +310,16 @@ impl World {
         &mut self.machines[id.index()].host
     }
 
+    /// Sets a constant of a host's kernel, for all time: `sysctl.d(5)`.
+    ///
+    /// # Errors
+    /// `ENOENT`: there is none of that name. `EINVAL`: it cannot have that value.
+    pub fn set_sysctl(&mut self, id: HostId, name: &str, value: &str) -> twinsock::Result<()> {
+        let machine = &mut self.machines[id.index()];
+        machine.config.sysctl.set(name, value)?;
+        machine.host.sysctl_mut().set(name, value)
+    }
+
     /// The name of a host.
     #[must_use]
     pub fn host_name(&self, id: HostId) -> &str {
@@ -342,6 +344,12 @@ impl World {
         &self.trace
     }
 
+    /// Everything that was recorded, with the addresses of the hosts.
+    pub fn take_recording(&mut self) -> Option<Recording> {
+        let addrs = self.machines.iter().map(|machine| machine.addrs.clone()).collect();
+        self.trace.take_recording(addrs)
+    }
+
     /// The record of what happens, for the driver's own events.
     #[inline]
     pub fn trace_mut(&mut self) -> &mut Trace {
@@ -356,6 +364,10 @@ impl World {
 
     /// What every host has gone through. It is kept from the first time that somebody asks for it, which is best done before anything happens.
     pub fn chains_mut(&mut self) -> &mut Chains {
+        if self.chains.is_none() {
+            self.chains = Some(Box::default());
+            self.refresh_all();
+        }
         self.chains.get_or_insert_default()
     }
 
@@ -429,35 +441,64 @@ impl World {
         self.now = at;
         self.choice.set_now(at);
         match due {
-            Due::Arrival(landing) => {
-                let (to, slot) = (landing.to(), landing.slot());
-                if let Some(chains) = &mut self.chains {
-                    chains.reached(to, at);
+            Due::Arrival(pair) => {
+                let (to, slot) = (HostId(pair.first()), pair.second());
+                if self.machines[to.index()].runs {
+                    self.arrive(to, slot);
+                } else {
+                    self.arrive_at_idle(to, slot);
                 }
-                let packet = &mut self.in_flight.slots[index(slot)];
-                self.trace.labelled_delivered(at, to.0, packet, &self.in_flight.labels[index(slot)]);
-                let machine = &mut self.machines[to.index()];
-                let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
-                machine.host.take_packet(&mut Cx { now: at, luck: &mut luck }, packet);
-                self.in_flight.land(slot);
-                self.follow(to);
                 Some(None)
             }
-            Due::Timer(of) => {
-                let id = of.host();
+            Due::Damaged(pair) => {
+                self.arrive_damaged(HostId(pair.first()), pair.second());
+                Some(None)
+            }
+            Due::Sending(pair) => {
+                self.send_late(pair.first(), pair.second());
+                Some(None)
+            }
+            Due::Unjudged(pair) => Some(Some(self.show_to_rules(pair.first(), pair.second()))),
+            Due::Timer(pair) => {
+                let id = HostId(pair.first());
                 let machine = &mut self.machines[id.index()];
                 if machine.timer_at <= at {
                     machine.timer_at = Instant::FAR;
                 }
-                if machine.host.poll_timeout().is_some_and(|due| due <= at) {
-                    self.trace.record(Event { at, place: Place::host(id.0), what: What::Timer });
-                    self.on_host(id, |host, cx| host.handle_timeout(cx));
-                } else if let Some(next) = machine.host.poll_timeout() {
-                    self.arm_timer(id, next);
+                if machine.runs {
+                    self.run_timers(id);
                 }
                 Some(None)
             }
             Due::Alarm(alarm) => Some(Some(alarm)),
+        }
+    }
+
+    /// The packet in this place reaches a host.
+    #[inline]
+    fn arrive(&mut self, to: HostId, slot: u32) {
+        let at = self.now;
+        if let Some(chains) = &mut self.chains {
+            chains.reached(to, at);
+        }
+        let packet = &mut self.in_flight.slots[index(slot)];
+        self.trace.labelled_delivered(at, to.0, packet, &self.in_flight.labels[index(slot)]);
+        let machine = &mut self.machines[to.index()];
+        let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
+        machine.host.take_packet(&mut Cx { now: machine.clock.own(at), luck: &mut luck }, packet);
+        self.in_flight.land(slot);
+        self.follow(to);
+    }
+
+    /// A host's timers that are due go off; if none is, the next one is waited for.
+    fn run_timers(&mut self, id: HostId) {
+        let (at, machine) = (self.now, &mut self.machines[id.index()]);
+        if machine.host.poll_timeout().is_some_and(|due| due <= machine.clock.own(at)) {
+            self.trace.record(Event { at, place: Place::host(id.0), what: What::Timer });
+            self.on_host(id, |host, cx| host.handle_timeout(cx));
+        } else if let Some(next) = machine.host.poll_timeout() {
+            let next = machine.clock.moment(next);
+            self.arm_timer(id, next);
         }
     }
 
@@ -466,7 +507,7 @@ impl World {
     fn on_host<R>(&mut self, id: HostId, act: impl FnOnce(&mut Host, &mut Cx<'_>) -> R) -> R {
         let machine = &mut self.machines[id.index()];
         let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
-        let result = act(&mut machine.host, &mut Cx { now: self.now, luck: &mut luck });
+        let result = act(&mut machine.host, &mut Cx { now: machine.clock.own(self.now), luck: &mut luck });
         self.follow(id);
         result
     }
@@ -477,13 +518,13 @@ impl World {
         if self.machines[id.index()].host.has_output() {
             self.transmit(id);
         }
-        let Machine { host, timer_at, .. } = &mut self.machines[id.index()];
+        let Machine { host, timer_at, clock, .. } = &mut self.machines[id.index()];
         if host.has_woken() {
             while let Some(token) = host.poll_wake() {
                 self.wakes.push(token);
             }
         }
-        if let Some(at) = host.poll_timeout()
+        if let Some(at) = host.poll_timeout().map(|own| clock.moment(own))
             && at < *timer_at
         {
             self.arm_timer(id, at);
@@ -495,7 +536,7 @@ impl World {
         loop {
             let machine = &mut self.machines[id.index()];
             let (slot, packet) = self.in_flight.place();
-            if !machine.host.transmit_into(self.now, packet) {
+            if !machine.host.transmit_into(machine.clock.own(self.now), packet) {
                 return;
             }
             self.carry(id, slot);
@@ -517,11 +558,11 @@ impl World {
         {
             // The usual case of `send`.
             let path = &mut self.paths[index];
-            if let Some(at) = path.link.arrival(&mut path.direction, self.now, packet.frame_bytes_at_most()) {
+            if let Some(at) = path.direction.arrival(self.now, packet.frame_bytes_at_most()) {
                 self.in_flight.take_off();
                 self.queue.push(at, Due::arrival(path.to, slot));
             } else {
-                self.send(from, slot, index);
+                self.send(slot, index);
             }
             return;
         }
@@ -535,54 +576,19 @@ impl World {
         if machine.host.owns(packet.dst) {
             let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
             // The place is still free: nothing else is written to it meanwhile.
-            machine.host.take_packet(&mut Cx { now: self.now, luck: &mut luck }, packet);
+            machine.host.take_packet(&mut Cx { now: machine.clock.own(self.now), luck: &mut luck }, packet);
             return;
         }
         let dst = packet.dst;
         match self.find_path(from, dst) {
-            Some(path) => self.send(from, slot, path),
+            Some(path) => self.send(slot, path),
             None if group::is_for_many(dst) => self.send_to_many(from, slot),
             None => {
-                // Nobody has this address: the packet is lost, as on a network without a router that objects.
-                self.drop_packet(from, slot, "nobody has the address");
+                self.in_flight.take_off();
+                let packet = self.drop_at(from, slot, "nobody has the address");
+                self.wait_for_neighbour(from, packet);
             }
         }
-    }
-
-    /// Puts the packet in this place, the next one, on the wire.
-    fn send(&mut self, from: HostId, slot: u32, index: usize) {
-        let path = &mut self.paths[index];
-        let choice = &mut self.choice;
-        let wire = path.wire;
-        let packet = &self.in_flight.slots[self::index(slot)];
-        let verdict = path.link.verdict(&mut path.direction, self.now, packet.largest_frame_bytes(), |n| choice.draw(wire, n));
-        match verdict {
-            Verdict::Arrives(at) => {
-                self.in_flight.take_off();
-                if let Some(chains) = &mut self.chains {
-                    chains.sent(from, path.to, at);
-                }
-                self.queue.push(at, Due::arrival(path.to, slot));
-            }
-            Verdict::TooBig { mtu_bytes } => {
-                let about = Box::new(self.drop_packet(from, slot, "larger than the link's MTU"));
-                // The router before the narrow link tells the sender, RFC 1191 and RFC 8201.
-                let (src, dst) = (about.dst, about.src);
-                let icmp = Icmp { error: IcmpError::PacketTooBig { mtu_bytes }, about };
-                let (slot, place) = self.in_flight.place();
-                *place = Packet { src, dst, ttl: 64, tos: 0, body: Body::Icmp(icmp) };
-                self.in_flight.take_off();
-                self.queue.push(self.now, Due::arrival(from, slot));
-            }
-        }
-    }
-
-    /// A packet is lost.
-    #[cold]
-    fn drop_packet(&mut self, from: HostId, slot: u32, why: &'static str) -> Packet {
-        let packet = std::mem::replace(&mut self.in_flight.slots[index(slot)], Packet::EMPTY);
-        self.trace.packet_dropped(self.now, from.0, &packet, why);
-        packet
     }
 
     /// The path from a host to an address.
@@ -591,21 +597,6 @@ impl World {
         let index = self.path_between(from, to);
         self.machines[from.index()].last_route = Some((dst, index));
         Some(index)
-    }
-
-    /// The path from a host to another, made on first use.
-    fn path_between(&mut self, from: HostId, to: HostId) -> usize {
-        match self.path_index.get(&(from, to)) {
-            Some(index) => *index,
-            None => {
-                let name = format!("{}/{}", self.host_name(from), self.host_name(to));
-                let wire = self.choice.stream(Door::Wire, &name);
-                let link = self.links.get(&(from, to)).unwrap_or(&self.default_link).clone();
-                self.paths.push(Path::new(link, to, wire));
-                self.path_index.insert((from, to), self.paths.len() - 1);
-                self.paths.len() - 1
-            }
-        }
     }
 
     /// Puts an entry for the host's earliest timer into the queue, which has none at or before that moment.
@@ -617,7 +608,7 @@ impl World {
         let machine = &mut self.machines[id.index()];
         if at < machine.timer_at {
             machine.timer_at = at;
-            self.queue.push(at.max(self.now), Due::Timer(TimerOf::new(id)));
+            self.queue.push(at.max(self.now), Due::Timer(Pair::new(id.0, 0)));
         }
     }
 }

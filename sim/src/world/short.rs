@@ -4,7 +4,7 @@
 
 use super::{Due, HostId, World};
 use crate::host::{Pid, QuietRecv, Recent, Short, ShortSend, Token};
-use twinsock::Instant;
+use crate::packet::Packet;
 use twinsock::raw::RawFd;
 
 impl World {
@@ -13,7 +13,7 @@ impl World {
     pub fn send_short(&mut self, at: HostId, who: (Pid, &mut Recent), fd: RawFd, data: &[u8], flags: i32) -> bool {
         let (slot, packet, label) = self.in_flight.place_and_label();
         let Some(machine) = self.machines.get_mut(at.index()) else { return false };
-        match machine.host.send_short(self.now, who, fd, data, flags, packet) {
+        match machine.host.send_short(machine.clock.own(self.now), who, fd, data, flags, packet) {
             ShortSend::Out => {}
             ShortSend::Queued => {
                 self.follow(at);
@@ -27,10 +27,9 @@ impl World {
             Some(_) | None => None,
         };
         if let Some(path) = path
-            && path.express_ns != u64::MAX
             && self.chains.is_none()
+            && let Some(arrives) = path.direction.arrival(self.now, Packet::SMALL_FRAME_MAX_BYTES)
         {
-            let arrives = path.direction.in_order(Instant::from_nanos(self.now.as_nanos().saturating_add(path.express_ns)));
             self.in_flight.take_off();
             self.queue.push(arrives, Due::arrival(path.to, slot));
         } else {
@@ -39,7 +38,7 @@ impl World {
             return true;
         }
         // A send wakes nobody: what is left to follow is its timer.
-        if let Some(due) = machine.host.poll_timeout()
+        if let Some(due) = machine.host.poll_timeout().map(|own| machine.clock.moment(own))
             && due < machine.timer_at
         {
             self.arm_timer(at, due);
@@ -59,7 +58,7 @@ impl World {
         flags: i32,
     ) -> Short {
         let Some(machine) = self.machines.get_mut(at.index()) else { return Short::Long };
-        let short = machine.host.recv_short(self.now, who, token, fd, into, flags);
+        let short = machine.host.recv_short(machine.clock.own(self.now), who, token, fd, into, flags);
         if let Short::Done(_) = short {
             self.follow(at);
         }
@@ -69,7 +68,8 @@ impl World {
     /// Goes on with a receive that waits on the short way, if it is an easy one. `None`: nothing has happened, see [`World::take_up`].
     #[inline(always)]
     pub fn resume_recv_short(&mut self, at: HostId, quiet: &QuietRecv, into: &mut [u8]) -> Option<usize> {
-        let received = self.machines.get_mut(at.index())?.host.resume_recv_short(self.now, quiet, into)?;
+        let machine = self.machines.get_mut(at.index())?;
+        let received = machine.host.resume_recv_short(machine.clock.own(self.now), quiet, into)?;
         self.follow(at);
         Some(received)
     }

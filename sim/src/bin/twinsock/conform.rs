@@ -23,6 +23,15 @@ pub struct Options {
     /// Print one JSON object instead of the table
     #[arg(long)]
     json: bool,
+    /// Print the cases as this world answers them, for a later run to compare with
+    #[arg(long, conflicts_with = "json")]
+    record: bool,
+    /// Instead of cases, so many random sequences of calls, made in both worlds and compared step by step
+    #[arg(long, value_name = "N", conflicts_with_all = ["cases", "filter", "backend", "record"])]
+    random: Option<u64>,
+    /// What the random sequences are drawn from
+    #[arg(long, value_name = "S", default_value_t = 0, requires = "random")]
+    seed: u64,
 }
 
 /// Where cases run.
@@ -50,6 +59,9 @@ impl From<Options> for ConformArgs {
             sides,
             jobs: options.jobs.map(NonZeroUsize::get),
             json: options.json,
+            record: options.record,
+            random: options.random,
+            seed: options.seed,
             worker: None,
         }
     }

@@ -2,10 +2,10 @@
 //!
 //! Each follows its function in `af_inet.c`, `af_inet6.c`, `datagram.c` or `udp.c`, check by check.
 
+use super::super::Host;
 use super::super::addr::{self, Family, Target};
 use super::super::cx::{Cx, Pid};
 use super::super::slab::Key;
-use super::super::{Host, ports};
 use super::route::{Cast, Device};
 use super::send::Flow;
 use super::{Dgram, any_like};
@@ -141,9 +141,8 @@ impl Host {
     }
 
     fn choose_dgram_port(&mut self, cx: &mut Cx<'_>, key: Key) -> Option<u16> {
-        let [low, high] = self.sysctl.ip_local_port_range;
         let mut table = std::mem::take(&mut self.dgram_ports);
-        let range = ports::Range { low, high, reserved: &self.sysctl.ip_local_reserved_ports };
+        let range = self.dgrams[key].options.port_range(&self.sysctl);
         let chosen = table.choose(&range, cx.luck, |table, port| self.dgram_port_is_shared(table, key, port) != Some(false));
         self.dgram_ports = table;
         chosen

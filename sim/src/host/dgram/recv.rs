@@ -1,7 +1,6 @@
 //! Receiving datagrams: `udp_recvmsg`, `udpv6_recvmsg`, the error queue, and the control messages that come with either.
 
 use super::super::Host;
-use super::super::WALL_START_SECONDS;
 use super::super::addr::{self, Family};
 use super::super::call::{Call, RecvRef};
 use super::super::cmsg::Writer;
@@ -13,7 +12,7 @@ use std::io::IoSliceMut;
 use std::net::{IpAddr, SocketAddr};
 use twinsock::consts as c;
 use twinsock::raw::Name;
-use twinsock::{Errno, Instant, RawAddr, Result};
+use twinsock::{Errno, RawAddr, Result};
 
 /// What a receive found.
 enum Found {
@@ -105,19 +104,22 @@ impl Host {
 
     /// The control messages that come with a datagram, in Linux's order.
     fn put_datagram_messages(&self, dgram: &Dgram, source: &Source, room: &mut Writer<'_>) {
-        put_time(dgram, source.arrived, room);
+        put_time(dgram, self.wall_start.saturating_add(source.arrived.as_nanos()), room);
         if dgram.udp.options.rxq_ovfl && source.dropped_before != 0 {
             room.put(c::SOL_SOCKET, c::SO_RXQ_OVFL, &source.dropped_before.to_ne_bytes());
         }
-        self.put_header_messages(dgram, &source.header, Some(source.dst_port), room);
+        self.put_header_messages(dgram, &source.header, Some(source), room);
     }
 
     /// The control messages that tell of an IP header: `ip_cmsg_recv`, `ip6_datagram_recv_ctl`.
-    fn put_header_messages(&self, dgram: &Dgram, header: &IpHeader, dst_port: Option<u16>, room: &mut Writer<'_>) {
+    fn put_header_messages(&self, dgram: &Dgram, header: &IpHeader, source: Option<&Source>, room: &mut Writer<'_>) {
         if dgram.options.is_untouched() {
             return;
         }
         let device = self.arrival_device(header);
+        // What arrived while nobody asked for it is not marked with its interface.
+        let has_interface = source.is_none_or(|source| source.has_interface);
+        let ifindex = if has_interface { device.index() } else { 0 };
         let is_on = |level: i32, name: i32| dgram.options.plain_value(level, name) != 0;
         if dgram.family == Family::Inet6 && is_on(c::SOL_IPV6, c::IPV6_RECVPKTINFO) {
             let addr = match header.dst {
@@ -126,13 +128,14 @@ impl Host {
             };
             let mut info = [0; 20];
             info[..16].copy_from_slice(&addr.octets());
-            info[16..].copy_from_slice(&device.index().to_ne_bytes());
+            info[16..].copy_from_slice(&ifindex.to_ne_bytes());
             room.put(c::SOL_IPV6, c::IPV6_PKTINFO, &info);
         }
         match (header.dst, self.local_address(header)) {
             (IpAddr::V4(destination), IpAddr::V4(local)) => {
                 if is_on(c::SOL_IP, c::IP_PKTINFO) {
-                    let info = [device.index().to_ne_bytes(), local.octets(), destination.octets()];
+                    let local = if has_interface { local.octets() } else { [0; 4] };
+                    let info = [ifindex.to_ne_bytes(), local, destination.octets()];
                     room.put(c::SOL_IP, c::IP_PKTINFO, info.as_flattened());
                 }
                 if is_on(c::SOL_IP, c::IP_RECVTTL) {
@@ -141,7 +144,7 @@ impl Host {
                 if is_on(c::SOL_IP, c::IP_RECVTOS) {
                     room.put(c::SOL_IP, c::IP_TOS, &[header.tos]);
                 }
-                if let Some(port) = dst_port
+                if let Some(port) = source.map(|source| source.dst_port)
                     && is_on(c::SOL_IP, c::IP_ORIGDSTADDR)
                 {
                     let original = addr::encode(&Family::Inet.show(header.dst, port));
@@ -196,9 +199,8 @@ impl Dgram {
 }
 
 /// `SO_TIMESTAMP` or `SO_TIMESTAMPNS`: the wall clock when the datagram arrived.
-fn put_time(dgram: &Dgram, arrived: Instant, room: &mut Writer<'_>) {
-    let nanos = arrived.as_nanos();
-    let seconds = WALL_START_SECONDS + nanos / NANOS_PER_SECOND;
+fn put_time(dgram: &Dgram, nanos: u64, room: &mut Writer<'_>) {
+    let seconds = nanos / NANOS_PER_SECOND;
     let rest = nanos % NANOS_PER_SECOND;
     for (name, unit) in [(c::SO_TIMESTAMPNS, 1), (c::SO_TIMESTAMP, 1000)] {
         if dgram.options.plain_value(c::SOL_SOCKET, name) != 0 {

@@ -86,6 +86,12 @@ impl Dgram {
         }
     }
 
+    /// Whether AF_UNSPEC sends to an IPv4-mapped peer over IPv6, where no route leads to it: `udpv6_sendmsg` no longer looks.
+    fn is_mapped_to_nobody(&self, name: &[u8]) -> bool {
+        let is_mapped = self.udp.peer().is_some_and(|peer| peer.is_ipv4()) && !self.udp.is_corked();
+        self.family == Family::Inet6 && is_mapped && addr::sa_family(name) == Some(c::AF_UNSPEC)
+    }
+
     /// Whether a datagram larger than the MTU may be cut into fragments: `ip_sk_ignore_df`, IPV6_DONTFRAG.
     fn may_fragment(&self, over_v4: bool, dontfrag: Option<bool>) -> bool {
         let (level, name) = if over_v4 { (c::SOL_IP, c::IP_MTU_DISCOVER) } else { (c::SOL_IPV6, c::IPV6_MTU_DISCOVER) };
@@ -93,15 +99,31 @@ impl Dgram {
         let dontfrag = dontfrag.unwrap_or_else(|| self.options.plain_value(c::SOL_IPV6, c::IPV6_DONTFRAG) != 0);
         !keeps_whole && (over_v4 || !dontfrag)
     }
+
+    /// Whether routers may not cut what fits the path into fragments, `ip_dont_fragment`: not where it is known to carry less than a packet must be
+    /// able to have.
+    fn forbids_fragments(&self, over_v4: bool, mtu_bytes: u32) -> bool {
+        let is_dont = self.options.plain_value(c::SOL_IP, c::IP_MTU_DISCOVER) == IP_PMTUDISC_DONT;
+        !over_v4 || (!is_dont && mtu_bytes > MIN_PMTU_BYTES)
+    }
+
+    fn sends_no_checksum(&self, over_v4: bool) -> bool {
+        let (level, name) = if over_v4 { (c::SOL_SOCKET, c::SO_NO_CHECK) } else { (c::SOL_UDP, c::UDP_NO_CHECK6_TX) };
+        self.options.plain_value(level, name) != 0
+    }
 }
 
 impl Host {
     /// A call that sends; it never waits.
     pub(super) fn send_dgram(&mut self, cx: &mut Cx<'_>, pid: Pid, key: Key, message: &Message<'_>) -> Result<usize> {
         self.autobind_dgram(cx, key)?;
+        self.addresses.forget_old_paths(cx.now);
         let len = message.iov.iter().map(|part| part.len()).sum();
         let flags = SendFlags { oob: message.flags & c::MSG_OOB != 0, more: message.flags & c::MSG_MORE != 0 };
         let dgram = &self.dgrams[key];
+        if message.name.is_some_and(|name| dgram.is_mapped_to_nobody(name)) {
+            return Err(Errno::NETUNREACH);
+        }
         let mut scope = 0;
         let next = dgram.udp.begin_send(len, flags, || {
             let destination = message.name.map_or(Ok(None), |name| dgram.decode_destination(name))?;
@@ -227,6 +249,8 @@ impl Host {
             mtu_bytes: if is_cut { IP_MAX_MTU } else { route.mtu_bytes },
             fragment: is_cut || dgram.may_fragment(to.is_ipv4(), overrides.dontfrag),
             broadcast: route.cast == Cast::Broadcast && !route.is_allowed,
+            dont_fragment: dgram.forbids_fragments(to.is_ipv4(), route.mtu_bytes),
+            no_check: dgram.sends_no_checksum(to.is_ipv4()),
         };
         dgram.way = Some(Way { route: *route, segment });
         let packet = dgram.udp.send(by, SocketAddr::new(to, port), iov, flags);
@@ -312,6 +336,9 @@ fn check_segments(route: &Route, len: usize, segment: usize) -> Result<()> {
 const UDP_MAX_SEGMENTS: usize = 128;
 /// `IP_MAX_MTU`: no IP packet is larger.
 const IP_MAX_MTU: u32 = 65_535;
+const IP_PMTUDISC_DONT: i32 = 0;
+/// `net.ipv4.route.min_pmtu`: a path of no more is locked there, and may fragment.
+const MIN_PMTU_BYTES: u32 = 552;
 /// `IP_PMTUDISC_DO`, and `IP_PMTUDISC_INTERFACE`, the last of those that do not fragment; those of IPv6 are the same.
 const IP_PMTUDISC_DO: i32 = 2;
 const IP_PMTUDISC_INTERFACE: i32 = 4;

@@ -69,8 +69,11 @@ impl Host {
             (c::SOL_IPV6, Family::Inet6) => self.set_dgram_ipv6_option(key, name, value)?,
             (_, Family::Inet | Family::Inet6) => return Err(Errno::NOPROTOOPT),
         }
-        let names_way = level == c::SOL_SOCKET && (name == c::SO_DONTROUTE || name == c::SO_BINDTODEVICE);
         let dgram = &mut self.dgrams[key];
+        let informs = |level: i32, name: i32| dgram.options.plain_value(level, name) != 0;
+        let informs_v6 = dgram.family == Family::Inet6 && informs(c::SOL_IPV6, c::IPV6_RECVPKTINFO);
+        dgram.udp.options.pktinfo = informs(c::SOL_IP, c::IP_PKTINFO) || informs_v6;
+        let names_way = level == c::SOL_SOCKET && (name == c::SO_DONTROUTE || name == c::SO_BINDTODEVICE);
         if names_way || dgram.options.way() != way {
             dgram.flow.is_cached = false;
         }

@@ -3,7 +3,10 @@
 use super::super::Host;
 use super::plain::Values;
 use super::{Answer, Options, SetCx, checked, in_range, int};
+use crate::host::ports::Range;
 use crate::host::slab::Key;
+use crate::host::socket::Ss;
+use crate::host::sysctl::Sysctl;
 use twinsock::consts as c;
 use twinsock::{Errno, Result};
 
@@ -32,7 +35,8 @@ impl Host {
     /// The MTU of the path to the peer.
     fn path_mtu(&self, key: Key) -> Result<i32> {
         let tuple = &self.sockets[key].tuple;
-        if tuple.remote_port == 0 {
+        // A connect that failed has left its route until its error is taken.
+        if tuple.remote_port == 0 && self.sockets[key].ss == Ss::Unconnected {
             return Err(Errno::NOTCONN);
         }
         let route = self.addresses.route(tuple.local, tuple.remote).map_err(|_| Errno::NOTCONN)?;
@@ -59,6 +63,20 @@ pub(super) fn ip_int(value: &[u8]) -> Result<i32> {
 }
 
 impl Options {
+    /// The ports to choose from: the host's range with the ends that the socket has moved, `inet_sk_get_local_port_range`. An end that
+    /// lies outside the host's range does not count.
+    pub(in crate::host) fn port_range<'a>(&self, sysctl: &'a Sysctl) -> Range<'a> {
+        let [low, high] = sysctl.ip_local_port_range;
+        let narrowed = |own: u16, hosts: u16| if (low..=high).contains(&own) { own } else { hosts };
+        let [own_low, own_high] = self.local_port_range;
+        Range {
+            low: narrowed(own_low, low),
+            high: narrowed(own_high, high),
+            is_own: self.local_port_range != [0, 0],
+            reserved: &sysctl.ip_local_reserved_ports,
+        }
+    }
+
     /// The options of IPPROTO_IP that any socket has.
     pub(super) fn get_ip_level(&self, name: i32, default_ttl: u8) -> Result<Answer> {
         Ok(Answer::Int(match name {
@@ -68,6 +86,10 @@ impl Options {
             c::IP_FREEBIND => i32::from(self.freebind),
             c::IP_TRANSPARENT => i32::from(self.transparent),
             c::IP_BIND_ADDRESS_NO_PORT => i32::from(self.bind_address_no_port),
+            c::IP_LOCAL_PORT_RANGE => {
+                let [low, high] = self.local_port_range.map(u16::to_le_bytes);
+                i32::from_le_bytes([low[0], low[1], high[0], high[1]])
+            }
             c::IP_HDRINCL | c::IP_NODEFRAG | c::IP_RECVFRAGSIZE | c::IP_UNICAST_IF => 0,
             c::IP_OPTIONS => return Ok(Answer::Bytes(Vec::new())),
             _ => self.plain.get(c::SOL_IP, name).ok_or(Errno::NOPROTOOPT)?,
@@ -99,6 +121,15 @@ impl Options {
             c::IP_TRANSPARENT if on && !is_root => return Err(Errno::PERM),
             c::IP_TRANSPARENT => options.transparent = on,
             c::IP_BIND_ADDRESS_NO_PORT => options.bind_address_no_port = on,
+            c::IP_LOCAL_PORT_RANGE => {
+                // ip(7): the upper end in the upper half, 0 for an end that is the host's.
+                let [a, b, x, y] = number.to_le_bytes();
+                let [low, high] = [u16::from_le_bytes([a, b]), u16::from_le_bytes([x, y])];
+                if value.len() != 4 || (low != 0 && high != 0 && low > high) {
+                    return Err(Errno::INVAL);
+                }
+                options.local_port_range = [low, high];
+            }
             c::IP_MULTICAST_ALL => options.multicast_all = Some(in_range(number, 0, 1)? != 0),
             _ if Values::has(c::SOL_IP, name) => options.plain.set(c::SOL_IP, name, number)?,
             _ => return Err(Errno::NOPROTOOPT),
@@ -113,7 +144,7 @@ impl Host {
         let options = &socket.options;
         let number = match name {
             c::IPV6_V6ONLY => i32::from(socket.v6only),
-            c::IPV6_MULTICAST_HOPS => 1,
+            c::IPV6_MULTICAST_HOPS => i32::from(options.multicast_hops),
             c::IPV6_MULTICAST_IF => 0,
             c::IPV6_MTU => self.path_mtu(key)?,
             _ => return options.get_ipv6_level(name, self.sysctl.ip_default_ttl),

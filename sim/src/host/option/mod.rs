@@ -34,6 +34,8 @@ pub(super) struct Options {
     pub(super) transparent: bool,
     /// `IP_BIND_ADDRESS_NO_PORT`.
     pub(super) bind_address_no_port: bool,
+    /// `IP_LOCAL_PORT_RANGE`, first and last; 0: the host's.
+    local_port_range: [u16; 2],
     /// `TCP_INQ`.
     pub(super) inq: bool,
     /// `IP_MINTTL`.
@@ -70,6 +72,8 @@ pub(super) struct Options {
     congestion: Option<&'static str>,
     /// `IP_MULTICAST_TTL` of a TCP socket, which can only be asked.
     pub(super) multicast_ttl: u8,
+    /// `IPV6_MULTICAST_HOPS` of a TCP socket, which can only be asked.
+    pub(super) multicast_hops: u8,
     /// `IP_MULTICAST_ALL`; until it is set, on for AF_INET and off for AF_INET6 sockets.
     multicast_all: Option<bool>,
     plain: plain::Values,
@@ -83,6 +87,7 @@ impl Default for Options {
             freebind: false,
             transparent: false,
             bind_address_no_port: false,
+            local_port_range: [0, 0],
             inq: false,
             min_ttl: 0,
             tos: 0,
@@ -101,6 +106,7 @@ impl Default for Options {
             max_pacing_rate: u64::MAX,
             congestion: None,
             multicast_ttl: 1,
+            multicast_hops: 1,
             multicast_all: None,
             plain: plain::Values::default(),
         }

@@ -294,7 +294,7 @@ fn a_process_that_dies_silently_leaves_its_calls_stale() {
     net.enter(0, |_, _| ());
     assert_eq!(net.passed, passed, "nothing is sent");
     assert_eq!(net.enter(0, |host, cx| host.interrupt(cx, op)), Err(Errno::INTR));
-    assert!(net.hosts[0].netstat().is_empty());
+    assert!(net.netstat(0).is_empty());
     assert_eq!(net.call(server, Call::Close { fd: far }), Err(Errno::BADF));
     net.send(client, near, b"anybody?").unwrap();
     assert_eq!(net.recv(client, near), Err(Errno::CONNRESET), "the RST of the rebooted host");

@@ -198,7 +198,7 @@ fn run(seed: u64) {
             }
             procs[victim] = net.spawn(host);
         }
-        assert!(net.hosts[0].netstat().len() < 10_000);
+        assert!(net.netstat(0).len() < 10_000);
     }
     net.loses = |_| false;
     for (proc, op, _) in parked {
@@ -209,7 +209,7 @@ fn run(seed: u64) {
     }
     net.advance(Duration::from_secs(2000));
     for host in &net.hosts {
-        let left: Vec<String> = host.netstat().iter().map(ToString::to_string).collect();
+        let left: Vec<String> = host.netstat(net.now).iter().map(ToString::to_string).collect();
         assert!(left.is_empty(), "seed {seed} leaves {left:#?}");
         assert!(host.sockets.iter().next().is_none() && host.files.iter().next().is_none(), "seed {seed}");
         assert!(host.pipes.iter().next().is_none() && host.epolls.iter().next().is_none(), "seed {seed}");

@@ -150,7 +150,7 @@ fn a_socket_may_connect_to_itself() {
     assert_eq!(net.recv(server, fd), Ok(b"me".to_vec()));
     assert_eq!(net.shutdown(server, fd, c::SHUT_WR), Ok(0));
     assert_eq!(net.recv(server, fd), Ok(vec![]));
-    assert_eq!(net.hosts[0].netstat().iter().map(|line| line.state).collect::<Vec<_>>(), ["CLOSE", "TIME_WAIT"]);
+    assert_eq!(net.netstat(0).iter().map(|line| line.state).collect::<Vec<_>>(), ["CLOSE", "TIME_WAIT"]);
 }
 
 #[test]

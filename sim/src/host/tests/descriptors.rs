@@ -153,6 +153,6 @@ fn nothing_is_left_of_closed_sockets() {
     }
     for host in &net.hosts {
         assert!(host.sockets.iter().next().is_none() && host.files.iter().next().is_none());
-        assert!(host.netstat().is_empty());
+        assert!(host.netstat(net.now).is_empty());
     }
 }

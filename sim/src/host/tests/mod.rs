@@ -19,7 +19,7 @@ mod udp;
 mod udp_calls;
 mod udp_wire;
 
-use super::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Token};
+use super::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, SocketLine, Token};
 use crate::packet::{Boring, Packet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr as InetAddr};
 use std::time::Duration;
@@ -47,6 +47,11 @@ struct Net {
 const SERVER: &str = "10.0.0.1:80";
 
 impl Net {
+    /// The sockets of a host, as they are now.
+    fn netstat(&self, host: usize) -> Vec<SocketLine> {
+        self.hosts[host].netstat(self.now)
+    }
+
     /// Hosts 10.0.0.1 and 10.0.0.2, with IPv6 addresses fd00::1 and fd00::2, and a process on each.
     fn two() -> (Net, Proc, Proc) {
         let config = |number: u16| HostConfig {

@@ -172,8 +172,14 @@ fn netstat_lists_what_is_bound() {
     net.udp(proc);
     let fd = net.udp_at(proc, LOCAL);
     net.connect(proc, fd, "127.0.0.1:10").unwrap();
-    let lines: Vec<_> = net.hosts[0].netstat().iter().map(ToString::to_string).collect();
-    assert_eq!(lines, ["udp        0      0 127.0.0.1:9             127.0.0.1:10            ESTABLISHED"]);
+    net.call(proc, Call::Dup { fd }).unwrap();
+    let lines: Vec<_> = net.netstat(0).iter().map(|line| line.line(&|_| "dns".to_owned()).to_string()).collect();
+    assert_eq!(
+        lines,
+        [
+            "udp   ESTABLISHED      0      0 127.0.0.1:9             127.0.0.1:10            users:((\"dns\",pid=1,fd=1),(\"dns\",pid=1,fd=2))"
+        ]
+    );
 }
 
 #[test]

@@ -212,7 +212,12 @@ fn an_icmp_error_from_a_router_reaches_the_connected_sender_alone() {
         let fd = net.udp_at(client, "10.0.0.2:4000");
         net.connect(client, fd, "10.0.0.1:53").unwrap();
         net.send(client, fd, b"x").unwrap();
-        let datagram = crate::packet::Datagram { src_port: 4000, dst_port: 53, payload: b"x".as_slice().into() };
+        let datagram = crate::packet::Datagram {
+            src_port: 4000,
+            dst_port: 53,
+            payload: b"x".as_slice().into(),
+            ..crate::packet::Datagram::EMPTY
+        };
         let [src, dst, router] = ["10.0.0.2", "10.0.0.1", "10.0.0.9"].map(|ip| ip.parse::<IpAddr>().unwrap());
         let about = Box::new(Packet { src, dst, ttl: 64, tos: 0, body: Body::Udp(datagram) });
         let icmp = Packet { src: router, dst: src, ttl: 64, tos: 0, body: Body::Icmp(crate::packet::Icmp { error, about }) };

@@ -32,6 +32,18 @@ pub fn frames(packet: &Packet, mtu_bytes: u32) -> Frames<'_> {
     Frames { packet, data_bytes, cut: 0, done: false }
 }
 
+/// The bytes of a TCP segment's data from `start` to `end`, as a packet of their own: sequence number, control bits and urgent pointer are those that
+/// the frames of these bytes have, see [`frames()`].
+///
+/// # Panics
+/// If the packet carries no TCP segment, or not as many bytes.
+#[must_use]
+pub fn part(packet: &Packet, start: usize, end: usize) -> Packet {
+    let Body::Tcp(segment) = &packet.body else { panic!("only a segment has parts") };
+    let Packet { src, dst, ttl, tos, body: _ } = *packet;
+    Packet { src, dst, ttl, tos, body: Body::Tcp(cut(segment, start, end, data_bytes(segment))) }
+}
+
 /// How long a packet is in one piece, from its IP header on.
 #[must_use]
 pub fn packet_bytes(packet: &Packet) -> usize {

@@ -70,7 +70,7 @@ impl Made {
     fn transport(&mut self, data_max: u32) -> Body {
         if self.below(3) == 0 {
             let payload = self.data(data_max).into();
-            Body::Udp(Datagram { src_port: self.port(), dst_port: self.port(), payload })
+            Body::Udp(Datagram { src_port: self.port(), dst_port: self.port(), payload, ..Datagram::EMPTY })
         } else {
             Body::Tcp(self.segment(data_max))
         }
@@ -160,7 +160,7 @@ fn a_datagram_over_ipv6_looks_as_the_rfcs_say() {
         "14e90035000dacdf68656c6c6f"
     ));
     let addr = |last| IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last));
-    let datagram = Datagram { src_port: 5353, dst_port: 53, payload: b"hello".as_slice().into() };
+    let datagram = Datagram { src_port: 5353, dst_port: 53, payload: b"hello".as_slice().into(), ..Datagram::EMPTY };
     let packet = Packet { src: addr(1), dst: addr(2), ttl: 63, tos: 0xb8, body: Body::Udp(datagram) };
     assert_eq!(encode(&packet).unwrap(), bytes);
     assert_eq!(decode(&bytes).unwrap(), packet);
@@ -395,7 +395,10 @@ fn headers_that_cannot_be_are_told_apart() {
 
 #[test]
 fn headers_that_say_nothing_to_a_host_are_skipped() {
-    let plain = made(5).packet_of(false, Body::Udp(Datagram { src_port: 1, dst_port: 2, payload: b"data".as_slice().into() }));
+    let plain = made(5).packet_of(
+        false,
+        Body::Udp(Datagram { src_port: 1, dst_port: 2, payload: b"data".as_slice().into(), ..Datagram::EMPTY }),
+    );
     let bytes = encode(&plain).unwrap();
     // Hop-by-hop options of 16 bytes, then a fragment header of a whole packet, then destination options.
     let extensions = [[44, 1].as_slice(), &[0; 14], &[60, 0, 0, 0, 0, 0, 0, 9], &[17, 0, 1, 4, 0, 0, 0, 0]].concat();
@@ -420,13 +423,26 @@ fn headers_that_say_nothing_to_a_host_are_skipped() {
 }
 
 #[test]
+fn a_datagram_says_whether_it_may_be_cut_into_fragments() {
+    for dont_fragment in [false, true] {
+        let datagram = Datagram { payload: b"data".as_slice().into(), dont_fragment, ..Datagram::EMPTY };
+        let packet = made(6).packet_of(true, Body::Udp(datagram));
+        let bytes = encode(&packet).unwrap();
+        assert_eq!(bytes[6] & 0x40 != 0, dont_fragment);
+        assert_eq!(decode(&bytes), Ok(packet));
+    }
+}
+
+#[test]
 fn udp_checksums_are_optional_over_ipv4_only() {
-    let datagram = Datagram { src_port: 1, dst_port: 2, payload: b"data".as_slice().into() };
+    let datagram = Datagram { src_port: 1, dst_port: 2, payload: b"data".as_slice().into(), ..Datagram::EMPTY };
     let mut made = made(6);
     let packet = made.packet_of(true, Body::Udp(datagram.clone()));
     let mut bytes = encode(&packet).unwrap();
     bytes[26..28].fill(0);
-    assert_eq!(decode(&bytes), Ok(packet));
+    let unchecked = Packet { body: Body::Udp(Datagram { no_check: true, ..datagram.clone() }), ..packet };
+    assert_eq!(decode(&bytes), Ok(unchecked.clone()));
+    assert_eq!(encode(&unchecked).unwrap(), bytes);
     let mut bytes = encode(&made.packet_of(false, Body::Udp(datagram))).unwrap();
     bytes[46..48].fill(0);
     assert_eq!(decode(&bytes), Err(ParseError { what: "a UDP datagram over IPv6 without checksum", offset: 46 }));
@@ -441,7 +457,7 @@ fn unreachable(about: Packet) -> Packet {
 fn an_error_quotes_as_much_as_the_rfcs_allow() {
     for (is_v4, len_max) in [(true, 576), (false, 1280)] {
         let payload = vec![7; 60_000].into();
-        let about = made(7).packet_of(is_v4, Body::Udp(Datagram { src_port: 9, dst_port: 10, payload }));
+        let about = made(7).packet_of(is_v4, Body::Udp(Datagram { src_port: 9, dst_port: 10, payload, ..Datagram::EMPTY }));
         let error = unreachable(about.clone());
         let bytes = encode(&error).unwrap();
         assert_eq!((bytes.len(), packet_bytes(&error)), (len_max, len_max));
@@ -465,7 +481,10 @@ fn an_error_about_a_large_segment_quotes_its_first_frame() {
 
 #[test]
 fn extensions_behind_the_quoted_packet_are_skipped() {
-    let about = Packet { body: Body::Udp(Datagram { src_port: 1, dst_port: 2, payload: vec![1; 100].into() }), ..syn() };
+    let about = Packet {
+        body: Body::Udp(Datagram { src_port: 1, dst_port: 2, payload: vec![1; 100].into(), ..Datagram::EMPTY }),
+        ..syn()
+    };
     let error = unreachable(about);
     let mut bytes = encode(&error).unwrap();
     // 128 bytes of quoted packet as RFC 4884 section 5.3 asks, then an extension header.
@@ -486,7 +505,7 @@ fn packets_that_no_bytes_stand_for_are_refused() {
     assert_eq!(encode(&unreachable(error)), Err(EncodeError::IcmpAboutIcmp));
     let mixed = Packet { dst: Ipv6Addr::LOCALHOST.into(), ..syn() };
     assert_eq!(encode(&mixed), Err(EncodeError::MixedFamilies));
-    let datagram = Datagram { src_port: 1, dst_port: 2, payload: vec![0; 65_508].into() };
+    let datagram = Datagram { src_port: 1, dst_port: 2, payload: vec![0; 65_508].into(), ..Datagram::EMPTY };
     assert_eq!(encode(&Packet { body: Body::Udp(datagram), ..syn() }), Err(EncodeError::TooLong));
     let mut segment = made(9).segment(0);
     segment.payload = Payload::copy_of(&[0; 65_516]);
@@ -570,7 +589,7 @@ fn a_frame_carries_a_byte_at_least() {
 #[test]
 fn a_datagram_is_one_frame() {
     let payload = vec![0; 9_000].into();
-    let packet = Packet { body: Body::Udp(Datagram { src_port: 1, dst_port: 2, payload }), ..syn() };
+    let packet = Packet { body: Body::Udp(Datagram { src_port: 1, dst_port: 2, payload, ..Datagram::EMPTY }), ..syn() };
     assert_eq!(packet_bytes(&packet), 9_028);
     assert_eq!(frames(&packet, 1500).collect::<Vec<_>>(), [packet]);
 }

@@ -17,6 +17,7 @@ pub(super) fn encode(datagram: &Datagram, addrs: &Addrs, bytes: &mut Vec<u8>) ->
     bytes.extend_from_slice(&datagram.payload);
     // 0 means "no checksum"; a checksum that comes out as 0 is sent as its equal.
     let checksum = match addrs.checksum(UDP, &bytes[start..]) {
+        _ if datagram.no_check => 0,
         0 => 0xffff,
         checksum => checksum,
     };
@@ -47,5 +48,7 @@ pub(super) fn parse(input: Input<'_>, addrs: &Addrs, trust: Trust) -> Result<Dat
         src_port: u16::from_be_bytes([s0, s1]),
         dst_port: u16::from_be_bytes([d0, d1]),
         payload: Bytes::copy_from_slice(&bytes[HEADER_BYTES..]),
+        no_check: [c0, c1] == [0, 0],
+        dont_fragment: false,
     })
 }

@@ -1,9 +1,14 @@
 //! How threads and processes end.
 
-use super::{ProcId, Scheduler, State, ThreadId};
+use super::{Life, ProcId, Scheduler, State, ThreadId};
 use crate::trace::{Event, Place, What};
 
 impl Scheduler {
+    /// A thread's name with its host's.
+    pub fn full_name(&self, thread: ThreadId) -> String {
+        super::full_name(&self.world, &self.threads, &self.processes, thread)
+    }
+
     /// A thread has ended: its joiners go on; with the main thread, the process ends.
     pub fn thread_ended(&mut self, thread: ThreadId) {
         let slot = &mut self.threads[thread.index()];
@@ -27,9 +32,13 @@ impl Scheduler {
 
     /// Asks for a process's end. Answers whether that is news.
     fn request_end(&mut self, process: ProcId) -> bool {
-        let is_news = self.processes[process.index()].alive && !self.kills.contains(&process);
+        let slot = &self.processes[process.index()];
+        let held = self.stalled.get_mut(&slot.host).map(|stalled| &mut stalled.kills);
+        let is_news = slot.life == Life::Alive
+            && !self.kills.contains(&process)
+            && held.as_ref().is_none_or(|held| !held.contains(&process));
         if is_news {
-            self.kills.push_back(process);
+            held.unwrap_or(&mut self.kills).push_back(process);
         }
         is_news
     }
@@ -38,15 +47,26 @@ impl Scheduler {
     /// Returns the threads that are still to be unwound, in the order of their numbers.
     pub fn end_process(&mut self, id: ProcId) -> Vec<ThreadId> {
         let process = &mut self.processes[id.index()];
-        if !std::mem::replace(&mut process.alive, false) {
-            return Vec::new();
-        }
-        if !process.daemon {
-            self.live -= 1;
-        }
-        let (host, pid) = (process.host, process.pid);
         let threads = process.threads.clone();
+        match std::mem::replace(&mut process.life, Life::Ended) {
+            Life::Alive => self.leave_kernel(id, &threads),
+            // The kernel that knew it is gone.
+            Life::Crashed => {}
+            Life::Ended => return Vec::new(),
+        }
+        let threads: Vec<ThreadId> = threads.into_iter().filter(|t| self.threads[t.index()].state != State::Ended).collect();
         for thread in &threads {
+            self.mark_killed(*thread);
+        }
+        threads
+    }
+
+    /// The kernel ends the calls of a process and closes what it has open.
+    fn leave_kernel(&mut self, id: ProcId, threads: &[ThreadId]) {
+        let process = &self.processes[id.index()];
+        let (host, pid) = (process.host, process.pid);
+        self.live -= u32::from(!process.daemon);
+        for thread in threads {
             if let Some(op) = self.take_op(*thread) {
                 // What the interrupted call had done is nobody's concern any more.
                 self.world.interrupt(host, op).ok();
@@ -56,11 +76,6 @@ impl Scheduler {
         let at = self.world.now();
         self.world.trace_mut().record(Event { at, place: Place::process(host.0, pid.0), what: What::ProcessExit });
         self.collect_wakes();
-        let threads: Vec<ThreadId> = threads.into_iter().filter(|t| self.threads[t.index()].state != State::Ended).collect();
-        for thread in &threads {
-            self.mark_killed(*thread);
-        }
-        threads
     }
 
     /// Kills one thread: its parked call is interrupted, and it is ready to be unwound.
@@ -79,5 +94,8 @@ impl Scheduler {
         slot.turn = slot.turn.wrapping_add(1);
         slot.state = State::Running;
         self.ready.retain(|ready| *ready != thread);
+        for stalled in self.stalled.values_mut() {
+            stalled.ready.retain(|ready| *ready != thread);
+        }
     }
 }

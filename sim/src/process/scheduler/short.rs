@@ -20,6 +20,9 @@ impl Scheduler {
     /// `send(2)` of the running thread, if it is an easy one. `false`: nothing has happened.
     #[inline(always)]
     pub fn send_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], flags: i32) -> bool {
+        if self.world.trace().is_recording() {
+            return false;
+        }
         let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
         if !self.world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
             return false;
@@ -31,6 +34,9 @@ impl Scheduler {
     /// `recv(2)` of the running thread, if it is an easy one. A receive that waits is kept here: so does the thread.
     #[inline(always)]
     pub fn recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
+        if self.world.trace().is_recording() {
+            return ShortRecv::Long;
+        }
         let Some(slot) = self.threads.get_mut(thread.index()) else { return ShortRecv::Long };
         match self.world.recv_short(slot.host, (slot.pid, &mut slot.recent), thread.token(), fd, into, flags) {
             Short::Done(received) => {

@@ -1,6 +1,7 @@
 //! The fifth step of section 3.10.7.4: the ACK field. RFC 5961 section 5, RFC 5681, RFC 6298.
 
 use crate::packet::{Control, Segment, SeqNumber};
+use crate::tcp::congestion::Phase;
 use crate::tcp::output::timestamp_clock;
 use crate::tcp::state::State;
 use crate::tcp::tcb::Tcb;
@@ -64,6 +65,7 @@ impl Tcb {
         self.snd_wl1 = segment.seq;
         self.set_snd_wnd(u32::from(segment.window) << self.snd_wscale);
         self.establish(now);
+        self.ack.predicts = true;
         if self.shutdown.write {
             // A child of a listener that was shut down for writing: Linux sends the FIN that it owes as soon as it can.
             self.send_fin();
@@ -86,6 +88,7 @@ impl Tcb {
             return false;
         }
         self.set_snd_wnd(window);
+        self.ack.predicts = true;
         if self.timers.retransmit == Retransmit::WindowProbe {
             self.window_moved(now);
         }
@@ -110,7 +113,7 @@ impl Tcb {
     #[inline]
     fn take_new_ack(&mut self, now: Instant, segment: &Segment, ack: SeqNumber, flight: u32) {
         let acked = ack - self.snd_una;
-        let was_repeated = self.timers.retransmits > 0;
+        let was_repeated = self.timers.retransmits > 0 || self.congestion.phase != Phase::Open;
         self.snd_una = ack;
         if let Some(send) = &mut self.send {
             send.acknowledge(ack);

@@ -7,15 +7,15 @@ use twinsock::{Errno, Instant};
 
 impl Tcb {
     /// An ICMP error about the segment that began at `about_seq`: fatal while connecting, a remark later; too big a packet lowers the
-    /// MSS and what is in flight goes out again.
-    pub fn handle_icmp(&mut self, now: Instant, error: IcmpError, about_seq: SeqNumber) {
+    /// MSS and what is in flight goes out again. `is_v4` says which family the path is of.
+    pub fn handle_icmp(&mut self, now: Instant, error: IcmpError, about_seq: SeqNumber, is_v4: bool) {
         let in_flight = self.snd_una.before_or_at(about_seq) && about_seq.before_or_at(self.snd_nxt);
         if self.state == State::Closed || self.state == State::Listen || !in_flight {
             return;
         }
         let errno = match error {
             IcmpError::PacketTooBig { mtu_bytes } => {
-                self.lower_mss(now, mtu_bytes);
+                self.lower_mss(now, mtu_bytes, is_v4);
                 return;
             }
             IcmpError::NetUnreachable => Errno::NETUNREACH,
@@ -37,8 +37,9 @@ impl Tcb {
     }
 
     /// RFC 1191: the path carries less than was thought.
-    fn lower_mss(&mut self, now: Instant, mtu_bytes: u32) {
-        let mss = u16::try_from(mtu_bytes.saturating_sub(HEADER_BYTES)).unwrap_or(u16::MAX).max(MSS_PATH_MIN);
+    fn lower_mss(&mut self, now: Instant, mtu_bytes: u32, is_v4: bool) {
+        let (least, headers) = if is_v4 { (IPV4_PATH_MIN_BYTES, 40) } else { (IPV6_PATH_MIN_BYTES, 60) };
+        let mss = u16::try_from(mtu_bytes.max(least) - headers).unwrap_or(u16::MAX);
         if mss >= self.mss_clamp {
             return;
         }
@@ -52,7 +53,7 @@ impl Tcb {
     }
 }
 
-/// IPv6 and TCP: what is sent fits the path whichever family it is.
-const HEADER_BYTES: u32 = 60;
-/// `net.ipv4.route.min_pmtu`, 552 bytes, less the headers.
-const MSS_PATH_MIN: u16 = 492;
+/// `net.ipv4.route.min_pmtu`: a path that carries less is sent this, in fragments.
+const IPV4_PATH_MIN_BYTES: u32 = 552;
+/// `IPV6_MIN_MTU`: every IPv6 link carries this, RFC 8200 section 5.
+const IPV6_PATH_MIN_BYTES: u32 = 1280;

@@ -8,7 +8,7 @@ mod synsent;
 mod text;
 
 use super::state::State;
-use super::tcb::Tcb;
+use super::tcb::{Tcb, Urgent};
 use crate::packet::{Control, Segment};
 use twinsock::Instant;
 
@@ -53,6 +53,7 @@ impl Tcb {
         self.timers.last_heard = now;
         self.timers.probes_out = 0;
         self.take_timestamp(now, segment);
+        let holds = self.more_follows && self.is_predicted_data(segment);
         // Fifth: ACK.
         if !self.take_ack(now, segment) {
             return;
@@ -60,12 +61,27 @@ impl Tcb {
         if self.state == State::Closed {
             return;
         }
+        // `tcp_data_snd_check`: whatever arrives pushes out what MSG_MORE held, but for data that header prediction takes.
+        self.more_follows = holds;
         // Sixth: URG. Seventh: text. Eighth: FIN.
         if segment.urgent.is_some() {
             self.take_urgent_pointer(segment);
         }
         if !segment.payload.is_empty() || segment.control == Control::Fin {
             self.take_text(now, segment);
+            self.ack.predicts = true;
         }
+    }
+
+    /// Whether it is data with nothing new in its header: the fast path of `tcp_rcv_established`.
+    #[cold]
+    fn is_predicted_data(&self, segment: &Segment) -> bool {
+        let is_plain = match segment.control {
+            Control::None | Control::Push => segment.urgent.is_none() && self.urgent == Urgent::None,
+            Control::Syn | Control::Fin | Control::Rst => false,
+        };
+        let is_next = segment.seq == self.rcv_nxt && segment.ack == Some(self.snd_una) && !segment.payload.is_empty();
+        let window = u32::from(segment.window) << self.snd_wscale;
+        self.ack.predicts && self.state == State::Established && is_plain && is_next && window == self.snd_wnd
     }
 }

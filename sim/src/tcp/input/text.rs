@@ -4,7 +4,7 @@ use crate::packet::{Control, Payload, Segment};
 use crate::tcp::send_buffer::slice;
 use crate::tcp::state::State;
 use crate::tcp::tcb::{Tcb, Urgent, u32_from, usize_from};
-use crate::tcp::timer::{DELAYED_ACK_NS, after, nanos_between};
+use crate::tcp::timer::{DELAYED_ACK_NS, JIFFY_US, after, nanos_between};
 use twinsock::Instant;
 
 impl Tcb {
@@ -163,8 +163,11 @@ impl Tcb {
         match self.state {
             State::Established | State::SynReceived => {
                 self.state = State::CloseWait;
-                self.ack.now = true;
+                self.ack.scheduled = true;
                 self.ack.pingpong = true;
+                // It waits like any other ACK: a tick if there was never data, whose first segment sets `icsk_ack.ato`.
+                let ato_ns = if self.ack.data_seen { DELAYED_ACK_NS } else { JIFFY_US * 1000 };
+                self.timers.delayed_ack_at = self.timers.delayed_ack_at.min(after(now, ato_ns));
             }
             State::FinWait1 => {
                 self.state = State::Closing;

@@ -79,3 +79,41 @@ fn a_loss_now_and_then_costs_round_trips_not_timeouts() {
     let took = transfer(&mut pair, 5_000_000);
     assert!(took < Duration::from_secs(8), "{took:?}");
 }
+
+/// A pair without Nagle's rule, in which A has written 100 single bytes that nobody has acknowledged yet.
+fn a_hundred_single_bytes(fate: Fate) -> Pair {
+    let mut pair = Pair::new();
+    pair.latency = Duration::from_millis(5);
+    pair.connect();
+    pair.a.tcb.options.nodelay = true;
+    pair.log.clear();
+    pair.rule(move |_, _| fate);
+    for n in 0..100 {
+        let now = pair.now;
+        assert_eq!(pair.a.tcb.send(now, &[IoSlice::new(&[n])], 0, SendFlags::default()), Ok(1));
+        pair.pump();
+    }
+    pair.heal();
+    pair
+}
+
+fn sizes(pair: &Pair) -> Vec<usize> {
+    pair.log.iter().filter(|entry| is_data(&entry.2)).map(|entry| entry.2.payload.len()).collect()
+}
+
+#[test]
+fn the_initial_window_is_ten_segments_however_small() {
+    let mut pair = a_hundred_single_bytes(Fate::Deliver);
+    assert_eq!(sizes(&pair), [1; 10]);
+    pair.pass(Duration::from_secs(1));
+    assert_eq!(sizes(&pair)[10..], [90], "what had to wait goes out together");
+    assert_eq!(pair.recv(Side::B, 200).expect("it is there").len(), 100);
+}
+
+#[test]
+fn small_segments_are_repeated_together() {
+    let mut pair = a_hundred_single_bytes(Fate::Drop);
+    pair.pass(Duration::from_secs(3));
+    assert_eq!(sizes(&pair)[..11], [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 10]);
+    assert_eq!(pair.recv(Side::B, 200).expect("it is there"), (0..100).collect::<Vec<u8>>());
+}

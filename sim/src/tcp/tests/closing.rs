@@ -7,12 +7,50 @@ use twinsock::{Errno, PollEvents, Shutdown};
 fn four_segments_close_a_connection() {
     let mut pair = Pair::connected();
     pair.close(Side::A);
+    assert_eq!(pair.states(), (State::FinWait1, State::CloseWait));
+    pair.pass(Duration::from_millis(4));
     assert_eq!(pair.states(), (State::FinWait2, State::CloseWait));
     pair.close(Side::B);
     assert_eq!(pair.dialogue(), ["A FIN", "B ACK", "B FIN", "A ACK"]);
     assert!(pair.a.time_wait.is_some() && pair.b.time_wait.is_none());
     assert!(pair.a.tcb.is_gone() && pair.b.tcb.is_gone());
     assert_eq!(pair.a.time_wait.expect("A closed first").deadline(), pair.now + Duration::from_secs(60));
+}
+
+#[test]
+fn the_ack_of_a_fin_waits_like_that_of_data() {
+    // A tick where there was never data, 40 ms where there was: it may ride on what the peer sends meanwhile.
+    for (data, wait_ms) in [(false, 4), (true, 40)] {
+        let mut pair = Pair::connected();
+        if data {
+            pair.send(Side::A, b"x").expect("connected");
+        }
+        pair.shutdown(Side::A, Shutdown::Write).expect("connected");
+        pair.pass(Duration::from_millis(wait_ms - 1));
+        assert_eq!(pair.a.tcb.state(), State::FinWait1);
+        pair.pass(Duration::from_millis(1));
+        assert_eq!(pair.a.tcb.state(), State::FinWait2);
+    }
+    let mut pair = Pair::connected();
+    pair.shutdown(Side::A, Shutdown::Write).expect("connected");
+    pair.send(Side::B, b"y").expect("half open");
+    assert_eq!(pair.a.tcb.state(), State::FinWait2);
+}
+
+#[test]
+fn what_msg_more_holds_goes_out_with_what_arrives() {
+    let more = SendFlags { more: true, ..SendFlags::default() };
+    let mut pair = Pair::connected();
+    // The end that connected has not seen a window yet that it could tell the next header from.
+    pair.send_flags(Side::A, b"held", more).expect("connected");
+    pair.send(Side::B, b"1").expect("connected");
+    assert_eq!(pair.recv(Side::B, 9), Ok(b"held".to_vec()));
+    // Now it has: data with nothing new in its header pushes nothing, a FIN does.
+    pair.send_flags(Side::A, b"more", more).expect("connected");
+    pair.send(Side::B, b"2").expect("connected");
+    assert_eq!(pair.recv(Side::B, 9), Err(Errno::AGAIN));
+    pair.shutdown(Side::B, Shutdown::Write).expect("connected");
+    assert_eq!(pair.recv(Side::B, 9), Ok(b"more".to_vec()));
 }
 
 #[test]
@@ -90,7 +128,7 @@ fn a_lost_last_ack_is_sent_again_from_time_wait() {
 fn half_closed_connections_go_on() {
     let mut pair = Pair::connected();
     pair.shutdown(Side::A, Shutdown::Write).expect("connected");
-    assert_eq!(pair.states(), (State::FinWait2, State::CloseWait));
+    assert_eq!(pair.states(), (State::FinWait1, State::CloseWait));
     assert_eq!(pair.recv(Side::B, 9), Ok(vec![]));
     pair.send(Side::B, b"still").expect("half open");
     assert_eq!(pair.recv(Side::A, 9), Ok(b"still".to_vec()));

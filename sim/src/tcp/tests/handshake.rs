@@ -215,6 +215,7 @@ fn shutdown_bits_survive_connect_and_listen() {
     pair.b.listener = Some(listener);
     pair.dial();
     pair.settle();
+    pair.pass(Duration::from_millis(40));
     // The child, which may not send, says so at once.
     assert_eq!((pair.a.tcb.state(), pair.b.tcb.state()), (State::CloseWait, State::FinWait2));
     assert_eq!(pair.send(Side::B, b"x"), Err(Errno::PIPE));
@@ -231,14 +232,14 @@ fn icmp_is_fatal_while_connecting_and_a_remark_later() {
         pair.cut();
         pair.dial();
         let (now, about) = (pair.now, pair.log[0].2.seq);
-        pair.a.tcb.handle_icmp(now, error, about);
+        pair.a.tcb.handle_icmp(now, error, about, true);
         assert_eq!((pair.a.tcb.state(), pair.a.tcb.take_error()), (State::Closed, Some(errno)));
     }
     let mut pair = Pair::connected();
     pair.cut();
     pair.send(Side::A, b"lost").expect("there is room");
     let (now, about) = (pair.now, pair.log[0].2.seq);
-    pair.a.tcb.handle_icmp(now, IcmpError::HostUnreachable, about);
+    pair.a.tcb.handle_icmp(now, IcmpError::HostUnreachable, about, true);
     assert_eq!((pair.a.tcb.state(), pair.a.tcb.error()), (State::Established, None));
     while pair.a.tcb.state() != State::Closed {
         assert!(pair.step());
@@ -252,7 +253,7 @@ fn a_path_that_carries_less_lowers_the_mss_and_data_goes_out_again() {
     pair.rule(|_, segment| if segment.frame_bytes > 1000 { Fate::Drop } else { Fate::Deliver });
     pair.send(Side::A, &[1; 5000]).expect("there is room");
     let (now, about) = (pair.now, pair.log[0].2.seq);
-    pair.a.tcb.handle_icmp(now, IcmpError::PacketTooBig { mtu_bytes: 1000 }, about);
+    pair.a.tcb.handle_icmp(now, IcmpError::PacketTooBig { mtu_bytes: 1000 }, about, true);
     pair.settle();
     pair.pass(Duration::from_secs(3));
     assert_eq!(pair.recv(Side::B, 9000).expect("data is there").len(), 5000);

@@ -172,3 +172,36 @@ fn a_tree_can_be_changed_and_not_be_tied_into_a_knot() {
     assert_eq!(files.rmdir(b"/c", &ROOT), Ok(()));
     assert_eq!(files.lookup(b"/c", &ROOT), Err(Errno::NOENT));
 }
+
+#[test]
+fn a_symbolic_link_leads_to_its_target_and_not_in_circles() {
+    let mut f = Fixture::new();
+    f.space.files.mkdir(b"/tmp/d", 0o777, &ROOT).unwrap();
+    f.listener(Kind::Stream, "/tmp/d/s", 5);
+    for (target, path) in
+        [(&b"d"[..], &b"/tmp/to-d"[..]), (b"/tmp/to-d/s", b"/tmp/to-s"), (b"to-s", b"/tmp/again"), (b"knot", b"/tmp/knot")]
+    {
+        f.space.files.symlink(target, path, &USER).unwrap();
+    }
+    f.connected(Kind::Stream, "/tmp/again");
+    let id = f.socket(Kind::Stream);
+    assert_eq!(f.connect(id, "/tmp/knot"), Err(Errno::LOOP));
+    f.space.files.symlink(b"nothing", b"/tmp/dangling", &ROOT).unwrap();
+    assert_eq!(f.connect(id, "/tmp/dangling"), Err(Errno::NOENT));
+    assert_eq!(f.space.bind(id, &ROOT, &sockaddr("/tmp/dangling"), &mut Boring), Err(Errno::ADDRINUSE), "the link is there");
+    assert_eq!(f.space.bind(id, &ROOT, &sockaddr("/tmp/to-d/other"), &mut Boring), Ok(()));
+
+    let files = &mut f.space.files;
+    assert!(files.exists(b"/tmp/d/other", &ROOT));
+    assert_eq!(files.symlink(b"x", b"/tmp/to-s", &ROOT), Err(Errno::EXIST));
+    assert_eq!(files.symlink(b"", b"/tmp/new", &ROOT), Err(Errno::NOENT));
+    assert_eq!(files.lookup(b"/tmp/to-s/", &ROOT), Err(Errno::NOTDIR));
+    let made = files.mkfile_behind_links(b"/tmp/dangling", 0o666, &ROOT).unwrap();
+    assert_eq!(files.lookup(b"/tmp/nothing", &ROOT), Ok(made));
+    assert_eq!(files.unlink(b"/tmp/dangling", &ROOT), Ok(()), "the link and not what it leads to");
+    assert!(files.exists(b"/tmp/nothing", &ROOT));
+    assert_eq!(files.rename(b"/tmp/to-s", b"/tmp/moved", &ROOT), Ok(()));
+    let moved = files.lookup_link(b"/tmp/moved", &ROOT).unwrap();
+    assert_eq!(files.kind(moved), crate::unix::NodeKind::Link);
+    assert_eq!(files.unlink(b"/tmp/to-d/", &ROOT), Err(Errno::NOTDIR));
+}

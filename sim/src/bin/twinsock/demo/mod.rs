@@ -42,6 +42,9 @@ pub struct Options {
     /// How many clients work at the same time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     clients: u16,
+    /// Writes a report of the simulated run into this folder: trace, capture, timeline, sockets
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
     /// Where the program runs
     #[arg(long, default_value = "both")]
     backend: Backend,
@@ -77,8 +80,9 @@ pub fn run(options: &Options) -> Result<(), Failed> {
         outcomes.push(worlds::on_the_kernel(&script, clients).map_err(|what| Failed::Run(format!("on the kernel: {what}")))?);
     }
     if options.backend != Backend::Os {
-        for _ in 0..2 {
-            let outcome = worlds::in_the_simulator(&script, clients, options.seed);
+        // The second run tells whether recording the first has changed anything.
+        for report in [options.report.as_deref(), None] {
+            let outcome = worlds::in_the_simulator(&script, clients, options.seed, report);
             outcomes.push(outcome.map_err(|what| Failed::Run(format!("in the simulator: {what}")))?);
         }
     }

@@ -5,11 +5,12 @@ use super::commands::Script;
 use super::progress::Progress;
 use super::server::serve;
 use super::transcript::Transcript;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use twinsock::net::TcpListener;
 use twinsock::{Os, Spawn};
-use twinsock_sim::{Link, Net, Sim};
+use twinsock_sim::{Link, Net, Sim, write_report};
 
 /// What the simulated server is called, and where it listens.
 const SERVER: (&str, u16) = ("server", 6380);
@@ -59,11 +60,12 @@ pub fn on_the_kernel(script: &Arc<Script>, clients: usize) -> Result<Outcome, St
 }
 
 /// Server and clients on two simulated machines with a link between them.
-pub fn in_the_simulator(script: &Arc<Script>, clients: usize, seed: u64) -> Result<Outcome, String> {
+/// With a folder for it, a report of the run is written, also if the run failed.
+pub fn in_the_simulator(script: &Arc<Script>, clients: usize, seed: u64, report_to: Option<&Path>) -> Result<Outcome, String> {
     let world = "simulator";
     let progress = Arc::new(Progress::new(world, script.commands()));
     let stopwatch = Stopwatch::start();
-    let run = Sim::builder().seed(seed).run(|sim| {
+    let run = Sim::builder().seed(seed).record(report_to.is_some()).run(|sim| {
         let (server, machine) = (sim.host(SERVER.0), sim.host("clients"));
         sim.link(&server, &machine, Link::new().delay(LINK_DELAY).jitter(LINK_JITTER));
         server.spawn("server", |net: Net| {
@@ -79,7 +81,13 @@ pub fn in_the_simulator(script: &Arc<Script>, clients: usize, seed: u64) -> Resu
         sim.run_to_end().ok().and_then(|()| process.take())
     });
     progress.finish();
+    let recording = run.as_ref().map_or_else(|failure| &failure.recording, |report| &report.recording);
+    let written = match (report_to, recording) {
+        (Some(folder), Some(recording)) => write_report(folder, "twinsock demo", seed, recording).map(|_| ()),
+        (Some(_), None) | (None, _) => Ok(()),
+    };
     let report = run.map_err(|failure| failure.to_string())?;
+    written.map_err(|error| error.to_string())?;
     let transcript = report.value.ok_or("the clients never ended")?.map_err(|trouble| trouble.to_string())?;
     let simulated = Simulated { seed: report.seed, virtual_time: report.elapsed, digest: report.digest };
     Ok(Outcome { world, transcript, real: stopwatch.elapsed(), simulated: Some(simulated) })

@@ -1,0 +1,203 @@
+//! [`Plain`]: the system calls of a process as they are, to which nothing happens.
+
+use super::Net;
+use crate::host::Call;
+use crate::process::scheduler::ShortRecv;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::time::{Duration, SystemTime};
+use twinsock::raw::{EpollEvent, FdSet, Name, PollFd, RawFd, RecvHdr, SendHdr, Syscalls, Vouch};
+use twinsock::{Clock, Instant, Result, SocketApi};
+
+/// A process whose calls are made as they are, whatever faults its host is to have.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain(pub(super) Net);
+
+impl Syscalls for Plain {
+    fn socket(&self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd> {
+        self.0.call_number(Call::Socket { domain, kind, protocol })
+    }
+
+    fn socketpair(&self, domain: i32, kind: i32, protocol: i32) -> Result<[RawFd; 2]> {
+        let mut out = [-1; 2];
+        self.0.call_done(Call::Socketpair { domain, kind, protocol, out: &mut out })?;
+        Ok(out)
+    }
+
+    fn bind(&self, fd: RawFd, addr: &[u8]) -> Result<()> {
+        self.0.call_done(Call::Bind { fd, addr })
+    }
+
+    fn listen(&self, fd: RawFd, backlog: i32) -> Result<()> {
+        self.0.call_done(Call::Listen { fd, backlog })
+    }
+
+    fn accept4(&self, fd: RawFd, name: Option<Name<'_>>, flags: i32) -> Result<RawFd> {
+        self.0.call_number(Call::Accept4 { fd, name, flags })
+    }
+
+    fn connect(&self, fd: RawFd, addr: &[u8]) -> Result<()> {
+        self.0.call_done(Call::Connect { fd, addr })
+    }
+
+    fn shutdown(&self, fd: RawFd, how: i32) -> Result<()> {
+        self.0.call_done(Call::Shutdown { fd, how })
+    }
+
+    fn getsockname(&self, fd: RawFd, name: Name<'_>) -> Result<()> {
+        self.0.call_done(Call::Getsockname { fd, name })
+    }
+
+    fn getpeername(&self, fd: RawFd, name: Name<'_>) -> Result<()> {
+        self.0.call_done(Call::Getpeername { fd, name })
+    }
+
+    fn getsockopt(&self, fd: RawFd, level: i32, name: i32, value: &mut [u8], len: &mut i32) -> Result<()> {
+        self.0.call_done(Call::Getsockopt { fd, level, name, value, len })
+    }
+
+    fn setsockopt(&self, fd: RawFd, level: i32, name: i32, value: &[u8]) -> Result<()> {
+        self.0.call_done(Call::Setsockopt { fd, level, name, value })
+    }
+
+    fn send(&self, fd: RawFd, data: &[u8], flags: i32) -> Result<usize> {
+        let running = self.0.running()?;
+        let mut scheduler = running.enter()?;
+        if scheduler.send_short(running.thread, fd, data, flags) {
+            return Ok(data.len());
+        }
+        running.call(scheduler, &mut Call::Sendto { fd, data, flags, addr: None })
+    }
+
+    fn sendto(&self, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Result<usize> {
+        self.0.call(Call::Sendto { fd, data, flags, addr })
+    }
+
+    fn sendmsg(&self, fd: RawFd, hdr: &SendHdr<'_>, flags: i32) -> Result<usize> {
+        self.0.call(Call::Sendmsg { fd, hdr, flags })
+    }
+
+    fn recv(&self, fd: RawFd, into: &mut [u8], flags: i32) -> Result<usize> {
+        let running = self.0.running()?;
+        let mut scheduler = running.enter()?;
+        match scheduler.recv_short(running.thread, fd, into, flags) {
+            ShortRecv::Done(received) => Ok(received),
+            ShortRecv::Waits => {
+                scheduler = running.suspend(scheduler);
+                match scheduler.resume_recv_short(running.thread, fd, into) {
+                    Some(received) => Ok(received),
+                    None => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name: None }),
+                }
+            }
+            ShortRecv::Long => running.call(scheduler, &mut Call::Recvfrom { fd, into, flags, name: None }),
+        }
+    }
+
+    fn recvfrom(&self, fd: RawFd, into: &mut [u8], flags: i32, name: Option<Name<'_>>) -> Result<usize> {
+        self.0.call(Call::Recvfrom { fd, into, flags, name })
+    }
+
+    fn recvmsg(&self, fd: RawFd, hdr: &mut RecvHdr<'_, '_>, flags: i32) -> Result<usize> {
+        self.0.call(Call::Recvmsg { fd, hdr: hdr.into(), flags })
+    }
+
+    fn read(&self, fd: RawFd, into: &mut [u8]) -> Result<usize> {
+        self.0.call(Call::Read { fd, into })
+    }
+
+    fn write(&self, fd: RawFd, data: &[u8]) -> Result<usize> {
+        self.0.call(Call::Write { fd, data })
+    }
+
+    fn readv(&self, fd: RawFd, iov: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        self.0.call(Call::Readv { fd, iov })
+    }
+
+    fn writev(&self, fd: RawFd, iov: &[IoSlice<'_>]) -> Result<usize> {
+        self.0.call(Call::Writev { fd, iov })
+    }
+
+    fn fcntl(&self, fd: RawFd, command: i32, argument: i32) -> Result<i32> {
+        self.0.call_number(Call::Fcntl { fd, command, argument })
+    }
+
+    fn ioctl(&self, fd: RawFd, request: u64, argument: &mut i32) -> Result<i32> {
+        self.0.call_number(Call::Ioctl { fd, request, argument })
+    }
+
+    fn pipe2(&self, flags: i32) -> Result<[RawFd; 2]> {
+        let mut out = [-1; 2];
+        self.0.call_done(Call::Pipe2 { flags, out: &mut out })?;
+        Ok(out)
+    }
+
+    fn dup(&self, fd: RawFd) -> Result<RawFd> {
+        self.0.call_number(Call::Dup { fd })
+    }
+
+    fn dup3(&self, fd: RawFd, new: RawFd, flags: i32) -> Result<RawFd> {
+        self.0.call_number(Call::Dup3 { fd, new, flags })
+    }
+
+    fn close(&self, fd: RawFd) -> Result<()> {
+        self.0.call_done(Call::Close { fd })
+    }
+
+    fn poll(&self, fds: &mut [PollFd], timeout: i32) -> Result<usize> {
+        self.0.call(Call::Poll { fds, timeout })
+    }
+
+    fn select(&self, nfds: i32, sets: [Option<&mut FdSet>; 3], timeout: Option<i64>) -> Result<usize> {
+        self.0.call(Call::Select { nfds, sets, timeout })
+    }
+
+    fn epoll_create1(&self, flags: i32) -> Result<RawFd> {
+        self.0.call_number(Call::EpollCreate1 { flags })
+    }
+
+    fn epoll_ctl(&self, epfd: RawFd, op: i32, fd: RawFd, event: Option<EpollEvent>) -> Result<()> {
+        self.0.call_done(Call::EpollCtl { epfd, op, fd, event })
+    }
+
+    fn epoll_wait(&self, epfd: RawFd, events: &mut [EpollEvent], timeout: i32) -> Result<usize> {
+        self.0.call(Call::EpollWait { epfd, events, timeout })
+    }
+}
+
+impl SocketApi for Plain {
+    type Socket = super::NetSocket;
+    type Calls = Plain;
+
+    fn calls(&self, _vouch: Vouch) -> &Plain {
+        self
+    }
+
+    fn fileno(&self, socket: &Self::Socket) -> RawFd {
+        self.0.fileno(socket)
+    }
+
+    fn adopt(&self, fd: RawFd, vouch: Vouch) -> Self::Socket {
+        self.0.adopt(fd, vouch)
+    }
+
+    fn release(&self, socket: Self::Socket) -> RawFd {
+        self.0.release(socket)
+    }
+
+    fn getaddrinfo(&self, node: &str, port: u16) -> io::Result<Vec<std::net::SocketAddr>> {
+        self.0.getaddrinfo(node, port)
+    }
+}
+
+impl Clock for Plain {
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn wall(&self) -> SystemTime {
+        self.0.wall()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        self.0.sleep(duration);
+    }
+}

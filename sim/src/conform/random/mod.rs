@@ -1,0 +1,163 @@
+//! Random sequences of calls, made in both worlds and compared step by step: `twinsock conform --random N --seed S`.
+//!
+//! `dice` is chance, `scene` what a sequence has opened, `draw` its steps, `options` the options; `shrink` makes a difference short.
+//! A sequence is a case of which nothing is expected: the kernel's answers become what the simulator must answer.
+
+mod dice;
+mod draw;
+mod options;
+mod scene;
+mod shrink;
+
+use super::format::Case;
+use super::net;
+use super::os::Kernel;
+use super::record;
+use super::report::Side;
+use super::run::{Difference, Manner, Verdict};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How long the kernel pauses after each step when a difference is looked at for the last time, in milliseconds.
+const PAUSE_MS: u32 = 20;
+
+/// What the random run came to.
+#[derive(Clone, Default, Debug)]
+pub struct RandomReport {
+    /// Sequences run.
+    pub sequences: u64,
+    /// Calls made, in each of the worlds.
+    pub calls: u64,
+    /// Sequences to which the kernel itself answered now this, now that; what it can answer, the simulator did.
+    pub unsteady: u64,
+    /// The differences: each the line of a case file, with the kernel's answers, that `--cases` replays, and what the simulator answered.
+    pub differences: Vec<(String, Value)>,
+}
+
+impl RandomReport {
+    /// As one JSON object.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let differences: Vec<Value> = self
+            .differences
+            .iter()
+            .map(|(line, got)| json!({"case": serde_json::from_str::<Value>(line).unwrap_or_default(), "got": got}))
+            .collect();
+        json!({"sequences": self.sequences, "calls": self.calls, "unsteady": self.unsteady, "differences": differences})
+    }
+
+    /// As text; the cases of the differences are lines of their own.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let RandomReport { sequences, calls, unsteady, differences } = self;
+        let mut text = format!(
+            "{sequences} sequences, {calls} calls in each world, {} differences ({unsteady} sequences had more than one answer on the kernel)\n",
+            differences.len()
+        );
+        for (line, got) in differences {
+            writeln!(text, "\nthe simulator answered {got} where the kernel did as this case says:\n{line}")
+                .expect("a String takes all text");
+        }
+        text
+    }
+}
+
+/// Runs `count` sequences drawn from `seed` in both worlds; `tell` is told how many have run.
+///
+/// # Errors
+/// No worker can be started.
+pub fn run(program: &Path, jobs: usize, count: u64, seed: u64, tell: &(dyn Fn(u64) + Sync)) -> io::Result<RandomReport> {
+    let (taken, report) = (AtomicU64::new(0), Mutex::new(RandomReport::default()));
+    let job = || -> io::Result<()> {
+        let mut kernel = Kernel::new(program);
+        loop {
+            let number = taken.fetch_add(1, Ordering::Relaxed);
+            if number >= count {
+                return Ok(());
+            }
+            let compared = compare(&mut kernel, draw::line(seed, number))?;
+            let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
+            report.sequences += 1;
+            report.calls += compared.calls;
+            report.unsteady += u64::from(compared.unsteady);
+            report.differences.extend(compared.difference);
+            tell(report.sequences);
+        }
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the OS threads on which simulations and workers are driven; no sequence can see them"
+    )]
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..jobs).map(|_| scope.spawn(job)).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })?;
+    let mut report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
+    report.differences.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(report)
+}
+
+/// What became of one sequence.
+struct Compared {
+    calls: u64,
+    unsteady: bool,
+    difference: Option<(String, Value)>,
+}
+
+fn compare(kernel: &mut Kernel<'_>, line: String) -> io::Result<Compared> {
+    let sequence = read(&line);
+    let (recorded, differs) = differ(kernel, &sequence, 0)?;
+    let calls = u64::try_from(recorded).expect("usize is at most 64 bits");
+    let Some(first) = differs else { return Ok(Compared { calls, unsteady: false, difference: None }) };
+    if !is_steady(kernel, &sequence, &first)? {
+        return Ok(Compared { calls, unsteady: true, difference: None });
+    }
+    let (line, difference) = shrink::shrink(kernel, &line, first)?;
+    Ok(Compared { calls, unsteady: false, difference: Some((line, difference.got)) })
+}
+
+/// A sequence's line as a case.
+fn read(line: &str) -> Arc<Case> {
+    Arc::new(Case::read(line).expect("what is drawn is a case"))
+}
+
+/// A difference: the case with the kernel's answers, and the first step of it that the simulator answers otherwise.
+struct Found {
+    line: String,
+    at: Difference,
+}
+
+/// How many steps the kernel answered, and where the simulator does not answer the same.
+fn differ(kernel: &mut Kernel<'_>, sequence: &Arc<Case>, pause_ms: u32) -> io::Result<(usize, Option<Found>)> {
+    let answers = record::answers(kernel, Side::Os, (0, sequence), pause_ms)?;
+    let mut answers = match answers {
+        Ok(answers) => answers,
+        Err(why) => vec![json!({"fault": why})],
+    };
+    // What refers to something that is not there is no call, and ends the sequence.
+    if let Some(fault) = answers.iter().position(|answer| answer.get("fault").is_some()) {
+        answers.truncate(fault);
+    }
+    let Some(line) = sequence.line_with(&answers) else { return Ok((0, None)) };
+    let case = read(&line);
+    let found = match net::run_case(0, &case, Manner::default()).verdict {
+        // The case ends with the step that differs.
+        Verdict::Differ(at) => sequence.line_with(&answers[..=at.step]).map(|line| Found { line, at }),
+        Verdict::Agree | Verdict::Skipped(_) => None,
+    };
+    Ok((answers.len(), found))
+}
+
+/// Whether the kernel answers the same again at once, and whether the simulator also differs from what it answers with time between the
+/// steps: what the kernel leaves to its own threads under load, such as an ICMP error on loopback, comes late now and then.
+fn is_steady(kernel: &mut Kernel<'_>, sequence: &Arc<Case>, first: &Found) -> io::Result<bool> {
+    let (_, second) = differ(kernel, sequence, 0)?;
+    if second.is_none_or(|second| second.at != first.at) {
+        return Ok(false);
+    }
+    Ok(differ(kernel, sequence, PAUSE_MS)?.1.is_some())
+}

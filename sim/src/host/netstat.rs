@@ -1,0 +1,212 @@
+//! The sockets of a host as `ss -tuxanpoe` lists them: what a person asks first of a machine that hangs.
+
+use super::Host;
+use super::addr::Family;
+use super::cx::Pid;
+use super::file::Object;
+use super::slab::{Key, to_usize};
+use super::socket::Socket;
+use crate::tcp::State;
+use crate::unix::{Kind, UnixId};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use twinsock::Instant;
+use twinsock::raw::RawFd;
+
+/// A socket, on one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketLine {
+    /// `tcp`, `tcp6`, `udp`, `udp6`, and `u_str`, `u_dgr`, `u_seq` of local ones.
+    pub protocol: &'static str,
+    /// Bytes that wait to be read; of a listener, connections that wait to be accepted.
+    pub recv_q: usize,
+    /// Bytes that are not acknowledged yet; of a listener, its backlog.
+    pub send_q: usize,
+    /// Local address and port, or the name of a local socket.
+    pub local: String,
+    /// Remote address and port, or the name of the other local socket, if any.
+    pub remote: Option<String>,
+    /// The state, named as `netstat(8)` names it; empty of a socket that has none.
+    pub state: &'static str,
+    /// The timer that goes off first, if one runs.
+    pub timer: Option<Timer>,
+    /// The descriptors that it is: none of a socket that its process has closed, or that nobody has accepted.
+    pub users: Vec<(Pid, RawFd)>,
+}
+
+/// A timer of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timer {
+    /// `on` (retransmission), `keepalive`, `persist` (zero window probe), `timewait`.
+    pub name: &'static str,
+    /// How long until it goes off.
+    pub left: Duration,
+    /// How often it has gone off since there was an answer.
+    pub retransmits: u8,
+}
+
+impl SocketLine {
+    /// The line, the processes in it named by `process_name`.
+    #[must_use]
+    pub fn line<'a>(&'a self, process_name: &'a dyn Fn(Pid) -> String) -> impl fmt::Display + 'a {
+        Named { line: self, process_name }
+    }
+}
+
+impl fmt::Display for SocketLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.line(&|pid| format!("process {pid}")))
+    }
+}
+
+struct Named<'a> {
+    line: &'a SocketLine,
+    process_name: &'a dyn Fn(Pid) -> String,
+}
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SocketLine { protocol, recv_q, send_q, local, remote, state, timer, users } = self.line;
+        let state = if state.is_empty() { "-" } else { state };
+        let remote = remote.as_deref().unwrap_or("*");
+        write!(f, "{protocol:<5} {state:<11} {recv_q:>6} {send_q:>6} {local:<23} {remote:<23}")?;
+        if !users.is_empty() {
+            f.write_str(" users:(")?;
+            for (index, (pid, fd)) in users.iter().enumerate() {
+                let comma = if index == 0 { "" } else { "," };
+                write!(f, "{comma}(\"{}\",pid={pid},fd={fd})", (self.process_name)(*pid))?;
+            }
+            f.write_str(")")?;
+        }
+        match timer {
+            Some(Timer { name, left, retransmits }) => write!(f, " timer:({name},{left:?},{retransmits})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Host {
+    /// Every socket that has an address, or that somebody waits at.
+    #[must_use]
+    pub fn netstat(&self, now: Instant) -> Vec<SocketLine> {
+        let users = self.users();
+        let users_of = |file: Option<Key>| file.and_then(|file| users.get(&file)).cloned().unwrap_or_default();
+        let mut lines: Vec<SocketLine> = Vec::new();
+        for (_, socket) in self.sockets.iter() {
+            lines.extend(stream_line(socket, now, users_of(socket.file)));
+        }
+        for (_, entry) in self.time_waits.iter() {
+            let tuple = &entry.tuple;
+            lines.push(SocketLine {
+                protocol: if tuple.local.is_ipv4() { "tcp" } else { "tcp6" },
+                recv_q: 0,
+                send_q: 0,
+                local: end(tuple.local, tuple.local_port),
+                remote: Some(end(tuple.remote, tuple.remote_port)),
+                state: State::TimeWait.name(),
+                timer: Some(Timer { name: "timewait", left: entry.rest.deadline().since(now), retransmits: 0 }),
+                users: Vec::new(),
+            });
+        }
+        for (_, dgram) in self.dgrams.iter().filter(|(_, dgram)| dgram.is_named()) {
+            lines.push(SocketLine {
+                protocol: if dgram.family == Family::Inet { "udp" } else { "udp6" },
+                recv_q: to_usize(dgram.udp.rmem_alloc()),
+                send_q: to_usize(dgram.udp.outq_bytes()),
+                local: dgram.local_end().to_string(),
+                remote: dgram.udp.peer().map(|peer| peer.to_string()),
+                state: if dgram.udp.peer().is_some() { "ESTABLISHED" } else { "" },
+                timer: None,
+                users: users_of(dgram.file()),
+            });
+        }
+        let files = self.files.iter().filter_map(|(key, file)| match file.object {
+            Object::Local(id) => Some(self.local_line(id, users_of(Some(key)))),
+            Object::Socket(_) | Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) | Object::Plain(_) => None,
+        });
+        lines.extend(files);
+        lines
+    }
+
+    /// What a descriptor is connected to: the protocol and both ends, if it is a connected socket of the Internet families.
+    #[must_use]
+    pub fn connection_of(&self, pid: Pid, fd: RawFd) -> Option<(&'static str, SocketAddr, SocketAddr)> {
+        match self.files[self.file_of(pid, fd).ok()?].object {
+            Object::Socket(key) => {
+                let tuple = &self.sockets.get(key)?.tuple;
+                let (local, remote) =
+                    (SocketAddr::new(tuple.local, tuple.local_port), SocketAddr::new(tuple.remote, tuple.remote_port));
+                (tuple.remote_port != 0).then_some(("tcp", local, remote))
+            }
+            Object::Dgram(key) => {
+                let dgram = self.dgrams.get(key)?;
+                Some(("udp", dgram.local_end(), dgram.udp.peer()?))
+            }
+            Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => None,
+        }
+    }
+
+    /// By open file description, the descriptors that it is.
+    fn users(&self) -> BTreeMap<Key, Vec<(Pid, RawFd)>> {
+        let mut users: BTreeMap<Key, Vec<(Pid, RawFd)>> = BTreeMap::new();
+        for (pid, process) in (0..).zip(&self.processes) {
+            for (fd, file) in process.iter().flat_map(super::process::Process::descriptors) {
+                users.entry(file).or_default().push((Pid(pid), fd));
+            }
+        }
+        users
+    }
+
+    fn local_line(&self, id: UnixId, users: Vec<(Pid, RawFd)>) -> SocketLine {
+        let space = &self.local.space;
+        let shown = |name: Option<&crate::unix::Address>| name.map_or_else(|| "*".to_owned(), |name| format!("{name:?}"));
+        let peer = space.getpeername(id).ok();
+        let is_listening = space.is_listening(id);
+        SocketLine {
+            protocol: match space.kind(id) {
+                Kind::Stream => "u_str",
+                Kind::Dgram => "u_dgr",
+                Kind::Seqpacket => "u_seq",
+            },
+            recv_q: space.readable_bytes(id).unwrap_or(0),
+            send_q: to_usize(space.outq_bytes(id)),
+            local: shown(space.getsockname(id)),
+            remote: peer.map(shown),
+            state: match (is_listening, peer) {
+                (true, _) => "LISTEN",
+                (false, Some(_)) => "ESTABLISHED",
+                (false, None) => "",
+            },
+            timer: None,
+            users,
+        }
+    }
+}
+
+fn stream_line(socket: &Socket, now: Instant, users: Vec<(Pid, RawFd)>) -> Option<SocketLine> {
+    let state = socket.tcb.state();
+    if state == State::Closed && socket.num == 0 {
+        return None;
+    }
+    let (recv_q, send_q) = match &socket.listener {
+        Some(listener) => (listener.pending(), listener.backlog()),
+        None => (socket.tcb.readable_bytes(), socket.tcb.outq_bytes()),
+    };
+    let tuple = &socket.tuple;
+    Some(SocketLine {
+        protocol: if socket.family == Family::Inet { "tcp" } else { "tcp6" },
+        recv_q,
+        send_q,
+        local: end(tuple.local, tuple.local_port),
+        remote: (tuple.remote_port != 0).then(|| end(tuple.remote, tuple.remote_port)),
+        state: state.name(),
+        timer: socket.tcb.timer().map(|(name, at, retransmits)| Timer { name, left: at.since(now), retransmits }),
+        users,
+    })
+}
+
+fn end(ip: IpAddr, port: u16) -> String {
+    SocketAddr::new(ip, port).to_string()
+}

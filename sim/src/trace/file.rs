@@ -1,0 +1,107 @@
+//! A trace file: a line of JSON for each event, after a first one that says what this is and of which version.
+//!
+//! What is written is meant to be read by `grep` and `jq(1)`, too. What is read may be cut off or be something else altogether: the error says
+//! at which byte, and the lines before it are there.
+
+use super::lines::Line;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::io::{self, Write};
+
+/// The first line of a file.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    /// Which format: [`FORMAT`].
+    twinsock_trace: u32,
+    /// The version of this crate that wrote it.
+    version: String,
+    /// The seed of the run.
+    seed: u64,
+}
+
+/// The format's number: another one is for another version of this crate.
+const FORMAT: u32 = 1;
+
+/// Writes a trace file.
+///
+/// # Errors
+/// The writer's.
+pub fn write(lines: &[Line], seed: u64, mut to: impl Write) -> io::Result<()> {
+    let header = Header { twinsock_trace: FORMAT, version: env!("CARGO_PKG_VERSION").to_owned(), seed };
+    serde_json::to_writer(&mut to, &header)?;
+    for line in lines {
+        to.write_all(b"\n")?;
+        serde_json::to_writer(&mut to, line)?;
+    }
+    to.write_all(b"\n")
+}
+
+/// What was read of a trace file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceFile {
+    /// The seed of the run.
+    pub seed: u64,
+    /// The lines, up to the first that could not be read.
+    pub lines: Vec<Line>,
+    /// Why the rest could not be read.
+    pub broken: Option<TraceFileError>,
+}
+
+/// Why something is no trace file, or no longer one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceFileError {
+    /// The line, from 1 on.
+    pub line: usize,
+    /// The offset of the byte.
+    pub offset: usize,
+    /// What is wrong there.
+    pub what: String,
+}
+
+impl fmt::Display for TraceFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, byte {}: {}", self.line, self.offset, self.what)
+    }
+}
+
+impl std::error::Error for TraceFileError {}
+
+/// Reads a trace file.
+///
+/// # Errors
+/// It is none: the first line is not that of a trace, or that of another format.
+///
+/// ```
+/// use twinsock_sim::trace::read_trace;
+/// let error = read_trace(b"GIF89a").unwrap_err();
+/// assert_eq!(error.to_string(), "line 1, byte 0: not a trace of twinsock: expected its first line, {\"twinsock_trace\":1,...}");
+/// ```
+pub fn read_trace(bytes: &[u8]) -> Result<TraceFile, TraceFileError> {
+    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
+    let first = lines.next().unwrap_or_default();
+    let Ok(header) = serde_json::from_slice::<Header>(first) else {
+        let what = format!("not a trace of twinsock: expected its first line, {{\"twinsock_trace\":{FORMAT},...}}");
+        return Err(TraceFileError { line: 1, offset: 0, what });
+    };
+    if header.twinsock_trace != FORMAT {
+        let Header { twinsock_trace, version, .. } = header;
+        let what =
+            format!("a trace of format {twinsock_trace}, written by version {version}: this version reads format {FORMAT}");
+        return Err(TraceFileError { line: 1, offset: 0, what });
+    }
+    let mut file = TraceFile { seed: header.seed, lines: Vec::new(), broken: None };
+    let mut offset = first.len();
+    for (number, text) in (2..).zip(lines) {
+        match serde_json::from_slice(text) {
+            Ok(line) => file.lines.push(line),
+            Err(error) => {
+                let at = offset + error.column().saturating_sub(1).min(text.len());
+                let cut_off = if text.ends_with(b"\n") { "" } else { "the file is cut off here: " };
+                file.broken = Some(TraceFileError { line: number, offset: at, what: format!("{cut_off}{error}") });
+                break;
+            }
+        }
+        offset += text.len();
+    }
+    Ok(file)
+}

@@ -1,0 +1,221 @@
+//! The commands `explore`, `replay` and `merge`, with what they are made for and with what makes no sense.
+#![cfg(feature = "cli")]
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A folder of its own for each test, empty at first.
+fn folder(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("commands").join(name);
+    std::fs::remove_dir_all(&folder).ok();
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// The command, in a folder, without an environment.
+fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_twinsock"));
+    command.args(args).env_clear().current_dir(folder);
+    command
+}
+
+/// Runs it: its exit code, and what it wrote to standard output and to standard error.
+fn run(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
+    said(&command(folder, args).output().unwrap())
+}
+
+fn said(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[track_caller]
+fn refused(folder: &Path, args: &[&str], words: &[&str]) {
+    let (code, out, err) = run(folder, args);
+    assert_eq!((code, out.as_str()), (Some(2), ""), "{err}");
+    for words in words {
+        assert!(err.contains(words), "{words:?} is not in {err}");
+    }
+}
+
+/// The tapes that a command left in its folder.
+fn tapes_in(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder.join("twinsock-regressions")) else { return Vec::new() };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "tape")).collect()
+}
+
+/// The only one.
+#[track_caller]
+fn tape_in(folder: &Path) -> PathBuf {
+    let tapes = tapes_in(folder);
+    let [tape] = tapes.as_slice() else { panic!("one tape: {tapes:?}") };
+    tape.clone()
+}
+
+#[expect(clippy::disallowed_methods, reason = "another process is waited for, and nothing but the file system tells")]
+fn wait_until(done: impl Fn() -> bool) {
+    while !done() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_bug_is_found_kept_and_replayed() {
+    let folder = folder("found");
+    let (code, out, err) = run(&folder, &["explore", "eintr-not-retried"]);
+    assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
+    assert!(out.contains("every request is answered") && out.contains("milliseconds until SIGHUP"), "{out}");
+    let line = out.lines().find_map(|line| line.strip_prefix("reproduce: ")).unwrap();
+    assert!(line.contains("explore eintr-not-retried --seed "), "{line}");
+
+    // In a fresh process, the tape fails at the same moment of the same run.
+    let tape = tape_in(&folder);
+    let (code, replayed, _) = run(&folder, &["replay", tape.to_str().unwrap()]);
+    assert_eq!(code, Some(1), "{replayed}");
+    let tail = |text: &str| text.split_once("last events:\n").unwrap().1.split("tape: ").next().unwrap().to_owned();
+    assert_eq!(tail(&replayed), tail(&out));
+    let (code, fixed, _) = run(&folder, &["replay", "--fixed", tape.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{fixed}");
+
+    // The tape is tried first.
+    let (code, again, _) = run(&folder, &["explore", "eintr-not-retried", "--json"]);
+    let again: Value = serde_json::from_str(&again).unwrap();
+    assert_eq!((code, &again["tapes"], &again["seeds"]), (Some(1), &1.into(), &0.into()), "{again:#}");
+    assert!(again["found"][0]["reproduce"].as_str().unwrap().contains("replay twinsock-regressions/"), "{again:#}");
+}
+
+#[test]
+fn a_fixed_program_holds_and_keeps_nothing() {
+    let folder = folder("fixed");
+    let (code, out, err) = run(&folder, &["explore", "eintr-not-retried", "--fixed", "--seeds", "40", "--first-seed", "100"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    assert!(out.starts_with("twinsock::gallery::eintr-not-retried: 40 seeds, 0 failed"), "{out}");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let folder = folder("senseless");
+    refused(&folder, &["explore"], &["<NAME>"]);
+    refused(&folder, &["explore", "no-such-bug"], &["no-such-bug", "explore --list"]);
+    refused(&folder, &["explore", "framing", "--seeds", "many"], &["many"]);
+    refused(&folder, &["explore", "framing", "--shard", "5/4"], &["no shard 5 of 4"]);
+    refused(&folder, &["explore", "framing", "--shard", "half"], &["expected i/n"]);
+    refused(&folder, &["explore", "framing", "--seed", "1", "--seeds", "2"], &["cannot be used with"]);
+    let output = command(&folder, &["explore", "framing"]).env("TWINSOCK_SEEDS", "-3").output().unwrap();
+    let (code, out, err) = said(&output);
+    assert!(code == Some(2) && out.is_empty() && err.contains("TWINSOCK_SEEDS is \"-3\""), "{err}");
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_is_no_error() {
+    let folder = folder("pipe");
+    let mut child = command(&folder, &["explore", "eof-as-error"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let (code, _, err) = said(&child.wait_with_output().unwrap());
+    assert_eq!((code, err.as_str()), (Some(1), ""));
+}
+
+#[test]
+fn bugs_are_listed() {
+    let (code, out, _) = run(&folder("list"), &["explore", "--list"]);
+    assert!(code == Some(0) && out.contains("\nlock-order ") && out.lines().count() >= 12, "{out}");
+}
+
+#[test]
+fn a_tape_of_another_version_or_test_is_refused_and_both_are_named() {
+    use twinsock_sim::choice::Tape;
+    let folder = folder("foreign");
+    run(&folder, &["explore", "eof-as-error"]);
+    let path = tape_in(&folder);
+    let tape = Tape::from_bytes(&std::fs::read(&path).unwrap()).unwrap();
+    let altered = |version: &str, test: &str| {
+        let mut tape = tape.clone();
+        tape.origin.version = version.to_owned();
+        tape.origin.test = test.to_owned();
+        let path = folder.join("altered.tape");
+        std::fs::write(&path, tape.to_bytes()).unwrap();
+        path
+    };
+    let here = concat!("this is twinsock-sim ", env!("CARGO_PKG_VERSION"));
+    let refused = |path: PathBuf, words: &[&str]| refused(&folder, &["replay", path.to_str().unwrap()], words);
+    let ours = tape.origin.test.as_str();
+    refused(altered("0.0.9", ours), &["altered.tape: ", "recorded by twinsock-sim 0.0.9", ours, here]);
+    refused(
+        altered("0.1.0", "kv::slow::no_write_is_lost"),
+        &[
+            "from test `kv::slow::no_write_is_lost`",
+            here,
+            "eof-as-error",
+            "altered.tape cargo test slow::no_write_is_lost -- --exact",
+        ],
+    );
+    refused(altered("0.1.0", ""), &["does not say which test", here]);
+    std::fs::write(folder.join("noise.tape"), "noise").unwrap();
+    refused(folder.join("noise.tape"), &["noise.tape: not a tape of choices: at byte 5"]);
+    refused(folder.join("missing.tape"), &["missing.tape: No such file"]);
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(folder.join("cut.tape"), &bytes[..bytes.len() - 1]).unwrap();
+    refused(folder.join("cut.tape"), &["cut.tape: not a tape of choices: at byte "]);
+}
+
+#[test]
+fn shards_are_merged_and_what_is_missing_or_there_twice_is_named() {
+    let folder = folder("merged");
+    let explore = |shard: &str, records: &str| {
+        let args =
+            ["explore", "framing", "--collect", "--seeds", "40", "--shrink-runs", "0", "--shard", shard, "--record", records];
+        let tapes = format!("tapes-{records}-{}", shard.replace('/', "-"));
+        run(&folder, &[&args[..], &["--tapes", &tapes]].concat())
+    };
+    explore("1/1", "whole");
+    for shard in ["1/3", "2/3", "3/3"] {
+        explore(shard, "parts");
+    }
+    let merged = |args: &[&str]| {
+        let (code, out, err) = run(&folder, &[&["merge", "--json"], args].concat());
+        assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
+        serde_json::from_str::<Value>(&out).unwrap()
+    };
+    let (whole, parts) = (merged(&["whole"]), merged(&["parts"]));
+    assert_eq!(parts, whole, "the union is the whole");
+    assert_eq!((&parts["seeds"], &parts["test"]), (&40.into(), &"twinsock::gallery::framing".into()));
+
+    let record = |number: u32| format!("parts/twinsock-gallery-framing-{number}-of-3.jsonl");
+    let (one, two, three) = (record(1), record(2), record(3));
+    assert_eq!(merged(&[&three, &one, &two]), whole, "in any order");
+    let (code, text, _) = run(&folder, &["merge", "parts"]);
+    assert!(code == Some(1) && text.contains("the lines that were sent are stored") && text.contains("reproduce: "), "{text}");
+
+    refused(&folder, &["merge", &one, &three], &["of 3 shards, these are missing: [2]"]);
+    refused(&folder, &["merge", &one, &two, &two, &three], &["-2-of-3.jsonl", "records of the same shard"]);
+    refused(&folder, &["merge", "parts", "whole"], &["1-of-1.jsonl: the record is of another campaign", "number of shards is 1"]);
+    refused(&folder, &["merge", "nowhere"], &["nowhere: No such file"]);
+    refused(&folder, &["merge", "."], &["no record"]);
+    refused(&folder, &["merge"], &["<FILE|FOLDER>"]);
+    let text = std::fs::read_to_string(folder.join(&two)).unwrap();
+    std::fs::write(folder.join(&two), text.lines().next().unwrap()).unwrap();
+    refused(&folder, &["merge", "parts"], &["2-of-3.jsonl: the shard did not come to its end; run it again"]);
+    std::fs::write(folder.join(&two), "{\"line\": \"campaign\"}\n").unwrap();
+    refused(&folder, &["merge", "parts"], &["2-of-3.jsonl: the first line does not say which campaign"]);
+}
+
+#[test]
+fn ctrl_c_tells_what_was_found_and_leaves_every_failure_s_tape() {
+    let folder = folder("interrupted");
+    let args = ["explore", "framing", "--collect", "--seeds", "100000000"];
+    let child = command(&folder, &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A tape is there as soon as a failure is seen.
+    wait_until(|| !tapes_in(&folder).is_empty());
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let (code, out, err) = said(&child.wait_with_output().unwrap());
+    assert_eq!(code, Some(130), "{out}\n{err}");
+    assert!(out.contains("; interrupted") && out.contains("the lines that were sent are stored"), "{out}");
+    for tape in tapes_in(&folder) {
+        let (code, replayed, _) = run(&folder, &["replay", tape.to_str().unwrap()]);
+        assert_eq!(code, Some(1), "{replayed}");
+    }
+}

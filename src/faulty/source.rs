@@ -1,0 +1,126 @@
+//! Who decides what happens to calls: [`Source`].
+
+use super::plan::{Call, Calls, Fault, Plan, Rate};
+use crate::raw::{EpollEvent, RawFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Who decides what happens to the calls of a [`FaultyCalls`](super::FaultyCalls), and is told what did: a plan and its seed ([`Seeded`](super::Seeded)), or a
+/// world that has a say of its own, as the simulator has, whose choices are recorded and shrunk.
+///
+/// A source decides; how a fault happens, and to what it can, is the business of `FaultyCalls`, the same for all of them.
+pub trait Source {
+    /// Kept from the decision until the call has returned.
+    type Turn<'a>
+    where
+        Self: 'a;
+    /// What the source wants to know again when the fault happens.
+    type Mark;
+
+    /// A call is about to be made, on this descriptor (`None`: on none, or several), of so many bytes.
+    fn begin(
+        &self,
+        call: Call,
+        fd: Option<RawFd>,
+        len: impl FnOnce() -> Option<usize>,
+    ) -> (Self::Turn<'_>, Option<Decision<Self::Mark>>);
+
+    /// The fault can happen to the call, and happens now, cutting it down to `len` bytes if it is [`Fault::Short`]. `false`: not after all.
+    fn claim(&self, decision: &Decision<Self::Mark>, len: Option<usize>) -> bool;
+
+    /// One of `0..n` for a fault that has to choose: how short, which of several. `n` is not 0.
+    fn below(&self, decision: &Decision<Self::Mark>, n: u64) -> u64;
+
+    /// What an epoll instance is interested in, in an order that is always the same; nothing, if that is not known.
+    fn registered(&self, epfd: RawFd) -> Vec<(RawFd, EpollEvent)>;
+
+    /// `epoll_ctl(2)` has succeeded.
+    fn registered_now(&self, epfd: RawFd, op: i32, fd: RawFd, event: Option<EpollEvent>) {
+        let _ignored = (epfd, op, fd, event);
+    }
+
+    /// The number is about to be closed or given away.
+    fn forget(&self, fd: RawFd) {
+        let _ignored = fd;
+    }
+}
+
+/// A fault that is to happen to a call, if the call is one that it can happen to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision<M> {
+    /// What is to happen.
+    pub fault: Fault,
+    /// The source's own.
+    pub mark: M,
+}
+
+/// The rates of a plan, and how often each of them has come up so far: [`Rate::nth`] and [`Rate::at_most`].
+#[derive(Debug)]
+pub struct Course {
+    rates: Vec<Active>,
+    /// The calls that some rate is about.
+    calls: Calls,
+}
+
+#[derive(Debug)]
+struct Active {
+    rate: Rate,
+    place: u64,
+    seen: AtomicU64,
+    done: AtomicU64,
+}
+
+impl Course {
+    /// The beginning of a plan.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Course {
+        let active = |(rate, place)| Active { rate, place, seen: AtomicU64::new(0), done: AtomicU64::new(0) };
+        Course {
+            rates: plan.places().map(active).collect(),
+            calls: plan.rates.iter().fold(Calls::NONE, |calls, rate| calls.and(rate.calls)),
+        }
+    }
+
+    /// Whether some rate is about this call.
+    #[inline]
+    #[must_use]
+    pub fn concerns(&self, call: Call) -> bool {
+        self.calls.contains(call)
+    }
+
+    /// The rates that are about a call, each by its place among the call's draws and its ratio.
+    pub fn ratios(&self, call: Call) -> impl Iterator<Item = (u64, u32, u32)> {
+        self.rates
+            .iter()
+            .filter(move |active| active.rate.calls.contains(call))
+            .map(|Active { rate, place, .. }| (*place, rate.num, rate.den))
+    }
+
+    /// The first rate that hits a call, by its number, and its fault. `chance` says of a rate that is about the call, given by its place among a call's
+    /// draws and its ratio, whether it comes true.
+    pub fn fault(&self, call: Call, mut chance: impl FnMut(u64, u32, u32) -> bool) -> Option<(usize, Fault)> {
+        let index = self.rates.iter().position(|active| active.hits(call, &mut chance))?;
+        Some((index, self.rates[index].rate.fault))
+    }
+
+    /// A fault of the rate of this number happens. `false`: it has happened as often as it may.
+    #[must_use]
+    pub fn claim(&self, index: usize) -> bool {
+        let active = &self.rates[index];
+        let one_more = |done: u64| (done < active.rate.at_most).then(|| done.saturating_add(1));
+        active.done.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+}
+
+impl Active {
+    fn hits(&self, call: Call, chance: &mut impl FnMut(u64, u32, u32) -> bool) -> bool {
+        if !self.rate.calls.contains(call) {
+            return false;
+        }
+        if let Some(nth) = self.rate.nth
+            && self.seen.fetch_add(1, Ordering::Relaxed) != nth - 1
+        {
+            return false;
+        }
+        chance(self.place, self.rate.num, self.rate.den) && self.done.load(Ordering::Relaxed) < self.rate.at_most
+    }
+}
