@@ -322,6 +322,12 @@ impl Sim {
         driver::drive(&self.shared, Some(limit));
     }
 
+    /// Whether the run has failed already: a process panicked, say. Then time stands still, and [`Sim::run_for`] returns at once.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.shared.scheduler.borrow().failure.is_some()
+    }
+
     /// Runs the simulation until every process that is not a daemon has ended.
     ///
     /// # Errors
