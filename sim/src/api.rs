@@ -14,6 +14,7 @@ use crate::host::Call;
 use crate::process::coroutine::Carrier;
 use crate::process::current::{self, Running};
 use crate::process::scheduler::{ProcId, ThreadId, Wait};
+use crate::world::LookupError;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -108,10 +109,19 @@ impl SocketApi for Net {
         let running = self.running()?;
         let mut scheduler = running.enter()?;
         scheduler.charge(running.thread);
-        match scheduler.world().resolve(node) {
-            Some(addrs) => Ok(addrs.iter().map(|ip| with_port(*ip)).collect()),
-            None => Err(io::Error::other(format!("failed to lookup address information: no host is named {node}"))),
+        let time = scheduler.world().resolve_time(node);
+        if !time.is_zero() {
+            drop(scheduler);
+            self.sleep(time);
+            scheduler = running.enter()?;
         }
+        // As std tells it of gai_strerror(3).
+        let error = match scheduler.world().resolve(node) {
+            Ok(addrs) => return Ok(addrs.iter().map(|ip| with_port(*ip)).collect()),
+            Err(LookupError::Again) => "Temporary failure in name resolution",
+            Err(LookupError::NoName) => "Name or service not known",
+        };
+        Err(io::Error::other(format!("failed to lookup address information: {error} ({node})")))
     }
 }
 

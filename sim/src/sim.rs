@@ -3,6 +3,7 @@
 mod builder;
 mod host;
 mod misfortunes;
+mod names;
 mod network;
 
 pub use crate::process::turns::Interleaving;
@@ -319,6 +320,12 @@ impl Sim {
     pub fn run_for(&self, duration: Duration) {
         let limit = self.now() + duration;
         driver::drive(&self.shared, Some(limit));
+    }
+
+    /// Whether the run has failed already: a process panicked, say. Then time stands still, and [`Sim::run_for`] returns at once.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.shared.scheduler.borrow().failure.is_some()
     }
 
     /// Runs the simulation until every process that is not a daemon has ended.

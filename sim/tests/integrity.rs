@@ -223,16 +223,16 @@ fn until_all_have_ended(sim: &Sim, streams: &Streams) {
         up.written.is_some() && down.read.is_some() && (!is_accepted || up.read.is_some() && down.written.is_some())
     };
     let limit = sim.now() + HEALED + PATIENCE;
-    while !streams.lock().unwrap().iter().all(has_ended) {
+    while !sim.has_failed() && !streams.lock().unwrap().iter().all(has_ended) {
         assert!(sim.now() < limit, "something stands still: {:?}", streams.lock().unwrap());
         sim.run_for(Duration::from_secs(1));
     }
 }
 
-/// Without faults of calls, which these programs would have to bear (`call_faults.rs`), and of hosts, a connection lives longer than any outage of a few seconds: `tcp_retries2` lets it wait for a quarter of an hour.
+/// Without faults of calls and names, which these programs would have to bear (`call_faults.rs`), and of hosts, a connection lives longer than any outage of a few seconds: `tcp_retries2` lets it wait for a quarter of an hour.
 fn the_network_fails(sim: &Sim) {
     let streams = streams(sim);
-    sim.misfortunes(&Misfortunes::all().crashes(false).calls(false).until(HEALED));
+    sim.misfortunes(&Misfortunes::all().crashes(false).calls(false).names(false).until(HEALED));
     until_all_have_ended(sim, &streams);
     for stream in streams.lock().unwrap().iter().flat_map(|connection| &connection.ways) {
         assert_eq!((stream.written, stream.read), (Some(End::Whole), Some(End::Whole)), "both ends are well: {stream:?}");
@@ -252,7 +252,7 @@ const LOST: [Errno; 3] = [Errno::CONNRESET, Errno::TIMEDOUT, Errno::PIPE];
 
 fn the_hosts_fail(sim: &Sim) {
     let streams = streams(sim);
-    sim.misfortunes(&Misfortunes::all().calls(false).until(HEALED));
+    sim.misfortunes(&Misfortunes::all().calls(false).names(false).until(HEALED));
     until_all_have_ended(sim, &streams);
     let streams = streams.lock().unwrap();
     for (connection, stream) in streams.iter().flat_map(|connection| connection.ways.iter().map(move |way| (connection, way))) {

@@ -196,3 +196,7 @@ pub fn reset_by_peer<E: Env>(env: &E) -> Sock<E> {
 pub fn elsewhere(port: u16) -> SocketAddr {
     SocketAddr::inet(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 55)), port)
 }
+
+/// A range of one port for `IP_LOCAL_PORT_RANGE`, the first in the lower half and the last in the upper: an even one, which nobody else gets
+/// by bind (`inet_csk_find_open_port` takes odd ones while there are any).
+pub const ONE_PORT: i32 = (45_678 << 16) | 45_678;

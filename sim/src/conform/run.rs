@@ -22,6 +22,8 @@ use twinsock::sync::RecvTimeoutError;
 
 /// After how long a call is taken to block.
 const BLOCKS_AFTER: Duration = Duration::from_millis(300);
+/// The same in a run with pauses, which is made where the machine may be too busy for the other.
+const BLOCKS_AFTER_ON_A_BUSY_MACHINE: Duration = Duration::from_millis(900);
 /// How long a thread has before it is asked whether it blocks.
 const SPAWN_PAUSE: Duration = Duration::from_millis(80);
 /// How much longer than its window a timed step may take before it is taken to block.
@@ -96,7 +98,8 @@ pub struct Manner {
 /// Runs a case.
 pub fn run<B: Backend>(backend: &B, place: &Place, case: &Case, manner: Manner) -> Ran {
     let handles = Handles::new(place.clone(), backend.port_range());
-    let mut run = Run { backend, handles, tasks: BTreeMap::new(), abandoned: false, sent: BTreeMap::new() };
+    let blocks_after = if manner.pause.is_zero() { BLOCKS_AFTER } else { BLOCKS_AFTER_ON_A_BUSY_MACHINE };
+    let mut run = Run { backend, handles, blocks_after, tasks: BTreeMap::new(), abandoned: false, sent: BTreeMap::new() };
     let (mut verdict, mut answers) = (Verdict::Agree, Vec::new());
     for (index, (op, expected)) in case.steps.iter().zip(&case.expect).enumerate() {
         run.collect();
@@ -159,6 +162,8 @@ struct Task<'a, B: Backend> {
 struct Run<'a, B: Backend> {
     backend: &'a B,
     handles: Handles,
+    /// After how long a call is taken to block.
+    blocks_after: Duration,
     tasks: BTreeMap<&'a str, Task<'a, B>>,
     /// A call that was not spawned still waits.
     abandoned: bool,
@@ -202,7 +207,7 @@ impl<'a, B: Backend> Run<'a, B> {
                 let ended = make(self.backend, &call);
                 return Ok(self.finish(step, ended));
             }
-            (Some(own), None) => BLOCKS_AFTER + own,
+            (Some(own), None) => self.blocks_after + own,
             (Some(_), Some((_, hi))) => Duration::from_millis(hi) + TIMED_GRACE,
         };
         let messages = self.start(call, false);

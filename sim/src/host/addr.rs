@@ -203,6 +203,11 @@ impl Addresses {
         Addresses { addrs: addrs.iter().copied().map(canonical).collect(), mtu_bytes, learned: LearnedPaths::default() }
     }
 
+    /// These instead, and loopback.
+    pub(super) fn set(&mut self, addrs: &[IpAddr]) {
+        self.addrs = addrs.iter().copied().map(canonical).collect();
+    }
+
     /// Whether packets to the address are for this host.
     #[inline]
     pub(super) fn owns(&self, ip: IpAddr) -> bool {

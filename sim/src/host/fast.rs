@@ -5,9 +5,13 @@
 use super::Host;
 use super::cx::{Pid, Token};
 use super::file::Object;
-use super::op::{Kind, Op, Task};
-use super::slab::{Key, to_usize};
+use super::inet::TimerOf;
+use super::process::Process;
+use super::slab::{Key, KeyQueue, to_usize};
+use super::socket::Socket;
 use crate::packet::Packet;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use twinsock::Instant;
 use twinsock::consts as c;
 use twinsock::raw::RawFd;
@@ -32,19 +36,56 @@ pub enum Short {
     /// It returns this.
     Done(usize),
     /// It waits.
-    Parked(Op),
+    Waits(QuietRecv),
     /// It is for the long way, [`Host::begin`].
     Long,
+}
+
+/// A plain receive that waits, and that its host has hardly taken note of: [`Host::resume_recv_short`] ends it if it is an easy one,
+/// [`Host::take_up`] makes an [`Op`](super::Op) of it that can be treated as any other.
+#[derive(Clone, Copy, Debug)]
+pub struct QuietRecv {
+    pub(super) token: Token,
+    pub(super) pid: Pid,
+    pub(super) fd: RawFd,
+    pub(super) flags: i32,
+    /// Held.
+    pub(super) file: Key,
+    pub(super) socket: Key,
+}
+
+/// The stream socket that a thread used last, so that the next call finds it at once if it uses it again.
+#[derive(Clone, Copy, Debug)]
+pub struct Recent {
+    fd: RawFd,
+    /// [`Process::changes`](super::process::Process::changes) when it was looked up.
+    changes: u32,
+    file: Key,
+    socket: Key,
+}
+
+impl Default for Recent {
+    fn default() -> Recent {
+        Recent { fd: -1, changes: 0, file: Key::NOBODY, socket: Key::NOBODY }
+    }
 }
 
 impl Host {
     /// `send(2)`, if it is an easy one: a few bytes that the buffer takes. Where they may go out at once, they do, as `packet`.
     #[inline]
-    pub fn send_short(&mut self, now: Instant, pid: Pid, fd: RawFd, data: &[u8], flags: i32, packet: &mut Packet) -> ShortSend {
+    pub fn send_short(
+        &mut self,
+        now: Instant,
+        (pid, recent): (Pid, &mut Recent),
+        fd: RawFd,
+        data: &[u8],
+        flags: i32,
+        packet: &mut Packet,
+    ) -> ShortSend {
         if flags & !INDIFFERENT_FLAGS != 0 {
             return ShortSend::Long;
         }
-        let Some((_, key)) = self.socket_behind(pid, fd) else { return ShortSend::Long };
+        let Some((_, key)) = self.socket_behind(pid, fd, recent) else { return ShortSend::Long };
         let is_first = !self.has_output();
         let Host { sockets, dirty, timers, sysctl, .. } = self;
         let Some(socket) = sockets.get_mut(key) else { return ShortSend::Long };
@@ -62,61 +103,87 @@ impl Host {
 
     /// `recv(2)`, if it is an easy one: it finds enough, or has only to wait. Otherwise nothing has happened: see [`Host::begin`].
     #[inline]
-    pub fn recv_short(&mut self, now: Instant, pid: Pid, token: Token, fd: RawFd, into: &mut [u8], flags: i32) -> Short {
+    pub fn recv_short(
+        &mut self,
+        now: Instant,
+        (pid, recent): (Pid, &mut Recent),
+        token: Token,
+        fd: RawFd,
+        into: &mut [u8],
+        flags: i32,
+    ) -> Short {
         if flags & !INDIFFERENT_FLAGS != 0 {
             return Short::Long;
         }
-        let Some((file, key)) = self.socket_behind(pid, fd) else { return Short::Long };
-        let Some(socket) = self.sockets.get_mut(key) else { return Short::Long };
+        let Some((file, key)) = self.socket_behind(pid, fd, recent) else { return Short::Long };
+        let Host { sockets, dirty, timers, .. } = self;
+        let Some(socket) = sockets.get_mut(key) else { return Short::Long };
         if !socket.tcb.must_wait() {
-            return self.receive(now, key, into).map_or(Short::Long, Short::Done);
+            return socket.receive(now, key, into, dirty, timers).map_or(Short::Long, Short::Done);
         }
         let may_wait = flags & c::MSG_DONTWAIT == 0 && socket.options.receive_timeout.is_none() && !into.is_empty();
-        if !may_wait || self.files[file].nonblocking {
+        let Some(entry) = self.files.get_mut(file) else { return Short::Long };
+        if !may_wait || entry.nonblocking || !entry.queue.sit_down(token) {
             return Short::Long;
         }
-        let task = Task::new(Kind::Recv { socket: key }, file, false, flags);
-        Short::Parked(self.sleep(pid, token, fd, Instant::FAR, task))
+        entry.hold();
+        Short::Waits(QuietRecv { token, pid, fd, flags, file, socket: key })
     }
 
-    /// Goes on with a receive that waited, if it is an easy one.
-    ///
-    /// # Errors
-    /// The operation, if it is not: see [`Host::resume`].
+    /// Goes on with a receive that waited, if it is an easy one. `None`: nothing has happened, see [`Host::take_up`].
     #[inline]
-    pub fn resume_recv_short(&mut self, now: Instant, op: Op, into: &mut [u8]) -> Result<usize, Op> {
-        let task = &op.0.task;
-        let (Kind::Recv { socket }, Some(file)) = (task.kind, task.file) else { return Err(op) };
-        if task.flags & !INDIFFERENT_FLAGS != 0 || task.done > 0 || self.files.get(file).is_none_or(|file| !file.is_shared()) {
-            return Err(op);
+    pub fn resume_recv_short(&mut self, now: Instant, quiet: &QuietRecv, into: &mut [u8]) -> Option<usize> {
+        let Host { files, sockets, dirty, timers, .. } = self;
+        let entry = files.get_mut(quiet.file)?;
+        if !entry.queue.sits(quiet.token) || !entry.is_shared() {
+            return None;
         }
-        let Some(received) = self.receive(now, socket, into) else { return Err(op) };
-        self.leave_shared(&op.0, file);
-        self.recycle(op);
-        Ok(received)
+        let received = sockets.get_mut(quiet.socket)?.receive(now, quiet.socket, into, dirty, timers)?;
+        entry.queue.get_up();
+        entry.put_one_of_several();
+        Some(received)
     }
 
-    #[inline]
-    fn socket_behind(&self, pid: Pid, fd: RawFd) -> Option<(Key, Key)> {
+    /// File and socket of a descriptor.
+    #[inline(always)]
+    fn socket_behind(&self, pid: Pid, fd: RawFd, recent: &mut Recent) -> Option<(Key, Key)> {
         let process = self.processes.get(to_usize(pid.0))?.as_ref()?;
+        if recent.fd == fd && recent.changes == process.changes() {
+            return Some((recent.file, recent.socket));
+        }
+        self.look_up(process, fd, recent)
+    }
+
+    #[inline(never)]
+    fn look_up(&self, process: &Process, fd: RawFd, recent: &mut Recent) -> Option<(Key, Key)> {
         let file = process.descriptor(fd).ok()?.file;
         match self.files.get(file)?.object {
-            Object::Socket(socket) => Some((file, socket)),
+            Object::Socket(socket) => {
+                *recent = Recent { fd, changes: process.changes(), file, socket };
+                Some((file, socket))
+            }
             Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => None,
         }
     }
+}
 
+impl Socket {
     /// A receive that finds enough.
     #[inline]
-    fn receive(&mut self, now: Instant, key: Key, into: &mut [u8]) -> Option<usize> {
-        let Host { sockets, dirty, timers, .. } = self;
-        let socket = sockets.get_mut(key)?;
-        if socket.options.peek_off > 0 {
+    fn receive(
+        &mut self,
+        now: Instant,
+        key: Key,
+        into: &mut [u8],
+        dirty: &mut KeyQueue,
+        timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>,
+    ) -> Option<usize> {
+        if self.options.peek_off > 0 {
             return None;
         }
-        let received = socket.tcb.recv_plainly(now, into)?;
-        if socket.tcb.has_output() {
-            socket.mark_dirty(key, dirty, timers);
+        let received = self.tcb.recv_plainly(now, into)?;
+        if self.tcb.has_output() {
+            self.mark_dirty(key, dirty, timers);
         }
         Some(received)
     }

@@ -174,6 +174,14 @@ impl Host {
         }
     }
 
+    /// The queue of a file, for somebody to stand in it: whoever waits there without an entry gets one first.
+    #[inline]
+    pub(super) fn queue_of(&mut self, file: Key) -> &mut WaitQueue {
+        let queue = &mut self.files[file].queue;
+        queue.seat(&mut self.sleepers);
+        queue
+    }
+
     /// A new open file description, held by nobody yet.
     pub(super) fn open_file(&mut self, object: Object, nonblocking: bool) -> Key {
         self.files.insert(File::new(object, nonblocking))
@@ -255,7 +263,13 @@ impl Host {
     /// Tells those who wait for the file of an event with this wake-up key.
     #[inline]
     pub(super) fn wake_file(&mut self, file: Key, key: PollEvents, all: bool) {
-        let Some(entry) = self.files.get(file) else { return };
+        let Some(entry) = self.files.get_mut(file) else { return };
+        if let Some(woken) = entry.queue.wake_quiet(key) {
+            if let Some(token) = woken {
+                self.sleepers.wake_quiet(token);
+            }
+            return;
+        }
         match entry.queue.only_call() {
             Some((call, filter)) => {
                 if poll::wakes(key, filter) {

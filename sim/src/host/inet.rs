@@ -54,7 +54,7 @@ impl Socket {
     }
 
     /// Sees to it that the queue of timers has an entry no later than the socket's deadline. A deadline that moves later costs nothing.
-    #[inline]
+    #[inline(always)]
     pub(super) fn arm(&mut self, key: Key, timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>) {
         let deadline = self.tcb.poll_timeout().unwrap_or(Instant::FAR);
         if deadline < self.armed {

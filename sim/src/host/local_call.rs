@@ -198,7 +198,7 @@ impl Host {
         match wait {
             WaitFor::Own => {
                 let (filter, exclusive) = kind.filter();
-                self.files[file].queue.add_call(sleeper, filter, exclusive);
+                self.queue_of(file).add_call(sleeper, filter, exclusive);
             }
             WaitFor::Room(at) => self.local.rooms.entry(at).or_default().add_call(sleeper, PollEvents::NONE, true),
         }

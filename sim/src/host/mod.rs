@@ -17,7 +17,7 @@
 //! | `inet.rs`, `conns.rs`, `ports.rs`, `addr.rs`, `pmtu.rs` | packets and timers; connections by 4-tuple; ports; addresses, routes and path MTUs |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `snmp.rs` | counters |
-//! | `slab.rs` | the tables behind all of this |
+//! | `slab.rs`, `fifo.rs` | the tables and queues behind all of this |
 //!
 //! Names in `Key` are generation-checked indices, so that a call in progress may outlive what it names when a process is killed.
 
@@ -31,6 +31,7 @@ mod dgram;
 mod dispatch;
 pub mod epoll;
 mod fast;
+pub mod fifo;
 mod file;
 mod inet;
 mod local;
@@ -60,7 +61,7 @@ mod wait;
 
 pub use call::Call;
 pub use cx::{Credentials, Cx, Pid, Progress, Token, WALL_START_SECONDS};
-pub use fast::{Short, ShortSend};
+pub use fast::{QuietRecv, Recent, Short, ShortSend};
 pub use netstat::{SocketLine, Timer};
 pub use op::Op;
 pub use snmp::InCsumErrors;
@@ -136,8 +137,6 @@ pub struct Host {
     woken_sets: Vec<Key>,
     /// What the wall clock shows when the monotonic one shows zero, in nanoseconds since the epoch.
     wall_start: u64,
-    /// The memory of operations that are over.
-    spare_ops: Vec<Op>,
     in_csum_errors: InCsumErrors,
 }
 
@@ -168,7 +167,6 @@ impl Host {
             late_wakes: VecDeque::new(),
             woken_sets: Vec::new(),
             wall_start: WALL_START_SECONDS * 1_000_000_000,
-            spare_ops: Vec::new(),
             in_csum_errors: InCsumErrors::default(),
         }
     }
@@ -303,6 +301,18 @@ impl Host {
     #[inline]
     pub fn poll_wake(&mut self) -> Option<Token> {
         self.sleepers.next_woken()
+    }
+
+    /// Gives the machine these addresses instead of those it has, `ip-address(8)`. Sockets keep the names they have.
+    pub fn set_addrs(&mut self, addrs: &[IpAddr]) {
+        self.addresses.set(addrs);
+    }
+
+    /// Whether there is a thread to be resumed.
+    #[inline]
+    #[must_use]
+    pub fn has_woken(&self) -> bool {
+        self.sleepers.has_woken()
     }
 
     /// Whether the address is one of this host's.

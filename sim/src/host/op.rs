@@ -8,11 +8,11 @@ use super::Host;
 use super::call::Call;
 use super::cx::{Cx, Pid, Progress, Token};
 use super::dgram::Dgram;
-use super::fast::{Short, ShortSend};
+use super::fast::{QuietRecv, Recent, Short, ShortSend};
 use super::local_call::Verb;
 use super::poll::{self, Timeout};
 use super::slab::Key;
-use super::wait::Waiter;
+use super::wait::{RECV_FILTER, Waiter};
 use crate::packet::Packet;
 use std::fmt;
 use std::time::Duration;
@@ -139,7 +139,7 @@ impl Kind {
     pub(super) fn filter(self) -> (PollEvents, bool) {
         match self {
             Kind::Accept { .. } => (poll::KEY_READABLE, true),
-            Kind::Recv { .. } => (poll::KEY_READABLE | poll::ALWAYS, false),
+            Kind::Recv { .. } => (RECV_FILTER, false),
             // __skb_wait_for_more_packets: one datagram wakes one receiver.
             Kind::DgramRecv { .. } => (PollEvents::IN | PollEvents::ERR, true),
             // sk_stream_wait_memory looks again at every wake-up of its socket, whatever that is about: there may be some room, if less
@@ -228,16 +228,16 @@ impl Host {
     pub fn begin(&mut self, cx: &mut Cx<'_>, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Progress {
         if let Call::Sendto { fd, data, flags, addr: None } = call {
             let mut packet = Packet::EMPTY;
-            match self.send_short(cx.now, pid, *fd, data, *flags, &mut packet) {
+            match self.send_short(cx.now, (pid, &mut Recent::default()), *fd, data, *flags, &mut packet) {
                 ShortSend::Out => self.outbox.push_back(packet),
                 ShortSend::Queued => {}
                 ShortSend::Long => return self.begin_any(cx, pid, token, call),
             }
             return Progress::Done(Ok(data.len()));
         } else if let Call::Recvfrom { fd, into, flags, name: None } = call {
-            match self.recv_short(cx.now, pid, token, *fd, into, *flags) {
+            match self.recv_short(cx.now, (pid, &mut Recent::default()), token, *fd, into, *flags) {
                 Short::Done(received) => return Progress::Done(Ok(received)),
-                Short::Parked(op) => return Progress::Parked(op),
+                Short::Waits(quiet) => return Progress::Parked(self.take_up(quiet)),
                 Short::Long => {}
             }
         }
@@ -261,12 +261,6 @@ impl Host {
 
     /// Goes on with a call that waited, after a wake or at its deadline; `call` is the one that began it.
     pub fn resume(&mut self, cx: &mut Cx<'_>, mut op: Op, call: &mut Call<'_, '_>) -> Progress {
-        if let Call::Recvfrom { into, name: None, .. } = call {
-            match self.resume_recv_short(cx.now, op, into) {
-                Ok(received) => return Progress::Done(Ok(received)),
-                Err(same) => op = same,
-            }
-        }
         if self.is_stale(&op.0) {
             self.leave(cx, &op.0, true);
             return Progress::Done(Err(Errno::INTR));
@@ -347,6 +341,16 @@ impl Host {
         }
     }
 
+    /// The same of a receive that waits on the short way.
+    #[must_use]
+    pub fn describe_quiet(&self, quiet: &QuietRecv) -> String {
+        let what = format!("{} on fd {}", Kind::Recv { socket: quiet.socket }.name(), quiet.fd);
+        match self.ends(quiet.socket) {
+            Some(ends) => format!("{what} ({ends})"),
+            None => what,
+        }
+    }
+
     /// Whether the call's file is gone: its process was killed silently.
     #[inline]
     fn is_stale(&self, op: &Waiting) -> bool {
@@ -384,35 +388,30 @@ impl Host {
     }
 
     /// The operation of a call that goes to sleep, in the queue of its file if it has one.
-    #[inline(always)]
-    pub(super) fn sleep(&mut self, pid: Pid, token: Token, fd: RawFd, deadline: Instant, task: Task) -> Op {
+    fn sleep(&mut self, pid: Pid, token: Token, fd: RawFd, deadline: Instant, task: Task) -> Op {
         let sleeper = self.sleepers.park(token);
         if let Some(file) = task.file {
             let (filter, exclusive) = task.kind.filter();
-            let entry = &mut self.files[file];
-            entry.hold();
+            self.files[file].hold();
+            let queue = self.queue_of(file);
             if let Kind::EpollWait { .. } = task.kind {
-                entry.queue.add_epoll_wait(sleeper, filter);
+                queue.add_epoll_wait(sleeper, filter);
             } else {
-                entry.queue.add_call(sleeper, filter, exclusive);
+                queue.add_call(sleeper, filter, exclusive);
             }
         }
-        let waiting = Waiting { sleeper, pid, fd, deadline, task, watched: Vec::new() };
-        match self.spare_ops.pop() {
-            Some(mut op) => {
-                *op.0 = waiting;
-                op
-            }
-            None => Op(Box::new(waiting)),
-        }
+        Op(Box::new(Waiting { sleeper, pid, fd, deadline, task, watched: Vec::new() }))
     }
 
-    /// An operation is over: the next one uses its memory.
-    #[inline]
-    pub(super) fn recycle(&mut self, op: Op) {
-        if self.spare_ops.len() < SPARE_OPS_MAX {
-            self.spare_ops.push(op);
-        }
+    /// The operation of a receive that began to wait on the short way: from here on it is like any other.
+    pub fn take_up(&mut self, quiet: QuietRecv) -> Op {
+        let QuietRecv { token, pid, fd, flags, file, socket } = quiet;
+        let Host { files, sleepers, .. } = self;
+        // Where the file is gone, the process was killed silently: the operation finds that out.
+        let seat = files.get_mut(file).and_then(|entry| entry.queue.take_seat(token, sleepers));
+        let sleeper = seat.unwrap_or_else(|| sleepers.park(token));
+        let task = Task::new(Kind::Recv { socket }, file, false, flags);
+        Op(Box::new(Waiting { sleeper, pid, fd, deadline: Instant::FAR, task, watched: Vec::new() }))
     }
 
     /// When the call gives up waiting.
@@ -436,18 +435,6 @@ impl Host {
             entry.queue.remove(Waiter::Call(op.sleeper));
         }
         self.leave_rest(cx, op, was_woken && !used_wake);
-    }
-
-    /// As `leave`, for a receive that has used its wake; `false`, and nothing is done, if it is the only one that still holds the file.
-    #[inline(always)]
-    pub(super) fn leave_shared(&mut self, op: &Waiting, file: Key) -> bool {
-        let Some(entry) = self.files.get_mut(file) else { return false };
-        if !entry.put_one_of_several() {
-            return false;
-        }
-        entry.queue.remove(Waiter::Call(op.sleeper));
-        self.sleepers.leave(op.sleeper);
-        true
     }
 
     /// What only some calls have to do when they return.
@@ -487,9 +474,6 @@ impl Host {
         }
     }
 }
-
-/// How many operations' memory a host keeps for the next ones.
-const SPARE_OPS_MAX: usize = 64;
 
 /// The timeout argument of a call; one that has none waits for ever.
 pub(super) fn call_timeout(now: Instant, call: &Call<'_, '_>) -> Timeout {

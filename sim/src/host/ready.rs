@@ -62,7 +62,7 @@ impl Host {
     pub(super) fn watch(&mut self, pid: Pid, sleeper: Key, call: &Call<'_, '_>, watched: &mut Vec<Key>) {
         let mut add = |fd: RawFd, filter: PollEvents| {
             let Ok(file) = self.file_of(pid, fd) else { return };
-            self.files[file].queue.add_call(sleeper, filter, false);
+            self.queue_of(file).add_call(sleeper, filter, false);
             self.hold_file(file);
             watched.push(file);
         };
@@ -122,7 +122,7 @@ impl Host {
                 }
                 let added = self.with_epoll(set, |epoll, host| epoll.add(key, event, || host.file_mask(target)))?;
                 let is_exclusive = self.epolls[set].epoll.is_exclusive(added.item);
-                self.files[target].queue.add_epoll(set, added.item, is_exclusive);
+                self.queue_of(target).add_epoll(set, added.item, is_exclusive);
                 added.wake
             }
             epoll::Op::Modify => self.with_epoll(set, |epoll, host| epoll.modify(key, event, || host.file_mask(target)))?,

@@ -10,6 +10,9 @@ pub(super) struct Key {
 }
 
 impl Key {
+    /// The name of nothing.
+    pub(super) const NOBODY: Key = Key { index: u32::MAX, generation: 0 };
+
     /// A number for the life of the entry that orders keys and may serve as an id.
     pub(super) const fn number(self) -> u32 {
         self.index

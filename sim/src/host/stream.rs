@@ -203,8 +203,11 @@ impl Host {
         addr::check_length(addr)?;
         if addr::sa_family(addr).ok_or(Errno::INVAL)? == c::AF_UNSPEC {
             self.sockets[key].disconnects += 1;
-            for call in self.files[file].queue.calls() {
-                self.sleepers.disconnect(call);
+            let Host { files, sleepers, .. } = self;
+            let queue = &mut files[file].queue;
+            queue.seat(sleepers);
+            for call in queue.calls() {
+                sleepers.disconnect(call);
             }
             self.disconnect(cx.now, key);
             self.sockets[key].ss = Ss::Unconnected;

@@ -2,11 +2,14 @@
 //!
 //! An entry is a parked call or an epoll set that watches the file. Non-exclusive entries are all woken; of the exclusive ones
 //! (accept, epoll_wait, pipe ends, EPOLLEXCLUSIVE) one per event, first come first served.
+//!
+//! A plain receive that waits alone, the usual case, is kept apart, as a mere token: it gets an entry when somebody joins it.
 
 use super::cx::Token;
 use super::epoll::ItemId;
-use super::poll::wakes;
-use super::slab::{Key, KeyQueue, Slab};
+use super::fifo::Fifo;
+use super::poll::{ALWAYS, KEY_READABLE, wakes};
+use super::slab::{Key, Slab};
 use twinsock::PollEvents;
 
 /// Who is to be told.
@@ -26,13 +29,85 @@ struct Entry {
     exclusive: bool,
 }
 
+/// A receive that began to wait when nobody else did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Quiet {
+    /// It still waits alone.
+    Asleep(Token),
+    /// It is woken and has not gone on yet.
+    Awake(Token),
+    /// It has an entry like others, which its thread does not know yet.
+    Sleeper(Token, Key),
+}
+
 /// The waiters of one file, in order.
 #[derive(Debug, Default)]
 pub(super) struct WaitQueue {
+    quiet: Option<Quiet>,
     entries: Vec<Entry>,
 }
 
 impl WaitQueue {
+    /// A receive begins to wait without an entry; `false`: it must have one.
+    #[inline]
+    pub(super) fn sit_down(&mut self, token: Token) -> bool {
+        let is_alone = self.entries.is_empty() && self.quiet.is_none();
+        if is_alone {
+            self.quiet = Some(Quiet::Asleep(token));
+        }
+        is_alone
+    }
+
+    /// Whether the thread waits here without an entry.
+    #[inline]
+    pub(super) fn sits(&self, token: Token) -> bool {
+        self.quiet == Some(Quiet::Awake(token)) || self.quiet == Some(Quiet::Asleep(token))
+    }
+
+    /// The receive that waited without an entry goes on.
+    #[inline]
+    pub(super) fn get_up(&mut self) {
+        self.quiet = None;
+    }
+
+    /// A receive that waits without an entry gets one, before others do.
+    pub(super) fn seat(&mut self, sleepers: &mut Sleepers) {
+        let (token, woken) = match self.quiet {
+            Some(Quiet::Asleep(token)) => (token, false),
+            Some(Quiet::Awake(token)) => (token, true),
+            Some(Quiet::Sleeper(..)) | None => return,
+        };
+        let call = sleepers.calls.insert(Sleeper { token, woken, disconnected: false });
+        self.entries.push(Entry { who: Waiter::Call(call), filter: RECV_FILTER, exclusive: false });
+        self.quiet = Some(Quiet::Sleeper(token, call));
+    }
+
+    /// The entry of a thread's receive that began to wait without one, which its thread knows from now on.
+    pub(super) fn take_seat(&mut self, token: Token, sleepers: &mut Sleepers) -> Option<Key> {
+        self.seat(sleepers);
+        match self.quiet {
+            Some(Quiet::Sleeper(of, call)) if of == token => {
+                self.quiet = None;
+                Some(call)
+            }
+            Some(Quiet::Sleeper(..) | Quiet::Asleep(_) | Quiet::Awake(_)) | None => None,
+        }
+    }
+
+    /// Tells the receive that waits without an entry of an event; `None`: there is none, and it is for those that have entries. The token is
+    /// that of a thread which is to be woken.
+    #[inline]
+    pub(super) fn wake_quiet(&mut self, key: PollEvents) -> Option<Option<Token>> {
+        match self.quiet {
+            Some(Quiet::Asleep(token)) if wakes(key, RECV_FILTER) => {
+                self.quiet = Some(Quiet::Awake(token));
+                Some(Some(token))
+            }
+            Some(Quiet::Asleep(_) | Quiet::Awake(_)) => Some(None),
+            Some(Quiet::Sleeper(..)) | None => None,
+        }
+    }
+
     /// Adds a call at the end; one that is there already waits for `filter` too.
     #[inline]
     pub(super) fn add_call(&mut self, call: Key, filter: PollEvents, exclusive: bool) {
@@ -128,6 +203,9 @@ impl WaitQueue {
     }
 }
 
+/// What a receive waits for.
+pub(super) const RECV_FILTER: PollEvents = PollEvents::from_raw(KEY_READABLE.raw() | ALWAYS.raw());
+
 #[derive(Debug)]
 struct Sleeper {
     token: Token,
@@ -140,13 +218,22 @@ struct Sleeper {
 #[derive(Debug)]
 pub(super) struct Sleepers {
     calls: Slab<Sleeper>,
-    woken: KeyQueue,
+    woken: Fifo<Woken>,
+}
+
+/// Somebody who was woken.
+#[derive(Clone, Copy, Debug)]
+enum Woken {
+    /// A call of [`Sleepers`].
+    Call(Key),
+    /// A thread that waits without an entry.
+    Quiet(Token),
 }
 
 impl Sleepers {
     /// Nobody sleeps.
     pub(super) const fn new() -> Sleepers {
-        Sleepers { calls: Slab::new(), woken: KeyQueue::new() }
+        Sleepers { calls: Slab::new(), woken: Fifo::new() }
     }
 
     /// A call goes to sleep for the first time.
@@ -188,18 +275,33 @@ impl Sleepers {
             return false;
         }
         sleeper.woken = true;
-        self.woken.push(call);
+        self.woken.push(Woken::Call(call));
         true
+    }
+
+    /// Wakes a thread that waits without an entry.
+    #[inline]
+    pub(super) fn wake_quiet(&mut self, token: Token) {
+        self.woken.push(Woken::Quiet(token));
+    }
+
+    /// Whether somebody was woken whom nobody knows of yet.
+    #[inline]
+    pub(super) fn has_woken(&self) -> bool {
+        !self.woken.is_empty()
     }
 
     /// The next thread to be resumed; calls that have gone on meanwhile are passed over.
     #[inline]
     pub(super) fn next_woken(&mut self) -> Option<Token> {
         loop {
-            let call = self.woken.first()?;
-            self.woken.drop_first();
-            if let Some(sleeper) = self.calls.get(call).filter(|sleeper| sleeper.woken) {
-                return Some(sleeper.token);
+            match self.woken.pop()? {
+                Woken::Quiet(token) => return Some(token),
+                Woken::Call(call) => {
+                    if let Some(sleeper) = self.calls.get(call).filter(|sleeper| sleeper.woken) {
+                        return Some(sleeper.token);
+                    }
+                }
             }
         }
     }

@@ -84,10 +84,8 @@ pub struct GilbertElliott {
     pub loss_bad: Ratio,
 }
 
-/// What decides where a link leaves something to chance: 0 and "no" are the boring answers.
+/// What decides where a link leaves something to chance: "no" is the boring answer.
 pub trait Chance {
-    /// One of `0..n`, in which a larger one is a longer delay.
-    fn delay(&mut self, n: u32) -> u32;
     /// Whether something happens, and what that is, in a word.
     fn happens(&mut self, ratio: Ratio, what: &'static str) -> bool;
 }
@@ -97,10 +95,6 @@ pub trait Chance {
 pub struct NoChance;
 
 impl Chance for NoChance {
-    fn delay(&mut self, _n: u32) -> u32 {
-        0
-    }
-
     fn happens(&mut self, ratio: Ratio, _what: &'static str) -> bool {
         ratio.of >= ratio.in_
     }

@@ -340,10 +340,6 @@ mod tests {
     struct Told(Vec<&'static str>);
 
     impl Chance for Told {
-        fn delay(&mut self, _n: u32) -> u32 {
-            0
-        }
-
         fn happens(&mut self, ratio: Ratio, what: &'static str) -> bool {
             if ratio.is_never() {
                 return false;

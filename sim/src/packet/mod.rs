@@ -37,6 +37,9 @@ impl Packet {
         body: Body::Tcp(Segment::EMPTY),
     };
 
+    /// At most how long the frame of a packet is whose data is [`Payload::Inline`], in bytes from its IP header on.
+    pub const SMALL_FRAME_MAX_BYTES: u32 = HEADERS_MAX_BYTES + 79;
+
     /// The packet's segment, to be written over; whatever else it carried is gone.
     #[inline]
     pub fn segment_mut(&mut self) -> &mut Segment {
@@ -103,6 +106,8 @@ impl Packet {
 
 /// The headers of IPv6 and TCP with all the options that fit.
 const HEADERS_MAX_BYTES: u32 = 40 + 60;
+
+const _: () = assert!(Payload::INLINE_MAX_BYTES == 79);
 
 /// What a packet carries.
 #[derive(Clone, Debug, PartialEq, Eq)]

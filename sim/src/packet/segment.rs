@@ -124,23 +124,49 @@ impl Payload {
         if data.is_empty() {
             Payload::EMPTY
         } else if data.len() <= Payload::INLINE_MAX_BYTES {
-            let mut bytes = [0; Payload::INLINE_MAX_BYTES];
-            bytes[..data.len()].copy_from_slice(data);
-            Payload::Inline { len: inline_len(data), bytes }
+            Payload::copy_inline(data)
         } else {
             Payload::Shared(Bytes::copy_from_slice(data))
         }
     }
 
-    /// Becomes a copy of `other`, in place where both are inline: moving fresh bytes on would stall on the stores.
+    /// Becomes a copy of `other`.
     #[inline]
     pub fn set(&mut self, other: &Payload) {
-        match (&mut *self, other) {
-            (Payload::Inline { len, bytes }, Payload::Inline { len: other_len, bytes: other_bytes }) => {
-                *len = *other_len;
-                *bytes = *other_bytes;
+        match other {
+            Payload::Inline { .. } => self.assign(other.as_slice()),
+            Payload::Shared(bytes) => *self = Payload::Shared(bytes.clone()),
+        }
+    }
+
+    /// Becomes a copy of a few bytes, in place: moving fresh bytes on, or more bytes than were stored at once, would stall on the stores.
+    ///
+    /// # Panics
+    /// If they are more than [`Payload::INLINE_MAX_BYTES`].
+    #[inline(always)]
+    pub fn assign(&mut self, data: &[u8]) {
+        match self {
+            Payload::Inline { len, bytes } => {
+                *len = inline_len(data);
+                bytes[..data.len()].copy_from_slice(data);
             }
-            (Payload::Inline { .. } | Payload::Shared(_), Payload::Inline { .. } | Payload::Shared(_)) => *self = other.clone(),
+            Payload::Shared(_) => *self = Payload::copy_inline(data),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn copy_inline(data: &[u8]) -> Payload {
+        let mut bytes = [0; Payload::INLINE_MAX_BYTES];
+        bytes[..data.len()].copy_from_slice(data);
+        Payload::Inline { len: inline_len(data), bytes }
+    }
+
+    /// Lets go of what others could use: what the payload holds from here on means nothing.
+    #[inline]
+    pub fn release(&mut self) {
+        if let Payload::Shared(bytes) = self {
+            *bytes = Bytes::new();
         }
     }
 
@@ -184,6 +210,12 @@ impl Payload {
 #[inline]
 fn inline_len(data: &[u8]) -> u8 {
     u8::try_from(data.len()).expect("an inline payload is shorter than 256 bytes")
+}
+
+impl Default for Payload {
+    fn default() -> Payload {
+        Payload::EMPTY
+    }
 }
 
 impl PartialEq for Payload {

@@ -330,6 +330,7 @@ impl Running {
     }
 
     /// Gives the processor away until the scheduler resumes this thread. Unwinds if the thread was killed meanwhile.
+    #[inline(always)]
     pub fn suspend<'a>(&'a self, scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
         drop(scheduler);
         coroutine::suspend();

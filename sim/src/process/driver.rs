@@ -114,8 +114,10 @@ fn unwind(shared: &Shared, thread: ThreadId) {
     }
 }
 
-/// Switches to a thread and back, giving the scheduler up meanwhile. Answers the thread's result if it ended.
-#[inline]
+/// Switches to a thread and back, giving the scheduler up meanwhile. Answers the thread's result if it ended. Inlined, see [`coroutine::suspend`].
+///
+/// [`coroutine::suspend`]: crate::process::coroutine::suspend
+#[inline(always)]
 fn resume<'a>(
     shared: &'a Shared,
     mut scheduler: RefMut<'a, Scheduler>,

@@ -162,8 +162,12 @@ impl Scheduler {
     fn describe(&self, thread: &Thread, wait: Wait) -> String {
         match wait {
             Wait::Call => {
-                let op = thread.op.as_ref().expect("a thread that waits for a call has a parked operation");
-                self.world.host(self.processes[thread.process.index()].host).describe(op)
+                let host = self.world.host(self.processes[thread.process.index()].host);
+                match (&thread.op, &thread.quiet) {
+                    (Some(op), _) => host.describe(op),
+                    (None, Some(quiet)) => host.describe_quiet(quiet),
+                    (None, None) => unreachable!("a thread that waits for a call has a parked operation"),
+                }
             }
             Wait::Sleep => "sleep".to_owned(),
             Wait::Join(other) => format!("join of thread {}", self.threads[other.index()].name),

@@ -1,14 +1,17 @@
-//! Who is there, who waits, who is next; `starting.rs`: who comes; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still;
+//! Who is there, who waits, who is next; `short.rs`: the short ways of calls; `starting.rs`: who comes; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still;
 //! `clock.rs`: what time it is for whom; `notes.rs`: what a recording holds of it.
 
 mod clock;
 mod ending;
 mod notes;
 mod power;
+mod short;
 mod starting;
 
+pub use short::ShortRecv;
+
 use crate::choice::{Door, StreamId};
-use crate::host::{Call, Op, Pid, Progress, Short, Token};
+use crate::host::{Call, Op, Pid, Progress, QuietRecv, Recent, Token};
 use crate::process::coroutine::Carrier;
 use crate::process::failure::FailureKind;
 use crate::process::faults::FaultStreams;
@@ -17,14 +20,13 @@ use crate::process::outside::{NO_THREAD, Outside};
 use crate::process::signal::Signal;
 use crate::process::turns::{Mark, Turns};
 use crate::process::watchdog::Pulse;
-use crate::trace::{CallEnd, CallName, Event, Place, What};
+use crate::trace::{CallEnd, Event, Place, What};
 use crate::world::{Alarm, HostId, World};
 use power::Stalled;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use twinsock::Instant;
 use twinsock::faulty::Course;
-use twinsock::raw::RawFd;
 
 /// A process of a simulation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -94,6 +96,9 @@ pub struct Thread {
     pub(super) carrier: Option<Box<Carrier>>,
     /// The call that its host has parked.
     pub(super) op: Option<Op>,
+    /// Or the receive that its host has hardly taken note of.
+    pub(super) quiet: Option<QuietRecv>,
+    recent: Recent,
     /// A signal that is to end that call.
     pub(super) signal: Option<Signal>,
     joiners: Vec<ThreadId>,
@@ -124,16 +129,6 @@ pub struct Process {
     pub(super) daemon: bool,
     pub(super) life: Life,
     entropy: Option<StreamId>,
-}
-
-/// What the short way of a receive came to.
-pub enum ShortRecv {
-    /// It returns this.
-    Done(usize),
-    /// The thread waits.
-    Waits,
-    /// Nothing has happened: it is for the long way.
-    Long,
 }
 
 /// What the driver does next.
@@ -304,7 +299,7 @@ impl Scheduler {
         }
         let clock = slot.clock;
         let is_chosen = self.just_chosen && clock == self.world.now();
-        if !(is_chosen || self.is_nobody_due() && self.world.pass_until(clock)) {
+        if !(is_chosen || self.is_nobody_due() && self.outside.is_none() && self.world.pass_until(clock)) {
             return false;
         }
         self.pulse.beat();
@@ -364,9 +359,8 @@ impl Scheduler {
     /// Goes on with the running thread's parked call.
     #[inline]
     pub fn resume(&mut self, thread: ThreadId, call: &mut Call<'_, '_>) -> Option<twinsock::Result<usize>> {
-        let slot = &mut self.threads[thread.index()];
-        let op = slot.op.take().expect("a thread that waits for a call has a parked operation");
-        let host = slot.host;
+        let op = self.take_op(thread).expect("a thread that waits for a call has a parked operation");
+        let host = self.threads[thread.index()].host;
         match self.world.resume(host, op, call) {
             Progress::Done(result) => Some(self.end_call(thread, call, result)),
             Progress::Parked(op) if self.threads[thread.index()].signal.is_some() => self.take_signal(thread, call, op),
@@ -377,66 +371,13 @@ impl Scheduler {
         }
     }
 
-    /// `send(2)` of the running thread, if it is an easy one. `false`: nothing has happened.
-    #[inline]
-    pub fn send_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], flags: i32) -> bool {
-        if self.world.trace().is_recording() {
-            return false;
-        }
-        let slot = &self.threads[thread.index()];
-        if !self.world.send_short(slot.host, slot.pid, fd, data, flags) {
-            return false;
-        }
-        self.end_short_call(thread, const { CallName::new("sendto") }, fd, data.len());
-        true
-    }
-
-    /// `recv(2)` of the running thread, if it is an easy one. An operation that is parked is kept here: the thread waits.
-    #[inline]
-    pub fn recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
-        if self.world.trace().is_recording() {
-            return ShortRecv::Long;
-        }
-        let slot = &self.threads[thread.index()];
-        match self.world.recv_short(slot.host, slot.pid, thread.token(), fd, into, flags) {
-            Short::Done(received) => {
-                self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
-                ShortRecv::Done(received)
-            }
-            Short::Parked(op) => {
-                self.threads[thread.index()].op = Some(op);
-                self.wait(thread, Wait::Call, None);
-                ShortRecv::Waits
-            }
-            Short::Long => ShortRecv::Long,
-        }
-    }
-
-    /// Goes on with the running thread's parked receive, if it is an easy one. `None`: nothing has happened.
-    #[inline]
-    pub fn resume_recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8]) -> Option<usize> {
+    /// The call in which a thread waits, as an operation.
+    pub(super) fn take_op(&mut self, thread: ThreadId) -> Option<Op> {
         let slot = &mut self.threads[thread.index()];
-        let op = slot.op.take()?;
-        match self.world.resume_recv_short(slot.host, op, into) {
-            Ok(received) => {
-                self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
-                Some(received)
-            }
-            Err(op) => {
-                slot.op = Some(op);
-                None
-            }
+        match slot.quiet.take() {
+            Some(quiet) => Some(self.world.take_up(slot.host, quiet)),
+            None => slot.op.take(),
         }
-    }
-
-    #[inline(always)]
-    fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, count: usize) {
-        let at = self.world.now();
-        let slot = &mut self.threads[thread.index()];
-        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
-        slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(self.call_cost_ns));
-        self.world.trace_mut().call_ended(at, place, call, Some(fd), Ok(count));
-        self.collect_wakes();
     }
 
     /// Makes a call that ends at once, be it by interruption.
@@ -547,6 +488,12 @@ impl Scheduler {
 
     #[inline]
     fn collect_wakes(&mut self) {
+        if self.world.has_woken() {
+            self.make_woken_ready();
+        }
+    }
+
+    fn make_woken_ready(&mut self) {
         while let Some(Token(token)) = self.world.poll_wake() {
             let thread = ThreadId(u32::try_from(token).expect("a token is a thread's number"));
             self.wake(thread);

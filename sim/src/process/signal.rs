@@ -23,7 +23,7 @@ impl Scheduler {
     /// Sends a thread a signal. It concerns a thread that waits in a system call, and no other.
     pub fn signal(&mut self, thread: ThreadId, signal: Signal) {
         let slot = self.thread_mut(thread);
-        if slot.op.is_some() {
+        if slot.op.is_some() || slot.quiet.is_some() {
             slot.signal = Some(signal);
             self.tell_of_signal(thread);
             // It looks once more whether it has to wait: what it waits for may come at this moment.

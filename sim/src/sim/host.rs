@@ -1,5 +1,6 @@
 //! A host from outside: what runs on it, what it is called, what its kernel is set to. What befalls it is in `host/`.
 
+mod addrs;
 mod calls;
 mod clock;
 mod power;

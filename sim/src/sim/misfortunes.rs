@@ -36,6 +36,8 @@ pub struct Misfortunes {
     pub clocks: bool,
     /// System calls have faults, those of hosts to which the test has not given a plan of its own.
     pub calls: bool,
+    /// Names of hosts do not resolve, or slowly, or to an address that nobody has.
+    pub names: bool,
     /// When all of it ends, as virtual time from [`Sim::misfortunes`] on: everything is mended then.
     pub until: Duration,
 }
@@ -52,6 +54,7 @@ impl Misfortunes {
             pauses: true,
             clocks: true,
             calls: true,
+            names: true,
             until: Duration::from_secs(10),
         }
     }
@@ -67,6 +70,7 @@ impl Misfortunes {
             pauses: false,
             clocks: false,
             calls: false,
+            names: false,
             until: Duration::from_secs(10),
         }
     }
@@ -111,6 +115,12 @@ impl Misfortunes {
     #[must_use]
     pub const fn calls(self, calls: bool) -> Misfortunes {
         Misfortunes { calls, ..self }
+    }
+
+    /// Sets whether names may fail to resolve.
+    #[must_use]
+    pub const fn names(self, names: bool) -> Misfortunes {
+        Misfortunes { names, ..self }
     }
 
     /// Sets for how long, in virtual time. When it is over, everything is mended.

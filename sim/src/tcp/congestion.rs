@@ -64,7 +64,7 @@ impl Tcb {
     }
 
     /// `acked` bytes of new data are acknowledged, `flight` were out before: RFC 5681 section 3.1, RFC 6582 section 3.2.
-    #[inline]
+    #[inline(always)]
     pub(super) fn on_data_acknowledged(&mut self, acked: u32, flight: u32) {
         let mss = u32::from(self.mss);
         let full = self.congestion.recover.before_or_at(self.snd_una);
@@ -98,7 +98,7 @@ impl Tcb {
     }
 
     /// Slow start doubles in a round trip, avoidance adds a segment; only where the window was what held data back.
-    #[inline]
+    #[inline(always)]
     fn grow_cwnd(&mut self, acked: u32, flight: u32, mss: u32) {
         let congestion = &mut self.congestion;
         let slow_start = congestion.cwnd < congestion.ssthresh;
@@ -154,7 +154,7 @@ impl Tcb {
     }
 
     /// RFC 5681 section 4.1: after idling for an RTO the window is halved, once for each, down to the initial one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn restart_after_idle(&mut self, now: Instant) {
         if self.congestion.cwnd <= self.initial_cwnd() || self.flight_bytes() > 0 || !self.sysctl.tcp_slow_start_after_idle {
             return;

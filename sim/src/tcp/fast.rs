@@ -45,7 +45,8 @@ impl Tcb {
             return false;
         }
         let seq = self.write_seq;
-        into.payload.set(send.push_sent(seq, data));
+        send.push_sent(seq, data);
+        into.payload.assign(data);
         self.restart_after_idle(now);
         self.write_seq = seq + len;
         self.snd_nxt = self.write_seq;
@@ -95,7 +96,7 @@ impl Tcb {
             }
         }
         send.acknowledge_only();
-        recv.push_inline(bytes, usize_from(len));
+        recv.push_small(&bytes[..usize_from(len)]);
         self.rcv_nxt += len;
         self.timers.last_heard = now;
         self.timers.probes_out = 0;

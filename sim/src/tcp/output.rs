@@ -215,7 +215,7 @@ impl Tcb {
     }
 
     /// Timers and clocks after new data was sent, `tcp_event_data_sent`; a FIN alone is not data.
-    #[inline]
+    #[inline(always)]
     pub(super) fn data_went_out(&mut self, now: Instant) {
         self.congestion.last_sent = now;
         if nanos_between(self.ack.last_data, now) < DELAYED_ACK_NS && self.ack.data_seen {

@@ -82,7 +82,7 @@ impl Tcb {
     }
 
     /// Whether `unread` bytes are enough to wake a reader who wants `target`; a window about to close makes any amount enough.
-    #[inline]
+    #[inline(always)]
     pub(super) fn has_rcvlowat(&self, unread: u32, target: u32) -> bool {
         unread > 0 && (unread >= target || self.receive_window() <= u32::from(self.rcv_mss))
     }
@@ -104,7 +104,7 @@ impl Tcb {
     }
 
     /// `tcp_data_ready`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn data_ready(&mut self) {
         if self.done || self.has_rcvlowat(self.unread_bytes(), self.options.rcvlowat) {
             self.wakes.readable = true;

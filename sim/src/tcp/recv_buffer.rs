@@ -115,19 +115,6 @@ impl RecvBuffer {
         self.tail.len = end;
     }
 
-    /// Adds the first `len` of these bytes, which continue the stream.
-    #[inline]
-    pub(super) fn push_inline(&mut self, bytes: &[u8; Payload::INLINE_MAX_BYTES], len: usize) {
-        if self.tail.len == 0 {
-            // All of them in a few moves, rather than some in a loop.
-            self.bytes += u32_from(len);
-            self.tail.bytes = *bytes;
-            self.tail.len = len;
-        } else {
-            self.push_small(&bytes[..len]);
-        }
-    }
-
     /// What is in `tail` takes its place in the queue.
     fn end_tail(&mut self) {
         if self.tail.len > 0 {

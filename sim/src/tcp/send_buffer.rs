@@ -4,6 +4,7 @@
 //! that segments share, so that sending and repeating copy nothing. Blocks come back to use when the last segment that shares them
 //! is gone.
 
+use super::ring::Ring;
 use super::tcb::{SEGMENT_OVERHEAD_BYTES, u32_from, usize_from};
 use crate::packet::{Payload, SeqNumber};
 use bytes::{Buf, BytesMut};
@@ -13,7 +14,7 @@ use std::collections::VecDeque;
 #[derive(Debug, Default)]
 pub(super) struct SendBuffer {
     /// In sequence order; the first `sent` of them have been transmitted.
-    chunks: VecDeque<Chunk>,
+    chunks: Ring<Chunk>,
     sent: usize,
     /// The bytes of all chunks.
     bytes: u32,
@@ -26,7 +27,7 @@ pub(super) struct SendBuffer {
 }
 
 /// What goes out as one segment, unless the window cuts it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Chunk {
     seq: SeqNumber,
     len: u32,
@@ -57,24 +58,23 @@ impl SendBuffer {
         self.sent < self.chunks.len()
     }
 
-    /// Adds a small chunk at `seq` to the empty queue, as one that is transmitted now; its data.
-    #[inline]
-    pub(super) fn push_sent(&mut self, seq: SeqNumber, data: &[u8]) -> &Payload {
+    /// Adds a small chunk at `seq` to the empty queue, as one that is transmitted now.
+    #[inline(always)]
+    pub(super) fn push_sent(&mut self, seq: SeqNumber, data: &[u8]) {
         self.push_small(seq, data);
         self.sent = 1;
-        &self.chunks.back().expect("a chunk was pushed").data
     }
 
     /// Whether there is one chunk only, transmitted, and an ACK of `to` is an ACK of all of it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_only_sent(&self, to: SeqNumber) -> bool {
         self.sent == 1 && self.chunks.len() == 1 && self.chunks.front().is_some_and(|chunk| chunk.seq + chunk.len == to)
     }
 
     /// Forgets the only chunk: the peer has it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn acknowledge_only(&mut self) {
-        self.chunks.pop_front();
+        self.drop_first();
         self.sent = 0;
         self.bytes = 0;
         self.drop_idle_blocks();
@@ -115,21 +115,26 @@ impl SendBuffer {
             self.open = true;
             Payload::EMPTY
         };
-        self.chunks.push_back(Chunk { seq, len: 0, data });
+        *self.chunks.push() = Chunk { seq, len: 0, data };
     }
 
     /// Adds a small chunk at `seq`, whole.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push_small(&mut self, seq: SeqNumber, data: &[u8]) {
         self.close_tail();
         let len = u32_from(data.len());
         self.bytes += len;
-        // Filled in its place: moving fresh bytes on would stall on the stores.
-        self.chunks.push_back(Chunk { seq, len, data: Payload::Inline { len: 0, bytes: [0; Payload::INLINE_MAX_BYTES] } });
-        if let Some(Chunk { data: Payload::Inline { len, bytes }, .. }) = self.chunks.back_mut() {
-            *len = u8::try_from(data.len()).expect("an inline chunk is shorter than 256 bytes");
-            bytes[..data.len()].copy_from_slice(data);
-        }
+        let chunk = self.chunks.push();
+        chunk.seq = seq;
+        chunk.len = len;
+        chunk.data.assign(data);
+    }
+
+    /// The first chunk goes.
+    #[inline]
+    fn drop_first(&mut self) {
+        self.chunks[0].data.release();
+        self.chunks.drop_front();
     }
 
     /// Adds `data` to the last chunk, which has not been transmitted.
@@ -213,7 +218,7 @@ impl SendBuffer {
     fn gather(&self, index: usize, offset: usize, max: usize) -> Payload {
         let mut bytes = BytesMut::with_capacity(max);
         let mut offset = offset;
-        for chunk in self.chunks.range(index..self.sent) {
+        for chunk in (index..self.sent).map(|index| &self.chunks[index]) {
             let data = &chunk.data.as_slice()[offset..];
             bytes.extend_from_slice(&data[..data.len().min(max - bytes.len())]);
             offset = 0;
@@ -233,7 +238,7 @@ impl SendBuffer {
             if end.before_or_at(to) {
                 self.bytes -= chunk.len;
                 self.sent -= 1;
-                self.chunks.pop_front();
+                self.drop_first();
                 continue;
             }
             if chunk.seq.before(to) {

@@ -143,7 +143,7 @@ impl Tcb {
     }
 
     /// RFC 6298 section 2: takes a sample.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_rtt_sample(&mut self, sample_ns: u64) {
         let micros = u32::try_from(sample_ns / 1000).unwrap_or(u32::MAX).max(1);
         let rto_min_us = u32::from(self.sysctl.tcp_rto_min_ms) * 1000;
@@ -152,7 +152,7 @@ impl Tcb {
     }
 
     /// Something that must be acknowledged went out: starts the timer, RFC 6298 section 5, rule 5.1.
-    #[inline]
+    #[inline(always)]
     pub(super) fn arm_after_transmit(&mut self, now: Instant) {
         match self.timers.retransmit {
             Retransmit::Timeout => {}
@@ -179,7 +179,7 @@ impl Tcb {
     }
 
     /// Whether the first repeat is a loss probe: with a single segment out, of which nothing bad is known.
-    #[inline]
+    #[inline(always)]
     fn may_probe_for_loss(&self) -> bool {
         let segments = self.send.as_ref().map_or(0, |send| send.sent_chunks()) + usize::from(self.fin_sent());
         segments == 1

@@ -79,7 +79,7 @@ impl Tcb {
     }
 
     /// `__tcp_select_window`: the window that the buffer would allow now.
-    #[inline]
+    #[inline(always)]
     pub(super) fn free_window(&self) -> u32 {
         let charge = self.recv.as_ref().map_or(0, |recv| recv.charge());
         if charge == 0 && self.rcv_wscale > 0 {
@@ -107,7 +107,7 @@ impl Tcb {
     }
 
     /// `tcp_select_window`: decides on the window of a segment about to go out, never taking back what was offered. The field's value.
-    #[inline]
+    #[inline(always)]
     pub(super) fn select_window(&mut self) -> u16 {
         let offered = self.receive_window();
         let mut window = self.free_window();
@@ -122,7 +122,7 @@ impl Tcb {
 
     /// Learns from a data segment: the peer's segment size, the share of overhead, a larger window. `tcp_measure_rcv_mss`,
     /// `tcp_grow_window`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn measure_segment(&mut self, segment_len: u32, frame_bytes: u16) {
         let len = if frame_bytes == 0 { segment_len } else { segment_len.min(u32::from(frame_bytes)) };
         let len = u16::try_from(len).unwrap_or(u16::MAX);
@@ -150,7 +150,7 @@ impl Tcb {
     }
 
     /// The user has read: `tcp_rcv_space_adjust` and `tcp_cleanup_rbuf`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn after_read(&mut self, now: Instant, copied: usize) {
         self.adjust_rcvbuf(now);
         let unread = self.unread_bytes();
@@ -173,7 +173,7 @@ impl Tcb {
     }
 
     /// Grows the receive buffer to hold twice what the user reads in a round trip.
-    #[inline]
+    #[inline(always)]
     fn adjust_rcvbuf(&mut self, now: Instant) {
         let rtt = 1000 * u64::from(self.rtt.srtt_us());
         let copied_seq = self.copied_seq;

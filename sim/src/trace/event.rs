@@ -1,7 +1,7 @@
 //! What can happen in a run, as values: small enough to be made for every event, whether or not it is kept.
 
-use super::Digest;
 use super::place::{Names, Place};
+use super::{Digest, MachineEvent};
 use crate::packet::{Body, Control, IcmpError, Packet, Segment, SeqNumber};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -116,26 +116,6 @@ pub enum What {
         fd: Option<i32>,
         /// What happened to it.
         fault: Box<str>,
-    },
-}
-
-/// What can befall a machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MachineEvent {
-    /// It lost its power.
-    Crash,
-    /// It was switched on again.
-    Restart,
-    /// It stands still.
-    Pause,
-    /// It goes on.
-    Resume,
-    /// Its clock was set.
-    Clock {
-        /// By how many nanoseconds the wall clock is ahead of the true time.
-        ahead_ns: i64,
-        /// By how many millionths both clocks are faster.
-        ppm: i32,
     },
 }
 
@@ -498,7 +478,11 @@ impl Event {
                 self.fold_head(digest, 10, 0);
                 digest.fold_bytes(message.as_bytes());
             }
-            What::Machine(event) => event.fold_into(self, digest),
+            What::Machine(event) => {
+                let (number, argument, more) = event.words();
+                self.fold_head(digest, 20 + number, argument);
+                digest.fold(more);
+            }
             What::CallFault { call, fd, fault } => {
                 self.fold_head(digest, 30, call.word ^ u64::from(fd.unwrap_or(-1).cast_unsigned()));
                 digest.fold_bytes(fault.as_bytes());
@@ -525,37 +509,6 @@ impl Event {
     #[must_use]
     pub fn line<'a>(&'a self, names: &'a Names) -> impl fmt::Display + 'a {
         Line { event: self, names }
-    }
-}
-
-impl MachineEvent {
-    /// Kinds from here on are those of machines.
-    const FIRST_KIND: u32 = 20;
-
-    fn fold_into(self, event: &Event, digest: &mut Digest) {
-        let (kind, argument) = match self {
-            MachineEvent::Crash => (0, 0),
-            MachineEvent::Restart => (1, 0),
-            MachineEvent::Pause => (2, 0),
-            MachineEvent::Resume => (3, 0),
-            MachineEvent::Clock { ahead_ns, ppm } => {
-                digest.fold(u64::from(ppm.cast_unsigned()));
-                (4, ahead_ns.cast_unsigned())
-            }
-        };
-        event.fold_head(digest, MachineEvent::FIRST_KIND + kind, argument);
-    }
-}
-
-impl fmt::Display for MachineEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            MachineEvent::Crash => f.write_str("crash"),
-            MachineEvent::Restart => f.write_str("restart"),
-            MachineEvent::Pause => f.write_str("paused"),
-            MachineEvent::Resume => f.write_str("resumed"),
-            MachineEvent::Clock { ahead_ns, ppm } => write!(f, "clock set to {ahead_ns:+} ns and {ppm:+} ppm"),
-        }
     }
 }
 

@@ -12,6 +12,7 @@ mod event;
 pub mod file;
 mod kept;
 mod lines;
+mod machine;
 #[cfg(feature = "capture")]
 pub mod pcapng;
 mod place;
@@ -19,11 +20,12 @@ mod recording;
 pub mod timeline;
 
 pub use digest::Digest;
-pub use event::{CallName, Event, MachineEvent, NetworkEvent, PacketLine, Transport, What};
+pub use event::{CallName, Event, NetworkEvent, PacketLine, Transport, What};
 use event::{PacketKind, Words};
 pub use file::{TraceFile, TraceFileError, read_trace};
 use kept::{Kept, Record};
 pub use lines::{EventKind, TraceLine, lines};
+pub use machine::MachineEvent;
 pub use place::{Names, Place};
 pub use recording::{CallEnd, Connection, Detail, Recorded, Recording};
 

@@ -112,7 +112,7 @@ impl<E> EventQueue<E> {
     ///
     /// # Panics
     /// If 2^32 - 1 events are pending.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, at: Instant, event: E) {
         let at = at.as_nanos();
         debug_assert!(at >= self.base, "an event is never in the past: {at} ns, and {} ns have passed", self.base);

@@ -8,24 +8,27 @@ mod chains;
 mod clock;
 pub mod event;
 mod group;
+mod names;
 mod neighbour;
 mod power;
+mod short;
 mod wire;
 
 use crate::choice::{Choice, Door, LuckOf, StreamId};
-use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Short, ShortSend, Token};
+use crate::host::fifo::Fifo;
+use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, QuietRecv, Token};
 use crate::link::Link;
 use crate::packet::Packet;
 use crate::trace::{Event, Label, Place, Recording, Trace, What};
 pub use chains::Chains;
 use clock::HostClock;
 use event::EventQueue;
+pub use names::{LookupError, NameFault};
 use neighbour::Neighbours;
 pub use power::NIC_RING_PACKETS;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use twinsock::Instant;
-use twinsock::raw::RawFd;
 pub use wire::{Fate, PacketView, Protocol, RuleId, Unjudged};
 use wire::{Path, Wires};
 
@@ -49,20 +52,48 @@ impl Alarm {
     pub const UNJUDGED: Alarm = Alarm(u64::MAX);
 }
 
-/// What the queue holds.
+/// What the queue holds: each a word, so that it goes through it in registers.
 enum Due {
-    /// A packet, kept in `in_flight` under this number, reaches a host.
-    Arrival { to: HostId, slot: u32 },
+    /// A packet, kept in `in_flight` under the second number, reaches the host of the first.
+    Arrival(Pair),
     /// The same, of a packet whose checksum is wrong.
-    Damaged { to: HostId, slot: u32 },
-    /// A packet that was delayed before its link.
-    Sending { path: u32, slot: u32 },
-    /// A packet that rules are to see.
-    Unjudged { path: u32, slot: u32 },
-    /// A host's earliest timer.
-    Timer { host: HostId },
+    Damaged(Pair),
+    /// A packet that was delayed before its link: its path and its number.
+    Sending(Pair),
+    /// A packet that rules are to see: its path and its number.
+    Unjudged(Pair),
+    /// The earliest timer of the host of the first number.
+    Timer(Pair),
     /// The driver's.
     Alarm(Alarm),
+}
+
+impl Due {
+    #[inline]
+    fn arrival(to: HostId, slot: u32) -> Due {
+        Due::Arrival(Pair::new(to.0, slot))
+    }
+}
+
+/// Two numbers in one word.
+#[derive(Clone, Copy)]
+struct Pair(u64);
+
+impl Pair {
+    #[inline]
+    fn new(first: u32, second: u32) -> Pair {
+        Pair(u64::from(first) << 32 | u64::from(second))
+    }
+
+    #[inline]
+    fn first(self) -> u32 {
+        u32::try_from(self.0 >> 32).expect("the high half is 32 bits")
+    }
+
+    #[inline]
+    fn second(self) -> u32 {
+        u32::try_from(self.0 & u64::from(u32::MAX)).expect("the low half is 32 bits")
+    }
 }
 
 /// A host and what the world keeps about it.
@@ -77,6 +108,8 @@ struct Machine {
     last_route: Option<(IpAddr, usize)>,
     /// Whether it takes part in what happens: it is switched on and does not stand still.
     runs: bool,
+    /// It has lost addresses since it booted, which sockets may still have.
+    has_lost_addrs: bool,
     clock: HostClock,
     idle: power::Idle,
     /// What it is made of whenever it is switched on.
@@ -96,9 +129,16 @@ impl InFlight {
     /// The place for the next packet: the same one until it is taken.
     #[inline]
     fn place(&mut self) -> (u32, &mut Packet) {
+        let (slot, packet, label) = self.place_and_label();
+        label.forget();
+        (slot, packet)
+    }
+
+    /// The same for a packet that gets its label at once.
+    #[inline]
+    fn place_and_label(&mut self) -> (u32, &mut Packet, &mut Label) {
         let slot = self.free.last().copied().unwrap_or_else(|| self.grow());
-        self.labels[index(slot)].forget();
-        (slot, &mut self.slots[index(slot)])
+        (slot, &mut self.slots[index(slot)], &mut self.labels[index(slot)])
     }
 
     #[cold]
@@ -154,6 +194,7 @@ pub struct World {
     owners: BTreeMap<IpAddr, HostId>,
     unresolved: Neighbours,
     names: BTreeMap<String, HostId>,
+    name_faults: BTreeMap<String, NameFault>,
     default_link: Link,
     links: BTreeMap<(HostId, HostId), Link>,
     paths: Vec<Path>,
@@ -162,7 +203,7 @@ pub struct World {
     queue: EventQueue<Due>,
     in_flight: InFlight,
     choice: Choice,
-    wakes: VecDeque<Token>,
+    wakes: Fifo<Token>,
     trace: Trace,
     /// Kept if somebody asks for it.
     chains: Option<Box<Chains>>,
@@ -178,6 +219,7 @@ impl World {
             owners: BTreeMap::new(),
             unresolved: Neighbours::new(),
             names: BTreeMap::new(),
+            name_faults: BTreeMap::new(),
             default_link: Link::default(),
             links: BTreeMap::new(),
             paths: Vec::new(),
@@ -186,7 +228,7 @@ impl World {
             queue: EventQueue::new(),
             in_flight: InFlight::default(),
             choice,
-            wakes: VecDeque::new(),
+            wakes: Fifo::new(),
             trace,
             chains: None,
         }
@@ -213,6 +255,7 @@ impl World {
             timer_at: Instant::FAR,
             last_route: None,
             runs: true,
+            has_lost_addrs: false,
             clock: HostClock::TRUE,
             idle: power::Idle::Off,
             config,
@@ -296,12 +339,6 @@ impl World {
         &self.machines[id.index()].addrs
     }
 
-    /// The addresses that `name` stands for: those of the host of that name.
-    #[must_use]
-    pub fn resolve(&self, name: &str) -> Option<&[IpAddr]> {
-        self.names.get(name).map(|id| self.addrs(*id))
-    }
-
     /// What happened so far.
     #[must_use]
     pub fn trace(&self) -> &Trace {
@@ -357,43 +394,9 @@ impl World {
         self.on_host(at, |host, cx| host.resume(cx, op, call))
     }
 
-    /// `send(2)`, if it is an easy one: see [`Host::send_short`]. `false`: nothing has happened.
-    #[inline]
-    pub fn send_short(&mut self, at: HostId, pid: Pid, fd: RawFd, data: &[u8], flags: i32) -> bool {
-        let (slot, packet) = self.in_flight.place();
-        let Machine { host, clock, .. } = &mut self.machines[at.index()];
-        match host.send_short(clock.own(self.now), pid, fd, data, flags, packet) {
-            ShortSend::Out => {
-                self.carry(at, slot);
-                self.follow(at);
-            }
-            ShortSend::Queued => self.follow(at),
-            ShortSend::Long => return false,
-        }
-        true
-    }
-
-    /// `recv(2)`, if it is an easy one: see [`Host::recv_short`].
-    #[inline]
-    pub fn recv_short(&mut self, at: HostId, pid: Pid, token: Token, fd: RawFd, into: &mut [u8], flags: i32) -> Short {
-        let Machine { host, clock, .. } = &mut self.machines[at.index()];
-        let short = host.recv_short(clock.own(self.now), pid, token, fd, into, flags);
-        if let Short::Done(_) = short {
-            self.follow(at);
-        }
-        short
-    }
-
-    /// Goes on with a parked receive, if it is an easy one.
-    ///
-    /// # Errors
-    /// The operation, if it is not: see [`World::resume`].
-    #[inline]
-    pub fn resume_recv_short(&mut self, at: HostId, op: Op, into: &mut [u8]) -> Result<usize, Op> {
-        let Machine { host, clock, .. } = &mut self.machines[at.index()];
-        let received = host.resume_recv_short(clock.own(self.now), op, into)?;
-        self.follow(at);
-        Ok(received)
+    /// Makes an operation of a receive that waits on the short way, see [`Host::take_up`].
+    pub fn take_up(&mut self, at: HostId, quiet: QuietRecv) -> Op {
+        self.machines[at.index()].host.take_up(quiet)
     }
 
     /// A thread that waits in a parked call is sent a signal.
@@ -419,10 +422,17 @@ impl World {
         self.queue.push(at.max(self.now), Due::Alarm(alarm));
     }
 
+    /// Whether there is a waiter to be woken.
+    #[inline]
+    #[must_use]
+    pub fn has_woken(&self) -> bool {
+        !self.wakes.is_empty()
+    }
+
     /// The next waiter to be woken.
     #[inline]
     pub fn poll_wake(&mut self) -> Option<Token> {
-        self.wakes.pop_front()
+        self.wakes.pop()
     }
 
     /// Lets the next thing in the queue happen, at its moment. An alarm is handed back for the driver to act on.
@@ -437,24 +447,27 @@ impl World {
         self.now = at;
         self.choice.set_now(at);
         match due {
-            Due::Arrival { to, slot } => {
-                if self.machines[to.index()].runs {
+            Due::Arrival(pair) => {
+                let (to, slot) = (HostId(pair.first()), pair.second());
+                let machine = &self.machines[to.index()];
+                if machine.runs & !machine.has_lost_addrs {
                     self.arrive(to, slot);
                 } else {
-                    self.arrive_at_idle(to, slot);
+                    self.arrive_with_care(to, slot);
                 }
                 Some(None)
             }
-            Due::Damaged { to, slot } => {
-                self.arrive_damaged(to, slot);
+            Due::Damaged(pair) => {
+                self.arrive_damaged(HostId(pair.first()), pair.second());
                 Some(None)
             }
-            Due::Sending { path, slot } => {
-                self.send_late(path, slot);
+            Due::Sending(pair) => {
+                self.send_late(pair.first(), pair.second());
                 Some(None)
             }
-            Due::Unjudged { path, slot } => Some(Some(self.show_to_rules(path, slot))),
-            Due::Timer { host: id } => {
+            Due::Unjudged(pair) => Some(Some(self.show_to_rules(pair.first(), pair.second()))),
+            Due::Timer(pair) => {
+                let id = HostId(pair.first());
                 let machine = &mut self.machines[id.index()];
                 if machine.timer_at <= at {
                     machine.timer_at = Instant::FAR;
@@ -513,8 +526,10 @@ impl World {
             self.transmit(id);
         }
         let Machine { host, timer_at, clock, .. } = &mut self.machines[id.index()];
-        while let Some(token) = host.poll_wake() {
-            self.wakes.push_back(token);
+        if host.has_woken() {
+            while let Some(token) = host.poll_wake() {
+                self.wakes.push(token);
+            }
         }
         if let Some(at) = host.poll_timeout().map(|own| clock.moment(own))
             && at < *timer_at
@@ -538,8 +553,13 @@ impl World {
     /// Takes the packet in this place, the next one, to where it goes.
     #[inline]
     fn carry(&mut self, from: HostId, slot: u32) {
+        self.in_flight.labels[index(slot)] = self.trace.packet_sent(self.now, from.0, &self.in_flight.slots[index(slot)]);
+        self.carry_on(from, slot);
+    }
+
+    /// The same of a packet that is recorded already.
+    fn carry_on(&mut self, from: HostId, slot: u32) {
         let packet = &self.in_flight.slots[index(slot)];
-        self.in_flight.labels[index(slot)] = self.trace.packet_sent(self.now, from.0, packet);
         if let Some((addr, index)) = self.machines[from.index()].last_route
             && addr == packet.dst
         {
@@ -547,7 +567,7 @@ impl World {
             let path = &mut self.paths[index];
             if let Some(at) = path.direction.arrival(self.now, packet.frame_bytes_at_most()) {
                 self.in_flight.take_off();
-                self.queue.push(at, Due::Arrival { to: path.to, slot });
+                self.queue.push(at, Due::arrival(path.to, slot));
             } else {
                 self.send(slot, index);
             }
@@ -566,6 +586,11 @@ impl World {
             machine.host.take_packet(&mut Cx { now: machine.clock.own(self.now), luck: &mut luck }, packet);
             return;
         }
+        if machine.has_lost_addrs && machine.is_sender_gone(packet) {
+            self.in_flight.take_off();
+            self.drop_at(from, slot, "its source is no longer an address here");
+            return;
+        }
         let dst = packet.dst;
         match self.find_path(from, dst) {
             Some(path) => self.send(slot, path),
@@ -582,7 +607,9 @@ impl World {
     fn find_path(&mut self, from: HostId, dst: IpAddr) -> Option<usize> {
         let to = *self.owners.get(&dst)?;
         let index = self.path_between(from, to);
-        self.machines[from.index()].last_route = Some((dst, index));
+        let machine = &mut self.machines[from.index()];
+        // Where addresses have been lost each packet is looked at.
+        machine.last_route = (!machine.has_lost_addrs).then_some((dst, index));
         Some(index)
     }
 
@@ -595,7 +622,7 @@ impl World {
         let machine = &mut self.machines[id.index()];
         if at < machine.timer_at {
             machine.timer_at = at;
-            self.queue.push(at.max(self.now), Due::Timer { host: id });
+            self.queue.push(at.max(self.now), Due::Timer(Pair::new(id.0, 0)));
         }
     }
 }

@@ -38,7 +38,7 @@ impl World {
         if let Some(chains) = &mut self.chains {
             chains.sent(from, from, gives_up_at);
         }
-        self.queue.push(gives_up_at, Due::Arrival { to: from, slot });
+        self.queue.push(gives_up_at, Due::arrival(from, slot));
     }
 }
 

@@ -40,7 +40,7 @@ impl World {
         self.note(id, MachineEvent::Crash);
         let machine = &mut self.machines[id.index()];
         machine.host.power_cycle(machine.config.clone());
-        (machine.runs, machine.idle) = (false, Idle::Off);
+        (machine.runs, machine.idle, machine.has_lost_addrs) = (false, Idle::Off, false);
     }
 
     /// A host that has no power is switched on.
@@ -86,16 +86,23 @@ impl World {
             let (slot, place) = self.in_flight.place();
             *place = packet;
             self.in_flight.take_off();
-            self.arrive(id, slot);
+            self.arrive_with_care(id, slot);
         }
     }
 
-    /// The packet in this place reaches a host that does not run.
+    /// The packet in this place reaches a host that does not run, or has lost addresses.
     #[cold]
-    pub(super) fn arrive_at_idle(&mut self, to: HostId, slot: u32) {
+    pub(super) fn arrive_with_care(&mut self, to: HostId, slot: u32) {
+        let machine = &self.machines[to.index()];
+        let dst = self.in_flight.slots[index(slot)].dst;
+        if machine.runs && (machine.host.owns(dst) || machine.host.joined(dst)) {
+            return self.arrive(to, slot);
+        }
         let packet = std::mem::replace(&mut self.in_flight.slots[index(slot)], Packet::EMPTY);
         self.in_flight.land(slot);
-        let why = match &mut self.machines[to.index()].idle {
+        let machine = &mut self.machines[to.index()];
+        let why = match &mut machine.idle {
+            _ if machine.runs => "its destination is no longer an address here",
             Idle::Paused(ring) if ring.len() < NIC_RING_PACKETS => return ring.push_back(packet),
             Idle::Paused(_) => "the ring of the card is full",
             Idle::Off => "the machine is off",

@@ -11,7 +11,7 @@ mod words;
 
 pub use rules::{Fate, PacketView, Protocol, RuleId, Unjudged};
 
-use super::{Due, HostId, World, index};
+use super::{Due, HostId, Pair, World, index};
 use crate::choice::{Choice, StreamId};
 use crate::link::{Chance, Direction, FrameFate, Link, Ratio};
 use crate::packet::{Body, Icmp, IcmpError, Packet, wire};
@@ -85,7 +85,7 @@ impl World {
             self.trace.packet_met(self.now, path.from.0, packet, "held");
             path.held.push_back(slot);
         } else if self.wires.judging {
-            self.queue.push(self.now, Due::Unjudged { path: short(at), slot });
+            self.queue.push(self.now, Due::Unjudged(Pair::new(short(at), slot)));
         } else {
             self.put_on_wire(at, slot, false);
         }
@@ -134,7 +134,8 @@ impl World {
         if let Some(chains) = &mut self.chains {
             chains.sent(from, to, arrival);
         }
-        let due = if damaged { Due::Damaged { to, slot } } else { Due::Arrival { to, slot } };
+        let pair = Pair::new(to.0, slot);
+        let due = if damaged { Due::Damaged(pair) } else { Due::Arrival(pair) };
         self.queue.push(arrival, due);
     }
 
@@ -341,10 +342,6 @@ struct Draws<'a> {
 }
 
 impl Chance for Draws<'_> {
-    fn delay(&mut self, n: u32) -> u32 {
-        self.choice.draw(self.stream, n)
-    }
-
     fn happens(&mut self, ratio: Ratio, what: &'static str) -> bool {
         let happens = self.choice.happens(self.stream, ratio.of, ratio.in_);
         if happens && self.choice.keeps_story() && ratio.of < ratio.in_ {

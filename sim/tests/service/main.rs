@@ -36,8 +36,8 @@ fn nodes() -> Vec<Address> {
 }
 
 /// Starts a node, now and whenever its host boots.
-fn start(host: &Host, id: usize, bug: Option<Bug>) {
-    let disk = Disk::default();
+fn start(sim: &Sim, id: usize, bug: Option<Bug>) -> Host {
+    let (host, disk) = (sim.host(&nodes()[id].0), Disk::default());
     host.on_boot(move |host| {
         let (config, disk) = (Config { id, nodes: nodes(), bug }, disk.clone());
         host.spawn_daemon("node", move |net| {
@@ -45,15 +45,36 @@ fn start(host: &Host, id: usize, bug: Option<Bug>) {
             node::run(&net, &listener, config, disk);
         });
     });
+    host
+}
+
+/// What befalls the nodes until `HEALED`.
+type Trouble = fn(&Sim, &[Host]);
+
+/// All that there is.
+fn all_misfortunes(sim: &Sim, _nodes: &[Host]) {
+    sim.misfortunes(&Misfortunes::all().until(HEALED));
+    sim.run_for(HEALED);
+}
+
+/// Two nodes that do not hear of each other but through the third, which is switched off and on again and again.
+fn a_chain(sim: &Sim, nodes: &[Host]) {
+    sim.cut(&nodes[0], &nodes[2]);
+    for _ in 0..6 {
+        sim.run_for(MS * sim.draw("on", 1000));
+        nodes[1].crash();
+        sim.run_for(MS * sim.draw("off", 100));
+        nodes[1].restart();
+    }
+    sim.heal(&nodes[0], &nodes[2]);
+    sim.run_for((Instant::ZERO + HEALED) - sim.now());
 }
 
 /// Three nodes and a few clients, for ten seconds.
-fn service(sim: &Sim, bug: Option<Bug>) {
+fn service(sim: &Sim, bug: Option<Bug>, trouble: Trouble) {
     let delay = MS * sim.swarm("delay", 1..=30);
     sim.default_link(Link::new().delay(delay).jitter(delay * sim.swarm("jitter", 0..=3)));
-    for (id, (name, _)) in nodes().iter().enumerate() {
-        start(&sim.host(name), id, bug);
-    }
+    let hosts: Vec<Host> = (0..NODES).map(|id| start(sim, id, bug)).collect();
     let history = Arc::new(Mutex::new(History::default()));
     let (keys, pause) = (sim.swarm("keys", 1..=2), MS * sim.swarm("pause", 500..=1500));
     let start_client = |number: u32, pause| {
@@ -63,8 +84,7 @@ fn service(sim: &Sim, bug: Option<Bug>) {
     };
     let clients = sim.swarm("clients", 2..=4);
     (0..clients).for_each(|number| start_client(number, pause));
-    sim.misfortunes(&Misfortunes::all().calls(false).until(HEALED));
-    sim.run_for(HEALED);
+    trouble(sim, &hosts);
     // Others may have done all they wanted by now.
     start_client(clients, 300 * MS);
     sim.run_for(RECOVERED);
@@ -81,7 +101,7 @@ fn service(sim: &Sim, bug: Option<Bug>) {
 
 #[test]
 fn what_clients_see_is_linearizable() {
-    check!(|sim| service(sim, None), seeds = 300);
+    check!(|sim| service(sim, None, all_misfortunes), seeds = 300);
 }
 
 fn campaign(name: &str) -> Campaign {
@@ -97,18 +117,27 @@ fn assert_found(outcome: &Outcome) {
 }
 
 #[test]
+fn a_chain_of_nodes_is_linearizable() {
+    check!(|sim| service(sim, None, a_chain), seeds = 50);
+}
+
+#[test]
 fn an_acknowledgement_before_the_quorum_is_found() {
-    assert_found(&campaign("acks_before_quorum").seeds(20_000).run(|sim| service(sim, Some(Bug::AcksBeforeQuorum))));
+    assert_found(
+        &campaign("acks_before_quorum").seeds(20_000).run(|sim| service(sim, Some(Bug::AcksBeforeQuorum), all_misfortunes)),
+    );
 }
 
 #[test]
 fn a_vote_that_is_forgotten_is_found() {
-    assert_found(&campaign("forgets_its_vote").seeds(20_000).run(|sim| service(sim, Some(Bug::ForgetsItsVote))));
+    assert_found(&campaign("forgets_its_vote").seeds(20_000).run(|sim| service(sim, Some(Bug::ForgetsItsVote), a_chain)));
 }
 
 #[test]
 fn a_read_from_a_leader_that_no_longer_is_one_is_found() {
-    assert_found(&campaign("reads_without_quorum").seeds(20_000).run(|sim| service(sim, Some(Bug::ReadsWithoutQuorum))));
+    assert_found(
+        &campaign("reads_without_quorum").seeds(20_000).run(|sim| service(sim, Some(Bug::ReadsWithoutQuorum), all_misfortunes)),
+    );
 }
 
 #[test]

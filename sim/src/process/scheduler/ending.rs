@@ -67,7 +67,7 @@ impl Scheduler {
         let (host, pid) = (process.host, process.pid);
         self.live -= u32::from(!process.daemon);
         for thread in threads {
-            if let Some(op) = self.threads[thread.index()].op.take() {
+            if let Some(op) = self.take_op(*thread) {
                 // What the interrupted call had done is nobody's concern any more.
                 self.world.interrupt(host, op).ok();
             }
@@ -81,7 +81,7 @@ impl Scheduler {
     /// Kills one thread: its parked call is interrupted, and it is ready to be unwound.
     pub fn kill_thread(&mut self, thread: ThreadId) {
         let host = self.processes[self.threads[thread.index()].process.index()].host;
-        if let Some(op) = self.threads[thread.index()].op.take() {
+        if let Some(op) = self.take_op(thread) {
             self.world.interrupt(host, op).ok();
             self.collect_wakes();
         }

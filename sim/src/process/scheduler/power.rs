@@ -31,7 +31,9 @@ impl Scheduler {
             self.live -= u32::from(!process.daemon);
             for thread in &process.threads {
                 // It belongs to a kernel that is no more.
-                self.threads[thread.index()].op = None;
+                let slot = &mut self.threads[thread.index()];
+                slot.op = None;
+                slot.quiet = None;
             }
             let id = ProcId(u32::try_from(index).expect("a process's number is 32 bits"));
             if !self.kills.contains(&id) {

@@ -62,6 +62,8 @@ impl Scheduler {
             turn: 0,
             carrier: Some(Box::new(carrier)),
             op: None,
+            quiet: None,
+            recent: Default::default(),
             signal: None,
             joiners: Vec::new(),
             children: 0,

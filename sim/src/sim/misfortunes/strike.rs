@@ -3,8 +3,9 @@
 use super::Misfortunes;
 use crate::sim::host::Host;
 use crate::sim::network::Network;
-use crate::world::HostId;
+use crate::world::{HostId, NameFault};
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use twinsock::faulty::{Fault, Plan};
 
@@ -19,6 +20,7 @@ pub(super) enum Kind {
     Pause,
     Clock,
     Calls,
+    Name,
 }
 
 /// A misfortune and its victims.
@@ -32,7 +34,42 @@ pub(super) enum Strike {
     Pause(HostId),
     Clock(HostId, Wrong),
     Calls(HostId, Trouble),
+    Name(HostId, Lookup),
 }
+
+/// What is wrong with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lookup {
+    Again,
+    NoName,
+    Slow,
+    Stale,
+}
+
+impl Lookup {
+    const ALL: [Lookup; 4] = [Lookup::Again, Lookup::NoName, Lookup::Slow, Lookup::Stale];
+
+    fn fault(self) -> NameFault {
+        match self {
+            Lookup::Again => NameFault::Again,
+            Lookup::NoName => NameFault::NoName,
+            Lookup::Slow => NameFault::Slow(Duration::from_secs(5)),
+            Lookup::Stale => NameFault::Stale(vec![NOBODYS]),
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Lookup::Again => "EAI_AGAIN",
+            Lookup::NoName => "EAI_NONAME",
+            Lookup::Slow => "answered slowly",
+            Lookup::Stale => "an address that nobody has",
+        }
+    }
+}
+
+/// TEST-NET-3, RFC 5737: no host's.
+const NOBODYS: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
 
 /// What befalls calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,8 +158,8 @@ impl fmt::Display for Wrong {
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 8] =
-        [Kind::Cut, Kind::CutOneWay, Kind::Isolate, Kind::Hold, Kind::Crash, Kind::Pause, Kind::Clock, Kind::Calls];
+    pub(super) const ALL: [Kind; 9] =
+        [Kind::Cut, Kind::CutOneWay, Kind::Isolate, Kind::Hold, Kind::Crash, Kind::Pause, Kind::Clock, Kind::Calls, Kind::Name];
 
     pub(super) fn is_in(self, misfortunes: &Misfortunes) -> bool {
         match self {
@@ -132,6 +169,7 @@ impl Kind {
             Kind::Pause => misfortunes.pauses,
             Kind::Clock => misfortunes.clocks,
             Kind::Calls => misfortunes.calls,
+            Kind::Name => misfortunes.names,
         }
     }
 
@@ -145,6 +183,7 @@ impl Kind {
             Kind::Pause => "hosts stand still",
             Kind::Clock => "clocks are wrong",
             Kind::Calls => "calls have faults",
+            Kind::Name => "names do not resolve",
         }
     }
 
@@ -160,6 +199,7 @@ impl Kind {
             Kind::Pause => hosts.iter().map(|host| Strike::Pause(*host)).collect(),
             Kind::Clock => hosts.iter().map(|host| Strike::Clock(*host, Wrong::ALL[0])).collect(),
             Kind::Calls => hosts.iter().map(|host| Strike::Calls(*host, Trouble::ALL[0])).collect(),
+            Kind::Name => hosts.iter().map(|host| Strike::Name(*host, Lookup::ALL[0])).collect(),
         }
     }
 }
@@ -174,6 +214,7 @@ impl Strike {
         match self {
             Strike::Clock(victim, _) => Strike::Clock(victim, Wrong::ALL[one_of(Wrong::ALL.len())]),
             Strike::Calls(victim, _) => Strike::Calls(victim, Trouble::ALL[one_of(Trouble::ALL.len())]),
+            Strike::Name(victim, _) => Strike::Name(victim, Lookup::ALL[one_of(Lookup::ALL.len())]),
             Strike::Cut(..)
             | Strike::CutOneWay(..)
             | Strike::Isolate(_)
@@ -206,6 +247,14 @@ impl Strike {
                 }
                 return is_free;
             }
+            Strike::Name(victim, lookup) => {
+                let name = host(victim).name();
+                let is_right = !network.world(|world| world.has_name_fault(&name));
+                if is_right {
+                    network.fail_name(&name, lookup.fault());
+                }
+                return is_right;
+            }
         }
         true
     }
@@ -222,6 +271,7 @@ impl Strike {
             Strike::Pause(victim) => host(victim).resume(),
             Strike::Clock(victim, _) => host(victim).set_clock(0, 0),
             Strike::Calls(victim, _) => host(victim).call_faults(Plan::new(0)),
+            Strike::Name(victim, _) => network.heal_name(&host(victim).name()),
         }
     }
 
@@ -233,6 +283,7 @@ impl Strike {
             Strike::Isolate(victim) => format!("{} is isolated", name(victim)),
             Strike::Crash(victim) => format!("crash of {}", name(victim)),
             Strike::Pause(victim) => format!("{} stands still", name(victim)),
+            Strike::Name(victim, lookup) => format!("the name {}: {}", name(victim), lookup.words()),
             Strike::Calls(victim, trouble) => format!("calls on {} meet {}", name(victim), trouble.words()),
             Strike::Clock(victim, wrong) => format!("the clock of {} is {wrong}", name(victim)),
             Strike::Hold(a, b) => format!("what {} and {} send each other is held back", name(a), name(b)),

@@ -131,7 +131,7 @@ impl Tcb {
     }
 
     /// `tcp_event_data_recv` and `__tcp_ack_snd_check`.
-    #[inline]
+    #[inline(always)]
     pub(in crate::tcp) fn data_received(&mut self, now: Instant, len: u32, frame_bytes: u16) {
         self.measure_segment(len, frame_bytes);
         self.ack.scheduled = true;

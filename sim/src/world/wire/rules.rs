@@ -3,7 +3,7 @@
 //! The world holds no closure and calls none. While packets are shown to rules, one that is sent goes into the queue of events, and when it comes up,
 //! at the same moment, [`World::take_unjudged`] hands it out; [`World::judge`] takes it back, with a fate for each of its frames.
 
-use super::super::{Alarm, Due, World, index};
+use super::super::{Alarm, Due, Pair, World, index};
 use super::short;
 use super::words::{Flows, Words};
 use crate::packet::{Body, Control, Packet, wire};
@@ -294,7 +294,7 @@ impl World {
         let copy = (fate == Fate::Duplicate).then(|| packet.clone());
         let slot = self.in_flight.put(packet);
         match fate {
-            Fate::Delay(by) => self.queue.push(now + by, Due::Sending { path: short(path), slot }),
+            Fate::Delay(by) => self.queue.push(now + by, Due::Sending(Pair::new(short(path), slot))),
             Fate::Hold => self.wires.held_by_rules.entry(rule).or_default().push((short(path), slot)),
             Fate::Pass | Fate::Drop | Fate::Duplicate | Fate::Corrupt => self.put_on_wire(path, slot, fate == Fate::Corrupt),
         }

@@ -1,0 +1,65 @@
+//! What looking costs: a run that is recorded against one that is not, and the writers of a report.
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use std::io::{Read, Write, sink};
+use std::time::Duration;
+use twinsock::net::{TcpListener, TcpStream};
+use twinsock_sim::trace::{Recording, lines, pcapng, timeline};
+use twinsock_sim::{Link, Sim};
+
+const ROUNDS: u32 = 8_000;
+/// Where the wall clock starts; any moment does.
+const EPOCH: Duration = Duration::from_secs(946_684_800);
+
+/// So many round trips of 64 bytes.
+fn ping_pong(record: bool) -> Option<Box<Recording>> {
+    let builder = Sim::builder().keep_events(0).record(record);
+    let report = builder.run_here(|sim| {
+        sim.default_link(Link::new().delay(Duration::from_millis(1)));
+        sim.host("server").spawn("echo", |net| {
+            let (mut stream, _) = TcpListener::bind(&net, "0.0.0.0:7").unwrap().accept().unwrap();
+            stream.set_nodelay(true).unwrap();
+            let mut word = [0; 64];
+            while stream.read_exact(&mut word).is_ok() {
+                stream.write_all(&word).unwrap();
+            }
+        });
+        sim.run_for(Duration::from_millis(1));
+        sim.host("client").spawn("client", |net| {
+            let mut stream = TcpStream::connect(&net, "10.0.0.1:7").unwrap();
+            stream.set_nodelay(true).unwrap();
+            let mut word = [7; 64];
+            for _ in 0..ROUNDS {
+                stream.write_all(&word).unwrap();
+                stream.read_exact(&mut word).unwrap();
+            }
+        });
+    });
+    report.unwrap().recording
+}
+
+fn recorded(c: &mut Criterion) {
+    let mut group = c.benchmark_group("run of 8,000 round trips");
+    group.sample_size(10);
+    group.bench_function("not recorded", |b| b.iter(|| ping_pong(false)));
+    group.bench_function("recorded", |b| b.iter_batched(|| (), |()| ping_pong(true), BatchSize::PerIteration));
+    group.finish();
+}
+
+fn written(c: &mut Criterion) {
+    let recording = ping_pong(true).unwrap();
+    let lines = lines(&recording);
+    let packets = recording.events.iter().filter(|recorded| recorded.event.what.packet().is_some()).count() / 2;
+    println!("a recording of {} events, {packets} packets", lines.len());
+    let mut group = c.benchmark_group("report");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(lines.len().try_into().unwrap()));
+    group.bench_function("lines", |b| b.iter(|| twinsock_sim::trace::lines(&recording)));
+    group.bench_function("timeline", |b| b.iter(|| timeline::write(&recording, &lines, "bench", 0, sink()).unwrap()));
+    group.throughput(Throughput::Elements(packets.try_into().unwrap()));
+    group.bench_function("capture", |b| b.iter(|| pcapng::write(&recording, &lines, EPOCH, sink()).unwrap()));
+    group.finish();
+}
+
+criterion_group!(benches, recorded, written);
+criterion_main!(benches);

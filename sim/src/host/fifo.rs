@@ -1,0 +1,71 @@
+//! A queue that is empty most of the time and seldom holds more than one element.
+
+use std::collections::VecDeque;
+
+/// First in, first out.
+#[derive(Debug)]
+pub struct Fifo<T> {
+    /// `None`: the queue is empty.
+    first: Option<T>,
+    rest: VecDeque<T>,
+}
+
+impl<T> Fifo<T> {
+    /// An empty queue.
+    #[must_use]
+    pub const fn new() -> Fifo<T> {
+        Fifo { first: None, rest: VecDeque::new() }
+    }
+
+    /// Whether there is nothing in it.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// Adds an element at the end.
+    #[inline]
+    pub fn push(&mut self, element: T) {
+        if self.first.is_none() {
+            self.first = Some(element);
+        } else {
+            self.rest.push_back(element);
+        }
+    }
+
+    /// Takes the first element out.
+    #[inline]
+    pub fn pop(&mut self) -> Option<T> {
+        let first = self.first.take();
+        if !self.rest.is_empty() {
+            self.first = self.rest.pop_front();
+        }
+        first
+    }
+}
+
+impl<T> Default for Fifo<T> {
+    fn default() -> Fifo<T> {
+        Fifo::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_in_is_the_first_out() {
+        let mut fifo = Fifo::new();
+        let mut next = 0;
+        for count in [1, 3, 0, 2, 5] {
+            let expected: Vec<i32> = (next..next + count).collect();
+            expected.iter().for_each(|element| fifo.push(*element));
+            assert_eq!(fifo.is_empty(), count == 0);
+            next += count;
+            assert_eq!(std::iter::from_fn(|| fifo.pop()).collect::<Vec<i32>>(), expected);
+        }
+        assert!(fifo.is_empty() && fifo.pop().is_none());
+    }
+}

@@ -1,0 +1,74 @@
+//! The short ways of calls that carry a few bytes: what the long way does, without the steps that only others need.
+
+use super::{Scheduler, ThreadId, Wait};
+use crate::host::Short;
+use crate::trace::{CallName, Place};
+use twinsock::Instant;
+use twinsock::raw::RawFd;
+
+/// What the short way of a receive came to.
+pub enum ShortRecv {
+    /// It returns this.
+    Done(usize),
+    /// The thread waits.
+    Waits,
+    /// Nothing has happened: it is for the long way.
+    Long,
+}
+
+impl Scheduler {
+    /// `send(2)` of the running thread, if it is an easy one. `false`: nothing has happened.
+    #[inline(always)]
+    pub fn send_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], flags: i32) -> bool {
+        if self.world.trace().is_recording() {
+            return false;
+        }
+        let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
+        if !self.world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
+            return false;
+        }
+        self.end_short_call(thread, const { CallName::new("sendto") }, fd, data.len());
+        true
+    }
+
+    /// `recv(2)` of the running thread, if it is an easy one. A receive that waits is kept here: so does the thread.
+    #[inline(always)]
+    pub fn recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
+        if self.world.trace().is_recording() {
+            return ShortRecv::Long;
+        }
+        let Some(slot) = self.threads.get_mut(thread.index()) else { return ShortRecv::Long };
+        match self.world.recv_short(slot.host, (slot.pid, &mut slot.recent), thread.token(), fd, into, flags) {
+            Short::Done(received) => {
+                self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+                ShortRecv::Done(received)
+            }
+            Short::Waits(quiet) => {
+                slot.quiet = Some(quiet);
+                self.wait(thread, Wait::Call, None);
+                ShortRecv::Waits
+            }
+            Short::Long => ShortRecv::Long,
+        }
+    }
+
+    /// Goes on with the running thread's parked receive, if it is an easy one. `None`: nothing has happened.
+    #[inline(always)]
+    pub fn resume_recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8]) -> Option<usize> {
+        let slot = self.threads.get_mut(thread.index())?;
+        let received = self.world.resume_recv_short(slot.host, slot.quiet.as_ref()?, into)?;
+        slot.quiet = None;
+        self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+        Some(received)
+    }
+
+    #[inline(always)]
+    fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, count: usize) {
+        let at = self.world.now();
+        let Some(slot) = self.threads.get_mut(thread.index()) else { return };
+        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
+        slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(self.call_cost_ns));
+        self.world.trace_mut().call_ended(at, place, call, Some(fd), Ok(count));
+        self.collect_wakes();
+    }
+}

@@ -1,0 +1,76 @@
+//! The short ways of calls that carry a few bytes, and of the packet that one of them sends over a link without faults.
+//!
+//! Everything here could be left out: what is not the usual case is left to the full functions, and these do what those would have done.
+
+use super::{Due, HostId, World};
+use crate::host::{Pid, QuietRecv, Recent, Short, ShortSend, Token};
+use crate::packet::Packet;
+use twinsock::raw::RawFd;
+
+impl World {
+    /// `send(2)`, if it is an easy one: see [`Host::send_short`](crate::host::Host::send_short). `false`: nothing has happened.
+    #[inline(always)]
+    pub fn send_short(&mut self, at: HostId, who: (Pid, &mut Recent), fd: RawFd, data: &[u8], flags: i32) -> bool {
+        let (slot, packet, label) = self.in_flight.place_and_label();
+        let Some(machine) = self.machines.get_mut(at.index()) else { return false };
+        match machine.host.send_short(machine.clock.own(self.now), who, fd, data, flags, packet) {
+            ShortSend::Out => {}
+            ShortSend::Queued => {
+                self.follow(at);
+                return true;
+            }
+            ShortSend::Long => return false,
+        }
+        *label = self.trace.packet_sent(self.now, at.0, packet);
+        let path = match machine.last_route {
+            Some((addr, path)) if addr == packet.dst => self.paths.get_mut(path),
+            Some(_) | None => None,
+        };
+        if let Some(path) = path
+            && self.chains.is_none()
+            && let Some(arrives) = path.direction.arrival(self.now, Packet::SMALL_FRAME_MAX_BYTES)
+        {
+            self.in_flight.take_off();
+            self.queue.push(arrives, Due::arrival(path.to, slot));
+        } else {
+            self.carry_on(at, slot);
+            self.follow(at);
+            return true;
+        }
+        // A send wakes nobody: what is left to follow is its timer.
+        if let Some(due) = machine.host.poll_timeout().map(|own| machine.clock.moment(own))
+            && due < machine.timer_at
+        {
+            self.arm_timer(at, due);
+        }
+        true
+    }
+
+    /// `recv(2)`, if it is an easy one: see [`Host::recv_short`](crate::host::Host::recv_short).
+    #[inline(always)]
+    pub fn recv_short(
+        &mut self,
+        at: HostId,
+        who: (Pid, &mut Recent),
+        token: Token,
+        fd: RawFd,
+        into: &mut [u8],
+        flags: i32,
+    ) -> Short {
+        let Some(machine) = self.machines.get_mut(at.index()) else { return Short::Long };
+        let short = machine.host.recv_short(machine.clock.own(self.now), who, token, fd, into, flags);
+        if let Short::Done(_) = short {
+            self.follow(at);
+        }
+        short
+    }
+
+    /// Goes on with a receive that waits on the short way, if it is an easy one. `None`: nothing has happened, see [`World::take_up`].
+    #[inline(always)]
+    pub fn resume_recv_short(&mut self, at: HostId, quiet: &QuietRecv, into: &mut [u8]) -> Option<usize> {
+        let machine = self.machines.get_mut(at.index())?;
+        let received = machine.host.resume_recv_short(machine.clock.own(self.now), quiet, into)?;
+        self.follow(at);
+        Some(received)
+    }
+}
