@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use twinsock::net::{TcpListener, TcpStream, UdpSocket};
 use twinsock::{Clock, Errno, SocketApi};
-use twinsock_sim::{Fate, Host, Link, Net, Process, Protocol, Sim};
+use twinsock_sim::{Fate, Host, Link, Net, Process, Protocol, RuleGuard, Sim};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -125,6 +125,108 @@ fn a_lost_syn_is_sent_again_after_a_second() {
         assert!((1000..1100).contains(&now), "{now} ms");
     });
     report.unwrap();
+}
+
+#[test]
+fn a_lost_syn_ack_is_sent_again() {
+    let report = Sim::builder().run(|sim| {
+        let transfer = Transfer::new(sim, 100);
+        let syn_ack = sim.drop_nth(&transfer.server, &transfer.client, 1, |frame| frame.is_syn());
+        transfer.check(sim, 100);
+        assert_eq!(syn_ack.hits(), 1);
+    });
+    report.unwrap();
+}
+
+#[test]
+fn a_repeated_segment_that_is_lost_too_is_repeated_again() {
+    let report = Sim::builder().run(|sim| {
+        let transfer = Transfer::new(sim, 100_000);
+        let mut lost = None;
+        let mut times = 0;
+        let fifth = sim.rule(move |frame| {
+            let is_data = frame.from() == "client" && frame.is_data();
+            times += u64::from(is_data && lost.is_none());
+            if times == 5 && lost.is_none() {
+                lost = frame.seq();
+            }
+            if is_data && frame.seq() == lost { Fate::Drop } else { Fate::Pass }
+        });
+        sim.run_for(Duration::from_secs(2));
+        assert!((3..6).contains(&fifth.hits()), "at first, by fast retransmit, by the timer: {}", fifth.hits());
+        drop(fifth);
+        transfer.check(sim, 100_000);
+    });
+    report.unwrap();
+}
+
+#[test]
+fn the_last_ack_of_a_connection_is_given_again_if_it_is_lost() {
+    let report = Sim::builder().run(|sim| {
+        let transfer = Transfer::new(sim, 100);
+        let mut fin_came = false;
+        let last = sim.rule(move |frame| {
+            fin_came |= frame.from() == "server" && frame.is_fin();
+            if fin_came && frame.from() == "client" { Fate::Drop } else { Fate::Pass }
+        });
+        transfer.check(sim, 100);
+        sim.run_for(Duration::from_secs(2));
+        assert!(last.hits() >= 3, "the FIN comes again, and TIME-WAIT answers: {}", last.hits());
+    });
+    report.unwrap();
+}
+
+/// A client that fills the window of a server which reads nothing for a second; when the server had everything.
+fn stalled(rule: impl FnOnce(&Sim, &Host, &Host) -> RuleGuard + Send) -> Duration {
+    let report = Sim::builder().run(|sim| {
+        let (server, client) = (sim.host("server"), sim.host("client"));
+        sim.link(&server, &client, Link::new().delay(5 * MS));
+        server.sysctl("net.ipv4.tcp_rmem", "4096 8192 8192");
+        let got = server.spawn("server", |net| {
+            let (mut stream, _) = TcpListener::bind(&net, "0.0.0.0:80").unwrap().accept().unwrap();
+            net.sleep(Duration::from_secs(1));
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).unwrap();
+            assert!(all == numbered(50_000));
+            net.now() - twinsock::Instant::ZERO
+        });
+        client.spawn("client", |net| {
+            net.sleep(MS);
+            TcpStream::connect(&net, "server:80").unwrap().write_all(&numbered(50_000)).unwrap();
+        });
+        let guard = rule(sim, &server, &client);
+        sim.run_to_end().unwrap();
+        assert!(guard.hits() > 0);
+        got.take().unwrap()
+    });
+    report.unwrap().value
+}
+
+#[test]
+fn a_lost_window_update_is_asked_for_again() {
+    let taken = stalled(|sim, server, client| {
+        let mut was_zero = false;
+        sim.drop_nth(server, client, 1, move |frame| {
+            was_zero |= frame.window() == Some(0);
+            was_zero && frame.window() > Some(0)
+        })
+    });
+    assert!(taken < Duration::from_secs(5), "{taken:?}");
+}
+
+#[test]
+fn a_lost_window_probe_is_sent_again() {
+    // Once the window is closed six frames are lost, whichever they are: probes, answers, the update.
+    let taken = stalled(|sim, _, _| {
+        let (mut is_closed, mut lost) = (false, 0);
+        sim.rule(move |frame| {
+            let was_closed = is_closed;
+            is_closed |= frame.from() == "server" && frame.window() == Some(0);
+            lost += u32::from(was_closed);
+            if was_closed && lost <= 6 { Fate::Drop } else { Fate::Pass }
+        })
+    });
+    assert!(taken < Duration::from_secs(30), "{taken:?}");
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod poll;
 mod recv_buffer;
 mod reset;
 mod ring;
+mod rtt;
 mod send_buffer;
 mod setopt;
 mod state;

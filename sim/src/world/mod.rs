@@ -398,6 +398,11 @@ impl World {
         self.machines[at.index()].host.take_up(quiet)
     }
 
+    /// A thread that waits in a parked call is sent a signal.
+    pub fn signal(&mut self, at: HostId, op: &Op) {
+        self.host_mut(at).signal_local(op);
+    }
+
     /// Ends a parked call as a signal does.
     ///
     /// # Errors

@@ -63,7 +63,7 @@ fn service(sim: &Sim, bug: Option<Bug>) {
     };
     let clients = sim.swarm("clients", 2..=4);
     (0..clients).for_each(|number| start_client(number, pause));
-    sim.misfortunes(&Misfortunes::all().until(HEALED));
+    sim.misfortunes(&Misfortunes::all().calls(false).until(HEALED));
     sim.run_for(HEALED);
     // Others may have done all they wanted by now.
     start_client(clients, 300 * MS);
