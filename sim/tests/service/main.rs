@@ -41,7 +41,13 @@ fn start(sim: &Sim, id: usize, bug: Option<Bug>) -> Host {
     host.on_boot(move |host| {
         let (config, disk) = (Config { id, nodes: nodes(), bug }, disk.clone());
         host.spawn_daemon("node", move |net| {
-            let listener = TcpListener::bind(&net, ("0.0.0.0", PORT)).unwrap();
+            // A kernel that is out of something may have it again soon.
+            let listener = loop {
+                match TcpListener::bind(&net, ("0.0.0.0", PORT)) {
+                    Ok(listener) => break listener,
+                    Err(_) => net.sleep(10 * MS),
+                }
+            };
             node::run(&net, &listener, config, disk);
         });
     });
