@@ -119,4 +119,8 @@ mod book {
     struct Faults;
     #[doc = include_str!("../docs/src/properties.md")]
     struct Properties;
+    #[doc = include_str!("../docs/src/explore.md")]
+    struct Explore;
+    #[doc = include_str!("../docs/src/traces.md")]
+    struct Traces;
 }

@@ -33,7 +33,7 @@ const SIM_IMPORTS: [(&str, &[&str]); 17] = [
     // What is written of a recording; `host` for when its wall clock starts.
     ("report", &["trace", "host"]),
     // A run seen from outside, and tapes; `trace` for its digest of a name.
-    ("explore", &["sim", "api", "choice", "trace"]),
+    ("explore", &["sim", "api", "report", "choice", "trace"]),
     // Values that a run is built from, and tapes.
     ("strategy", &["sim", "link", "choice"]),
     (

@@ -59,4 +59,5 @@ pub use process::failure::{FailureKind, Waiting};
 pub use process::signal::Signal;
 pub use report::{ReportError, ReportFiles, write_report};
 pub use sim::{Builder, Failure, Host, Interleaving, Misfortunes, Network, Process, ProcessBuilder, Report, RuleGuard, Sim};
+pub use trace::{EventKind, TraceFile, TraceFileError, TraceLine, read_trace};
 pub use world::{Fate, PacketView, Protocol};

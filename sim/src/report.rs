@@ -78,7 +78,14 @@ pub fn write_report(folder: &Path, title: &str, seed: u64, recording: &Recording
         }
     };
     let trace = put("trace.jsonl", &|to| file::write(&lines, seed, to))?;
-    let text = put("trace.txt", &|to| lines.iter().try_for_each(|line| writeln!(to, "{line}")))?;
+    let text = put("trace.txt", &|to| {
+        lines.iter().try_for_each(|line| writeln!(to, "{line}"))?;
+        if recording.left_out == 0 {
+            Ok(())
+        } else {
+            writeln!(to, "and {} more, for which there was no room", recording.left_out)
+        }
+    })?;
     #[cfg(feature = "capture")]
     let capture = {
         let epoch = std::time::Duration::from_secs(WALL_START_SECONDS);

@@ -104,18 +104,30 @@ impl fmt::Display for Failure {
                 writeln!(f, "  {event}")?;
             }
         }
-        if !self.netstat.is_empty() {
-            // Connections that are over tell little, and there may be thousands.
-            let (over, others): (Vec<&str>, Vec<&str>) = self.netstat.lines().partition(|line| line.contains(" TIME_WAIT "));
-            writeln!(f, "sockets:")?;
-            for line in others {
-                writeln!(f, "  {line}")?;
-            }
-            if !over.is_empty() {
-                writeln!(f, "  and {} in TIME_WAIT", over.len())?;
-            }
-        }
+        write!(f, "{}", self.sockets())?;
         write!(f, "reproduce: {}", self.reproduce)
+    }
+}
+
+impl Failure {
+    /// The sockets then, for a report.
+    pub(crate) fn sockets(&self) -> impl fmt::Display {
+        SocketsOf(self)
+    }
+}
+
+struct SocketsOf<'a>(&'a Failure);
+
+impl fmt::Display for SocketsOf<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.netstat.is_empty() {
+            return Ok(());
+        }
+        // Connections that are over tell little, and there may be thousands.
+        let (over, others): (Vec<&str>, Vec<&str>) = self.0.netstat.lines().partition(|line| line.contains(" TIME_WAIT "));
+        writeln!(f, "sockets:")?;
+        others.into_iter().try_for_each(|line| writeln!(f, "  {line}"))?;
+        if over.is_empty() { Ok(()) } else { writeln!(f, "  and {} in TIME_WAIT", over.len()) }
     }
 }
 

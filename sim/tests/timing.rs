@@ -12,7 +12,7 @@ use twinsock::{
     Clock, Domain, Errno, Instant, MsgFlags, PollEvents, Protocol, Result, Shutdown, SockFlags, SocketAddr as Addr, SocketApi,
     Type,
 };
-use twinsock_sim::{Fate, Host, Net, PacketView, Sim};
+use twinsock_sim::{Fate, Host, Link, Net, Network, PacketView, Sim};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -48,6 +48,7 @@ fn kind_of(frame: &PacketView<'_>) -> Kind {
 /// The two hosts, from the point of view of a program on the near one.
 struct Lab {
     net: Net,
+    network: Network,
     near: Host,
     far: Host,
     domain: Domain,
@@ -103,7 +104,7 @@ fn lab(sysctls: &[(&str, u32)], far_does: Far, body: impl Fn(&Lab) + Clone + Sen
                 near.sysctl(name, value);
             }
             far.spawn_daemon("far", move |net| be_far(&net, domain, far_does));
-            let hosts = [near.clone(), far.clone()];
+            let (network, hosts) = (sim.network(), [near.clone(), far.clone()]);
             let wire = Rc::new(Wire::default());
             let (judge, clock) = (Rc::clone(&wire), sim.network());
             let guard = sim.rule(move |frame| judge.judge(clock.now(), frame));
@@ -111,7 +112,7 @@ fn lab(sysctls: &[(&str, u32)], far_does: Far, body: impl Fn(&Lab) + Clone + Sen
                 net.sleep(MS);
                 let [near, far] = hosts;
                 let start = Cell::new(net.now());
-                body(&Lab { net, near, far, domain, wire, start });
+                body(&Lab { net, network, near, far, domain, wire, start });
             });
             sim.run_to_end().expect("the run comes to its end");
             drop(guard);
@@ -369,6 +370,17 @@ fn nobody_at_an_address_is_ehostunreach_after_three_questions() {
 }
 
 #[test]
+fn the_questions_for_an_address_go_by_the_own_clock() {
+    lab(&[], Far::Refuses, |lab| {
+        lab.near.set_clock(0, 1_000_000);
+        let (own, start) = (lab.net.now(), lab.net.true_time());
+        assert_eq!(lab.net.connect(&lab.socket(), &lab.nobody()), Err(Errno::HOSTUNREACH));
+        near(lab.net.now() - own, 3100 * MS, "EHOSTUNREACH by the own clock");
+        near(lab.net.true_time() - start, 1550 * MS, "EHOSTUNREACH by a clock that is half as fast");
+    });
+}
+
+#[test]
 fn nobody_at_an_address_is_nothing_to_a_sender_of_datagrams() {
     lab(&[], Far::Refuses, |lab| {
         let socket = lab.net.socket(lab.domain, Type::DGRAM, SockFlags::NONE, Protocol::DEFAULT).unwrap();
@@ -447,6 +459,36 @@ fn tcp_rto_max_ms_is_the_longest_time_between_repeats() {
         near(send_in_vain(lab, &[(c::TCP_RTO_MAX_MS, 1000)]), 6810 * MS, "ETIMEDOUT");
         all_near(&lab.sent(&[Kind::Data]), &[0, 207, 415, 855, 1690, 2710, 3735, 4760, 5785], "data");
     });
+}
+
+#[test]
+fn repeats_begin_after_what_the_round_trip_has_been_like() {
+    // Linux's own times with delays of 10, 100 and 300 ms each way, after so many questions and answers.
+    for (delay_ms, answers, repeats) in [
+        (10, 0, &[0, 225, 453, 921, 1850, 3670, 7320][..]),
+        (10, 10, &[0, 225, 455, 933, 1857, 3681, 7361]),
+        (100, 0, &[0, 614, 1254, 2470, 4900]),
+        (100, 1, &[0, 632, 1270, 2500, 5020]),
+        (100, 10, &[0, 424, 872, 1736, 3432, 6856]),
+        (300, 0, &[0, 1432, 3256, 7003]),
+        (300, 1, &[0, 1427, 3252, 6996]),
+        (300, 10, &[0, 931, 1859, 3715, 7623]),
+    ] {
+        lab(&[], Far::Answers, move |lab| {
+            lab.network.link(&lab.near, &lab.far, Link::new().delay(Duration::from_millis(delay_ms)));
+            let socket = lab.connected();
+            lab.set(&socket, c::TCP_NODELAY, 1);
+            for _ in 0..answers {
+                lab.send(&socket, b"q").unwrap();
+                assert_eq!(lab.recv(&socket), Ok(1));
+            }
+            lab.net.sleep(SECOND);
+            lab.silence();
+            lab.send(&socket, b"x").unwrap();
+            lab.net.sleep(8 * SECOND);
+            all_near(&lab.sent(&[Kind::Data]), repeats, &format!("{delay_ms} ms each way, after {answers} answers"));
+        });
+    }
 }
 
 #[test]

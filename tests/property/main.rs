@@ -2,6 +2,7 @@
 //!
 //! - `call`: the calls, and how a random sequence of them is made.
 //! - `datagrams`: calls on UDP sockets, on which the worlds must agree.
+//! - `doors`: a call that waits at a listener and what happens meanwhile, on which the worlds must agree.
 //! - `exchange`: flags, urgent data and epoll on one connection, on which the worlds must agree.
 //! - `local`: local sockets of all types, on which the worlds must agree.
 //! - `model`: a naive model of TCP on one host, which says for each call which outcomes are allowed.
@@ -19,6 +20,7 @@ mod support;
 
 mod call;
 mod datagrams;
+mod doors;
 mod exchange;
 mod local;
 mod model;

@@ -8,7 +8,6 @@ use crate::support::wait::Waiting;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
-use proptest::test_runner::TestRunner;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,7 +15,7 @@ use twinsock::consts as c;
 use twinsock::poll::EpollOp;
 use twinsock::raw::EpollEvent;
 use twinsock::{Domain, EpollFlags, MsgFlags, Os, PollEvents, SelectSet, Shutdown, SocketAddr, Type};
-use twinsock_sim::{Signal, Sim};
+use twinsock_sim::{Net, Signal, Sim};
 
 /// Two sockets that are connected to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -324,7 +323,30 @@ fn transcript<E: World>(env: &E, case: &Case) -> Vec<String> {
     lines
 }
 
-fn on_kernel(cases: &Arc<Vec<Case>>) -> Vec<Vec<String>> {
+/// What was asked and answered in one case, line by line.
+pub type Transcript = Vec<String>;
+
+/// Makes so many cases in both worlds, unless the environment says otherwise, and tells where they differ.
+pub fn both_agree<C: Clone + Send + Sync + 'static>(
+    cases: u32,
+    strategy: impl Strategy<Value = C>,
+    kernel: fn(&Os, &C) -> Transcript,
+    simulator: fn(&Net, &C) -> Transcript,
+) {
+    let (mut runner, count) = super::runner(cases);
+    let cases: Vec<C> = (0..count).map(|_| strategy.new_tree(&mut runner).expect("nothing is rejected").current()).collect();
+    let cases = Arc::new(cases);
+    let (kernel, simulator) = (on_kernel(&cases, kernel), in_simulator(&cases, simulator));
+    let differing: Vec<String> = kernel
+        .iter()
+        .zip(&simulator)
+        .filter(|(one, other)| one != other)
+        .map(|(one, other)| format!("kernel:    {}\nsimulator: {}", one.join("\n           "), other.join("\n           ")))
+        .collect();
+    assert!(differing.is_empty(), "{} of {count} differ:\n{}", differing.len(), differing.join("\n\n"));
+}
+
+fn on_kernel<C: Send + Sync + 'static>(cases: &Arc<Vec<C>>, transcript: fn(&Os, &C) -> Transcript) -> Vec<Transcript> {
     const AT_ONCE: usize = 16;
     let next = Arc::new(AtomicUsize::new(0));
     let threads: Vec<_> = (0..AT_ONCE)
@@ -345,7 +367,7 @@ fn on_kernel(cases: &Arc<Vec<Case>>) -> Vec<Vec<String>> {
     done.into_iter().map(|(_, lines)| lines).collect()
 }
 
-fn in_simulator(cases: &Arc<Vec<Case>>) -> Vec<Vec<String>> {
+fn in_simulator<C: Send + Sync + 'static>(cases: &Arc<Vec<C>>, transcript: fn(&Net, &C) -> Transcript) -> Vec<Transcript> {
     let cases = Arc::clone(cases);
     let report = Sim::builder()
         .run_here(move |sim| {
@@ -358,20 +380,5 @@ fn in_simulator(cases: &Arc<Vec<Case>>) -> Vec<Vec<String>> {
 
 #[test]
 fn both_worlds_wake_a_waiting_call_alike() {
-    const CASES: u32 = 400;
-    let (mut runner, count) = super::runner(CASES);
-    let cases: Vec<Case> = (0..count).map(|_| sample(&mut runner)).collect();
-    let cases = Arc::new(cases);
-    let (kernel, simulator) = (on_kernel(&cases), in_simulator(&cases));
-    let differing: Vec<String> = kernel
-        .iter()
-        .zip(&simulator)
-        .filter(|(one, other)| one != other)
-        .map(|(one, other)| format!("kernel:    {}\nsimulator: {}", one.join("\n           "), other.join("\n           ")))
-        .collect();
-    assert!(differing.is_empty(), "{} of {count} differ:\n{}", differing.len(), differing.join("\n\n"));
-}
-
-fn sample(runner: &mut TestRunner) -> Case {
-    cases().new_tree(runner).expect("nothing is rejected").current()
+    both_agree(400, cases(), transcript, transcript);
 }

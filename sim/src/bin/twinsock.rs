@@ -14,6 +14,8 @@ mod demo;
 mod explore;
 #[path = "twinsock/gallery/mod.rs"]
 mod gallery;
+#[path = "twinsock/trace.rs"]
+mod trace;
 
 use demo::Failed;
 use twinsock_sim::conform::{WORKER_ARGUMENT, main as conform_main, worker_main};
@@ -62,6 +64,8 @@ enum Action {
     /// Joins what the shards of a campaign recorded
     #[command(after_help = EXPLORE_EXIT_CODES)]
     Merge(explore::MergeOptions),
+    /// Prints a trace: every call, packet and choice of a run, as strace and tcpdump would
+    Trace(trace::Options),
 }
 
 fn main() -> ExitCode {
@@ -76,6 +80,7 @@ fn main() -> ExitCode {
         Action::Gallery(options) => gallery::run(&options),
         Action::Replay(options) => explore::replay(&options),
         Action::Merge(options) => explore::merge_records(&options),
+        Action::Trace(options) => trace::run(&options),
     }
 }
 

@@ -149,7 +149,10 @@ fn longs(bytes: &[u8]) -> Vec<i64> {
 /// `[pid, uid, gid]`, the process's own pid as "PID".
 fn write_credentials(ids: &[i32], pid: i32) -> Value {
     match ids {
-        [own, uid, gid] if *own == pid => json!(["PID", uid, gid]),
+        [own, rest @ ..] if *own == pid => {
+            let rest = rest.iter().map(|id| json!(id));
+            std::iter::once(json!("PID")).chain(rest).collect()
+        }
         ids => json!(ids),
     }
 }

@@ -22,7 +22,7 @@ use std::time::Duration;
 /// Many runs of one test. [`check!`](crate::check) makes one and runs it; where more is to be set, or the outcome looked at, it is made by hand.
 #[derive(Clone)]
 pub struct Campaign {
-    test: TestId,
+    pub(super) test: TestId,
     builder: Builder,
     pub(super) seeds: u64,
     first_seed: u64,
@@ -32,6 +32,7 @@ pub struct Campaign {
     pub(super) collects: bool,
     pub(super) shard: Shard,
     pub(super) record: Option<PathBuf>,
+    pub(super) report_to: Option<PathBuf>,
     rerun_every: u64,
     shrink_runs: u32,
     keeps_regressions: bool,
@@ -70,6 +71,7 @@ impl Campaign {
             collects: false,
             shard: Shard::WHOLE,
             record: None,
+            report_to: None,
             rerun_every: RERUN_EVERY,
             shrink_runs: SHRINK_RUNS,
             keeps_regressions: true,
@@ -158,6 +160,19 @@ impl Campaign {
         self
     }
 
+    /// Into which folder the report of a failure goes: trace, capture, timeline and sockets of its smallest run; by default one beside its tape, which
+    /// version control is told to leave alone.
+    #[must_use]
+    pub fn report_to(mut self, folder: impl Into<PathBuf>) -> Campaign {
+        self.report_to = Some(folder.into());
+        self
+    }
+
+    /// Whether the smallest run of a failure is recorded for a report.
+    fn writes_reports(&self) -> bool {
+        self.report_to.is_some() || self.keeps_regressions
+    }
+
     /// Whether every run has an OS thread of its own, so that no thread-local leaks from run to run. By default a thread serves many: starting one costs more than a small
     /// run, and the seeds that run twice find a leak.
     #[must_use]
@@ -243,8 +258,7 @@ impl Campaign {
     pub fn run(&self, body: impl Fn(&Sim) + Sync) -> Outcome {
         let clock = StopWatch::start();
         let listening = Listening::begin();
-        let mut runner = Runner { campaign: self, builder: self.builder.clone(), body: &body };
-        runner.builder = self.builder.clone().calls_expected(runner.calls_expected());
+        let runner = self.runner(&body);
         let mut outcome = self.nothing_yet();
         if self.only_seed.is_none() {
             runner.try_tapes(&mut outcome);
@@ -274,6 +288,13 @@ impl Campaign {
             outcome.notes.push(format!("no record could be written to {}: {error}", folder.display()));
         }
         outcome
+    }
+
+    /// Who runs this test.
+    pub(super) fn runner<'a, F: Fn(&Sim) + Sync>(&'a self, body: &'a F) -> Runner<'a, F> {
+        let mut runner = Runner { campaign: self, builder: self.builder.clone(), body };
+        runner.builder = self.builder.clone().calls_expected(runner.calls_expected());
+        runner
     }
 
     fn nothing_yet(&self) -> Outcome {
@@ -310,9 +331,9 @@ impl Campaign {
 }
 
 /// A campaign in its course.
-struct Runner<'a, F> {
-    campaign: &'a Campaign,
-    builder: Builder,
+pub(super) struct Runner<'a, F> {
+    pub(super) campaign: &'a Campaign,
+    pub(super) builder: Builder,
     body: &'a F,
 }
 
@@ -359,7 +380,7 @@ type Run = Result<Report<()>, Box<Failure>>;
 
 impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
     /// Runs once. What is counted meanwhile is the caller's.
-    fn run(&self, builder: Builder, choice: Choice) -> (Run, BTreeMap<&'static str, assertions::Count>) {
+    pub(super) fn run(&self, builder: Builder, choice: Choice) -> (Run, BTreeMap<&'static str, assertions::Count>) {
         if self.campaign.fresh_threads { self.run_apart(builder, choice) } else { self.run_here(builder, choice) }
     }
 
@@ -392,7 +413,8 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
     /// Runs a tape; `told` asks for its story and its last events.
     fn run_tape(&self, tape: Tape, told: bool) -> Run {
         let builder = self.builder.clone().seed(tape.origin.seed);
-        let builder = if told { builder.keep_story(true).keep_events(EVENTS_SHOWN) } else { builder };
+        let reports = told && self.campaign.writes_reports();
+        let builder = if told { builder.keep_story(true).keep_events(EVENTS_SHOWN).record(reports) } else { builder };
         self.run(builder, Choice::from_tape(tape)).0
     }
 
@@ -413,7 +435,9 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
                     if let Err(failure) = self.run_tape(tape, true) {
                         let site = failure.kind.site();
                         if outcome.found.iter().all(|found| found.site != site) {
-                            outcome.found.push(self.found_on_tape(site, failure, path));
+                            let mut found = self.found_on_tape(site, failure, path);
+                            self.report(&mut found, &mut outcome.notes);
+                            outcome.found.push(found);
                         }
                     }
                 }
@@ -437,6 +461,7 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
             shrunk: None,
             shrink_took: Duration::ZERO,
             tape: Some(path),
+            report: None,
             reproduce,
         }
     }
@@ -602,10 +627,11 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
             };
             let path = self.campaign.keeps_regressions.then(|| regressions::path(&self.campaign.test, &site)).flatten();
             let reproduce = self.campaign.test.seed_command(seed);
-            let mut found = Found { site, seed, seeds, failure, shrunk, shrink_took, tape: None, reproduce };
+            let mut found = Found { site, seed, seeds, failure, shrunk, shrink_took, tape: None, report: None, reproduce };
             if let Some(path) = path {
                 self.keep(&path, &mut found, &mut outcome.notes);
             }
+            self.report(&mut found, &mut outcome.notes);
             outcome.found.push(found);
         }
     }

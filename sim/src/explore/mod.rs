@@ -19,6 +19,7 @@ mod progress;
 mod record;
 mod regressions;
 mod report;
+mod reports;
 mod settings;
 mod shard;
 

@@ -5,6 +5,7 @@ use super::divergence::Divergence;
 use super::identity::TestId;
 use crate::choice::Told;
 use crate::choice::shrink::Shrunk;
+use crate::report::ReportFiles;
 use crate::sim::Failure;
 use std::fmt::{self, Display};
 use std::path::PathBuf;
@@ -27,6 +28,8 @@ pub struct Found {
     pub shrink_took: Duration,
     /// Where the tape lies.
     pub tape: Option<PathBuf>,
+    /// What was written of its run.
+    pub report: Option<ReportFiles>,
     /// The command that runs it again.
     pub reproduce: String,
 }
@@ -116,8 +119,15 @@ impl Display for Found {
             writeln!(f, "last events:")?;
             self.failure.events.lines().try_for_each(|event| writeln!(f, "  {event}"))?;
         }
+        write!(f, "{}", self.failure.sockets())?;
         if let Some(path) = &self.tape {
             writeln!(f, "tape: {}", path.display())?;
+        }
+        if let Some(ReportFiles { capture, timeline, .. }) = &self.report {
+            writeln!(f, "timeline: {}", timeline.display())?;
+            if let Some(capture) = capture {
+                writeln!(f, "capture: {}", capture.display())?;
+            }
         }
         write!(f, "reproduce: {}", self.reproduce)
     }

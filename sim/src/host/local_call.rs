@@ -7,7 +7,7 @@ use super::call::{Call, RecvRef};
 use super::cx::{Cx, Pid};
 use super::dispatch::check_iov;
 use super::local::{LocalFd, store_name};
-use super::op::{Entered, Kind, Step, Task};
+use super::op::{Entered, Kind, Op, Step, Task};
 use super::option::unix_level::SO_INQ;
 use super::slab::Key;
 use super::wait::Waiter;
@@ -28,6 +28,8 @@ pub(super) struct LocalCall {
     wait: WaitFor,
     /// Where it stands; at first in the queue of its file, as every call.
     stands: WaitFor,
+    /// A signal has come: it goes before whatever the call would find.
+    signalled: bool,
 }
 
 impl LocalCall {
@@ -132,7 +134,7 @@ impl Host {
         match self.step_work(cx, pid, at.id, &mut begun.work, call, nonblocking) {
             Err(Failure { wait: Some(wait), .. }) if !nonblocking => {
                 let done = begun.work.done();
-                let entry = LocalCall { id: at.id, work: begun.work, wait, stands: WaitFor::Own };
+                let entry = LocalCall { id: at.id, work: begun.work, wait, stands: WaitFor::Own, signalled: false };
                 let kind = Kind::Local { call: self.local.calls.insert(entry), verb: begun.verb };
                 Entered::Wait(at.fd, Task { done, ..Task::new(kind, at.file, false, begun.flags) })
             }
@@ -148,6 +150,9 @@ impl Host {
     pub(super) fn step_local(&mut self, cx: &mut Cx<'_>, pid: Pid, task: &mut Task, call: &mut Call<'_, '_>, last: bool) -> Step {
         let Kind::Local { call: key, .. } = task.kind else { unreachable!("the call is on a local socket") };
         let entry = &mut self.local.calls[key];
+        if entry.signalled && !last {
+            return Step::Wait;
+        }
         let id = entry.id;
         let mut work = std::mem::replace(&mut entry.work, Work::Over);
         let step = match self.step_work(cx, pid, id, &mut work, call, last) {
@@ -166,6 +171,16 @@ impl Host {
         };
         self.settle_local(cx);
         step
+    }
+
+    /// A thread that waits in a call is sent a signal. Linux looks for one as soon as unix_wait_for_peer returns, and at its peer only
+    /// then; a peer that has changed without a wake is not seen.
+    pub fn signal_local(&mut self, op: &Op) {
+        if let Kind::Local { call, .. } = op.kind()
+            && let Some(entry) = self.local.calls.get_mut(call)
+        {
+            entry.signalled = matches!(entry.stands, WaitFor::Room(_));
+        }
     }
 
     /// A call stands in the queue where it has to wait; it keeps its place if it is there already.

@@ -45,6 +45,11 @@ impl Op {
         (self.0.deadline < Instant::FAR).then_some(self.0.deadline)
     }
 
+    /// Which call it is.
+    pub(super) const fn kind(&self) -> Kind {
+        self.0.task.kind
+    }
+
     /// Whether a signal whose handler was installed with `SA_RESTART` makes the call begin again, `signal(7)`: one that has done nothing
     /// yet and has no timeout of its socket's. Calls that wait for sets of files never begin again.
     #[must_use]

@@ -273,6 +273,15 @@ impl Scheduler {
         &mut self.threads[id.index()]
     }
 
+    /// Tells the kernel that a signal has come for the thread that waits in a call.
+    #[cold]
+    pub(super) fn tell_of_signal(&mut self, id: ThreadId) {
+        let slot = &self.threads[id.index()];
+        if let Some(op) = &slot.op {
+            self.world.signal(slot.host, op);
+        }
+    }
+
     /// The stream of a process's `Entropy`.
     pub fn entropy(&mut self, process: ProcId) -> StreamId {
         let slot = &self.processes[process.index()];

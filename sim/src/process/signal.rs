@@ -25,6 +25,7 @@ impl Scheduler {
         let slot = self.thread_mut(thread);
         if slot.op.is_some() {
             slot.signal = Some(signal);
+            self.tell_of_signal(thread);
             // It looks once more whether it has to wait: what it waits for may come at this moment.
             self.wake(thread);
         }

@@ -26,6 +26,7 @@ mod output;
 mod poll;
 mod recv_buffer;
 mod reset;
+mod rtt;
 mod send_buffer;
 mod setopt;
 mod state;

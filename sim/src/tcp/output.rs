@@ -210,19 +210,25 @@ impl Tcb {
         }
         let seq = self.snd_nxt;
         self.snd_nxt += 1;
-        self.data_went_out(now);
+        self.went_out(now);
         Some(self.segment(now, seq, Control::Fin, Payload::EMPTY))
     }
 
-    /// Timers and clocks after new sequence space was sent.
+    /// Timers and clocks after new data was sent, `tcp_event_data_sent`; a FIN alone is not data.
     #[inline]
     pub(super) fn data_went_out(&mut self, now: Instant) {
-        if self.rtt.timed.is_none() {
-            self.rtt.timed = Some((self.snd_nxt, now));
-        }
         self.congestion.last_sent = now;
         if nanos_between(self.ack.last_data, now) < DELAYED_ACK_NS && self.ack.data_seen {
             self.ack.pingpong = true;
+        }
+        self.went_out(now);
+    }
+
+    /// The same after new sequence space of any kind.
+    #[inline]
+    fn went_out(&mut self, now: Instant) {
+        if self.rtt.timed.is_none() {
+            self.rtt.timed = Some((self.snd_nxt, now));
         }
         self.arm_after_transmit(now);
     }

@@ -5,10 +5,11 @@ use super::congestion::Congestion;
 use super::output::AckState;
 use super::poll::Wakes;
 use super::recv_buffer::RecvBuffer;
+use super::rtt::Rtt;
 use super::send_buffer::SendBuffer;
 use super::state::State;
 use super::time_wait::TimeWait;
-use super::timer::{Rtt, Timers};
+use super::timer::Timers;
 use super::user::ShutdownBits;
 use crate::packet::{Segment, SeqNumber};
 use std::time::Duration;
@@ -457,8 +458,8 @@ impl Tcb {
             probes: self.timers.probes_out,
             backoff: self.timers.backoff,
             rto: self.rto(),
-            rtt: Duration::from_micros(u64::from(self.rtt.srtt_us)),
-            rttvar: Duration::from_micros(u64::from(self.rtt.rttvar_us)),
+            rtt: Duration::from_micros(u64::from(self.rtt.srtt_us())),
+            rttvar: Duration::from_micros(u64::from(self.rtt.mdev_us())),
             snd_mss: self.mss,
             rcv_mss: self.rcv_mss,
             advmss: self.advmss,
@@ -492,7 +493,26 @@ impl Tcb {
 
     /// Data bytes that have not been transmitted even once.
     pub(super) fn notsent_bytes(&self) -> u32 {
-        if self.snd_nxt.before(self.write_seq) { self.write_seq - self.snd_nxt } else { 0 }
+        match self.state {
+            // AF_UNSPEC has moved `write_seq` on.
+            State::Closed => self.unsettled,
+            State::Listen
+            | State::SynSent
+            | State::SynReceived
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck
+            | State::TimeWait => {
+                if self.snd_nxt.before(self.write_seq) {
+                    self.write_seq - self.snd_nxt
+                } else {
+                    0
+                }
+            }
+        }
     }
 
     /// The limit of `notsent_bytes`.
@@ -568,4 +588,4 @@ const TIMESTAMP_OPTION_BYTES: u16 = 12;
 /// What each queued segment costs beyond its data: SKB_TRUESIZE(0) of Linux.
 pub(super) const SEGMENT_OVERHEAD_BYTES: u32 = 832;
 
-const _: () = assert!(size_of::<Tcb>() <= 456, "a block without buffers stays small: there may be 100,000 of them");
+const _: () = assert!(size_of::<Tcb>() <= 464, "a block without buffers stays small: there may be 100,000 of them");

@@ -3,29 +3,11 @@
 //! As in Linux one timer serves retransmission, the loss probe and the window probe, for only one of them makes sense at a time.
 
 use super::congestion::Phase;
+use super::rtt::{JIFFY_US, RTO_INITIAL_US};
 use super::state::State;
 use super::tcb::Tcb;
 use std::time::Duration;
 use twinsock::{Errno, Instant};
-
-/// The estimate of the round trip time, RFC 6298 section 2.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rtt {
-    /// SRTT in microseconds; 0: no sample yet.
-    pub(super) srtt_us: u32,
-    /// RTTVAR in microseconds.
-    pub(super) rttvar_us: u32,
-    /// RTO in nanoseconds, before its upper limit.
-    pub(super) rto_ns: u64,
-    /// What is being timed: an ACK of this number ends it.
-    pub(super) timed: Option<(crate::packet::SeqNumber, Instant)>,
-}
-
-impl Default for Rtt {
-    fn default() -> Rtt {
-        Rtt { srtt_us: 0, rttvar_us: 0, rto_ns: RTO_INITIAL_NS, timed: None }
-    }
-}
 
 /// What the retransmission timer is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -144,7 +126,7 @@ impl Tcb {
     /// The same in nanoseconds.
     #[inline]
     pub(super) fn rto_ns(&self) -> u64 {
-        self.rtt.rto_ns.min(self.rto_max_ns())
+        self.rtt.rto_ns().min(self.rto_max_ns())
     }
 
     #[inline]
@@ -164,23 +146,9 @@ impl Tcb {
     #[inline]
     pub(super) fn take_rtt_sample(&mut self, sample_ns: u64) {
         let micros = u32::try_from(sample_ns / 1000).unwrap_or(u32::MAX).max(1);
-        let rtt = &mut self.rtt;
-        let before = (rtt.srtt_us, rtt.rttvar_us);
-        if rtt.srtt_us == 0 {
-            rtt.srtt_us = micros;
-            rtt.rttvar_us = micros / 2;
-        } else {
-            let deviation = rtt.srtt_us.abs_diff(micros);
-            rtt.rttvar_us = rtt.rttvar_us - rtt.rttvar_us / 4 + deviation / 4;
-            rtt.srtt_us = (rtt.srtt_us - rtt.srtt_us / 8 + micros / 8).max(1);
-        }
+        let rto_min_us = u32::from(self.sysctl.tcp_rto_min_ms) * 1000;
+        self.rtt.sample(micros, rto_min_us, self.snd_una, self.snd_nxt);
         self.timers.backoff = 0;
-        if before == (rtt.srtt_us, rtt.rttvar_us) {
-            // As RTO_MIN belongs to the connection, nothing else can have changed.
-            return;
-        }
-        let variance = (u64::from(rtt.rttvar_us) * 4).max(u64::from(self.sysctl.tcp_rto_min_ms) * 1000);
-        rtt.rto_ns = (u64::from(rtt.srtt_us) + variance).next_multiple_of(JIFFY_US) * 1000;
     }
 
     /// Something that must be acknowledged went out: starts the timer, RFC 6298 section 5, rule 5.1.
@@ -190,7 +158,7 @@ impl Tcb {
             Retransmit::Timeout => {}
             Retransmit::Off | Retransmit::LossProbe | Retransmit::WindowProbe => {
                 if self.may_probe_for_loss() {
-                    let timeout = 2000 * u64::from(self.rtt.srtt_us) + LOSS_PROBE_EXTRA_NS;
+                    let timeout = 2000 * u64::from(self.rtt.srtt_us()) + LOSS_PROBE_EXTRA_NS;
                     self.timers.arm(Retransmit::LossProbe, after(now, timeout.min(self.rto_ns())));
                 } else {
                     self.timers.arm(Retransmit::Timeout, after(now, self.backed_off_rto_ns()));
@@ -215,7 +183,7 @@ impl Tcb {
     fn may_probe_for_loss(&self) -> bool {
         let segments = self.send.as_ref().map_or(0, |send| send.sent_chunks()) + usize::from(self.fin_sent());
         segments == 1
-            && self.rtt.srtt_us != 0
+            && self.rtt.srtt_us() != 0
             && self.congestion.phase == Phase::Open
             && self.timers.retransmits == 0
             && self.snd_una != self.iss
@@ -260,7 +228,7 @@ impl Tcb {
     /// A SYN is not answered: the first repeats come every second.
     fn on_syn_timeout(&mut self, now: Instant) {
         let retries = if self.options.syncnt == 0 { self.sysctl.tcp_syn_retries } else { self.options.syncnt };
-        if self.timers.retransmits > 0 && self.has_timed_out(now, retries, RTO_INITIAL_NS) {
+        if self.timers.retransmits > 0 && self.has_timed_out(now, retries, u64::from(RTO_INITIAL_US) * 1000) {
             self.give_up();
             return;
         }
@@ -324,7 +292,7 @@ impl Tcb {
     fn within_user_timeout(&self, now: Instant, timeout_ns: u64) -> u64 {
         let Some(limit) = self.user_timeout_ns() else { return timeout_ns };
         let left = limit.saturating_sub(nanos_between(self.timers.start_of_retries, now));
-        timeout_ns.min(left.max(JIFFY_US * 1000))
+        timeout_ns.min(left.max(u64::from(JIFFY_US) * 1000))
     }
 
     /// `tcp_write_err`.
@@ -480,10 +448,6 @@ pub(super) fn nanos_between(earlier: Instant, now: Instant) -> u64 {
     now.as_nanos().saturating_sub(earlier.as_nanos())
 }
 
-/// RFC 6298 section 2, rule 2.1.
-const RTO_INITIAL_NS: u64 = 1_000_000_000;
-/// A tick at HZ=250: timeouts are whole ticks.
-pub(super) const JIFFY_US: u64 = 4000;
 /// What a loss probe of a single segment allows the peer for delaying its ACK.
 const LOSS_PROBE_EXTRA_NS: u64 = 200_000_000;
 /// tcp_orphan_retries 0 stands for this.

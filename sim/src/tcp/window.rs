@@ -175,7 +175,7 @@ impl Tcb {
     /// Grows the receive buffer to hold twice what the user reads in a round trip.
     #[inline]
     fn adjust_rcvbuf(&mut self, now: Instant) {
-        let rtt = 1000 * u64::from(self.rtt.srtt_us);
+        let rtt = 1000 * u64::from(self.rtt.srtt_us());
         let copied_seq = self.copied_seq;
         let Some(recv) = self.recv.as_mut() else { return };
         if nanos_between(recv.space.since, now) < rtt {

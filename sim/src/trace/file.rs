@@ -3,7 +3,7 @@
 //! What is written is meant to be read by `grep` and `jq(1)`, too. What is read may be cut off or be something else altogether: the error says
 //! at which byte, and the lines before it are there.
 
-use super::lines::Line;
+use super::lines::TraceLine;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io::{self, Write};
@@ -26,7 +26,7 @@ const FORMAT: u32 = 1;
 ///
 /// # Errors
 /// The writer's.
-pub fn write(lines: &[Line], seed: u64, mut to: impl Write) -> io::Result<()> {
+pub fn write(lines: &[TraceLine], seed: u64, mut to: impl Write) -> io::Result<()> {
     let header = Header { twinsock_trace: FORMAT, version: env!("CARGO_PKG_VERSION").to_owned(), seed };
     serde_json::to_writer(&mut to, &header)?;
     for line in lines {
@@ -42,7 +42,7 @@ pub struct TraceFile {
     /// The seed of the run.
     pub seed: u64,
     /// The lines, up to the first that could not be read.
-    pub lines: Vec<Line>,
+    pub lines: Vec<TraceLine>,
     /// Why the rest could not be read.
     pub broken: Option<TraceFileError>,
 }
@@ -65,6 +65,12 @@ impl fmt::Display for TraceFileError {
 }
 
 impl std::error::Error for TraceFileError {}
+
+/// What `serde_json` says of a line, without where in the line: that is said already.
+fn without_place(error: &serde_json::Error) -> String {
+    let words = error.to_string();
+    words.split_once(" at line ").map_or(words.clone(), |(what, _)| what.to_owned())
+}
 
 /// Reads a trace file.
 ///
@@ -97,7 +103,8 @@ pub fn read_trace(bytes: &[u8]) -> Result<TraceFile, TraceFileError> {
             Err(error) => {
                 let at = offset + error.column().saturating_sub(1).min(text.len());
                 let cut_off = if text.ends_with(b"\n") { "" } else { "the file is cut off here: " };
-                file.broken = Some(TraceFileError { line: number, offset: at, what: format!("{cut_off}{error}") });
+                file.broken =
+                    Some(TraceFileError { line: number, offset: at, what: format!("{cut_off}{}", without_place(&error)) });
                 break;
             }
         }

@@ -16,7 +16,7 @@ use std::net::IpAddr;
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum EventKind {
     /// A call returned.
     Call,
     /// A thread began to wait.
@@ -43,56 +43,56 @@ pub enum Kind {
     Fault,
 }
 
-impl Kind {
+impl EventKind {
     /// Every kind.
-    pub const ALL: [Kind; 12] = [
-        Kind::Call,
-        Kind::Wait,
-        Kind::Wake,
-        Kind::Sent,
-        Kind::Arrived,
-        Kind::Lost,
-        Kind::Wire,
-        Kind::Timer,
-        Kind::Choice,
-        Kind::Start,
-        Kind::End,
-        Kind::Fault,
+    pub const ALL: [EventKind; 12] = [
+        EventKind::Call,
+        EventKind::Wait,
+        EventKind::Wake,
+        EventKind::Sent,
+        EventKind::Arrived,
+        EventKind::Lost,
+        EventKind::Wire,
+        EventKind::Timer,
+        EventKind::Choice,
+        EventKind::Start,
+        EventKind::End,
+        EventKind::Fault,
     ];
 
     /// Its name, as files and filters have it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Kind::Call => "call",
-            Kind::Wait => "wait",
-            Kind::Wake => "wake",
-            Kind::Sent => "sent",
-            Kind::Arrived => "arrived",
-            Kind::Lost => "lost",
-            Kind::Wire => "wire",
-            Kind::Timer => "timer",
-            Kind::Choice => "choice",
-            Kind::Start => "start",
-            Kind::End => "end",
-            Kind::Fault => "fault",
+            EventKind::Call => "call",
+            EventKind::Wait => "wait",
+            EventKind::Wake => "wake",
+            EventKind::Sent => "sent",
+            EventKind::Arrived => "arrived",
+            EventKind::Lost => "lost",
+            EventKind::Wire => "wire",
+            EventKind::Timer => "timer",
+            EventKind::Choice => "choice",
+            EventKind::Start => "start",
+            EventKind::End => "end",
+            EventKind::Fault => "fault",
         }
     }
 
-    fn of(what: &What) -> Kind {
+    fn of(what: &What) -> EventKind {
         match what {
-            What::CallEnd { .. } => Kind::Call,
-            What::Waits => Kind::Wait,
-            What::Wake => Kind::Wake,
-            What::PacketSent(_) => Kind::Sent,
-            What::PacketDelivered(_) => Kind::Arrived,
-            What::PacketDropped(..) => Kind::Lost,
-            What::PacketMet(..) => Kind::Wire,
-            What::Network { .. } | What::Machine(_) | What::CallFault { .. } => Kind::Fault,
-            What::Timer => Kind::Timer,
-            What::Choice { .. } => Kind::Choice,
-            What::ProcessStart => Kind::Start,
-            What::ProcessExit | What::ProcessKill | What::ProcessPanic { .. } => Kind::End,
+            What::CallEnd { .. } => EventKind::Call,
+            What::Waits => EventKind::Wait,
+            What::Wake => EventKind::Wake,
+            What::PacketSent(_) => EventKind::Sent,
+            What::PacketDelivered(_) => EventKind::Arrived,
+            What::PacketDropped(..) => EventKind::Lost,
+            What::PacketMet(..) => EventKind::Wire,
+            What::Network { .. } | What::Machine(_) | What::CallFault { .. } => EventKind::Fault,
+            What::Timer => EventKind::Timer,
+            What::Choice { .. } => EventKind::Choice,
+            What::ProcessStart => EventKind::Start,
+            What::ProcessExit | What::ProcessKill | What::ProcessPanic { .. } => EventKind::End,
         }
     }
 }
@@ -100,13 +100,13 @@ impl Kind {
 /// An event with all that is known of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Line {
+pub struct TraceLine {
     /// When, in nanoseconds of virtual time.
     pub at: u64,
     /// In which turn.
     pub step: u64,
     /// Which kind of event.
-    pub kind: Kind,
+    pub kind: EventKind,
     /// On which host; none if it is the world's at large.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
@@ -140,7 +140,7 @@ const fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-impl fmt::Display for Line {
+impl fmt::Display for TraceLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:>4}.{:09}s #{:<5} ", self.at / 1_000_000_000, self.at % 1_000_000_000, self.step)?;
         let mut place = self.host.clone().unwrap_or_else(|| "world".to_owned());
@@ -153,13 +153,13 @@ impl fmt::Display for Line {
         }
         write!(f, "{place:<24} ")?;
         match self.kind {
-            Kind::Sent => write!(f, "--> {}", self.text)?,
-            Kind::Arrived => write!(f, "<-- {}", self.text)?,
-            Kind::Lost => write!(f, "-x  {}", self.text)?,
-            Kind::Wire => write!(f, "-~  {}", self.text)?,
-            Kind::Fault | Kind::Start | Kind::End => write!(f, "*** {}", self.text)?,
-            Kind::Wait => write!(f, "... {}", self.text)?,
-            Kind::Call | Kind::Wake | Kind::Timer | Kind::Choice => f.write_str(&self.text)?,
+            EventKind::Sent => write!(f, "--> {}", self.text)?,
+            EventKind::Arrived => write!(f, "<-- {}", self.text)?,
+            EventKind::Lost => write!(f, "-x  {}", self.text)?,
+            EventKind::Wire => write!(f, "-~  {}", self.text)?,
+            EventKind::Fault | EventKind::Start | EventKind::End => write!(f, "*** {}", self.text)?,
+            EventKind::Wait => write!(f, "... {}", self.text)?,
+            EventKind::Call | EventKind::Wake | EventKind::Timer | EventKind::Choice => f.write_str(&self.text)?,
         }
         match self.since {
             Some(since) => {
@@ -173,7 +173,7 @@ impl fmt::Display for Line {
 
 /// The lines of a recording, in order.
 #[must_use]
-pub fn lines(recording: &Recording) -> Vec<Line> {
+pub fn lines(recording: &Recording) -> Vec<TraceLine> {
     let mut wire = Wire::default();
     let owners = recording.owners();
     recording.events.iter().map(|recorded| line(recording, recorded, &mut wire, &owners)).collect()
@@ -181,12 +181,12 @@ pub fn lines(recording: &Recording) -> Vec<Line> {
 
 type Owners = BTreeMap<IpAddr, u32>;
 
-fn line(recording: &Recording, recorded: &Recorded, wire: &mut Wire, owners: &Owners) -> Line {
+fn line(recording: &Recording, recorded: &Recorded, wire: &mut Wire, owners: &Owners) -> TraceLine {
     let Recorded { step, event, detail } = recorded;
     let Event { at, place, what } = event;
     let names = &recording.names;
     let host = place.host_number().map(|host| names.host(host).map_or_else(|| format!("host {host}"), str::to_owned));
-    let (kind, packet_line) = (Kind::of(what), what.packet());
+    let (kind, packet_line) = (EventKind::of(what), what.packet());
     let packet = packet_line.and_then(|line| match what {
         What::PacketSent(_) => Some(wire.sent(line)),
         What::PacketMet(..) => wire.met(line),
@@ -212,7 +212,7 @@ fn line(recording: &Recording, recorded: &Recorded, wire: &mut Wire, owners: &Ow
         Detail::Waits(text) => (text.to_string(), None, None),
         Detail::None | Detail::Packet(_) => (event_text(event, names), None, packet_line.and_then(Connection::of_packet)),
     };
-    Line {
+    TraceLine {
         at: at.as_nanos(),
         step: *step,
         kind,

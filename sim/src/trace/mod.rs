@@ -23,7 +23,7 @@ pub use event::{CallName, Event, MachineEvent, NetworkEvent, PacketLine, Transpo
 use event::{PacketKind, Words};
 pub use file::{TraceFile, TraceFileError, read_trace};
 use kept::{Kept, Record};
-pub use lines::{Kind, Line, lines};
+pub use lines::{EventKind, TraceLine, lines};
 pub use place::{Names, Place};
 pub use recording::{CallEnd, Connection, Detail, Recorded, Recording};
 

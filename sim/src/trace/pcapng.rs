@@ -4,7 +4,7 @@
 //! a reader sees each transmission exactly as often as it happened. What the network did to the packet is a comment at its last frame.
 
 use super::event::What;
-use super::lines::{Kind, Line};
+use super::lines::{EventKind, TraceLine};
 use super::recording::{Detail, Recording};
 use crate::packet::Packet;
 use crate::packet::wire::{self, EncodeError};
@@ -23,7 +23,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// The writer's; and a packet that no bytes stand for.
-pub fn write(recording: &Recording, lines: &[Line], epoch: Duration, to: impl Write) -> io::Result<()> {
+pub fn write(recording: &Recording, lines: &[TraceLine], epoch: Duration, to: impl Write) -> io::Result<()> {
     let mut writer = PcapNgWriter::new(to).map_err(io_error)?;
     for (host, addrs) in (0..).zip(&recording.addrs) {
         let name = recording.names.host(host).unwrap_or("?");
@@ -74,18 +74,25 @@ fn write_packet<W: Write>(
 }
 
 /// What became of each packet, by its number, in words; nothing where it arrived and that was all.
-fn fates(lines: &[Line]) -> BTreeMap<u64, String> {
+fn fates(lines: &[TraceLine]) -> BTreeMap<u64, String> {
     let mut fates: BTreeMap<u64, String> = BTreeMap::new();
     for line in lines {
         let Some(number) = line.packet else { continue };
         let fate = fates.entry(number).or_default();
         let words = match line.kind {
-            Kind::Lost | Kind::Wire => {
+            EventKind::Lost | EventKind::Wire => {
                 line.text.rsplit_once(" (").map_or(line.text.as_str(), |(_, why)| why.trim_end_matches(')'))
             }
             // A copy is told of by what made it.
-            Kind::Arrived | Kind::Sent => continue,
-            Kind::Call | Kind::Wait | Kind::Wake | Kind::Timer | Kind::Choice | Kind::Start | Kind::End | Kind::Fault => continue,
+            EventKind::Arrived | EventKind::Sent => continue,
+            EventKind::Call
+            | EventKind::Wait
+            | EventKind::Wake
+            | EventKind::Timer
+            | EventKind::Choice
+            | EventKind::Start
+            | EventKind::End
+            | EventKind::Fault => continue,
         };
         if !fate.is_empty() {
             fate.push_str("; ");

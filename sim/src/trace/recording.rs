@@ -23,11 +23,16 @@ pub struct Recording {
     pub events: Vec<Recorded>,
     /// The sockets of all hosts at the end, a line each.
     pub netstat: String,
+    /// How many events came after the last one that there was room for.
+    pub left_out: u64,
     /// The calls of threads that have not returned, and when they were made.
     open: BTreeMap<Place, (Instant, Box<str>)>,
     /// What descriptors were connected to when they were seen last, for the call that closes them.
     connections: BTreeMap<(Option<u32>, Option<u32>, i32), Connection>,
 }
+
+/// How many events a recording holds: some hundred megabytes. A run that never ends is not to take all memory there is.
+pub const EVENTS_MAX: usize = 1_000_000;
 
 /// An event of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +107,10 @@ impl Recording {
 
     /// Records an event that every trace holds.
     pub(super) fn event(&mut self, step: u64, event: Event, detail: Detail) {
+        if self.events.len() == EVENTS_MAX {
+            self.left_out += 1;
+            return;
+        }
         self.events.push(Recorded { step, event, detail });
     }
 

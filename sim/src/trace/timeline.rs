@@ -2,7 +2,7 @@
 //!
 //! The page is `timeline.html`; here its data is made, as columns of numbers and words, which a browser reads faster than objects.
 
-use super::lines::{Kind, Line};
+use super::lines::{EventKind, TraceLine};
 use super::recording::Recording;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ struct Data<'a> {
     seed: u64,
     hosts: Vec<Host>,
     lanes: Vec<Lane>,
-    kinds: [&'static str; Kind::ALL.len()],
+    kinds: [&'static str; EventKind::ALL.len()],
     connections: Vec<&'a str>,
     // A column for each field of an event.
     at: Vec<u64>,
@@ -57,7 +57,7 @@ struct Lane {
 ///
 /// # Errors
 /// The writer's.
-pub fn write(recording: &Recording, lines: &[Line], title: &str, seed: u64, mut to: impl Write) -> io::Result<()> {
+pub fn write(recording: &Recording, lines: &[TraceLine], title: &str, seed: u64, mut to: impl Write) -> io::Result<()> {
     let data = Data::new(recording, lines, title, seed);
     // Nothing in the data ends the element that holds it.
     let json = serde_json::to_string(&data)?.replace('<', "\\u003c");
@@ -68,7 +68,7 @@ pub fn write(recording: &Recording, lines: &[Line], title: &str, seed: u64, mut 
 }
 
 impl<'a> Data<'a> {
-    fn new(recording: &Recording, lines: &'a [Line], title: &'a str, seed: u64) -> Data<'a> {
+    fn new(recording: &Recording, lines: &'a [TraceLine], title: &'a str, seed: u64) -> Data<'a> {
         let hosts = (0..).zip(&recording.addrs).map(|(number, _)| {
             let name = recording.names.host(number).map_or_else(|| format!("host {number}"), str::to_owned);
             Host { name, lanes: Vec::new() }
@@ -103,12 +103,13 @@ impl<'a> Data<'a> {
         }
         let mut names: Vec<(&str, usize)> = connections.into_iter().collect();
         names.sort_by_key(|(_, number)| *number);
-        let position = |kind: Kind| Kind::ALL.iter().position(|other| *other == kind).expect("every kind is one of all");
+        let position =
+            |kind: EventKind| EventKind::ALL.iter().position(|other| *other == kind).expect("every kind is one of all");
         Data {
             title,
             seed,
             lanes,
-            kinds: Kind::ALL.map(Kind::name),
+            kinds: EventKind::ALL.map(EventKind::name),
             connections: names.into_iter().map(|(name, _)| name).collect(),
             at: lines.iter().map(|line| line.at).collect(),
             step: lines.iter().map(|line| line.step).collect(),

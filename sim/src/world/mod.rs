@@ -396,6 +396,11 @@ impl World {
         Ok(received)
     }
 
+    /// A thread that waits in a parked call is sent a signal.
+    pub fn signal(&mut self, at: HostId, op: &Op) {
+        self.host_mut(at).signal_local(op);
+    }
+
     /// Ends a parked call as a signal does.
     ///
     /// # Errors

@@ -23,10 +23,11 @@ impl World {
         // What is sent after the last question makes the next ones.
         let now = self.now;
         self.unresolved.retain(|_, neighbour| neighbour.gives_up_at > now);
+        // The host counts the seconds by its own clock.
+        let last_answer_at = self.moment_of(from, self.own_time(from, now) + QUESTIONS_TIME);
         let key = (from, packet.dst);
-        let neighbour =
-            self.unresolved.entry(key).or_insert_with(|| Unresolved { gives_up_at: now + QUESTIONS_TIME, waiting: 0 });
-        if neighbour.waiting == WAITING_MAX_PACKETS {
+        let neighbour = self.unresolved.entry(key).or_insert(Unresolved { gives_up_at: last_answer_at, waiting: 0 });
+        if neighbour.waiting == WAITING_MAX_PACKETS || neighbour.gives_up_at == Instant::FAR {
             return;
         }
         neighbour.waiting += 1;

@@ -57,9 +57,9 @@ fn start(sim: &Sim, id: usize, bug: Option<Bug>) -> Host {
 /// What befalls the nodes until `HEALED`.
 type Trouble = fn(&Sim, &[Host]);
 
-/// All that there is.
+/// All that befalls links and hosts.
 fn all_misfortunes(sim: &Sim, _nodes: &[Host]) {
-    sim.misfortunes(&Misfortunes::all().until(HEALED));
+    sim.misfortunes(&Misfortunes::all().calls(false).until(HEALED));
     sim.run_for(HEALED);
 }
 

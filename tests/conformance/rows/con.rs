@@ -457,17 +457,19 @@ conformance! {
     }
 
     fn con_38_connect_needs_a_free_port(env: &E) {
-        const LOW: i32 = 40_000;
         let (_one, first) = listener(env);
         let (_other, second) = listener(env);
-        let narrow = || {
-            let socket = Sock::tcp(env);
-            socket.set(c::SOL_IP, c::IP_LOCAL_PORT_RANGE, ((LOW + 1) << 16) | LOW).unwrap();
-            socket
+        let of_two_ports = |low: i32| {
+            [low; 3].map(|low| {
+                let socket = Sock::tcp(env);
+                socket.set(c::SOL_IP, c::IP_LOCAL_PORT_RANGE, ((low + 1) << 16) | low).unwrap();
+                socket
+            })
         };
-        let clients = [narrow(), narrow(), narrow()];
-        assert_eq!(clients[0].connect(&first), Ok(()));
-        assert_eq!(clients[1].connect(&first), Ok(()));
+        // Two ports that nobody else on the machine has bound.
+        let mut ranges = (40_000..50_000).step_by(2).map(of_two_ports);
+        let clients = ranges.find(|clients| clients[0].connect(&first).and_then(|()| clients[1].connect(&first)).is_ok());
+        let clients = clients.expect("two ports are free");
         assert_eq!(clients[2].connect(&first), Err(Errno::ADDRNOTAVAIL));
         assert_eq!(clients[2].connect(&second), Ok(()), "a port serves several peers");
     }

@@ -64,6 +64,9 @@ pub struct ReplayOptions {
     /// Run the fixed version of the program
     #[arg(long)]
     fixed: bool,
+    /// Write a report of the run into this folder, whether it fails or not: trace, capture, timeline, sockets
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -130,12 +133,20 @@ pub fn replay(options: &ReplayOptions) -> ExitCode {
     let Some(bug) = gallery::ALL.iter().find(|bug| bug.test_name() == origin.test) else {
         return refuse(&not_of_the_gallery(&origin.test, &origin.version, path));
     };
-    if let Err(foreign) = Sim::builder().test(&bug.test_name()).tape(tape) {
+    if let Err(foreign) = Sim::builder().test(&bug.test_name()).tape(tape.clone()) {
         return refuse(&foreign.to_string());
     }
     let version = version(options.fixed);
+    let body = |sim: &Sim| (bug.check)(sim, version);
+    if let Some(folder) = &options.report {
+        match campaign(bug, version, Path::new("")).write_report_of(tape, folder, body) {
+            Ok(files) => eprintln!("timeline: {}", files.timeline.display()),
+            // What came of the run is told nevertheless.
+            Err(error) => eprintln!("twinsock: {error}"),
+        }
+    }
     let campaign = campaign(bug, version, Path::new("")).only_tape(path);
-    tell(&campaign.run(|sim: &Sim| (bug.check)(sim, version)), options.json)
+    tell(&campaign.run(body), options.json)
 }
 
 /// Why a tape of another test is refused, and what can be done with it.

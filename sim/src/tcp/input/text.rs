@@ -1,10 +1,11 @@
 //! The sixth to eighth steps of section 3.10.7.4: urgent pointer, text, FIN; and when to acknowledge, RFC 9293 section 3.8.6.3.
 
 use crate::packet::{Control, Payload, Segment};
+use crate::tcp::rtt::JIFFY_US;
 use crate::tcp::send_buffer::slice;
 use crate::tcp::state::State;
 use crate::tcp::tcb::{Tcb, Urgent, u32_from, usize_from};
-use crate::tcp::timer::{DELAYED_ACK_NS, JIFFY_US, after, nanos_between};
+use crate::tcp::timer::{DELAYED_ACK_NS, after, nanos_between};
 use twinsock::Instant;
 
 impl Tcb {
@@ -166,7 +167,7 @@ impl Tcb {
                 self.ack.scheduled = true;
                 self.ack.pingpong = true;
                 // It waits like any other ACK: a tick if there was never data, whose first segment sets `icsk_ack.ato`.
-                let ato_ns = if self.ack.data_seen { DELAYED_ACK_NS } else { JIFFY_US * 1000 };
+                let ato_ns = if self.ack.data_seen { DELAYED_ACK_NS } else { u64::from(JIFFY_US) * 1000 };
                 self.timers.delayed_ack_at = self.timers.delayed_ack_at.min(after(now, ato_ns));
             }
             State::FinWait1 => {

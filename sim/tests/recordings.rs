@@ -1,0 +1,227 @@
+//! What is recorded of a run, and what is written of it: the trace, the capture, the timeline.
+
+use pcap_file::pcapng::{Block, PcapNgReader};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+use twinsock::net::{TcpListener, TcpStream, UdpSocket};
+use twinsock::{Clock, Spawn};
+use twinsock_sim::trace::{EventKind, TraceLine, lines, read_trace};
+use twinsock_sim::{Link, Ratio, Report, Sim, write_report};
+
+/// A client sends a server some data through a link that loses frames, and asks the time by UDP.
+fn exchange(seed: u64, loss: Ratio, record: bool) -> Report<()> {
+    let run = Sim::builder().seed(seed).record(record).run(|sim| {
+        sim.default_link(Link::new().delay(Duration::from_millis(5)).loss(loss));
+        sim.host("server").spawn("sink", |net| {
+            let listener = TcpListener::bind(&net, "0.0.0.0:9").unwrap();
+            let udp = UdpSocket::bind(&net, "0.0.0.0:37").unwrap();
+            net.spawn(move || {
+                let mut asked = [0; 16];
+                let (_, from) = udp.recv_from(&mut asked).unwrap();
+                udp.send_to(b"late", from).unwrap();
+            });
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut got = Vec::new();
+            stream.read_to_end(&mut got).unwrap();
+            assert_eq!(got.len(), 200_000);
+        });
+        sim.host("client").spawn("source", |net| {
+            net.sleep(Duration::from_millis(1));
+            let udp = UdpSocket::bind(&net, "0.0.0.0:0").unwrap();
+            udp.send_to(b"time?", "10.0.0.1:37").unwrap();
+            let mut stream = TcpStream::connect(&net, "10.0.0.1:9").unwrap();
+            stream.write_all(&vec![7; 200_000]).unwrap();
+        });
+        sim.run_to_end().unwrap();
+        // What is under way still arrives, and the last ACK is sent.
+        sim.run_for(Duration::from_secs(2));
+    });
+    run.unwrap()
+}
+
+fn folder(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()))
+}
+
+#[test]
+fn a_recorded_run_is_the_run_it_would_have_been() {
+    let (plain, recorded) = (exchange(7, Ratio::new(1, 50), false), exchange(7, Ratio::new(1, 50), true));
+    assert_eq!((plain.digest, plain.steps, plain.calls), (recorded.digest, recorded.steps, recorded.calls));
+    assert!(plain.recording.is_none() && recorded.recording.is_some());
+}
+
+#[test]
+fn a_connection_is_followed_from_its_first_syn_to_its_last_ack() {
+    let recording = exchange(7, Ratio::NEVER, true).recording.unwrap();
+    let lines = lines(&recording);
+    let is_tcp =
+        |line: &&TraceLine| line.connection.as_ref().is_some_and(|name| name.starts_with("tcp ") && name.contains("10.0.0.1:9"));
+    let packets: Vec<&TraceLine> = lines.iter().filter(is_tcp).filter(|line| line.packet.is_some()).collect();
+    assert!(packets[0].text.contains("tcp [S]"), "{}", packets[0]);
+    let last = packets.last().unwrap();
+    assert!(last.kind == EventKind::Arrived && last.text.contains("tcp [.]"), "{last}");
+    let calls: BTreeSet<&str> = lines
+        .iter()
+        .filter(is_tcp)
+        .filter(|line| line.kind == EventKind::Call)
+        .filter_map(|line| line.text.split('(').next())
+        .collect();
+    assert_eq!(calls, BTreeSet::from(["close", "connect", "recvfrom", "sendto"]));
+}
+
+#[test]
+fn every_packet_that_is_sent_arrives_or_is_lost_under_its_own_number() {
+    let recording = exchange(7, Ratio::new(1, 20), true).recording.unwrap();
+    let lines = lines(&recording);
+    let numbers = |kind: EventKind| -> BTreeSet<u64> {
+        lines.iter().filter(|line| line.kind == kind).map(|line| line.packet.expect("a packet has a number")).collect()
+    };
+    let (sent, arrived, lost) = (numbers(EventKind::Sent), numbers(EventKind::Arrived), numbers(EventKind::Lost));
+    assert!(!lost.is_empty() && !arrived.is_empty());
+    assert_eq!(sent, &arrived | &lost, "nothing is under way for ever");
+}
+
+#[test]
+fn a_call_that_waited_says_since_when() {
+    let recording = exchange(7, Ratio::NEVER, true).recording.unwrap();
+    let connect =
+        lines(&recording).into_iter().find(|line| line.kind == EventKind::Call && line.text.starts_with("connect(")).unwrap();
+    assert_eq!(connect.text, "connect(1, 10.0.0.1:9) = 0");
+    assert_eq!(connect.at - connect.since.unwrap(), 10_000_000, "a round trip");
+    assert_eq!((connect.host.as_deref(), connect.process.as_deref()), (Some("client"), Some("source")));
+}
+
+#[test]
+fn a_trace_file_is_read_as_it_was_written_and_says_where_it_is_broken() {
+    let report = exchange(7, Ratio::NEVER, true);
+    let recording = report.recording.unwrap();
+    let folder = folder("trace");
+    let files = write_report(&folder, "exchange", report.seed, &recording).unwrap();
+    let bytes = fs::read(files.trace).unwrap();
+    let read = read_trace(&bytes).unwrap();
+    assert_eq!((read.seed, read.broken), (7, None));
+    assert_eq!(read.lines, lines(&recording));
+    let cut = read_trace(&bytes[..bytes.len() / 2]).unwrap();
+    let broken = cut.broken.unwrap();
+    assert!(broken.what.starts_with("the file is cut off here: "), "{broken}");
+    assert_eq!(broken.line, cut.lines.len() + 2);
+    assert!(cut.lines.len() > 20 && cut.lines[..] == read.lines[..cut.lines.len()]);
+    let foreign = String::from_utf8(bytes).unwrap().replacen("\"twinsock_trace\":1", "\"twinsock_trace\":9", 1);
+    let refused = read_trace(foreign.as_bytes()).unwrap_err().to_string();
+    assert!(refused.contains("a trace of format 9") && refused.contains("reads format 1"), "{refused}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_timeline_needs_nothing_but_itself() {
+    let report = exchange(7, Ratio::new(1, 50), true);
+    let folder = folder("timeline");
+    let files = write_report(&folder, "a </script> in a title", report.seed, &report.recording.unwrap()).unwrap();
+    let page = fs::read_to_string(files.timeline).unwrap();
+    assert!(!page.contains("http://") && !page.contains("https://") && !page.contains(" src=") && !page.contains("@import"));
+    assert_eq!(page.matches("</script>").count(), 2, "no data ends the element that holds it");
+    assert!(page.contains("connect(1, 10.0.0.1:9) = 0") && page.contains("\"name\":\"server\""));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_report_that_cannot_be_written_names_the_file() {
+    let report = exchange(7, Ratio::NEVER, true);
+    let folder = folder("full");
+    fs::create_dir_all(folder.join("capture.pcapng")).unwrap();
+    let error = write_report(&folder, "exchange", 7, &report.recording.unwrap()).unwrap_err();
+    assert!(error.to_string().contains("capture.pcapng cannot be written: "), "{error}");
+    assert!(folder.join("trace.txt").exists(), "what came before is there");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// How many frames carry data that was sent before.
+fn retransmissions(lines: &[TraceLine]) -> usize {
+    let mut highest = std::collections::BTreeMap::new();
+    let mut count = 0;
+    for line in lines.iter().filter(|line| line.kind == EventKind::Sent && line.text.contains(" tcp [")) {
+        let number = |name: &str| -> u32 {
+            let rest = &line.text[line.text.find(name).unwrap() + name.len()..];
+            rest.split(' ').next().unwrap().parse().unwrap()
+        };
+        let (seq, len) = (number(" seq "), number(" len "));
+        let takes = len + u32::from(line.text.contains("[S") || line.text.contains("[F"));
+        let way = line.text.split(" tcp ").next().unwrap().to_owned();
+        let end: &mut u32 = highest.entry(way).or_insert(seq);
+        if takes > 0 && seq.wrapping_sub(*end) > 1 << 31 {
+            count += usize::try_from(len.div_ceil(1448).max(1)).unwrap();
+        }
+        if seq.wrapping_add(takes).wrapping_sub(*end) < 1 << 31 {
+            *end = seq.wrapping_add(takes);
+        }
+    }
+    count
+}
+
+/// Whether a machine without Wireshark's reader is a failure, as it is where changes are checked.
+#[expect(clippy::disallowed_methods, reason = "what the machine must have; no run depends on it")]
+fn needs_tshark() -> bool {
+    std::env::var_os("TWINSOCK_NEEDS_TSHARK").is_some()
+}
+
+#[test]
+fn a_capture_holds_every_frame_once_and_wireshark_agrees() {
+    let report = exchange(11, Ratio::new(1, 30), true);
+    let recording = report.recording.unwrap();
+    let folder = folder("capture");
+    let files = write_report(&folder, "exchange", report.seed, &recording).unwrap();
+    let capture = files.capture.unwrap();
+    let mut reader = PcapNgReader::new(fs::File::open(&capture).unwrap()).unwrap();
+    let (mut interfaces, mut frames, mut comments, mut last) = (0, 0, 0, Duration::ZERO);
+    while let Some(block) = reader.next_block() {
+        match block.unwrap() {
+            Block::InterfaceDescription(_) => interfaces += 1,
+            Block::EnhancedPacket(packet) => {
+                assert!(packet.timestamp >= last && packet.data.len() <= 1500 && packet.interface_id < 2);
+                (frames, last) = (frames + 1, packet.timestamp);
+                comments += usize::from(!packet.options.is_empty());
+            }
+            Block::SectionHeader(_)
+            | Block::Packet(_)
+            | Block::SimplePacket(_)
+            | Block::NameResolution(_)
+            | Block::InterfaceStatistics(_)
+            | Block::SystemdJournalExport(_)
+            | Block::Unknown(_) => {}
+        }
+    }
+    let lines = lines(&recording);
+    let lost = lines.iter().filter(|line| line.kind == EventKind::Lost).count();
+    assert_eq!(interfaces, 2);
+    assert!(frames > 140 && comments > 0 && comments <= lost, "{frames} frames, {comments} comments, {lost} losses");
+    let repeated = retransmissions(&lines);
+    assert!(repeated > 0);
+    match Command::new("tshark").arg("--version").output() {
+        Ok(_) => {
+            let count = |filter: &str| {
+                let options = [
+                    "-o",
+                    "tcp.check_checksum:TRUE",
+                    "-o",
+                    "ip.check_checksum:TRUE",
+                    "-o",
+                    "udp.check_checksum:TRUE",
+                    "-Y",
+                    filter,
+                ];
+                let output = Command::new("tshark").arg("-r").arg(&capture).args(options).output().unwrap();
+                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+                output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count()
+            };
+            assert_eq!(count("frame"), frames);
+            assert_eq!(count("_ws.malformed || tcp.checksum.status==0 || ip.checksum.status==0 || udp.checksum.status==0"), 0);
+            assert_eq!(count("tcp.analysis.retransmission || tcp.analysis.fast_retransmission"), repeated);
+        }
+        Err(error) => assert!(!needs_tshark(), "tshark: {error}"),
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
