@@ -69,16 +69,31 @@ fn errno(error: &std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().expect("an error of the network has an errno"))
 }
 
+/// What a call may answer without anything being wrong with the connection.
+const PASSING: [Errno; 7] =
+    [Errno::INTR, Errno::AGAIN, Errno::NOBUFS, Errno::NOMEM, Errno::MFILE, Errno::NFILE, Errno::CONNABORTED];
+
+/// Calls again while the kernel is out of something, or a signal came.
+fn patiently<T>(net: Net, mut call: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.raw_os_error().is_some_and(|raw| PASSING.contains(&Errno::from_raw(raw))) => net.sleep(MS),
+            outcome => return outcome,
+        }
+    }
+}
+
 /// Writes a stream, in pieces of all sizes.
 fn write(net: Net, mut stream: &TcpStream<Net>, name: (usize, Way), size: usize, streams: &Streams) {
     let mut sent = 0;
     let end = loop {
         if sent == size {
-            break stream.shutdown(Shutdown::Write).map_or_else(|error| End::Failed(errno(&error)), |()| End::Whole);
+            break patiently(net, || stream.shutdown(Shutdown::Write))
+                .map_or_else(|error| End::Failed(errno(&error)), |()| End::Whole);
         }
         let piece = random(net, 5000) as usize + 1;
         let bytes: Vec<u8> = (sent..size.min(sent + piece)).map(|offset| byte(name, offset)).collect();
-        match stream.write(&bytes) {
+        match patiently(net, || stream.write(&bytes)) {
             Ok(len) => sent += len,
             Err(error) => break End::Failed(errno(&error)),
         }
@@ -95,7 +110,7 @@ fn read(net: Net, mut stream: &TcpStream<Net>, name: (usize, Way), streams: &Str
             net.sleep(MS * random(net, 300));
         }
         let room = random(net, 8191) as usize + 1;
-        match stream.read(&mut bytes[..room]) {
+        match patiently(net, || stream.read(&mut bytes[..room])) {
             Ok(0) => break End::Whole,
             Ok(len) => {
                 for (offset, got) in (received..).zip(&bytes[..len]) {
@@ -120,9 +135,9 @@ fn random(net: Net, below: u32) -> u32 {
 fn both(net: Net, stream: TcpStream<Net>, id: usize, (out, back): (Way, Way), streams: &Streams) {
     // Who only reads learns of a peer that has crashed by these alone.
     for (option, value) in [(option::TCP_KEEPIDLE, 5), (option::TCP_KEEPINTVL, 2), (option::TCP_KEEPCNT, 5)] {
-        net.set_option(stream.owned(), option, value).unwrap();
+        patiently(net, || Ok(net.set_option(stream.owned(), option, value)?)).unwrap();
     }
-    net.set_option(stream.owned(), option::SO_KEEPALIVE, true).unwrap();
+    patiently(net, || Ok(net.set_option(stream.owned(), option::SO_KEEPALIVE, true)?)).unwrap();
     let size = streams.lock().unwrap()[id].ways[out as usize].size;
     let stream = Arc::new(stream);
     let (writer, streams_too) = (Arc::clone(&stream), Arc::clone(streams));
@@ -133,18 +148,19 @@ fn both(net: Net, stream: TcpStream<Net>, id: usize, (out, back): (Way, Way), st
 }
 
 fn server(net: Net, buffer: i32, streams: &Streams) {
-    let listener = TcpListener::bind(&net, "0.0.0.0:9").unwrap();
+    let listener = patiently(net, || TcpListener::bind(&net, "0.0.0.0:9")).unwrap();
     if buffer > 0 {
-        net.set_option(listener.owned(), option::SO_RCVBUF, buffer).unwrap();
-        net.set_option(listener.owned(), option::SO_SNDBUF, buffer).unwrap();
+        for option in [option::SO_RCVBUF, option::SO_SNDBUF] {
+            patiently(net, || Ok(net.set_option(listener.owned(), option, buffer)?)).unwrap();
+        }
     }
     loop {
-        let Ok((mut stream, _)) = listener.accept() else { continue };
+        let (stream, _) = patiently(net, || listener.accept()).unwrap();
         let streams = Arc::clone(streams);
         drop(net.spawn(move || {
             // The first byte says which connection it is. Without it nobody knows what to expect.
             let mut id = [0];
-            if stream.read_exact(&mut id).is_ok() {
+            if patiently(net, || (&stream).read_exact(&mut id)).is_ok() {
                 streams.lock().unwrap()[usize::from(id[0])].is_accepted = true;
                 both(net, stream, id[0].into(), (Way::Down, Way::Up), &streams);
             }
@@ -161,10 +177,12 @@ fn client(net: Net, id: usize, streams: &Streams) {
             });
         }
     };
-    match TcpStream::connect(&net, "server:9").and_then(|mut stream| {
-        stream.write_all(&[u8::try_from(id).unwrap()])?;
+    let number = [u8::try_from(id).unwrap()];
+    let connected = patiently(net, || TcpStream::connect(&net, "server:9")).and_then(|stream| {
+        patiently(net, || (&stream).write_all(&number))?;
         Ok(stream)
-    }) {
+    });
+    match connected {
         Ok(stream) => both(net, stream, id, (Way::Up, Way::Down), streams),
         Err(error) => refused(errno(&error)),
     }

@@ -12,6 +12,9 @@ use proptest::test_runner::TestRunner;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// After how many calls a run is taken for one that never ends.
+const CALLS_MAX: u64 = 1_000_000;
+
 /// The choices of a run.
 #[derive(Clone)]
 pub struct Schedule {
@@ -43,9 +46,11 @@ impl Schedule {
     /// own is a failure, too. Every run draws a strategy of interleaving, [`Interleaving::Mixed`].
     ///
     /// # Errors
-    /// A process or `build` panicked, or everybody waits for ever.
+    /// A process or `build` panicked, everybody waits for ever, or the run has made a million calls and seems to have no end: among all networks there is
+    /// one whose answers always come too late.
     pub fn run<T>(&self, build: impl FnOnce(&Sim) -> T) -> Result<Report<T>, Box<Failure>> {
-        self.run_with(Sim::builder().interleaving(Interleaving::Mixed).catch_panics(true), build)
+        let builder = Sim::builder().interleaving(Interleaving::Mixed).catch_panics(true).calls_max(CALLS_MAX);
+        self.run_with(builder, build)
     }
 
     /// As [`Schedule::run`], with a builder of the caller's; its seed, and how many calls it expects, are the schedule's.

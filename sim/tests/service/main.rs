@@ -41,7 +41,13 @@ fn start(sim: &Sim, id: usize, bug: Option<Bug>) -> Host {
     host.on_boot(move |host| {
         let (config, disk) = (Config { id, nodes: nodes(), bug }, disk.clone());
         host.spawn_daemon("node", move |net| {
-            let listener = TcpListener::bind(&net, ("0.0.0.0", PORT)).unwrap();
+            // A kernel that is out of something may have it again soon.
+            let listener = loop {
+                match TcpListener::bind(&net, ("0.0.0.0", PORT)) {
+                    Ok(listener) => break listener,
+                    Err(_) => net.sleep(10 * MS),
+                }
+            };
             node::run(&net, &listener, config, disk);
         });
     });
@@ -51,9 +57,9 @@ fn start(sim: &Sim, id: usize, bug: Option<Bug>) -> Host {
 /// What befalls the nodes until `HEALED`.
 type Trouble = fn(&Sim, &[Host]);
 
-/// All that there is.
+/// All that befalls links and hosts.
 fn all_misfortunes(sim: &Sim, _nodes: &[Host]) {
-    sim.misfortunes(&Misfortunes::all().until(HEALED));
+    sim.misfortunes(&Misfortunes::all().calls(false).until(HEALED));
     sim.run_for(HEALED);
 }
 
