@@ -3,6 +3,7 @@
 use crate::conformance;
 use crate::support::scene::pair;
 use twinsock::consts as c;
+use twinsock::control::RecvControl;
 use twinsock::{Errno, MsgFlags, PollEvents};
 
 conformance! {
@@ -76,5 +77,15 @@ conformance! {
         server.wait(PollEvents::PRI);
         server.close().unwrap();
         assert_eq!(client.recv(1), Err(Errno::CONNRESET));
+    }
+
+    fn an_urgent_byte_without_room_is_taken_and_truncated(env: &E) {
+        let (client, server) = pair(env);
+        client.send_with(b"!", MsgFlags::OOB).unwrap();
+        server.wait(PollEvents::PRI);
+        let (data, received) = server.recv_message(0, &mut RecvControl::new(0), MsgFlags::OOB).unwrap();
+        let flags = received.flags.without(MsgFlags::CMSG_CLOEXEC);
+        assert_eq!((data, flags), (vec![], MsgFlags::OOB | MsgFlags::TRUNC));
+        assert_eq!(server.recv_with(1, MsgFlags::OOB), Err(Errno::INVAL), "it is gone");
     }
 }

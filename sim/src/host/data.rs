@@ -93,6 +93,10 @@ impl Host {
         if let Step::Done(Ok(_)) = step {
             *hdr.name_len = 0;
             *hdr.flags = task.flags & c::MSG_OOB;
+            if task.flags & c::MSG_OOB != 0 && total_mut(hdr.iov) == 0 {
+                // The urgent byte was taken, and there was no room for it: `tcp_recv_urg`.
+                *hdr.flags |= c::MSG_TRUNC;
+            }
             *hdr.control_len = self.store_inq(socket, hdr.control, hdr.flags);
         }
         step

@@ -424,6 +424,8 @@ impl Host {
         self.flush(now, key);
         self.settle_late(now, key, true);
         self.reset_names(key);
+        // `tcp_disconnect`
+        self.sockets[key].options.peek_off = -1;
     }
 
     /// `inet_csk_listen_stop`: the listener takes no more connections, and those that nobody has accepted are reset.
