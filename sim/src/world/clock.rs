@@ -92,14 +92,14 @@ impl World {
     #[inline]
     #[must_use]
     pub fn own_time(&self, id: HostId, at: Instant) -> Instant {
-        self.machines[id.index()].clock.own(at)
+        if self.clocks_differ { self.machines[id.index()].clock.own(at) } else { at }
     }
 
     /// The first moment at which a host's monotonic clock shows `own`.
     #[inline]
     #[must_use]
     pub fn moment_of(&self, id: HostId, own: Instant) -> Instant {
-        self.machines[id.index()].clock.moment(own)
+        if self.clocks_differ { self.machines[id.index()].clock.moment(own) } else { own }
     }
 
     /// What a host's wall clock shows at a moment, in nanoseconds since the epoch.
@@ -129,6 +129,7 @@ impl World {
     }
 
     fn set_host_clock(&mut self, id: HostId, set: impl FnOnce(&HostClock) -> HostClock) {
+        self.clocks_differ = true;
         let machine = &mut self.machines[id.index()];
         machine.clock = set(&machine.clock);
         machine.host.set_wall_start(machine.clock.wall_start);

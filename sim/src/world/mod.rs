@@ -190,6 +190,8 @@ fn index(slot: u32) -> usize {
 /// The clock, the hosts, the links and the queue of what will happen.
 pub struct World {
     now: Instant,
+    /// Whether any host's clock was ever set, or began anew: where none was, nobody looks at a host for the time.
+    clocks_differ: bool,
     machines: Vec<Machine>,
     owners: BTreeMap<IpAddr, HostId>,
     unresolved: Neighbours,
@@ -215,6 +217,7 @@ impl World {
     pub fn new(choice: Choice, trace: Trace) -> World {
         World {
             now: Instant::ZERO,
+            clocks_differ: false,
             machines: Vec::new(),
             owners: BTreeMap::new(),
             unresolved: Neighbours::new(),
