@@ -1,5 +1,7 @@
 //! Links: what they do to frames, and what the TCP above them makes of it.
 
+mod transfer;
+
 use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -7,51 +9,12 @@ use std::rc::Rc;
 use std::time::Duration;
 use twinsock::net::{TcpListener, TcpStream, UdpSocket};
 use twinsock::{Clock, Errno, JoinThread, Spawn};
-use twinsock_sim::{Delay, Fate, GilbertElliott, Host, Link, Misfortunes, Process, Protocol, Ratio, Report, Sim};
+use twinsock_sim::{Delay, Fate, GilbertElliott, Host, Link, Misfortunes, Protocol, Ratio, Report, Sim};
+
+use transfer::{Transfer, numbered};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
-
-fn numbered(len: usize) -> Vec<u8> {
-    (0..len).map(|at| u8::try_from(at % 251).unwrap()).collect()
-}
-
-/// A stream from `client` to `server`: what arrived, and how long after the connection was accepted the end was seen.
-struct Transfer {
-    server: Host,
-    client: Host,
-    got: Process<(Vec<u8>, Duration)>,
-    len: usize,
-}
-
-impl Transfer {
-    fn new(sim: &Sim, link: Link, len: usize) -> Transfer {
-        let (server, client) = (sim.host("server"), sim.host("client"));
-        let got = server.spawn("server", |net| {
-            let (mut stream, _) = TcpListener::bind(&net, "0.0.0.0:80").unwrap().accept().unwrap();
-            let start = net.now();
-            let mut all = Vec::new();
-            stream.read_to_end(&mut all).unwrap();
-            (all, net.now() - start)
-        });
-        client.spawn("client", move |net| {
-            net.sleep(MS);
-            let mut stream = TcpStream::connect(&net, "server:80").unwrap();
-            stream.write_all(&numbered(len)).unwrap();
-            stream.shutdown(Shutdown::Write).unwrap();
-            stream.read_to_end(&mut Vec::new()).unwrap();
-        });
-        sim.link(&server, &client, link);
-        Transfer { server, client, got, len }
-    }
-
-    fn check(&self, sim: &Sim) -> Duration {
-        sim.run_to_end().unwrap();
-        let (all, taken) = self.got.take().expect("the server has ended");
-        assert!(all == numbered(self.len), "every byte, once, in order: {} of {}", all.len(), self.len);
-        taken
-    }
-}
 
 fn transfer(seed: u64, link: Link, len: usize) -> Report<(Duration, u64)> {
     let report = Sim::builder().seed(seed).run(|sim| {

@@ -1,61 +1,28 @@
 //! Rules: a test that wants exactly one thing to happen to exactly one frame.
 
+mod transfer;
+
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
 use std::rc::Rc;
 use std::time::Duration;
 use twinsock::net::{TcpListener, TcpStream, UdpSocket};
 use twinsock::{Clock, Errno, SocketApi};
-use twinsock_sim::{Fate, Host, Link, Net, Process, Protocol, RuleGuard, Sim};
+use twinsock_sim::{Fate, Host, Link, Net, Protocol, RuleGuard, Sim};
+
+use transfer::{Transfer, numbered};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// A connection from `client` to `server`, 5 ms apart, over which the client sends bytes that count up and closes; what the server got and
-/// when it saw the end.
-struct Transfer {
-    server: Host,
-    client: Host,
-    got: Process<(Vec<u8>, Duration)>,
-}
-
-fn numbered(len: usize) -> Vec<u8> {
-    (0..len).map(|at| u8::try_from(at % 251).unwrap()).collect()
-}
-
-impl Transfer {
-    fn new(sim: &Sim, len: usize) -> Transfer {
-        let (server, client) = (sim.host("server"), sim.host("client"));
-        sim.link(&server, &client, Link::new().delay(5 * MS));
-        let got = server.spawn("server", |net| {
-            let (mut stream, _) = TcpListener::bind(&net, "0.0.0.0:80").unwrap().accept().unwrap();
-            let start = net.now();
-            let mut all = Vec::new();
-            stream.read_to_end(&mut all).unwrap();
-            (all, net.now() - start)
-        });
-        client.spawn("client", move |net| {
-            net.sleep(MS);
-            let mut stream = TcpStream::connect(&net, "server:80").unwrap();
-            stream.write_all(&numbered(len)).unwrap();
-            stream.shutdown(Shutdown::Write).unwrap();
-            stream.read_to_end(&mut Vec::new()).unwrap();
-        });
-        Transfer { server, client, got }
-    }
-
-    fn check(&self, sim: &Sim, len: usize) -> Duration {
-        sim.run_to_end().unwrap();
-        let (all, taken) = self.got.take().expect("the server has ended");
-        assert!(all == numbered(len), "every byte, once, in order: {} of {len}", all.len());
-        taken
-    }
+/// A stream over a link of 5 ms.
+fn stream(sim: &Sim, len: usize) -> Transfer {
+    Transfer::new(sim, Link::new().delay(5 * MS), len)
 }
 
 #[test]
 fn the_third_data_segment_is_lost_and_sent_again() {
     let report = Sim::builder().run(|sim| {
-        let transfer = Transfer::new(sim, 20_000);
+        let transfer = stream(sim, 20_000);
         let third = sim.drop_nth(&transfer.client, &transfer.server, 3, |frame| frame.is_data());
         let seen = Rc::new(RefCell::new(Vec::new()));
         let log = Rc::clone(&seen);
@@ -65,7 +32,7 @@ fn the_third_data_segment_is_lost_and_sent_again() {
             }
             Fate::Pass
         });
-        transfer.check(sim, 20_000);
+        transfer.check(sim);
         assert_eq!((third.hits(), watch.hits()), (1, 0));
         let seen = seen.borrow();
         let first = seen[0].0;
@@ -79,7 +46,7 @@ fn the_third_data_segment_is_lost_and_sent_again() {
 #[test]
 fn losing_one_frame_of_a_large_segment_loses_only_its_bytes() {
     let report = Sim::builder().run(|sim| {
-        let transfer = Transfer::new(sim, 100_000);
+        let transfer = stream(sim, 100_000);
         let again = Rc::new(Cell::new(0));
         let count = Rc::clone(&again);
         let mut highest = 0;
@@ -94,7 +61,7 @@ fn losing_one_frame_of_a_large_segment_loses_only_its_bytes() {
             }
             Fate::Pass
         });
-        transfer.check(sim, 100_000);
+        transfer.check(sim);
         assert_eq!(lost.hits(), 1);
         assert!(again.get() <= 1448, "{} bytes were sent again for one frame", again.get());
         drop(watch);
@@ -105,9 +72,9 @@ fn losing_one_frame_of_a_large_segment_loses_only_its_bytes() {
 #[test]
 fn a_lost_fin_is_sent_again() {
     let report = Sim::builder().run(|sim| {
-        let transfer = Transfer::new(sim, 100);
+        let transfer = stream(sim, 100);
         let fin = sim.drop_nth(&transfer.client, &transfer.server, 1, |frame| frame.is_fin());
-        let taken = transfer.check(sim, 100);
+        let taken = transfer.check(sim);
         assert_eq!(fin.hits(), 1);
         assert!(taken >= 200 * MS, "it took a timeout: {taken:?}");
     });
@@ -117,9 +84,9 @@ fn a_lost_fin_is_sent_again() {
 #[test]
 fn a_lost_syn_is_sent_again_after_a_second() {
     let report = Sim::builder().run(|sim| {
-        let transfer = Transfer::new(sim, 100);
+        let transfer = stream(sim, 100);
         let syn = sim.drop_nth(&transfer.client, &transfer.server, 1, |frame| frame.is_syn());
-        transfer.check(sim, 100);
+        transfer.check(sim);
         assert_eq!(syn.hits(), 1);
         let now = sim.now().as_nanos() / 1_000_000;
         assert!((1000..1100).contains(&now), "{now} ms");
@@ -130,9 +97,9 @@ fn a_lost_syn_is_sent_again_after_a_second() {
 #[test]
 fn a_lost_syn_ack_is_sent_again() {
     let report = Sim::builder().run(|sim| {
-        let transfer = Transfer::new(sim, 100);
+        let transfer = stream(sim, 100);
         let syn_ack = sim.drop_nth(&transfer.server, &transfer.client, 1, |frame| frame.is_syn());
-        transfer.check(sim, 100);
+        transfer.check(sim);
         assert_eq!(syn_ack.hits(), 1);
     });
     report.unwrap();
@@ -141,7 +108,7 @@ fn a_lost_syn_ack_is_sent_again() {
 #[test]
 fn a_repeated_segment_that_is_lost_too_is_repeated_again() {
     let report = Sim::builder().run(|sim| {
-        let transfer = Transfer::new(sim, 100_000);
+        let transfer = stream(sim, 100_000);
         let mut lost = None;
         let mut times = 0;
         let fifth = sim.rule(move |frame| {
@@ -155,7 +122,7 @@ fn a_repeated_segment_that_is_lost_too_is_repeated_again() {
         sim.run_for(Duration::from_secs(2));
         assert!((3..6).contains(&fifth.hits()), "at first, by fast retransmit, by the timer: {}", fifth.hits());
         drop(fifth);
-        transfer.check(sim, 100_000);
+        transfer.check(sim);
     });
     report.unwrap();
 }
@@ -163,13 +130,13 @@ fn a_repeated_segment_that_is_lost_too_is_repeated_again() {
 #[test]
 fn the_last_ack_of_a_connection_is_given_again_if_it_is_lost() {
     let report = Sim::builder().run(|sim| {
-        let transfer = Transfer::new(sim, 100);
+        let transfer = stream(sim, 100);
         let mut fin_came = false;
         let last = sim.rule(move |frame| {
             fin_came |= frame.from() == "server" && frame.is_fin();
             if fin_came && frame.from() == "client" { Fate::Drop } else { Fate::Pass }
         });
-        transfer.check(sim, 100);
+        transfer.check(sim);
         sim.run_for(Duration::from_secs(2));
         assert!(last.hits() >= 3, "the FIN comes again, and TIME-WAIT answers: {}", last.hits());
     });
@@ -232,9 +199,9 @@ fn a_lost_window_probe_is_sent_again() {
 #[test]
 fn a_duplicated_segment_is_delivered_once() {
     let report = Sim::builder().run(|sim| {
-        let transfer = Transfer::new(sim, 50_000);
+        let transfer = stream(sim, 50_000);
         let all = sim.rule(|frame| if frame.from() == "client" { Fate::Duplicate } else { Fate::Pass });
-        transfer.check(sim, 50_000);
+        transfer.check(sim);
         assert!(all.hits() > 30);
     });
     report.unwrap();
@@ -243,13 +210,13 @@ fn a_duplicated_segment_is_delivered_once() {
 #[test]
 fn a_delayed_segment_does_not_reorder_the_stream() {
     let report = Sim::builder().run(|sim| {
-        let transfer = Transfer::new(sim, 50_000);
+        let transfer = stream(sim, 50_000);
         let mut n = 0;
         let all = sim.rule(move |frame| {
             n += u32::from(frame.is_data());
             if frame.is_data() && n % 3 == 0 { Fate::Delay(7 * MS) } else { Fate::Pass }
         });
-        transfer.check(sim, 50_000);
+        transfer.check(sim);
         assert!(all.hits() > 5);
     });
     report.unwrap();
@@ -258,9 +225,9 @@ fn a_delayed_segment_does_not_reorder_the_stream() {
 #[test]
 fn a_corrupted_segment_is_dropped_and_counted_by_its_receivers_kernel() {
     let report = Sim::builder().run(|sim| {
-        let transfer = Transfer::new(sim, 10_000);
+        let transfer = stream(sim, 10_000);
         let second = sim.network().nth(&transfer.client, &transfer.server, 2, Fate::Corrupt, |frame| frame.is_data());
-        transfer.check(sim, 10_000);
+        transfer.check(sim);
         assert_eq!(second.hits(), 1);
         let network = sim.network();
         assert_eq!(network.in_csum_errors(&transfer.server).tcp, 1);
@@ -303,12 +270,12 @@ fn what_a_rule_holds_back_comes_when_the_rule_ends() {
 #[test]
 fn a_rule_is_over_when_its_guard_is_dropped() {
     let report = Sim::builder().run(|sim| {
-        let transfer = Transfer::new(sim, 10);
+        let transfer = stream(sim, 10);
         let all = sim.rule(|_| Fate::Drop);
         sim.run_for(500 * MS);
         assert_eq!(all.hits(), 1, "a SYN");
         drop(all);
-        transfer.check(sim, 10);
+        transfer.check(sim);
     });
     report.unwrap();
 }
@@ -316,11 +283,11 @@ fn a_rule_is_over_when_its_guard_is_dropped() {
 #[test]
 fn the_oldest_rule_that_has_something_to_say_decides() {
     let report = Sim::builder().run(|sim| {
-        let transfer = Transfer::new(sim, 10);
+        let transfer = stream(sim, 10);
         let first = sim.rule(|_| Fate::Pass);
         let second = sim.drop_nth(&transfer.client, &transfer.server, 1, |_| true);
         let third = sim.rule(|_| Fate::Delay(MS));
-        transfer.check(sim, 10);
+        transfer.check(sim);
         assert_eq!((first.hits(), second.hits()), (0, 1));
         assert!(third.hits() > 3);
     });
@@ -330,7 +297,7 @@ fn the_oldest_rule_that_has_something_to_say_decides() {
 #[test]
 fn a_rule_sees_what_a_capture_would() {
     let report = Sim::builder().run(|sim| {
-        let transfer = Transfer::new(sim, 3000);
+        let transfer = stream(sim, 3000);
         let lines = Rc::new(RefCell::new(Vec::new()));
         let log = Rc::clone(&lines);
         let (server, client) = (transfer.server.ipv4(), transfer.client.ipv4());
@@ -354,7 +321,7 @@ fn a_rule_sees_what_a_capture_would() {
             log.borrow_mut().push(format!("{} {kind} {}", frame.from(), frame.payload_len()));
             Fate::Pass
         });
-        transfer.check(sim, 3000);
+        transfer.check(sim);
         let lines = lines.borrow();
         assert_eq!(
             lines[..7],
@@ -375,7 +342,7 @@ fn a_rule_sees_what_a_capture_would() {
 #[test]
 fn a_rule_may_use_the_network_and_make_and_end_rules() {
     let report = Sim::builder().run(|sim| {
-        let transfer = Transfer::new(sim, 30_000);
+        let transfer = stream(sim, 30_000);
         let (network, server, client) = (sim.network(), transfer.server.clone(), transfer.client.clone());
         let made = Rc::new(RefCell::new(None));
         let inner = Rc::clone(&made);
@@ -397,7 +364,7 @@ fn a_rule_may_use_the_network_and_make_and_end_rules() {
         sim.run_for(MS);
         drop(made.borrow_mut().take());
         drop(_guard);
-        transfer.check(sim, 30_000);
+        transfer.check(sim);
     });
     report.unwrap();
 }
@@ -436,7 +403,7 @@ fn a_socket_used_in_a_rule_gives_ebadf() {
 fn a_panic_in_a_rule_ends_the_run() {
     let run = || {
         Sim::builder().catch_panics(true).run(|sim| {
-            let transfer = Transfer::new(sim, 10);
+            let transfer = stream(sim, 10);
             let guard = sim.rule(|frame| panic!("{frame}"));
             sim.run_to_end().unwrap();
             drop((transfer, guard));

@@ -5,7 +5,7 @@
 //! - `sequence`: random calls under random plans, to which both worlds must answer the same, call by call.
 //! - `robust`: programs that take faults as they come lose nothing.
 
-#[allow(dead_code, reason = "the faults use a part of what the promises use")]
+#[expect(dead_code, reason = "the faults use a part of what the promises use")]
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -10,7 +10,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use twinsock::consts as c;
 use twinsock::control::{ControlMessage, PacketInfo4, PacketInfo6, RecvControl, SendControl};
 use twinsock::{Domain, EpollFlags, MsgFlags, Os, Shutdown, SocketAddr};
-use twinsock_sim::Sim;
 
 /// How many sockets there are at most.
 const SLOTS: usize = 4;
@@ -452,19 +451,8 @@ fn run<E: Env>(env: &E, acts: &[Act]) -> Vec<String> {
 }
 
 fn differ(acts: &[Act]) -> Result<(), String> {
-    let kernel = run(&Os, acts);
     let simulated = acts.to_vec();
-    let report = Sim::builder()
-        .run_here(|sim| sim.host("host").spawn("datagrams", move |net| run(&net, &simulated)))
-        .map_err(|failure| failure.to_string())?;
-    let simulator = report.value.take().expect("a process that has ended has an outcome");
-    for (index, (one, other)) in kernel.iter().zip(&simulator).enumerate() {
-        if one != other {
-            let before = kernel[..index].join("\n");
-            return Err(format!("{before}\nkernel:    {one}\nsimulator: {other}"));
-        }
-    }
-    Ok(())
+    super::compare("datagrams", &run(&Os, acts), move |net| run(&net, &simulated))
 }
 
 #[test]

@@ -8,7 +8,6 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use twinsock::consts as c;
 use twinsock::{EpollFlags, MsgFlags, Os, Shutdown, SocketAddr};
-use twinsock_sim::Sim;
 
 /// A call on one end of the connection: 0 connected, 1 was accepted.
 #[derive(Clone, Copy, Debug)]
@@ -137,19 +136,8 @@ fn exchange<E: Env>(env: &E, acts: &[Act]) -> Vec<String> {
 }
 
 fn differ(acts: &[Act]) -> Result<(), String> {
-    let kernel = exchange(&Os, acts);
     let simulated = acts.to_vec();
-    let report = Sim::builder()
-        .run_here(|sim| sim.host("host").spawn("exchange", move |net| exchange(&net, &simulated)))
-        .map_err(|failure| failure.to_string())?;
-    let simulator = report.value.take().expect("a process that has ended has an outcome");
-    for (index, (one, other)) in kernel.iter().zip(&simulator).enumerate() {
-        if one != other {
-            let before = kernel[..index].join("\n");
-            return Err(format!("{before}\nkernel:    {one}\nsimulator: {other}"));
-        }
-    }
-    Ok(())
+    super::compare("exchange", &exchange(&Os, acts), move |net| exchange(&net, &simulated))
 }
 
 #[test]

@@ -14,7 +14,6 @@ use twinsock::consts as c;
 use twinsock::control::{ControlMessage, RecvControl, SendControl};
 use twinsock::option::{Credentials, OptionValue};
 use twinsock::{Domain, EpollFlags, MsgFlags, Os, Protocol, Shutdown, SockFlags, SocketAddr, Type, UnixAddr};
-use twinsock_sim::Sim;
 
 /// A call; sockets are named by their slots, addresses by their places.
 #[derive(Clone, Copy, Debug)]
@@ -350,19 +349,8 @@ fn run<E: World>(env: &E, acts: &[Act]) -> Vec<String> {
 }
 
 fn differ(acts: &[Act]) -> Result<(), String> {
-    let kernel = run(&Os, acts);
     let simulated = acts.to_vec();
-    let report = Sim::builder()
-        .run_here(|sim| sim.host("host").spawn("local", move |net| run(&net, &simulated)))
-        .map_err(|failure| failure.to_string())?;
-    let simulator = report.value.take().expect("a process that has ended has an outcome");
-    for (index, (one, other)) in kernel.iter().zip(&simulator).enumerate() {
-        if one != other {
-            let before = kernel[..index].join("\n");
-            return Err(format!("{before}\nkernel:    {one}\nsimulator: {other}"));
-        }
-    }
-    Ok(())
+    super::compare("local", &run(&Os, acts), move |net| run(&net, &simulated))
 }
 
 #[test]

@@ -14,7 +14,7 @@
 //! A failure prints the shortest sequence that proptest found and its transcript; such a sequence becomes a scenario of
 //! `scenarios`.
 
-#[allow(dead_code, unused_macros, reason = "the sequences use a part of what the promises use")]
+#[expect(dead_code, reason = "the sequences use a part of what the promises use")]
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -32,6 +32,7 @@ mod waits;
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+use twinsock_sim::{Net, Sim};
 
 /// How many sequences each test tries, unless `PROPTEST_CASES` says otherwise: a few seconds' worth.
 const CASES: u32 = 1000;
@@ -43,6 +44,18 @@ fn check<S: Strategy>(cases: u32, inputs: &S, verdict: impl Fn(S::Value) -> Resu
     let outcome = runner(cases).0.run(inputs, |input| verdict(input).map_err(TestCaseError::fail));
     if let Err(failure) = outcome {
         panic!("{failure}");
+    }
+}
+
+/// Makes on a simulated host what was made on the kernel, with this transcript, and tells the first line that differs.
+fn compare(name: &str, kernel: &[String], simulated: impl FnOnce(Net) -> Vec<String> + 'static) -> Result<(), String> {
+    let run = Sim::builder().run_here(|sim| sim.host("host").spawn(name, simulated));
+    let report = run.map_err(|failure| failure.to_string())?;
+    let simulator = report.value.take().expect("a process that has ended has an outcome");
+    assert_eq!(kernel.len(), simulator.len(), "every act has its line in both worlds");
+    match kernel.iter().zip(&simulator).position(|(one, other)| one != other) {
+        None => Ok(()),
+        Some(at) => Err(format!("{}\nkernel:    {}\nsimulator: {}", kernel[..at].join("\n"), kernel[at], simulator[at])),
     }
 }
 

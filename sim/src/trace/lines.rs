@@ -187,23 +187,7 @@ fn line(recording: &Recording, recorded: &Recorded, wire: &mut Wire, owners: &Ow
     let names = &recording.names;
     let host = place.host_number().map(|host| names.host(host).map_or_else(|| format!("host {host}"), str::to_owned));
     let (kind, packet_line) = (EventKind::of(what), what.packet());
-    let packet = packet_line.and_then(|line| match what {
-        What::PacketSent(_) => Some(wire.sent(line)),
-        What::PacketMet(..) => wire.met(line),
-        What::PacketDelivered(_) | What::PacketDropped(..) => wire.came(line),
-        What::CallEnd { .. }
-        | What::Network { .. }
-        | What::Timer
-        | What::Waits
-        | What::Wake
-        | What::Choice { .. }
-        | What::ProcessStart
-        | What::ProcessExit
-        | What::ProcessKill
-        | What::ProcessPanic { .. }
-        | What::Machine(_)
-        | What::CallFault { .. } => None,
-    });
+    let packet = packet_line.and_then(|line| wire.number(kind, line));
     let to = packet_line.and_then(|line| names.host(*owners.get(&line.dst())?)).map(str::to_owned);
     let (text, since, connection) = match detail {
         Detail::Call { arguments, since, connection } => {
@@ -304,6 +288,17 @@ impl UnderWay {
 }
 
 impl Wire {
+    /// The number of the packet to which something of this kind happens.
+    fn number(&mut self, kind: EventKind, packet: &PacketLine) -> Option<u64> {
+        if kind == EventKind::Sent {
+            Some(self.sent(packet))
+        } else if kind == EventKind::Wire {
+            self.met(packet)
+        } else {
+            self.came(packet)
+        }
+    }
+
     fn sent(&mut self, packet: &PacketLine) -> u64 {
         self.count += 1;
         let (flow, sent) = UnderWay::of(packet);
