@@ -96,6 +96,27 @@ fn a_call_that_waited_says_since_when() {
 }
 
 #[test]
+fn a_fault_that_lasts_says_what_begins_and_what_ends() {
+    let run = Sim::builder().record(true).run(|sim| {
+        let (a, b) = (sim.host("a"), sim.host("b"));
+        sim.cut_one_way(&a, &b);
+        b.pause();
+        sim.run_for(Duration::from_secs(1));
+        sim.heal(&a, &b);
+        b.resume();
+        b.crash();
+        b.restart();
+    });
+    let lines = lines(&run.unwrap().recording.unwrap());
+    let words = |line: &TraceLine| {
+        let (sign, name) = line.begins.as_ref().map_or_else(|| ("-", line.ends.as_ref()), |name| ("+", Some(name)));
+        name.map(|name| format!("{} {sign}{name}", line.host.as_ref().unwrap()))
+    };
+    let troubles: Vec<String> = lines.iter().filter_map(words).collect();
+    assert_eq!(troubles, ["a +cut b", "b +pause", "a -cut b", "b -pause", "b +crash", "b -crash"]);
+}
+
+#[test]
 fn a_trace_file_is_read_as_it_was_written_and_says_where_it_is_broken() {
     let report = exchange(7, Ratio::NEVER, true);
     let recording = report.recording.unwrap();

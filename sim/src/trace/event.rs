@@ -144,6 +144,15 @@ impl What {
     }
 }
 
+/// A trouble that lasts for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// One of this name begins.
+    Begins(&'static str),
+    /// One of this name ends.
+    Ends(&'static str),
+}
+
 /// What is done to the ways between hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetworkEvent {
@@ -162,6 +171,18 @@ pub enum NetworkEvent {
 }
 
 impl NetworkEvent {
+    /// What begins with it, or what ends.
+    pub(super) const fn trouble(self) -> Trouble {
+        match self {
+            NetworkEvent::Cut => Trouble::Begins("cut"),
+            NetworkEvent::Heal => Trouble::Ends("cut"),
+            NetworkEvent::Isolate => Trouble::Begins("isolation"),
+            NetworkEvent::Rejoin => Trouble::Ends("isolation"),
+            NetworkEvent::Hold => Trouble::Begins("hold"),
+            NetworkEvent::Release => Trouble::Ends("hold"),
+        }
+    }
+
     const fn number(self) -> u32 {
         match self {
             NetworkEvent::Cut => 0,

@@ -4,7 +4,7 @@
 //! sent.
 
 use super::Names;
-use super::event::{Event, PacketLine, Transport, What};
+use super::event::{Event, PacketLine, Transport, Trouble, What};
 use super::place::Place;
 use super::recording::{Connection, Detail, Recorded, Recording};
 use crate::packet::SeqNumber;
@@ -133,6 +133,12 @@ pub struct TraceLine {
     /// The connection it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<String>,
+    /// Of a fault that lasts: what begins with it on its host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begins: Option<String>,
+    /// What ends with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
@@ -196,6 +202,7 @@ fn line(recording: &Recording, recorded: &Recorded, wire: &mut Wire, owners: &Ow
         Detail::Waits(text) => (text.to_string(), None, None),
         Detail::None | Detail::Packet(_) => (event_text(event, names), None, packet_line.and_then(Connection::of_packet)),
     };
+    let (begins, ends) = troubles(what, names);
     TraceLine {
         at: at.as_nanos(),
         step: *step,
@@ -209,6 +216,39 @@ fn line(recording: &Recording, recorded: &Recorded, wire: &mut Wire, owners: &Ow
         packet,
         to,
         connection: connection.map(|connection| connection.to_string()),
+        begins,
+        ends,
+    }
+}
+
+/// What begins with an event, and what ends: a cut has the name of the host at its other end.
+fn troubles(what: &What, names: &Names) -> (Option<String>, Option<String>) {
+    let (trouble, to) = match what {
+        What::Network { event, to } => (Some(event.trouble()), *to),
+        What::Machine(event) => (event.trouble(), None),
+        What::CallEnd { .. }
+        | What::PacketSent(_)
+        | What::PacketDelivered(_)
+        | What::PacketDropped(..)
+        | What::PacketMet(..)
+        | What::Timer
+        | What::Waits
+        | What::Wake
+        | What::Choice { .. }
+        | What::ProcessStart
+        | What::ProcessExit
+        | What::ProcessKill
+        | What::ProcessPanic { .. }
+        | What::CallFault { .. } => (None, None),
+    };
+    let named = |name: &str| match to.and_then(|to| names.host(to)) {
+        Some(to) => format!("{name} {to}"),
+        None => name.to_owned(),
+    };
+    match trouble {
+        Some(Trouble::Begins(name)) => (Some(named(name)), None),
+        Some(Trouble::Ends(name)) => (None, Some(named(name))),
+        None => (None, None),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can befall a whole machine.
 
+use super::event::Trouble;
 use std::fmt;
 
 /// What can befall a machine.
@@ -25,6 +26,17 @@ pub enum MachineEvent {
 }
 
 impl MachineEvent {
+    /// What begins with it, or what ends.
+    pub(super) fn trouble(self) -> Option<Trouble> {
+        match self {
+            MachineEvent::Crash => Some(Trouble::Begins("crash")),
+            MachineEvent::Restart => Some(Trouble::Ends("crash")),
+            MachineEvent::Pause => Some(Trouble::Begins("pause")),
+            MachineEvent::Resume => Some(Trouble::Ends("pause")),
+            MachineEvent::Clock { .. } | MachineEvent::Addrs => None,
+        }
+    }
+
     /// A number and two more, for the digest.
     pub(super) fn words(self) -> (u32, u64, u64) {
         match self {

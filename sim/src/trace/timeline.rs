@@ -33,6 +33,8 @@ struct Data<'a> {
     /// The host that a packet is for.
     to: Vec<Option<usize>>,
     connection: Vec<Option<usize>>,
+    begins: Vec<Option<&'a str>>,
+    ends: Vec<Option<&'a str>>,
 }
 
 #[derive(Serialize)]
@@ -120,6 +122,8 @@ impl<'a> Data<'a> {
             packet: lines.iter().map(|line| line.packet).collect(),
             to: lines.iter().map(|line| number(&line.to)).collect(),
             connection,
+            begins: lines.iter().map(|line| line.begins.as_deref()).collect(),
+            ends: lines.iter().map(|line| line.ends.as_deref()).collect(),
             hosts,
         }
     }

@@ -59,7 +59,7 @@ type Trouble = fn(&Sim, &[Host]);
 
 /// All that befalls links and hosts.
 fn all_misfortunes(sim: &Sim, _nodes: &[Host]) {
-    sim.misfortunes(&Misfortunes::all().calls(false).until(HEALED));
+    sim.misfortunes(&Misfortunes::all().until(HEALED));
     sim.run_for(HEALED);
 }
 
