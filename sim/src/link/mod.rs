@@ -1,8 +1,8 @@
 //! What lies between two hosts, and what it does to a packet.
 //!
 //! A [`Link`] is a description and never changes; how far one of its two directions has come is a [`Direction`]. For each packet the
-//! world asks for a [`Verdict`], or, where a link treats the frames of a packet each by itself, for the [`FrameFate`] of each; and hands in the
-//! choices ([`Chance`]): this room draws nothing by itself, and reads no socket and no packet.
+//! world chooses a delay ([`Link::choose_delay`]) and, where a link treats the frames of a packet each by itself, asks for the [`FrameFate`] of each; and
+//! hands in the choices ([`Chance`]): this room draws nothing by itself, and reads no socket and no packet.
 //!
 //! - `delay.rs`: how delays are distributed;
 //! - `fault.rs`: how often something goes wrong;
@@ -27,13 +27,10 @@ use twinsock::Instant;
 ///
 /// ```
 /// use std::time::Duration;
-/// use twinsock::Instant;
-/// use twinsock_sim::link::{Direction, Link, Ratio, Verdict};
+/// use twinsock_sim::link::{Link, Ratio};
 ///
 /// let link = Link::new().delay(Duration::from_millis(2)).jitter(Duration::from_millis(1));
-/// let mut there = Direction::new();
-/// let verdict = link.verdict(&mut there, Instant::ZERO, 1500, |_n| 0);
-/// assert_eq!(verdict, Verdict::Arrives(Instant::from_nanos(2_000_000)));
+/// assert_eq!(link.choose_delay(|_n| 0), Duration::from_millis(2));
 ///
 /// let radio = link.loss(Ratio::new(1, 50)).duplication(Ratio::new(1, 1000)).rate(6_750_000);
 /// assert!(radio.acts_on_frames());
@@ -64,18 +61,6 @@ pub struct Link {
     pub reordering_by: Duration,
     /// How many frames are changed on their way, so that their checksum is wrong: the kernel of their receiver drops and counts them.
     pub corruption: Ratio,
-}
-
-/// What becomes of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It arrives, once.
-    Arrives(Instant),
-    /// A frame of it does not fit: it is dropped, and its sender may be told, RFC 1191 and RFC 8201.
-    TooBig {
-        /// The largest frame that fits.
-        mtu_bytes: u32,
-    },
 }
 
 /// The MTU of an Ethernet.
@@ -198,25 +183,15 @@ impl Link {
         (self.delays.answers() == 1 && !self.acts_on_frames()).then(|| self.delays.min())
     }
 
-    /// Whether what becomes of a packet is decided frame by frame: [`Link::frame`] is to be asked, and not [`Link::verdict`].
+    /// Whether what becomes of a packet is decided frame by frame: [`Link::frame`] is to be asked about each.
     #[must_use]
     pub fn acts_on_frames(&self) -> bool {
         let has_chance = [self.loss, self.duplication, self.reordering, self.corruption].iter().any(|ratio| !ratio.is_never());
         has_chance || self.rate.is_some() || self.bursts.is_some()
     }
 
-    /// Decides on a packet that is handed to one direction of the link at `now`, the largest of whose frames is `frame_bytes` long.
-    ///
-    /// `draw(n)` gives one of `0..n`, where 0 is the boring answer, here the shortest delay. Where all delays are the same nothing is drawn.
-    #[inline]
-    pub fn verdict(&self, direction: &mut Direction, now: Instant, frame_bytes: u32, draw: impl FnOnce(u32) -> u32) -> Verdict {
-        if frame_bytes > self.mtu_bytes {
-            return Verdict::TooBig { mtu_bytes: self.mtu_bytes };
-        }
-        Verdict::Arrives(direction.in_order(now + self.choose_delay(draw)))
-    }
-
-    /// Chooses the delay of a packet.
+    /// Chooses the delay of a packet. `draw(n)` gives one of `0..n`, where 0 is the boring answer, here the shortest delay; where all delays are the same
+    /// nothing is drawn.
     pub fn choose_delay(&self, draw: impl FnOnce(u32) -> u32) -> Duration {
         match self.delays.answers() {
             1 => self.delays.min(),
@@ -263,11 +238,9 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn arrival(verdict: Verdict) -> u64 {
-        match verdict {
-            Verdict::Arrives(at) => at.as_nanos(),
-            Verdict::TooBig { mtu_bytes } => panic!("too big for {mtu_bytes}"),
-        }
+    /// When a packet that was sent at `now` arrives, as the world reckons.
+    fn arrival(link: &Link, direction: &mut Direction, now: Instant, draw: impl FnOnce(u32) -> u32) -> u64 {
+        direction.in_order(now + link.choose_delay(draw)).as_nanos()
     }
 
     fn no_choice(_n: u32) -> u32 {
@@ -279,8 +252,7 @@ mod tests {
         let link = Link::new().delay(MS);
         let mut there = Direction::new();
         for now in [0, 5, 5, 1_000] {
-            let verdict = link.verdict(&mut there, Instant::from_nanos(now), 40, no_choice);
-            assert_eq!(arrival(verdict), now + 1_000_000);
+            assert_eq!(arrival(&link, &mut there, Instant::from_nanos(now), no_choice), now + 1_000_000);
         }
     }
 
@@ -288,11 +260,11 @@ mod tests {
     fn jitter_is_one_choice_from_the_shortest_delay_to_the_longest() {
         let link = Link::new().delay(MS).jitter(Duration::from_nanos(300));
         for answer in [0, 1, 300] {
-            let verdict = link.verdict(&mut Direction::new(), Instant::ZERO, 40, |n| {
+            let at = arrival(&link, &mut Direction::new(), Instant::ZERO, |n| {
                 assert_eq!(n, 301);
                 answer
             });
-            assert_eq!(arrival(verdict), 1_000_000 + u64::from(answer));
+            assert_eq!(at, 1_000_000 + u64::from(answer));
         }
     }
 
@@ -304,15 +276,11 @@ mod tests {
         let answers = [900_000, 0, 5, 999_999, 1_000_000, 0];
         let mut last = 0;
         for (now, answer) in (0..).zip(answers) {
-            let at = arrival(link.verdict(&mut there, Instant::from_nanos(now), 40, |_| answer));
+            let at = arrival(&link, &mut there, Instant::from_nanos(now), |_| answer);
             assert!(at >= last && at >= now + 1_000_000 && at <= now + 2_000_000, "packet {now}");
             last = at;
         }
-        assert_eq!(
-            arrival(link.verdict(&mut back, Instant::ZERO, 40, |_| 0)),
-            1_000_000,
-            "directions do not wait for each other"
-        );
+        assert_eq!(arrival(&link, &mut back, Instant::ZERO, |_| 0), 1_000_000, "directions do not wait for each other");
     }
 
     #[test]
@@ -320,20 +288,12 @@ mod tests {
         for hours in [1, 1_000, u64::MAX / 3600] {
             let jitter = Duration::from_secs(hours * 3600);
             let link = Link::new().jitter(jitter);
-            let longest = arrival(link.verdict(&mut Direction::new(), Instant::ZERO, 40, |n| n - 1));
+            let longest = arrival(&link, &mut Direction::new(), Instant::ZERO, |n| n - 1);
             let nanos = u64::try_from(jitter.as_nanos()).unwrap_or(u64::MAX);
             assert!(longest <= nanos && longest >= nanos - nanos / 1_000_000_000, "{longest} of {nanos}");
         }
-        let at_the_end = Link::new().delay(Duration::MAX).verdict(&mut Direction::new(), Instant::FAR, 40, no_choice);
-        assert_eq!(at_the_end, Verdict::Arrives(Instant::FAR));
-    }
-
-    #[test]
-    fn a_frame_that_does_not_fit_is_too_big() {
-        let link = Link::new().mtu_bytes(1280);
-        let mut there = Direction::new();
-        assert_eq!(link.verdict(&mut there, Instant::ZERO, 1281, no_choice), Verdict::TooBig { mtu_bytes: 1280 });
-        assert_eq!(link.verdict(&mut there, Instant::ZERO, 1280, no_choice), Verdict::Arrives(Instant::ZERO));
+        let endless = Link::new().delay(Duration::MAX);
+        assert_eq!(arrival(&endless, &mut Direction::new(), Instant::FAR, no_choice), Instant::FAR.as_nanos());
     }
 
     /// Chance that answers as it is told: what happens, in order; everything else does not.
