@@ -1,12 +1,13 @@
 //! Campaigns find what is planted, make it small, tell it, and find it again, also in a fresh process.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use twinsock::net::UdpSocket;
 use twinsock::sync::Mutex;
 use twinsock::{Clock, JoinThread, Spawn};
 use twinsock_sim::choice::{Enumeration, Tape};
@@ -177,6 +178,60 @@ fn pruning_leaves_out_runs_but_no_outcome() {
     assert_eq!(outcomes, pruned_outcomes);
     assert_eq!(outcomes.into_iter().collect::<Vec<_>>(), [4, 6]);
     assert!(pruned_runs < runs, "{pruned_runs} of {runs}");
+}
+
+/// Two hosts write to a third at the same moment, on ways that they have used before: which of the two it hears first, and which of its own threads
+/// speaks first afterwards.
+fn a_race_on_the_wire(sim: &Sim) -> Rc<RefCell<String>> {
+    let heard = Rc::new(RefCell::new(String::new()));
+    let ear = Rc::clone(&heard);
+    sim.host("judge").spawn("judge", move |net| {
+        let socket = UdpSocket::bind(&net, "0.0.0.0:7").unwrap();
+        let mut byte = [0];
+        for _ in 0..4 {
+            socket.recv(&mut byte).unwrap();
+            ear.borrow_mut().push(byte[0].into());
+        }
+        net.sleep(Duration::from_secs(1));
+        let first = Arc::new(AtomicU32::new(0));
+        let speak = |first: &AtomicU32, number| first.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let other = Arc::clone(&first);
+        let thread = net.spawn(move || {
+            net.now();
+            speak(&other, 2);
+        });
+        net.now();
+        speak(&first, 1);
+        thread.join().unwrap();
+        ear.borrow_mut().push_str(&first.load(Ordering::Relaxed).to_string());
+    });
+    for (name, byte, warms_up_at) in [("a", b'a', 1), ("b", b'b', 2)] {
+        sim.host(name).spawn(name, move |net| {
+            let socket = UdpSocket::bind(&net, "0.0.0.0:7").unwrap();
+            for second in [warms_up_at, 3] {
+                net.sleep(twinsock::Instant::from_nanos(second * 1_000_000_000) - net.now());
+                socket.send_to(&[byte], "10.0.0.1:7").unwrap();
+            }
+        });
+    }
+    heard
+}
+
+#[test]
+fn pruning_tells_apart_what_arrives_at_the_same_moment() {
+    let explore = |all: Enumeration| {
+        let mut heard = std::collections::BTreeSet::new();
+        while let Some(choice) = all.next_run() {
+            let builder = Sim::builder().interleaving(Interleaving::Systematic { pause: Duration::from_micros(10) });
+            heard.insert(builder.run_with(choice, a_race_on_the_wire).unwrap().value.take());
+        }
+        (heard, all.runs())
+    };
+    let (heard, runs) = explore(Enumeration::new(2));
+    let (pruned, pruned_runs) = explore(Enumeration::new(2).pruned());
+    println!("{runs} runs, {pruned_runs} when pruned: {heard:?}");
+    assert_eq!(heard, pruned);
+    assert_eq!(heard.into_iter().collect::<Vec<_>>(), ["abab1", "abab2", "abba1", "abba2"]);
 }
 
 #[test]
