@@ -82,6 +82,16 @@ impl Case {
         };
         waits_for_room && !matches!(self.kind, Kind::Udp(_))
     }
+
+    /// A local peer that closes tells so before it lets go of what it has not read (`unix_release_sock`): whether a poll that this wakes finds room, too, is a race
+    /// between two processors. So the peer of one that waits for room reads all instead.
+    fn without_race(mut self) -> Case {
+        if matches!((self.kind, self.wait), (Kind::Local(_), Wait::Poll { full: true, .. })) {
+            let closes = |event: &&mut Event| matches!(event, Event::PeerCloses { .. });
+            self.events.iter_mut().filter(closes).for_each(|event| *event = Event::PeerReads { all: true });
+        }
+        self
+    }
 }
 
 fn cases() -> impl Strategy<Value = Case> {
@@ -139,7 +149,7 @@ fn cases() -> impl Strategy<Value = Case> {
         1 => Just(Event::Drop),
         2 => select(vec![Signal::Interrupting, Signal::Restarting]).prop_map(|signal| Event::Signal { signal }),
     ];
-    (kind, wait, prop::collection::vec(event, 1..5)).prop_map(|(kind, wait, events)| Case { kind, wait, events })
+    (kind, wait, prop::collection::vec(event, 1..5)).prop_map(|(kind, wait, events)| Case { kind, wait, events }.without_race())
 }
 
 fn pair<E: World>(env: &E, case: &Case) -> (Sock<E>, Sock<E>) {
