@@ -69,6 +69,40 @@ impl<A: SocketApi> Handle<A> {
         Ok(self.api.send(&self.socket, bytes, MsgFlags::NONE)?)
     }
 
+    /// Receives until all of `into` is filled, after a first call that came to `outcome`; again after `EINTR`.
+    #[cold]
+    pub(super) fn recv_rest(&self, mut into: &mut [u8], mut outcome: io::Result<usize>) -> io::Result<()> {
+        loop {
+            match outcome {
+                Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "failed to fill whole buffer")),
+                Ok(received) => into = &mut into[received..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if into.is_empty() {
+                return Ok(());
+            }
+            outcome = self.recv(into, MsgFlags::NONE);
+        }
+    }
+
+    /// Sends until all of `bytes` is sent, after a first call that came to `outcome`; again after `EINTR`.
+    #[cold]
+    pub(super) fn send_rest(&self, mut bytes: &[u8], mut outcome: io::Result<usize>) -> io::Result<()> {
+        loop {
+            match outcome {
+                Ok(0) => return Err(io::Error::new(io::ErrorKind::WriteZero, "failed to write whole buffer")),
+                Ok(sent) => bytes = &bytes[sent..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            outcome = self.send(bytes);
+        }
+    }
+
     /// As `readv(2)`: no room is no call.
     pub(super) fn recv_vectored(&self, into: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         if into.iter().all(|slice| slice.is_empty()) {
@@ -276,6 +310,18 @@ macro_rules! stream {
             fn read_vectored(&mut self, into: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
                 self.0.recv_vectored(into)
             }
+
+            /// As the trait has it; what one call brings, as it usually does, takes no loop.
+            #[inline]
+            fn read_exact(&mut self, into: &mut [u8]) -> io::Result<()> {
+                if into.is_empty() {
+                    return Ok(());
+                }
+                match self.0.recv(into, MsgFlags::NONE) {
+                    Ok(received) if received == into.len() => Ok(()),
+                    first => self.0.recv_rest(into, first),
+                }
+            }
         }
 
         impl<A: SocketApi> Write for $type {
@@ -286,6 +332,18 @@ macro_rules! stream {
 
             fn write_vectored(&mut self, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
                 self.0.send_vectored(bytes)
+            }
+
+            /// As the trait has it; what one call takes, as it usually does, takes no loop.
+            #[inline]
+            fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+                if bytes.is_empty() {
+                    return Ok(());
+                }
+                match self.0.send(bytes) {
+                    Ok(sent) if sent == bytes.len() => Ok(()),
+                    first => self.0.send_rest(bytes, first),
+                }
             }
 
             /// Nothing is buffered here.
