@@ -55,9 +55,9 @@ impl Carrier {
     /// Runs the thread until it suspends or ends.
     #[inline(always)]
     pub fn resume(&mut self) -> Outcome {
-        let outer = YIELDER.replace(ptr::null());
+        let outer = YIELDER.with(|yielder| yielder.replace(ptr::null()));
         let result = self.coroutine.resume(());
-        YIELDER.set(outer);
+        YIELDER.with(|yielder| yielder.set(outer));
         match result {
             CoroutineResult::Yield(()) => Outcome::Suspended,
             CoroutineResult::Return(result) => Outcome::Finished(result),
@@ -100,12 +100,12 @@ fn pooled(stack_bytes: usize) -> Option<DefaultStack> {
 /// Outside a carrier: the caller is the scheduler itself, which has nobody to suspend to.
 #[inline(always)]
 pub fn suspend() {
-    let yielder = YIELDER.get();
+    let yielder = YIELDER.with(Cell::get);
     assert!(!yielder.is_null(), "only a simulated thread is suspended");
     // SAFETY: the pointer was set by this very carrier when it began or was last resumed (`YIELDER.set` below), and corosensei keeps
     // the yielder alive on the carrier's stack for as long as its body runs, which it does: we are called from it.
     unsafe { (*yielder).suspend(()) };
-    YIELDER.set(yielder);
+    YIELDER.with(|own| own.set(yielder));
 }
 
 /// Whether the caller runs on a carrier.

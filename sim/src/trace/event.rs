@@ -335,6 +335,13 @@ impl Words {
         Words { numbers, header, addrs, len_urgent: len << 32 }
     }
 
+    /// The words of a segment that differs from that of which these are in its numbers and its data alone.
+    #[inline(always)]
+    pub(super) fn renumber(&mut self, segment: &Segment) {
+        self.numbers = pair(segment.seq.value(), segment.ack.map_or(0, SeqNumber::value));
+        self.len_urgent = u64::from(segment.payload_bytes()) << 32;
+    }
+
     /// One word for all of them.
     #[inline(always)]
     pub(super) fn label(self) -> u64 {

@@ -172,13 +172,27 @@ impl Trace {
         label
     }
 
+    /// The same of a packet that differs from the one which had this label before only in its numbers and in its data, and has them by value.
+    #[inline]
+    pub fn packet_sent_again(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
+        let Body::Tcp(segment) = &packet.body else { return };
+        if !label.is_segment {
+            *label = self.packet_sent(at, host, packet);
+            return;
+        }
+        label.words.renumber(segment);
+        label.word = label.words.label();
+        self.segment(at, host, PacketKind::Sent, packet, label);
+        self.digest.fold_data(segment.payload.as_slice());
+    }
+
     /// Records that a packet arrived at a host.
     pub fn packet_delivered(&mut self, at: Instant, host: u32, packet: &Packet) {
         self.packet(at, host, PacketKind::Delivered, packet);
     }
 
     /// The same of a packet that is as it was when it got this label.
-    #[inline]
+    #[inline(always)]
     pub fn labelled_delivered(&mut self, at: Instant, host: u32, packet: &Packet, label: &Label) {
         if !label.is_segment {
             return self.packet_delivered(at, host, packet);

@@ -63,6 +63,7 @@ impl Scheduler {
             carrier: Some(Box::new(carrier)),
             op: None,
             quiet: None,
+            received: None,
             recent: Default::default(),
             signal: None,
             joiners: Vec::new(),
