@@ -28,7 +28,7 @@ mod udp;
 
 pub use crowd::Crowd;
 pub use duo::{Duo, LINK_DELAY};
-pub use runs::{empty_runs, idle_hours, timers};
+pub use runs::{empty_runs, empty_threads, idle_hours, timers};
 pub use tcp::{Bulk, Churn, PingPong, WRITE_BYTES};
 pub use udp::{Flood, UDP_BYTES, UdpPingPong};
 
@@ -56,7 +56,6 @@ pub struct Done {
 impl Done {
     /// How much is done in a second.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a count that has no exact f64 is larger than any workload")]
     pub fn per_second(&self) -> f64 {
         self.count as f64 / self.taken.as_secs_f64()
     }
