@@ -137,4 +137,6 @@ mod book {
     struct Traces;
     #[doc = include_str!("../docs/src/tested.md")]
     struct Tested;
+    #[doc = include_str!("../docs/src/comparison.md")]
+    struct Comparison;
 }
