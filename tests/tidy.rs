@@ -9,6 +9,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
+#[path = "tidy/calls.rs"]
+mod calls;
 #[path = "tidy/rows.rs"]
 mod rows;
 #[path = "tidy/scan.rs"]
