@@ -14,7 +14,7 @@
 //! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
 //! | `local.rs`, `local_call.rs`, `rights.rs` | local sockets; their calls that may wait; descriptors in flight |
 //! | `plain.rs`, `power.rs` | the file name space and plain files; what outlives a loss of power |
-//! | `inet.rs`, `conns.rs`, `ports.rs`, `addr.rs`, `pmtu.rs` | packets and timers; connections by 4-tuple; ports; addresses, routes and path MTUs |
+//! | `inet.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `addr.rs`, `pmtu.rs` | packets and timers; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `snmp.rs` | counters |
 //! | `slab.rs`, `fifo.rs` | the tables and queues behind all of this |
@@ -25,6 +25,7 @@ mod addr;
 pub mod call;
 mod cmsg;
 mod conns;
+mod crowds;
 mod cx;
 mod data;
 mod dgram;
