@@ -139,6 +139,8 @@ pub struct Host {
     /// What the wall clock shows when the monotonic one shows zero, in nanoseconds since the epoch.
     wall_start: u64,
     in_csum_errors: InCsumErrors,
+    /// Counts the times that its addresses or constants may have changed.
+    changes: u32,
 }
 
 impl Host {
@@ -169,6 +171,7 @@ impl Host {
             woken_sets: Vec::new(),
             wall_start: WALL_START_SECONDS * 1_000_000_000,
             in_csum_errors: InCsumErrors::default(),
+            changes: 0,
         }
     }
 
@@ -295,6 +298,7 @@ impl Host {
 
     /// The kernel constants, to be changed; sockets follow as on Linux, some at once, some when they are made or connect.
     pub fn sysctl_mut(&mut self) -> &mut Sysctl {
+        self.changes = self.changes.wrapping_add(1);
         &mut self.sysctl
     }
 
@@ -306,6 +310,7 @@ impl Host {
 
     /// Gives the machine these addresses instead of those it has, `ip-address(8)`. Sockets keep the names they have.
     pub fn set_addrs(&mut self, addrs: &[IpAddr]) {
+        self.changes = self.changes.wrapping_add(1);
         self.addresses.set(addrs);
     }
 
