@@ -11,7 +11,7 @@ use super::shard::Shard;
 use super::{record, regressions};
 use crate::choice::shrink::shrink;
 use crate::choice::{Choice, Tape};
-use crate::sim::{Builder, Failure, Interleaving, Report, Sim};
+use crate::sim::{Builder, Failure, Interleaving, LeakCheck, Report, Sim};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -199,6 +199,13 @@ impl Campaign {
     #[must_use]
     pub fn builder(mut self, change: impl FnOnce(Builder) -> Builder) -> Campaign {
         self.builder = change(self.builder);
+        self
+    }
+
+    /// Whether a run fails for what it leaves behind: see [`Builder::leaks`].
+    #[must_use]
+    pub fn leaks(mut self, check: LeakCheck) -> Campaign {
+        self.builder = self.builder.leaks(check);
         self
     }
 

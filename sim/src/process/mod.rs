@@ -12,6 +12,7 @@
 //! - [`faults`]: what befalls calls, by choice.
 //! - [`signal`]: what signals do to calls that wait.
 //! - [`failure`]: what a failed run says: panic, deadlock, and the line that reproduces it.
+//! - [`leaks`]: what a run leaves behind.
 //! - [`watchdog`]: aborts a program that blocks its OS thread.
 
 pub mod coroutine;
@@ -19,6 +20,7 @@ pub mod current;
 pub mod driver;
 pub mod failure;
 pub mod faults;
+pub mod leaks;
 mod names;
 pub mod outside;
 pub mod scheduler;

@@ -15,6 +15,7 @@ use crate::host::{Call, Op, Pid, Progress, QuietRecv, Recent, Token};
 use crate::process::coroutine::Carrier;
 use crate::process::failure::FailureKind;
 use crate::process::faults::FaultStreams;
+use crate::process::leaks::Exits;
 use crate::process::names::name_of;
 use crate::process::outside::{NO_THREAD, Outside};
 use crate::process::signal::Signal;
@@ -169,6 +170,8 @@ pub struct Scheduler {
     live: u32,
     pub(crate) failure: Option<FailureKind>,
     pub(super) pulse: Pulse,
+    /// What processes leave when they end, if that is looked for.
+    pub(super) exits: Option<Box<Exits>>,
 }
 
 impl Scheduler {
@@ -191,6 +194,7 @@ impl Scheduler {
             live: 0,
             failure: None,
             pulse,
+            exits: None,
         }
     }
 

@@ -5,6 +5,7 @@ use crate::choice::{Choice, ForeignTape, Origin, Tape};
 use crate::process::current::Shared;
 use crate::process::driver;
 use crate::process::failure::{catch, install_panic_hook};
+use crate::process::leaks::{LEAK_GRACE, LeakCheck};
 use crate::process::scheduler::Scheduler;
 use crate::process::turns::{CALLS_EXPECTED, Interleaving, Turns};
 use crate::process::watchdog::Pulse;
@@ -38,6 +39,8 @@ pub struct Builder {
     call_cost: Duration,
     stack_bytes: usize,
     watchdog: Option<Duration>,
+    leaks: LeakCheck,
+    leak_grace: Duration,
 }
 
 impl Default for Builder {
@@ -56,6 +59,8 @@ impl Default for Builder {
             call_cost: CALL_COST,
             stack_bytes: STACK_BYTES,
             watchdog: Some(WATCHDOG),
+            leaks: LeakCheck::Off,
+            leak_grace: LEAK_GRACE,
         }
     }
 }
@@ -173,6 +178,33 @@ impl Builder {
         self
     }
 
+    /// Whether it is looked at what the run leaves behind when every process that is not a daemon has ended, and whether it fails for it: see
+    /// [`Leaks`](crate::Leaks). By default nobody looks.
+    ///
+    /// ```
+    /// use twinsock::net::UdpSocket;
+    /// use twinsock_sim::{FailureKind, LeakCheck, Sim};
+    ///
+    /// let failure = Sim::builder().leaks(LeakCheck::Fail).run(|sim| {
+    ///     sim.host("a").spawn("resolver", |net| std::mem::forget(UdpSocket::bind(&net, "0.0.0.0:53").unwrap()));
+    /// });
+    /// let failure = failure.unwrap_err();
+    /// assert_eq!(failure.kind.site(), "leak of descriptors of resolver");
+    /// ```
+    #[must_use]
+    pub fn leaks(mut self, check: LeakCheck) -> Builder {
+        self.leaks = check;
+        self
+    }
+
+    /// How much virtual time passes before it is looked at what is left, so that connections which are being closed may come to their end;
+    /// [`LEAK_GRACE`] by default. It counts towards [`Report::elapsed`](crate::Report::elapsed).
+    #[must_use]
+    pub fn leak_grace(mut self, grace: Duration) -> Builder {
+        self.leak_grace = grace;
+        self
+    }
+
     /// Runs a simulation on a fresh OS thread, so that thread-locals cannot leak from run to run: `build` makes the network and
     /// starts the programs; when it returns, the simulation goes on until every process that is not a daemon has ended.
     ///
@@ -269,12 +301,16 @@ impl Builder {
         }
         let mut world = World::new(choice, trace);
         let turns = Turns::new(self.interleaving, self.calls_expected, self.calls_max, &mut world);
-        let scheduler = Scheduler::new(world, turns, self.call_cost, self.stack_bytes, Pulse::new(self.watchdog));
+        let mut scheduler = Scheduler::new(world, turns, self.call_cost, self.stack_bytes, Pulse::new(self.watchdog));
+        if self.leaks != LeakCheck::Off {
+            scheduler.look_for_leaks();
+        }
         let sim = Sim { shared: Shared::new(scheduler, seed), seed };
         let ending = EndAll(&sim.shared);
         let run = || {
             let value = build(&sim);
             driver::drive(&sim.shared, None);
+            sim.look_for_leaks(self.leaks, self.leak_grace);
             value
         };
         let value = if self.catches_panics { catch(run) } else { Ok(run()) };
@@ -294,9 +330,9 @@ impl Builder {
         let world = scheduler.world();
         let story = world.choice().story().to_vec();
         match outcome {
-            Ok((value, Summary { digest, elapsed, steps, calls })) => {
+            Ok((value, Summary { digest, elapsed, steps, calls, leaks })) => {
                 let events = self.keeps_events.map_or_else(String::new, |_| world.trace().report().to_string());
-                Ok(Report { value, seed, digest, elapsed, steps, calls, events, tape, story, recording })
+                Ok(Report { value, seed, digest, elapsed, steps, calls, events, tape, story, recording, leaks })
             }
             Err(failure) => Err(Box::new(Failure { tape, story, recording, ..*failure })),
         }

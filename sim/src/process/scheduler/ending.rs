@@ -63,6 +63,9 @@ impl Scheduler {
 
     /// The kernel ends the calls of a process and closes what it has open.
     fn leave_kernel(&mut self, id: ProcId, threads: &[ThreadId]) {
+        if self.exits.is_some() {
+            self.note_exit(id, threads);
+        }
         let process = &self.processes[id.index()];
         let (host, pid) = (process.host, process.pid);
         self.live -= u32::from(!process.daemon);
