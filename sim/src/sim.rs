@@ -6,6 +6,7 @@ mod misfortunes;
 mod names;
 mod network;
 
+pub(crate) use crate::process::breakpoint::step_from_environment;
 pub use crate::process::leaks::LeakCheck;
 pub use crate::process::turns::Interleaving;
 pub use builder::{Builder, CALL_COST, STACK_BYTES, WATCHDOG};

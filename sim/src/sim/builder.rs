@@ -1,6 +1,6 @@
 //! How a simulation is set up, and its run from beginning to end.
 
-use super::{Failure, Report, Sim, Summary};
+use super::{Failure, Report, Sim, Summary, step_from_environment};
 use crate::choice::{Choice, ForeignTape, Origin, Tape};
 use crate::process::current::Shared;
 use crate::process::driver;
@@ -41,6 +41,7 @@ pub struct Builder {
     watchdog: Option<Duration>,
     leaks: LeakCheck,
     leak_grace: Duration,
+    break_at: Option<u64>,
 }
 
 impl Default for Builder {
@@ -61,6 +62,7 @@ impl Default for Builder {
             watchdog: Some(WATCHDOG),
             leaks: LeakCheck::Off,
             leak_grace: LEAK_GRACE,
+            break_at: None,
         }
     }
 }
@@ -178,6 +180,14 @@ impl Builder {
         self
     }
 
+    /// At the beginning of which turn a debugger stops, by its number in a trace: in `twinsock_break`, on the stack of the thread whose turn it is.
+    /// `TWINSOCK_BREAK` in the environment overrides it. Without a debugger a line on standard error says that the step was reached.
+    #[must_use]
+    pub fn break_at(mut self, step: u64) -> Builder {
+        self.break_at = Some(step);
+        self
+    }
+
     /// Whether it is looked at what the run leaves behind when every process that is not a daemon has ended, and whether it fails for it: see
     /// [`Leaks`](crate::Leaks). By default nobody looks.
     ///
@@ -212,7 +222,7 @@ impl Builder {
     /// A process panicked, or everybody waits for ever.
     ///
     /// # Panics
-    /// With the panic of `build`, if it panics; if no OS thread can be started; or if `TWINSOCK_SEED` is set to something that is no seed.
+    /// With the panic of `build`, if it panics; if no OS thread can be started; or if `TWINSOCK_SEED` or `TWINSOCK_BREAK` is set to something that is none.
     ///
     /// ```
     /// use twinsock_sim::Sim;
@@ -246,8 +256,9 @@ impl Builder {
     /// A process panicked, or everybody waits for ever.
     ///
     /// # Panics
-    /// With the panic of `build`, if it panics; or if `TWINSOCK_SEED` is set to something that is no seed.
-    pub fn run_here<T>(self, build: impl FnOnce(&Sim) -> T) -> Result<Report<T>, Box<Failure>> {
+    /// With the panic of `build`, if it panics; or if `TWINSOCK_SEED` or `TWINSOCK_BREAK` is set to something that is none.
+    pub fn run_here<T>(mut self, build: impl FnOnce(&Sim) -> T) -> Result<Report<T>, Box<Failure>> {
+        self.break_at = step_from_environment().unwrap_or_else(|error| panic!("{error}")).or(self.break_at);
         match &self.tape {
             Some(tape) => {
                 let choice = Choice::from_tape(tape.clone());
@@ -305,6 +316,7 @@ impl Builder {
         if self.leaks != LeakCheck::Off {
             scheduler.look_for_leaks();
         }
+        scheduler.break_at = self.break_at.unwrap_or(u64::MAX);
         let sim = Sim { shared: Shared::new(scheduler, seed), seed };
         let ending = EndAll(&sim.shared);
         let run = || {
@@ -324,6 +336,9 @@ impl Builder {
         };
         drop(ending);
         let mut scheduler = sim.shared.scheduler.borrow_mut();
+        if let Some(step) = self.break_at.filter(|step| *step > scheduler.steps()) {
+            eprintln!("twinsock: step {step} was not reached: the run took {} steps", scheduler.steps());
+        }
         let mut tape = scheduler.world_mut().choice_mut().take_tape();
         tape.origin = self.origin(seed);
         let recording = scheduler.take_recording();

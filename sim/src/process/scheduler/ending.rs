@@ -94,6 +94,7 @@ impl Scheduler {
     fn mark_killed(&mut self, thread: ThreadId) {
         let slot = &mut self.threads[thread.index()];
         slot.killed = true;
+        slot.is_held_up = true;
         slot.turn = slot.turn.wrapping_add(1);
         slot.state = State::Running;
         self.ready.retain(|ready| *ready != thread);
