@@ -11,7 +11,7 @@ use super::shard::Shard;
 use super::{record, regressions};
 use crate::choice::shrink::shrink;
 use crate::choice::{Choice, Tape};
-use crate::sim::{Builder, Failure, Interleaving, Report, Sim};
+use crate::sim::{Builder, Failure, Interleaving, LeakCheck, Report, Sim};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +39,7 @@ pub struct Campaign {
     fresh_threads: bool,
     expected: Vec<String>,
     sometimes_must_hold: bool,
+    pub(super) break_at: Option<u64>,
     watch: Option<Arc<dyn Watch + Send>>,
 }
 
@@ -78,6 +79,7 @@ impl Campaign {
             fresh_threads: false,
             expected: Vec::new(),
             sometimes_must_hold: false,
+            break_at: None,
             watch: None,
         }
     }
@@ -199,6 +201,21 @@ impl Campaign {
     #[must_use]
     pub fn builder(mut self, change: impl FnOnce(Builder) -> Builder) -> Campaign {
         self.builder = change(self.builder);
+        self
+    }
+
+    /// At which step of the run that is told a debugger stops: see [`Builder::break_at`]. That is the smallest run of the first failure, the one that
+    /// its report is of; or, if nothing fails, that of [`Campaign::only_seed`].
+    #[must_use]
+    pub fn break_at(mut self, step: u64) -> Campaign {
+        self.break_at = Some(step);
+        self
+    }
+
+    /// Whether a run fails for what it leaves behind: see [`Builder::leaks`].
+    #[must_use]
+    pub fn leaks(mut self, check: LeakCheck) -> Campaign {
+        self.builder = self.builder.leaks(check);
         self
     }
 
@@ -414,8 +431,14 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
     fn run_tape(&self, tape: Tape, told: bool) -> Run {
         let builder = self.builder.clone().seed(tape.origin.seed);
         let reports = told && self.campaign.writes_reports();
-        let builder = if told { builder.keep_story(true).keep_events(EVENTS_SHOWN).record(reports) } else { builder };
+        let builder =
+            if told { self.to_break(builder.keep_story(true).keep_events(EVENTS_SHOWN).record(reports)) } else { builder };
         self.run(builder, Choice::from_tape(tape)).0
+    }
+
+    /// For a run at which a debugger may stop.
+    fn to_break(&self, builder: Builder) -> Builder {
+        self.campaign.break_at.map_or(builder.clone(), |step| builder.break_at(step))
     }
 
     /// The tape that was asked for, or those of earlier failures.
@@ -521,6 +544,9 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
         let seen = shared.found.into_inner().unwrap_or_else(PoisonError::into_inner);
         outcome.notes.extend(seen.notes);
         self.tell(outcome, seen.failures, listening);
+        if let (Some(_), Some(seed), true) = (self.campaign.break_at, self.campaign.only_seed, outcome.found.is_empty()) {
+            drop(self.run(self.to_break(self.builder.clone().seed(seed)), Choice::from_seed(seed)));
+        }
         outcome.divergence = seen.divergence.map(|(_, divergence)| divergence);
     }
 

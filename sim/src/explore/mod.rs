@@ -31,7 +31,7 @@ pub use progress::{Snapshot, Watch};
 pub use record::{MergeError, Merged, MergedFailure, merge};
 pub use regressions::read_tape;
 pub use report::{Found, Outcome};
-pub use settings::SettingsError;
+pub use settings::{SettingsError, step_from_environment};
 pub use shard::{Shard, ShardError};
 
 /// Runs a test under many seeds: a hundred, unless it says otherwise, or `TWINSOCK_SEEDS` does.
