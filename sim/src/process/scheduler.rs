@@ -18,6 +18,7 @@ use crate::host::{Call, Op, Pid, Progress, QuietRecv, Recent, Token};
 use crate::process::coroutine::Carrier;
 use crate::process::failure::FailureKind;
 use crate::process::faults::FaultStreams;
+use crate::process::leaks::Exits;
 use crate::process::names::name_of;
 use crate::process::outside::Outside;
 use crate::process::signal::Signal;
@@ -109,6 +110,8 @@ pub struct Thread {
     joiners: Vec<ThreadId>,
     children: u32,
     pub(super) killed: bool,
+    /// Something is to be done before it goes on with its turn: it is killed, or a debugger stops here.
+    pub(super) is_held_up: bool,
     pub(super) calls_after_kill: u32,
 }
 
@@ -174,6 +177,10 @@ pub struct Scheduler {
     live: u32,
     pub(crate) failure: Option<FailureKind>,
     pub(super) pulse: Pulse,
+    /// At the beginning of this turn a debugger stops; that of the greatest number never comes.
+    pub(crate) break_at: u64,
+    /// What processes leave when they end, if that is looked for.
+    pub(super) exits: Option<Box<Exits>>,
 }
 
 impl Scheduler {
@@ -196,6 +203,8 @@ impl Scheduler {
             live: 0,
             failure: None,
             pulse,
+            break_at: u64::MAX,
+            exits: None,
         }
     }
 

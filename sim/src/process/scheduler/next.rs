@@ -2,6 +2,7 @@
 
 use super::{Scheduler, State, ThreadId, Turn, full_name};
 use crate::host::Token;
+use crate::process::breakpoint;
 use crate::process::outside::NO_THREAD;
 use crate::world::{Alarm, Happened};
 use twinsock::Instant;
@@ -35,7 +36,9 @@ impl Scheduler {
     /// Lets the next thing in the world's queue happen, and chooses the thread that is woken by it, if nobody else can be chosen now.
     #[inline(always)]
     fn step_and_choose(&mut self) -> Option<ThreadId> {
-        let may_end = self.ready.is_empty() & self.stalled.is_empty() && !self.world.trace().is_recording();
+        let trace = self.world.trace();
+        let is_watched = trace.is_recording() | (trace.steps() + 1 == self.break_at);
+        let may_end = self.ready.is_empty() & self.stalled.is_empty() & !is_watched;
         match self.world.happen(may_end)? {
             Happened::Ended(token, data) => return Some(self.recv_ended(thread_of(token), data)),
             Happened::Woken(token) => {
@@ -110,7 +113,7 @@ impl Scheduler {
             State::Waiting(..) => true,
             State::Ready | State::Due | State::Running | State::Ended => false,
         };
-        if !is_only_one || !is_waiting || self.world.trace().is_recording() {
+        if !is_only_one || !is_waiting || self.world.trace().is_recording() || self.world.trace().steps() + 1 == self.break_at {
             return false;
         }
         slot.state = State::Running;
@@ -138,7 +141,26 @@ impl Scheduler {
         slot.clock = slot.clock.max(now);
         self.world.trace_mut().count_step();
         self.just_chosen = true;
+        if self.world.trace().steps() == self.break_at {
+            self.reach_break(thread);
+        }
         thread
+    }
+
+    /// A debugger stops at this turn: on the thread's own stack, if it has begun to run.
+    #[cold]
+    fn reach_break(&mut self, thread: ThreadId) {
+        let slot = &mut self.threads[thread.index()];
+        if slot.carrier.as_ref().is_some_and(|carrier| carrier.started()) {
+            slot.is_held_up = true;
+        } else {
+            breakpoint::stop(self.break_at, self.where_it_is(thread));
+        }
+    }
+
+    /// A thread and the moment, for people.
+    pub(in crate::process) fn where_it_is(&self, thread: ThreadId) -> String {
+        format!("thread {} at {:?} of virtual time", self.full_name(thread), self.world.now())
     }
 
     fn choose_among_several(&mut self) -> Option<ThreadId> {
