@@ -102,10 +102,15 @@ impl Shared {
         drop(boots);
     }
 
-    /// Says who runs; returns who did.
+    /// Says who runs.
     #[inline]
-    pub fn set_running(&self, running: Option<(ThreadId, ProcId)>) -> Option<(ThreadId, ProcId)> {
-        self.running.replace(running)
+    pub fn set_running(&self, running: Option<(ThreadId, ProcId)>) {
+        self.running.set(running);
+    }
+
+    /// Who runs.
+    pub fn running(&self) -> Option<(ThreadId, ProcId)> {
+        self.running.get()
     }
 }
 

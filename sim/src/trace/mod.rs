@@ -176,13 +176,13 @@ impl Trace {
     #[inline]
     pub fn packet_sent_again(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
         let Body::Tcp(segment) = &packet.body else { return };
-        if !label.is_segment {
+        if !label.is_usual {
             *label = self.packet_sent(at, host, packet);
             return;
         }
         label.words.renumber(segment);
         label.word = label.words.label();
-        self.segment(at, host, PacketKind::Sent, packet, label);
+        self.usual_packet(at, host, PacketKind::Sent, packet, label);
         self.digest.fold_data(segment.payload.as_slice());
     }
 

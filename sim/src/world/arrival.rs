@@ -30,11 +30,10 @@ impl World {
         assert!(at >= self.now, "time does not go back");
         self.now = at;
         self.choice.set_now(at);
-        match due {
-            Due::Arrival(pair) => Some(self.arrival(HostId(pair.first()), pair.second(), may_end)),
-            Due::Alarm(alarm) => Some(Happened::Alarm(alarm)),
-            Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) | Due::Timer(_) => Some(self.happen_seldom(at, due)),
+        if let Due::Arrival(pair) = due {
+            return Some(self.arrival(HostId(pair.first()), pair.second(), may_end));
         }
+        Some(self.happen_seldom(at, due))
     }
 
     #[inline(never)]
@@ -69,25 +68,34 @@ impl World {
             self.trace.labelled_delivered(at, to.0, &flying.packet, &flying.label);
             let now = machine.clock.own(at);
             let may_end = may_end & self.queue.is_idle_until(at);
-            match machine.host.take_packet_short(now, &flying.packet, &flying.ends, may_end, &mut self.calms) {
-                Landing::Ends { waiter, received, is_armed } => {
-                    if is_armed {
-                        self.follow_timer(to);
-                    }
-                    return Happened::Ended(waiter, Data { slot, len: received });
+            let landing = machine.host.take_packet_short(now, &flying.packet, &flying.ends, may_end, &mut self.calms);
+            // By far the most frequent one, if there are any.
+            if let Landing::Ends { waiter, received, is_armed } = landing {
+                if is_armed {
+                    self.follow_timer(to);
                 }
-                Landing::Wakes { waiter, is_armed } => {
-                    self.in_flight.land(slot);
-                    if is_armed {
-                        self.follow_timer(to);
-                    }
-                    return Happened::Woken(waiter);
-                }
-                Landing::Done => self.arrived(to, slot),
-                Landing::Long => self.take_in(to, slot),
+                return Happened::Ended(waiter, Data { slot, len: received });
             }
-        } else {
-            self.arrive_with_care(to, slot);
+            return self.landed(to, slot, landing);
+        }
+        self.arrive_with_care(to, slot);
+        Happened::Something
+    }
+
+    /// The packet in this place has reached a host, and is not the end of a receive.
+    #[inline(never)]
+    fn landed(&mut self, to: HostId, slot: u32, landing: Landing) -> Happened {
+        match landing {
+            Landing::Ends { .. } => unreachable!("the end of a receive"),
+            Landing::Wakes { waiter, is_armed } => {
+                self.in_flight.land(slot);
+                if is_armed {
+                    self.follow_timer(to);
+                }
+                return Happened::Woken(waiter);
+            }
+            Landing::Done => self.arrived(to, slot),
+            Landing::Long => self.take_in(to, slot),
         }
         Happened::Something
     }

@@ -39,8 +39,17 @@ impl Scheduler {
         let trace = self.world.trace();
         let is_watched = trace.is_recording() | (trace.steps() + 1 == self.break_at);
         let may_end = self.ready.is_empty() & self.stalled.is_empty() & !is_watched;
-        match self.world.happen(may_end)? {
-            Happened::Ended(token, data) => return Some(self.recv_ended(thread_of(token), data)),
+        let happened = self.world.happen(may_end)?;
+        if let Happened::Ended(token, data) = happened {
+            return Some(self.recv_ended(thread_of(token), data));
+        }
+        self.follow_and_choose(happened)
+    }
+
+    #[inline(never)]
+    fn follow_and_choose(&mut self, happened: Happened) -> Option<ThreadId> {
+        match happened {
+            Happened::Ended(..) => unreachable!("the end of a receive"),
             Happened::Woken(token) => {
                 let thread = thread_of(token);
                 if self.goes_on_at_once(thread) {
@@ -104,7 +113,6 @@ impl Scheduler {
     }
 
     /// Wakes and chooses a waiting thread, if nobody else can be chosen now. `false`: nothing has happened.
-    #[inline(always)]
     fn goes_on_at_once(&mut self, thread: ThreadId) -> bool {
         let now = self.world.now();
         let is_only_one = self.ready.is_empty() && self.stalled.is_empty() && self.world.is_idle_until(now);

@@ -24,11 +24,16 @@ impl Scheduler {
         if self.world.trace().is_recording() {
             return false;
         }
-        let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
-        if !self.world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
+        let Scheduler { threads, world, call_cost_ns, .. } = self;
+        let Some(slot) = threads.get_mut(thread.index()) else { return false };
+        if !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
             return false;
         }
-        self.end_short_call(thread, const { CallName::new("sendto") }, fd, data.len());
+        let at = world.now();
+        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
+        slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
+        world.trace_mut().call_ended(at, place, const { CallName::new("sendto") }, Some(fd), Ok(data.len()));
+        self.collect_wakes();
         true
     }
 
@@ -45,8 +50,10 @@ impl Scheduler {
                 ShortRecv::Done(received)
             }
             Short::Waits(quiet) => {
+                // As `wait` does it where nobody records.
+                assert!(slot.state == State::Running, "only the running thread begins to wait");
                 slot.quiet = Some(quiet);
-                self.wait(thread, Wait::Call, None);
+                slot.state = State::Waiting(Wait::Call, self.world.now());
                 ShortRecv::Waits
             }
             Short::Long => ShortRecv::Long,
@@ -54,7 +61,7 @@ impl Scheduler {
     }
 
     /// Goes on with the running thread's parked receive, if it is an easy one. `None`: nothing has happened.
-    #[inline(always)]
+    #[inline(never)]
     pub fn resume_recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8]) -> Option<usize> {
         let slot = self.threads.get_mut(thread.index())?;
         let received = self.world.resume_recv_short(slot.host, slot.quiet.as_ref()?, into)?;
