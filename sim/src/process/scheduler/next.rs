@@ -4,7 +4,7 @@ use super::{Scheduler, State, ThreadId, Turn, full_name};
 use crate::host::Token;
 use crate::process::breakpoint;
 use crate::process::outside::NO_THREAD;
-use crate::world::{Alarm, Happened};
+use crate::world::{Alarm, Ended, Happened, Rest};
 use twinsock::Instant;
 
 impl Scheduler {
@@ -19,9 +19,8 @@ impl Scheduler {
     /// The same, but that the thread which is to be woken, where that is one and nobody else, is answered.
     #[inline(always)]
     fn step_but_wake(&mut self) -> Option<ThreadId> {
-        match self.world.happen(false)? {
+        match self.world.happen()? {
             Happened::Woken(token) => Some(thread_of(token)),
-            Happened::Ended(..) => unreachable!("no receive may end"),
             Happened::Alarm(alarm) => {
                 self.alarm(alarm);
                 None
@@ -39,17 +38,15 @@ impl Scheduler {
         let trace = self.world.trace();
         let is_watched = trace.is_recording() | (trace.steps() + 1 == self.break_at);
         let may_end = self.ready.is_empty() & self.stalled.is_empty() & !is_watched;
-        let happened = self.world.happen(may_end)?;
-        if let Happened::Ended(token, data) = happened {
-            return Some(self.recv_ended(thread_of(token), data));
+        match self.world.happen_short(may_end)? {
+            Ok(Ended { waiter, data }) => Some(self.recv_ended(thread_of(waiter), data)),
+            Err(rest) => self.go_on_and_choose(rest),
         }
-        self.follow_and_choose(happened)
     }
 
     #[inline(never)]
-    fn follow_and_choose(&mut self, happened: Happened) -> Option<ThreadId> {
-        match happened {
-            Happened::Ended(..) => unreachable!("the end of a receive"),
+    fn go_on_and_choose(&mut self, rest: Rest) -> Option<ThreadId> {
+        match self.world.happen_on(rest) {
             Happened::Woken(token) => {
                 let thread = thread_of(token);
                 if self.goes_on_at_once(thread) {
