@@ -2,7 +2,7 @@
 
 use super::{Life, ProcId, Process, Scheduler, State, Thread, ThreadId};
 use crate::host::{Credentials, Pid};
-use crate::process::coroutine::Carrier;
+use crate::process::coroutine::{Carrier, StackEnd};
 use crate::trace::What;
 use crate::world::HostId;
 use twinsock::Instant;
@@ -60,7 +60,7 @@ impl Scheduler {
             clock,
             state: State::Due,
             turn: 0,
-            carrier: Some(Box::new(carrier)),
+            carrier: Some(carrier),
             op: None,
             quiet: None,
             recent: Default::default(),
@@ -70,6 +70,7 @@ impl Scheduler {
             killed: false,
             calls_after_kill: 0,
         });
+        self.stack_ends.push(StackEnd::UNKNOWN);
         self.queue_turn(id, clock);
         id
     }
