@@ -16,7 +16,7 @@
 //! | `plain.rs`, `power.rs` | the file name space and plain files; what outlives a loss of power |
 //! | `inet.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `addr.rs`, `pmtu.rs` | packets and timers; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
-//! | `snmp.rs` | counters |
+//! | `netstat.rs`, `left.rs`, `snmp.rs` | what a person asks of a machine: sockets, what is open; counters |
 //! | `slab.rs`, `fifo.rs` | the tables and queues behind all of this |
 //!
 //! Names in `Key` are generation-checked indices, so that a call in progress may outlive what it names when a process is killed.
@@ -35,6 +35,7 @@ mod fast;
 pub mod fifo;
 mod file;
 mod inet;
+mod left;
 mod local;
 mod local_call;
 mod netstat;
@@ -63,7 +64,8 @@ mod wait;
 pub use call::Call;
 pub use cx::{Credentials, Cx, Pid, Progress, Token, WALL_START_SECONDS};
 pub use fast::{QuietRecv, Recent, Short, ShortSend};
-pub use netstat::{SocketLine, Timer};
+pub use left::{FileLine, Left};
+pub use netstat::{SocketLine, Timer, users_text};
 pub use op::Op;
 pub use snmp::InCsumErrors;
 pub use sysctl::Sysctl;
