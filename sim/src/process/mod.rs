@@ -27,6 +27,7 @@ mod names;
 pub mod outside;
 pub mod scheduler;
 pub mod signal;
+mod stack;
 pub mod turns;
 pub mod watchdog;
 

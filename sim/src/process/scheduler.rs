@@ -15,7 +15,7 @@ pub use short::ShortRecv;
 
 use crate::choice::{Door, StreamId};
 use crate::host::{Call, Op, Pid, Progress, QuietRecv, Recent, Token};
-use crate::process::coroutine::Carrier;
+use crate::process::coroutine::{Carrier, StackEnd};
 use crate::process::failure::FailureKind;
 use crate::process::faults::FaultStreams;
 use crate::process::leaks::Exits;
@@ -97,7 +97,7 @@ pub struct Thread {
     pub(super) state: State,
     /// Counts this thread's waits: an alarm that was set for an earlier one is void.
     turn: u32,
-    pub(super) carrier: Option<Box<Carrier>>,
+    pub(super) carrier: Option<Carrier>,
     /// The call that its host has parked.
     pub(super) op: Option<Op>,
     /// Or the receive that its host has hardly taken note of.
@@ -158,6 +158,8 @@ pub struct Scheduler {
     pub(super) world: World,
     pub(super) processes: Vec<Process>,
     pub(super) threads: Vec<Thread>,
+    /// About where their stacks end: apart from them, so as to be found at once.
+    stack_ends: Vec<StackEnd>,
     ready: VecDeque<ThreadId>,
     /// The threads of hosts that stand still, which are ready but cannot go on; an entry for each such host.
     stalled: BTreeMap<HostId, Stalled>,
@@ -190,6 +192,7 @@ impl Scheduler {
             world,
             processes: Vec::new(),
             threads: Vec::new(),
+            stack_ends: Vec::new(),
             ready: VecDeque::new(),
             stalled: BTreeMap::new(),
             call_faults: BTreeMap::new(),
@@ -435,6 +438,13 @@ impl Scheduler {
         self.wait(thread, Wait::Call, deadline);
         self.collect_wakes();
         None
+    }
+
+    /// A thread has been suspended.
+    #[inline]
+    pub(super) fn note_suspended(&mut self, thread: ThreadId, carrier: Carrier) {
+        self.stack_ends[thread.index()] = StackEnd::of_last();
+        self.threads[thread.index()].carrier = Some(carrier);
     }
 
     /// Charges the running thread for a call.

@@ -96,7 +96,8 @@ impl World {
         data: &[u8],
         how: (i32, Option<&[u8]>),
     ) -> bool {
-        let (slot, packet, label) = self.in_flight.place_and_label();
+        let (slot, Flying { packet, label, ends, .. }) = self.in_flight.place_whole();
+        ends.forget();
         let Some(machine) = self.machines.get_mut(at.index()) else { return false };
         if !machine.host.send_dgram_short(who, fd, data, how, packet) {
             return false;

@@ -135,6 +135,7 @@ impl Scheduler {
     fn choose(&mut self) -> ThreadId {
         let thread = if self.ready.len() == 1 { self.ready.pop_front() } else { self.choose_among_several() };
         let thread = thread.expect("the choice is below the number of ready threads");
+        self.stack_ends[thread.index()].prefetch();
         let now = self.world.now();
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Running;
