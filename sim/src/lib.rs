@@ -50,6 +50,8 @@ pub mod tcp;
 pub mod trace;
 pub mod udp;
 pub mod unix;
+#[cfg(feature = "cli")]
+pub mod workload;
 pub mod world;
 
 pub use api::{Net, Tid};

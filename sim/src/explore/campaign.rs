@@ -1,4 +1,6 @@
-//! A campaign: what can be set, and what happens.
+//! A campaign: what can be set. `campaign/course.rs` is what happens then.
+
+mod course;
 
 use super::assertions::Counts;
 use super::identity::TestId;
@@ -6,10 +8,10 @@ use super::interrupt::{self, Listening};
 use super::progress::Watch;
 use super::record;
 use super::report::Outcome;
-use super::runner::Runner;
 use super::settings::{Settings, SettingsError};
 use super::shard::Shard;
 use crate::sim::{Builder, Interleaving, LeakCheck, Sim};
+pub(super) use course::Runner;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,14 +30,14 @@ pub struct Campaign {
     pub(super) shard: Shard,
     pub(super) record: Option<PathBuf>,
     pub(super) report_to: Option<PathBuf>,
-    pub(super) rerun_every: u64,
-    pub(super) shrink_runs: u32,
-    pub(super) keeps_regressions: bool,
-    pub(super) fresh_threads: bool,
+    rerun_every: u64,
+    shrink_runs: u32,
+    keeps_regressions: bool,
+    fresh_threads: bool,
     expected: Vec<String>,
     sometimes_must_hold: bool,
     pub(super) break_at: Option<u64>,
-    pub(super) watch: Option<Arc<dyn Watch + Send>>,
+    watch: Option<Arc<dyn Watch + Send>>,
 }
 
 /// How many seeds a campaign runs unless it says otherwise.
@@ -46,6 +48,10 @@ const RERUN_EVERY: u64 = 20;
 const SHRINK_RUNS: u32 = 2000;
 /// After how many calls a run is taken for one that never ends.
 const CALLS_MAX: u64 = 50_000_000;
+/// How many of the last events a failure shows.
+const EVENTS_SHOWN: usize = 20;
+/// How often whoever watches hears of progress.
+const WATCH_EVERY: Duration = Duration::from_millis(100);
 
 impl Campaign {
     /// A campaign for this test, with nothing set.
@@ -162,7 +168,7 @@ impl Campaign {
     }
 
     /// Whether the smallest run of a failure is recorded for a report.
-    pub(super) fn writes_reports(&self) -> bool {
+    fn writes_reports(&self) -> bool {
         self.report_to.is_some() || self.keeps_regressions
     }
 
@@ -300,7 +306,9 @@ impl Campaign {
 
     /// Who runs this test.
     pub(super) fn runner<'a, F: Fn(&Sim) + Sync>(&'a self, body: &'a F) -> Runner<'a, F> {
-        Runner::new(self, self.builder.clone(), body)
+        let mut runner = Runner { campaign: self, builder: self.builder.clone(), body };
+        runner.builder = self.builder.clone().calls_expected(runner.calls_expected());
+        runner
     }
 
     fn nothing_yet(&self) -> Outcome {
@@ -322,30 +330,30 @@ impl Campaign {
     }
 
     /// How many seeds are run here.
-    pub(super) fn share(&self) -> u64 {
+    fn share(&self) -> u64 {
         if self.only_seed.is_some() { 1 } else { self.shard.share_of(self.seeds) }
     }
 
-    pub(super) fn seed(&self, nth: u64) -> u64 {
+    fn seed(&self, nth: u64) -> u64 {
         self.only_seed.unwrap_or_else(|| self.first_seed.wrapping_add(self.shard.nth(nth)))
     }
 
-    pub(super) fn jobs_for(&self, seeds: u64) -> usize {
+    fn jobs_for(&self, seeds: u64) -> usize {
         let jobs = self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         jobs.min(usize::try_from(seeds).unwrap_or(usize::MAX)).max(1)
     }
 }
 
 /// Real time, for progress and the report only.
-pub(super) struct StopWatch(std::time::Instant);
+struct StopWatch(std::time::Instant);
 
 #[expect(clippy::disallowed_methods, reason = "people want to know how long a campaign took; no run sees it")]
 impl StopWatch {
-    pub(super) fn start() -> StopWatch {
+    fn start() -> StopWatch {
         StopWatch(std::time::Instant::now())
     }
 
-    pub(super) fn took(&self) -> Duration {
+    fn took(&self) -> Duration {
         self.0.elapsed()
     }
 }

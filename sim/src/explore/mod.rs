@@ -1,6 +1,6 @@
 //! Many runs of one test: seeds on all cores, and what they found, made small and told.
 //!
-//! [`check!`](crate::check) is how a test asks for a campaign. `campaign.rs` is what can be set, `runner.rs` what happens: first the tapes of earlier failures (`regressions.rs`), then
+//! [`check!`](crate::check) is how a test asks for a campaign. `campaign.rs` is what can be set, `campaign/course.rs` what happens: first the tapes of earlier failures (`regressions.rs`), then
 //! seeds, of which this process may have a share (`shard.rs`), on a thread for every core; some seeds run twice (`divergence.rs`); a failure is shrunk and
 //! told (`report.rs`), and kept as a tape. `assertions.rs` counts what holds over all runs, `identity.rs` knows which test this is, `settings.rs` what the
 //! environment asks for, `record.rs` writes what a shard did, a line each, and joins the shards, `progress.rs` (a bar: `bar.rs`) says how far it is, and
@@ -20,7 +20,6 @@ mod record;
 mod regressions;
 mod report;
 mod reports;
-mod runner;
 mod settings;
 mod shard;
 

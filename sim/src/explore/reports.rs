@@ -1,8 +1,7 @@
 //! Reports of single runs: what a person looks at to see why.
 
-use super::campaign::Campaign;
+use super::campaign::{Campaign, Runner};
 use super::report::Found;
-use super::runner::Runner;
 use crate::choice::{Choice, Tape};
 use crate::report::{ReportError, ReportFiles, write_report};
 use crate::sim::Sim;

@@ -335,6 +335,7 @@ impl Builder {
                 sim.outcome().map(|_| unreachable!("the run has failed"))
             }
         };
+        let netstat = sim.shared.scheduler.borrow().recorded_netstat();
         drop(ending);
         let mut scheduler = sim.shared.scheduler.borrow_mut();
         if let Some(step) = self.break_at.filter(|step| *step > scheduler.steps()) {
@@ -342,7 +343,7 @@ impl Builder {
         }
         let mut tape = scheduler.world_mut().choice_mut().take_tape();
         tape.origin = self.origin(seed);
-        let recording = scheduler.take_recording();
+        let recording = scheduler.take_recording(netstat);
         let world = scheduler.world();
         let story = world.choice().story().to_vec();
         match outcome {

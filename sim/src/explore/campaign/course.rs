@@ -1,14 +1,14 @@
-//! The runs of a campaign: on which threads, which of them twice, and what is made of a failure.
+//! A campaign in its course: the tapes of earlier failures, then the seeds on every thread, and what is told of what was found.
 
-use super::assertions;
-use super::campaign::{Campaign, StopWatch};
-use super::divergence::{Divergence, EVENTS_MAX};
-use super::interrupt::Listening;
-use super::progress::{Snapshot, Watch, default_watch};
-use super::regressions;
-use super::report::{Found, Outcome, Story};
+use super::{Campaign, EVENTS_SHOWN, StopWatch, WATCH_EVERY};
 use crate::choice::shrink::shrink;
 use crate::choice::{Choice, Tape};
+use crate::explore::assertions;
+use crate::explore::divergence::{Divergence, EVENTS_MAX};
+use crate::explore::interrupt::Listening;
+use crate::explore::progress::{Snapshot, Watch, default_watch};
+use crate::explore::regressions;
+use crate::explore::report::{Found, Outcome, Story};
 use crate::sim::{Builder, Failure, Listener, Report, Sim};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,16 +17,11 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// How many of the last events a failure shows.
-const EVENTS_SHOWN: usize = 20;
-/// How often whoever watches hears of progress.
-const WATCH_EVERY: Duration = Duration::from_millis(100);
-
 /// A campaign in its course.
-pub(super) struct Runner<'a, F> {
-    pub(super) campaign: &'a Campaign,
-    pub(super) builder: Builder,
-    body: &'a F,
+pub(in crate::explore) struct Runner<'a, F> {
+    pub(in crate::explore) campaign: &'a Campaign,
+    pub(in crate::explore) builder: Builder,
+    pub(super) body: &'a F,
 }
 
 /// What a thread of the campaign has to say when it is done.
@@ -70,16 +65,9 @@ struct FirstSeen {
 
 type Run = Result<Report<()>, Box<Failure>>;
 
-impl<'a, F: Fn(&Sim) + Sync> Runner<'a, F> {
-    /// Who runs `body` for a campaign, with what is set of every run.
-    pub(super) fn new(campaign: &'a Campaign, builder: Builder, body: &'a F) -> Runner<'a, F> {
-        let runner = Runner { campaign, builder: builder.clone(), body };
-        let calls = runner.calls_expected();
-        Runner { builder: builder.calls_expected(calls), ..runner }
-    }
-
+impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
     /// Runs once. What is counted meanwhile is the caller's.
-    pub(super) fn run(&self, builder: Builder, choice: Choice) -> (Run, BTreeMap<&'static str, assertions::Count>) {
+    pub(in crate::explore) fn run(&self, builder: Builder, choice: Choice) -> (Run, BTreeMap<&'static str, assertions::Count>) {
         if self.campaign.fresh_threads { self.run_apart(builder, choice) } else { self.run_here(builder, choice) }
     }
 
@@ -100,7 +88,7 @@ impl<'a, F: Fn(&Sim) + Sync> Runner<'a, F> {
     }
 
     /// How many calls a run makes, as a guess from the boring one: always the same, in every shard and in a fresh process. Others may be several times as long.
-    fn calls_expected(&self) -> u64 {
+    pub(super) fn calls_expected(&self) -> u64 {
         let (run, _) = Listener::nobody().hear(|| self.run(self.builder.clone(), Choice::boring()));
         let calls = run.map_or_else(|failure| failure.calls, |report| report.calls);
         calls.saturating_mul(4).max(64)
