@@ -551,7 +551,7 @@ impl Event {
 
     /// What happened, in words, with the names of other hosts.
     #[must_use]
-    pub(super) fn words(&self, names: &Names) -> String {
+    pub(crate) fn words(&self, names: &Names) -> String {
         if let What::Network { to: Some(to), .. } = self.what {
             return format!("{} {}", self.what, names.place(Place::host(to)));
         }
