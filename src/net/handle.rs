@@ -197,24 +197,53 @@ macro_rules! shared {
     ($type:ident) => {
         impl<A: SocketApi> $type<A> {
             /// The type around an owned descriptor.
+            ///
+            /// ```
+            /// use twinsock::*;
+            /// let owned = Os.socket(Domain::INET, Type::DGRAM, SockFlags::NONE, Protocol::UDP)?;
+            /// let socket = net::UdpSocket::from_owned(&Os, owned);
+            /// # drop(socket);
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             #[must_use]
             pub fn from_owned(api: &A, owned: A::Socket) -> $type<A> {
                 $type(Handle { api: api.clone(), socket: owned })
             }
 
             /// The owned descriptor.
+            ///
+            /// ```
+            /// use twinsock::{Os, SocketApi, net::UnixStream};
+            /// let (a, _b) = UnixStream::pair(&Os)?;
+            /// Os.close(a.into_owned())?;
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             #[must_use]
             pub fn into_owned(self) -> A::Socket {
                 self.0.socket
             }
 
             /// The owned descriptor, for calls of [`SocketApi`] that have no method here.
+            ///
+            /// ```
+            /// use twinsock::{Os, SocketApi, net::UnixStream};
+            /// let (a, _b) = UnixStream::pair(&Os)?;
+            /// assert_eq!(Os.fionread(a.owned())?, 0);
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             #[must_use]
             pub fn owned(&self) -> &A::Socket {
                 &self.0.socket
             }
 
             /// The world of the socket.
+            ///
+            /// ```
+            /// use twinsock::{Os, SocketApi, net::UnixStream};
+            /// let (a, _b) = UnixStream::pair(&Os)?;
+            /// assert_eq!(*a.api(), Os);
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             #[must_use]
             pub fn api(&self) -> &A {
                 &self.0.api
@@ -224,6 +253,15 @@ macro_rules! shared {
             ///
             /// # Errors
             /// `EMFILE`.
+            ///
+            /// ```
+            /// use std::io::{Read, Write};
+            /// use twinsock::{Os, net::UnixStream};
+            /// let (a, mut b) = UnixStream::pair(&Os)?;
+            /// a.try_clone()?.write_all(b"hello")?;
+            /// assert_eq!(b.read(&mut [0; 8])?, 5);
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn try_clone(&self) -> io::Result<$type<A>> {
                 Ok($type(self.0.dup()?))
             }
@@ -232,6 +270,13 @@ macro_rules! shared {
             ///
             /// # Errors
             /// Those of [`SocketApi::option`].
+            ///
+            /// ```
+            /// use twinsock::{Os, net::UnixStream};
+            /// let (a, _b) = UnixStream::pair(&Os)?;
+            /// assert!(a.take_error()?.is_none());
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn take_error(&self) -> io::Result<Option<io::Error>> {
                 self.0.take_error()
             }
@@ -240,6 +285,15 @@ macro_rules! shared {
             ///
             /// # Errors
             /// Those of [`SocketApi::set_nonblocking`].
+            ///
+            /// ```
+            /// use std::io::{ErrorKind, Read};
+            /// use twinsock::{Os, net::UnixStream};
+            /// let (mut a, _b) = UnixStream::pair(&Os)?;
+            /// a.set_nonblocking(true)?;
+            /// assert_eq!(a.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::WouldBlock);
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
                 self.0.set_nonblocking(nonblocking)
             }
@@ -267,6 +321,13 @@ macro_rules! timeouts {
             ///
             /// # Errors
             /// Those of [`SocketApi::option`].
+            ///
+            /// ```
+            /// use twinsock::{Os, net::UdpSocket};
+            /// let socket = UdpSocket::bind(&Os, "127.0.0.1:0")?;
+            /// assert_eq!(socket.read_timeout()?, None);
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
                 self.0.timeout(option::SO_RCVTIMEO)
             }
@@ -275,6 +336,16 @@ macro_rules! timeouts {
             ///
             /// # Errors
             /// `InvalidInput`: a zero `Duration`.
+            ///
+            /// ```
+            /// use std::io::ErrorKind;
+            /// use std::time::Duration;
+            /// use twinsock::{Os, net::UdpSocket};
+            /// let socket = UdpSocket::bind(&Os, "127.0.0.1:0")?;
+            /// socket.set_read_timeout(Some(Duration::from_millis(8)))?;
+            /// assert_eq!(socket.recv(&mut [0; 8]).unwrap_err().kind(), ErrorKind::WouldBlock);
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
                 self.0.set_timeout(option::SO_RCVTIMEO, timeout)
             }
@@ -283,6 +354,13 @@ macro_rules! timeouts {
             ///
             /// # Errors
             /// Those of [`SocketApi::option`].
+            ///
+            /// ```
+            /// use twinsock::{Os, net::UdpSocket};
+            /// let socket = UdpSocket::bind(&Os, "127.0.0.1:0")?;
+            /// assert_eq!(socket.write_timeout()?, None);
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
                 self.0.timeout(option::SO_SNDTIMEO)
             }
@@ -291,6 +369,15 @@ macro_rules! timeouts {
             ///
             /// # Errors
             /// `InvalidInput`: a zero `Duration`.
+            ///
+            /// ```
+            /// use std::time::Duration;
+            /// use twinsock::{Os, net::UdpSocket};
+            /// let socket = UdpSocket::bind(&Os, "127.0.0.1:0")?;
+            /// socket.set_write_timeout(Some(Duration::from_secs(1)))?;
+            /// assert_eq!(socket.write_timeout()?, Some(Duration::from_secs(1)));
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
                 self.0.set_timeout(option::SO_SNDTIMEO, timeout)
             }

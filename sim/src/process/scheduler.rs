@@ -15,7 +15,7 @@ pub use short::ShortRecv;
 
 use crate::choice::{Door, StreamId};
 use crate::host::{Call, Op, Pid, Progress, QuietRecv, Recent, Token};
-use crate::process::coroutine::Carrier;
+use crate::process::coroutine::{Carrier, StackEnd};
 use crate::process::failure::FailureKind;
 use crate::process::faults::FaultStreams;
 use crate::process::leaks::Exits;
@@ -97,12 +97,14 @@ pub struct Thread {
     pub(super) state: State,
     /// Counts this thread's waits: an alarm that was set for an earlier one is void.
     turn: u32,
-    pub(super) carrier: Option<Box<Carrier>>,
+    pub(super) carrier: Option<Carrier>,
     /// The call that its host has parked.
     pub(super) op: Option<Op>,
     /// Or the receive that its host has hardly taken note of.
     pub(super) quiet: Option<QuietRecv>,
-    /// What that returns, once it is over.
+    /// That is a `read(2)`.
+    reads_as_file: bool,
+    /// What it returns, once it is over.
     pub(super) received: Option<Data>,
     recent: Recent,
     /// A signal that is to end that call.
@@ -158,6 +160,8 @@ pub struct Scheduler {
     pub(super) world: World,
     pub(super) processes: Vec<Process>,
     pub(super) threads: Vec<Thread>,
+    /// About where their stacks end: apart from them, so as to be found at once.
+    stack_ends: Vec<StackEnd>,
     ready: VecDeque<ThreadId>,
     /// The threads of hosts that stand still, which are ready but cannot go on; an entry for each such host.
     stalled: BTreeMap<HostId, Stalled>,
@@ -190,6 +194,7 @@ impl Scheduler {
             world,
             processes: Vec::new(),
             threads: Vec::new(),
+            stack_ends: Vec::new(),
             ready: VecDeque::new(),
             stalled: BTreeMap::new(),
             call_faults: BTreeMap::new(),
@@ -435,6 +440,14 @@ impl Scheduler {
         self.wait(thread, Wait::Call, deadline);
         self.collect_wakes();
         None
+    }
+
+    /// A thread is about to be suspended here.
+    #[inline(always)]
+    pub(super) fn note_stack_end(&mut self, thread: ThreadId, end: StackEnd) {
+        if let Some(known) = self.stack_ends.get_mut(thread.index()) {
+            *known = end;
+        }
     }
 
     /// Charges the running thread for a call.

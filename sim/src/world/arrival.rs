@@ -62,7 +62,9 @@ impl World {
         self.choice.set_now(at);
         Some(match due {
             Due::Arrival(pair) => self.arrival(HostId(pair.first()), pair.second(), may_end),
-            due => Err(Rest(What::Due(due))),
+            due @ (Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) | Due::Timer(_) | Due::Alarm(_)) => {
+                Err(Rest(What::Due(due)))
+            }
         })
     }
 

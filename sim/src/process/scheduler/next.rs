@@ -113,6 +113,7 @@ impl Scheduler {
     fn goes_on_at_once(&mut self, thread: ThreadId) -> bool {
         let now = self.world.now();
         let is_only_one = self.ready.is_empty() && self.stalled.is_empty() && self.world.is_idle_until(now);
+        self.stack_ends[thread.index()].prefetch();
         let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
         let is_waiting = match slot.state {
             State::Waiting(..) => true,
@@ -140,6 +141,7 @@ impl Scheduler {
     fn choose(&mut self) -> ThreadId {
         let thread = if self.ready.len() == 1 { self.ready.pop_front() } else { self.choose_among_several() };
         let thread = thread.expect("the choice is below the number of ready threads");
+        self.stack_ends[thread.index()].prefetch();
         let now = self.world.now();
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Running;
