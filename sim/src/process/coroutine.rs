@@ -102,7 +102,7 @@ impl Carrier {
     }
 
     /// Keeps the stack of a finished carrier for the next one.
-    pub fn recycle(self: Box<Carrier>) {
+    pub fn recycle(self) {
         if !self.coroutine.done() {
             return;
         }
@@ -168,7 +168,7 @@ mod tests {
         assert!(matches!(carrier.resume(), Outcome::Finished(Ok(()))));
         assert_eq!(*log.borrow(), [1, 2]);
         assert!(!on_carrier());
-        Box::new(carrier).recycle();
+        carrier.recycle();
     }
 
     #[test]

@@ -31,7 +31,9 @@ impl Talk {
     fn new(way: Way) -> Talk {
         let pair = Pair::connected();
         let mut ends = [pair.a.tcb, pair.b.tcb];
-        ends.iter_mut().for_each(|tcb| drop(tcb.take_wakes()));
+        for tcb in &mut ends {
+            tcb.take_wakes();
+        }
         let (is_calm, last) = ([false; 2], [None, None]);
         Talk { way, now: pair.now, ends, wires: Default::default(), short: 0, calm: 0, is_calm, last, readable: Vec::new() }
     }
@@ -237,20 +239,20 @@ fn the_calm_way_leads_where_the_full_way_does() {
     let mut calm_taken = 0;
     for _ in 0..12 {
         let (mut calm, mut full) = (Talk::new(Way::Calm), Talk::new(Way::Full));
-        let steady = random() % 3 > 0;
+        let steady = !random().is_multiple_of(3);
         let mut end = 0;
         for step in 0..400 {
             let (choice, size) = (random(), usize::try_from(random() % 90).expect("a small number"));
-            if choice % 41 == 0 {
+            if choice.is_multiple_of(41) {
                 assert_eq!(calm.step(choice / 41, size), full.step(choice / 41, size), "step {step}: the answers are the same");
             } else {
                 let micros = if steady { 1000 } else { u64::from(random() % 4000) };
-                let delay = if random() % 97 == 0 { Duration::from_millis(60) } else { Duration::from_micros(micros) };
-                let room = if random() % 13 == 0 { size / 2 + 1 } else { 128 };
+                let delay = if random().is_multiple_of(97) { Duration::from_millis(60) } else { Duration::from_micros(micros) };
+                let room = if random().is_multiple_of(13) { size / 2 + 1 } else { 128 };
                 let size = size.max(1);
                 let said = [&mut calm, &mut full].map(|talk| talk.say(end, size, delay, room));
                 assert_eq!(said[0], said[1], "step {step}: the answers are the same");
-                if random() % 17 > 0 {
+                if !random().is_multiple_of(17) {
                     end = 1 - end;
                 }
             }
