@@ -269,7 +269,7 @@ fn the_short_way_leads_where_the_full_way_does() {
     let mut short_taken = 0;
     for _ in 0..16 {
         let (mut short, mut full) = (Talk::new(Way::Short), Talk::new(Way::Full));
-        let nodelay = random() % 2 == 0;
+        let nodelay = random().is_multiple_of(2);
         let size_max = [70, 200, 5000][usize::try_from(random() % 3).expect("a small number")];
         for talk in [&mut short, &mut full] {
             talk.ends.iter_mut().for_each(|tcb| tcb.set_nodelay(nodelay));
