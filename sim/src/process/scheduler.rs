@@ -30,6 +30,9 @@ use std::time::Duration;
 use twinsock::Instant;
 use twinsock::faulty::Course;
 
+/// After how many events without a turn it is looked whether that has gone on for too long: a power of two.
+const BEATS_WHEN_IDLE: u64 = 1024;
+
 /// A process of a simulation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ProcId(pub u32);
@@ -173,6 +176,11 @@ pub struct Scheduler {
     live: u32,
     pub(crate) failure: Option<FailureKind>,
     pub(super) pulse: Pulse,
+    /// How many events there were since a thread had a turn, and may be.
+    idle: u64,
+    pub(crate) idle_max: u64,
+    /// How many of the last events of each host a failure shows; all that are kept, if it is not said.
+    pub(crate) shows_of_each_host: Option<usize>,
     /// At the beginning of this turn a debugger stops; that of the greatest number never comes.
     pub(crate) break_at: u64,
     /// What processes leave when they end, if that is looked for.
@@ -199,6 +207,9 @@ impl Scheduler {
             live: 0,
             failure: None,
             pulse,
+            idle: 0,
+            idle_max: u64::MAX,
+            shows_of_each_host: None,
             break_at: u64::MAX,
             exits: None,
         }
@@ -540,6 +551,7 @@ impl Scheduler {
                 return Turn::Stop;
             }
             if let Some(outside) = self.outside.take() {
+                self.pass_idly();
                 return Turn::Outside(outside);
             }
             if let Some(process) = self.kills.pop_front() {
@@ -555,10 +567,31 @@ impl Scheduler {
             }
             match (due, limit) {
                 (Some(at), Some(limit)) if at > limit => return self.reach(limit),
-                (Some(_), Some(_) | None) => self.step(),
+                (Some(_), Some(_) | None) => {
+                    self.pass_idly();
+                    self.step();
+                }
                 (None, Some(limit)) => return self.reach(limit),
                 (None, None) => return Turn::Deadlock,
             }
+        }
+    }
+
+    /// Something happens in which no thread takes part: a run of nothing else never ends.
+    #[inline]
+    fn pass_idly(&mut self) {
+        self.idle += 1;
+        if self.idle.is_multiple_of(BEATS_WHEN_IDLE) {
+            self.idle_for_long();
+        }
+    }
+
+    #[cold]
+    fn idle_for_long(&mut self) {
+        self.pulse.beat();
+        if self.idle >= self.idle_max {
+            let waiting = self.waiting();
+            self.failure.get_or_insert(FailureKind::Idle { events: self.idle, waiting });
         }
     }
 
@@ -579,6 +612,7 @@ impl Scheduler {
         slot.clock = slot.clock.max(now);
         self.world.trace_mut().count_step();
         self.just_chosen = true;
+        self.idle = 0;
         if self.world.trace().steps() == self.break_at {
             self.reach_break(thread);
         }
