@@ -61,6 +61,7 @@ const UNSAFE: [(&str, usize); 10] = [
     ("sim/src/process/stack.rs", usize::MAX),      // the carrier's memory
     ("sim/src/process/current.rs", 1),             // the owner check of shared handles finds its simulation
     ("sim/src/process/breakpoint.rs", usize::MAX), // signal(2) and raise(3), for a debugger
+    ("sim/src/process/overflow.rs", usize::MAX),   // the handler of SIGSEGV that names whose stack has overflowed
     ("sim/src/process/watchdog.rs", usize::MAX),   // the backtrace of a thread that is stuck
     ("sim/src/conform/kernel.rs", usize::MAX),     // the kernel side of conform
     ("sim/src/workload/calls.rs", 2),              // libc by hand, beside which `Os` is measured
