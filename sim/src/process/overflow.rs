@@ -63,8 +63,10 @@ fn have_an_alternate_stack() {
 }
 
 extern "C" fn on_segv(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel passes a live siginfo, of a SIGSEGV, whose address field is valid then.
-    let touched = unsafe { (*info).si_addr() }.addr();
+    // SAFETY: the kernel passes a siginfo that lives until the handler returns.
+    let info_of_it = unsafe { &*info };
+    // SAFETY: of a SIGSEGV its address field is valid.
+    let touched = unsafe { info_of_it.si_addr() }.addr();
     if is_in_guard(touched) {
         say();
         std::process::abort();
