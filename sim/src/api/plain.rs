@@ -235,7 +235,7 @@ impl SocketApi for Plain {
     type Socket = super::NetSocket;
     type Calls = Plain;
 
-    fn calls(&self, _vouch: Vouch) -> &Plain {
+    fn calls(&self, _vouch: Vouch<Plain>) -> &Plain {
         self
     }
 
@@ -243,8 +243,8 @@ impl SocketApi for Plain {
         self.0.fileno(socket)
     }
 
-    fn adopt(&self, fd: RawFd, vouch: Vouch) -> Self::Socket {
-        self.0.adopt(fd, vouch)
+    fn adopt(&self, fd: RawFd, _vouch: Vouch<Plain>) -> Self::Socket {
+        super::NetSocket { net: self.0, fd }
     }
 
     fn release(&self, socket: Self::Socket) -> RawFd {

@@ -140,6 +140,12 @@ pub fn suspend() {
     YIELDER.with(|own| own.set(yielder));
 }
 
+/// An address near the top of the running carrier's stack; `None` outside carriers.
+pub fn near_the_top() -> Option<usize> {
+    let yielder = YIELDER.get();
+    (!yielder.is_null()).then(|| yielder.addr())
+}
+
 /// Whether the caller runs on a carrier.
 pub fn on_carrier() -> bool {
     !YIELDER.get().is_null()

@@ -405,6 +405,21 @@ pub fn whereabouts() -> Option<(Instant, u64, Place, [Option<String>; 2])> {
     Here::find()?.whereabouts()
 }
 
+/// Writes who runs on this OS thread, for somebody who must neither allocate nor wait.
+pub fn write_who_runs(words: &mut dyn std::fmt::Write) -> std::fmt::Result {
+    let found = Here::find().and_then(|shared| Some((shared, shared.running.get()?)));
+    let Some((shared, (thread, process))) = found else { return words.write_str("twinsock: a simulated thread") };
+    // It may be that the simulation was at work for the thread.
+    match shared.scheduler.try_borrow() {
+        Ok(scheduler) => {
+            let process = scheduler.process(process);
+            let (host, thread) = (scheduler.world().host_name(process.host), scheduler.thread_name(thread));
+            write!(words, "twinsock: host {host}, process {}, thread {thread}", process.name)
+        }
+        Err(_) => write!(words, "twinsock: process {} of the run, in a call, thread {}", process.0, thread.0),
+    }
+}
+
 /// The seed of the simulation that runs on this OS thread.
 pub fn seed() -> Option<u64> {
     Here::find().map(|shared| shared.seed)

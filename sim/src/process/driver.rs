@@ -19,6 +19,7 @@ use twinsock::Instant;
 pub fn drive(shared: &Rc<Shared>, limit: Option<Instant>) {
     let _entered = Entered::new(shared);
     let mut scheduler = shared.scheduler.borrow_mut();
+    scheduler.pulse.drive(true);
     loop {
         scheduler = tell(shared, scheduler);
         match scheduler.next_turn(limit) {
@@ -52,6 +53,7 @@ pub fn drive(shared: &Rc<Shared>, limit: Option<Instant>) {
             }
         }
     }
+    scheduler.pulse.drive(false);
     drop(tell(shared, scheduler));
 }
 

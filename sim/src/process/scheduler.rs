@@ -181,6 +181,14 @@ pub struct Scheduler {
     live: u32,
     pub(crate) failure: Option<FailureKind>,
     pub(super) pulse: Pulse,
+    /// How many events there were, and turns when that was last looked at.
+    events: u64,
+    turns_seen: u64,
+    /// How many events there were since a thread had a turn, about, and may be.
+    idle: u64,
+    pub(crate) idle_max: u64,
+    /// How many of the last events of each host a failure shows; all that are kept, if it is not said.
+    pub(crate) shows_of_each_host: Option<usize>,
     /// At the beginning of this turn a debugger stops; that of the greatest number never comes.
     pub(crate) break_at: u64,
     /// What processes leave when they end, if that is looked for.
@@ -208,6 +216,11 @@ impl Scheduler {
             live: 0,
             failure: None,
             pulse,
+            events: 0,
+            turns_seen: 0,
+            idle: 0,
+            idle_max: u64::MAX,
+            shows_of_each_host: None,
             break_at: u64::MAX,
             exits: None,
         }

@@ -3,9 +3,13 @@
 use super::{Scheduler, State, ThreadId, Turn, full_name};
 use crate::host::Token;
 use crate::process::breakpoint;
+use crate::process::failure::FailureKind;
 use crate::process::outside::NO_THREAD;
 use crate::world::{Alarm, Ended, Happened, Rest};
 use twinsock::Instant;
+
+/// After how many events it is looked whether threads have had turns meanwhile: a power of two.
+const EVENTS_BETWEEN_LOOKS: u64 = 1024;
 
 impl Scheduler {
     /// Lets the next thing in the world's queue happen.
@@ -83,6 +87,7 @@ impl Scheduler {
                 return Turn::Stop;
             }
             if let Some(outside) = self.outside.take() {
+                self.pass();
                 return Turn::Outside(outside);
             }
             if let Some(process) = self.kills.pop_front() {
@@ -99,6 +104,7 @@ impl Scheduler {
             match (due, limit) {
                 (Some(at), Some(limit)) if at > limit => return self.reach(limit),
                 (Some(_), Some(_) | None) => {
+                    self.pass();
                     if let Some(thread) = self.step_and_choose() {
                         return Turn::Run(thread);
                     }
@@ -106,6 +112,31 @@ impl Scheduler {
                 (None, Some(limit)) => return self.reach(limit),
                 (None, None) => return Turn::Deadlock,
             }
+        }
+    }
+
+    /// Something happens. A run in which no thread takes part in what happens never ends.
+    #[inline(always)]
+    fn pass(&mut self) {
+        self.events += 1;
+        if self.events.is_multiple_of(EVENTS_BETWEEN_LOOKS) {
+            self.look_for_idling();
+        }
+    }
+
+    #[cold]
+    fn look_for_idling(&mut self) {
+        let turns = self.world.trace().steps();
+        if turns != self.turns_seen {
+            self.turns_seen = turns;
+            self.idle = 0;
+            return;
+        }
+        self.idle += EVENTS_BETWEEN_LOOKS;
+        self.pulse.beat();
+        if self.idle >= self.idle_max {
+            let waiting = self.waiting();
+            self.failure.get_or_insert(FailureKind::Idle { events: self.idle, waiting });
         }
     }
 
