@@ -99,6 +99,14 @@ impl Dgram {
         });
     }
 
+    /// Whether a datagram is for the socket, which has the only claim to its port, in the usual case: between IPv4 addresses. `false`: ask
+    /// for its score.
+    #[inline]
+    fn takes_plainly(&self, src: SocketAddr, dst: SocketAddr) -> bool {
+        let is_here = self.family == Family::Inet && dst.is_ipv4() && (self.local == dst.ip() || self.local.is_unspecified());
+        is_here && self.udp.peer().is_none_or(|peer| peer == src)
+    }
+
     /// Whether a plain receive has nothing to do but wait.
     fn must_wait(&self) -> bool {
         self.udp.must_wait() && self.options.receive_timeout.is_none()
@@ -188,7 +196,7 @@ impl Host {
         }
         let Some(dgram) = self.dgrams.get_mut(key).filter(|dgram| dgram.options.device() == 0) else { return false };
         let (src, dst) = (SocketAddr::new(header.src, datagram.src_port), SocketAddr::new(header.dst, datagram.dst_port));
-        if dgram.udp.score(SocketAddr::new(dgram.local, dgram.port), dgram.v6only, src, dst).is_none() {
+        if !dgram.takes_plainly(src, dst) && dgram.udp.score(dgram.local_end(), dgram.v6only, src, dst).is_none() {
             return false;
         }
         dgram.udp.deliver_from(now, header, datagram);
