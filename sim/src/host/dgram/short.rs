@@ -90,7 +90,8 @@ impl Dgram {
     /// Such a send has succeeded. If it was a plain one, the next may take the way that it went; `steady`: it would go the same way again.
     pub(super) fn keep_way(&mut self, message: &Message<'_>, steady: bool) {
         let name = message.name.unwrap_or_default();
-        let is_plain = message.control.is_empty() && message.flags & !INDIFFERENT_FLAGS == 0;
+        let is_cut = self.options.udp_segment != 0;
+        let is_plain = message.control.is_empty() && message.flags & !INDIFFERENT_FLAGS == 0 && !is_cut;
         let known = self.short.take().filter(|_| is_plain && steady && name.len() <= NAME_MAX_BYTES);
         self.short = known.map(|mut way| {
             way.name[..name.len()].copy_from_slice(name);
