@@ -288,6 +288,7 @@ impl Host {
     }
 
     /// Tells those who wait what an entry into the socket's value has changed.
+    #[inline]
     pub(super) fn settle_dgram(&mut self, key: Key) {
         let Some(dgram) = self.dgrams.get_mut(key) else { return };
         let wakes = dgram.udp.take_wakes();

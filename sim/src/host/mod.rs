@@ -14,7 +14,7 @@
 //! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
 //! | `local.rs`, `local_call.rs`, `rights.rs` | local sockets; their calls that may wait; descriptors in flight |
 //! | `plain.rs`, `power.rs` | the file name space and plain files; what outlives a loss of power |
-//! | `inet.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `addr.rs`, `pmtu.rs` | packets and timers; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
+//! | `inet.rs`, `time_wait.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `addr.rs`, `pmtu.rs` | packets and timers; what is left of connections; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `netstat.rs`, `left.rs`, `snmp.rs` | what a person asks of a machine: sockets, what is open; counters |
 //! | `sockets.rs`, `slab.rs`, `fifo.rs` | the tables and queues behind all of this |
@@ -60,6 +60,7 @@ mod stream;
 mod sysctl;
 #[cfg(test)]
 mod tests;
+mod time_wait;
 mod wait;
 
 pub use call::Call;
@@ -76,7 +77,7 @@ use addr::{Addresses, canonical};
 use conns::Conns;
 use dgram::{Dgram, DgramPorts};
 use file::{EpollSet, File, Object, PipeEnds};
-use inet::{TimeWaitEntry, TimerOf};
+use inet::TimerOf;
 use local::Local;
 use plain::PlainFiles;
 use ports::Ports;
@@ -86,6 +87,7 @@ use sockets::Sockets;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::net::IpAddr;
+use time_wait::TimeWaitEntry;
 use twinsock::{Errno, Instant, Result};
 use wait::Sleepers;
 
@@ -127,6 +129,8 @@ pub struct Host {
     dgram_ports: DgramPorts,
     conns: Conns,
     time_waits: Slab<TimeWaitEntry>,
+    /// When they end, in that order: all wait equally long, and so those that come go to the end. Some may be gone, or end later.
+    time_wait_ends: VecDeque<(Instant, Key)>,
     /// What makes initial sequence numbers hard to guess; drawn when the first is needed.
     iss_secret: Option<u32>,
     /// Earliest first; entries are not taken out when a deadline moves later.
@@ -166,6 +170,7 @@ impl Host {
             dgram_ports: DgramPorts::default(),
             conns: Conns::default(),
             time_waits: Slab::new(),
+            time_wait_ends: VecDeque::new(),
             iss_secret: None,
             timers: BinaryHeap::new(),
             dirty: KeyQueue::new(),

@@ -179,6 +179,19 @@ impl Turns {
         Mark::Pause(pause)
     }
 
+    /// Which of these threads is going to be next, very probably, if they are all that are due then: its index.
+    #[inline]
+    pub fn foresee(&self, world: &mut World, ready: usize) -> Option<usize> {
+        match self.how {
+            How::FirstCome => Some(0),
+            How::Random => {
+                let next = world.choice_mut().foresee(self.order, u32::try_from(ready).ok()?)?;
+                usize::try_from(next).ok()
+            }
+            How::Priorities(_) | How::Systematic { .. } => None,
+        }
+    }
+
     /// Which of several threads that are due goes next: its index.
     pub fn choose(&mut self, world: &mut World, ready: &VecDeque<ThreadId>, name: NameOf<'_>) -> usize {
         let count = u32::try_from(ready.len()).expect("fewer than 2^32 threads are ready");
