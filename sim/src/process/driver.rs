@@ -164,7 +164,7 @@ fn resume<'a>(
     scheduler.pulse.rest();
     match outcome {
         Outcome::Suspended => {
-            scheduler.thread_mut(thread).carrier = Some(carrier);
+            scheduler.note_suspended(thread, carrier);
             (scheduler, None)
         }
         Outcome::Finished(result) => {

@@ -31,6 +31,7 @@ pub mod outside;
 pub mod overflow;
 pub mod scheduler;
 pub mod signal;
+mod stack;
 #[cfg(feature = "tracing")]
 pub mod telling;
 pub mod turns;

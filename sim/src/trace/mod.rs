@@ -164,6 +164,20 @@ impl Trace {
         }
     }
 
+    /// Records that `value` was chosen of `0..n`: [`What::Choice`].
+    #[inline]
+    pub fn chose(&mut self, at: Instant, door: &'static str, n: u32, value: u32) {
+        event::fold_choice(&mut self.digest, at, Place::WORLD, n, value);
+        self.events_count += 1;
+        if let Some(kept) = &mut self.kept {
+            if let Some(recording) = &mut kept.recording {
+                let what = What::Choice { door, n, value };
+                recording.event(self.steps, Event { at, place: Place::WORLD, what }, Detail::None);
+            }
+            kept.keep(Record::Choice { at, place: Place::WORLD, door, n, value });
+        }
+    }
+
     /// Records that a call returned: [`What::CallEnd`].
     #[inline]
     pub fn call_ended(&mut self, at: Instant, place: Place, call: CallName, fd: Option<i32>, result: Result<usize>) {
@@ -193,13 +207,27 @@ impl Trace {
         label
     }
 
+    /// The same of a packet that differs from the one which had this label before only in its numbers and in its data, and has them by value.
+    #[inline]
+    pub fn packet_sent_again(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
+        let Body::Tcp(segment) = &packet.body else { return };
+        if !label.is_usual {
+            *label = self.packet_sent(at, host, packet);
+            return;
+        }
+        label.words.renumber(segment);
+        label.word = label.words.label();
+        self.usual_packet(at, host, PacketKind::Sent, packet, label);
+        self.digest.fold_data(segment.payload.as_slice());
+    }
+
     /// Records that a packet arrived at a host.
     pub fn packet_delivered(&mut self, at: Instant, host: u32, packet: &Packet) {
         self.packet(at, host, PacketKind::Delivered, packet);
     }
 
     /// The same of a packet that is as it was when it got this label.
-    #[inline]
+    #[inline(always)]
     pub fn labelled_delivered(&mut self, at: Instant, host: u32, packet: &Packet, label: &Label) {
         if !label.is_usual {
             return self.packet_delivered(at, host, packet);
