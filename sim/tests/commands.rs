@@ -265,7 +265,8 @@ fn colours_are_for_who_watches_a_terminal() {
     let bug = ["explore", "eintr-not-retried"];
     let (_, plain, _) = run(&folder, &bug);
     assert_eq!(escapes(&plain), 0, "a pipe gets none: {plain}");
-    let in_colour = |variables: &[(&str, &str)]| said(&command(&folder, &bug).envs(variables.iter().copied()).output().unwrap()).1;
+    let in_colour =
+        |variables: &[(&str, &str)]| said(&command(&folder, &bug).envs(variables.iter().copied()).output().unwrap()).1;
     let forced = in_colour(&[("CLICOLOR_FORCE", "1")]);
     assert!(escapes(&forced) > 10, "{forced}");
     assert_eq!(escapes(&in_colour(&[("FORCE_COLOR", "1"), ("NO_COLOR", "1")])), 0);
@@ -274,7 +275,12 @@ fn colours_are_for_who_watches_a_terminal() {
     let line = format!("{} explore eintr-not-retried", env!("CARGO_BIN_EXE_twinsock"));
     let on_a_terminal = |variables: &[(&str, &str)]| {
         let mut script = Command::new("script");
-        script.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).env_clear().env("TERM", "xterm").envs(variables.iter().copied());
+        script
+            .args(["-qec", &line, "/dev/null"])
+            .stdin(Stdio::null())
+            .env_clear()
+            .env("TERM", "xterm")
+            .envs(variables.iter().copied());
         script.env("PATH", "/usr/bin:/bin").current_dir(&folder);
         // It belongs to every Debian, but perhaps not to other systems.
         script.output().ok().map(|output| said(&output).1)
@@ -288,7 +294,8 @@ fn colours_are_for_who_watches_a_terminal() {
     }
 
     let trace = std::fs::read_dir(folder.join("twinsock-regressions")).unwrap().map(|entry| entry.unwrap().path());
-    let trace = trace.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "report")).unwrap().join("trace.jsonl");
+    let trace =
+        trace.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "report")).unwrap().join("trace.jsonl");
     let shown = |variables: &[(&str, &str)]| {
         said(&command(&folder, &["trace", trace.to_str().unwrap()]).envs(variables.iter().copied()).output().unwrap()).1
     };

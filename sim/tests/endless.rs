@@ -17,7 +17,10 @@ fn a_program_that_never_stops_asking_ends_the_run() {
     });
     let failure = failure.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Endless { calls: 10_000 });
-    assert!(failure.to_string().contains("no end after 10000 calls") && failure.to_string().contains("Builder::calls_max"), "{failure}");
+    assert!(
+        failure.to_string().contains("no end after 10000 calls") && failure.to_string().contains("Builder::calls_max"),
+        "{failure}"
+    );
 }
 
 /// Two ends that wait for each other for ever, and ask every second whether the other is still there.
