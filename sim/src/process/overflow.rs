@@ -63,8 +63,10 @@ fn have_an_alternate_stack() {
 }
 
 extern "C" fn on_segv(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel passes a live siginfo, of a SIGSEGV, whose address field is valid then.
-    let touched = unsafe { (*info).si_addr() }.addr();
+    // SAFETY: with SA_SIGINFO the kernel passes a live siginfo.
+    let told = unsafe { &*info };
+    // SAFETY: it is one of a SIGSEGV, which has an address.
+    let touched = unsafe { told.si_addr() }.addr();
     if is_in_guard(touched) {
         say();
         std::process::abort();
