@@ -69,12 +69,25 @@ pub struct Outcome {
 
 impl Outcome {
     /// Whether nothing was found and everything expected held.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// let test = TestId::of_program("doc", "tapes", "doc --seed", "doc --tape");
+    /// assert!(Campaign::new(test).keeps_regressions(false).run(|_sim| {}).is_ok());
+    /// ```
     #[must_use]
     pub fn is_ok(&self) -> bool {
         self.found.is_empty() && self.divergence.is_none() && self.unmet.is_empty()
     }
 
     /// The names of assertions that hold sometimes, and never did.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// let test = TestId::of_program("doc", "tapes", "doc --seed", "doc --tape");
+    /// let outcome = Campaign::new(test).keeps_regressions(false).run(|_sim| twinsock_sim::sometimes!(false, "a full queue"));
+    /// assert_eq!(outcome.never_held().collect::<Vec<_>>(), ["a full queue"]);
+    /// ```
     pub fn never_held(&self) -> impl Iterator<Item = &str> {
         self.assertions.iter().filter(|(_, count)| count.never_held()).map(|(name, _)| name.as_str())
     }

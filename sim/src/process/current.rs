@@ -6,7 +6,7 @@
 use crate::host::Call;
 use crate::process::Killed;
 use crate::process::breakpoint;
-use crate::process::coroutine;
+use crate::process::coroutine::{self, StackEnd};
 use crate::process::outside::Outsiders;
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Wait};
 use crate::trace::Place;
@@ -129,10 +129,15 @@ impl Shared {
         Some((at, step, place, [host.map(str::to_owned), process.map(str::to_owned)]))
     }
 
-    /// Says who runs; returns who did.
+    /// Says who runs.
     #[inline]
-    pub fn set_running(&self, running: Option<(ThreadId, ProcId)>) -> Option<(ThreadId, ProcId)> {
-        self.running.replace(running)
+    pub fn set_running(&self, running: Option<(ThreadId, ProcId)>) {
+        self.running.set(running);
+    }
+
+    /// Who runs.
+    pub fn running(&self) -> Option<(ThreadId, ProcId)> {
+        self.running.get()
     }
 }
 
@@ -359,7 +364,8 @@ impl Running {
 
     /// Gives the processor away until the scheduler resumes this thread. Unwinds if the thread was killed meanwhile.
     #[inline(always)]
-    pub fn suspend<'a>(&'a self, scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
+    pub fn suspend<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
+        scheduler.note_stack_end(self.thread, StackEnd::here());
         drop(scheduler);
         coroutine::suspend();
         let mut scheduler = self.shared.scheduler.borrow_mut();

@@ -24,7 +24,7 @@ pub fn drive(shared: &Rc<Shared>, limit: Option<Instant>) {
         scheduler = tell(shared, scheduler);
         match scheduler.next_turn(limit) {
             Turn::Run(thread) => {
-                let (after, ended) = resume(shared, scheduler, thread);
+                let (after, ended) = resume(shared, scheduler, thread, None);
                 scheduler = after;
                 match ended {
                     None => {}
@@ -129,7 +129,8 @@ pub fn unwind_holder(running: &Running, holder: ThreadId) -> bool {
 
 /// Resumes a killed thread, which unwinds from the place where it waits.
 fn unwind(shared: &Shared, thread: ThreadId) {
-    let (mut scheduler, ended) = resume(shared, shared.scheduler.borrow_mut(), thread);
+    let outer = shared.running();
+    let (mut scheduler, ended) = resume(shared, shared.scheduler.borrow_mut(), thread, outer);
     match ended {
         None => unreachable!("a killed thread never suspends"),
         Some(Ok(())) => {}
@@ -138,7 +139,7 @@ fn unwind(shared: &Shared, thread: ThreadId) {
     }
 }
 
-/// Switches to a thread and back, giving the scheduler up meanwhile. Answers the thread's result if it ended. Inlined, see [`coroutine::suspend`].
+/// Switches to a thread and back to who has run before, if anybody, giving the scheduler up meanwhile. Answers the thread's result if it ended. Inlined, see [`coroutine::suspend`].
 ///
 /// [`coroutine::suspend`]: crate::process::coroutine::suspend
 #[inline(always)]
@@ -146,11 +147,12 @@ fn resume<'a>(
     shared: &'a Shared,
     mut scheduler: RefMut<'a, Scheduler>,
     thread: ThreadId,
+    outer: Option<(ThreadId, ProcId)>,
 ) -> (RefMut<'a, Scheduler>, Option<std::thread::Result<()>>) {
     scheduler.pulse.turn(thread.0);
     let slot = scheduler.thread_mut(thread);
     let mut carrier = slot.carrier.take().expect("a thread that has not ended has its carrier");
-    let outer = shared.set_running(Some((thread, slot.process)));
+    shared.set_running(Some((thread, slot.process)));
     #[cfg(feature = "tracing")]
     let label = telling::Label::of(shared, &scheduler, thread);
     drop(scheduler);
@@ -164,7 +166,7 @@ fn resume<'a>(
     scheduler.pulse.rest();
     match outcome {
         Outcome::Suspended => {
-            scheduler.note_suspended(thread, carrier);
+            scheduler.thread_mut(thread).carrier = Some(carrier);
             (scheduler, None)
         }
         Outcome::Finished(result) => {

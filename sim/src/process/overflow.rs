@@ -63,10 +63,10 @@ fn have_an_alternate_stack() {
 }
 
 extern "C" fn on_segv(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: with SA_SIGINFO the kernel passes a live siginfo.
-    let told = unsafe { &*info };
-    // SAFETY: it is one of a SIGSEGV, which has an address.
-    let touched = unsafe { told.si_addr() }.addr();
+    // SAFETY: the kernel passes a siginfo that lives until the handler returns.
+    let info_of_it = unsafe { &*info };
+    // SAFETY: of a SIGSEGV its address field is valid.
+    let touched = unsafe { info_of_it.si_addr() }.addr();
     if is_in_guard(touched) {
         say();
         std::process::abort();
