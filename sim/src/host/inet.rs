@@ -5,11 +5,11 @@
 
 use super::conns::{Conn, FourTuple};
 use super::cx::Cx;
-use super::slab::{Key, KeyQueue};
 use super::socket::Socket;
 use super::sysctl::Sysctl;
 use super::{Host, addr, poll};
 use crate::packet::{Body, Control, Icmp, IcmpError, Latitude, Packet, Segment};
+use crate::slab::{Key, KeyQueue};
 use crate::tcp::{self, Config, ListenVerdict, State, Tcb};
 use crate::udp::IpHeader;
 use std::cmp::Reverse;
@@ -217,7 +217,7 @@ impl Host {
         }
         let count = u32::try_from(count).expect("a port has fewer than 2^32 listeners");
         let choice = (tuple.hash() % count + cx.luck.below(Latitude::ReusePort, count)) % count;
-        group.nth(super::slab::to_usize(choice)).copied()
+        group.nth(crate::slab::to_usize(choice)).copied()
     }
 
     /// Makes the half-open connection of a SYN. Options are inherited here, at the handshake.

@@ -17,7 +17,7 @@
 //! | `inet.rs`, `time_wait.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `addr.rs`, `pmtu.rs` | packets and timers; what is left of connections; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `netstat.rs`, `left.rs`, `snmp.rs` | what a person asks of a machine: sockets, what is open; counters |
-//! | `sockets.rs`, `slab.rs`, `fifo.rs` | the tables and queues behind all of this |
+//! | `sockets.rs`, `fifo.rs`, and the room `slab` | the tables and queues behind all of this |
 //!
 //! Names in `Key` are generation-checked indices, so that a call in progress may outlive what it names when a process is killed.
 
@@ -50,7 +50,6 @@ mod power;
 mod process;
 mod ready;
 mod rights;
-mod slab;
 mod snmp;
 mod socket;
 mod sockets;
@@ -73,6 +72,7 @@ pub use snmp::InCsumErrors;
 pub use sysctl::Sysctl;
 
 use crate::packet::Packet;
+use crate::slab::{self, Key, KeyQueue, Slab};
 use addr::{Addresses, canonical};
 use conns::Conns;
 use dgram::{Dgram, DgramPorts};
@@ -82,7 +82,6 @@ use local::Local;
 use plain::PlainFiles;
 use ports::Ports;
 use process::Process;
-use slab::{Key, KeyQueue, Slab};
 use sockets::Sockets;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
