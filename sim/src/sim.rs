@@ -11,7 +11,7 @@ pub(crate) use crate::process::breakpoint::step_from_environment;
 pub use crate::process::leaks::LeakCheck;
 pub(crate) use crate::process::listener::Listener;
 pub use crate::process::turns::Interleaving;
-pub use builder::{Builder, CALL_COST, STACK_BYTES, WATCHDOG};
+pub use builder::{Builder, CALL_COST, CALLS_MAX, IDLE_MAX, STACK_BYTES, WATCHDOG};
 pub use host::{Host, Process, ProcessBuilder};
 pub use misfortunes::Misfortunes;
 pub use network::{Network, RuleGuard};
@@ -93,7 +93,7 @@ pub struct Failure {
     pub calls: u64,
     /// The digest of every event until then.
     pub digest: u64,
-    /// The last events, a line each, oldest first.
+    /// The last events of each host, a line each, oldest first; or those that [`Builder::keep_events`] asked for.
     pub events: String,
     /// The sockets of all hosts then, as [`Sim::netstat`] lists them.
     pub netstat: String,
@@ -118,7 +118,7 @@ impl fmt::Display for Failure {
         )?;
         writeln!(f, "{}", self.kind)?;
         if !self.events.is_empty() {
-            writeln!(f, "last events:")?;
+            writeln!(f, "last events of each host:")?;
             for event in self.events.lines() {
                 writeln!(f, "  {event}")?;
             }
@@ -149,7 +149,7 @@ impl fmt::Display for LeftOf<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tells_threads = match &self.0.kind {
             FailureKind::Panic { .. } | FailureKind::Test { .. } | FailureKind::Endless { .. } => true,
-            FailureKind::Deadlock { .. } | FailureKind::Leak { .. } => false,
+            FailureKind::Deadlock { .. } | FailureKind::Idle { .. } | FailureKind::Leak { .. } => false,
         };
         let hosts = self.0.leaks.hosts.iter().cloned().map(|host| host.without_sockets(tells_threads)).collect();
         let text = Leaks { hosts, more_exits: 0 }.to_string();
@@ -497,7 +497,7 @@ impl Sim {
                 step: steps,
                 calls: scheduler.calls(),
                 digest: world.trace().digest(),
-                events: world.trace().report().to_string(),
+                events: scheduler.last_events(),
                 netstat: scheduler.netstat(),
                 leaks: scheduler.leaks(),
                 reproduce: reproduce_line(self.seed),

@@ -397,13 +397,14 @@ impl Campaign {
     pub fn check(self, body: impl Fn(&Sim) + Sync) {
         let campaign = self.as_the_environment_asks().unwrap_or_else(|error| panic!("{error}"));
         let outcome = campaign.run(body);
+        let text = outcome.text_of_a_test();
         if outcome.interrupted {
-            eprintln!("{outcome}");
+            eprintln!("{text}");
             std::process::exit(interrupt::STATUS);
         }
-        assert!(outcome.is_ok(), "{outcome}");
+        assert!(outcome.is_ok(), "{text}");
         if !outcome.is_quiet() {
-            eprintln!("{outcome}");
+            eprintln!("{text}");
         }
     }
 

@@ -38,6 +38,8 @@ pub struct Found {
     pub tape: Option<PathBuf>,
     /// What was written of its run.
     pub report: Option<ReportFiles>,
+    /// What could not be written of it, and why: the disk is full, say.
+    pub not_written: Vec<String>,
     /// The command that runs it again.
     pub reproduce: String,
 }
@@ -106,6 +108,16 @@ impl Outcome {
         self.assertions.iter().filter(|(_, count)| count.never_held()).map(|(name, _)| name.as_str())
     }
 
+    /// What a test says of it, painted if a person watches.
+    pub(super) fn text_of_a_test(&self) -> String {
+        let text = self.to_string();
+        #[cfg(feature = "cli")]
+        if super::colour::in_a_test() {
+            return super::colour::report(&text);
+        }
+        text
+    }
+
     /// Whether there is anything to say of a campaign that found nothing.
     pub(super) fn is_quiet(&self) -> bool {
         self.is_ok() && self.notes.is_empty() && !self.interrupted && self.never_held().next().is_none()
@@ -145,7 +157,7 @@ impl Display for Found {
         }
         write!(f, "{}", Story(&self.failure))?;
         if !self.failure.events.is_empty() {
-            writeln!(f, "last events:")?;
+            writeln!(f, "last events of each host:")?;
             self.failure.events.lines().try_for_each(|event| writeln!(f, "  {event}"))?;
         }
         write!(f, "{}{}", self.failure.sockets(), self.failure.what_is_left())?;
@@ -158,6 +170,7 @@ impl Display for Found {
                 writeln!(f, "capture: {}", capture.display())?;
             }
         }
+        self.not_written.iter().try_for_each(|what| writeln!(f, "not written: {what}"))?;
         write!(f, "reproduce: {}", self.reproduce)
     }
 }

@@ -6,6 +6,7 @@ use crate::process::current::Shared;
 use crate::process::driver;
 use crate::process::failure::{catch, install_panic_hook};
 use crate::process::leaks::{LEAK_GRACE, LeakCheck};
+use crate::process::overflow;
 use crate::process::scheduler::Scheduler;
 use crate::process::turns::{CALLS_EXPECTED, Interleaving, Turns};
 use crate::process::watchdog::Pulse;
@@ -20,8 +21,17 @@ pub const CALL_COST: Duration = Duration::from_micros(1);
 pub const STACK_BYTES: usize = 256 << 10;
 /// How long a thread may hold its OS thread, in real time, unless [`Builder::watchdog`] says otherwise.
 pub const WATCHDOG: Duration = Duration::from_secs(5);
-/// How many of the last events a failure report shows.
+/// After how many calls a run is taken for one that never ends, unless [`Builder::calls_max`] says otherwise: some ten seconds of real time of a program
+/// that spins, some minutes in a debug build.
+pub const CALLS_MAX: u64 = 100_000_000;
+/// After how many events without a turn of any thread a run is taken for one that never ends, unless [`Builder::idle_max`] says otherwise.
+pub const IDLE_MAX: u64 = 100_000_000;
+/// How many of the last events of each host a failure report shows.
 const REPORT_EVENTS: usize = 20;
+/// Among how many of the last events of the run these are looked for.
+const REPORT_EVENTS_AMONG: usize = 128;
+/// How many times as many events are kept as are shown of each host, where a run is told.
+const HOSTS_WITH_EVENTS: usize = 200;
 
 /// How a simulation is set up. [`Sim::builder`] makes one.
 ///
@@ -39,7 +49,10 @@ pub struct Builder {
     interleaving: Interleaving,
     calls_expected: u64,
     calls_max: u64,
+    idle_max: u64,
     keeps_events: Option<usize>,
+    /// How many of them a failure shows of each host; all, if it is not said.
+    shows_of_each_host: Option<usize>,
     keeps_story: bool,
     records: bool,
     catches_panics: bool,
@@ -59,8 +72,10 @@ impl Default for Builder {
             test: String::new(),
             interleaving: Interleaving::default(),
             calls_expected: CALLS_EXPECTED,
-            calls_max: u64::MAX,
+            calls_max: CALLS_MAX,
+            idle_max: IDLE_MAX,
             keeps_events: None,
+            shows_of_each_host: Some(REPORT_EVENTS),
             keeps_story: false,
             records: false,
             catches_panics: false,
@@ -150,7 +165,7 @@ impl Builder {
         self
     }
 
-    /// After how many calls of all threads together a run is taken for one that never ends; never by default.
+    /// After how many calls of all threads together a run is taken for one that never ends, and fails; [`CALLS_MAX`] by default, `u64::MAX` for never.
     ///
     /// ```
     /// use twinsock::Clock;
@@ -166,7 +181,16 @@ impl Builder {
         self
     }
 
-    /// How many of the last events a report and a failure show; by default, a failure shows 20 and a report none.
+    /// After how many events (timers of kernels, packets, misfortunes) without a turn of any thread a run is taken for one that never ends, and fails; [`IDLE_MAX`]
+    /// by default. Where everybody waits for ever and nothing happens at all, the run fails at once, as a deadlock.
+    #[must_use]
+    pub fn idle_max(mut self, events: u64) -> Builder {
+        self.idle_max = events;
+        self
+    }
+
+    /// How many of the last events a report and a failure show; by default, a report shows none, and a failure the last 20 of each host that are among the
+    /// last 128 of the run.
     ///
     /// ```
     /// use twinsock_sim::Sim;
@@ -176,6 +200,14 @@ impl Builder {
     #[must_use]
     pub fn keep_events(mut self, events: usize) -> Builder {
         self.keeps_events = Some(events);
+        self.shows_of_each_host = None;
+        self
+    }
+
+    /// A failure shows so many of each host's last events, however much happened on others meanwhile.
+    pub(crate) fn keep_events_of_each_host(mut self, events: usize) -> Builder {
+        self.keeps_events = Some(events * HOSTS_WITH_EVENTS);
+        self.shows_of_each_host = Some(events);
         self
     }
 
@@ -390,7 +422,7 @@ impl Builder {
         install_panic_hook();
         let seed = self.seed.unwrap_or(0);
         let mut trace = Trace::new();
-        trace.keep_last(self.keeps_events.unwrap_or(REPORT_EVENTS));
+        trace.keep_last(self.keeps_events.unwrap_or(REPORT_EVENTS_AMONG));
         if self.records {
             trace.record_all();
         }
@@ -403,6 +435,9 @@ impl Builder {
         if self.leaks != LeakCheck::Off {
             scheduler.look_for_leaks();
         }
+        overflow::look_after(self.stack_bytes);
+        scheduler.idle_max = self.idle_max;
+        scheduler.shows_of_each_host = self.shows_of_each_host;
         scheduler.break_at = self.break_at.unwrap_or(u64::MAX);
         let sim = Sim { shared: Shared::new(scheduler, seed), seed };
         let ending = EndAll(&sim.shared);
