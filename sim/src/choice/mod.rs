@@ -79,6 +79,12 @@ impl Door {
 }
 
 /// One entity's stream of choices at one door, within the [`Choice`] that gave it.
+///
+/// ```
+/// use twinsock_sim::choice::{Choice, Door};
+/// let mut choice = Choice::from_seed(7);
+/// assert_eq!(choice.stream(Door::Wire, "a/b"), choice.stream(Door::Wire, "a/b"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(u32);
 

@@ -91,6 +91,12 @@ use twinsock::{Errno, Instant, Result};
 use wait::Sleepers;
 
 /// What a host is made of.
+///
+/// ```
+/// use twinsock_sim::{HostConfig, Sim};
+/// let jumbo = HostConfig { addrs: vec!["192.0.2.1".parse().unwrap()], mtu_bytes: 9000, ..HostConfig::default() };
+/// Sim::builder().run(|sim| drop(sim.host_with("storage", jumbo))).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct HostConfig {
     /// Its addresses besides loopback (127.0.0.0/8 and ::1, which every host has).

@@ -11,6 +11,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How it is decided which of several threads that are due goes next.
+///
+/// ```
+/// use twinsock_sim::{Interleaving, Sim};
+/// let run = Sim::builder().interleaving(Interleaving::Pct { preemptions: 3 }).run(|_sim| {});
+/// assert!(run.is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Interleaving {
     /// First come, first served; nobody is preempted.
