@@ -14,10 +14,10 @@
 //! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
 //! | `local.rs`, `local_call.rs`, `rights.rs` | local sockets; their calls that may wait; descriptors in flight |
 //! | `plain.rs`, `power.rs` | the file name space and plain files; what outlives a loss of power |
-//! | `inet.rs`, `conns.rs`, `ports.rs`, `addr.rs`, `pmtu.rs` | packets and timers; connections by 4-tuple; ports; addresses, routes and path MTUs |
+//! | `inet.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `addr.rs`, `pmtu.rs` | packets and timers; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
-//! | `snmp.rs` | counters |
-//! | `slab.rs`, `fifo.rs` | the tables and queues behind all of this |
+//! | `netstat.rs`, `left.rs`, `snmp.rs` | what a person asks of a machine: sockets, what is open; counters |
+//! | `sockets.rs`, `slab.rs`, `fifo.rs` | the tables and queues behind all of this |
 //!
 //! Names in `Key` are generation-checked indices, so that a call in progress may outlive what it names when a process is killed.
 
@@ -25,6 +25,7 @@ mod addr;
 pub mod call;
 mod cmsg;
 mod conns;
+mod crowds;
 mod cx;
 mod data;
 mod dgram;
@@ -34,6 +35,7 @@ mod fast;
 pub mod fifo;
 mod file;
 mod inet;
+mod left;
 mod local;
 mod local_call;
 mod netstat;
@@ -51,6 +53,7 @@ mod rights;
 mod slab;
 mod snmp;
 mod socket;
+mod sockets;
 pub mod strace;
 mod stream;
 
@@ -61,8 +64,9 @@ mod wait;
 
 pub use call::Call;
 pub use cx::{Credentials, Cx, Pid, Progress, Token, WALL_START_SECONDS};
-pub use fast::{QuietRecv, Recent, Short, ShortSend};
-pub use netstat::{SocketLine, Timer};
+pub use fast::{Ends, Landing, QuietRecv, Recent, Short, ShortSend};
+pub use left::{FileLine, Left};
+pub use netstat::{SocketLine, Timer, users_text};
 pub use op::Op;
 pub use snmp::InCsumErrors;
 pub use sysctl::Sysctl;
@@ -78,7 +82,7 @@ use plain::PlainFiles;
 use ports::Ports;
 use process::Process;
 use slab::{Key, KeyQueue, Slab};
-use socket::Socket;
+use sockets::Sockets;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::net::IpAddr;
@@ -110,7 +114,7 @@ pub struct Host {
     /// By pid; number 0 is nobody's.
     processes: Vec<Option<Process>>,
     files: Slab<File>,
-    sockets: Slab<Socket>,
+    sockets: Sockets,
     dgrams: Slab<Dgram>,
     pipes: Slab<PipeEnds>,
     epolls: Slab<EpollSet>,
@@ -138,6 +142,8 @@ pub struct Host {
     /// What the wall clock shows when the monotonic one shows zero, in nanoseconds since the epoch.
     wall_start: u64,
     in_csum_errors: InCsumErrors,
+    /// Counts the times that its addresses or constants may have changed.
+    changes: u32,
 }
 
 impl Host {
@@ -151,7 +157,7 @@ impl Host {
             sysctl: config.sysctl,
             processes: vec![None],
             files: Slab::new(),
-            sockets: Slab::new(),
+            sockets: Sockets::new(),
             dgrams: Slab::new(),
             pipes: Slab::new(),
             epolls: Slab::new(),
@@ -168,6 +174,7 @@ impl Host {
             woken_sets: Vec::new(),
             wall_start: WALL_START_SECONDS * 1_000_000_000,
             in_csum_errors: InCsumErrors::default(),
+            changes: 0,
         }
     }
 
@@ -294,6 +301,8 @@ impl Host {
 
     /// The kernel constants, to be changed; sockets follow as on Linux, some at once, some when they are made or connect.
     pub fn sysctl_mut(&mut self) -> &mut Sysctl {
+        self.sockets.disturb_all();
+        self.changes = self.changes.wrapping_add(1);
         &mut self.sysctl
     }
 
@@ -305,6 +314,7 @@ impl Host {
 
     /// Gives the machine these addresses instead of those it has, `ip-address(8)`. Sockets keep the names they have.
     pub fn set_addrs(&mut self, addrs: &[IpAddr]) {
+        self.changes = self.changes.wrapping_add(1);
         self.addresses.set(addrs);
     }
 

@@ -10,8 +10,8 @@ use twinsock::{Instant, Result};
 /// What is kept of an event in the ring.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Record {
-    /// A packet that carried a segment over IPv4, sent or delivered.
-    Segment { at: Instant, host: u32, kind: PacketKind, line: Words },
+    /// A packet that carried a segment or datagram over IPv4, sent or delivered.
+    Packet { at: Instant, host: u32, kind: PacketKind, line: Words },
     /// A call's end.
     CallEnd { at: Instant, place: Place, call: CallName, fd: Option<i32>, result: Result<usize> },
     /// A timer of a host went off.
@@ -35,13 +35,25 @@ pub(super) struct Kept {
     others: VecDeque<(usize, Event)>,
     /// The whole run, if that was asked for.
     pub(super) recording: Option<Box<Recording>>,
+    /// What somebody listens for.
+    #[cfg(feature = "tracing")]
+    pub(super) untold: Option<Box<super::untold::Untold>>,
 }
 
 impl Kept {
     /// Room for so many; with 0, none are kept.
     pub(super) fn new(records_max: usize) -> Kept {
         let size = records_max.next_power_of_two();
-        Kept { records: Vec::with_capacity(size), records_max, mask: size - 1, next: 0, others: VecDeque::new(), recording: None }
+        Kept {
+            records: Vec::with_capacity(size),
+            records_max,
+            mask: size - 1,
+            next: 0,
+            others: VecDeque::new(),
+            recording: None,
+            #[cfg(feature = "tracing")]
+            untold: None,
+        }
     }
 
     #[inline(always)]
@@ -89,6 +101,15 @@ impl Kept {
         self.keep(Record::Other);
     }
 
+    /// Keeps an event for whoever listens.
+    #[cfg(feature = "tracing")]
+    #[inline]
+    pub(super) fn tell(&mut self, step: u64, topic: Option<super::untold::Topic>, event: impl FnOnce() -> Event) {
+        if let Some(untold) = &mut self.untold {
+            untold.add(step, topic, event);
+        }
+    }
+
     #[cold]
     fn fill(&mut self, record: Record) {
         self.records.push(record);
@@ -98,7 +119,7 @@ impl Kept {
     pub(super) fn events(&self) -> impl Iterator<Item = Event> {
         let mut others = self.others.iter();
         (self.next.saturating_sub(self.records_max)..self.next).map(move |number| match self.records[number & self.mask] {
-            Record::Segment { at, host, kind, line } => line.segment_event(at, host, kind),
+            Record::Packet { at, host, kind, line } => line.packet_event(at, host, kind),
             Record::CallEnd { at, place, call, fd, result } => Event { at, place, what: What::CallEnd { call, fd, result } },
             Record::Timer { at, place } => Event { at, place, what: What::Timer },
             Record::Choice { at, place, door, n, value } => Event { at, place, what: What::Choice { door, n, value } },
