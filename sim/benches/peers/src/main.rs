@@ -85,7 +85,11 @@ fn compare(options: &Options) -> Result<(), String> {
         None => print!("{text}"),
         Some(path) => {
             let page = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-            let page = between_markers(&page, &text).ok_or(format!("{path} has no {:?} and {:?}", MARKERS[0].trim(), MARKERS[1].trim()))?;
+            let page = between_markers(&page, &text).ok_or(format!(
+                "{path} has no {:?} and {:?}",
+                MARKERS[0].trim(),
+                MARKERS[1].trim()
+            ))?;
             std::fs::write(path, page).map_err(|error| format!("{path}: {error}"))?;
         }
     }

@@ -64,7 +64,10 @@ impl Peer {
     pub fn build(self) -> Result<(), String> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
-        command.args(["build", "--release", "--locked", "--package", &format!("peer-{}", self.0)]).arg("--target-dir").arg(self.target());
+        command
+            .args(["build", "--release", "--locked", "--package", &format!("peer-{}", self.0)])
+            .arg("--target-dir")
+            .arg(self.target());
         if self.0 == "madsim" {
             command.env("RUSTFLAGS", "--cfg madsim");
         }

@@ -42,7 +42,10 @@ pub fn of(workload: Workload, found: &[Found]) -> String {
                 let median = median(workload, rounds).unwrap_or(f64::NAN);
                 let ratio = ours.map(|ours| if is_rate(workload) { ours / median } else { median / ours });
                 let ratio = ratio.filter(|_| name != "twinsock").map_or_else(String::new, figure);
-                let (min, max) = (values.first().copied().map_or_else(String::new, figure), values.last().copied().map_or_else(String::new, figure));
+                let (min, max) = (
+                    values.first().copied().map_or_else(String::new, figure),
+                    values.last().copied().map_or_else(String::new, figure),
+                );
                 text += &format!("| {name} | {} | {min} | {max} | {ratio} |\n", figure(median));
             }
         }

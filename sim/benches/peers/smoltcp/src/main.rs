@@ -358,8 +358,7 @@ fn crowd(clients: u32, rounds: u64) -> Done {
 }
 
 fn udp_socket(port: u16, datagrams: usize) -> (SocketSet<'static>, SocketHandle) {
-    let buffer =
-        || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; datagrams], vec![0; datagrams * MESSAGE_BYTES]);
+    let buffer = || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; datagrams], vec![0; datagrams * MESSAGE_BYTES]);
     let mut socket = udp::Socket::new(buffer(), buffer());
     socket.bind(port).expect("the socket is new");
     let mut sockets = SocketSet::new(Vec::new());

@@ -98,7 +98,8 @@ fn crowd(clients: u32, rounds: u64) -> Answer {
     let server = listener.local_addr().expect("a bound socket has a name");
     let serving = thread::spawn(move || {
         let accept = || listener.accept().expect("a client comes").0;
-        let threads: Vec<_> = (0..clients).map(|_| accept()).map(|stream| thread::spawn(|| echo(stream, MESSAGE_BYTES))).collect();
+        let threads: Vec<_> =
+            (0..clients).map(|_| accept()).map(|stream| thread::spawn(|| echo(stream, MESSAGE_BYTES))).collect();
         threads.into_iter().for_each(|thread| thread.join().expect("no thread panics"));
     });
     let barrier = Arc::new(Barrier::new(usize::try_from(clients).expect("a count of clients fits usize")));

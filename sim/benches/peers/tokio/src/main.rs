@@ -23,7 +23,9 @@ fn run(workload: Workload, size: u64) -> Answer {
         Workload::Crowd(clients) if clients > 1_000 => Err("needs 20,000 descriptors"),
         Workload::Crowd(clients) => crowd(clients, size),
         Workload::Timers(_) => Err("an hour takes an hour (with a paused clock: see `duplex`)"),
-        Workload::UdpPingPong => udp(one_thread(), move |socket| udp_echo(socket, size), move |socket, to| udp_ping(socket, to, size)),
+        Workload::UdpPingPong => {
+            udp(one_thread(), move |socket| udp_echo(socket, size), move |socket, to| udp_ping(socket, to, size))
+        }
         Workload::UdpFlood => udp(two_threads(), udp_sink, move |socket, to| udp_flood(socket, to, size)),
     }
 }

@@ -25,10 +25,9 @@ fn run(workload: Workload, size: u64) -> Answer {
             move || async move { serve_ping(listen().await, bytes).await },
             move |server| async move { ping(server, bytes, size).await },
         ),
-        Workload::Bulk => duo(
-            move || async move { drain(listen().await, size).await },
-            move |server| async move { pour(server, size).await },
-        ),
+        Workload::Bulk => {
+            duo(move || async move { drain(listen().await, size).await }, move |server| async move { pour(server, size).await })
+        }
         Workload::Churn => duo(
             move || async move { serve_churn(listen().await, size).await },
             move |server| async move { churn(server, size).await },
