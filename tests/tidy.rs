@@ -18,15 +18,17 @@ mod scan;
 use scan::{Source, Token};
 
 /// Who may import whom in `sim/src`: a room, and the rooms that it may name. Nothing points left or up.
-const SIM_IMPORTS: [(&str, &[&str]); 17] = [
+const SIM_IMPORTS: [(&str, &[&str]); 18] = [
+    // Tables that hold whatever the rooms put in.
+    ("slab", &[]),
     ("packet", &[]),
     ("choice", &["packet"]),
     ("trace", &["packet"]),
     ("link", &["packet"]),
     ("tcp", &["packet"]),
     ("udp", &["packet"]),
-    ("unix", &["packet"]),
-    ("host", &["tcp", "udp", "unix", "packet"]),
+    ("unix", &["packet", "slab"]),
+    ("host", &["tcp", "udp", "unix", "packet", "slab"]),
     ("world", &["host", "link", "choice", "trace", "packet"]),
     ("process", &["world", "host", "choice", "trace"]),
     ("api", &["process", "world", "host"]),
@@ -48,19 +50,20 @@ const SIM_IMPORTS: [(&str, &[&str]); 17] = [
 const FACE_ONLY: [&str; 3] = ["conform", "workload", "bin"];
 
 /// Rooms that take time, chance and order as arguments: no clock, thread, hash order, float or global.
-const CORE: [&str; 9] = ["packet", "choice", "trace", "link", "tcp", "udp", "unix", "host", "world"];
+const CORE: [&str; 10] = ["slab", "packet", "choice", "trace", "link", "tcp", "udp", "unix", "host", "world"];
 
 /// Files of `src` that may name the real backend, besides `src/os/` itself.
 const MAY_NAME_OS: [&str; 2] = ["src/lib.rs", "src/any.rs"];
 
 /// Files that may hold `unsafe`, and how many times; `usize::MAX` where each block is argued on its own.
-const UNSAFE: [(&str, usize); 10] = [
+const UNSAFE: [(&str, usize); 11] = [
     ("src/os/syscalls.rs", usize::MAX),
     ("src/raw.rs", 1), // the declaration of `Vouch::new`
     ("sim/src/process/coroutine.rs", usize::MAX),
     ("sim/src/process/stack.rs", usize::MAX),      // the carrier's memory
     ("sim/src/process/current.rs", 1),             // the owner check of shared handles finds its simulation
     ("sim/src/process/breakpoint.rs", usize::MAX), // signal(2) and raise(3), for a debugger
+    ("sim/src/process/overflow.rs", usize::MAX),   // the handler of SIGSEGV that names whose stack has overflowed
     ("sim/src/process/watchdog.rs", usize::MAX),   // the backtrace of a thread that is stuck
     ("sim/src/conform/kernel.rs", usize::MAX),     // the kernel side of conform
     ("sim/src/workload/calls.rs", 2),              // libc by hand, beside which `Os` is measured

@@ -31,6 +31,11 @@ use story::Story;
 use twinsock::Instant;
 
 /// By which door chance enters.
+///
+/// ```
+/// use twinsock_sim::choice::Door;
+/// assert_eq!(Door::ALL.map(Door::name), ["interleaving", "wire", "misfortune", "latitude", "run"]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Door {
     /// Which of the threads that are due goes next.
@@ -74,6 +79,12 @@ impl Door {
 }
 
 /// One entity's stream of choices at one door, within the [`Choice`] that gave it.
+///
+/// ```
+/// use twinsock_sim::choice::{Choice, Door};
+/// let mut choice = Choice::from_seed(7);
+/// assert_eq!(choice.stream(Door::Wire, "a/b"), choice.stream(Door::Wire, "a/b"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(u32);
 
@@ -125,7 +136,7 @@ enum Choices {
     Untouched {
         seed: u64,
     },
-    Drawn(Box<ChaCha8Rng>),
+    Drawn(Box<stream::Words>),
     /// From the source's track of this index.
     Replayed(usize, track::Reader),
     /// Whatever the source, which is all streams' alike, says next.
@@ -135,6 +146,13 @@ enum Choices {
 
 impl Choice {
     /// Choices that depend on `seed` and on each stream's name, and on nothing else.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Choice, Door};
+    /// let mut choice = Choice::from_seed(7);
+    /// let stream = choice.stream(Door::Run, "size");
+    /// assert!(choice.draw(stream, 10) < 10);
+    /// ```
     #[must_use]
     pub fn from_seed(seed: u64) -> Choice {
         Choice::new(Source::Seed(seed))
@@ -142,12 +160,28 @@ impl Choice {
 
     /// The choices of a tape: 0 where a stream's track has come to its end or is missing, and the largest answer there is where the
     /// tape names a larger one. So every tape is a run, however it was cut or altered.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Choice, Door, Tape};
+    /// let mut tape = Tape::new();
+    /// tape.push(Door::Run, "size", 3);
+    /// let mut choice = Choice::from_tape(tape);
+    /// let stream = choice.stream(Door::Run, "size");
+    /// assert_eq!([choice.draw(stream, 10), choice.draw(stream, 10)], [3, 0], "behind its end a tape is boring");
+    /// ```
     #[must_use]
     pub fn from_tape(tape: Tape) -> Choice {
         Choice::new(Source::Tape(tape))
     }
 
     /// The boring answer, always.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Choice, Door};
+    /// let mut choice = Choice::boring();
+    /// let stream = choice.stream(Door::Run, "size");
+    /// assert_eq!(choice.draw(stream, 10), 0);
+    /// ```
     #[must_use]
     pub fn boring() -> Choice {
         Choice::new(Source::Boring)
@@ -155,6 +189,13 @@ impl Choice {
 
     /// A fuzzer's choices: each takes as many of the bytes as it has to, and what is drawn behind the last is boring. Every input is a
     /// run, and inputs that are alike at their beginning are runs that are.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Choice, Door};
+    /// let mut choice = Choice::from_bytes(vec![255; 64]);
+    /// let stream = choice.stream(Door::Run, "size");
+    /// assert!(choice.draw(stream, 10) < 10);
+    /// ```
     #[must_use]
     pub fn from_bytes(bytes: Vec<u8>) -> Choice {
         Choice::new(Source::Bytes { bytes, at: 0 })
@@ -180,6 +221,13 @@ impl Choice {
     ///
     /// # Panics
     /// If 2^32 streams exist.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Choice, Door};
+    /// let mut choice = Choice::from_seed(7);
+    /// let (one, other) = (choice.stream(Door::Wire, "a/b"), choice.stream(Door::Wire, "b/a"));
+    /// assert_ne!(one, other);
+    /// ```
     pub fn stream(&mut self, door: Door, name: &str) -> StreamId {
         let track = self.tape.track_of(door, name);
         if track == self.streams.len() {
@@ -203,6 +251,13 @@ impl Choice {
     ///
     /// # Panics
     /// In debug builds, if `n` is 0.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Choice, Door};
+    /// let mut choice = Choice::from_seed(7);
+    /// let stream = choice.stream(Door::Wire, "a/b");
+    /// assert!((0..100).all(|_| choice.draw(stream, 3) < 3));
+    /// ```
     #[inline]
     pub fn draw(&mut self, stream: StreamId, n: u32) -> u32 {
         debug_assert!(n >= 1, "a choice has at least one answer");
@@ -223,10 +278,26 @@ impl Choice {
         value
     }
 
+    /// What [`Choice::draw`] is going to answer next, very probably, where that costs nothing to know: so that what it leads to can be made ready.
+    #[inline]
+    pub fn foresee(&mut self, stream: StreamId, n: u32) -> Option<u32> {
+        match &mut self.streams[stream.0 as usize].choices {
+            Choices::Drawn(words) => Some(words.foresee(n)),
+            Choices::Untouched { .. } | Choices::Replayed(..) | Choices::Shared | Choices::Boring => None,
+        }
+    }
+
     /// Whether something comes to pass that does so `of` times in `in_`, if a seed decides. On the tape it is one of `0..2`, and 0 for "no", so that the
     /// many times that it does not are boring ones. (Of [`Choice::draw`]'s answers, all but the first are worth a place on the tape.)
     ///
     /// Where there is no choice (`of` is 0, or `in_` at least), nothing is drawn or recorded.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Choice, Door};
+    /// let mut choice = Choice::boring();
+    /// let stream = choice.stream(Door::Wire, "a/b");
+    /// assert!(!choice.happens(stream, 1, 2));
+    /// ```
     #[inline]
     pub fn happens(&mut self, stream: StreamId, of: u32, in_: u32) -> bool {
         if of == 0 || of >= in_ {
@@ -358,6 +429,14 @@ impl Choice {
     }
 
     /// What was chosen so far.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Choice, Door};
+    /// let mut choice = Choice::from_seed(7);
+    /// let stream = choice.stream(Door::Run, "size");
+    /// let drawn = choice.draw(stream, 10);
+    /// assert_eq!(choice.tape().choices(Door::Run, "size").next().unwrap_or(0), drawn);
+    /// ```
     #[must_use]
     pub fn tape(&self) -> &Tape {
         &self.tape

@@ -10,9 +10,9 @@ use super::inet::TimerOf;
 use super::option::Options;
 use super::poll::KEY_READABLE;
 use super::process::Process;
-use super::slab::{Key, KeyQueue, to_usize};
 use super::socket::Socket;
 use crate::packet::{Body, Packet, Segment};
+use crate::slab::{Key, KeyQueue, to_usize};
 use crate::tcp::Taken;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -141,7 +141,7 @@ impl Default for Recent {
 
 impl Host {
     /// `send(2)`, if it is an easy one: a few bytes that the buffer takes. Where they may go out at once, they do, as `packet`.
-    #[inline]
+    #[inline(always)]
     pub fn send_short(
         &mut self,
         now: Instant,
@@ -183,7 +183,7 @@ impl Host {
     }
 
     /// `recv(2)`, if it is an easy one: it finds enough, or has only to wait. Otherwise nothing has happened: see [`Host::begin`].
-    #[inline]
+    #[inline(always)]
     pub fn recv_short(
         &mut self,
         now: Instant,

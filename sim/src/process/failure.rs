@@ -12,6 +12,16 @@ use std::sync::Once;
 use twinsock::Instant;
 
 /// A thread that waits.
+///
+/// ```
+/// use twinsock::net::UdpSocket;
+/// use twinsock_sim::{FailureKind, Sim};
+/// let failure = Sim::builder().run(|sim| {
+///     sim.host("a").spawn("p", |net| UdpSocket::bind(&net, "0.0.0.0:7").unwrap().recv(&mut [0]).map(drop));
+/// });
+/// let FailureKind::Deadlock { waiting } = failure.unwrap_err().kind else { panic!("nobody sends") };
+/// assert_eq!((waiting[0].host.as_str(), waiting[0].process.as_str()), ("a", "p"));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Waiting {
     /// The name of its host.
@@ -28,7 +38,20 @@ pub struct Waiting {
     pub daemon: bool,
 }
 
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Waiting { host, process: _, thread, what, since, daemon } = self;
+        write!(f, "host {host}, thread {thread}{}: {what}, since {since:?}", if *daemon { " (daemon)" } else { "" })
+    }
+}
+
 /// Why a run failed.
+///
+/// ```
+/// use twinsock_sim::{FailureKind, Sim};
+/// let failure = Sim::builder().run(|sim| drop(sim.host("a").spawn("p", |_net| panic!("lost")))).unwrap_err();
+/// assert!(matches!(failure.kind, FailureKind::Panic { message, .. } if message == "lost"));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FailureKind {
     /// A thread of a process panicked.
@@ -61,6 +84,13 @@ pub enum FailureKind {
         /// How many.
         calls: u64,
     },
+    /// So much happened that no program took part in, and the programs all wait: timers go off for ever, say, on connections that nobody uses.
+    Idle {
+        /// How many events, after which [`Builder::idle_max`](crate::Builder::idle_max) ends a run.
+        events: u64,
+        /// Who waits for what.
+        waiting: Vec<Waiting>,
+    },
     /// Something is left that should not be, and [`LeakCheck::Fail`](crate::LeakCheck::Fail) was asked for.
     Leak {
         /// What is left.
@@ -70,6 +100,12 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// What makes two failures the same one: where it panicked, what everybody waits for.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let failure = Sim::builder().run(|sim| drop(sim.host("a").spawn("p", |_net| panic!("lost")))).unwrap_err();
+    /// assert!(failure.kind.site().starts_with("panic at "));
+    /// ```
     #[must_use]
     pub fn site(&self) -> String {
         match self {
@@ -77,6 +113,7 @@ impl FailureKind {
                 let place = location.as_deref().unwrap_or_else(|| message.lines().next().unwrap_or_default());
                 format!("panic at {place}")
             }
+            FailureKind::Idle { .. } => "no program ever goes on".to_owned(),
             FailureKind::Deadlock { waiting } => {
                 // The first word of what they wait for: descriptors, ports and how many wait may differ.
                 let waits = waiting
@@ -108,15 +145,7 @@ impl fmt::Display for FailureKind {
             }
             FailureKind::Deadlock { waiting } => {
                 write!(f, "deadlock: everybody waits and nothing is in flight")?;
-                for thread in waiting {
-                    let daemon = if thread.daemon { " (daemon)" } else { "" };
-                    write!(
-                        f,
-                        "\n  host {}, thread {}{daemon}: {}, since {:?}",
-                        thread.host, thread.thread, thread.what, thread.since
-                    )?;
-                }
-                Ok(())
+                waiting.iter().try_for_each(|thread| write!(f, "\n  {thread}"))
             }
             FailureKind::Test { message, location } => {
                 write!(f, "the test panicked")?;
@@ -125,7 +154,14 @@ impl fmt::Display for FailureKind {
                 }
                 write!(f, ":\n  {}", message.replace('\n', "\n  "))
             }
-            FailureKind::Endless { calls } => write!(f, "no end after {calls} calls: a program that never stops asking?"),
+            FailureKind::Endless { calls } => write!(
+                f,
+                "no end after {calls} calls: a program that never stops asking? (Builder::calls_max says how many there may be)"
+            ),
+            FailureKind::Idle { events, waiting } => {
+                write!(f, "no program has gone on for {events} events: timers alone keep the run going")?;
+                waiting.iter().try_for_each(|thread| write!(f, "\n  {thread}"))
+            }
             FailureKind::Leak { leaks } => {
                 write!(f, "every process has ended, and something is left:")?;
                 leaks.lines(true).into_iter().try_for_each(|line| write!(f, "\n  {line}"))

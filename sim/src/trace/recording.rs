@@ -13,6 +13,15 @@ use std::net::{IpAddr, SocketAddr};
 use twinsock::{Instant, Result};
 
 /// A run that was recorded.
+///
+/// ```
+/// use twinsock_sim::Sim;
+/// use twinsock_sim::trace::lines;
+/// let run = Sim::builder().record(true).run(|sim| { sim.host("a").spawn("p", |_net| {}); });
+/// let recording = run.unwrap().recording.unwrap();
+/// assert_eq!(recording.addrs.len(), 1, "a host");
+/// # drop(lines(&recording));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recording {
     /// What hosts and processes are called.
@@ -35,6 +44,12 @@ pub struct Recording {
 pub const EVENTS_MAX: usize = 1_000_000;
 
 /// An event of a recording.
+///
+/// ```
+/// use twinsock_sim::Sim;
+/// let run = Sim::builder().record(true).run(|sim| drop(sim.host("a").spawn("p", |_net| {}))).unwrap();
+/// assert_eq!(run.recording.unwrap().events[0].step, 0);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
     /// The turn in which it happened: how many had been taken until then.

@@ -21,7 +21,7 @@ use crate::host::fifo::Fifo;
 use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, QuietRecv, Token};
 use crate::link::Link;
 use crate::trace::{Event, Place, Recording, Trace, What};
-pub use arrival::Happened;
+pub use arrival::{Ended, Happened, Rest};
 pub use chains::Chains;
 use clock::HostClock;
 use event::EventQueue;
@@ -128,6 +128,19 @@ fn index(slot: u32) -> usize {
 }
 
 /// The clock, the hosts, the links and the queue of what will happen.
+///
+/// ```
+/// use twinsock::Instant;
+/// use twinsock_sim::HostConfig;
+/// use twinsock_sim::choice::Choice;
+/// use twinsock_sim::trace::Trace;
+/// use twinsock_sim::world::World;
+///
+/// // Driven by hand, with no process: sim/tests/world.rs makes calls in it and lets time pass.
+/// let mut world = World::new(Choice::from_seed(7), Trace::new());
+/// let host = world.add_host("a", HostConfig::default());
+/// assert_eq!((world.host_name(host), world.now()), ("a", Instant::ZERO));
+/// ```
 pub struct World {
     now: Instant,
     /// Whether any host's clock was ever set, or began anew: where none was, nobody looks at a host for the time.
@@ -396,10 +409,9 @@ impl World {
     /// # Panics
     /// If the queue went back in time: a bug here.
     pub fn step(&mut self) -> Option<Option<Alarm>> {
-        match self.happen(false)? {
+        match self.happen()? {
             Happened::Alarm(alarm) => return Some(Some(alarm)),
             Happened::Woken(token) => self.wakes.push(token),
-            Happened::Ended(..) => unreachable!("no receive may end"),
             Happened::Something => {}
         }
         Some(None)

@@ -1,0 +1,225 @@
+//! A table whose entries are named by index and generation: O(1) everything, no hashing, and a stale name finds nothing. A leaf: it knows nobody, and holds
+//! whatever the rooms put in.
+//!
+//! Where names of one table must not be mixed up with those of another, the table has names of a type of its own, made of and into [`Key`]s.
+
+use std::marker::PhantomData;
+use std::ops::{Index, IndexMut};
+
+/// The name of an entry, as long as the entry lives.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Key {
+    index: u32,
+    generation: u32,
+}
+
+impl Key {
+    /// The name of nothing.
+    pub(crate) const NOBODY: Key = Key { index: u32::MAX, generation: 0 };
+
+    /// A number for the life of the entry that orders keys and may serve as an id.
+    pub(crate) const fn number(self) -> u32 {
+        self.index
+    }
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    generation: u32,
+    value: Option<T>,
+}
+
+/// The table, whose entries have names of type `K`.
+#[derive(Debug)]
+pub(crate) struct Slab<T, K = Key> {
+    entries: Vec<Entry<T>>,
+    free: Vec<u32>,
+    names: PhantomData<K>,
+}
+
+impl<T> Slab<T> {
+    /// An empty table.
+    pub(crate) const fn new() -> Slab<T> {
+        Slab::with_names()
+    }
+}
+
+impl<T, K> Slab<T, K> {
+    /// An empty table with names of their own type.
+    pub(crate) const fn with_names() -> Slab<T, K> {
+        Slab { entries: Vec::new(), free: Vec::new(), names: PhantomData }
+    }
+}
+
+impl<T, K: From<Key> + Into<Key>> Slab<T, K> {
+    /// Adds an entry; the place that was freed last is taken first.
+    #[inline]
+    pub(crate) fn insert(&mut self, value: T) -> K {
+        self.insert_with(|_| value)
+    }
+
+    /// Adds an entry that knows its own name.
+    #[inline]
+    pub(crate) fn insert_with(&mut self, make: impl FnOnce(Key) -> T) -> K {
+        if let Some(index) = self.free.pop() {
+            let entry = &mut self.entries[to_usize(index)];
+            let key = Key { index, generation: entry.generation };
+            entry.value = Some(make(key));
+            return K::from(key);
+        }
+        let index = u32::try_from(self.entries.len()).expect("a table has fewer than 2^32 entries");
+        let key = Key { index, generation: 0 };
+        self.entries.push(Entry { generation: 0, value: Some(make(key)) });
+        K::from(key)
+    }
+
+    /// Takes an entry out; its name is stale from now on.
+    pub(crate) fn remove(&mut self, name: K) -> Option<T> {
+        let key: Key = name.into();
+        let entry = self.entries.get_mut(to_usize(key.index))?;
+        if entry.generation != key.generation {
+            return None;
+        }
+        let value = entry.value.take()?;
+        entry.generation = entry.generation.wrapping_add(1);
+        self.free.push(key.index);
+        Some(value)
+    }
+
+    /// The entry, if the name is not stale.
+    #[inline]
+    pub(crate) fn get(&self, name: K) -> Option<&T> {
+        let key: Key = name.into();
+        let entry = self.entries.get(to_usize(key.index))?;
+        if entry.generation == key.generation { entry.value.as_ref() } else { None }
+    }
+
+    /// The entry, if the name is not stale.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, name: K) -> Option<&mut T> {
+        let key: Key = name.into();
+        let entry = self.entries.get_mut(to_usize(key.index))?;
+        if entry.generation == key.generation { entry.value.as_mut() } else { None }
+    }
+
+    /// Every entry, to be changed, in the order of the indices.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.iter_mut().filter_map(|entry| entry.value.as_mut())
+    }
+
+    /// Every entry, in the order of the indices.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (K, &T)> {
+        self.entries.iter().zip(0..).filter_map(|(entry, index)| {
+            let key = Key { index, generation: entry.generation };
+            entry.value.as_ref().map(|value| (K::from(key), value))
+        })
+    }
+}
+
+impl<T, K: From<Key> + Into<Key>> Index<K> for Slab<T, K> {
+    type Output = T;
+    #[inline]
+    fn index(&self, name: K) -> &T {
+        self.get(name).expect("a name that is held names a live entry")
+    }
+}
+
+impl<T, K: From<Key> + Into<Key>> IndexMut<K> for Slab<T, K> {
+    #[inline]
+    fn index_mut(&mut self, name: K) -> &mut T {
+        self.get_mut(name).expect("a name that is held names a live entry")
+    }
+}
+
+/// A queue of keys that is filled and emptied in turns: a vector and how far it has been taken.
+#[derive(Debug)]
+pub(crate) struct KeyQueue {
+    keys: Vec<Key>,
+    taken: usize,
+}
+
+impl KeyQueue {
+    /// An empty queue.
+    pub(crate) const fn new() -> KeyQueue {
+        KeyQueue { keys: Vec::new(), taken: 0 }
+    }
+
+    /// Whether there is nothing in it.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Adds a key at the end.
+    #[inline]
+    pub(crate) fn push(&mut self, key: Key) {
+        self.keys.push(key);
+    }
+
+    /// The first key.
+    #[inline]
+    pub(crate) fn first(&self) -> Option<Key> {
+        self.keys.get(self.taken).copied()
+    }
+
+    /// Takes the first key out.
+    #[inline]
+    pub(crate) fn drop_first(&mut self) {
+        self.taken += 1;
+        if self.taken >= self.keys.len() {
+            self.keys.clear();
+            self.taken = 0;
+        } else if self.taken >= KEPT_MAX && self.taken * 2 >= self.keys.len() {
+            // Never empty for long: what was taken must not pile up.
+            self.keys.drain(..self.taken);
+            self.taken = 0;
+        }
+    }
+}
+
+/// How many keys that were taken a queue keeps before it looks whether to move up.
+const KEPT_MAX: usize = 1024;
+
+/// An index as a `usize`; the simulator needs at least 32-bit addresses.
+#[inline]
+pub(crate) fn to_usize(index: u32) -> usize {
+    usize::try_from(index).expect("usize holds 32 bits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_gives_keys_in_order() {
+        let mut slab = Slab::new();
+        let mut queue = KeyQueue::new();
+        let mut expected = std::collections::VecDeque::new();
+        for number in 0..5000 {
+            let key = slab.insert(number);
+            queue.push(key);
+            expected.push_back(key);
+            if number % 3 != 0 {
+                assert_eq!(queue.first(), expected.pop_front());
+                queue.drop_first();
+            }
+        }
+        while let Some(key) = expected.pop_front() {
+            assert_eq!(queue.first(), Some(key));
+            queue.drop_first();
+        }
+        assert!(queue.is_empty() && queue.first().is_none());
+    }
+
+    #[test]
+    fn a_stale_key_finds_nothing() {
+        let mut slab = Slab::new();
+        let first = slab.insert('a');
+        assert_eq!(slab.remove(first), Some('a'));
+        let second = slab.insert('b');
+        assert_eq!(second.number(), first.number(), "the place is used again");
+        assert_eq!(slab.get(first), None);
+        assert_eq!(slab.remove(first), None);
+        assert_eq!(slab[second], 'b');
+    }
+}
