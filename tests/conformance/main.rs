@@ -9,6 +9,7 @@ mod bind;
 mod close;
 mod connect;
 mod data;
+mod directories;
 mod dup;
 mod epoll;
 mod listen;
