@@ -153,6 +153,8 @@ pub struct Source {
     pub dropped_before: u32,
     /// It is marked with its interface: `ipv4_pktinfo_prepare`. (What comes over IPv6 always is.)
     pub has_interface: bool,
+    /// It is several datagrams of this size in one, the last one perhaps smaller, for `UDP_GRO`; 0: it is one.
+    pub segment_bytes: u16,
 }
 
 impl Source {
@@ -256,10 +258,11 @@ impl Udp {
     /// A datagram arrives for this socket.
     pub fn deliver(&mut self, now: Instant, header: IpHeader, datagram: Datagram) -> Delivery {
         let dropped_before = if self.options.rxq_ovfl { self.drops } else { 0 };
-        let Datagram { src_port, dst_port, payload, .. } = datagram;
+        let Datagram { src_port, dst_port, payload, segment_bytes: cut, .. } = datagram;
         let has_interface = self.options.pktinfo || header.dst.is_ipv6();
-        let source = Source { header, src_port, dst_port, arrived: now, dropped_before, has_interface };
-        if self.queue.push(Queued::new(source, payload)) {
+        let segment_bytes = if payload.len() > usize::from(cut) { cut } else { 0 };
+        let source = Source { header, src_port, dst_port, arrived: now, dropped_before, has_interface, segment_bytes };
+        if self.queue.push(Queued::new(source, payload, cut != 0)) {
             self.wakes.readable = true;
             Delivery::Accepted
         } else {
@@ -359,6 +362,12 @@ impl Udp {
     #[must_use]
     pub const fn rmem_alloc(&self) -> u32 {
         self.queue.rmem_alloc()
+    }
+
+    /// Receive memory that is set aside for what comes next, `SK_MEMINFO_FWD_ALLOC`.
+    #[must_use]
+    pub const fn set_aside(&self) -> u32 {
+        self.queue.set_aside()
     }
 
     /// How many datagrams found the buffer full, `SK_MEMINFO_DROPS`.

@@ -273,19 +273,11 @@ impl Host {
             // Over IPv4 a corked datagram comes from the port that the socket has by now, over IPv6 from the one it had.
             datagram.src_port = self.dgrams[key].port;
         }
-        if way.segment == 0 {
-            self.carry(now, key, packet, &way.route);
-            return Ok(());
+        if let (Body::Udp(datagram), true) = (&mut packet.body, way.segment != 0) {
+            check_segments(&way.route, datagram, usize::from(way.segment))?;
+            datagram.segment_bytes = way.segment;
         }
-        let Body::Udp(datagram) = &packet.body else { unreachable!("a datagram socket sends datagrams") };
-        let segment = usize::from(way.segment);
-        let payload = datagram.payload.clone();
-        check_segments(&way.route, payload.len(), segment)?;
-        for begin in (0..payload.len().max(1)).step_by(segment) {
-            let payload = payload.slice(begin..payload.len().min(begin + segment));
-            let body = Body::Udp(Datagram { payload, ..*datagram });
-            self.carry(now, key, Packet { body, ..packet }, &way.route);
-        }
+        self.carry(now, key, packet, &way.route);
         Ok(())
     }
 
@@ -309,8 +301,17 @@ impl Host {
             let arrival = Arrival { now, header: (&packet).into(), device: route.device };
             self.deliver_to_all(&arrival, datagram);
         }
-        if leaves {
-            self.outbox.push_back(packet);
+        if !leaves {
+            return;
+        }
+        match (&packet.body, route.device) {
+            (Body::Udp(datagram), Device::Wire) if datagram.segment_bytes != 0 => {
+                for piece in datagram.pieces() {
+                    let body = Body::Udp(Datagram { segment_bytes: 0, ..piece });
+                    self.outbox.push_back(Packet { body, ..packet });
+                }
+            }
+            (_, Device::Wire | Device::Loopback) => self.outbox.push_back(packet),
         }
     }
 }
@@ -324,12 +325,14 @@ fn is_interface_local(ip: IpAddr) -> bool {
 }
 
 /// The checks on data that UDP_SEGMENT cuts, `udp_send_skb`.
-fn check_segments(route: &Route, len: usize, segment: usize) -> Result<()> {
+fn check_segments(route: &Route, datagram: &Datagram, segment: usize) -> Result<()> {
+    let len = datagram.payload.len();
     let headers = if route.destination.is_ipv4() { 28 } else { 48 };
     if headers + len.min(segment) > super::super::slab::to_usize(route.mtu_bytes) {
         return Err(Errno::MSGSIZE);
     }
-    if len > segment * UDP_MAX_SEGMENTS { Err(Errno::INVAL) } else { Ok(()) }
+    // Whoever cuts makes the checksums, too.
+    if len > segment * UDP_MAX_SEGMENTS || datagram.no_check { Err(Errno::INVAL) } else { Ok(()) }
 }
 
 /// The most datagrams that one call makes under UDP_SEGMENT.

@@ -14,8 +14,6 @@ use twinsock::{Errno, Result};
 
 /// `IP_PMTUDISC_DONT`, and `IPV6_PMTUDISC_DONT`.
 const PMTUDISC_DONT: i32 = 0;
-/// The unit in which the kernel sets receive memory aside.
-const PAGE_BYTES: u32 = 4096;
 /// A level and the number of an option there.
 type OptionName = (i32, i32);
 
@@ -253,8 +251,7 @@ impl Dgram {
     /// `SO_MEMINFO`, in the order of `SK_MEMINFO_RMEM_ALLOC` to `SK_MEMINFO_DROPS`.
     fn meminfo(&self) -> [u32; 9] {
         let udp = &self.udp;
-        let read = udp.rmem_alloc();
-        let set_aside = read.next_multiple_of(PAGE_BYTES) - read;
+        let (read, set_aside) = (udp.rmem_alloc(), udp.set_aside());
         [read, udp.rcvbuf_bytes(), udp.outq_bytes(), udp.options.sndbuf_bytes, set_aside, 0, 0, 0, udp.drops()]
     }
 

@@ -50,5 +50,6 @@ pub(super) fn parse(input: Input<'_>, addrs: &Addrs, trust: Trust) -> Result<Dat
         payload: Bytes::copy_from_slice(&bytes[HEADER_BYTES..]),
         no_check: [c0, c1] == [0, 0],
         dont_fragment: false,
+        segment_bytes: 0,
     })
 }
