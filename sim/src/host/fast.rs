@@ -41,6 +41,9 @@ pub enum Short {
     Long,
 }
 
+/// How many bytes a receive waits for that waits on the short way: those that wait for more, by `SO_RCVLOWAT`, go the long one.
+pub(super) const QUIET_TARGET_BYTES: u32 = 1;
+
 /// A plain receive that waits, and that its host has hardly taken note of: [`Host::resume_recv_short`] ends it if it is an easy one,
 /// [`Host::take_up`] makes an [`Op`](super::Op) of it that can be treated as any other.
 #[derive(Clone, Copy, Debug)]
@@ -118,10 +121,12 @@ impl Host {
         let Some((file, key)) = self.socket_behind(pid, fd, recent) else { return Short::Long };
         let Host { sockets, dirty, timers, .. } = self;
         let Some(socket) = sockets.get_mut(key) else { return Short::Long };
+        let target = socket.tcb.options.rcvlowat;
         if !socket.tcb.must_wait() {
-            return socket.receive(now, key, into, dirty, timers).map_or(Short::Long, Short::Done);
+            return socket.receive(now, key, into, target, (dirty, timers)).map_or(Short::Long, Short::Done);
         }
-        let may_wait = flags & c::MSG_DONTWAIT == 0 && socket.options.receive_timeout.is_none() && !into.is_empty();
+        let is_patient = socket.options.receive_timeout.is_none() && target == QUIET_TARGET_BYTES;
+        let may_wait = flags & c::MSG_DONTWAIT == 0 && is_patient && !into.is_empty();
         let Some(entry) = self.files.get_mut(file) else { return Short::Long };
         if !may_wait || entry.nonblocking || !entry.queue.sit_down(token) {
             return Short::Long;
@@ -138,7 +143,7 @@ impl Host {
         if !entry.queue.sits(quiet.token) || !entry.is_shared() {
             return None;
         }
-        let received = sockets.get_mut(quiet.socket)?.receive(now, quiet.socket, into, dirty, timers)?;
+        let received = sockets.get_mut(quiet.socket)?.receive(now, quiet.socket, into, QUIET_TARGET_BYTES, (dirty, timers))?;
         entry.queue.get_up();
         entry.put_one_of_several();
         Some(received)
@@ -175,13 +180,13 @@ impl Socket {
         now: Instant,
         key: Key,
         into: &mut [u8],
-        dirty: &mut KeyQueue,
-        timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>,
+        target: u32,
+        (dirty, timers): (&mut KeyQueue, &mut BinaryHeap<Reverse<(Instant, TimerOf)>>),
     ) -> Option<usize> {
         if self.options.peek_off > 0 {
             return None;
         }
-        let received = self.tcb.recv_plainly(now, into)?;
+        let received = self.tcb.recv_plainly(now, into, target)?;
         if self.tcb.has_output() {
             self.mark_dirty(key, dirty, timers);
         }

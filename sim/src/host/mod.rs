@@ -286,6 +286,11 @@ impl Host {
         self.wall_start = nanos;
     }
 
+    /// What the host's wall clock shows at a moment, in nanoseconds.
+    fn wall_clock(&self, at: Instant) -> u64 {
+        self.wall_start.saturating_add(at.as_nanos())
+    }
+
     /// The kernel constants.
     #[must_use]
     pub fn sysctl(&self) -> &Sysctl {

@@ -326,6 +326,12 @@ impl Tcb {
         self.done
     }
 
+    /// Whether what has come so far ends at this number, `rcv_nxt`.
+    #[must_use]
+    pub fn has_received_up_to(&self, seq: SeqNumber) -> bool {
+        self.rcv_nxt == seq
+    }
+
     /// Whether the host may drop the block: closed by its user, CLOSED, nothing left to transmit.
     #[must_use]
     pub fn is_gone(&self) -> bool {

@@ -116,7 +116,10 @@ impl Options {
             }
             c::IP_TTL if number == -1 => options.ttl = None,
             c::IP_TTL => options.ttl = Some(checked(in_range(number, 1, 255)?)),
-            c::IP_MINTTL => options.min_ttl = checked(in_range(number, 0, 255)?),
+            c::IP_MINTTL => {
+                options.min_ttl = checked(in_range(number, 0, 255)?);
+                options.settle_look();
+            }
             c::IP_FREEBIND => options.freebind = on,
             c::IP_TRANSPARENT if on && !is_root => return Err(Errno::PERM),
             c::IP_TRANSPARENT => options.transparent = on,
@@ -145,7 +148,7 @@ impl Host {
         let number = match name {
             c::IPV6_V6ONLY => i32::from(socket.v6only),
             c::IPV6_MULTICAST_HOPS => i32::from(options.multicast_hops),
-            c::IPV6_MULTICAST_IF => 0,
+            c::IPV6_MULTICAST_IF => i32::from(options.multicast_device),
             c::IPV6_MTU => self.path_mtu(key)?,
             _ => return options.get_ipv6_level(name, self.sysctl.ip_default_ttl),
         };
@@ -200,7 +203,10 @@ impl Options {
             // Fragments are not modelled: it only bounds their size.
             c::IPV6_MTU if number != 0 && number < IPV6_MIN_MTU => return Err(Errno::INVAL),
             c::IPV6_MTU => {}
-            _ => options.plain.set(c::SOL_IPV6, name, number)?,
+            _ => {
+                options.plain.set(c::SOL_IPV6, name, number)?;
+                options.settle_look();
+            }
         }
         Ok(())
     }

@@ -69,7 +69,7 @@ impl Talk {
         let mut into = vec![0; room];
         let tcb = &mut self.ends[end];
         if self.way == Way::Short
-            && let Some(received) = tcb.recv_plainly(self.now, &mut into)
+            && let Some(received) = tcb.recv_plainly(self.now, &mut into, tcb.options.rcvlowat)
         {
             self.short += 1;
             into.truncate(received);
