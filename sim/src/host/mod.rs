@@ -70,7 +70,7 @@ pub use sysctl::Sysctl;
 use crate::packet::Packet;
 use addr::{Addresses, canonical};
 use conns::Conns;
-use dgram::{Dgram, DgramPorts};
+use dgram::{Dgram, DgramPorts, Memberships};
 use file::{EpollSet, File, Object, PipeEnds};
 use inet::{TimeWaitEntry, TimerOf};
 use local::Local;
@@ -80,7 +80,7 @@ use process::Process;
 use slab::{Key, KeyQueue, Slab};
 use socket::Socket;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::IpAddr;
 use twinsock::{Errno, Instant, Result};
 use wait::Sleepers;
@@ -137,6 +137,8 @@ pub struct Host {
     woken_sets: Vec<Key>,
     /// What the wall clock shows when the monotonic one shows zero, in nanoseconds since the epoch.
     wall_start: u64,
+    /// The groups that stream sockets have joined, which hear nothing of them: only the host does.
+    stream_groups: BTreeMap<Key, Memberships>,
     in_csum_errors: InCsumErrors,
 }
 
@@ -167,6 +169,7 @@ impl Host {
             late_wakes: VecDeque::new(),
             woken_sets: Vec::new(),
             wall_start: WALL_START_SECONDS * 1_000_000_000,
+            stream_groups: BTreeMap::new(),
             in_csum_errors: InCsumErrors::default(),
         }
     }

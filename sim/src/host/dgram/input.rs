@@ -84,7 +84,8 @@ impl Host {
     /// Everybody whom a multicast or broadcast datagram matches gets a copy.
     pub(super) fn deliver_to_all(&mut self, arrival: &Arrival, datagram: &Datagram) {
         let group = arrival.header.dst;
-        if group.is_multicast() && !self.has_member(group, arrival.device) {
+        let source = arrival.header.src;
+        if group.is_multicast() && !self.has_member(group, arrival.device, Some(source)) {
             return;
         }
         let ends = Ends {
@@ -95,7 +96,7 @@ impl Host {
         // The last to bind is the first in Linux's list.
         let takes = |key: &&Key| {
             let dgram = &self.dgrams[**key];
-            dgram.score(&ends).is_some() && (!group.is_multicast() || dgram.takes_group(group, arrival.device))
+            dgram.score(&ends).is_some() && (!group.is_multicast() || dgram.takes_group(group, arrival.device, source))
         };
         let receivers: Vec<Key> = self.dgram_ports.holders(datagram.dst_port).iter().rev().filter(takes).copied().collect();
         for key in receivers {

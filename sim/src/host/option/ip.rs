@@ -3,6 +3,7 @@
 use super::super::Host;
 use super::plain::Values;
 use super::{Answer, Options, SetCx, checked, in_range, int};
+use crate::host::dgram::{Member, is_source_option};
 use crate::host::ports::Range;
 use crate::host::slab::Key;
 use crate::host::socket::Ss;
@@ -48,6 +49,8 @@ impl Host {
             // Multicast is not for streams.
             c::IP_MULTICAST_TTL | c::IP_MULTICAST_IF => Err(Errno::INVAL),
             c::IP_ADD_MEMBERSHIP | c::IP_DROP_MEMBERSHIP => Err(Errno::PROTO),
+            // But these are.
+            _ if is_source_option(c::SOL_IP, name) => self.set_source_option_v4(Member::Stream(set.key), name, value),
             _ => self.sockets[set.key].options.set_ip_level(set.is_root, ECN_MASK, name, value),
         }
     }
@@ -167,6 +170,7 @@ impl Host {
                 Ok(())
             }
             c::IPV6_ADD_MEMBERSHIP | c::IPV6_DROP_MEMBERSHIP => int(value).and(Err(Errno::PROTO)),
+            _ if is_source_option(c::SOL_IPV6, name) => self.set_source_option_v6(Member::Stream(set.key), name, value),
             _ => socket.options.set_ipv6_level(ECN_MASK, name, value),
         }
     }

@@ -14,7 +14,7 @@ pub(super) mod unix_level;
 use super::Host;
 use super::addr::Family;
 use super::cx::{Cx, Pid};
-use super::dgram::Device;
+use super::dgram::{Device, Member};
 use super::slab::Key;
 use stamps::Stamps;
 use std::net::IpAddr;
@@ -228,6 +228,9 @@ impl Host {
         let room = usize::try_from(*len).map_err(|_| Errno::INVAL)?;
         if room > value.len() {
             return Err(Errno::FAULT);
+        }
+        if let Some(done) = self.get_source_filter(Member::Stream(key), (level, name), value, len) {
+            return done.map(|()| 0);
         }
         let family = self.sockets[key].family;
         let answer = match (level, family) {
