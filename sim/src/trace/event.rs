@@ -2,7 +2,7 @@
 
 use super::place::{Names, Place};
 use super::{Digest, MachineEvent};
-use crate::packet::{Body, Control, IcmpError, Packet, Segment, SeqNumber};
+use crate::packet::{Body, Control, Datagram, IcmpError, Packet, Segment, SeqNumber};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use twinsock::{Instant, Result};
@@ -319,6 +319,14 @@ impl Words {
         }
     }
 
+    /// The words of a datagram between IPv4 addresses.
+    #[inline(always)]
+    pub(super) fn of_datagram(addrs: u64, datagram: &Datagram) -> Words {
+        let len = u64::try_from(datagram.payload.len()).expect("a packet carries at most 64 KiB");
+        let header = sixteens([datagram.src_port, datagram.dst_port], 0) | IS_DATAGRAM;
+        Words { numbers: 0, header, addrs, len_urgent: len << 32 }
+    }
+
     pub(super) fn of(packet: &Packet) -> Words {
         let addrs = v4_addrs(packet).unwrap_or_else(|| {
             let mut digest = Digest::new();
@@ -326,13 +334,11 @@ impl Words {
             digest.fold_bytes(&octets(packet.dst));
             digest.value()
         });
-        let (numbers, header, len) = match &packet.body {
-            Body::Tcp(segment) => return Words::of_segment(addrs, segment),
-            Body::Udp(datagram) => (0, sixteens([datagram.src_port, datagram.dst_port], 0) | 2, datagram.payload.len()),
-            Body::Icmp(icmp) => (icmp_number(icmp.error), 3, 0),
-        };
-        let len = u64::try_from(len).expect("a packet carries at most 64 KiB");
-        Words { numbers, header, addrs, len_urgent: len << 32 }
+        match &packet.body {
+            Body::Tcp(segment) => Words::of_segment(addrs, segment),
+            Body::Udp(datagram) => Words::of_datagram(addrs, datagram),
+            Body::Icmp(icmp) => Words { numbers: icmp_number(icmp.error), header: IS_ICMP, addrs, len_urgent: 0 },
+        }
     }
 
     /// One word for all of them.
@@ -341,8 +347,8 @@ impl Words {
         Digest::label(self.numbers, self.header, self.addrs, self.len_urgent)
     }
 
-    /// The event that the words of a segment between IPv4 addresses were made of.
-    pub(super) fn segment_event(self, at: Instant, host: u32, kind: PacketKind) -> Event {
+    /// The event that the words of a segment or datagram between IPv4 addresses were made of.
+    pub(super) fn packet_event(self, at: Instant, host: u32, kind: PacketKind) -> Event {
         let [src, dst] = halves(self.addrs).map(|addr| IpAddr::V4(Ipv4Addr::from_bits(addr)));
         let [len, urgent] = halves(self.len_urgent);
         let [has_urgent, urgent] = quarters(urgent);
@@ -350,6 +356,10 @@ impl Words {
         let [ports, window_flags] = halves(self.header);
         let [src_port, dst_port] = quarters(ports);
         let [window, flags] = quarters(window_flags);
+        if self.header & IS_ICMP == IS_DATAGRAM {
+            let line = PacketLine { src, dst, transport: Transport::Udp { ports: [src_port, dst_port] }, len };
+            return Event { at, place: Place::host(host), what: kind.what(line, "") };
+        }
         let transport = Transport::Tcp {
             ports: [src_port, dst_port],
             seq,
@@ -373,6 +383,10 @@ pub(super) fn fold_packet(digest: &mut Digest, at: Instant, host: u32, kind: Pac
 const HAS_URGENT: u64 = 1 << 16;
 /// In [`Words::header`]: the packet carries a segment.
 const IS_SEGMENT: u64 = 1;
+/// A datagram.
+const IS_DATAGRAM: u64 = 2;
+/// An ICMP error; the bits that tell the three apart.
+const IS_ICMP: u64 = 3;
 
 /// Folds in that a call returned.
 #[inline]

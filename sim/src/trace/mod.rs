@@ -180,10 +180,10 @@ impl Trace {
     /// The same of a packet that is as it was when it got this label.
     #[inline]
     pub fn labelled_delivered(&mut self, at: Instant, host: u32, packet: &Packet, label: &Label) {
-        if !label.is_segment {
+        if !label.is_usual {
             return self.packet_delivered(at, host, packet);
         }
-        self.segment(at, host, PacketKind::Delivered, packet, label);
+        self.usual_packet(at, host, PacketKind::Delivered, packet, label);
     }
 
     /// Records that a packet which a host sent will not arrive, and why.
@@ -200,22 +200,25 @@ impl Trace {
 
     #[inline(always)]
     fn packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet) -> Label {
-        let (Body::Tcp(segment), Some(addrs)) = (&packet.body, event::v4_addrs(packet)) else {
-            self.other_packet(at, host, kind, packet, "");
-            return Label::default();
+        let words = match (&packet.body, event::v4_addrs(packet)) {
+            (Body::Tcp(segment), Some(addrs)) => Words::of_segment(addrs, segment),
+            (Body::Udp(datagram), Some(addrs)) => Words::of_datagram(addrs, datagram),
+            (Body::Icmp(_), _) | (_, None) => {
+                self.other_packet(at, host, kind, packet, "");
+                return Label::default();
+            }
         };
-        let words = Words::of_segment(addrs, segment);
-        let label = Label { word: words.label(), words, is_segment: true };
-        self.segment(at, host, kind, packet, &label);
+        let label = Label { word: words.label(), words, is_usual: true };
+        self.usual_packet(at, host, kind, packet, &label);
         label
     }
 
     #[inline(always)]
-    fn segment(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) {
+    fn usual_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) {
         self.events_count += 1;
         event::fold_packet(&mut self.digest, at, host, kind, label.word);
         if let Some(kept) = &mut self.kept {
-            kept.keep(Record::Segment { at, host, kind, line: label.words });
+            kept.keep(Record::Packet { at, host, kind, line: label.words });
             if kept.recording.is_some() {
                 self.packet_in_full(at, host, kind, packet, "");
             }
@@ -286,15 +289,15 @@ pub struct Label {
     words: Words,
     /// What stands for the words in the digest.
     word: u64,
-    /// It is the label of a segment between IPv4 addresses, and not of just any packet, about which it says nothing.
-    is_segment: bool,
+    /// It is the label of a segment or datagram between IPv4 addresses, and not of just any packet, about which it says nothing.
+    is_usual: bool,
 }
 
 impl Label {
     /// The packet is another from here on.
     #[inline]
     pub fn forget(&mut self) {
-        self.is_segment = false;
+        self.is_usual = false;
     }
 }
 

@@ -5,7 +5,7 @@
 //! they are one queue and the length of its front part.
 
 use super::Source;
-use bytes::Bytes;
+use crate::packet::Payload;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ use std::net::IpAddr;
 #[derive(Debug)]
 pub(super) struct Queued {
     pub source: Source,
-    pub payload: Bytes,
+    pub payload: Payload,
     charge: u32,
     /// An empty datagram that was looked at under `SO_PEEK_OFF`: the next look goes past it.
     peeked: bool,
@@ -21,7 +21,7 @@ pub(super) struct Queued {
 
 impl Queued {
     /// A datagram with its charge; `is_paged`: it was made to be cut, and its data lies in pages.
-    pub(super) fn new(source: Source, payload: Bytes, is_paged: bool) -> Queued {
+    pub(super) fn new(source: Source, payload: Payload, is_paged: bool) -> Queued {
         let charge = if is_paged { charge_paged(payload.len()) } else { charge(payload.len(), source.header.dst) };
         Queued { source, payload, charge, peeked: false }
     }

@@ -41,11 +41,16 @@ impl Scheduler {
         self.world.trace_mut().waits(at, place, &what, None);
     }
 
-    /// Everything that was recorded, at the end of the run.
-    pub fn take_recording(&mut self) -> Option<Box<Recording>> {
+    /// Everything that was recorded, at the end of the run, with the sockets that there were before what was left was ended.
+    pub fn take_recording(&mut self, netstat: String) -> Option<Box<Recording>> {
         let mut recording = self.world.take_recording()?;
-        recording.netstat = self.netstat();
+        recording.netstat = netstat;
         Some(Box::new(recording))
+    }
+
+    /// The sockets now, for the recording; empty where nothing is recorded.
+    pub fn recorded_netstat(&self) -> String {
+        if self.world.trace().is_recording() { self.netstat() } else { String::new() }
     }
 
     /// The sockets of all hosts, a line each, behind their host's name.

@@ -4,7 +4,7 @@ use super::{Scheduler, ThreadId, Wait};
 use crate::host::Short;
 use crate::trace::{CallName, Place};
 use twinsock::Instant;
-use twinsock::raw::RawFd;
+use twinsock::raw::{Name, RawFd};
 
 /// What the short way of a receive came to.
 pub enum ShortRecv {
@@ -57,6 +57,64 @@ impl Scheduler {
     pub fn resume_recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8]) -> Option<usize> {
         let slot = self.threads.get_mut(thread.index())?;
         let received = self.world.resume_recv_short(slot.host, slot.quiet.as_ref()?, into)?;
+        slot.quiet = None;
+        self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+        Some(received)
+    }
+
+    /// `send(2)` or `sendto(2)` of the running thread on a datagram socket, if it is an easy one; `how`: the flags and the name. `false`: nothing has
+    /// happened.
+    #[inline]
+    pub fn send_dgram_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], how: (i32, Option<&[u8]>)) -> bool {
+        if self.world.trace().is_recording() {
+            return false;
+        }
+        let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
+        if !self.world.send_dgram_short(slot.host, (slot.pid, &mut slot.recent), fd, data, how) {
+            return false;
+        }
+        self.end_short_call(thread, const { CallName::new("sendto") }, fd, data.len());
+        true
+    }
+
+    /// `recv(2)` or `recvfrom(2)` of the running thread on a datagram socket, if it is an easy one; `how`: the flags and where the sender's name goes.
+    #[inline]
+    pub fn recv_dgram_short(
+        &mut self,
+        thread: ThreadId,
+        fd: RawFd,
+        into: &mut [u8],
+        how: (i32, Option<&mut Name<'_>>),
+    ) -> ShortRecv {
+        if self.world.trace().is_recording() {
+            return ShortRecv::Long;
+        }
+        let Some(slot) = self.threads.get_mut(thread.index()) else { return ShortRecv::Long };
+        match self.world.recv_dgram_short(slot.host, (slot.pid, &mut slot.recent), thread.token(), fd, into, how) {
+            Short::Done(received) => {
+                self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+                ShortRecv::Done(received)
+            }
+            Short::Waits(quiet) => {
+                slot.quiet = Some(quiet);
+                self.wait(thread, Wait::Call, None);
+                ShortRecv::Waits
+            }
+            Short::Long => ShortRecv::Long,
+        }
+    }
+
+    /// Goes on with the running thread's parked receive of a datagram, if it is an easy one. `None`: nothing has happened.
+    #[inline]
+    pub fn resume_dgram_short(
+        &mut self,
+        thread: ThreadId,
+        fd: RawFd,
+        into: &mut [u8],
+        name: Option<&mut Name<'_>>,
+    ) -> Option<usize> {
+        let slot = self.threads.get_mut(thread.index())?;
+        let received = self.world.resume_dgram_short(slot.host, slot.quiet.as_ref()?, into, name)?;
         slot.quiet = None;
         self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
         Some(received)
