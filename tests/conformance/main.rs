@@ -33,6 +33,7 @@ mod udp_errors;
 mod udp_groups;
 mod udp_options;
 mod udp_queue;
+mod udp_sources;
 mod udp_wait;
 mod unix_dgram;
 mod unix_names;

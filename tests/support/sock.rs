@@ -226,6 +226,11 @@ impl<E: Env> Sock<E> {
         Ok(bytes)
     }
 
+    /// `getsockopt(2)` of an option whose value says what is asked for; answers how long the answer is.
+    pub fn get_in_place(&self, level: i32, name: i32, value: &mut [u8]) -> Result<usize> {
+        self.env.getsockopt_bytes(&self.socket, level, name, value)
+    }
+
     /// `setsockopt(2)` of bytes.
     pub fn set_bytes(&self, level: i32, name: i32, value: &[u8]) -> Result<()> {
         self.env.setsockopt_bytes(&self.socket, level, name, value)
