@@ -322,6 +322,18 @@ impl Host {
     pub fn set_addrs(&mut self, addrs: &[IpAddr]) {
         self.changes = self.changes.wrapping_add(1);
         self.addresses.set(addrs);
+        let keys: Vec<Key> = self.sockets.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let socket = &mut self.sockets[key];
+            if !socket.tcb.state().is_synchronized() {
+                continue;
+            }
+            // Over IPv4 a route begins at an address of the host, over IPv6 where there is any interface.
+            let (local, remote) = (socket.tuple.local, socket.tuple.remote);
+            let has_route = self.addresses.owns(local) || (local.is_ipv6() && self.addresses.first(remote).is_some());
+            socket.tcb.follow_route(has_route, local.is_ipv6().then_some(Errno::NETUNREACH));
+            self.mark_dirty(key);
+        }
     }
 
     /// Whether there is a thread to be resumed.

@@ -1,0 +1,31 @@
+//! A connection that has lost its route: its address is its host's no longer.
+//!
+//! Linux keeps what cannot be sent in the queue and asks again as it asks about a window that is closed (`tcp_write_xmit` fails,
+//! `tcp_check_probe_timer`), so that it is over after `tcp_retries2` times at most, sooner than if everything were lost on the way.
+
+use super::tcb::Tcb;
+use twinsock::Errno;
+
+impl Tcb {
+    /// Whether a route leads to the peer from the address that the connection has: `error` is what asking for one answers, if that is
+    /// remembered (`sk_err_soft`, over IPv6).
+    pub fn follow_route(&mut self, has_route: bool, error: Option<Errno>) {
+        match (has_route, self.lost_wnd) {
+            (false, None) => {
+                self.lost_wnd = Some(self.snd_wnd);
+                self.snd_wnd = 0;
+                self.soft_err = error.or(self.soft_err);
+            }
+            (true, Some(window)) => {
+                self.lost_wnd = None;
+                self.snd_wnd = window;
+            }
+            (true, None) | (false, Some(_)) => {}
+        }
+    }
+
+    /// Whether nothing that it sends leaves.
+    pub(super) const fn has_no_route(&self) -> bool {
+        self.lost_wnd.is_some()
+    }
+}
