@@ -10,22 +10,18 @@ impl Tcb {
     /// Whether a route leads to the peer from the address that the connection has: `error` is what asking for one answers, if that is
     /// remembered (`sk_err_soft`, over IPv6).
     pub fn follow_route(&mut self, has_route: bool, error: Option<Errno>) {
-        match (has_route, self.lost_wnd) {
-            (false, None) => {
-                self.lost_wnd = Some(self.snd_wnd);
+        match (has_route, self.has_no_route) {
+            (false, false) => {
+                self.has_no_route = true;
                 self.snd_wnd = 0;
                 self.soft_err = error.or(self.soft_err);
             }
-            (true, Some(window)) => {
-                self.lost_wnd = None;
-                self.snd_wnd = window;
+            (true, true) => {
+                self.has_no_route = false;
+                // One segment can go; what the peer has room for by now, its acknowledgement tells.
+                self.snd_wnd = self.max_window.min(u32::from(self.mss));
             }
-            (true, None) | (false, Some(_)) => {}
+            (true, false) | (false, true) => {}
         }
-    }
-
-    /// Whether nothing that it sends leaves.
-    pub(super) const fn has_no_route(&self) -> bool {
-        self.lost_wnd.is_some()
     }
 }

@@ -62,8 +62,8 @@ pub struct Tcb {
     pub(super) err: Option<Errno>,
     /// sk_err_soft: what ICMP said meanwhile.
     pub(super) soft_err: Option<Errno>,
-    /// SND.WND, while no route leads to the peer and it therefore counts as 0.
-    pub(super) lost_wnd: Option<u32>,
+    /// No route leads to the peer; its window counts as closed meanwhile.
+    pub(super) has_no_route: bool,
     pub(super) wakes: Wakes,
     /// SOCK_NOSPACE: somebody found the send buffer full.
     pub(super) nospace: bool,
@@ -159,7 +159,7 @@ impl Tcb {
             passive: false,
             err: None,
             soft_err: None,
-            lost_wnd: None,
+            has_no_route: false,
             wakes: Wakes::default(),
             nospace: false,
             local_port: 0,
@@ -264,7 +264,7 @@ impl Tcb {
         (self.local_port, self.remote_port) = ports;
         self.err = None;
         self.soft_err = None;
-        self.lost_wnd = None;
+        self.has_no_route = false;
         self.done = false;
         self.advmss = match self.options.maxseg {
             0 => config.mss_bytes,

@@ -191,7 +191,7 @@ impl Tcb {
 
     fn on_loss_probe_timeout(&mut self, now: Instant) {
         self.rtt.timed = None;
-        if self.has_no_route() {
+        if self.has_no_route {
             // The probe fails; what it was to probe for is due already.
             self.timers.arm(Retransmit::Timeout, after(now, u64::from(JIFFY_US) * 1000));
             return;
@@ -220,7 +220,7 @@ impl Tcb {
         }
         if self.timers.retransmits == 0 {
             self.timers.start_of_retries = now;
-            if self.has_no_route() {
+            if self.has_no_route {
                 // `retrans_stamp` is when the segment left, and none has left since.
                 self.timers.start_of_retries = Instant::from_nanos(now.as_nanos().saturating_sub(self.rto_ns()));
             }
