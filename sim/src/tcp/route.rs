@@ -10,14 +10,14 @@ impl Tcb {
     /// Whether a route leads to the peer from the address that the connection has: `error` is what asking for one answers, if that is
     /// remembered (`sk_err_soft`, over IPv6).
     pub fn follow_route(&mut self, has_route: bool, error: Option<Errno>) {
-        match (has_route, self.has_no_route) {
+        match (has_route, self.timers.has_no_route) {
             (false, false) => {
-                self.has_no_route = true;
+                self.timers.has_no_route = true;
                 self.snd_wnd = 0;
                 self.soft_err = error.or(self.soft_err);
             }
             (true, true) => {
-                self.has_no_route = false;
+                self.timers.has_no_route = false;
                 // One segment can go; what the peer has room for by now, its acknowledgement tells.
                 self.snd_wnd = self.max_window.min(u32::from(self.mss));
             }

@@ -62,8 +62,6 @@ pub struct Tcb {
     pub(super) err: Option<Errno>,
     /// sk_err_soft: what ICMP said meanwhile.
     pub(super) soft_err: Option<Errno>,
-    /// No route leads to the peer; its window counts as closed meanwhile.
-    pub(super) has_no_route: bool,
     pub(super) wakes: Wakes,
     /// SOCK_NOSPACE: somebody found the send buffer full.
     pub(super) nospace: bool,
@@ -159,7 +157,6 @@ impl Tcb {
             passive: false,
             err: None,
             soft_err: None,
-            has_no_route: false,
             wakes: Wakes::default(),
             nospace: false,
             local_port: 0,
@@ -264,7 +261,7 @@ impl Tcb {
         (self.local_port, self.remote_port) = ports;
         self.err = None;
         self.soft_err = None;
-        self.has_no_route = false;
+        self.timers.has_no_route = false;
         self.done = false;
         self.advmss = match self.options.maxseg {
             0 => config.mss_bytes,

@@ -18,6 +18,8 @@ pub mod pcapng;
 mod place;
 mod recording;
 pub mod timeline;
+#[cfg(feature = "tracing")]
+mod untold;
 
 pub use digest::Digest;
 pub use event::{CallName, Event, NetworkEvent, PacketLine, Transport, What};
@@ -28,6 +30,8 @@ pub use lines::{EventKind, TraceLine, lines};
 pub use machine::MachineEvent;
 pub use place::{Names, Place};
 pub use recording::{CallEnd, Connection, Detail, Recorded, Recording};
+#[cfg(feature = "tracing")]
+pub use untold::Topic;
 
 use crate::packet::{Body, Packet};
 use std::fmt;
@@ -73,6 +77,19 @@ impl Trace {
     /// Keeps everything from here on, for [`Trace::take_recording`].
     pub fn record_all(&mut self) {
         self.kept.get_or_insert_with(|| Kept::new(0)).recording = Some(Box::default());
+    }
+
+    /// Keeps events about these from here on, for [`Trace::take_untold`].
+    #[cfg(feature = "tracing")]
+    pub fn keep_for_telling(&mut self, wanted: Vec<Topic>) {
+        self.kept.get_or_insert_with(|| Kept::new(0)).untold = Some(Box::new(untold::Untold::new(wanted)));
+    }
+
+    /// Events since this was asked last, each with its turn.
+    #[cfg(feature = "tracing")]
+    pub fn take_untold(&mut self) -> Vec<(u64, Event)> {
+        let untold = self.kept.as_mut().and_then(|kept| kept.untold.as_mut());
+        untold.map_or_else(Vec::new, |untold| std::mem::take(&mut untold.events))
     }
 
     /// Whether everything is kept.
@@ -138,10 +155,26 @@ impl Trace {
         event.fold_into(&mut self.digest);
         self.events_count += 1;
         if let Some(kept) = &mut self.kept {
+            #[cfg(feature = "tracing")]
+            kept.tell(self.steps, Topic::of(&event.what), || event.clone());
             if let Some(recording) = &mut kept.recording {
                 recording.event(self.steps, event.clone(), Detail::None);
             }
             kept.keep_event(event);
+        }
+    }
+
+    /// Records that `value` was chosen of `0..n`: [`What::Choice`].
+    #[inline]
+    pub fn chose(&mut self, at: Instant, door: &'static str, n: u32, value: u32) {
+        event::fold_choice(&mut self.digest, at, Place::WORLD, n, value);
+        self.events_count += 1;
+        if let Some(kept) = &mut self.kept {
+            if let Some(recording) = &mut kept.recording {
+                let what = What::Choice { door, n, value };
+                recording.event(self.steps, Event { at, place: Place::WORLD, what }, Detail::None);
+            }
+            kept.keep(Record::Choice { at, place: Place::WORLD, door, n, value });
         }
     }
 
@@ -152,6 +185,8 @@ impl Trace {
         self.events_count += 1;
         if let Some(kept) = &mut self.kept {
             kept.keep(Record::CallEnd { at, place, call, fd, result });
+            #[cfg(feature = "tracing")]
+            kept.tell(self.steps, Some(Topic::Call), || Event { at, place, what: What::CallEnd { call, fd, result } });
         }
     }
 
@@ -172,13 +207,27 @@ impl Trace {
         label
     }
 
+    /// The same of a packet that differs from the one which had this label before only in its numbers and in its data, and has them by value.
+    #[inline]
+    pub fn packet_sent_again(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
+        let Body::Tcp(segment) = &packet.body else { return };
+        if !label.is_usual {
+            *label = self.packet_sent(at, host, packet);
+            return;
+        }
+        label.words.renumber(segment);
+        label.word = label.words.label();
+        self.usual_packet(at, host, PacketKind::Sent, packet, label);
+        self.digest.fold_data(segment.payload.as_slice());
+    }
+
     /// Records that a packet arrived at a host.
     pub fn packet_delivered(&mut self, at: Instant, host: u32, packet: &Packet) {
         self.packet(at, host, PacketKind::Delivered, packet);
     }
 
     /// The same of a packet that is as it was when it got this label.
-    #[inline]
+    #[inline(always)]
     pub fn labelled_delivered(&mut self, at: Instant, host: u32, packet: &Packet, label: &Label) {
         if !label.is_usual {
             return self.packet_delivered(at, host, packet);
@@ -219,6 +268,8 @@ impl Trace {
         event::fold_packet(&mut self.digest, at, host, kind, label.word);
         if let Some(kept) = &mut self.kept {
             kept.keep(Record::Packet { at, host, kind, line: label.words });
+            #[cfg(feature = "tracing")]
+            kept.tell(self.steps, Some(Topic::Packet), || label.words.packet_event(at, host, kind));
             if kept.recording.is_some() {
                 self.packet_in_full(at, host, kind, packet, "");
             }
@@ -230,6 +281,8 @@ impl Trace {
         event::fold_packet(&mut self.digest, at, host, kind, Words::of(packet).label());
         if let Some(kept) = &mut self.kept {
             let what = kind.what(PacketLine::of(packet), why);
+            #[cfg(feature = "tracing")]
+            kept.tell(self.steps, Topic::of(&what), || Event { at, place: Place::host(host), what: what.clone() });
             kept.keep_other(Event { at, place: Place::host(host), what });
             self.packet_in_full(at, host, kind, packet, why);
         }
