@@ -4,8 +4,9 @@
 use super::{Scheduler, State, ThreadId, Wait};
 use crate::host::{Call, Pid, strace};
 use crate::process::names::name_of;
-use crate::trace::{CallEnd, Connection, Recording};
+use crate::trace::{CallEnd, Connection, Event, Recording};
 use crate::world::HostId;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 impl Scheduler {
@@ -51,6 +52,23 @@ impl Scheduler {
     /// The sockets now, for the recording; empty where nothing is recorded.
     pub fn recorded_netstat(&self) -> String {
         if self.world.trace().is_recording() { self.netstat() } else { String::new() }
+    }
+
+    /// The last events, as many of each host as are to be shown, a line each, oldest first.
+    pub fn last_events(&self) -> String {
+        let trace = self.world.trace();
+        let mut shown: Vec<Event> = trace.events().collect();
+        if let Some(events_max) = self.shows_of_each_host {
+            let mut of_host: BTreeMap<Option<u32>, usize> = BTreeMap::new();
+            shown.reverse();
+            shown.retain(|event| {
+                let count = of_host.entry(event.place.host_number()).or_default();
+                *count += 1;
+                *count <= events_max
+            });
+            shown.reverse();
+        }
+        shown.iter().fold(String::new(), |text, event| text + &event.line(trace.names()).to_string() + "\n")
     }
 
     /// The sockets of all hosts, a line each, behind their host's name.

@@ -18,35 +18,44 @@ pub enum ShortRecv {
 }
 
 impl Scheduler {
-    /// `send(2)` of the running thread, if it is an easy one. `false`: nothing has happened.
+    /// `send(2)` of the running thread, or `write(2)`, if it is an easy one. `false`: nothing has happened.
     #[inline(always)]
-    pub fn send_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], flags: i32) -> bool {
+    pub fn send_short(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> bool {
         if self.world.trace().is_recording() {
             return false;
         }
-        let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
-        if !self.world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
+        let Scheduler { threads, world, call_cost_ns, .. } = self;
+        let Some(slot) = threads.get_mut(thread.index()) else { return false };
+        if !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
             return false;
         }
-        self.end_short_call(thread, const { CallName::new("sendto") }, fd, data.len());
+        let at = world.now();
+        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
+        slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
+        let call = if as_file { const { CallName::new("write") } } else { const { CallName::new("sendto") } };
+        world.trace_mut().call_ended(at, place, call, Some(fd), Ok(data.len()));
+        self.collect_wakes();
         true
     }
 
-    /// `recv(2)` of the running thread, if it is an easy one. A receive that waits is kept here: so does the thread.
+    /// `recv(2)` of the running thread, or `read(2)`, if it is an easy one. A receive that waits is kept here: so does the thread.
     #[inline(always)]
-    pub fn recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
+    pub fn recv_short(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
         if self.world.trace().is_recording() {
             return ShortRecv::Long;
         }
         let Some(slot) = self.threads.get_mut(thread.index()) else { return ShortRecv::Long };
         match self.world.recv_short(slot.host, (slot.pid, &mut slot.recent), thread.token(), fd, into, flags) {
             Short::Done(received) => {
-                self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+                self.end_short_call(thread, recv_name(as_file), fd, received);
                 ShortRecv::Done(received)
             }
             Short::Waits(quiet) => {
+                slot.reads_as_file = as_file;
+                // As `wait` does it where nobody records.
+                assert!(slot.state == State::Running, "only the running thread begins to wait");
                 slot.quiet = Some(quiet);
-                self.wait(thread, Wait::Call, None);
+                slot.state = State::Waiting(Wait::Call, self.world.now());
                 ShortRecv::Waits
             }
             Short::Long => ShortRecv::Long,
@@ -54,18 +63,20 @@ impl Scheduler {
     }
 
     /// Goes on with the running thread's parked receive, if it is an easy one. `None`: nothing has happened.
-    #[inline(always)]
+    #[inline(never)]
     pub fn resume_recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8]) -> Option<usize> {
         let slot = self.threads.get_mut(thread.index())?;
         let received = self.world.resume_recv_short(slot.host, slot.quiet.as_ref()?, into)?;
         slot.quiet = None;
-        self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+        let call = recv_name(slot.reads_as_file);
+        self.end_short_call(thread, call, fd, received);
         Some(received)
     }
 
     /// A waiting thread's receive is over, and it is chosen to run next, for nobody else can be. Answers that thread.
     #[inline(always)]
     pub(super) fn recv_ended(&mut self, thread: ThreadId, data: Data) -> ThreadId {
+        self.stack_ends[thread.index()].prefetch();
         let at = self.world.now();
         let slot = &mut self.threads[thread.index()];
         let quiet = slot.quiet.take().expect("a receive that has hardly been taken note of is its thread's");
@@ -74,9 +85,10 @@ impl Scheduler {
         slot.turn = slot.turn.wrapping_add(1);
         slot.clock = Instant::from_nanos(slot.clock.max(at).as_nanos().saturating_add(self.call_cost_ns));
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
+        let call = recv_name(slot.reads_as_file);
         let trace = self.world.trace_mut();
         trace.count_step();
-        trace.call_ended(at, place, const { CallName::new("recvfrom") }, Some(quiet.fd()), Ok(data.bytes()));
+        trace.call_ended(at, place, call, Some(quiet.fd()), Ok(data.bytes()));
         self.just_chosen = true;
         thread
     }
@@ -156,4 +168,10 @@ impl Scheduler {
         self.world.trace_mut().call_ended(at, place, call, Some(fd), Ok(count));
         self.collect_wakes();
     }
+}
+
+/// A receive as a trace names it.
+#[inline]
+fn recv_name(as_file: bool) -> CallName {
+    if as_file { const { CallName::new("read") } } else { const { CallName::new("recvfrom") } }
 }
