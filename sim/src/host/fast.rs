@@ -54,6 +54,15 @@ pub struct QuietRecv {
     pub(super) socket: Key,
 }
 
+impl QuietRecv {
+    /// The flags that the call was given.
+    #[inline]
+    #[must_use]
+    pub fn flags(&self) -> i32 {
+        self.flags
+    }
+}
+
 /// The stream socket that a thread used last, so that the next call finds it at once if it uses it again.
 #[derive(Clone, Copy, Debug)]
 pub struct Recent {

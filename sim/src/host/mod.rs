@@ -51,7 +51,6 @@ mod rights;
 mod slab;
 mod snmp;
 mod socket;
-pub mod strace;
 mod stream;
 
 mod sysctl;
@@ -59,7 +58,7 @@ mod sysctl;
 mod tests;
 mod wait;
 
-pub use call::Call;
+pub use call::{Call, RecvRef};
 pub use cx::{Credentials, Cx, Pid, Progress, Token, WALL_START_SECONDS};
 pub use fast::{QuietRecv, Recent, Short, ShortSend};
 pub use netstat::{SocketLine, Timer};

@@ -23,6 +23,7 @@ mod names;
 pub mod outside;
 pub mod scheduler;
 pub mod signal;
+mod strace;
 pub mod turns;
 pub mod watchdog;
 

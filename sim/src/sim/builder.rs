@@ -8,7 +8,7 @@ use crate::process::failure::{catch, install_panic_hook};
 use crate::process::scheduler::Scheduler;
 use crate::process::turns::{CALLS_EXPECTED, Interleaving, Turns};
 use crate::process::watchdog::Pulse;
-use crate::trace::Trace;
+use crate::trace::{EVENTS_MAX, Trace};
 use crate::world::World;
 use std::rc::Rc;
 use std::time::Duration;
@@ -33,7 +33,8 @@ pub struct Builder {
     calls_max: u64,
     keeps_events: Option<usize>,
     keeps_story: bool,
-    records: bool,
+    /// How many events are to be recorded, at least, if any are.
+    records: Option<usize>,
     catches_panics: bool,
     call_cost: Duration,
     stack_bytes: usize,
@@ -51,7 +52,7 @@ impl Default for Builder {
             calls_max: u64::MAX,
             keeps_events: None,
             keeps_story: false,
-            records: false,
+            records: None,
             catches_panics: false,
             call_cost: CALL_COST,
             stack_bytes: STACK_BYTES,
@@ -136,11 +137,16 @@ impl Builder {
     }
 
     /// Whether the whole run is recorded, every call with its arguments, every packet with its data: see [`Recording`](crate::trace::Recording). It costs memory for each
-    /// event and up to as much time as the run itself; the run is the same.
+    /// event and up to as much time as the run itself; the run is the same. Of a run of more than a million events the last ones are kept.
     #[must_use]
-    pub fn record(mut self, record: bool) -> Builder {
-        self.records = record;
-        self
+    pub fn record(self, record: bool) -> Builder {
+        Builder { records: record.then_some(EVENTS_MAX), ..self }
+    }
+
+    /// Records at least the last `events_max` events of the run, as [`Builder::record`] does.
+    #[must_use]
+    pub fn record_last(self, events_max: usize) -> Builder {
+        Builder { records: Some(events_max), ..self }
     }
 
     /// Whether a panic of the code that builds the network is a failure of the run, as a panic of a process is, instead of the caller's panic.
@@ -261,8 +267,8 @@ impl Builder {
         let seed = self.seed.unwrap_or(0);
         let mut trace = Trace::new();
         trace.keep_last(self.keeps_events.unwrap_or(REPORT_EVENTS));
-        if self.records {
-            trace.record_all();
+        if let Some(events_max) = self.records {
+            trace.record_last(events_max);
         }
         if self.keeps_story {
             choice.keep_story();

@@ -2,7 +2,7 @@
 
 use super::place::{Names, Place};
 use super::{Digest, MachineEvent};
-use crate::packet::{Body, Control, IcmpError, Packet, Segment, SeqNumber};
+use crate::packet::{Body, Control, IcmpError, Packet, Payload, Segment, SeqNumber, TcpOptions};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use twinsock::{Instant, Result};
@@ -264,6 +264,14 @@ impl PacketLine {
     pub const fn data_bytes(&self) -> u32 {
         self.len
     }
+
+    /// The segment of this header, with what else belongs to one.
+    pub(super) fn segment(&self, options: TcpOptions, payload: Payload, frame_bytes: u16) -> Option<Segment> {
+        let Transport::Tcp { ports: [src_port, dst_port], seq, ack, control, urgent, window } = self.transport else {
+            return None;
+        };
+        Some(Segment { src_port, dst_port, seq, ack, control, urgent, window, options, payload, frame_bytes })
+    }
 }
 
 fn octets(addr: IpAddr) -> [u8; 16] {
@@ -296,13 +304,13 @@ impl Transport {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Words {
     /// A segment's sequence and acknowledgment numbers; what an ICMP error says.
-    numbers: u64,
+    pub(super) numbers: u64,
     /// The ports, the window, which transport, a segment's control bits.
-    header: u64,
+    pub(super) header: u64,
     /// Source and destination; IPv6's as their digest.
-    addrs: u64,
+    pub(super) addrs: u64,
     /// The length of the data in bytes, a segment's urgent pointer and whether it has one.
-    len_urgent: u64,
+    pub(super) len_urgent: u64,
 }
 
 impl Words {
@@ -342,7 +350,7 @@ impl Words {
     }
 
     /// The event that the words of a segment between IPv4 addresses were made of.
-    pub(super) fn segment_event(self, at: Instant, host: u32, kind: PacketKind) -> Event {
+    pub(super) fn segment_event(self, at: Instant, host: u32, kind: PacketKind, why: &'static str) -> Event {
         let [src, dst] = halves(self.addrs).map(|addr| IpAddr::V4(Ipv4Addr::from_bits(addr)));
         let [len, urgent] = halves(self.len_urgent);
         let [has_urgent, urgent] = quarters(urgent);
@@ -359,7 +367,7 @@ impl Words {
             window,
         };
         let line = PacketLine { src, dst, transport, len };
-        Event { at, place: Place::host(host), what: kind.what(line, "") }
+        Event { at, place: Place::host(host), what: kind.what(line, why) }
     }
 }
 
@@ -411,6 +419,21 @@ impl PacketKind {
             PacketKind::Sent => 1,
             PacketKind::Delivered => 2,
             PacketKind::Dropped => 3,
+        }
+    }
+
+    /// Its number in one byte.
+    pub(super) const fn byte(self) -> u8 {
+        self.number().to_le_bytes()[0]
+    }
+
+    /// The one of this number.
+    pub(super) const fn of_byte(byte: u8) -> PacketKind {
+        match byte {
+            0 => PacketKind::Met,
+            1 => PacketKind::Sent,
+            2 => PacketKind::Delivered,
+            _ => PacketKind::Dropped,
         }
     }
 

@@ -17,17 +17,25 @@ struct Header {
     version: String,
     /// The seed of the run.
     seed: u64,
+    /// How many events came before the first line's.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    dropped: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The format's number: another one is for another version of this crate.
 const FORMAT: u32 = 1;
 
-/// Writes a trace file.
+/// Writes a trace file; `dropped` is how many events came before the first line's.
 ///
 /// # Errors
 /// The writer's.
-pub fn write(lines: &[TraceLine], seed: u64, mut to: impl Write) -> io::Result<()> {
-    let header = Header { twinsock_trace: FORMAT, version: env!("CARGO_PKG_VERSION").to_owned(), seed };
+pub fn write(lines: &[TraceLine], seed: u64, dropped: u64, mut to: impl Write) -> io::Result<()> {
+    let header = Header { twinsock_trace: FORMAT, version: env!("CARGO_PKG_VERSION").to_owned(), seed, dropped };
     serde_json::to_writer(&mut to, &header)?;
     for line in lines {
         to.write_all(b"\n")?;
@@ -41,6 +49,8 @@ pub fn write(lines: &[TraceLine], seed: u64, mut to: impl Write) -> io::Result<(
 pub struct TraceFile {
     /// The seed of the run.
     pub seed: u64,
+    /// How many events came before the first line's: there was no room for them.
+    pub dropped: u64,
     /// The lines, up to the first that could not be read.
     pub lines: Vec<TraceLine>,
     /// Why the rest could not be read.
@@ -95,7 +105,7 @@ pub fn read_trace(bytes: &[u8]) -> Result<TraceFile, TraceFileError> {
             format!("a trace of format {twinsock_trace}, written by version {version}: this version reads format {FORMAT}");
         return Err(TraceFileError { line: 1, offset: 0, what });
     }
-    let mut file = TraceFile { seed: header.seed, lines: Vec::new(), broken: None };
+    let mut file = TraceFile { seed: header.seed, dropped: header.dropped, lines: Vec::new(), broken: None };
     let mut offset = first.len();
     for (number, text) in (2..).zip(lines) {
         match serde_json::from_slice(text) {

@@ -98,7 +98,7 @@ impl Kept {
     pub(super) fn events(&self) -> impl Iterator<Item = Event> {
         let mut others = self.others.iter();
         (self.next.saturating_sub(self.records_max)..self.next).map(move |number| match self.records[number & self.mask] {
-            Record::Segment { at, host, kind, line } => line.segment_event(at, host, kind),
+            Record::Segment { at, host, kind, line } => line.segment_event(at, host, kind, ""),
             Record::CallEnd { at, place, call, fd, result } => Event { at, place, what: What::CallEnd { call, fd, result } },
             Record::Timer { at, place } => Event { at, place, what: What::Timer },
             Record::Choice { at, place, door, n, value } => Event { at, place, what: What::Choice { door, n, value } },

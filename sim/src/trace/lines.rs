@@ -180,9 +180,9 @@ impl fmt::Display for TraceLine {
 /// The lines of a recording, in order.
 #[must_use]
 pub fn lines(recording: &Recording) -> Vec<TraceLine> {
-    let mut wire = Wire::default();
+    let mut wire = Wire { count: recording.packets_dropped(), ..Wire::default() };
     let owners = recording.owners();
-    recording.events.iter().map(|recorded| line(recording, recorded, &mut wire, &owners)).collect()
+    recording.events().map(|recorded| line(recording, &recorded, &mut wire, &owners)).collect()
 }
 
 type Owners = BTreeMap<IpAddr, u32>;

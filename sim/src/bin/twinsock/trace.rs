@@ -4,6 +4,7 @@ use clap::Args;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use twinsock_sim::trace::dropped_words;
 use twinsock_sim::{EventKind, TraceLine, read_trace};
 
 /// What `twinsock trace` may be told.
@@ -71,6 +72,9 @@ pub fn run(options: &Options) -> ExitCode {
         Ok(asked) => asked,
         Err(what) => return crate::complain(&what, 2),
     };
+    if let Some(words) = dropped_words(file.dropped) {
+        eprintln!("{path}: {words}");
+    }
     let mut out = BufWriter::new(io::stdout().lock());
     let written = file.lines.iter().filter(|line| asked.is_for(line)).try_for_each(|line| {
         if options.json {

@@ -1,21 +1,39 @@
 //! What a recording holds of threads: their calls with all arguments, what they wait for, when they wake. Nothing here is done unless the run is
 //! recorded.
 
+use super::short::ShortCall;
 use super::{Scheduler, State, ThreadId, Wait};
-use crate::host::{Call, Pid, strace};
+use crate::host::{Call, Pid};
 use crate::process::names::name_of;
+use crate::process::strace;
 use crate::trace::{CallEnd, Connection, Recording};
 use crate::world::HostId;
 use std::fmt::Write as _;
+use twinsock::raw::RawFd;
 
 impl Scheduler {
     /// A call has returned.
     #[cold]
-    pub(super) fn note_call(&mut self, end: CallEnd, thread: ThreadId, call: &Call<'_, '_>) {
+    pub(super) fn note_call(&mut self, end: &CallEnd, thread: ThreadId, call: &Call<'_, '_>) {
+        let connection = self.connection_of(thread, end.fd);
+        self.world.trace_mut().call_in_full(end, connection, |to| strace::list(call, end.result.ok(), to));
+    }
+
+    /// A call has returned that went the short way.
+    #[inline(never)]
+    pub(super) fn note_short_call(&mut self, end: &CallEnd, thread: ThreadId, short: &ShortCall<'_>) {
+        let connection = self.connection_of(thread, end.fd);
+        let trace = self.world.trace_mut();
+        match short {
+            ShortCall::Send { data, flags } => trace.send_in_full(end, connection, data, *flags),
+            ShortCall::Recv { data, len, flags } => trace.recv_in_full(end, connection, (data, *len), *flags),
+        }
+    }
+
+    fn connection_of(&self, thread: ThreadId, fd: Option<RawFd>) -> Option<Connection> {
         let slot = &self.threads[thread.index()];
-        let ends = end.fd.and_then(|fd| self.world.host(slot.host).connection_of(slot.pid, fd));
-        let connection = ends.map(|(protocol, local, remote)| Connection::new(protocol, local, remote));
-        self.world.trace_mut().call_in_full(end, strace::arguments(call, Some(end.result)), connection);
+        let (protocol, local, remote) = self.world.host(slot.host).connection_of(slot.pid, fd?)?;
+        Some(Connection::new(protocol, local, remote))
     }
 
     /// A call is about to wait.
@@ -24,8 +42,15 @@ impl Scheduler {
         if self.world.trace().is_recording() {
             let (name, _) = name_of(call);
             let (at, place) = (self.world.now(), self.place(thread));
-            self.world.trace_mut().waits(at, place, name.name(), Some(strace::arguments(call, None)));
+            self.world.trace_mut().waits_in_call(at, place, name, |to| strace::list(call, None, to));
         }
+    }
+
+    /// A receive that went the short way is about to wait.
+    #[inline(never)]
+    pub(super) fn note_short_wait(&mut self, thread: ThreadId, fd: RawFd, len: usize, flags: i32) {
+        let (at, place) = (self.world.now(), self.place(thread));
+        self.world.trace_mut().waits_in_recv(at, place, fd, len, flags);
     }
 
     /// A thread waits for something; of a call, [`Scheduler::note_parked`] has said more.
@@ -38,7 +63,7 @@ impl Scheduler {
             Wait::Sync(name) => name.to_owned(),
         };
         let (at, place) = (self.world.now(), self.place(thread));
-        self.world.trace_mut().waits(at, place, &what, None);
+        self.world.trace_mut().waits_for(at, place, &what);
     }
 
     /// Everything that was recorded, at the end of the run.

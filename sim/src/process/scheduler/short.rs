@@ -2,7 +2,7 @@
 
 use super::{Scheduler, ThreadId, Wait};
 use crate::host::Short;
-use crate::trace::{CallName, Place};
+use crate::trace::{CallEnd, CallName, Place};
 use twinsock::Instant;
 use twinsock::raw::RawFd;
 
@@ -20,31 +20,28 @@ impl Scheduler {
     /// `send(2)` of the running thread, if it is an easy one. `false`: nothing has happened.
     #[inline(always)]
     pub fn send_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], flags: i32) -> bool {
-        if self.world.trace().is_recording() {
-            return false;
-        }
         let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
         if !self.world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
             return false;
         }
-        self.end_short_call(thread, const { CallName::new("sendto") }, fd, data.len());
+        self.end_short_call(thread, fd, &ShortCall::Send { data, flags });
         true
     }
 
     /// `recv(2)` of the running thread, if it is an easy one. A receive that waits is kept here: so does the thread.
     #[inline(always)]
     pub fn recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
-        if self.world.trace().is_recording() {
-            return ShortRecv::Long;
-        }
         let Some(slot) = self.threads.get_mut(thread.index()) else { return ShortRecv::Long };
         match self.world.recv_short(slot.host, (slot.pid, &mut slot.recent), thread.token(), fd, into, flags) {
             Short::Done(received) => {
-                self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+                self.end_short_call(thread, fd, &ShortCall::Recv { data: &into[..received], len: into.len(), flags });
                 ShortRecv::Done(received)
             }
             Short::Waits(quiet) => {
                 slot.quiet = Some(quiet);
+                if self.world.trace().is_recording() {
+                    self.note_short_wait(thread, fd, into.len(), flags);
+                }
                 self.wait(thread, Wait::Call, None);
                 ShortRecv::Waits
             }
@@ -56,19 +53,36 @@ impl Scheduler {
     #[inline(always)]
     pub fn resume_recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8]) -> Option<usize> {
         let slot = self.threads.get_mut(thread.index())?;
-        let received = self.world.resume_recv_short(slot.host, slot.quiet.as_ref()?, into)?;
+        let quiet = slot.quiet.as_ref()?;
+        let received = self.world.resume_recv_short(slot.host, quiet, into)?;
+        let flags = quiet.flags();
         slot.quiet = None;
-        self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+        self.end_short_call(thread, fd, &ShortCall::Recv { data: &into[..received], len: into.len(), flags });
         Some(received)
     }
 
     #[inline(always)]
-    fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, count: usize) {
+    fn end_short_call(&mut self, thread: ThreadId, fd: RawFd, short: &ShortCall<'_>) {
         let at = self.world.now();
         let Some(slot) = self.threads.get_mut(thread.index()) else { return };
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(self.call_cost_ns));
+        let (call, count) = match short {
+            ShortCall::Send { data, .. } => (const { CallName::new("sendto") }, data.len()),
+            ShortCall::Recv { data, .. } => (const { CallName::new("recvfrom") }, data.len()),
+        };
         self.world.trace_mut().call_ended(at, place, call, Some(fd), Ok(count));
+        if self.world.trace().is_recording() {
+            self.note_short_call(&CallEnd { at, place, call, fd: Some(fd), result: Ok(count) }, thread, short);
+        }
         self.collect_wakes();
     }
+}
+
+/// A call that went the short way.
+pub(super) enum ShortCall<'a> {
+    /// It took all of this.
+    Send { data: &'a [u8], flags: i32 },
+    /// It gave this, of up to `len` bytes.
+    Recv { data: &'a [u8], len: usize, flags: i32 },
 }
