@@ -7,10 +7,11 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
+use twinsock::faulty::{Call, Fault, Plan};
 use twinsock::net::{TcpListener, TcpStream, UdpSocket};
-use twinsock::{Clock, Spawn};
+use twinsock::{Clock, SocketApi, Spawn};
 use twinsock_sim::trace::{EventKind, TraceLine, lines, read_trace};
-use twinsock_sim::{Link, Ratio, Report, Sim, write_report};
+use twinsock_sim::{Link, NameFault, Ratio, Report, Signal, Sim, write_report};
 
 /// A client sends a server some data through a link that loses frames, and asks the time by UDP.
 fn exchange(seed: u64, loss: Ratio, record: bool) -> Report<()> {
@@ -114,6 +115,87 @@ fn a_fault_that_lasts_says_what_begins_and_what_ends() {
     };
     let troubles: Vec<String> = lines.iter().filter_map(words).collect();
     assert_eq!(troubles, ["a +cut b", "b +pause", "a -cut b", "b -pause", "b +crash", "b -crash"]);
+}
+
+#[test]
+fn what_befalls_names_calls_links_and_threads_is_told() {
+    let run = Sim::builder().record(true).run(|sim| {
+        let (a, b) = (sim.host("a"), sim.host("b"));
+        sim.fail_name("b", NameFault::Again);
+        a.spawn("asks", |net| net.getaddrinfo("b", 80).unwrap_err());
+        sim.run_to_end().unwrap();
+        sim.heal_name("b");
+        sim.heal_name("b");
+        a.call_faults(Plan::new(0).with(Fault::Eintr.rate(1, 1).on(&[Call::Accept4])));
+        a.call_faults(Plan::new(0));
+        // The network as it is built is no event.
+        sim.run_for(Duration::from_millis(1));
+        sim.link(&a, &b, Link::new().delay(Duration::from_millis(1)));
+        sim.link(&a, &b, Link::new().delay(Duration::from_millis(1)));
+        let waits = b.spawn("waits", |net| UdpSocket::bind(&net, "0.0.0.0:9").unwrap().recv_from(&mut [0]).unwrap_err());
+        sim.run_for(Duration::from_millis(1));
+        waits.signal(Signal::Interrupting);
+        waits.kill();
+    });
+    let lines = lines(&run.unwrap().recording.unwrap());
+    let told = |line: &TraceLine| format!("{} {}", line.host.as_deref().unwrap_or("-"), line.text);
+    let faults: Vec<String> = lines.iter().filter(|line| line.kind == EventKind::Fault).map(told).collect();
+    let expected = [
+        "- the name b: EAI_AGAIN",
+        "a getaddrinfo() meets EAI_AGAIN for the name b",
+        "- the name b is right again",
+        "a calls meet faults from here on",
+        "a calls meet no more faults",
+        "a another link from here to b",
+        "b another link from here to a",
+        "b signal (interrupting)",
+    ];
+    assert_eq!(faults, expected);
+    assert_eq!(lines.iter().filter(|line| line.begins.is_some()).count(), 2);
+}
+
+#[test]
+fn a_recording_keeps_the_last_events_and_says_how_many_came_before() {
+    let run = |events_max: usize| {
+        let run = Sim::builder().seed(7).record_last(events_max).run(|sim| {
+            sim.host("server").spawn("sink", |net| {
+                let udp = UdpSocket::bind(&net, "0.0.0.0:9").unwrap();
+                let mut got = [0; 64];
+                for _ in 0..2000 {
+                    udp.recv_from(&mut got).unwrap();
+                }
+            });
+            sim.host("client").spawn("source", |net| {
+                let udp = UdpSocket::bind(&net, "0.0.0.0:0").unwrap();
+                for number in 0..2000_u32 {
+                    udp.send_to(&number.to_le_bytes(), "10.0.0.1:9").unwrap();
+                    net.sleep(Duration::from_millis(1));
+                }
+            });
+        });
+        run.unwrap()
+    };
+    let (whole, last) = (run(1_000_000), run(1000));
+    assert_eq!(whole.digest, last.digest);
+    let (whole, last) = (whole.recording.unwrap(), last.recording.unwrap());
+    let (all, kept) = (lines(&whole), lines(&last));
+    let dropped = usize::try_from(last.dropped()).unwrap();
+    assert_eq!((whole.dropped(), dropped + kept.len()), (0, all.len()));
+    assert!((1000..2000).contains(&kept.len()), "{}", kept.len());
+    let is_same = |(one, other): (&TraceLine, &TraceLine)| {
+        // What was sent before the first event has no number any more where it arrives.
+        one == other || other.packet.is_none() && TraceLine { packet: None, ..one.clone() } == *other
+    };
+    assert!(all[dropped..].iter().zip(&kept).all(is_same));
+    let folder = folder("last");
+    let files = write_report(&folder, "the last", 7, &last).unwrap();
+    let words = format!("{dropped} earlier events were dropped");
+    assert!(fs::read_to_string(files.text).unwrap().starts_with(&words));
+    assert_eq!(read_trace(&fs::read(files.trace).unwrap()).unwrap().dropped, last.dropped());
+    assert!(fs::read_to_string(files.timeline).unwrap().contains(&format!("\"dropped\":{dropped}")));
+    let capture = fs::read(files.capture.unwrap()).unwrap();
+    assert!(capture.windows(words.len()).any(|bytes| bytes == words.as_bytes()));
+    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

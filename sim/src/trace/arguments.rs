@@ -196,7 +196,7 @@ impl<'a> Arguments<'a> {
 
     /// A count of bytes or of items.
     pub fn count(&mut self, count: usize) -> &mut Self {
-        self.tagged(tag::NUMBER, i64::try_from(count).expect("a count in memory fits 63 bits"))
+        self.tagged(tag::NUMBER, i64::try_from(count).unwrap_or(i64::MAX))
     }
 
     /// Something that is not known yet.

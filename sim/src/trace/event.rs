@@ -117,6 +117,18 @@ pub enum What {
         /// What happened to it.
         fault: Box<str>,
     },
+    /// A signal was sent to a thread.
+    Signal {
+        /// How its handler was installed, in words.
+        how: &'static str,
+    },
+    /// Something is wrong with a name from here on, or no longer.
+    Name {
+        /// The name.
+        name: Box<str>,
+        /// What is wrong; `None`: nothing.
+        fault: Option<Box<str>>,
+    },
 }
 
 impl What {
@@ -139,7 +151,9 @@ impl What {
             | What::ProcessKill
             | What::ProcessPanic { .. }
             | What::Machine(_)
-            | What::CallFault { .. } => None,
+            | What::CallFault { .. }
+            | What::Signal { .. }
+            | What::Name { .. } => None,
         }
     }
 }
@@ -168,18 +182,21 @@ pub enum NetworkEvent {
     Hold,
     /// What waited is sent.
     Release,
+    /// Another link took the place of the one there was.
+    Link,
 }
 
 impl NetworkEvent {
     /// What begins with it, or what ends.
-    pub(super) const fn trouble(self) -> Trouble {
+    pub(super) const fn trouble(self) -> Option<Trouble> {
         match self {
-            NetworkEvent::Cut => Trouble::Begins("cut"),
-            NetworkEvent::Heal => Trouble::Ends("cut"),
-            NetworkEvent::Isolate => Trouble::Begins("isolation"),
-            NetworkEvent::Rejoin => Trouble::Ends("isolation"),
-            NetworkEvent::Hold => Trouble::Begins("hold"),
-            NetworkEvent::Release => Trouble::Ends("hold"),
+            NetworkEvent::Cut => Some(Trouble::Begins("cut")),
+            NetworkEvent::Heal => Some(Trouble::Ends("cut")),
+            NetworkEvent::Isolate => Some(Trouble::Begins("isolation")),
+            NetworkEvent::Rejoin => Some(Trouble::Ends("isolation")),
+            NetworkEvent::Hold => Some(Trouble::Begins("hold")),
+            NetworkEvent::Release => Some(Trouble::Ends("hold")),
+            NetworkEvent::Link => None,
         }
     }
 
@@ -191,6 +208,7 @@ impl NetworkEvent {
             NetworkEvent::Rejoin => 3,
             NetworkEvent::Hold => 4,
             NetworkEvent::Release => 5,
+            NetworkEvent::Link => 6,
         }
     }
 
@@ -202,6 +220,7 @@ impl NetworkEvent {
             NetworkEvent::Rejoin => "rejoined",
             NetworkEvent::Hold => "held back",
             NetworkEvent::Release => "released",
+            NetworkEvent::Link => "another link",
         }
     }
 }
@@ -514,6 +533,8 @@ impl Event {
             What::Timer => self.fold_head(digest, 5, 0),
             // Where threads wait follows from their calls.
             What::Waits | What::Wake => {}
+            // What may befall a call is said here; whether it does is an event of its own.
+            What::Machine(MachineEvent::CallFaults { .. }) => {}
             What::Choice { door: _, n, value } => self.fold_head(digest, 6, pair(*n, *value)),
             What::ProcessStart => self.fold_head(digest, 7, 0),
             What::ProcessExit => self.fold_head(digest, 8, 0),
@@ -530,6 +551,15 @@ impl Event {
             What::CallFault { call, fd, fault } => {
                 self.fold_head(digest, 30, call.word ^ u64::from(fd.unwrap_or(-1).cast_unsigned()));
                 digest.fold_bytes(fault.as_bytes());
+            }
+            What::Signal { how } => {
+                self.fold_head(digest, 31, 0);
+                digest.fold_bytes(how.as_bytes());
+            }
+            What::Name { name, fault } => {
+                self.fold_head(digest, 32, u64::from(fault.is_some()));
+                digest.fold_bytes(name.as_bytes());
+                digest.fold_bytes(fault.as_deref().unwrap_or_default().as_bytes());
             }
         }
     }
@@ -603,6 +633,9 @@ impl fmt::Display for What {
                 fmt_call(f, *call, *fd)?;
                 write!(f, " meets {fault}")
             }
+            What::Signal { how } => write!(f, "signal ({how})"),
+            What::Name { name, fault: Some(fault) } => write!(f, "the name {name}: {fault}"),
+            What::Name { name, fault: None } => write!(f, "the name {name} is right again"),
         }
     }
 }

@@ -76,7 +76,9 @@ impl Kept {
             | What::ProcessKill
             | What::ProcessPanic { .. }
             | What::Machine(_)
-            | What::CallFault { .. } => self.keep_other(event),
+            | What::CallFault { .. }
+            | What::Signal { .. }
+            | What::Name { .. } => self.keep_other(event),
         }
     }
 

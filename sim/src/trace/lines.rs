@@ -88,7 +88,9 @@ impl EventKind {
             What::PacketDelivered(_) => EventKind::Arrived,
             What::PacketDropped(..) => EventKind::Lost,
             What::PacketMet(..) => EventKind::Wire,
-            What::Network { .. } | What::Machine(_) | What::CallFault { .. } => EventKind::Fault,
+            What::Network { .. } | What::Machine(_) | What::CallFault { .. } | What::Signal { .. } | What::Name { .. } => {
+                EventKind::Fault
+            }
             What::Timer => EventKind::Timer,
             What::Choice { .. } => EventKind::Choice,
             What::ProcessStart => EventKind::Start,
@@ -223,8 +225,12 @@ fn line(recording: &Recording, recorded: &Recorded, wire: &mut Wire, owners: &Ow
 
 /// What begins with an event, and what ends: a cut has the name of the host at its other end.
 fn troubles(what: &What, names: &Names) -> (Option<String>, Option<String>) {
+    if let What::Name { name, fault } = what {
+        let trouble = Some(format!("wrong name {name}"));
+        return if fault.is_some() { (trouble, None) } else { (None, trouble) };
+    }
     let (trouble, to) = match what {
-        What::Network { event, to } => (Some(event.trouble()), *to),
+        What::Network { event, to } => (event.trouble(), *to),
         What::Machine(event) => (event.trouble(), None),
         What::CallEnd { .. }
         | What::PacketSent(_)
@@ -239,7 +245,9 @@ fn troubles(what: &What, names: &Names) -> (Option<String>, Option<String>) {
         | What::ProcessExit
         | What::ProcessKill
         | What::ProcessPanic { .. }
-        | What::CallFault { .. } => (None, None),
+        | What::CallFault { .. }
+        | What::Signal { .. }
+        | What::Name { .. } => (None, None),
     };
     let named = |name: &str| match to.and_then(|to| names.host(to)) {
         Some(to) => format!("{name} {to}"),

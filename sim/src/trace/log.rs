@@ -145,7 +145,7 @@ impl Log {
     #[inline]
     fn make_room(&mut self, step: u64, at: Instant) {
         if self.chunks.back().is_none_or(|chunk| {
-            chunk.bytes.len() >= CHUNK_BYTES || chunk.held_bytes >= CHUNK_HELD_BYTES || chunk.events >= self.events_max / 8 + 1
+            chunk.bytes.len() >= CHUNK_BYTES || chunk.held_bytes >= CHUNK_HELD_BYTES || chunk.events > self.events_max / 8
         }) {
             self.begin_chunk(step, at);
         }

@@ -51,6 +51,11 @@ fn events() -> Vec<What> {
         What::ProcessKill,
         What::ProcessPanic { message: "lost".into() },
         What::ProcessPanic { message: "found\nagain".into() },
+        What::Signal { how: "interrupting" },
+        What::Signal { how: "SA_RESTART" },
+        What::Name { name: "db".into(), fault: None },
+        What::Name { name: "db".into(), fault: Some("EAI_AGAIN".into()) },
+        What::Name { name: "web".into(), fault: Some("EAI_AGAIN".into()) },
     ]
 }
 
