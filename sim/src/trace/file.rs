@@ -4,6 +4,7 @@
 //! at which byte, and the lines before it are there.
 
 use super::lines::TraceLine;
+use super::recording::dropped_words;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io::{self, Write};
@@ -55,6 +56,14 @@ pub struct TraceFile {
     pub lines: Vec<TraceLine>,
     /// Why the rest could not be read.
     pub broken: Option<TraceFileError>,
+}
+
+impl TraceFile {
+    /// How many events were dropped, in words; nothing if none was.
+    #[must_use]
+    pub fn dropped_words(&self) -> Option<String> {
+        dropped_words(self.dropped)
+    }
 }
 
 /// Why something is no trace file, or no longer one.

@@ -31,7 +31,7 @@ use kept::{Kept, Record};
 pub use lines::{EventKind, TraceLine, lines};
 pub use machine::MachineEvent;
 pub use place::{Names, Place};
-pub use recording::{CallEnd, Connection, Detail, EVENTS_MAX, Recorded, Recording, dropped_words};
+pub use recording::{CallEnd, Connection, Detail, EVENTS_MAX, Recorded, Recording};
 
 use crate::packet::{Body, Packet};
 use std::fmt;

@@ -13,7 +13,7 @@ use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock
 use pcap_file::pcapng::blocks::name_resolution::{Ipv4Record, Ipv6Record, NameResolutionBlock, Record};
 use pcap_file::pcapng::blocks::section_header::{SectionHeaderBlock, SectionHeaderOption};
 use pcap_file::pcapng::{PcapNgBlock, PcapNgWriter};
-use pcap_file::{DataLink, PcapError};
+use pcap_file::{DataLink, Endianness, PcapError};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -26,7 +26,8 @@ use std::time::Duration;
 /// The writer's; and a packet that no bytes stand for.
 pub fn write(recording: &Recording, lines: &[TraceLine], epoch: Duration, to: impl Write) -> io::Result<()> {
     let options = recording.dropped_words().map(|words| SectionHeaderOption::Comment(Cow::Owned(words)));
-    let section = SectionHeaderBlock { options: options.into_iter().collect(), ..SectionHeaderBlock::default() };
+    let endianness = Endianness::Little;
+    let section = SectionHeaderBlock { endianness, options: options.into_iter().collect(), ..SectionHeaderBlock::default() };
     let mut writer = PcapNgWriter::with_section_header(to, section).map_err(io_error)?;
     for (host, addrs) in (0..).zip(&recording.addrs) {
         let name = recording.names.host(host).unwrap_or("?");

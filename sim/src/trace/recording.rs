@@ -202,8 +202,7 @@ impl Recording {
 }
 
 /// How many events were dropped before the first of a recording, in words; nothing if none was.
-#[must_use]
-pub fn dropped_words(dropped: u64) -> Option<String> {
+pub(super) fn dropped_words(dropped: u64) -> Option<String> {
     let are = if dropped == 1 { "event was" } else { "events were" };
     (dropped > 0).then(|| format!("{dropped} earlier {are} dropped: a recording keeps the last ones"))
 }

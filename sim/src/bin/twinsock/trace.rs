@@ -4,7 +4,6 @@ use clap::Args;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use twinsock_sim::trace::dropped_words;
 use twinsock_sim::{EventKind, TraceLine, read_trace};
 
 /// What `twinsock trace` may be told.
@@ -72,7 +71,7 @@ pub fn run(options: &Options) -> ExitCode {
         Ok(asked) => asked,
         Err(what) => return crate::complain(&what, 2),
     };
-    if let Some(words) = dropped_words(file.dropped) {
+    if let Some(words) = file.dropped_words() {
         eprintln!("{path}: {words}");
     }
     let mut out = BufWriter::new(io::stdout().lock());
