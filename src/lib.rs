@@ -115,12 +115,28 @@ mod book {
     struct Readme;
     #[doc = include_str!("../docs/src/introduction.md")]
     struct Introduction;
+    #[doc = include_str!("../docs/src/first-test.md")]
+    struct FirstTest;
+    #[doc = include_str!("../docs/src/porting.md")]
+    struct Porting;
+    #[doc = include_str!("../docs/src/api.md")]
+    struct Api;
+    #[doc = include_str!("../docs/src/production.md")]
+    struct Production;
+    #[doc = include_str!("../docs/src/determinism.md")]
+    struct Determinism;
     #[doc = include_str!("../docs/src/faults.md")]
     struct Faults;
-    #[doc = include_str!("../docs/src/properties.md")]
-    struct Properties;
     #[doc = include_str!("../docs/src/explore.md")]
     struct Explore;
+    #[doc = include_str!("../docs/src/shrinking.md")]
+    struct Shrinking;
+    #[doc = include_str!("../docs/src/properties.md")]
+    struct Properties;
     #[doc = include_str!("../docs/src/traces.md")]
     struct Traces;
+    #[doc = include_str!("../docs/src/tested.md")]
+    struct Tested;
+    #[doc = include_str!("../docs/src/comparison.md")]
+    struct Comparison;
 }

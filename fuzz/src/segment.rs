@@ -9,9 +9,7 @@
 //! - comes to rest: nothing is sent, woken or timed for ever at one instant,
 //! - answers no RST with an RST (RFC 9293 section 3.5.2),
 //! - forgets its sockets once their process has ended and their timers have run out.
-//!
-//! `sim/tests/fuzz.rs` runs the same body over the seeds and over random inputs, on a stable compiler.
-
+use super::input::Input;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 use twinsock::consts::{AF_INET, AF_INET6, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, SOCK_NONBLOCK, SOCK_STREAM};
@@ -28,7 +26,7 @@ pub fn run(data: &[u8]) {
     let mut scene = Scene::new(family & 1 != 0, family);
     scene.bring_into(state);
     for _ in 0..STEPS_MAX {
-        if input.0.is_empty() {
+        if input.is_empty() {
             break;
         }
         step(&mut scene, &mut input);
@@ -44,37 +42,14 @@ const TIMERS_MAX: usize = 10_000;
 const LOCAL_PORT: u16 = 80;
 const REMOTE_PORT: u16 = 40_000;
 
-/// The input, read from its beginning.
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        *first
-    }
-
-    fn sixteen(&mut self) -> u16 {
-        u16::from_be_bytes([self.byte(), self.byte()])
-    }
-
-    /// A distance in sequence space: small, or a large one near the ends of windows and of the space.
-    fn distance(&mut self) -> u32 {
-        let byte = self.byte();
-        match byte {
-            0..=63 => u32::from(byte),
-            64..=127 => u32::from(byte - 64).wrapping_neg(),
-            128..=191 => u32::from(byte - 128) * 1024,
-            192..=255 => u32::from(byte - 192).wrapping_mul(0x0400_0001),
-        }
-    }
-
-    /// As many bytes as the next byte says, or as there are.
-    fn bytes(&mut self) -> &'a [u8] {
-        let len = usize::from(self.byte()).min(self.0.len());
-        let (bytes, rest) = self.0.split_at(len);
-        self.0 = rest;
-        bytes
+/// A distance in sequence space: small, or a large one near the ends of windows and of the space.
+fn distance(input: &mut Input<'_>) -> u32 {
+    let byte = input.byte();
+    match byte {
+        0..=63 => u32::from(byte),
+        64..=127 => u32::from(byte - 64).wrapping_neg(),
+        128..=191 => u32::from(byte - 128) * 1024,
+        192..=255 => u32::from(byte - 192).wrapping_mul(0x0400_0001),
     }
 }
 
@@ -131,19 +106,19 @@ fn near_miss(scene: &Scene, input: &mut Input<'_>) -> Segment {
     };
     let has_ack = flags & 0x08 == 0;
     let mut segment = scene.segment(control, &vec![9; usize::from(input.byte())]);
-    segment.seq += input.distance();
-    segment.ack = has_ack.then(|| scene.rcv_nxt + input.distance());
+    segment.seq += distance(input);
+    segment.ack = has_ack.then(|| scene.rcv_nxt + distance(input));
     segment.urgent = (flags & 0x10 != 0).then(|| input.sixteen());
     if flags & 0x20 != 0 {
         segment.window = input.sixteen();
     }
     if flags & 0x40 != 0 {
-        let value = scene.timestamp.wrapping_add(input.distance());
-        segment.options.timestamps = Some(Timestamps { value, echo: input.distance() });
+        let value = scene.timestamp.wrapping_add(distance(input));
+        segment.options.timestamps = Some(Timestamps { value, echo: distance(input) });
     }
     if flags & 0x80 != 0 && control != Control::Syn {
-        let left = scene.snd_una + input.distance();
-        segment.options.sack = [Some((left, left + input.distance())), None, None];
+        let left = scene.snd_una + distance(input);
+        segment.options.sack = [Some((left, left + distance(input))), None, None];
     }
     segment
 }

@@ -12,7 +12,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 use twinsock::net::{TcpListener, TcpStream};
-use twinsock_sim::choice::{Choice, Door};
+use twinsock_sim::choice::Choice;
 use twinsock_sim::explore::{Campaign, TestId};
 use twinsock_sim::{Interleaving, Link, Misfortunes, Sim};
 
@@ -125,25 +125,5 @@ fn tapes(criterion: &mut Criterion) {
     }
 }
 
-fn draws(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("a draw, recorded");
-    group.throughput(Throughput::Elements(1));
-    for n in [2, 1000, u32::MAX] {
-        for (source, name) in [(Choice::from_seed as fn(u64) -> Choice, "seed"), (|_| Choice::boring(), "boring")] {
-            group.bench_function(format!("{name}, of {n}"), |bencher| {
-                bencher.iter_custom(|draws| {
-                    let mut choice = source(1);
-                    let stream = choice.stream(Door::Wire, "a/b");
-                    let start = Instant::now();
-                    let sum = (0..draws).fold(0_u32, |sum, _| sum.wrapping_add(choice.draw(stream, n)));
-                    std::hint::black_box(sum);
-                    start.elapsed()
-                });
-            });
-        }
-    }
-    group.finish();
-}
-
-criterion_group!(benches, seeds, misfortunes, tapes, draws);
+criterion_group!(benches, seeds, misfortunes, tapes);
 criterion_main!(benches);

@@ -50,12 +50,15 @@ pub mod tcp;
 pub mod trace;
 pub mod udp;
 pub mod unix;
+#[cfg(feature = "cli")]
+pub mod workload;
 pub mod world;
 
 pub use api::{Net, Tid};
-pub use host::HostConfig;
+pub use host::{FileLine, HostConfig, SocketLine};
 pub use link::{Delay, GilbertElliott, Link, Ratio};
 pub use process::failure::{FailureKind, Waiting};
+pub use process::leaks::{HostLeaks, LEAK_GRACE, LeakCheck, Leaks, LeftAtExit, LeftThread};
 pub use process::signal::Signal;
 pub use report::{ReportError, ReportFiles, write_report};
 pub use sim::{Builder, Failure, Host, Interleaving, Misfortunes, Network, Process, ProcessBuilder, Report, RuleGuard, Sim};

@@ -6,6 +6,8 @@ mod misfortunes;
 mod names;
 mod network;
 
+pub(crate) use crate::process::breakpoint::step_from_environment;
+pub use crate::process::leaks::LeakCheck;
 pub use crate::process::turns::Interleaving;
 pub use builder::{Builder, CALL_COST, STACK_BYTES, WATCHDOG};
 pub use host::{Host, Process, ProcessBuilder};
@@ -17,6 +19,7 @@ use crate::host::HostConfig;
 use crate::process::current::Shared;
 use crate::process::driver;
 use crate::process::failure::{FailureKind, reproduce_line};
+use crate::process::leaks::Leaks;
 use crate::trace::Recording;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -48,6 +51,8 @@ pub struct Report<T> {
     pub story: Vec<Told>,
     /// Everything that happened, if [`Builder::record`] asked for it.
     pub recording: Option<Box<Recording>>,
+    /// What is left; empty unless [`Builder::leaks`] asked for it.
+    pub leaks: Leaks,
 }
 
 /// A run that failed. Printed, by `{}` and by `unwrap`, it says what happened, where and when, the last events, and the command that
@@ -81,6 +86,8 @@ pub struct Failure {
     pub events: String,
     /// The sockets of all hosts then, as [`Sim::netstat`] lists them.
     pub netstat: String,
+    /// What else there was then: threads, sockets, files.
+    pub leaks: Leaks,
     /// The command that reproduces the run.
     pub reproduce: String,
     /// The choices of the run until then; empty in the failure that [`Sim::run_to_end`] answers, whose run is not over.
@@ -105,7 +112,7 @@ impl fmt::Display for Failure {
                 writeln!(f, "  {event}")?;
             }
         }
-        write!(f, "{}", self.sockets())?;
+        write!(f, "{}{}", self.sockets(), self.what_is_left())?;
         write!(f, "reproduce: {}", self.reproduce)
     }
 }
@@ -114,6 +121,34 @@ impl Failure {
     /// The sockets then, for a report.
     pub(crate) fn sockets(&self) -> impl fmt::Display {
         SocketsOf(self)
+    }
+
+    /// What else there was then, and has not been said: threads and files.
+    pub(crate) fn what_is_left(&self) -> impl fmt::Display {
+        LeftOf(self)
+    }
+}
+
+struct LeftOf<'a>(&'a Failure);
+
+/// How many lines of what is left are shown.
+const LEFT_LINES_MAX: usize = 40;
+
+impl fmt::Display for LeftOf<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tells_threads = match &self.0.kind {
+            FailureKind::Panic { .. } | FailureKind::Test { .. } | FailureKind::Endless { .. } => true,
+            FailureKind::Deadlock { .. } | FailureKind::Leak { .. } => false,
+        };
+        let hosts = self.0.leaks.hosts.iter().cloned().map(|host| host.without_sockets(tells_threads)).collect();
+        let text = Leaks { hosts, more_exits: 0 }.to_string();
+        if text.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "left:")?;
+        text.lines().take(LEFT_LINES_MAX).try_for_each(|line| writeln!(f, "  {line}"))?;
+        let more = text.lines().count().saturating_sub(LEFT_LINES_MAX);
+        if more == 0 { Ok(()) } else { writeln!(f, "  and {more} more") }
     }
 }
 
@@ -145,6 +180,7 @@ struct Summary {
     elapsed: Duration,
     steps: u64,
     calls: u64,
+    leaks: Leaks,
 }
 
 /// A simulation under construction, or between two stretches of its run.
@@ -273,6 +309,25 @@ impl Sim {
         &values[index(self.draw_at(Door::Run, name, n, |drawn| format!("{:?}", values[index(drawn)])))]
     }
 
+    /// What there is now on every host: threads, sockets, pipes and other files, timers. Of what processes left when they ended it tells if
+    /// [`Builder::leaks`] asked for it.
+    #[must_use]
+    pub fn leaks(&self) -> Leaks {
+        self.shared.scheduler.borrow().leaks()
+    }
+
+    /// Looks at what is left, after a time in which what is being closed may come to its end.
+    fn look_for_leaks(&self, check: LeakCheck, grace: Duration) {
+        if check == LeakCheck::Off || self.has_failed() {
+            return;
+        }
+        self.run_for(grace);
+        let leaks = self.leaks();
+        if check == LeakCheck::Fail && !leaks.is_clean() {
+            self.shared.scheduler.borrow_mut().failure.get_or_insert(FailureKind::Leak { leaks });
+        }
+    }
+
     fn draw_at(&self, door: Door, name: &str, n: u32, words: impl FnOnce(u32) -> String) -> u32 {
         let mut scheduler = self.shared.scheduler.borrow_mut();
         let choice = scheduler.world_mut().choice_mut();
@@ -346,6 +401,7 @@ impl Sim {
                 elapsed: world.now().since(Instant::ZERO),
                 steps,
                 calls: scheduler.calls(),
+                leaks: if scheduler.looks_for_leaks() { scheduler.leaks() } else { Leaks::default() },
             }),
             Some(kind) => Err(Box::new(Failure {
                 kind: kind.clone(),
@@ -356,6 +412,7 @@ impl Sim {
                 digest: world.trace().digest(),
                 events: world.trace().report().to_string(),
                 netstat: scheduler.netstat(),
+                leaks: scheduler.leaks(),
                 reproduce: reproduce_line(self.seed),
                 tape: Tape::new(),
                 story: Vec::new(),

@@ -268,6 +268,45 @@ impl Udp {
         }
     }
 
+    /// The same of a datagram whose data is taken from where it is.
+    #[inline]
+    pub fn deliver_from(&mut self, now: Instant, header: IpHeader, datagram: &mut Datagram) -> Delivery {
+        let Datagram { src_port, dst_port, dont_fragment, no_check, .. } = *datagram;
+        self.deliver(now, header, Datagram { src_port, dst_port, payload: datagram.payload.take(), dont_fragment, no_check })
+    }
+
+    /// A plain receive that finds a datagram and no error before it: its length, or what of it there is room for. `tell` is told where it came from,
+    /// and may leave it where it is. `None`: nothing has happened.
+    #[inline]
+    pub fn recv_plainly(&mut self, into: &mut [u8], tell: impl FnOnce(IpAddr, u16) -> bool) -> Option<usize> {
+        if self.error.is_some() || self.peek_off >= 0 {
+            return None;
+        }
+        let queued = self.queue.front()?;
+        if !tell(queued.source.header.src, queued.source.src_port) {
+            return None;
+        }
+        let data = queued.payload.as_slice();
+        let copied = data.len().min(into.len());
+        into[..copied].copy_from_slice(&data[..copied]);
+        self.queue.pop();
+        Some(copied)
+    }
+
+    /// Whether a plain receive finds nothing at all, neither a datagram nor an error nor the end.
+    #[inline]
+    #[must_use]
+    pub fn must_wait(&self) -> bool {
+        self.queue.is_empty() && self.error.is_none() && !self.shutdown.read
+    }
+
+    /// Whether nothing keeps a plain send from being a datagram at once: no error, no shutdown, no cork.
+    #[inline]
+    #[must_use]
+    pub fn may_send(&self) -> bool {
+        self.error.is_none() && !self.shutdown.write && !self.cork && self.corked.is_none()
+    }
+
     /// Receives one datagram, `recvmsg(2)` without `MSG_ERRQUEUE`.
     ///
     /// # Errors
@@ -281,7 +320,7 @@ impl Udp {
             let ends = self.shutdown.read && !flags.nonblocking;
             return if ends { Ok(Received { len: 0, truncated: false, from: None }) } else { Err(Errno::AGAIN) };
         };
-        let payload = &queued.payload[offset..];
+        let payload = &queued.payload.as_slice()[offset..];
         let room: usize = iov.iter().map(|part| part.len()).sum();
         let copied = room.min(payload.len());
         scatter(&payload[..copied], iov);

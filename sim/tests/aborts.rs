@@ -126,3 +126,55 @@ fn the_environment_gives_the_seed_and_a_bad_one_ends_the_run() {
     assert!(!output.status.success());
     assert!(text.contains("TWINSOCK_SEED is \"0x4d\", expected a number from 0 to 18446744073709551615"), "{text}");
 }
+
+/// A process that waits twice, each time in a function of its own name.
+fn a_run_of_a_few_steps() {
+    #[inline(never)]
+    fn waits_for_the_second_time(net: &Net) {
+        net.sleep(Duration::from_secs(2));
+    }
+    let report = Sim::builder().run(|sim| {
+        sim.host("a").spawn("p", |net| {
+            net.sleep(Duration::from_secs(1));
+            waits_for_the_second_time(&net);
+        });
+    });
+    println!("it took {} steps", report.unwrap().steps);
+}
+
+#[test]
+fn a_run_says_that_it_has_come_to_the_step_of_a_debugger() {
+    let test = "a_run_says_that_it_has_come_to_the_step_of_a_debugger";
+    let run = |step: &str| in_a_child(test, &[("TWINSOCK_BREAK", step)], a_run_of_a_few_steps);
+    let Some((output, text)) = run("#3") else { return };
+    assert!(output.status.success(), "{text}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("it took 3 steps"), "{text}");
+    assert!(text.contains("twinsock: step 3: thread a/p at 3.00000"), "{text}");
+    assert!(text.contains("no debugger is attached") && text.contains("gdb --args "), "{text}");
+    let Some((output, text)) = run("4") else { return };
+    assert!(output.status.success() && text.contains("step 4 was not reached: the run took 3 steps"), "{text}");
+    let Some((output, text)) = run("later") else { return };
+    assert!(!output.status.success() && text.contains("TWINSOCK_BREAK is \"later\", expected the number of a step"), "{text}");
+}
+
+#[test]
+fn a_debugger_stops_where_the_thread_of_the_step_waits() {
+    const TEST: &str = "a_debugger_stops_where_the_thread_of_the_step_waits";
+    const CHILD: &str = "TWINSOCK_TEST_CHILD";
+    if std::env::var_os(CHILD).is_some() {
+        return a_run_of_a_few_steps();
+    }
+    let this = std::env::current_exe().unwrap();
+    let mut gdb = Command::new("gdb");
+    gdb.args(["-batch", "-nx", "-ex", "run", "-ex", "backtrace", "-ex", "continue", "--args"]).arg(this);
+    gdb.args([TEST, "--exact", "--nocapture"]).env(CHILD, "1").env("TWINSOCK_BREAK", "3").env("SHELL", "/bin/sh");
+    let output = match gdb.output() {
+        Ok(output) => output,
+        // Where changes are checked, there has to be one.
+        Err(error) => return assert!(std::env::var_os("TWINSOCK_NEEDS_GDB").is_none(), "gdb: {error}"),
+    };
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    for part in ["SIGTRAP", "breakpoint::twinsock_break", "waits_for_the_second_time", "it took 3 steps", "exited normally"] {
+        assert!(text.contains(part), "{part} is missing: {text}");
+    }
+}

@@ -1,4 +1,4 @@
-//! The commands `explore`, `replay` and `merge`, with what they are made for and with what makes no sense.
+//! The commands `explore`, `replay`, `merge` and `bench`, with what they are made for and with what makes no sense.
 #![cfg(feature = "cli")]
 
 use serde_json::Value;
@@ -218,4 +218,38 @@ fn ctrl_c_tells_what_was_found_and_leaves_every_failure_s_tape() {
         let (code, replayed, _) = run(&folder, &["replay", tape.to_str().unwrap()]);
         assert_eq!(code, Some(1), "{replayed}");
     }
+}
+
+#[test]
+fn a_bench_measures_each_workload() {
+    let folder = folder("bench");
+    let small = ["bench", "--rounds", "2", "--millis", "1", "--quick"];
+    let (code, out, err) = run(&folder, &[&small[..], &["--json"]].concat());
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    let told: Value = serde_json::from_str(&out).unwrap();
+    let cases = told["cases"].as_array().unwrap();
+    for workload in ["W1", "W2", "W3", "W4", "W5", "W6", "W7", "W9"] {
+        assert!(cases.iter().any(|case| case["workload"] == workload), "{workload} is not in {told:#}");
+    }
+    for case in cases {
+        let [median, min, max] = ["median", "min", "max"].map(|name| case["twinsock"][name].as_f64().unwrap());
+        assert!(0.0 < min && min <= median && median <= max, "{case:#}");
+    }
+
+    let (code, out, err) = run(&folder, &[&small[..], &["w1", "W9", "--backend", "sim"]].concat());
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    assert!(out.contains("TCP round trip, 64 bytes") && out.contains("empty simulation") && !out.contains("kernel"), "{out}");
+    let (code, out, err) = run(&folder, &["bench", "W8", "--idle", "50", "--markdown"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    assert!(out.contains("| W8 | idle process | bytes each |") && out.contains("Measured on "), "{out}");
+}
+
+#[test]
+fn a_bench_of_nothing_is_refused() {
+    let folder = folder("bench_of_nothing");
+    refused(&folder, &["bench", "W0"], &["W0", "they are W1, W2, W3, W4, W5, W6, W7, W8, W9"]);
+    refused(&folder, &["bench", "--rounds", "0"], &["rounds"]);
+    refused(&folder, &["bench", "--backend", "moon"], &["moon", "os, sim, both"]);
+    refused(&folder, &["bench", "--json", "--markdown"], &["cannot be used with"]);
+    refused(&folder, &["bench", "--memory", "dust:1"], &["dust"]);
 }

@@ -1,11 +1,13 @@
 //! The bodies of the fuzz targets over their seeds and over random inputs: a smoke test that needs neither a fuzzer nor a nightly
 //! compiler.
 
-#[path = "../../fuzz/src/segment.rs"]
-mod segment;
+#[expect(dead_code, reason = "some of it is for the programs of the fuzzer alone")]
+#[path = "../../fuzz/src/lib.rs"]
+mod targets;
 
 use std::fs;
 use std::path::Path;
+use targets::{calls, canary, differential, segment, whole_run};
 use twinsock_sim::choice::{Choice, Door};
 
 /// The inputs that are kept with the target, by name; what a fuzzer has found here is run too.
@@ -49,4 +51,38 @@ fn smoke(target: &str, run: fn(&[u8]), rounds: u32) {
 #[test]
 fn a_host_bears_any_segment() {
     smoke("segment", segment::run, 2_000);
+}
+
+#[test]
+fn any_choices_are_a_run() {
+    smoke("whole_run", whole_run::run, 60);
+}
+
+#[test]
+fn the_canary_dies_of_choices_and_of_nothing_else() {
+    canary::run(&[]);
+    let mut choice = Choice::from_seed(1);
+    let stream = choice.stream(Door::Run, "canary");
+    let dies = |input: &[u8]| {
+        let died = std::panic::catch_unwind(|| canary::run(input)).err()?;
+        died.downcast_ref::<String>().map(|message| message.contains(canary::PLANTED))
+    };
+    let inputs = (0..1000).map(|_| [(); 64].map(|()| u8::try_from(choice.draw(stream, 256)).unwrap()));
+    let deaths: Vec<bool> = inputs.filter_map(|input| dies(&input)).collect();
+    assert!(!deaths.is_empty() && deaths.iter().all(|planted| *planted), "it has one bug, which is found: {deaths:?}");
+}
+
+#[test]
+fn any_calls_are_answered() {
+    smoke("calls", calls::run, 2_000);
+}
+
+#[test]
+fn both_worlds_answer_the_same() {
+    // Without the feature `cli` there is no command that could become a worker.
+    let Some(worker) = option_env!("CARGO_BIN_EXE_twinsock") else { return };
+    for (name, seed) in seeds("differential") {
+        eprintln!("seed {name}");
+        differential::run_with(Path::new(worker), &seed);
+    }
 }

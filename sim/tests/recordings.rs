@@ -56,6 +56,21 @@ fn a_recorded_run_is_the_run_it_would_have_been() {
 }
 
 #[test]
+fn a_report_lists_the_sockets_that_there_were_at_the_end() {
+    let failure = Sim::builder().record(true).run(|sim| {
+        sim.host("server").spawn("server", |net| {
+            let listener = TcpListener::bind(&net, "0.0.0.0:80").unwrap();
+            listener.accept().unwrap();
+        });
+        sim.run_for(Duration::from_millis(1));
+        sim.host("client").spawn("client", |_net| panic!("while others wait"));
+    });
+    let failure = failure.unwrap_err();
+    let recording = failure.recording.unwrap();
+    assert!(recording.netstat.contains("0.0.0.0:80") && recording.netstat == failure.netstat, "{}", recording.netstat);
+}
+
+#[test]
 fn a_connection_is_followed_from_its_first_syn_to_its_last_ack() {
     let recording = exchange(7, Ratio::NEVER, true).recording.unwrap();
     let lines = lines(&recording);

@@ -2,7 +2,9 @@
 
 use super::Net;
 use crate::host::Call;
-use crate::process::scheduler::ShortRecv;
+use crate::process::current::Running;
+use crate::process::scheduler::{Scheduler, ShortRecv};
+use std::cell::RefMut;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::time::{Duration, SystemTime};
 use twinsock::raw::{EpollEvent, FdSet, Name, PollFd, RawFd, RecvHdr, SendHdr, Syscalls, Vouch};
@@ -65,11 +67,13 @@ impl Syscalls for Plain {
         if scheduler.send_short(running.thread, fd, data, flags) {
             return Ok(data.len());
         }
-        running.call(scheduler, &mut Call::Sendto { fd, data, flags, addr: None })
+        send_dgram(&running, scheduler, fd, data, flags, None)
     }
 
     fn sendto(&self, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Result<usize> {
-        self.0.call(Call::Sendto { fd, data, flags, addr })
+        let running = self.0.running()?;
+        let scheduler = running.enter()?;
+        send_dgram(&running, scheduler, fd, data, flags, addr)
     }
 
     fn sendmsg(&self, fd: RawFd, hdr: &SendHdr<'_>, flags: i32) -> Result<usize> {
@@ -88,12 +92,14 @@ impl Syscalls for Plain {
                     None => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name: None }),
                 }
             }
-            ShortRecv::Long => running.call(scheduler, &mut Call::Recvfrom { fd, into, flags, name: None }),
+            ShortRecv::Long => recv_dgram(&running, scheduler, fd, into, flags, None),
         }
     }
 
     fn recvfrom(&self, fd: RawFd, into: &mut [u8], flags: i32, name: Option<Name<'_>>) -> Result<usize> {
-        self.0.call(Call::Recvfrom { fd, into, flags, name })
+        let running = self.0.running()?;
+        let scheduler = running.enter()?;
+        recv_dgram(&running, scheduler, fd, into, flags, name)
     }
 
     fn recvmsg(&self, fd: RawFd, hdr: &mut RecvHdr<'_, '_>, flags: i32) -> Result<usize> {
@@ -160,6 +166,45 @@ impl Syscalls for Plain {
 
     fn epoll_wait(&self, epfd: RawFd, events: &mut [EpollEvent], timeout: i32) -> Result<usize> {
         self.0.call(Call::EpollWait { epfd, events, timeout })
+    }
+}
+
+/// A send that is none of TCP's easy ones: by UDP's short way, or by the long way.
+#[inline(never)]
+fn send_dgram(
+    running: &Running,
+    mut scheduler: RefMut<'_, Scheduler>,
+    fd: RawFd,
+    data: &[u8],
+    flags: i32,
+    addr: Option<&[u8]>,
+) -> Result<usize> {
+    if scheduler.send_dgram_short(running.thread, fd, data, (flags, addr)) {
+        return Ok(data.len());
+    }
+    running.call(scheduler, &mut Call::Sendto { fd, data, flags, addr })
+}
+
+/// The same of a receive.
+#[inline(never)]
+fn recv_dgram<'a>(
+    running: &'a Running,
+    mut scheduler: RefMut<'a, Scheduler>,
+    fd: RawFd,
+    into: &mut [u8],
+    flags: i32,
+    mut name: Option<Name<'_>>,
+) -> Result<usize> {
+    match scheduler.recv_dgram_short(running.thread, fd, into, (flags, name.as_mut())) {
+        ShortRecv::Done(received) => Ok(received),
+        ShortRecv::Waits => {
+            scheduler = running.suspend(scheduler);
+            match scheduler.resume_dgram_short(running.thread, fd, into, name.as_mut()) {
+                Some(received) => Ok(received),
+                None => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name }),
+            }
+        }
+        ShortRecv::Long => running.call(scheduler, &mut Call::Recvfrom { fd, into, flags, name }),
     }
 }
 

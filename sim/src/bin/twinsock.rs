@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand};
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
+#[path = "twinsock/bench/mod.rs"]
+mod bench;
 #[path = "twinsock/conform.rs"]
 mod conform;
 #[path = "twinsock/demo/mod.rs"]
@@ -14,6 +16,8 @@ mod demo;
 mod explore;
 #[path = "twinsock/gallery/mod.rs"]
 mod gallery;
+#[path = "twinsock/stamp.rs"]
+mod stamp;
 #[path = "twinsock/trace.rs"]
 mod trace;
 
@@ -66,6 +70,9 @@ enum Action {
     Merge(explore::MergeOptions),
     /// Prints a trace: every call, packet and choice of a run, as strace and tcpdump would
     Trace(trace::Options),
+    /// Measures calls, connections, hosts and memory, and the kernel's loopback beside them
+    #[command(after_help = bench::AFTER_HELP)]
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -81,6 +88,7 @@ fn main() -> ExitCode {
         Action::Replay(options) => explore::replay(&options),
         Action::Merge(options) => explore::merge_records(&options),
         Action::Trace(options) => trace::run(&options),
+        Action::Bench(options) => bench::run(&options),
     }
 }
 

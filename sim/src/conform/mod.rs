@@ -31,7 +31,7 @@ mod worker;
 
 pub use builtin::pack;
 pub use format::Malformed;
-pub use random::RandomReport;
+pub use random::{RandomReport, Twins};
 pub use report::{Counts, Report, Side};
 pub use worker::WORKER_ARGUMENT;
 pub use worker::main as worker_main;

@@ -1,6 +1,6 @@
 //! Many runs of one test: seeds on all cores, and what they found, made small and told.
 //!
-//! [`check!`](crate::check) is how a test asks for a campaign. `campaign.rs` is what can be set and what happens: first the tapes of earlier failures (`regressions.rs`), then
+//! [`check!`](crate::check) is how a test asks for a campaign. `campaign.rs` is what can be set, `campaign/course.rs` what happens: first the tapes of earlier failures (`regressions.rs`), then
 //! seeds, of which this process may have a share (`shard.rs`), on a thread for every core; some seeds run twice (`divergence.rs`); a failure is shrunk and
 //! told (`report.rs`), and kept as a tape. `assertions.rs` counts what holds over all runs, `identity.rs` knows which test this is, `settings.rs` what the
 //! environment asks for, `record.rs` writes what a shard did, a line each, and joins the shards, `progress.rs` (a bar: `bar.rs`) says how far it is, and
@@ -31,7 +31,7 @@ pub use progress::{Snapshot, Watch};
 pub use record::{MergeError, Merged, MergedFailure, merge};
 pub use regressions::read_tape;
 pub use report::{Found, Outcome};
-pub use settings::SettingsError;
+pub use settings::{SettingsError, step_from_environment};
 pub use shard::{Shard, ShardError};
 
 /// Runs a test under many seeds: a hundred, unless it says otherwise, or `TWINSOCK_SEEDS` does.

@@ -119,7 +119,7 @@ impl Display for Found {
             writeln!(f, "last events:")?;
             self.failure.events.lines().try_for_each(|event| writeln!(f, "  {event}"))?;
         }
-        write!(f, "{}", self.failure.sockets())?;
+        write!(f, "{}{}", self.failure.sockets(), self.failure.what_is_left())?;
         if let Some(path) = &self.tape {
             writeln!(f, "tape: {}", path.display())?;
         }

@@ -2,8 +2,17 @@
 
 use super::campaign::Campaign;
 use super::shard::{Shard, ShardError};
+use crate::sim;
 use std::fmt;
 use std::path::PathBuf;
+
+/// The step at which a debugger is to stop, by `TWINSOCK_BREAK`.
+///
+/// # Errors
+/// It is no step.
+pub fn step_from_environment() -> Result<Option<u64>, SettingsError> {
+    sim::step_from_environment().map_err(SettingsError)
+}
 
 /// What the environment asks for; what it does not mention stays as the test set it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +24,7 @@ pub(super) struct Settings {
     pub collects: bool,
     pub shard: Option<Shard>,
     pub record: Option<PathBuf>,
+    pub break_at: Option<u64>,
 }
 
 /// A variable of the environment that makes no sense.
@@ -38,7 +48,9 @@ impl From<ShardError> for SettingsError {
 impl Settings {
     #[expect(clippy::disallowed_methods, reason = "what to run is asked of the environment before the first run")]
     pub fn from_environment() -> Result<Settings, SettingsError> {
-        Settings::from_variables(&|name| std::env::var_os(name).map(|text| text.to_string_lossy().into_owned()))
+        let variable = |name: &str| std::env::var_os(name).map(|text| text.to_string_lossy().into_owned());
+        let settings = Settings::from_variables(&variable)?;
+        Ok(Settings { break_at: step_from_environment()?, ..settings }).and_then(Settings::checked)
     }
 
     fn from_variables(variable: &dyn Fn(&str) -> Option<String>) -> Result<Settings, SettingsError> {
@@ -62,6 +74,7 @@ impl Settings {
             collects: number("TWINSOCK_COLLECT")?.is_some_and(|number| number > 0),
             shard: Some(Shard::from_environment(variable)?).filter(|shard| *shard != Shard::WHOLE),
             record: path("TWINSOCK_RECORD"),
+            break_at: None,
         };
         // One run is no share of a campaign, and its record would pass for one.
         let alone = if settings.only_seed.is_some() {
@@ -78,8 +91,18 @@ impl Settings {
         }
     }
 
+    /// A debugger stops at a step of one run.
+    fn checked(self) -> Result<Settings, SettingsError> {
+        let is_one_run = self.only_seed.is_some() || self.only_tape.is_some();
+        if self.break_at.is_some() && !is_one_run {
+            let what = "TWINSOCK_BREAK names a step of one run: TWINSOCK_SEED or TWINSOCK_TAPE has to say which";
+            return Err(SettingsError(what.to_owned()));
+        }
+        Ok(self)
+    }
+
     pub fn apply(self, campaign: &mut Campaign) {
-        let Settings { seeds, only_seed, only_tape, jobs, collects, shard, record } = self;
+        let Settings { seeds, only_seed, only_tape, jobs, collects, shard, record, break_at } = self;
         campaign.seeds = seeds.unwrap_or(campaign.seeds);
         campaign.only_seed = only_seed.or(campaign.only_seed);
         campaign.only_tape = only_tape;
@@ -87,6 +110,7 @@ impl Settings {
         campaign.collects |= collects;
         campaign.shard = shard.unwrap_or(campaign.shard);
         campaign.record = record.or(campaign.record.take());
+        campaign.break_at = break_at.or(campaign.break_at);
     }
 }
 
@@ -117,5 +141,8 @@ mod tests {
         let one = |name, value| given(&[("TWINSOCK_SEED", "7"), (name, value)]).unwrap_err();
         assert!(one("TWINSOCK_SHARD", "1/4").contains("TWINSOCK_SEED asks for one run, and a shard"));
         assert!(one("TWINSOCK_RECORD", "r").contains("TWINSOCK_RECORD"));
+        let stops = Settings { break_at: Some(66), ..Settings::default() };
+        assert!(stops.clone().checked().unwrap_err().to_string().contains("TWINSOCK_SEED or TWINSOCK_TAPE"));
+        assert!(Settings { only_seed: Some(7), ..stops }.checked().is_ok());
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Its order is never seen: it only answers look-ups. Deletion shifts the entries behind back, so there are no tombstones.
 
+use super::crowds::Crowds;
 use super::slab::{Key, to_usize};
 use std::net::IpAddr;
 
@@ -70,6 +71,8 @@ struct Slot {
 pub(super) struct Conns {
     slots: Vec<Option<Slot>>,
     len: usize,
+    /// The local ports that are taken towards destinations with many connections.
+    crowds: Crowds,
 }
 
 const CAPACITY_MIN: usize = 16;
@@ -97,6 +100,23 @@ impl Conns {
         }
         self.place(Slot { hash: tuple.hash(), tuple, conn });
         self.len += 1;
+        if !self.crowds.is_empty() {
+            self.crowds.note(&tuple, true);
+        }
+    }
+
+    /// The first local port after this connection's own, and of the same parity, that no connection to its destination has; more than a port can
+    /// be if there is none. `None`: it is not known at a glance, see [`Conns::expect_many`].
+    pub(super) fn next_free_port(&self, tuple: &FourTuple) -> Option<u32> {
+        self.crowds.next_free(tuple)
+    }
+
+    /// Many connections have the destination of this one: account is kept of their local ports from here on.
+    #[cold]
+    pub(super) fn expect_many(&mut self, tuple: &FourTuple) {
+        if !self.crowds.has(tuple) {
+            self.crowds.begin(tuple, self.slots.iter().flatten().map(|slot| &slot.tuple));
+        }
     }
 
     /// Takes a connection out if `conn` has it.
@@ -116,6 +136,9 @@ impl Conns {
         }
         self.slots[hole] = None;
         self.len -= 1;
+        if !self.crowds.is_empty() {
+            self.crowds.note(tuple, false);
+        }
     }
 
     #[inline(always)]

@@ -6,7 +6,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `name.rs`, `ports.rs` | bind, connect, autobind; who holds which port |
-//! | `send.rs`, `recv.rs`, `control.rs` | the calls that send and receive; control messages |
+//! | `send.rs`, `recv.rs`, `control.rs`, `short.rs` | the calls that send and receive; control messages; the same, short |
 //! | `input.rs` | packets and ICMP errors: whose they are |
 //! | `route.rs`, `group.rs` | where datagrams leave; multicast groups |
 
@@ -18,6 +18,7 @@ mod ports;
 mod recv;
 mod route;
 mod send;
+mod short;
 
 use group::Groups;
 pub(super) use ports::DgramPorts;
@@ -34,6 +35,7 @@ use super::slab::Key;
 use super::{Host, addr, poll};
 use crate::udp::{self, Udp};
 use send::{Flow, Message, Way};
+use short::ShortWay;
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
 use twinsock::consts as c;
@@ -68,6 +70,8 @@ pub(super) struct Dgram {
     way: Option<Way>,
     /// The route to the peer, if it is known.
     pub(super) flow: Flow,
+    /// Where the last datagram went, for the next.
+    short: Option<ShortWay>,
 }
 
 impl Dgram {
@@ -87,6 +91,7 @@ impl Dgram {
             groups: Groups::default(),
             way: None,
             flow: Flow { source: family.any(), destination: SocketAddr::new(family.any(), 0), is_cached: false },
+            short: None,
         }
     }
 
@@ -187,6 +192,9 @@ impl Host {
             let nonblocking = is_nonblocking || flags & c::MSG_DONTWAIT != 0;
             Ok(DgramEntered::Task(Task::new(Kind::DgramRecv { dgram: key }, file, nonblocking, flags)))
         };
+        if !matches!(call, Call::Recvfrom { .. } | Call::Recvmsg { .. } | Call::Read { .. } | Call::Readv { .. }) {
+            self.dgrams[key].forget_way();
+        }
         let done = match call {
             Call::Recvfrom { flags, .. } => return receive(*flags),
             Call::Recvmsg { hdr, flags, .. } => {

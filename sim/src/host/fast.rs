@@ -17,7 +17,7 @@ use twinsock::consts as c;
 use twinsock::raw::RawFd;
 
 /// Flags that do not matter to a call that succeeds at once.
-const INDIFFERENT_FLAGS: i32 = c::MSG_DONTWAIT | c::MSG_NOSIGNAL;
+pub(super) const INDIFFERENT_FLAGS: i32 = c::MSG_DONTWAIT | c::MSG_NOSIGNAL;
 
 /// What the short way of a send came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,6 +52,8 @@ pub struct QuietRecv {
     /// Held.
     pub(super) file: Key,
     pub(super) socket: Key,
+    /// The socket is one of datagrams.
+    pub(super) is_dgram: bool,
 }
 
 impl QuietRecv {
@@ -63,19 +65,23 @@ impl QuietRecv {
     }
 }
 
-/// The stream socket that a thread used last, so that the next call finds it at once if it uses it again.
+/// The socket that a thread used last, so that the next call finds it at once if it uses it again.
 #[derive(Clone, Copy, Debug)]
 pub struct Recent {
-    fd: RawFd,
+    /// Its descriptor; more than that, by [`DGRAM`], if it is a datagram socket.
+    fd: i64,
     /// [`Process::changes`](super::process::Process::changes) when it was looked up.
     changes: u32,
     file: Key,
     socket: Key,
 }
 
+/// No descriptor is as much as this.
+const DGRAM: i64 = 1 << 32;
+
 impl Default for Recent {
     fn default() -> Recent {
-        Recent { fd: -1, changes: 0, file: Key::NOBODY, socket: Key::NOBODY }
+        Recent { fd: i64::MIN, changes: 0, file: Key::NOBODY, socket: Key::NOBODY }
     }
 }
 
@@ -136,7 +142,7 @@ impl Host {
             return Short::Long;
         }
         entry.hold();
-        Short::Waits(QuietRecv { token, pid, fd, flags, file, socket: key })
+        Short::Waits(QuietRecv { token, pid, fd, flags, file, socket: key, is_dgram: false })
     }
 
     /// Goes on with a receive that waited, if it is an easy one. `None`: nothing has happened, see [`Host::take_up`].
@@ -157,21 +163,39 @@ impl Host {
     #[inline(always)]
     fn socket_behind(&self, pid: Pid, fd: RawFd, recent: &mut Recent) -> Option<(Key, Key)> {
         let process = self.processes.get(to_usize(pid.0))?.as_ref()?;
-        if recent.fd == fd && recent.changes == process.changes() {
+        if recent.fd == i64::from(fd) && recent.changes == process.changes() {
             return Some((recent.file, recent.socket));
         }
         self.look_up(process, fd, recent)
     }
 
+    /// The same of a datagram socket.
+    #[inline]
+    pub(super) fn dgram_of(&self, pid: Pid, fd: RawFd, recent: &mut Recent) -> Option<(Key, Key)> {
+        let process = self.processes.get(to_usize(pid.0))?.as_ref()?;
+        let is_known = |recent: &Recent| recent.fd == i64::from(fd) + DGRAM && recent.changes == process.changes();
+        if !is_known(recent) {
+            self.look_up(process, fd, recent);
+        }
+        is_known(recent).then_some((recent.file, recent.socket))
+    }
+
     #[inline(never)]
     fn look_up(&self, process: &Process, fd: RawFd, recent: &mut Recent) -> Option<(Key, Key)> {
+        if recent.fd == i64::from(fd) + DGRAM && recent.changes == process.changes() {
+            return None;
+        }
         let file = process.descriptor(fd).ok()?.file;
         match self.files.get(file)?.object {
             Object::Socket(socket) => {
-                *recent = Recent { fd, changes: process.changes(), file, socket };
+                *recent = Recent { fd: i64::from(fd), changes: process.changes(), file, socket };
                 Some((file, socket))
             }
-            Object::Dgram(_) | Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => None,
+            Object::Dgram(dgram) => {
+                *recent = Recent { fd: i64::from(fd) + DGRAM, changes: process.changes(), file, socket: dgram };
+                None
+            }
+            Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => None,
         }
     }
 }

@@ -108,6 +108,8 @@ impl Host {
             if let Some(Conn::Socket(key)) = self.conns.get(&tuple) {
                 return self.segment_for_socket(cx, key, segment, packet.ttl);
             }
+        } else if self.take_datagram(cx.now, packet) {
+            return;
         }
         self.packet_for_no_socket(cx, std::mem::replace(packet, Packet::EMPTY));
     }

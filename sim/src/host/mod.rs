@@ -14,9 +14,9 @@
 //! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
 //! | `local.rs`, `local_call.rs`, `rights.rs` | local sockets; their calls that may wait; descriptors in flight |
 //! | `plain.rs`, `power.rs` | the file name space and plain files; what outlives a loss of power |
-//! | `inet.rs`, `conns.rs`, `ports.rs`, `addr.rs`, `pmtu.rs` | packets and timers; connections by 4-tuple; ports; addresses, routes and path MTUs |
+//! | `inet.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `addr.rs`, `pmtu.rs` | packets and timers; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
-//! | `snmp.rs` | counters |
+//! | `netstat.rs`, `left.rs`, `snmp.rs` | what a person asks of a machine: sockets, what is open; counters |
 //! | `slab.rs`, `fifo.rs` | the tables and queues behind all of this |
 //!
 //! Names in `Key` are generation-checked indices, so that a call in progress may outlive what it names when a process is killed.
@@ -25,6 +25,7 @@ mod addr;
 pub mod call;
 mod cmsg;
 mod conns;
+mod crowds;
 mod cx;
 mod data;
 mod dgram;
@@ -34,6 +35,7 @@ mod fast;
 pub mod fifo;
 mod file;
 mod inet;
+mod left;
 mod local;
 mod local_call;
 mod netstat;
@@ -61,7 +63,8 @@ mod wait;
 pub use call::{Call, RecvRef};
 pub use cx::{Credentials, Cx, Pid, Progress, Token, WALL_START_SECONDS};
 pub use fast::{QuietRecv, Recent, Short, ShortSend};
-pub use netstat::{SocketLine, Timer};
+pub use left::{FileLine, Left};
+pub use netstat::{SocketLine, Timer, users_text};
 pub use op::Op;
 pub use snmp::InCsumErrors;
 pub use sysctl::Sysctl;
@@ -137,6 +140,8 @@ pub struct Host {
     /// What the wall clock shows when the monotonic one shows zero, in nanoseconds since the epoch.
     wall_start: u64,
     in_csum_errors: InCsumErrors,
+    /// Counts the times that its addresses or constants may have changed.
+    changes: u32,
 }
 
 impl Host {
@@ -167,6 +172,7 @@ impl Host {
             woken_sets: Vec::new(),
             wall_start: WALL_START_SECONDS * 1_000_000_000,
             in_csum_errors: InCsumErrors::default(),
+            changes: 0,
         }
     }
 
@@ -293,6 +299,7 @@ impl Host {
 
     /// The kernel constants, to be changed; sockets follow as on Linux, some at once, some when they are made or connect.
     pub fn sysctl_mut(&mut self) -> &mut Sysctl {
+        self.changes = self.changes.wrapping_add(1);
         &mut self.sysctl
     }
 
@@ -304,6 +311,7 @@ impl Host {
 
     /// Gives the machine these addresses instead of those it has, `ip-address(8)`. Sockets keep the names they have.
     pub fn set_addrs(&mut self, addrs: &[IpAddr]) {
+        self.changes = self.changes.wrapping_add(1);
         self.addresses.set(addrs);
     }
 

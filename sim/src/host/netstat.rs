@@ -48,6 +48,15 @@ pub struct Timer {
 }
 
 impl SocketLine {
+    /// Protocol, state and both ends, without what changes from moment to moment.
+    #[must_use]
+    pub fn ends(&self) -> impl fmt::Display {
+        let SocketLine { protocol, local, remote, state, .. } = self;
+        let state = if state.is_empty() { String::new() } else { format!(" {state}") };
+        let remote = remote.as_ref().map_or_else(String::new, |remote| format!(" to {remote}"));
+        format!("{protocol}{state} {local}{remote}")
+    }
+
     /// The line, the processes in it named by `process_name`.
     #[must_use]
     pub fn line<'a>(&'a self, process_name: &'a dyn Fn(Pid) -> String) -> impl fmt::Display + 'a {
@@ -72,19 +81,22 @@ impl fmt::Display for Named<'_> {
         let state = if state.is_empty() { "-" } else { state };
         let remote = remote.as_deref().unwrap_or("*");
         write!(f, "{protocol:<5} {state:<11} {recv_q:>6} {send_q:>6} {local:<23} {remote:<23}")?;
-        if !users.is_empty() {
-            f.write_str(" users:(")?;
-            for (index, (pid, fd)) in users.iter().enumerate() {
-                let comma = if index == 0 { "" } else { "," };
-                write!(f, "{comma}(\"{}\",pid={pid},fd={fd})", (self.process_name)(*pid))?;
-            }
-            f.write_str(")")?;
-        }
+        write!(f, "{}", users_text(users, self.process_name))?;
         match timer {
             Some(Timer { name, left, retransmits }) => write!(f, " timer:({name},{left:?},{retransmits})"),
             None => Ok(()),
         }
     }
+}
+
+/// ` users:(("httpd",pid=1,fd=3))`, or nothing if there are none.
+#[must_use]
+pub fn users_text(users: &[(Pid, RawFd)], process_name: &dyn Fn(Pid) -> String) -> String {
+    if users.is_empty() {
+        return String::new();
+    }
+    let users = users.iter().map(|(pid, fd)| format!("(\"{}\",pid={pid},fd={fd})", process_name(*pid)));
+    format!(" users:({})", users.collect::<Vec<_>>().join(","))
 }
 
 impl Host {
@@ -149,7 +161,7 @@ impl Host {
     }
 
     /// By open file description, the descriptors that it is.
-    fn users(&self) -> BTreeMap<Key, Vec<(Pid, RawFd)>> {
+    pub(super) fn users(&self) -> BTreeMap<Key, Vec<(Pid, RawFd)>> {
         let mut users: BTreeMap<Key, Vec<(Pid, RawFd)>> = BTreeMap::new();
         for (pid, process) in (0..).zip(&self.processes) {
             for (fd, file) in process.iter().flat_map(super::process::Process::descriptors) {

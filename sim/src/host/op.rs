@@ -345,7 +345,8 @@ impl Host {
     #[must_use]
     pub fn describe_quiet(&self, quiet: &QuietRecv) -> String {
         let what = format!("{} on fd {}", Kind::Recv { socket: quiet.socket }.name(), quiet.fd);
-        match self.ends(quiet.socket) {
+        let ends = if quiet.is_dgram { self.dgrams.get(quiet.socket).map(Dgram::ends) } else { self.ends(quiet.socket) };
+        match ends {
             Some(ends) => format!("{what} ({ends})"),
             None => what,
         }
@@ -405,12 +406,13 @@ impl Host {
 
     /// The operation of a receive that began to wait on the short way: from here on it is like any other.
     pub fn take_up(&mut self, quiet: QuietRecv) -> Op {
-        let QuietRecv { token, pid, fd, flags, file, socket } = quiet;
+        let QuietRecv { token, pid, fd, flags, file, socket, is_dgram } = quiet;
         let Host { files, sleepers, .. } = self;
         // Where the file is gone, the process was killed silently: the operation finds that out.
         let seat = files.get_mut(file).and_then(|entry| entry.queue.take_seat(token, sleepers));
         let sleeper = seat.unwrap_or_else(|| sleepers.park(token));
-        let task = Task::new(Kind::Recv { socket }, file, false, flags);
+        let kind = if is_dgram { Kind::DgramRecv { dgram: socket } } else { Kind::Recv { socket } };
+        let task = Task::new(kind, file, false, flags);
         Op(Box::new(Waiting { sleeper, pid, fd, deadline: Instant::FAR, task, watched: Vec::new() }))
     }
 

@@ -21,6 +21,12 @@ impl Addresses {
         }
     }
 
+    /// Whether the path to any destination is known to carry less than the interface does.
+    #[inline]
+    pub(super) fn has_learned_paths(&self) -> bool {
+        !self.learned.0.is_empty()
+    }
+
     /// Forgets what was learned too long ago.
     #[inline]
     pub(super) fn forget_old_paths(&mut self, now: Instant) {

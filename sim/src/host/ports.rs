@@ -146,7 +146,7 @@ impl Ports {
             let count = if high - low > 1 { (high - low) & !1 } else { high - low };
             let start = luck.below(Latitude::EphemeralPort, count) | 1;
             for offset in [start, start - 1] {
-                let found = search(low, high, count, offset, 2, range.reserved, |port| is_free(self, port));
+                let found = search(low, high, count, offset, 2, range.reserved, |port| Probe::from(is_free(self, port)));
                 if let Some((port, _)) = found {
                     return Some(port);
                 }
@@ -156,13 +156,13 @@ impl Ports {
     }
 
     /// A port for `connect(2)`, `__inet_hash_connect`: first the ports of the parity of the lower bound, ascending in small random
-    /// steps per destination (`class`).
+    /// steps per destination (`class`). `probe` may know of more ports than the one asked about that are not free.
     pub(super) fn choose_for_connect(
         &mut self,
         range: &Range<'_>,
         class: usize,
         luck: &mut dyn Luck,
-        mut is_free: impl FnMut(&Ports, u16) -> bool,
+        mut probe: impl FnMut(&Ports, u16) -> Probe,
     ) -> Option<u16> {
         let (low, high) = (u32::from(range.low), u32::from(range.high) + 1);
         // A range of the socket's own is gone through port by port.
@@ -171,7 +171,7 @@ impl Ports {
         let begun = self.connect_next[class];
         let start = (begun.unwrap_or_else(|| luck.below(Latitude::EphemeralPort, count)) % count) & mask;
         for offset in start..start + step.min(count) {
-            let found = search(low, high, count, offset, step, range.reserved, |port| is_free(self, port));
+            let found = search(low, high, count, offset, step, range.reserved, |port| probe(self, port));
             if let Some((port, gone)) = found {
                 let gone = gone.max(luck.below(Latitude::EphemeralPort, 8) * step);
                 self.connect_next[class] = Some((start + gone + step) % count);
@@ -195,6 +195,23 @@ pub(super) struct Range<'a> {
     pub(super) reserved: &'a [u16],
 }
 
+/// What is known of a port that was tried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Probe {
+    /// It may be had.
+    Free,
+    /// It may not.
+    Taken,
+    /// Nor may those of its parity before this one, which may be beyond the last port.
+    TakenBefore(u32),
+}
+
+impl From<bool> for Probe {
+    fn from(is_free: bool) -> Probe {
+        if is_free { Probe::Free } else { Probe::Taken }
+    }
+}
+
 /// Tries the ports `low + offset`, in steps, once around; answers the first that is free and how far it was.
 fn search(
     low: u32,
@@ -203,7 +220,7 @@ fn search(
     offset: u32,
     step: u32,
     reserved: &[u16],
-    mut is_free: impl FnMut(u16) -> bool,
+    mut probe: impl FnMut(u16) -> Probe,
 ) -> Option<(u16, u32)> {
     let mut port = low + offset;
     let mut gone = 0;
@@ -212,11 +229,19 @@ fn search(
             port -= count;
         }
         let candidate = u16::try_from(port).expect("a range of ports ends at 65535");
-        if !reserved.contains(&candidate) && is_free(candidate) {
-            return Some((candidate, gone));
-        }
-        gone += step;
-        port += step;
+        let next = if reserved.contains(&candidate) {
+            port + step
+        } else {
+            match probe(candidate) {
+                Probe::Free => return Some((candidate, gone)),
+                Probe::Taken => port + step,
+                // Beyond the end the search goes on at the beginning, port by port.
+                Probe::TakenBefore(next) if step == 2 => next.min(high + (high - port) % 2),
+                Probe::TakenBefore(_) => port + step,
+            }
+        };
+        gone += next - port;
+        port = next;
     }
     None
 }
@@ -256,7 +281,8 @@ mod tests {
         }
         assert_eq!(bound, [32769, 32771, 32773, 32775, 32768, 32772, 32774], "a reserved port is never chosen");
         let mut ports = Ports::default();
-        while let Some(port) = ports.choose_for_connect(&RANGE, 0, &mut Boring, |ports, port| !ports.buckets.contains_key(&port))
+        while let Some(port) =
+            ports.choose_for_connect(&RANGE, 0, &mut Boring, |ports, port| Probe::from(!ports.buckets.contains_key(&port)))
         {
             ports.hold(port, Owner::Socket(key), true);
             connected.push(port);

@@ -9,7 +9,7 @@ use super::conns::{Conn, FourTuple};
 use super::cx::{Cx, Pid};
 use super::file::Object;
 use super::op::{Kind, Step, Task};
-use super::ports::Strictness;
+use super::ports::{Probe, Strictness};
 use super::slab::Key;
 use super::socket::Ss;
 use crate::tcp::{Linger, Listener, State};
@@ -366,16 +366,25 @@ impl Host {
         let class = super::slab::to_usize(tuple.hash()) % super::ports::CONNECT_CLASSES;
         let now = cx.now;
         let mut iss = None;
+        let mut tried = 0;
         let port = ports.choose_for_connect(&range, class, cx.luck, |ports, port| {
             if !ports.is_connect_only(port) {
-                return false;
+                return Probe::Taken;
             }
-            match conns.get(&FourTuple { local_port: port, ..*tuple }) {
-                None => true,
-                Some(Conn::Socket(_)) => false,
-                Some(Conn::TimeWait(old)) => {
-                    iss = if reuses { time_waits[old].rest.reuse(now) } else { None };
-                    iss.is_some()
+            let tuple = FourTuple { local_port: port, ..*tuple };
+            match conns.get(&tuple) {
+                None => Probe::Free,
+                Some(Conn::TimeWait(old)) if reuses => {
+                    iss = time_waits[old].rest.reuse(now);
+                    Probe::from(iss.is_some())
+                }
+                Some(Conn::Socket(_) | Conn::TimeWait(_)) => {
+                    tried += 1;
+                    if tried == CROWD_TRIES {
+                        conns.expect_many(&tuple);
+                    }
+                    // A port in TIME-WAIT that may be had again must be looked at.
+                    conns.next_free_port(&tuple).filter(|_| !reuses).map_or(Probe::Taken, Probe::TakenBefore)
                 }
             }
         })?;
@@ -496,6 +505,9 @@ impl Host {
         }
     }
 }
+
+/// How many ports a connect tries before account is kept of those that are taken.
+const CROWD_TRIES: u32 = 256;
 
 /// `TCP_MSS_DEFAULT`, RFC 9293 section 3.7.1, and its like of `tcp_v6_connect`: what an MTU of 1280 leaves.
 const MSS_DEFAULT_V4: u16 = 536;

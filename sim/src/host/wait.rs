@@ -44,6 +44,8 @@ enum Quiet {
 #[derive(Debug, Default)]
 pub(super) struct WaitQueue {
     quiet: Option<Quiet>,
+    /// Receives that begin to wait alone are of datagrams, each of which wakes one receiver.
+    is_exclusive: bool,
     entries: Vec<Entry>,
 }
 
@@ -56,6 +58,13 @@ impl WaitQueue {
             self.quiet = Some(Quiet::Asleep(token));
         }
         is_alone
+    }
+
+    /// The same for a receive of which an event wakes only one.
+    #[inline]
+    pub(super) fn sit_down_alone(&mut self, token: Token) -> bool {
+        self.is_exclusive = true;
+        self.sit_down(token)
     }
 
     /// Whether the thread waits here without an entry.
@@ -78,7 +87,7 @@ impl WaitQueue {
             Some(Quiet::Sleeper(..)) | None => return,
         };
         let call = sleepers.calls.insert(Sleeper { token, woken, disconnected: false });
-        self.entries.push(Entry { who: Waiter::Call(call), filter: RECV_FILTER, exclusive: false });
+        self.entries.push(Entry { who: Waiter::Call(call), filter: RECV_FILTER, exclusive: self.is_exclusive });
         self.quiet = Some(Quiet::Sleeper(token, call));
     }
 

@@ -7,7 +7,6 @@ pub mod wire;
 pub use luck::{Boring, Latitude, Luck};
 pub use segment::{Control, Payload, SackBlocks, Segment, SeqNumber, TcpOptions, Timestamps};
 
-use bytes::Bytes;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// An IP packet between two hosts, or from a host to itself.
@@ -52,13 +51,25 @@ impl Packet {
         }
     }
 
+    /// The packet's datagram, to be written over; whatever else it carried is gone.
+    #[inline]
+    pub fn datagram_mut(&mut self) -> &mut Datagram {
+        if !matches!(self.body, Body::Udp(_)) {
+            self.body = Body::Udp(Datagram::EMPTY);
+        }
+        match &mut self.body {
+            Body::Udp(datagram) => datagram,
+            Body::Tcp(_) | Body::Icmp(_) => unreachable!("the body was made a datagram"),
+        }
+    }
+
     /// The data of a segment or datagram.
     #[inline]
     #[must_use]
     pub fn data(&self) -> &[u8] {
         match &self.body {
             Body::Tcp(segment) => segment.payload.as_slice(),
-            Body::Udp(datagram) => &datagram.payload,
+            Body::Udp(datagram) => datagram.payload.as_slice(),
             Body::Icmp(_) => &[],
         }
     }
@@ -68,11 +79,9 @@ impl Packet {
     #[must_use]
     pub fn is_plain(&self) -> bool {
         match &self.body {
-            Body::Tcp(segment) => match &segment.payload {
-                Payload::Inline { .. } => true,
-                Payload::Shared(bytes) => bytes.is_empty(),
-            },
-            Body::Udp(_) | Body::Icmp(_) => false,
+            Body::Tcp(segment) => segment.payload.is_plain(),
+            Body::Udp(datagram) => datagram.payload.is_plain(),
+            Body::Icmp(_) => false,
         }
     }
 
@@ -128,7 +137,7 @@ pub struct Datagram {
     /// Destination port.
     pub dst_port: u16,
     /// The data.
-    pub payload: Bytes,
+    pub payload: Payload,
     /// DF: it is not to be cut into fragments on its way, and is dropped where it does not fit.
     pub dont_fragment: bool,
     /// It has no checksum: `SO_NO_CHECK`, RFC 768. What is changed on its way is not noticed.
@@ -138,7 +147,7 @@ pub struct Datagram {
 impl Datagram {
     /// A datagram of nothing that may be cut into fragments and has a checksum.
     pub const EMPTY: Datagram =
-        Datagram { src_port: 0, dst_port: 0, payload: Bytes::new(), dont_fragment: false, no_check: false };
+        Datagram { src_port: 0, dst_port: 0, payload: Payload::EMPTY, dont_fragment: false, no_check: false };
 }
 
 /// An ICMP error, RFC 792 and RFC 4443.

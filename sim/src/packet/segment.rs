@@ -98,7 +98,7 @@ pub enum Control {
     Rst,
 }
 
-/// The data of a segment: shared with the sender's buffer, or inline where that is cheaper.
+/// The data of a segment or datagram: shared with the sender's buffer, or inline where that is cheaper.
 #[derive(Clone)]
 pub enum Payload {
     /// Up to [`Payload::INLINE_MAX_BYTES`], by value.
@@ -170,6 +170,43 @@ impl Payload {
         }
     }
 
+    /// Whether the payload holds nothing but itself.
+    #[inline]
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        match self {
+            Payload::Inline { .. } => true,
+            Payload::Shared(bytes) => bytes.is_empty(),
+        }
+    }
+
+    /// The data as a slice that can be shared: a copy if the payload is inline.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        match self {
+            Payload::Inline { .. } => Bytes::copy_from_slice(self.as_slice()),
+            Payload::Shared(bytes) => bytes.clone(),
+        }
+    }
+
+    /// Takes the data out; what is left means nothing.
+    #[inline]
+    #[must_use]
+    pub fn take(&mut self) -> Payload {
+        match self {
+            Payload::Inline { len, bytes } => Payload::Inline { len: *len, bytes: *bytes },
+            Payload::Shared(bytes) => Payload::Shared(std::mem::take(bytes)),
+        }
+    }
+
+    /// Keeps the first `len` bytes, if there are more.
+    pub fn truncate(&mut self, new_len: usize) {
+        match self {
+            Payload::Inline { len, .. } => *len = u8::try_from(new_len).map_or(*len, |new_len| new_len.min(*len)),
+            Payload::Shared(bytes) => bytes.truncate(new_len),
+        }
+    }
+
     /// Holds no data from here on.
     #[inline]
     pub fn clear(&mut self) {
@@ -210,6 +247,24 @@ impl Payload {
 #[inline]
 fn inline_len(data: &[u8]) -> u8 {
     u8::try_from(data.len()).expect("an inline payload is shorter than 256 bytes")
+}
+
+impl From<Bytes> for Payload {
+    fn from(bytes: Bytes) -> Payload {
+        Payload::Shared(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Payload {
+    fn from(bytes: Vec<u8>) -> Payload {
+        Payload::Shared(bytes.into())
+    }
+}
+
+impl From<&'static [u8]> for Payload {
+    fn from(bytes: &'static [u8]) -> Payload {
+        Payload::Shared(Bytes::from_static(bytes))
+    }
 }
 
 impl Default for Payload {

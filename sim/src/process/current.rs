@@ -5,6 +5,7 @@
 
 use crate::host::Call;
 use crate::process::Killed;
+use crate::process::breakpoint;
 use crate::process::coroutine;
 use crate::process::outside::Outsiders;
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Wait};
@@ -335,18 +336,23 @@ impl Running {
         drop(scheduler);
         coroutine::suspend();
         let mut scheduler = self.shared.scheduler.borrow_mut();
-        if scheduler.thread_mut(self.thread).killed {
-            drop(scheduler);
-            unwind();
-        }
-        scheduler
+        if scheduler.thread_mut(self.thread).is_held_up { self.hold_up(scheduler) } else { scheduler }
     }
-}
 
-/// Unwinds a killed thread.
-#[cold]
-fn unwind() -> ! {
-    resume_unwind(Box::new(Killed))
+    /// Unwinds a killed thread; has a debugger stop, if that is what was asked for.
+    #[cold]
+    fn hold_up<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
+        let thread = scheduler.thread_mut(self.thread);
+        thread.is_held_up = thread.killed;
+        let is_killed = thread.killed;
+        let (step, place) = (scheduler.steps(), scheduler.where_it_is(self.thread));
+        drop(scheduler);
+        if is_killed {
+            resume_unwind(Box::new(Killed));
+        }
+        breakpoint::stop(step, place);
+        self.shared.scheduler.borrow_mut()
+    }
 }
 
 /// The running thread of simulation `sim`, if one runs; says nothing if not.

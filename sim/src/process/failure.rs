@@ -1,5 +1,6 @@
 //! What a failed run says: a panic in a process, or a deadlock, and the command that reproduces it.
 
+use crate::process::leaks::Leaks;
 use crate::process::scheduler::{Life, Scheduler, State, Thread, Wait};
 use crate::process::{coroutine, current};
 use std::any::Any;
@@ -60,6 +61,11 @@ pub enum FailureKind {
         /// How many.
         calls: u64,
     },
+    /// Something is left that should not be, and [`LeakCheck::Fail`](crate::LeakCheck::Fail) was asked for.
+    Leak {
+        /// What is left.
+        leaks: Leaks,
+    },
 }
 
 impl FailureKind {
@@ -81,6 +87,7 @@ impl FailureKind {
                 format!("deadlock in {}", waits.into_iter().collect::<Vec<_>>().join(", "))
             }
             FailureKind::Endless { .. } => "no end".to_owned(),
+            FailureKind::Leak { leaks } => format!("leak of {}", leaks.kinds()),
         }
     }
 }
@@ -119,6 +126,10 @@ impl fmt::Display for FailureKind {
                 write!(f, ":\n  {}", message.replace('\n', "\n  "))
             }
             FailureKind::Endless { calls } => write!(f, "no end after {calls} calls: a program that never stops asking?"),
+            FailureKind::Leak { leaks } => {
+                write!(f, "every process has ended, and something is left:")?;
+                leaks.lines(true).into_iter().try_for_each(|line| write!(f, "\n  {line}"))
+            }
         }
     }
 }
@@ -159,7 +170,7 @@ impl Scheduler {
         list
     }
 
-    fn describe(&self, thread: &Thread, wait: Wait) -> String {
+    pub(super) fn describe(&self, thread: &Thread, wait: Wait) -> String {
         match wait {
             Wait::Call => {
                 let host = self.world.host(self.processes[thread.process.index()].host);

@@ -12,13 +12,17 @@
 //! - [`faults`]: what befalls calls, by choice.
 //! - [`signal`]: what signals do to calls that wait.
 //! - [`failure`]: what a failed run says: panic, deadlock, and the line that reproduces it.
+//! - [`leaks`]: what a run leaves behind.
+//! - [`breakpoint`]: stops for a debugger at a step.
 //! - [`watchdog`]: aborts a program that blocks its OS thread.
 
+pub mod breakpoint;
 pub mod coroutine;
 pub mod current;
 pub mod driver;
 pub mod failure;
 pub mod faults;
+pub mod leaks;
 mod names;
 pub mod outside;
 pub mod scheduler;

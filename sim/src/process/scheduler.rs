@@ -12,9 +12,11 @@ pub use short::ShortRecv;
 
 use crate::choice::{Door, StreamId};
 use crate::host::{Call, Op, Pid, Progress, QuietRecv, Recent, Token};
+use crate::process::breakpoint;
 use crate::process::coroutine::Carrier;
 use crate::process::failure::FailureKind;
 use crate::process::faults::FaultStreams;
+use crate::process::leaks::Exits;
 use crate::process::names::name_of;
 use crate::process::outside::{NO_THREAD, Outside};
 use crate::process::signal::Signal;
@@ -104,6 +106,8 @@ pub struct Thread {
     joiners: Vec<ThreadId>,
     children: u32,
     pub(super) killed: bool,
+    /// Something is to be done before it goes on with its turn: it is killed, or a debugger stops here.
+    pub(super) is_held_up: bool,
     pub(super) calls_after_kill: u32,
 }
 
@@ -169,6 +173,10 @@ pub struct Scheduler {
     live: u32,
     pub(crate) failure: Option<FailureKind>,
     pub(super) pulse: Pulse,
+    /// At the beginning of this turn a debugger stops; that of the greatest number never comes.
+    pub(crate) break_at: u64,
+    /// What processes leave when they end, if that is looked for.
+    pub(super) exits: Option<Box<Exits>>,
 }
 
 impl Scheduler {
@@ -191,6 +199,8 @@ impl Scheduler {
             live: 0,
             failure: None,
             pulse,
+            break_at: u64::MAX,
+            exits: None,
         }
     }
 
@@ -569,7 +579,26 @@ impl Scheduler {
         slot.clock = slot.clock.max(now);
         self.world.trace_mut().count_step();
         self.just_chosen = true;
+        if self.world.trace().steps() == self.break_at {
+            self.reach_break(thread);
+        }
         thread
+    }
+
+    /// A debugger stops at this turn: on the thread's own stack, if it has begun to run.
+    #[cold]
+    fn reach_break(&mut self, thread: ThreadId) {
+        let slot = &mut self.threads[thread.index()];
+        if slot.carrier.as_ref().is_some_and(|carrier| carrier.started()) {
+            slot.is_held_up = true;
+        } else {
+            breakpoint::stop(self.break_at, self.where_it_is(thread));
+        }
+    }
+
+    /// A thread and the moment, for people.
+    pub(super) fn where_it_is(&self, thread: ThreadId) -> String {
+        format!("thread {} at {:?} of virtual time", self.full_name(thread), self.world.now())
     }
 
     fn choose_among_several(&mut self) -> Option<ThreadId> {

@@ -190,7 +190,7 @@ fn option(to: &mut Arguments<'_>, level: i32, name: i32, value: &[u8]) {
 }
 
 /// An address that the kernel writes.
-fn written_name(to: &mut Arguments<'_>, done: Option<usize>, name: Option<&Name<'_>>) {
+pub fn written_name(to: &mut Arguments<'_>, done: Option<usize>, name: Option<&Name<'_>>) {
     match (done, name) {
         (Some(_), Some(name)) => {
             let len = usize::try_from(*name.len).unwrap_or(0).min(name.bytes.len());

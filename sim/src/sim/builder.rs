@@ -1,10 +1,11 @@
 //! How a simulation is set up, and its run from beginning to end.
 
-use super::{Failure, Report, Sim, Summary};
+use super::{Failure, Report, Sim, Summary, step_from_environment};
 use crate::choice::{Choice, ForeignTape, Origin, Tape};
 use crate::process::current::Shared;
 use crate::process::driver;
 use crate::process::failure::{catch, install_panic_hook};
+use crate::process::leaks::{LEAK_GRACE, LeakCheck};
 use crate::process::scheduler::Scheduler;
 use crate::process::turns::{CALLS_EXPECTED, Interleaving, Turns};
 use crate::process::watchdog::Pulse;
@@ -39,6 +40,9 @@ pub struct Builder {
     call_cost: Duration,
     stack_bytes: usize,
     watchdog: Option<Duration>,
+    leaks: LeakCheck,
+    leak_grace: Duration,
+    break_at: Option<u64>,
 }
 
 impl Default for Builder {
@@ -57,6 +61,9 @@ impl Default for Builder {
             call_cost: CALL_COST,
             stack_bytes: STACK_BYTES,
             watchdog: Some(WATCHDOG),
+            leaks: LeakCheck::Off,
+            leak_grace: LEAK_GRACE,
+            break_at: None,
         }
     }
 }
@@ -179,6 +186,41 @@ impl Builder {
         self
     }
 
+    /// At the beginning of which turn a debugger stops, by its number in a trace: in `twinsock_break`, on the stack of the thread whose turn it is.
+    /// `TWINSOCK_BREAK` in the environment overrides it. Without a debugger a line on standard error says that the step was reached.
+    #[must_use]
+    pub fn break_at(mut self, step: u64) -> Builder {
+        self.break_at = Some(step);
+        self
+    }
+
+    /// Whether it is looked at what the run leaves behind when every process that is not a daemon has ended, and whether it fails for it: see
+    /// [`Leaks`](crate::Leaks). By default nobody looks.
+    ///
+    /// ```
+    /// use twinsock::net::UdpSocket;
+    /// use twinsock_sim::{FailureKind, LeakCheck, Sim};
+    ///
+    /// let failure = Sim::builder().leaks(LeakCheck::Fail).run(|sim| {
+    ///     sim.host("a").spawn("resolver", |net| std::mem::forget(UdpSocket::bind(&net, "0.0.0.0:53").unwrap()));
+    /// });
+    /// let failure = failure.unwrap_err();
+    /// assert_eq!(failure.kind.site(), "leak of descriptors of resolver");
+    /// ```
+    #[must_use]
+    pub fn leaks(mut self, check: LeakCheck) -> Builder {
+        self.leaks = check;
+        self
+    }
+
+    /// How much virtual time passes before it is looked at what is left, so that connections which are being closed may come to their end;
+    /// [`LEAK_GRACE`] by default. It counts towards [`Report::elapsed`](crate::Report::elapsed).
+    #[must_use]
+    pub fn leak_grace(mut self, grace: Duration) -> Builder {
+        self.leak_grace = grace;
+        self
+    }
+
     /// Runs a simulation on a fresh OS thread, so that thread-locals cannot leak from run to run: `build` makes the network and
     /// starts the programs; when it returns, the simulation goes on until every process that is not a daemon has ended.
     ///
@@ -186,7 +228,7 @@ impl Builder {
     /// A process panicked, or everybody waits for ever.
     ///
     /// # Panics
-    /// With the panic of `build`, if it panics; if no OS thread can be started; or if `TWINSOCK_SEED` is set to something that is no seed.
+    /// With the panic of `build`, if it panics; if no OS thread can be started; or if `TWINSOCK_SEED` or `TWINSOCK_BREAK` is set to something that is none.
     ///
     /// ```
     /// use twinsock_sim::Sim;
@@ -220,8 +262,9 @@ impl Builder {
     /// A process panicked, or everybody waits for ever.
     ///
     /// # Panics
-    /// With the panic of `build`, if it panics; or if `TWINSOCK_SEED` is set to something that is no seed.
-    pub fn run_here<T>(self, build: impl FnOnce(&Sim) -> T) -> Result<Report<T>, Box<Failure>> {
+    /// With the panic of `build`, if it panics; or if `TWINSOCK_SEED` or `TWINSOCK_BREAK` is set to something that is none.
+    pub fn run_here<T>(mut self, build: impl FnOnce(&Sim) -> T) -> Result<Report<T>, Box<Failure>> {
+        self.break_at = step_from_environment().unwrap_or_else(|error| panic!("{error}")).or(self.break_at);
         match &self.tape {
             Some(tape) => {
                 let choice = Choice::from_tape(tape.clone());
@@ -275,12 +318,17 @@ impl Builder {
         }
         let mut world = World::new(choice, trace);
         let turns = Turns::new(self.interleaving, self.calls_expected, self.calls_max, &mut world);
-        let scheduler = Scheduler::new(world, turns, self.call_cost, self.stack_bytes, Pulse::new(self.watchdog));
+        let mut scheduler = Scheduler::new(world, turns, self.call_cost, self.stack_bytes, Pulse::new(self.watchdog));
+        if self.leaks != LeakCheck::Off {
+            scheduler.look_for_leaks();
+        }
+        scheduler.break_at = self.break_at.unwrap_or(u64::MAX);
         let sim = Sim { shared: Shared::new(scheduler, seed), seed };
         let ending = EndAll(&sim.shared);
         let run = || {
             let value = build(&sim);
             driver::drive(&sim.shared, None);
+            sim.look_for_leaks(self.leaks, self.leak_grace);
             value
         };
         let value = if self.catches_panics { catch(run) } else { Ok(run()) };
@@ -292,17 +340,21 @@ impl Builder {
                 sim.outcome().map(|_| unreachable!("the run has failed"))
             }
         };
+        let netstat = sim.shared.scheduler.borrow().recorded_netstat();
         drop(ending);
         let mut scheduler = sim.shared.scheduler.borrow_mut();
+        if let Some(step) = self.break_at.filter(|step| *step > scheduler.steps()) {
+            eprintln!("twinsock: step {step} was not reached: the run took {} steps", scheduler.steps());
+        }
         let mut tape = scheduler.world_mut().choice_mut().take_tape();
         tape.origin = self.origin(seed);
-        let recording = scheduler.take_recording();
+        let recording = scheduler.take_recording(netstat);
         let world = scheduler.world();
         let story = world.choice().story().to_vec();
         match outcome {
-            Ok((value, Summary { digest, elapsed, steps, calls })) => {
+            Ok((value, Summary { digest, elapsed, steps, calls, leaks })) => {
                 let events = self.keeps_events.map_or_else(String::new, |_| world.trace().report().to_string());
-                Ok(Report { value, seed, digest, elapsed, steps, calls, events, tape, story, recording })
+                Ok(Report { value, seed, digest, elapsed, steps, calls, events, tape, story, recording, leaks })
             }
             Err(failure) => Err(Box::new(Failure { tape, story, recording, ..*failure })),
         }

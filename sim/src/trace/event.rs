@@ -2,7 +2,7 @@
 
 use super::place::{Names, Place};
 use super::{Digest, MachineEvent};
-use crate::packet::{Body, Control, IcmpError, Packet, Payload, Segment, SeqNumber, TcpOptions};
+use crate::packet::{Body, Control, Datagram, IcmpError, Packet, Payload, Segment, SeqNumber, TcpOptions};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use twinsock::{Instant, Result};
@@ -284,13 +284,37 @@ impl PacketLine {
         self.len
     }
 
-    /// The segment of this header, with what else belongs to one.
-    pub(super) fn segment(&self, options: TcpOptions, payload: Payload, frame_bytes: u16) -> Option<Segment> {
-        let Transport::Tcp { ports: [src_port, dst_port], seq, ack, control, urgent, window } = self.transport else {
-            return None;
+    /// The packet of this header, with what else belongs to one: of a segment its options and the size of its frames, of a datagram whether it is not to
+    /// be cut and whether it has no checksum.
+    pub(super) fn packet(&self, (ttl, tos): (u8, u8), rest: Rest, payload: Payload) -> Packet {
+        let body = match (self.transport, rest) {
+            (
+                Transport::Tcp { ports: [src_port, dst_port], seq, ack, control, urgent, window },
+                Rest::Segment { options, frame_bytes },
+            ) => {
+                let segment = Segment { src_port, dst_port, seq, ack, control, urgent, window, options, payload, frame_bytes };
+                Body::Tcp(segment)
+            }
+            (Transport::Udp { ports: [src_port, dst_port] }, Rest::Datagram { dont_fragment, no_check }) => {
+                Body::Udp(Datagram { src_port, dst_port, payload, dont_fragment, no_check })
+            }
+            (
+                Transport::Tcp { .. } | Transport::Udp { .. } | Transport::Icmp { .. },
+                Rest::Segment { .. } | Rest::Datagram { .. },
+            ) => {
+                unreachable!("a header and what belongs to it are of one kind")
+            }
         };
-        Some(Segment { src_port, dst_port, seq, ack, control, urgent, window, options, payload, frame_bytes })
+        Packet { src: self.src, dst: self.dst, ttl, tos, body }
     }
+}
+
+/// What belongs to a packet besides its [`PacketLine`] and its data.
+pub(super) enum Rest {
+    /// To a segment.
+    Segment { options: TcpOptions, frame_bytes: u16 },
+    /// To a datagram.
+    Datagram { dont_fragment: bool, no_check: bool },
 }
 
 fn octets(addr: IpAddr) -> [u8; 16] {
@@ -346,6 +370,14 @@ impl Words {
         }
     }
 
+    /// The words of a datagram between IPv4 addresses.
+    #[inline(always)]
+    pub(super) fn of_datagram(addrs: u64, datagram: &Datagram) -> Words {
+        let len = u64::try_from(datagram.payload.len()).expect("a packet carries at most 64 KiB");
+        let header = sixteens([datagram.src_port, datagram.dst_port], 0) | IS_DATAGRAM;
+        Words { numbers: 0, header, addrs, len_urgent: len << 32 }
+    }
+
     pub(super) fn of(packet: &Packet) -> Words {
         let addrs = v4_addrs(packet).unwrap_or_else(|| {
             let mut digest = Digest::new();
@@ -353,13 +385,11 @@ impl Words {
             digest.fold_bytes(&octets(packet.dst));
             digest.value()
         });
-        let (numbers, header, len) = match &packet.body {
-            Body::Tcp(segment) => return Words::of_segment(addrs, segment),
-            Body::Udp(datagram) => (0, sixteens([datagram.src_port, datagram.dst_port], 0) | 2, datagram.payload.len()),
-            Body::Icmp(icmp) => (icmp_number(icmp.error), 3, 0),
-        };
-        let len = u64::try_from(len).expect("a packet carries at most 64 KiB");
-        Words { numbers, header, addrs, len_urgent: len << 32 }
+        match &packet.body {
+            Body::Tcp(segment) => Words::of_segment(addrs, segment),
+            Body::Udp(datagram) => Words::of_datagram(addrs, datagram),
+            Body::Icmp(icmp) => Words { numbers: icmp_number(icmp.error), header: IS_ICMP, addrs, len_urgent: 0 },
+        }
     }
 
     /// One word for all of them.
@@ -368,8 +398,8 @@ impl Words {
         Digest::label(self.numbers, self.header, self.addrs, self.len_urgent)
     }
 
-    /// The event that the words of a segment between IPv4 addresses were made of.
-    pub(super) fn segment_event(self, at: Instant, host: u32, kind: PacketKind, why: &'static str) -> Event {
+    /// The event that the words of a segment or datagram between IPv4 addresses were made of.
+    pub(super) fn packet_event(self, at: Instant, host: u32, kind: PacketKind, why: &'static str) -> Event {
         let [src, dst] = halves(self.addrs).map(|addr| IpAddr::V4(Ipv4Addr::from_bits(addr)));
         let [len, urgent] = halves(self.len_urgent);
         let [has_urgent, urgent] = quarters(urgent);
@@ -377,6 +407,10 @@ impl Words {
         let [ports, window_flags] = halves(self.header);
         let [src_port, dst_port] = quarters(ports);
         let [window, flags] = quarters(window_flags);
+        if self.header & IS_ICMP == IS_DATAGRAM {
+            let line = PacketLine { src, dst, transport: Transport::Udp { ports: [src_port, dst_port] }, len };
+            return Event { at, place: Place::host(host), what: kind.what(line, why) };
+        }
         let transport = Transport::Tcp {
             ports: [src_port, dst_port],
             seq,
@@ -400,6 +434,10 @@ pub(super) fn fold_packet(digest: &mut Digest, at: Instant, host: u32, kind: Pac
 const HAS_URGENT: u64 = 1 << 16;
 /// In [`Words::header`]: the packet carries a segment.
 const IS_SEGMENT: u64 = 1;
+/// A datagram.
+const IS_DATAGRAM: u64 = 2;
+/// An ICMP error; the bits that tell the three apart.
+const IS_ICMP: u64 = 3;
 
 /// Folds in that a call returned.
 #[inline]
@@ -464,6 +502,14 @@ impl PacketKind {
             PacketKind::Delivered => What::PacketDelivered(line),
             PacketKind::Dropped => What::PacketDropped(line, why),
         }
+    }
+}
+
+/// Whether a packet is a segment or datagram between IPv4 addresses.
+pub(super) fn is_usual(packet: &Packet) -> bool {
+    match packet.body {
+        Body::Tcp(_) | Body::Udp(_) => v4_addrs(packet).is_some(),
+        Body::Icmp(_) => false,
     }
 }
 

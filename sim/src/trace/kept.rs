@@ -10,8 +10,8 @@ use twinsock::{Instant, Result};
 /// What is kept of an event in the ring.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Record {
-    /// A packet that carried a segment over IPv4, sent or delivered.
-    Segment { at: Instant, host: u32, kind: PacketKind, line: Words },
+    /// A packet that carried a segment or datagram over IPv4, sent or delivered.
+    Packet { at: Instant, host: u32, kind: PacketKind, line: Words },
     /// A call's end.
     CallEnd { at: Instant, place: Place, call: CallName, fd: Option<i32>, result: Result<usize> },
     /// A timer of a host went off.
@@ -100,7 +100,7 @@ impl Kept {
     pub(super) fn events(&self) -> impl Iterator<Item = Event> {
         let mut others = self.others.iter();
         (self.next.saturating_sub(self.records_max)..self.next).map(move |number| match self.records[number & self.mask] {
-            Record::Segment { at, host, kind, line } => line.segment_event(at, host, kind, ""),
+            Record::Packet { at, host, kind, line } => line.packet_event(at, host, kind, ""),
             Record::CallEnd { at, place, call, fd, result } => Event { at, place, what: What::CallEnd { call, fd, result } },
             Record::Timer { at, place } => Event { at, place, what: What::Timer },
             Record::Choice { at, place, door, n, value } => Event { at, place, what: What::Choice { door, n, value } },

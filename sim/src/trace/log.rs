@@ -1,7 +1,7 @@
 //! A recording's events in a row, packed: about thirty bytes for a call or a packet. They become [`Recorded`] values when somebody reads them.
 //!
 //! A log is chunks, and when it has reached its limit the oldest chunk goes: the last events of a run are those that somebody wants to see. Of what
-//! happens often (calls, waits, TCP over IPv4, timers, choices) the numbers are packed as bytes; anything else is kept as the value that it is. An
+//! happens often (calls, waits, TCP and UDP over IPv4, timers, choices) the numbers are packed as bytes; anything else is kept as the value that it is. An
 //! event is
 //!
 //! ```text
@@ -20,7 +20,7 @@ use super::bytes::{put, put_len, put_signed};
 use super::event::{CallName, Event, PacketKind, What, Words};
 use super::place::Place;
 use super::recording::{CallEnd, Connection, Recorded};
-use crate::packet::{Packet, Payload, Segment, TcpOptions, Timestamps};
+use crate::packet::{Body, Datagram, Packet, Payload, Segment, TcpOptions, Timestamps};
 use events::Events;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -66,7 +66,7 @@ struct Chunk {
     /// The time and the step that its first event counts from.
     start: (u64, u64),
     events: usize,
-    /// How many of them are segments that were sent; and the number of the first.
+    /// How many of them are usual packets that were sent; and the number of the first.
     sent: u32,
     first_sent: u32,
     /// Packets of other kinds that were sent.
@@ -94,9 +94,9 @@ mod kind {
     pub const WAITS_FOR: u8 = 6;
     pub const WAKE: u8 = 7;
     pub const SENT: u8 = 8;
-    /// A segment arrives as it was sent, in the same chunk.
+    /// A packet arrives as it was sent, in the same chunk.
     pub const ARRIVED: u8 = 9;
-    pub const SEGMENT: u8 = 10;
+    pub const PACKET: u8 = 10;
     pub const TIMER: u8 = 11;
     pub const CHOICE: u8 = 12;
     pub const OTHER: u8 = 13;
@@ -354,15 +354,25 @@ impl Log {
         self.thread_head(step, at, kind::WAKE, place);
     }
 
-    /// A host sends a segment between IPv4 addresses. Answers its number, for [`Log::arrived`].
-    pub(super) fn sent(&mut self, step: u64, at: Instant, host: u32, words: Words, packet: &Packet, segment: &Segment) -> u32 {
+    /// A host sends a segment or datagram between IPv4 addresses. Answers its number, for [`Log::arrived`].
+    pub(super) fn sent(&mut self, step: u64, at: Instant, host: u32, words: Words, packet: &Packet) -> u32 {
         let chunk = self.head(step, at, kind::SENT);
         put(&mut chunk.bytes, u64::from(host));
         put_words(&mut chunk.bytes, words);
-        let Segment { options, payload, frame_bytes, .. } = segment;
-        let [low, high] = frame_bytes.to_le_bytes();
-        chunk.bytes.extend_from_slice(&[packet.ttl, packet.tos, low, high]);
-        put_options(&mut chunk.bytes, options);
+        let payload = match &packet.body {
+            Body::Tcp(Segment { options, payload, frame_bytes, .. }) => {
+                let [low, high] = frame_bytes.to_le_bytes();
+                chunk.bytes.extend_from_slice(&[packet.ttl, packet.tos, low, high]);
+                put_options(&mut chunk.bytes, options);
+                payload
+            }
+            Body::Udp(Datagram { payload, dont_fragment, no_check, .. }) => {
+                let flags = u8::from(*dont_fragment) | u8::from(*no_check) << 1;
+                chunk.bytes.extend_from_slice(&[packet.ttl, packet.tos, flags]);
+                payload
+            }
+            Body::Icmp(_) => unreachable!("an ICMP message is no usual packet"),
+        };
         let data = payload.as_slice();
         let echo = if data.len() <= COPIED_MAX_BYTES {
             let from = chunk.bytes.len();
@@ -379,7 +389,7 @@ impl Log {
         number
     }
 
-    /// A segment arrives that is as it was when it was sent under this number.
+    /// A packet arrives that is as it was when it was sent under this number.
     pub(super) fn arrived(&mut self, step: u64, at: Instant, host: u32, words: Words, number: u32) {
         let near = self.chunks.back().map(|chunk| (chunk.first_sent.wrapping_add(chunk.sent).wrapping_sub(number), chunk.sent));
         match near {
@@ -394,14 +404,14 @@ impl Log {
                     put_words(&mut chunk.bytes, words);
                 }
             }
-            Some(_) | None => self.segment(step, at, host, PacketKind::Delivered, words, ""),
+            Some(_) | None => self.packet(step, at, host, PacketKind::Delivered, words, ""),
         }
     }
 
-    /// Something happens to a segment between IPv4 addresses.
-    pub(super) fn segment(&mut self, step: u64, at: Instant, host: u32, what: PacketKind, words: Words, why: &'static str) {
+    /// Something happens to a segment or datagram between IPv4 addresses.
+    pub(super) fn packet(&mut self, step: u64, at: Instant, host: u32, what: PacketKind, words: Words, why: &'static str) {
         let why = self.word(why);
-        let chunk = self.head(step, at, kind::SEGMENT);
+        let chunk = self.head(step, at, kind::PACKET);
         put(&mut chunk.bytes, u64::from(host));
         chunk.bytes.push(what.byte());
         put(&mut chunk.bytes, why);

@@ -216,10 +216,10 @@ impl Trace {
     /// The same of a packet that is as it was when it got this label.
     #[inline]
     pub fn labelled_delivered(&mut self, at: Instant, host: u32, packet: &Packet, label: &Label) {
-        if !label.is_segment {
+        if !label.is_usual {
             return self.packet_delivered(at, host, packet);
         }
-        self.segment(at, host, PacketKind::Delivered, packet, label);
+        self.usual_packet(at, host, PacketKind::Delivered, packet, label);
     }
 
     /// Records that a packet which a host sent will not arrive, and why.
@@ -236,24 +236,27 @@ impl Trace {
 
     #[inline(always)]
     fn packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet) -> Label {
-        let (Body::Tcp(segment), Some(addrs)) = (&packet.body, event::v4_addrs(packet)) else {
-            self.other_packet(at, host, kind, packet, "");
-            return Label::default();
+        let words = match (&packet.body, event::v4_addrs(packet)) {
+            (Body::Tcp(segment), Some(addrs)) => Words::of_segment(addrs, segment),
+            (Body::Udp(datagram), Some(addrs)) => Words::of_datagram(addrs, datagram),
+            (Body::Icmp(_), _) | (_, None) => {
+                self.other_packet(at, host, kind, packet, "");
+                return Label::default();
+            }
         };
-        let words = Words::of_segment(addrs, segment);
-        let label = Label { word: words.label(), words, is_segment: true, number: 0 };
-        Label { number: self.segment(at, host, kind, packet, &label), ..label }
+        let label = Label { word: words.label(), words, is_usual: true, number: 0 };
+        Label { number: self.usual_packet(at, host, kind, packet, &label), ..label }
     }
 
-    /// Answers the number of a segment that is sent and recorded.
+    /// Answers the number of a packet that is sent and recorded.
     #[inline(always)]
-    fn segment(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) -> u32 {
+    fn usual_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) -> u32 {
         self.events_count += 1;
         event::fold_packet(&mut self.digest, at, host, kind, label.word);
         if let Some(kept) = &mut self.kept {
-            kept.keep(Record::Segment { at, host, kind, line: label.words });
+            kept.keep(Record::Packet { at, host, kind, line: label.words });
             if kept.recording.is_some() {
-                return self.segment_in_full(at, host, kind, packet, label);
+                return self.packet_in_full(at, host, kind, packet, label);
             }
         }
         0
@@ -266,11 +269,11 @@ impl Trace {
         if let Some(kept) = &mut self.kept {
             let event = Event { at, place: Place::host(host), what: kind.what(PacketLine::of(packet), why) };
             if let Some(recording) = &mut kept.recording {
-                let is_plain = matches!(packet.body, Body::Tcp(_)) && event::v4_addrs(packet).is_some();
+                let is_usual = event::is_usual(packet);
                 match kind {
                     PacketKind::Sent => recording.log_mut().event(self.steps, &event, Some(packet)),
-                    PacketKind::Delivered | PacketKind::Dropped | PacketKind::Met if is_plain => {
-                        recording.log_mut().segment(self.steps, at, host, kind, words, why);
+                    PacketKind::Delivered | PacketKind::Dropped | PacketKind::Met if is_usual => {
+                        recording.log_mut().packet(self.steps, at, host, kind, words, why);
                     }
                     PacketKind::Delivered | PacketKind::Dropped | PacketKind::Met => {
                         recording.log_mut().event(self.steps, &event, None);
@@ -282,13 +285,13 @@ impl Trace {
     }
 
     #[inline(never)]
-    fn segment_in_full(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) -> u32 {
+    fn packet_in_full(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) -> u32 {
         let Some((recording, step)) = self.recording_mut() else { return 0 };
         let (log, words) = (recording.log_mut(), label.words);
-        match (kind, &packet.body) {
-            (PacketKind::Sent, Body::Tcp(segment)) => return log.sent(step, at, host, words, packet, segment),
-            (PacketKind::Delivered, _) => log.arrived(step, at, host, words, label.number),
-            (PacketKind::Sent | PacketKind::Dropped | PacketKind::Met, _) => log.segment(step, at, host, kind, words, ""),
+        match kind {
+            PacketKind::Sent => return log.sent(step, at, host, words, packet),
+            PacketKind::Delivered => log.arrived(step, at, host, words, label.number),
+            PacketKind::Dropped | PacketKind::Met => log.packet(step, at, host, kind, words, ""),
         }
         0
     }
@@ -336,8 +339,8 @@ pub struct Label {
     words: Words,
     /// What stands for the words in the digest.
     word: u64,
-    /// It is the label of a segment between IPv4 addresses, and not of just any packet, about which it says nothing.
-    is_segment: bool,
+    /// It is the label of a segment or datagram between IPv4 addresses, and not of just any packet, about which it says nothing.
+    is_usual: bool,
     /// The packet's number in the recording, if there is one.
     number: u32,
 }
@@ -346,7 +349,7 @@ impl Label {
     /// The packet is another from here on.
     #[inline]
     pub fn forget(&mut self) {
-        self.is_segment = false;
+        self.is_usual = false;
     }
 }
 

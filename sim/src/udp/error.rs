@@ -2,8 +2,7 @@
 
 use super::queue::charge;
 use super::{IpHeader, Udp, scatter};
-use crate::packet::{Body, Icmp, IcmpError};
-use bytes::Bytes;
+use crate::packet::{Body, Icmp, IcmpError, Payload};
 use std::collections::VecDeque;
 use std::io::IoSliceMut;
 use std::net::{IpAddr, SocketAddr};
@@ -75,7 +74,7 @@ pub(super) struct ErrorQueue {
 #[derive(Debug)]
 struct Entry {
     report: ErrorReport,
-    payload: Bytes,
+    payload: Payload,
     charge: u32,
 }
 
@@ -148,7 +147,7 @@ impl Udp {
         self.follow_error_queue(entry.report.origin);
         let room: usize = iov.iter().map(|part| part.len()).sum();
         let len = room.min(entry.payload.len());
-        scatter(&entry.payload[..len], iov);
+        scatter(&entry.payload.as_slice()[..len], iov);
         Ok(ReceivedError { len, truncated: len < entry.payload.len(), report: entry.report })
     }
 
@@ -166,7 +165,7 @@ impl Udp {
             SocketAddr::V6(v6) => (SocketAddr::V6(v6), mtu_bytes),
         };
         let report = ErrorReport { errno: Errno::MSGSIZE, origin: Origin::Local, kind: 0, code: 0, info, dst, icmp: None };
-        self.push_error(report, Bytes::new());
+        self.push_error(report, Payload::EMPTY);
     }
 
     /// `sock_dequeue_err_skb`.
@@ -191,7 +190,7 @@ impl Udp {
     }
 
     /// `sock_queue_err_skb`: an entry counts against the receive buffer; one that finds no room is lost without a trace.
-    fn push_error(&mut self, report: ErrorReport, payload: Bytes) {
+    fn push_error(&mut self, report: ErrorReport, payload: Payload) {
         // The ICMP packet holds the IP and UDP headers of the datagram too.
         let quoted_headers = match report.dst {
             SocketAddr::V4(_) => 28,

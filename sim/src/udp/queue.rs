@@ -5,7 +5,7 @@
 //! they are one queue and the length of its front part.
 
 use super::Source;
-use bytes::Bytes;
+use crate::packet::Payload;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
@@ -13,14 +13,14 @@ use std::net::IpAddr;
 #[derive(Debug)]
 pub(super) struct Queued {
     pub source: Source,
-    pub payload: Bytes,
+    pub payload: Payload,
     charge: u32,
     /// An empty datagram that was looked at under `SO_PEEK_OFF`: the next look goes past it.
     peeked: bool,
 }
 
 impl Queued {
-    pub(super) fn new(source: Source, payload: Bytes) -> Queued {
+    pub(super) fn new(source: Source, payload: Payload) -> Queued {
         let charge = charge(payload.len(), source.header.dst);
         Queued { source, payload, charge, peeked: false }
     }

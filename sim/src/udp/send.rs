@@ -5,8 +5,8 @@
 
 use super::queue::{bytes_u32, charge};
 use super::{Family, Udp};
-use crate::packet::{Body, Datagram, Packet};
-use bytes::{Bytes, BytesMut};
+use crate::packet::{Body, Datagram, Packet, Payload};
+use bytes::BytesMut;
 use std::io::IoSlice;
 use std::net::SocketAddr;
 use twinsock::{Errno, Result};
@@ -130,8 +130,8 @@ impl Udp {
         }
         if !self.cork && !flags.more {
             let payload = match iov {
-                [one] => Bytes::copy_from_slice(one),
-                several => gather(BytesMut::with_capacity(len), several).freeze(),
+                [one] => Payload::copy_of(one),
+                several => gather(BytesMut::with_capacity(len), several).freeze().into(),
             };
             return Ok(Some(self.transmit(&route, dst, payload)));
         }
@@ -215,10 +215,10 @@ impl Udp {
 
     fn push(&mut self) -> Option<Packet> {
         let corked = *self.corked.take()?;
-        Some(self.transmit(&corked.route, corked.dst, corked.data.freeze()))
+        Some(self.transmit(&corked.route, corked.dst, corked.data.freeze().into()))
     }
 
-    fn transmit(&mut self, route: &Route, dst: SocketAddr, payload: Bytes) -> Packet {
+    fn transmit(&mut self, route: &Route, dst: SocketAddr, payload: Payload) -> Packet {
         // The packet's memory is given back as soon as it leaves: at once.
         self.wakes.writable = true;
         let headers: u32 = if dst.is_ipv4() { 28 } else { 48 };

@@ -39,7 +39,7 @@ fn sendto(udp: &mut Udp, data: &[u8], flags: SendFlags, dst: Option<SocketAddr>)
 
 fn payload(packet: &Packet) -> &[u8] {
     match &packet.body {
-        Body::Udp(datagram) => &datagram.payload,
+        Body::Udp(datagram) => datagram.payload.as_slice(),
         Body::Tcp(_) | Body::Icmp(_) => panic!("UDP sends UDP"),
     }
 }

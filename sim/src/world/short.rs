@@ -5,7 +5,7 @@
 use super::{Due, HostId, World};
 use crate::host::{Pid, QuietRecv, Recent, Short, ShortSend, Token};
 use crate::packet::Packet;
-use twinsock::raw::RawFd;
+use twinsock::raw::{Name, RawFd};
 
 impl World {
     /// `send(2)`, if it is an easy one: see [`Host::send_short`](crate::host::Host::send_short). `false`: nothing has happened.
@@ -72,5 +72,56 @@ impl World {
         let received = machine.host.resume_recv_short(machine.clock.own(self.now), quiet, into)?;
         self.follow(at);
         Some(received)
+    }
+
+    /// `send(2)` or `sendto(2)` on a datagram socket, if it is an easy one: see [`Host::send_dgram_short`](crate::host::Host::send_dgram_short).
+    /// `false`: nothing has happened.
+    #[inline]
+    pub fn send_dgram_short(
+        &mut self,
+        at: HostId,
+        who: (Pid, &mut Recent),
+        fd: RawFd,
+        data: &[u8],
+        how: (i32, Option<&[u8]>),
+    ) -> bool {
+        let (slot, packet, label) = self.in_flight.place_and_label();
+        let Some(machine) = self.machines.get_mut(at.index()) else { return false };
+        if !machine.host.send_dgram_short(who, fd, data, how, packet) {
+            return false;
+        }
+        *label = self.trace.packet_sent(self.now, at.0, packet);
+        self.carry_on(at, slot);
+        if self.machines[at.index()].host.has_woken() {
+            self.follow(at);
+        }
+        true
+    }
+
+    /// `recv(2)` or `recvfrom(2)` on a datagram socket, if it is an easy one: see [`Host::recv_dgram_short`](crate::host::Host::recv_dgram_short).
+    #[inline]
+    pub fn recv_dgram_short(
+        &mut self,
+        at: HostId,
+        who: (Pid, &mut Recent),
+        token: Token,
+        fd: RawFd,
+        into: &mut [u8],
+        (flags, name): (i32, Option<&mut Name<'_>>),
+    ) -> Short {
+        let Some(machine) = self.machines.get_mut(at.index()) else { return Short::Long };
+        machine.host.recv_dgram_short(who, token, fd, into, flags, name)
+    }
+
+    /// Goes on with such a receive that waits, if it is an easy one. `None`: nothing has happened, see [`World::take_up`].
+    #[inline]
+    pub fn resume_dgram_short(
+        &mut self,
+        at: HostId,
+        quiet: &QuietRecv,
+        into: &mut [u8],
+        name: Option<&mut Name<'_>>,
+    ) -> Option<usize> {
+        self.machines.get_mut(at.index())?.host.resume_dgram_short(quiet, into, name)
     }
 }

@@ -273,7 +273,7 @@ impl World {
             && !datagram.payload.is_empty()
             && self.machines[to.index()].runs
         {
-            let mut payload = datagram.payload.to_vec();
+            let mut payload = datagram.payload.as_slice().to_vec();
             let middle = payload.len() / 2;
             payload[middle] ^= 1;
             datagram.payload = payload.into();

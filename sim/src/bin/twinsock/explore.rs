@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use twinsock_sim::Sim;
-use twinsock_sim::explore::{Campaign, Found, Merged, Outcome, Shard, TestId, merge, read_tape};
+use twinsock_sim::explore::{Campaign, Found, Merged, Outcome, Shard, TestId, merge, read_tape, step_from_environment};
 
 /// What `twinsock explore` may be told.
 #[derive(Args)]
@@ -145,7 +145,11 @@ pub fn replay(options: &ReplayOptions) -> ExitCode {
             Err(error) => eprintln!("twinsock: {error}"),
         }
     }
-    let campaign = campaign(bug, version, Path::new("")).only_tape(path);
+    let mut campaign = campaign(bug, version, Path::new("")).only_tape(path);
+    match step_from_environment() {
+        Ok(step) => campaign = step.map_or(campaign.clone(), |step| campaign.break_at(step)),
+        Err(error) => return crate::complain(&error.to_string(), 2),
+    }
     tell(&campaign.run(body), options.json)
 }
 

@@ -19,12 +19,20 @@ pub fn line(seed: u64, number: u64) -> String {
     for _ in 0..4 + scene.dice.below(STEPS_MAX - 3) {
         scene.step();
     }
-    for thread in std::mem::take(&mut scene.threads) {
-        scene.steps.push(json!(["join", thread, 100]));
+    scene.into_line(&format!("random.{seed}.{number}"))
+}
+
+/// The line that holds the sequence which these bytes choose, for as long as they last. Nothing in it blocks.
+pub fn line_from_bytes(bytes: &[u8]) -> String {
+    let mut scene = Scene::new(Dice::from_bytes(bytes), false);
+    scene.begin();
+    for _ in 0..STEPS_MAX {
+        scene.step();
+        if scene.dice.are_used_up() {
+            break;
+        }
     }
-    let first = scene.handles.iter().find(|handle| !handle.family.is_empty());
-    let (family, kind) = first.map_or(("unix", "stream"), |handle| (handle.family, handle.kind));
-    line_of(&format!("random.{seed}.{number}"), (family, kind), &scene.steps)
+    scene.into_line("fuzz")
 }
 
 /// A line of a case file for these steps.
@@ -71,6 +79,16 @@ const RECV_FLAGS: &[(usize, &str)] = &[
 ];
 
 impl Scene {
+    /// The line of the sequence of all steps so far.
+    fn into_line(mut self, id: &str) -> String {
+        for thread in std::mem::take(&mut self.threads) {
+            self.steps.push(json!(["join", thread, 100]));
+        }
+        let first = self.handles.iter().find(|handle| !handle.family.is_empty());
+        let (family, kind) = first.map_or(("unix", "stream"), |handle| (handle.family, handle.kind));
+        line_of(id, (family, kind), &self.steps)
+    }
+
     /// One of the handles, the recent ones more often, closed ones seldom.
     fn handle(&mut self) -> Handle {
         let open: Vec<usize> = (0..self.handles.len()).filter(|index| !self.handles[*index].closed).collect();

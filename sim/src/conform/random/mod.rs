@@ -16,7 +16,7 @@ use super::record;
 use super::report::Side;
 use super::run::{Difference, Manner, Verdict};
 use serde_json::{Value, json};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -99,6 +99,32 @@ pub fn run(program: &Path, jobs: usize, count: u64, seed: u64, tell: &(dyn Fn(u6
     let mut report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.differences.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(report)
+}
+
+/// Sequences that somebody else chooses, a fuzzer, made in both worlds one after the other.
+pub struct Twins<'a>(Kernel<'a>);
+
+impl<'a> Twins<'a> {
+    /// With workers that are this program: see [`WORKER_ARGUMENT`](super::WORKER_ARGUMENT).
+    #[must_use]
+    pub fn new(worker: &'a Path) -> Twins<'a> {
+        Twins(Kernel::new(worker))
+    }
+
+    /// Makes the calls that these bytes choose in both worlds.
+    ///
+    /// # Errors
+    /// No worker can be started.
+    pub fn compare(&mut self, bytes: &[u8]) -> io::Result<RandomReport> {
+        let Compared { calls, unsteady, difference } = compare(&mut self.0, draw::line_from_bytes(bytes))?;
+        Ok(RandomReport { sequences: 1, calls, unsteady: unsteady.into(), differences: difference.into_iter().collect() })
+    }
+}
+
+impl fmt::Debug for Twins<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Twins").finish_non_exhaustive()
+    }
 }
 
 /// What became of one sequence.

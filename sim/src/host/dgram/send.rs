@@ -6,6 +6,7 @@ use super::super::cx::{Cx, Pid};
 use super::super::slab::Key;
 use super::control::{self, Overrides, SendCx};
 use super::route::{Cast, Device, Route};
+use super::short::ShortWay;
 use super::{Dgram, input::Arrival};
 use crate::packet::{Body, Datagram, Packet};
 use crate::udp::{self, Next, SendFlags};
@@ -140,11 +141,14 @@ impl Host {
             Next::To(to) => {
                 let overrides = self.overrides(pid, key, to.ip(), message.control)?;
                 let asked = Asked { overrides, ifindex: overrides.ifindex_or(scope) };
+                // The first datagram to a peer finds the flow, by which the others go.
+                let steady = message.name.is_some() || self.dgrams[key].flow.is_cached;
                 let (route, port) = match self.is_for_peer(key, to.ip(), message) {
                     true => self.route_dgram_to_peer(key, to)?,
                     false => (self.route_dgram_to(key, to.ip(), &asked)?, to.port()),
                 };
                 self.send_on_route(cx.now, key, port, &route, &asked, (message.iov, flags))?;
+                self.dgrams[key].keep_way(message, steady);
             }
         }
         Ok(len)
@@ -279,10 +283,10 @@ impl Host {
         }
         let Body::Udp(datagram) = &packet.body else { unreachable!("a datagram socket sends datagrams") };
         let segment = usize::from(way.segment);
-        let payload = datagram.payload.clone();
+        let payload = datagram.payload.to_bytes();
         check_segments(&way.route, payload.len(), segment)?;
         for begin in (0..payload.len().max(1)).step_by(segment) {
-            let payload = payload.slice(begin..payload.len().min(begin + segment));
+            let payload = payload.slice(begin..payload.len().min(begin + segment)).into();
             let body = Body::Udp(Datagram { payload, ..*datagram });
             self.carry(now, key, Packet { body, ..packet }, &way.route);
         }
@@ -309,6 +313,9 @@ impl Host {
             let arrival = Arrival { now, header: (&packet).into(), device: route.device };
             self.deliver_to_all(&arrival, datagram);
         }
+        let is_short =
+            leaves && route.cast == Cast::Unicast && route.device == Device::Wire && !self.addresses.has_learned_paths();
+        self.dgrams[key].short = if is_short { ShortWay::of(&packet, self.changes) } else { None };
         if leaves {
             self.outbox.push_back(packet);
         }

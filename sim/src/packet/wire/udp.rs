@@ -1,8 +1,7 @@
 //! UDP headers: RFC 768, and RFC 8200 section 8.1 for IPv6.
 
 use super::{Addrs, EncodeError, Input, ParseError, Trust, UDP};
-use crate::packet::Datagram;
-use bytes::Bytes;
+use crate::packet::{Datagram, Payload};
 
 pub(super) const HEADER_BYTES: usize = 8;
 
@@ -14,7 +13,7 @@ pub(super) fn encode(datagram: &Datagram, addrs: &Addrs, bytes: &mut Vec<u8>) ->
     bytes.extend_from_slice(&datagram.dst_port.to_be_bytes());
     bytes.extend_from_slice(&len.to_be_bytes());
     bytes.extend_from_slice(&[0, 0]);
-    bytes.extend_from_slice(&datagram.payload);
+    bytes.extend_from_slice(datagram.payload.as_slice());
     // 0 means "no checksum"; a checksum that comes out as 0 is sent as its equal.
     let checksum = match addrs.checksum(UDP, &bytes[start..]) {
         _ if datagram.no_check => 0,
@@ -47,7 +46,7 @@ pub(super) fn parse(input: Input<'_>, addrs: &Addrs, trust: Trust) -> Result<Dat
     Ok(Datagram {
         src_port: u16::from_be_bytes([s0, s1]),
         dst_port: u16::from_be_bytes([d0, d1]),
-        payload: Bytes::copy_from_slice(&bytes[HEADER_BYTES..]),
+        payload: Payload::copy_of(&bytes[HEADER_BYTES..]),
         no_check: [c0, c1] == [0, 0],
         dont_fragment: false,
     })

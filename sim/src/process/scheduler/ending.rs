@@ -63,6 +63,9 @@ impl Scheduler {
 
     /// The kernel ends the calls of a process and closes what it has open.
     fn leave_kernel(&mut self, id: ProcId, threads: &[ThreadId]) {
+        if self.exits.is_some() {
+            self.note_exit(id, threads);
+        }
         let process = &self.processes[id.index()];
         let (host, pid) = (process.host, process.pid);
         self.live -= u32::from(!process.daemon);
@@ -91,6 +94,7 @@ impl Scheduler {
     fn mark_killed(&mut self, thread: ThreadId) {
         let slot = &mut self.threads[thread.index()];
         slot.killed = true;
+        slot.is_held_up = true;
         slot.turn = slot.turn.wrapping_add(1);
         slot.state = State::Running;
         self.ready.retain(|ready| *ready != thread);

@@ -6,7 +6,7 @@ use super::{Scheduler, State, ThreadId, Wait};
 use crate::host::{Call, Pid};
 use crate::process::names::name_of;
 use crate::process::strace;
-use crate::trace::{CallEnd, Connection, Recording};
+use crate::trace::{CallEnd, CallName, Connection, Family, Recording};
 use crate::world::HostId;
 use std::fmt::Write as _;
 use twinsock::raw::RawFd;
@@ -24,9 +24,16 @@ impl Scheduler {
     pub(super) fn note_short_call(&mut self, end: &CallEnd, thread: ThreadId, short: &ShortCall<'_>) {
         let connection = self.connection_of(thread, end.fd);
         let trace = self.world.trace_mut();
-        match short {
-            ShortCall::Send { data, flags } => trace.send_in_full(end, connection, data, *flags),
-            ShortCall::Recv { data, len, flags } => trace.recv_in_full(end, connection, (data, *len), *flags),
+        match *short {
+            ShortCall::Send { data, flags, name: None } => trace.send_in_full(end, connection, data, flags),
+            ShortCall::Recv { data, len, flags, name: None } => trace.recv_in_full(end, connection, (data, len), flags),
+            ShortCall::Send { data, flags, name: Some(addr) } => trace.call_in_full(end, connection, |to| {
+                to.number(end.fd.unwrap_or(-1)).data(data).count(data.len()).flags(flags, Family::Msg).addr(addr);
+            }),
+            ShortCall::Recv { data, len, flags, name: Some(name) } => trace.call_in_full(end, connection, |to| {
+                to.number(end.fd.unwrap_or(-1)).data(data).count(len).flags(flags, Family::Msg);
+                strace::written_name(to, Some(data.len()), Some(name));
+            }),
         }
     }
 
@@ -48,9 +55,16 @@ impl Scheduler {
 
     /// A receive that went the short way is about to wait.
     #[inline(never)]
-    pub(super) fn note_short_wait(&mut self, thread: ThreadId, fd: RawFd, len: usize, flags: i32) {
+    pub(super) fn note_short_wait(&mut self, thread: ThreadId, fd: RawFd, len: usize, flags: i32, asks_name: bool) {
         let (at, place) = (self.world.now(), self.place(thread));
-        self.world.trace_mut().waits_in_recv(at, place, fd, len, flags);
+        let trace = self.world.trace_mut();
+        if asks_name {
+            trace.waits_in_call(at, place, const { CallName::new("recvfrom") }, |to| {
+                to.number(fd).dots().count(len).flags(flags, Family::Msg).dots();
+            });
+        } else {
+            trace.waits_in_recv(at, place, fd, len, flags);
+        }
     }
 
     /// A thread waits for something; of a call, [`Scheduler::note_parked`] has said more.
@@ -66,11 +80,16 @@ impl Scheduler {
         self.world.trace_mut().waits_for(at, place, &what);
     }
 
-    /// Everything that was recorded, at the end of the run.
-    pub fn take_recording(&mut self) -> Option<Box<Recording>> {
+    /// Everything that was recorded, at the end of the run, with the sockets that there were before what was left was ended.
+    pub fn take_recording(&mut self, netstat: String) -> Option<Box<Recording>> {
         let mut recording = self.world.take_recording()?;
-        recording.netstat = self.netstat();
+        recording.netstat = netstat;
         Some(Box::new(recording))
+    }
+
+    /// The sockets now, for the recording; empty where nothing is recorded.
+    pub fn recorded_netstat(&self) -> String {
+        if self.world.trace().is_recording() { self.netstat() } else { String::new() }
     }
 
     /// The sockets of all hosts, a line each, behind their host's name.

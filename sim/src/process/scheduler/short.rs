@@ -4,7 +4,7 @@ use super::{Scheduler, ThreadId, Wait};
 use crate::host::Short;
 use crate::trace::{CallEnd, CallName, Place};
 use twinsock::Instant;
-use twinsock::raw::RawFd;
+use twinsock::raw::{Name, RawFd};
 
 /// What the short way of a receive came to.
 pub enum ShortRecv {
@@ -24,7 +24,7 @@ impl Scheduler {
         if !self.world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
             return false;
         }
-        self.end_short_call(thread, fd, &ShortCall::Send { data, flags });
+        self.end_short_call(thread, fd, &ShortCall::Send { data, flags, name: None });
         true
     }
 
@@ -34,13 +34,13 @@ impl Scheduler {
         let Some(slot) = self.threads.get_mut(thread.index()) else { return ShortRecv::Long };
         match self.world.recv_short(slot.host, (slot.pid, &mut slot.recent), thread.token(), fd, into, flags) {
             Short::Done(received) => {
-                self.end_short_call(thread, fd, &ShortCall::Recv { data: &into[..received], len: into.len(), flags });
+                self.end_short_call(thread, fd, &ShortCall::Recv { data: &into[..received], len: into.len(), flags, name: None });
                 ShortRecv::Done(received)
             }
             Short::Waits(quiet) => {
                 slot.quiet = Some(quiet);
                 if self.world.trace().is_recording() {
-                    self.note_short_wait(thread, fd, into.len(), flags);
+                    self.note_short_wait(thread, fd, into.len(), flags, false);
                 }
                 self.wait(thread, Wait::Call, None);
                 ShortRecv::Waits
@@ -57,7 +57,69 @@ impl Scheduler {
         let received = self.world.resume_recv_short(slot.host, quiet, into)?;
         let flags = quiet.flags();
         slot.quiet = None;
-        self.end_short_call(thread, fd, &ShortCall::Recv { data: &into[..received], len: into.len(), flags });
+        self.end_short_call(thread, fd, &ShortCall::Recv { data: &into[..received], len: into.len(), flags, name: None });
+        Some(received)
+    }
+
+    /// `send(2)` or `sendto(2)` of the running thread on a datagram socket, if it is an easy one; `how`: the flags and the name. `false`: nothing has
+    /// happened.
+    #[inline]
+    pub fn send_dgram_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], how: (i32, Option<&[u8]>)) -> bool {
+        let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
+        if !self.world.send_dgram_short(slot.host, (slot.pid, &mut slot.recent), fd, data, how) {
+            return false;
+        }
+        let (flags, name) = how;
+        self.end_short_call(thread, fd, &ShortCall::Send { data, flags, name });
+        true
+    }
+
+    /// `recv(2)` or `recvfrom(2)` of the running thread on a datagram socket, if it is an easy one; `how`: the flags and where the sender's name goes.
+    #[inline]
+    pub fn recv_dgram_short(
+        &mut self,
+        thread: ThreadId,
+        fd: RawFd,
+        into: &mut [u8],
+        how: (i32, Option<&mut Name<'_>>),
+    ) -> ShortRecv {
+        let (flags, mut name) = how;
+        let Some(slot) = self.threads.get_mut(thread.index()) else { return ShortRecv::Long };
+        let (who, how) = ((slot.pid, &mut slot.recent), (flags, name.as_deref_mut()));
+        match self.world.recv_dgram_short(slot.host, who, thread.token(), fd, into, how) {
+            Short::Done(received) => {
+                let data = &into[..received];
+                self.end_short_call(thread, fd, &ShortCall::Recv { data, len: into.len(), flags, name: name.as_deref() });
+                ShortRecv::Done(received)
+            }
+            Short::Waits(quiet) => {
+                slot.quiet = Some(quiet);
+                if self.world.trace().is_recording() {
+                    self.note_short_wait(thread, fd, into.len(), flags, name.is_some());
+                }
+                self.wait(thread, Wait::Call, None);
+                ShortRecv::Waits
+            }
+            Short::Long => ShortRecv::Long,
+        }
+    }
+
+    /// Goes on with the running thread's parked receive of a datagram, if it is an easy one. `None`: nothing has happened.
+    #[inline]
+    pub fn resume_dgram_short(
+        &mut self,
+        thread: ThreadId,
+        fd: RawFd,
+        into: &mut [u8],
+        mut name: Option<&mut Name<'_>>,
+    ) -> Option<usize> {
+        let slot = self.threads.get_mut(thread.index())?;
+        let quiet = slot.quiet.as_ref()?;
+        let received = self.world.resume_dgram_short(slot.host, quiet, into, name.as_deref_mut())?;
+        let flags = quiet.flags();
+        slot.quiet = None;
+        let data = &into[..received];
+        self.end_short_call(thread, fd, &ShortCall::Recv { data, len: into.len(), flags, name: name.as_deref() });
         Some(received)
     }
 
@@ -81,8 +143,8 @@ impl Scheduler {
 
 /// A call that went the short way.
 pub(super) enum ShortCall<'a> {
-    /// It took all of this.
-    Send { data: &'a [u8], flags: i32 },
-    /// It gave this, of up to `len` bytes.
-    Recv { data: &'a [u8], len: usize, flags: i32 },
+    /// It took all of this, for the socket of this name, if that was given.
+    Send { data: &'a [u8], flags: i32, name: Option<&'a [u8]> },
+    /// It gave this, of up to `len` bytes, and the sender's name, if that was asked for.
+    Recv { data: &'a [u8], len: usize, flags: i32, name: Option<&'a Name<'a>> },
 }

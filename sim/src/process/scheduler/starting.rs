@@ -68,6 +68,7 @@ impl Scheduler {
             joiners: Vec::new(),
             children: 0,
             killed: false,
+            is_held_up: false,
             calls_after_kill: 0,
         });
         self.queue_turn(id, clock);

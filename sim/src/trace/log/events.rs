@@ -1,10 +1,10 @@
 //! A log's events, read: each packed one becomes the value that it was made of.
 
 use super::{COPIED_MAX_BYTES, Chunk, Log, kind, option};
-use crate::packet::{Body, Packet, Payload, SeqNumber, TcpOptions, Timestamps};
+use crate::packet::{Packet, Payload, SeqNumber, TcpOptions, Timestamps};
 use crate::trace::arguments::{Text, read_data};
 use crate::trace::bytes::Reader;
-use crate::trace::event::{CallName, Event, PacketKind, What, Words};
+use crate::trace::event::{CallName, Event, PacketKind, Rest, Transport, What, Words};
 use crate::trace::place::Place;
 use crate::trace::recording::{Connection, Detail, Recorded};
 use twinsock::{Errno, Instant, Result};
@@ -55,16 +55,16 @@ impl<'a> Events<'a> {
                 let place = self.thread();
                 (self.at(place, What::Wake), Detail::None)
             }
-            kind::SENT => self.segment_sent(),
+            kind::SENT => self.sent(),
             kind::ARRIVED => {
                 let (host, back) = (self.reader.small(), self.reader.len());
                 let words = if back == 0 { words(&mut self.reader) } else { self.sent[self.sent.len() - back] };
-                (words.segment_event(Instant::from_nanos(self.at), host, PacketKind::Delivered, ""), Detail::None)
+                (words.packet_event(Instant::from_nanos(self.at), host, PacketKind::Delivered, ""), Detail::None)
             }
-            kind::SEGMENT => {
+            kind::PACKET => {
                 let (host, what) = (self.reader.small(), PacketKind::of_byte(self.reader.byte()));
                 let why = self.word();
-                (words(&mut self.reader).segment_event(Instant::from_nanos(self.at), host, what, why), Detail::None)
+                (words(&mut self.reader).packet_event(Instant::from_nanos(self.at), host, what, why), Detail::None)
             }
             kind::TIMER => {
                 let host = self.reader.small();
@@ -149,15 +149,23 @@ impl<'a> Events<'a> {
         (self.at(place, What::Waits), Detail::Waits(text.into()))
     }
 
-    fn segment_sent(&mut self) -> (Event, Detail) {
+    fn sent(&mut self) -> (Event, Detail) {
         let host = self.reader.small();
         let words = words(&mut self.reader);
         self.sent.push(words);
-        let (ttl, tos) = (self.reader.byte(), self.reader.byte());
-        let frame_bytes = u16::from_le_bytes([self.reader.byte(), self.reader.byte()]);
-        let options = options(&mut self.reader);
-        let event = words.segment_event(Instant::from_nanos(self.at), host, PacketKind::Sent, "");
-        let line = event.what.packet().expect("it is a packet's event");
+        let event = words.packet_event(Instant::from_nanos(self.at), host, PacketKind::Sent, "");
+        let line = *event.what.packet().expect("it is a packet's event");
+        let hops = (self.reader.byte(), self.reader.byte());
+        let rest = match line.transport() {
+            Transport::Tcp { .. } => {
+                let frame_bytes = u16::from_le_bytes([self.reader.byte(), self.reader.byte()]);
+                Rest::Segment { frame_bytes, options: options(&mut self.reader) }
+            }
+            Transport::Udp { .. } | Transport::Icmp { .. } => {
+                let flags = self.reader.byte();
+                Rest::Datagram { dont_fragment: flags & 1 != 0, no_check: flags & 2 != 0 }
+            }
+        };
         let len = usize::try_from(line.data_bytes()).expect("a packet's length fits usize");
         let payload = if len <= COPIED_MAX_BYTES {
             self.echo = self.reader.take(len);
@@ -166,9 +174,7 @@ impl<'a> Events<'a> {
             self.echo = &[];
             self.payloads.next().expect("the payloads are there").clone()
         };
-        let segment = line.segment(options, payload, frame_bytes).expect("it is a segment's event");
-        let packet = Packet { src: line.src(), dst: line.dst(), ttl, tos, body: Body::Tcp(segment) };
-        (event, Detail::Packet(Box::new(packet)))
+        (event, Detail::Packet(Box::new(line.packet(hops, rest, payload))))
     }
 }
 
