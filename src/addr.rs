@@ -15,6 +15,13 @@ pub const SOCKADDR_MAX_BYTES: usize = 128;
 pub const SUN_PATH_MAX_BYTES: usize = 108;
 
 /// The address of a local socket, `unix(7)`.
+///
+/// ```
+/// use twinsock::UnixAddr;
+/// let addr = UnixAddr::from_pathname("/run/server.sock")?;
+/// assert_eq!(addr, UnixAddr::Path("/run/server.sock".into()));
+/// # Ok::<(), twinsock::Errno>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum UnixAddr {
     /// A socket that was never bound.
@@ -56,6 +63,13 @@ pub enum SocketAddr {
 }
 
 /// The bytes of a `sockaddr`, without allocation.
+///
+/// ```
+/// use twinsock::SocketAddr;
+/// let raw = SocketAddr::inet([127, 0, 0, 1].into(), 80).encode()?;
+/// assert_eq!(raw.as_bytes()[2..8], [0, 80, 127, 0, 0, 1], "port and address in network order");
+/// # Ok::<(), twinsock::Errno>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct RawAddr {
     bytes: [u8; SOCKADDR_MAX_BYTES],
@@ -73,6 +87,12 @@ impl RawAddr {
     pub const EMPTY: RawAddr = RawAddr { bytes: [0; SOCKADDR_MAX_BYTES], len: 0 };
 
     /// The bytes.
+    ///
+    /// ```
+    /// use twinsock::SocketAddr;
+    /// assert_eq!(SocketAddr::inet([127, 0, 0, 1].into(), 80).encode()?.as_bytes().len(), 16, "struct sockaddr_in");
+    /// # Ok::<(), twinsock::Errno>(())
+    /// ```
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
@@ -95,6 +115,13 @@ impl SocketAddr {
     ///
     /// # Errors
     /// `EINVAL`: a unix path or name longer than `sun_path`, or a path with a NUL in it.
+    ///
+    /// ```
+    /// use twinsock::SocketAddr;
+    /// let addr = SocketAddr::inet([127, 0, 0, 1].into(), 80);
+    /// assert_eq!(SocketAddr::decode(addr.encode()?.as_bytes())?, addr);
+    /// # Ok::<(), twinsock::Errno>(())
+    /// ```
     pub fn encode(&self) -> Result<RawAddr> {
         match self {
             SocketAddr::Unspec => {
@@ -125,6 +152,11 @@ impl SocketAddr {
     ///
     /// # Errors
     /// `EINVAL`: too short for its family. `EAFNOSUPPORT`: a family that the API does not know.
+    ///
+    /// ```
+    /// use twinsock::{Errno, SocketAddr};
+    /// assert_eq!(SocketAddr::decode(&[2]), Err(Errno::INVAL));
+    /// ```
     pub fn decode(bytes: &[u8]) -> Result<SocketAddr> {
         let (Some(family), rest) = (bytes.first_chunk::<2>(), bytes.get(2..).unwrap_or_default()) else {
             return Err(Errno::INVAL);
@@ -151,6 +183,12 @@ impl SocketAddr {
     }
 
     /// The port of an inet address.
+    ///
+    /// ```
+    /// use twinsock::{SocketAddr, UnixAddr};
+    /// assert_eq!(SocketAddr::inet([127, 0, 0, 1].into(), 80).port(), Some(80));
+    /// assert_eq!(SocketAddr::Unix(UnixAddr::Unnamed).port(), None);
+    /// ```
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         match self {
@@ -161,6 +199,11 @@ impl SocketAddr {
     }
 
     /// The address as the standard library's type, if it is an inet one.
+    ///
+    /// ```
+    /// use twinsock::SocketAddr;
+    /// assert_eq!(SocketAddr::inet([127, 0, 0, 1].into(), 80).as_inet(), Some(([127, 0, 0, 1], 80).into()));
+    /// ```
     #[must_use]
     pub fn as_inet(&self) -> Option<std::net::SocketAddr> {
         match self {
@@ -171,6 +214,12 @@ impl SocketAddr {
     }
 
     /// An inet address from its parts.
+    ///
+    /// ```
+    /// use std::net::Ipv6Addr;
+    /// use twinsock::SocketAddr;
+    /// assert_eq!(SocketAddr::inet(Ipv6Addr::LOCALHOST.into(), 80).to_string(), "[::1]:80");
+    /// ```
     #[must_use]
     pub fn inet(ip: IpAddr, port: u16) -> SocketAddr {
         std::net::SocketAddr::new(ip, port).into()
@@ -182,6 +231,12 @@ impl UnixAddr {
     ///
     /// # Errors
     /// `EINVAL`: a path that does not fit `sun_path`, or has a NUL in it.
+    ///
+    /// ```
+    /// use twinsock::{Errno, UnixAddr};
+    /// assert!(UnixAddr::from_pathname("/run/server.sock").is_ok());
+    /// assert_eq!(UnixAddr::from_pathname("x".repeat(108)), Err(Errno::INVAL));
+    /// ```
     pub fn from_pathname(path: impl AsRef<Path>) -> Result<UnixAddr> {
         let path = path.as_ref();
         if path.as_os_str().is_empty() {
@@ -196,18 +251,38 @@ impl UnixAddr {
     ///
     /// # Errors
     /// `EINVAL`: a name that does not fit `sun_path` with its leading NUL.
+    ///
+    /// ```
+    /// use twinsock::UnixAddr;
+    /// assert_eq!(UnixAddr::from_abstract_name("server")?.as_abstract_name(), Some(&b"server"[..]));
+    /// # Ok::<(), twinsock::Errno>(())
+    /// ```
     pub fn from_abstract_name(name: impl AsRef<[u8]>) -> Result<UnixAddr> {
         let name = name.as_ref();
         if name.len() < SUN_PATH_MAX_BYTES { Ok(UnixAddr::Abstract(name.to_vec())) } else { Err(Errno::INVAL) }
     }
 
     /// Whether the socket has no name.
+    ///
+    /// ```
+    /// use twinsock::{Os, net::UnixStream};
+    /// let (a, _b) = UnixStream::pair(&Os)?;
+    /// assert!(a.local_addr()?.is_unnamed());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn is_unnamed(&self) -> bool {
         *self == UnixAddr::Unnamed
     }
 
     /// The path, if the name is one.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use twinsock::UnixAddr;
+    /// assert_eq!(UnixAddr::from_pathname("/run/a")?.as_pathname(), Some(Path::new("/run/a")));
+    /// # Ok::<(), twinsock::Errno>(())
+    /// ```
     #[must_use]
     pub fn as_pathname(&self) -> Option<&Path> {
         match self {
@@ -217,6 +292,12 @@ impl UnixAddr {
     }
 
     /// The bytes of an abstract name.
+    ///
+    /// ```
+    /// use twinsock::UnixAddr;
+    /// assert_eq!(UnixAddr::from_pathname("/run/a")?.as_abstract_name(), None);
+    /// # Ok::<(), twinsock::Errno>(())
+    /// ```
     #[must_use]
     pub fn as_abstract_name(&self) -> Option<&[u8]> {
         match self {

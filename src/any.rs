@@ -33,6 +33,14 @@ pub enum Any<R, S> {
 }
 
 /// Something of one of the two worlds.
+///
+/// ```
+/// use twinsock::{Any, Domain, Either, Os, Protocol, SockFlags, SocketApi, Type};
+/// let world: Any<Os, Os> = Any::Real(Os);
+/// let socket = world.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+/// assert!(matches!(socket, Either::Real(_)));
+/// # Ok::<(), twinsock::Errno>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Either<R, S> {
     /// Of the first world.

@@ -50,18 +50,60 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     type Calls: Syscalls + ?Sized;
 
     /// The system calls of this world; `Vouch` says that only numbers the caller owns will be passed.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// use twinsock::raw::{Syscalls, Vouch};
+    /// let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// // SAFETY: the number is that of `socket`, which is open.
+    /// let calls = Os.calls(unsafe { Vouch::new() });
+    /// calls.listen(Os.fileno(&socket), 1)?;
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn calls(&self, vouch: Vouch) -> &Self::Calls;
     /// The descriptor's number, `fileno(3)`; -1 where `socket` is not of this world or process.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// assert!(Os.fileno(&socket) >= 0);
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn fileno(&self, socket: &Self::Socket) -> RawFd;
     /// Takes ownership of a descriptor that a call has just returned.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # use twinsock::raw::{Syscalls, Vouch};
+    /// // SAFETY: the number is one that the call has just returned, and nobody else owns it.
+    /// let (vouch, owned) = unsafe { (Vouch::new(), Vouch::new()) };
+    /// let socket = Os.adopt(Os.calls(vouch).socket(consts::AF_INET, consts::SOCK_STREAM, 0)?, owned);
+    /// Os.close(socket)?;
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn adopt(&self, fd: RawFd, vouch: Vouch) -> Self::Socket;
     /// Gives up ownership without closing.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # use std::os::fd::{FromRawFd, OwnedFd};
+    /// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// let number = Os.release(socket);
+    /// // SAFETY: `release` gave up the number, so nobody owns it.
+    /// drop(unsafe { OwnedFd::from_raw_fd(number) });
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn release(&self, socket: Self::Socket) -> RawFd;
 
     /// The addresses of `node` (a name or a literal address), each with `port`, `getaddrinfo(3)` for stream sockets.
     ///
     /// # Errors
     /// A name that does not resolve, as an `io::Error` without errno; or the errno of the failed look-up.
+    ///
+    /// ```
+    /// use twinsock::{Os, SocketApi};
+    /// assert_eq!(Os.getaddrinfo("127.0.0.1", 80).unwrap(), [([127, 0, 0, 1], 80).into()]);
+    /// ```
     fn getaddrinfo(&self, node: &str, port: u16) -> io::Result<Vec<std::net::SocketAddr>>;
 
     /// Creates a socket, `socket(2)`.
@@ -69,6 +111,14 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// # Errors
     /// `EAFNOSUPPORT`, `EINVAL`, `ESOCKTNOSUPPORT`, `EPROTONOSUPPORT`: the combination does not exist. `EMFILE`, `ENFILE`: the
     /// table of descriptors is full. `ENOBUFS`, `ENOMEM`. `EACCES`.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// let stream = Os.socket(Domain::INET6, Type::STREAM, SockFlags::NONBLOCK, Protocol::DEFAULT)?;
+    /// let wrong = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::UDP);
+    /// assert_eq!(wrong.err(), Some(Errno::PROTONOSUPPORT));
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn socket(&self, domain: Domain, kind: Type, flags: SockFlags, protocol: Protocol) -> Result<Self::Socket> {
         let kind = kind.raw() | (flags | SockFlags::CLOEXEC).raw();
         let fd = self.calls(Vouch::for_owned()).socket(domain.raw(), kind, protocol.raw())?;
@@ -79,6 +129,14 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `EADDRINUSE`, `EADDRNOTAVAIL`, `EINVAL` (bound already, or a bad length), `EACCES` (a privileged port), `EAFNOSUPPORT`.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Os.socket(Domain::INET, Type::DGRAM, SockFlags::NONE, Protocol::UDP)?;
+    /// Os.bind(&socket, &SocketAddr::inet([127, 0, 0, 1].into(), 0))?;
+    /// assert_ne!(Os.getsockname(&socket)?.port(), Some(0), "the kernel has chosen one");
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn bind(&self, socket: &Self::Socket, addr: &SocketAddr) -> Result<()> {
         self.calls(Vouch::for_owned()).bind(self.fileno(socket), addr.encode()?.as_bytes())
     }
@@ -88,6 +146,18 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// # Errors
     /// `EAGAIN` (nothing waits, and the socket does not block or its `SO_RCVTIMEO` ran out), `EINVAL` (not listening), `EMFILE`,
     /// `EOPNOTSUPP` (not a connection-oriented type), `EINTR`.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let listener = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONBLOCK, Protocol::TCP)?;
+    /// # Os.listen(&listener, 1)?;
+    /// assert_eq!(Os.accept(&listener, SockFlags::NONE).err(), Some(Errno::AGAIN), "it does not block, and nobody waits");
+    /// # let client = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// Os.connect(&client, &Os.getsockname(&listener)?)?;
+    /// let (server, from) = Os.accept(&listener, SockFlags::NONE)?;
+    /// assert_eq!(from, Os.getsockname(&client)?);
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn accept(&self, socket: &Self::Socket, flags: SockFlags) -> Result<(Self::Socket, SocketAddr)> {
         let mut bytes = [0; SOCKADDR_MAX_BYTES];
         let mut len = SOCKADDR_MAX_LEN;
@@ -101,6 +171,15 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `EAGAIN`, `EPIPE`, `ECONNRESET`, `ENOTCONN`, `EDESTADDRREQ`, `EMSGSIZE`, `EINTR`, `ETIMEDOUT`, ...
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// let (a, b) = Os.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT)?;
+    /// assert_eq!(Os.send(&a, b"hello", MsgFlags::NONE)?, 5);
+    /// drop(b);
+    /// assert_eq!(Os.send(&a, b"hello", MsgFlags::NONE), Err(Errno::PIPE));
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn send(&self, socket: &Self::Socket, data: &[u8], flags: MsgFlags) -> Result<usize> {
         let flags = (flags | MsgFlags::NOSIGNAL).raw();
         self.calls(Vouch::for_owned()).send(self.fileno(socket), data, flags)
@@ -110,6 +189,17 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `EAGAIN`, `ECONNRESET`, `ENOTCONN`, `ECONNREFUSED`, `EINTR`, `ETIMEDOUT`, ...
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let (a, b) = Os.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT)?;
+    /// # Os.send(&a, b"hello", MsgFlags::NONE)?;
+    /// let mut bytes = [0; 16];
+    /// assert_eq!(Os.recv(&b, &mut bytes, MsgFlags::PEEK)?, 5);
+    /// assert_eq!(Os.recv(&b, &mut bytes, MsgFlags::NONE)?, 5);
+    /// assert_eq!(Os.recv(&b, &mut bytes, MsgFlags::DONTWAIT), Err(Errno::AGAIN));
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn recv(&self, socket: &Self::Socket, into: &mut [u8], flags: MsgFlags) -> Result<usize> {
         self.calls(Vouch::for_owned()).recv(self.fileno(socket), into, flags.raw())
     }
@@ -118,6 +208,13 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `EOPNOTSUPP`: not of the `UNIX` domain. `EAFNOSUPPORT`, `EPROTONOSUPPORT`, `ESOCKTNOSUPPORT`, `EMFILE`, `ENFILE`.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// let (a, b) = Os.socketpair(Domain::UNIX, Type::SEQPACKET, SockFlags::NONE, Protocol::DEFAULT)?;
+    /// # drop((a, b));
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn socketpair(
         &self,
         domain: Domain,
@@ -135,6 +232,14 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// # Errors
     /// `EADDRINUSE` (another socket listens on the address, or no port is free), `EINVAL` (connected already, or a unix socket
     /// that is not bound), `EOPNOTSUPP` (not a connection-oriented type).
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// Os.listen(&socket, 16)?;
+    /// assert!(Os.getsockname(&socket)?.port() > Some(0), "a socket without an address gets one");
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn listen(&self, socket: &Self::Socket, backlog: i32) -> Result<()> {
         self.calls(Vouch::for_owned()).listen(self.fileno(socket), backlog)
     }
@@ -145,6 +250,15 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// `ECONNREFUSED` (nobody listens there), `EINPROGRESS` (a non-blocking TCP socket: the outcome comes by `poll` and
     /// `SO_ERROR`; or `SO_SNDTIMEO` ran out), `EALREADY`, `EISCONN`, `ETIMEDOUT`, `ENETUNREACH`, `EHOSTUNREACH`, `EADDRNOTAVAIL`
     /// (no port is free), `EAFNOSUPPORT`, `EINVAL`, `ENOENT` and `EAGAIN` (unix), `EINTR` (connecting goes on).
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Os.socket(Domain::INET, Type::DGRAM, SockFlags::NONE, Protocol::UDP)?;
+    /// Os.connect(&socket, &SocketAddr::inet([127, 0, 0, 1].into(), 53))?;
+    /// Os.connect(&socket, &SocketAddr::Unspec)?;
+    /// assert_eq!(Os.getpeername(&socket), Err(Errno::NOTCONN));
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn connect(&self, socket: &Self::Socket, addr: &SocketAddr) -> Result<()> {
         self.calls(Vouch::for_owned()).connect(self.fileno(socket), addr.encode()?.as_bytes())
     }
@@ -154,6 +268,15 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// # Errors
     /// Those of [`send`](SocketApi::send) and, for the address, `EAFNOSUPPORT`, `EINVAL`, `EISCONN` (unix), `ENETUNREACH`, `EACCES`
     /// (a broadcast address without `SO_BROADCAST`).
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let a = Os.socket(Domain::INET, Type::DGRAM, SockFlags::NONE, Protocol::UDP)?;
+    /// # let b = Os.socket(Domain::INET, Type::DGRAM, SockFlags::NONE, Protocol::UDP)?;
+    /// Os.bind(&b, &SocketAddr::inet([127, 0, 0, 1].into(), 0))?;
+    /// assert_eq!(Os.sendto(&a, b"hello", MsgFlags::NONE, &Os.getsockname(&b)?)?, 5);
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn sendto(&self, socket: &Self::Socket, data: &[u8], flags: MsgFlags, addr: &SocketAddr) -> Result<usize> {
         let flags = (flags | MsgFlags::NOSIGNAL).raw();
         self.calls(Vouch::for_owned()).sendto(self.fileno(socket), data, flags, Some(addr.encode()?.as_bytes()))
@@ -164,6 +287,16 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// # Errors
     /// Those of [`sendto`](SocketApi::sendto); `EINVAL` (a control message that the socket does not take), `EMSGSIZE` (more than
     /// 1024 slices), `EPERM` (credentials of somebody else), `ETOOMANYREFS` (too many sockets in flight).
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// use std::io::IoSlice;
+    /// # let (a, b) = Os.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT)?;
+    /// let parts = [IoSlice::new(b"hello, "), IoSlice::new(b"world")];
+    /// assert_eq!(Os.sendmsg(&a, &parts, None, None, MsgFlags::NONE)?, 12);
+    /// # drop(b);
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn sendmsg(
         &self,
         socket: &Self::Socket,
@@ -183,6 +316,16 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// Those of [`recv`](SocketApi::recv).
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Os.socket(Domain::INET, Type::DGRAM, SockFlags::NONE, Protocol::UDP)?;
+    /// # Os.bind(&socket, &SocketAddr::inet([127, 0, 0, 1].into(), 0))?;
+    /// let own = Os.getsockname(&socket)?;
+    /// Os.sendto(&socket, b"hello", MsgFlags::NONE, &own)?;
+    /// assert_eq!(Os.recvfrom(&socket, &mut [0; 16], MsgFlags::NONE)?, (5, own));
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn recvfrom(&self, socket: &Self::Socket, into: &mut [u8], flags: MsgFlags) -> Result<(usize, SocketAddr)> {
         let mut bytes = [0; SOCKADDR_MAX_BYTES];
         let mut len = SOCKADDR_MAX_LEN;
@@ -195,6 +338,17 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// Those of [`recv`](SocketApi::recv); `EMSGSIZE` (more than 1024 slices).
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// use std::io::IoSliceMut;
+    /// # let (a, b) = Os.socketpair(Domain::UNIX, Type::DGRAM, SockFlags::NONE, Protocol::DEFAULT)?;
+    /// # Os.send(&a, b"hello", MsgFlags::NONE)?;
+    /// let mut room = [0; 2];
+    /// let received = Os.recvmsg(&b, &mut [IoSliceMut::new(&mut room)], None, MsgFlags::NONE)?;
+    /// assert!(received.len == 2 && received.flags.contains(MsgFlags::TRUNC), "the rest is lost");
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn recvmsg(
         &self,
         socket: &Self::Socket,
@@ -219,6 +373,15 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `ENOTCONN`. On TCP that error does not mean that nothing happened: the halves are shut for this socket all the same.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let (a, b) = Os.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT)?;
+    /// Os.shutdown(&a, Shutdown::Write)?;
+    /// assert_eq!(Os.recv(&b, &mut [0; 1], MsgFlags::NONE)?, 0, "the end of the stream");
+    /// assert_eq!(Os.send(&b, b"still open", MsgFlags::NONE)?, 10);
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn shutdown(&self, socket: &Self::Socket, how: Shutdown) -> Result<()> {
         self.calls(Vouch::for_owned()).shutdown(self.fileno(socket), how.raw())
     }
@@ -227,6 +390,13 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `EINTR` (a lingering close), `EIO`.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// Os.close(socket)?;
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn close(&self, socket: Self::Socket) -> Result<()> {
         let fd = self.release(socket);
         self.calls(Vouch::for_owned()).close(fd)
@@ -236,6 +406,16 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `EMFILE`.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let (a, b) = Os.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT)?;
+    /// let again = Os.dup(&a)?;
+    /// drop(a);
+    /// assert_eq!(Os.send(&again, b"still open", MsgFlags::NONE)?, 10);
+    /// # drop(b);
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn dup(&self, socket: &Self::Socket) -> Result<Self::Socket> {
         let fd = self.calls(Vouch::for_owned()).fcntl(self.fileno(socket), c::F_DUPFD_CLOEXEC, 0)?;
         Ok(self.adopt(fd, Vouch::for_owned()))
@@ -245,6 +425,13 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `ENOTSOCK`, `ENOBUFS`.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// assert_eq!(Os.getsockname(&socket)?, SocketAddr::inet([0, 0, 0, 0].into(), 0));
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn getsockname(&self, socket: &Self::Socket) -> Result<SocketAddr> {
         let mut bytes = [0; SOCKADDR_MAX_BYTES];
         let mut len = SOCKADDR_MAX_LEN;
@@ -257,6 +444,13 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `ENOTCONN`, `ENOTSOCK`, `ENOBUFS`.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// assert_eq!(Os.getpeername(&socket), Err(Errno::NOTCONN));
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn getpeername(&self, socket: &Self::Socket) -> Result<SocketAddr> {
         let mut bytes = [0; SOCKADDR_MAX_BYTES];
         let mut len = SOCKADDR_MAX_LEN;
@@ -269,6 +463,14 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `ENOPROTOOPT` (no such option at that level), `EOPNOTSUPP`, `EINVAL` (a value that is shorter than an int).
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// use twinsock::consts::{SO_TYPE, SOCK_STREAM, SOL_SOCKET};
+    /// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// assert_eq!(Os.getsockopt(&socket, SOL_SOCKET, SO_TYPE)?, SOCK_STREAM);
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn getsockopt(&self, socket: &Self::Socket, level: i32, name: i32) -> Result<i32> {
         self.option(socket, SocketOption::<i32>::new(level, name))
     }
@@ -277,6 +479,14 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `ENOPROTOOPT` (no such option at that level), `EINVAL`, `EOPNOTSUPP`, `ERANGE` (some options: too little room).
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// use twinsock::consts::{SO_LINGER, SOL_SOCKET};
+    /// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// assert_eq!(Os.getsockopt_bytes(&socket, SOL_SOCKET, SO_LINGER, &mut [0; 16])?, 8, "struct linger");
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn getsockopt_bytes(&self, socket: &Self::Socket, level: i32, name: i32, into: &mut [u8]) -> Result<usize> {
         let mut len = i32::try_from(into.len()).unwrap_or(i32::MAX);
         self.calls(Vouch::for_owned()).getsockopt(self.fileno(socket), level, name, into, &mut len)?;
@@ -288,6 +498,14 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `ENOPROTOOPT` (no such option at that level), `EINVAL`, `EDOM`, `EPERM`, `EACCES`, `EISCONN`, `EOPNOTSUPP`, ...
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// use twinsock::consts::{SO_KEEPALIVE, SOL_SOCKET};
+    /// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// Os.setsockopt(&socket, SOL_SOCKET, SO_KEEPALIVE, 1)?;
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn setsockopt(&self, socket: &Self::Socket, level: i32, name: i32, value: i32) -> Result<()> {
         self.setsockopt_bytes(socket, level, name, &value.to_ne_bytes())
     }
@@ -296,6 +514,14 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// Those of [`setsockopt`](SocketApi::setsockopt).
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// use twinsock::consts::{SOL_TCP, TCP_CONGESTION};
+    /// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// Os.setsockopt_bytes(&socket, SOL_TCP, TCP_CONGESTION, b"reno")?;
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn setsockopt_bytes(&self, socket: &Self::Socket, level: i32, name: i32, value: &[u8]) -> Result<()> {
         self.calls(Vouch::for_owned()).setsockopt(self.fileno(socket), level, name, value)
     }
@@ -304,6 +530,13 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// Those of [`getsockopt_bytes`](SocketApi::getsockopt_bytes).
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// assert_eq!(Os.option(&socket, option::SO_DOMAIN)?, Domain::INET);
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn option<V: OptionValue>(&self, socket: &Self::Socket, option: SocketOption<V>) -> Result<V> {
         const { assert!(V::BYTES <= OPTION_MAX_BYTES, "an option's value has at most OPTION_MAX_BYTES") };
         let mut bytes = [0; OPTION_MAX_BYTES];
@@ -316,6 +549,14 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// Those of [`setsockopt`](SocketApi::setsockopt).
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// Os.set_option(&socket, option::TCP_NODELAY, true)?;
+    /// assert!(Os.option(&socket, option::TCP_NODELAY)?);
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn set_option<V: OptionValue>(&self, socket: &Self::Socket, option: SocketOption<V>, value: V) -> Result<()> {
         self.setsockopt_bytes(socket, option.level(), option.name(), value.encode().as_bytes())
     }
@@ -324,6 +565,15 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `EBADF`: the socket is not of this world or process.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let (a, b) = Os.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT)?;
+    /// Os.set_nonblocking(&a, true)?;
+    /// assert_eq!(Os.recv(&a, &mut [0; 1], MsgFlags::NONE), Err(Errno::AGAIN));
+    /// # drop(b);
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn set_nonblocking(&self, socket: &Self::Socket, nonblocking: bool) -> Result<()> {
         let mut argument = i32::from(nonblocking);
         ioctl(self, socket, c::FIONBIO, &mut argument)
@@ -333,6 +583,13 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `EBADF`: the socket is not of this world or process.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// assert!(!Os.nonblocking(&socket)?, "sockets block at first");
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn nonblocking(&self, socket: &Self::Socket) -> Result<bool> {
         let flags = self.calls(Vouch::for_owned()).fcntl(self.fileno(socket), c::F_GETFL, 0)?;
         Ok(flags & c::O_NONBLOCK != 0)
@@ -342,6 +599,14 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `EINVAL`: a socket that listens.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let (a, b) = Os.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT)?;
+    /// Os.send(&a, b"hello", MsgFlags::NONE)?;
+    /// assert_eq!(Os.fionread(&b)?, 5);
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn fionread(&self, socket: &Self::Socket) -> Result<usize> {
         let mut bytes = 0;
         ioctl(self, socket, c::FIONREAD, &mut bytes)?;
@@ -353,6 +618,14 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `EINVAL`: a socket that listens.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let (a, b) = Os.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT)?;
+    /// assert_eq!(Os.siocoutq(&a)?, 0, "nothing waits at the other end");
+    /// # drop(b);
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn siocoutq(&self, socket: &Self::Socket) -> Result<usize> {
         let mut bytes = 0;
         ioctl(self, socket, c::TIOCOUTQ, &mut bytes)?;
@@ -363,6 +636,13 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `ENOTTY`, `EINVAL`: the socket's type knows no urgent data.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// assert!(!Os.siocatmark(&socket)?);
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn siocatmark(&self, socket: &Self::Socket) -> Result<bool> {
         let mut at_mark = 0;
         ioctl(self, socket, c::SIOCATMARK, &mut at_mark)?;
@@ -370,6 +650,13 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     }
 
     /// An entry for [`poll`](SocketApi::poll).
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// assert_eq!(Os.poll_entry(&socket, PollEvents::IN).events(), PollEvents::IN);
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn poll_entry<'a>(&self, socket: &'a Self::Socket, events: PollEvents) -> PollFd<'a, Self::Socket> {
         PollFd::new(self, socket, events)
     }
@@ -406,6 +693,16 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `EBADF` (a socket that is not open), `EINTR`, `EINVAL`, `ENOMEM`.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let (a, b) = Os.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT)?;
+    /// Os.send(&a, b"x", MsgFlags::NONE)?;
+    /// let mut read = SelectSet::new();
+    /// read.insert(&Os, &b);
+    /// assert_eq!(Os.select(Some(&mut read), None, None, None)?, 1);
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn select(
         &self,
         read: Option<&mut SelectSet<'_, Self::Socket>>,
@@ -423,6 +720,13 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `EMFILE`, `ENFILE`, `ENOMEM`.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// let epoll = Os.epoll_create()?;
+    /// # drop(epoll);
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn epoll_create(&self) -> Result<Self::Socket> {
         let fd = self.calls(Vouch::for_owned()).epoll_create1(c::EPOLL_CLOEXEC)?;
         Ok(self.adopt(fd, Vouch::for_owned()))
@@ -434,6 +738,17 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `EEXIST` (add: it is in the list), `ENOENT` (modify, delete: it is not), `EINVAL`, `ELOOP`, `ENOSPC`, `EPERM`.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let (a, b) = Os.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT)?;
+    /// let (epoll, event) = (Os.epoll_create()?, raw::EpollEvent::new(EpollFlags::IN, 1));
+    /// Os.epoll_ctl(&epoll, EpollOp::Add(event), &a)?;
+    /// assert_eq!(Os.epoll_ctl(&epoll, EpollOp::Add(event), &a), Err(Errno::EXIST));
+    /// Os.epoll_ctl(&epoll, EpollOp::Delete, &a)?;
+    /// # drop(b);
+    /// # Ok::<(), Errno>(())
+    /// ```
     fn epoll_ctl(&self, epoll: &Self::Socket, op: EpollOp, socket: &Self::Socket) -> Result<()> {
         let (op, event) = match op {
             EpollOp::Add(event) => (c::EPOLL_CTL_ADD, Some(event)),
@@ -473,6 +788,17 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
 }
 
 /// What [`SocketApi::recvmsg`] says beside data and control messages.
+///
+/// ```
+/// # use twinsock::*;
+/// # use std::io::IoSliceMut;
+/// # let (a, b) = Os.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT)?;
+/// # Os.send(&a, b"hello", MsgFlags::NONE)?;
+/// # let mut room = [0; 8];
+/// let Received { len, addr, flags } = Os.recvmsg(&b, &mut [IoSliceMut::new(&mut room)], None, MsgFlags::NONE)?;
+/// assert_eq!((len, addr, flags), (5, SocketAddr::Unspec, MsgFlags::NONE));
+/// # Ok::<(), Errno>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
     /// How many bytes came; with `MSG_TRUNC` asked for, the whole length of a datagram.

@@ -22,12 +22,24 @@ const fn align(len: usize) -> usize {
 }
 
 /// How many bytes a message with `len` bytes of data takes, `CMSG_SPACE`.
+///
+/// ```
+/// use twinsock::control::space;
+/// assert_eq!(space(4), 24, "a header of 16 bytes, and an int padded to 8");
+/// ```
 #[must_use]
 pub const fn space(len: usize) -> usize {
     align(HEADER_BYTES) + align(len)
 }
 
 /// Where a datagram arrived, or from where to send it, over IPv4: `struct in_pktinfo`, `ip(7)`.
+///
+/// ```
+/// use twinsock::control::{PacketInfo4, SendControl};
+/// let from = PacketInfo4 { ifindex: 0, spec_dst: [127, 0, 0, 2].into(), addr: [0, 0, 0, 0].into() };
+/// let mut control = SendControl::<()>::new();
+/// control.packet_info4(from);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PacketInfo4 {
     /// Index of the interface; 0 lets routing decide.
@@ -39,6 +51,13 @@ pub struct PacketInfo4 {
 }
 
 /// Where a datagram arrived, or from where to send it, over IPv6: `struct in6_pktinfo`, `ipv6(7)`.
+///
+/// ```
+/// use std::net::Ipv6Addr;
+/// use twinsock::control::{PacketInfo6, SendControl};
+/// let mut control = SendControl::<()>::new();
+/// control.packet_info6(PacketInfo6 { addr: Ipv6Addr::LOCALHOST, ifindex: 0 });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PacketInfo6 {
     /// The destination of a received packet, or the source of one that is sent.
@@ -94,18 +113,39 @@ impl<S> fmt::Debug for SendControl<'_, S> {
 
 impl<'a, S> SendControl<'a, S> {
     /// No messages.
+    ///
+    /// ```
+    /// use twinsock::control::SendControl;
+    /// assert!(SendControl::<()>::new().as_bytes().is_empty());
+    /// ```
     #[must_use]
     pub const fn new() -> SendControl<'a, S> {
         SendControl { bytes: Vec::new(), sockets: PhantomData }
     }
 
     /// The messages, encoded.
+    ///
+    /// ```
+    /// use twinsock::control::{SendControl, space};
+    /// let mut control = SendControl::<()>::new();
+    /// control.ttl(3);
+    /// assert_eq!(control.as_bytes().len(), space(4));
+    /// ```
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// Hands over sockets (`SCM_RIGHTS`, `unix(7)`): the receiver gets duplicates of them.
+    ///
+    /// ```
+    /// use twinsock::control::SendControl;
+    /// use twinsock::*;
+    /// let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// let mut control = SendControl::new();
+    /// control.rights(&Os, &[&socket]);
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn rights<A: SocketApi<Socket = S>>(&mut self, api: &A, sockets: &[&'a S]) -> &mut Self {
         let start = self.start(c::SOL_SOCKET, c::SCM_RIGHTS);
         for socket in sockets {
@@ -115,11 +155,24 @@ impl<'a, S> SendControl<'a, S> {
     }
 
     /// Says who sends (`SCM_CREDENTIALS`, `unix(7)`); the kernel checks it.
+    ///
+    /// ```
+    /// use twinsock::control::{Credentials, SendControl};
+    /// let mut control = SendControl::<()>::new();
+    /// control.credentials(Credentials { pid: 1, uid: 0, gid: 0 });
+    /// ```
     pub fn credentials(&mut self, credentials: Credentials) -> &mut Self {
         self.message(c::SOL_SOCKET, c::SCM_CREDENTIALS, credentials.encode().as_bytes())
     }
 
     /// Chooses interface and source address (`IP_PKTINFO`).
+    ///
+    /// ```
+    /// use twinsock::control::{PacketInfo4, SendControl};
+    /// # let info = PacketInfo4 { ifindex: 0, spec_dst: [127, 0, 0, 2].into(), addr: [0, 0, 0, 0].into() };
+    /// let mut control = SendControl::<()>::new();
+    /// control.packet_info4(info).ttl(8);
+    /// ```
     pub fn packet_info4(&mut self, info: PacketInfo4) -> &mut Self {
         let mut data = [0; 12];
         data[..4].copy_from_slice(&info.ifindex.to_ne_bytes());
@@ -129,6 +182,13 @@ impl<'a, S> SendControl<'a, S> {
     }
 
     /// Chooses interface and source address (`IPV6_PKTINFO`).
+    ///
+    /// ```
+    /// use twinsock::control::{PacketInfo6, SendControl};
+    /// # let info = PacketInfo6 { addr: std::net::Ipv6Addr::LOCALHOST, ifindex: 0 };
+    /// let mut control = SendControl::<()>::new();
+    /// control.packet_info6(info).hop_limit(8);
+    /// ```
     pub fn packet_info6(&mut self, info: PacketInfo6) -> &mut Self {
         let mut data = [0; 20];
         data[..16].copy_from_slice(&info.addr.octets());
@@ -137,21 +197,49 @@ impl<'a, S> SendControl<'a, S> {
     }
 
     /// Time to live of this packet (`IP_TTL`).
+    ///
+    /// ```
+    /// use twinsock::control::SendControl;
+    /// let mut control = SendControl::<()>::new();
+    /// control.ttl(1);
+    /// assert!(!control.as_bytes().is_empty());
+    /// ```
     pub fn ttl(&mut self, ttl: i32) -> &mut Self {
         self.message(c::SOL_IP, c::IP_TTL, &ttl.to_ne_bytes())
     }
 
     /// Type of service of this packet (`IP_TOS`).
+    ///
+    /// ```
+    /// use twinsock::control::SendControl;
+    /// let mut control = SendControl::<()>::new();
+    /// control.tos(0x10);
+    /// assert!(!control.as_bytes().is_empty());
+    /// ```
     pub fn tos(&mut self, tos: u8) -> &mut Self {
         self.message(c::SOL_IP, c::IP_TOS, &i32::from(tos).to_ne_bytes())
     }
 
     /// Hop limit of this packet (`IPV6_HOPLIMIT`).
+    ///
+    /// ```
+    /// use twinsock::control::SendControl;
+    /// let mut control = SendControl::<()>::new();
+    /// control.hop_limit(1);
+    /// assert!(!control.as_bytes().is_empty());
+    /// ```
     pub fn hop_limit(&mut self, hops: i32) -> &mut Self {
         self.message(c::SOL_IPV6, c::IPV6_HOPLIMIT, &hops.to_ne_bytes())
     }
 
     /// Traffic class of this packet (`IPV6_TCLASS`).
+    ///
+    /// ```
+    /// use twinsock::control::SendControl;
+    /// let mut control = SendControl::<()>::new();
+    /// control.traffic_class(0x10);
+    /// assert!(!control.as_bytes().is_empty());
+    /// ```
     pub fn traffic_class(&mut self, class: i32) -> &mut Self {
         self.message(c::SOL_IPV6, c::IPV6_TCLASS, &class.to_ne_bytes())
     }
@@ -160,6 +248,14 @@ impl<'a, S> SendControl<'a, S> {
     ///
     /// # Errors
     /// `EINVAL` for `SCM_RIGHTS`: sockets are handed over by [`rights`](SendControl::rights), which knows that they are open.
+    ///
+    /// ```
+    /// use twinsock::{Errno, consts, control::SendControl};
+    /// let mut control = SendControl::<()>::new();
+    /// control.raw(consts::SOL_IP, consts::IP_TTL, &9_i32.to_ne_bytes())?;
+    /// assert_eq!(control.raw(consts::SOL_SOCKET, consts::SCM_RIGHTS, &[0; 4]).err(), Some(Errno::INVAL));
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn raw(&mut self, level: i32, kind: i32, data: &[u8]) -> Result<&mut Self> {
         if (level, kind) == (c::SOL_SOCKET, c::SCM_RIGHTS) {
             return Err(Errno::INVAL);
@@ -191,6 +287,17 @@ impl<'a, S> SendControl<'a, S> {
 }
 
 /// A control message that came.
+///
+/// ```
+/// use twinsock::control::ControlMessage;
+/// fn hops<S>(message: &ControlMessage<'_, S>) -> Option<i32> {
+///     match message {
+///         ControlMessage::Ttl(hops) | ControlMessage::HopLimit(hops) => Some(*hops),
+///         _ => None,
+///     }
+/// }
+/// assert_eq!(hops(&ControlMessage::<()>::Ttl(64)), Some(64));
+/// ```
 #[derive(Debug)]
 pub enum ControlMessage<'a, S> {
     /// `SCM_RIGHTS`: sockets (or other descriptors) that the sender handed over.
@@ -221,6 +328,19 @@ pub enum ControlMessage<'a, S> {
 }
 
 /// Room for control messages that [`SocketApi::recvmsg`] fills, and then the messages.
+///
+/// ```
+/// use std::io::IoSliceMut;
+/// use twinsock::control::{ControlMessage, RecvControl, space};
+/// use twinsock::*;
+/// # let (a, b) = Os.socketpair(Domain::UNIX, Type::DGRAM, SockFlags::NONE, Protocol::DEFAULT)?;
+/// Os.set_option(&b, option::SO_PASSCRED, true)?;
+/// Os.send(&a, b"x", MsgFlags::NONE)?;
+/// let mut control = RecvControl::new(space(12));
+/// Os.recvmsg(&b, &mut [IoSliceMut::new(&mut [0])], Some(&mut control), MsgFlags::NONE)?;
+/// assert!(matches!(control.drain().next(), Some(ControlMessage::Credentials(_))));
+/// # Ok::<(), Errno>(())
+/// ```
 pub struct RecvControl<A: SocketApi> {
     bytes: Vec<u8>,
     /// How many bytes the last call filled.
@@ -233,12 +353,23 @@ pub struct RecvControl<A: SocketApi> {
 
 impl<A: SocketApi> RecvControl<A> {
     /// Room for `capacity` bytes of messages; see [`space`] for what one takes.
+    ///
+    /// ```
+    /// use twinsock::{Os, control::{RecvControl, space}};
+    /// let for_one_socket = RecvControl::<Os>::new(space(4));
+    /// # drop(for_one_socket);
+    /// ```
     #[must_use]
     pub fn new(capacity: usize) -> RecvControl<A> {
         RecvControl { bytes: vec![0; capacity], len: 0, taken: 0, api: None }
     }
 
     /// The messages of the last call that have not been handed out yet, in their order.
+    ///
+    /// ```
+    /// use twinsock::{Os, control::RecvControl};
+    /// assert_eq!(RecvControl::<Os>::new(64).drain().count(), 0, "no call has filled it");
+    /// ```
     pub fn drain(&mut self) -> Drain<'_, A> {
         Drain { bytes: &self.bytes[..self.len], taken: &mut self.taken, api: self.api.as_ref() }
     }
@@ -275,6 +406,14 @@ impl<A: SocketApi> fmt::Debug for RecvControl<A> {
 }
 
 /// The messages of a call; from [`RecvControl::drain`].
+///
+/// ```
+/// use twinsock::{Os, control::RecvControl};
+/// let mut control = RecvControl::<Os>::new(64);
+/// for message in control.drain() {
+///     println!("{message:?}");
+/// }
+/// ```
 pub struct Drain<'a, A: SocketApi> {
     bytes: &'a [u8],
     taken: &'a mut usize,

@@ -33,6 +33,11 @@ impl Instant {
     pub const FAR: Instant = Instant(u64::MAX);
 
     /// The moment this many nanoseconds after the clock began.
+    ///
+    /// ```
+    /// use twinsock::Instant;
+    /// assert_eq!(Instant::from_nanos(0), Instant::ZERO);
+    /// ```
     #[inline]
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Instant {
@@ -40,6 +45,11 @@ impl Instant {
     }
 
     /// Nanoseconds since the clock began.
+    ///
+    /// ```
+    /// use twinsock::Instant;
+    /// assert_eq!(Instant::from_nanos(42).as_nanos(), 42);
+    /// ```
     #[inline]
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
@@ -47,6 +57,13 @@ impl Instant {
     }
 
     /// The time from `earlier` to here; zero if `earlier` is later.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock::Instant;
+    /// let (early, late) = (Instant::from_nanos(1), Instant::from_nanos(4));
+    /// assert_eq!((late.since(early), early.since(late)), (Duration::from_nanos(3), Duration::ZERO));
+    /// ```
     #[inline]
     #[must_use]
     pub fn since(self, earlier: Instant) -> Duration {
@@ -96,10 +113,30 @@ impl fmt::Debug for Instant {
 /// ```
 pub trait Clock {
     /// The monotonic clock, `clock_gettime(CLOCK_MONOTONIC)`.
+    ///
+    /// ```
+    /// use twinsock::{Clock, Os};
+    /// let start = Os.now();
+    /// assert!(Os.now() >= start);
+    /// ```
     fn now(&self) -> Instant;
     /// The wall clock, `clock_gettime(CLOCK_REALTIME)`. A simulated host's starts at 2000-01-01 00:00:00 UTC.
+    ///
+    /// ```
+    /// use std::time::UNIX_EPOCH;
+    /// use twinsock::{Clock, Os};
+    /// assert!(Os.wall() > UNIX_EPOCH);
+    /// ```
     fn wall(&self) -> SystemTime;
     /// Suspends the calling thread for at least `duration`, `nanosleep(2)`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock::{Clock, Os};
+    /// let start = Os.now();
+    /// Os.sleep(Duration::from_millis(1));
+    /// assert!(Os.now() - start >= Duration::from_millis(1));
+    /// ```
     fn sleep(&self, duration: Duration);
 }
 
@@ -118,15 +155,35 @@ pub trait Spawn {
     /// What waits for a thread's end.
     type Join<T: Send + 'static>: JoinThread<T>;
     /// Starts a thread that runs `body`; in the simulator a thread of the calling process, sharing its descriptors.
+    ///
+    /// ```
+    /// use twinsock::{JoinThread, Os, Spawn};
+    /// let thread = Os.spawn(|| 6 * 7);
+    /// assert_eq!(thread.join().unwrap(), 42);
+    /// ```
     fn spawn<T: Send + 'static>(&self, body: impl FnOnce() -> T + Send + 'static) -> Self::Join<T>;
 }
 
 /// The right to wait for a thread.
+///
+/// ```
+/// use twinsock::{JoinThread, Os, Spawn};
+/// fn wait_for<T>(thread: impl JoinThread<T>) -> T {
+///     thread.join().expect("the thread does not panic")
+/// }
+/// assert_eq!(wait_for(Os.spawn(|| "done")), "done");
+/// ```
 pub trait JoinThread<T>: Send + 'static {
     /// Waits for the thread to end and returns what it returned.
     ///
     /// # Errors
     /// The payload of the thread's panic, as `std::thread::JoinHandle::join` gives it.
+    ///
+    /// ```
+    /// use twinsock::{JoinThread, Os, Spawn};
+    /// let thread = Os.spawn(|| -> u32 { panic!("no answer") });
+    /// assert!(thread.join().is_err());
+    /// ```
     fn join(self) -> std::thread::Result<T>;
 }
 
@@ -140,6 +197,13 @@ pub trait JoinThread<T>: Send + 'static {
 /// ```
 pub trait Entropy {
     /// Fills `bytes` with random bytes, `getrandom(2)`.
+    ///
+    /// ```
+    /// use twinsock::{Entropy, Os};
+    /// let mut seed = [0; 32];
+    /// Os.fill(&mut seed);
+    /// assert_ne!(seed, [0; 32]);
+    /// ```
     fn fill(&self, bytes: &mut [u8]);
 }
 

@@ -5,6 +5,14 @@
 use std::{error, fmt, io};
 
 /// A result whose error is the kernel's.
+///
+/// ```
+/// use twinsock::{Domain, Os, Protocol, Result, Socket, Type};
+/// fn udp() -> Result<Socket<Os>> {
+///     Socket::new(&Os, Domain::INET, Type::DGRAM, Protocol::UDP)
+/// }
+/// assert!(udp().is_ok());
+/// ```
 pub type Result<T> = std::result::Result<T, Errno>;
 
 /// An error number of the kernel, `errno(3)`.
@@ -25,12 +33,22 @@ macro_rules! errnos {
             pub const $name: Errno = Errno($number);)*
 
             /// The name that `errno.h` gives the number, such as `"ECONNRESET"`; `None` for an unknown one.
+            ///
+            /// ```
+            /// use twinsock::Errno;
+            /// assert_eq!((Errno::CONNRESET.name(), Errno::from_raw(9999).name()), (Some("ECONNRESET"), None));
+            /// ```
             #[must_use]
             pub fn name(self) -> Option<&'static str> {
                 match self.0 { $($number => Some($full),)* _ => None }
             }
 
             /// The number behind a name such as `"ECONNRESET"`; `EWOULDBLOCK` and `ENOTSUP` are understood too.
+            ///
+            /// ```
+            /// use twinsock::Errno;
+            /// assert_eq!(Errno::from_name("EWOULDBLOCK"), Some(Errno::AGAIN));
+            /// ```
             #[must_use]
             pub fn from_name(name: &str) -> Option<Errno> {
                 match name {
@@ -42,6 +60,11 @@ macro_rules! errnos {
             }
 
             /// What the number means, in a few words.
+            ///
+            /// ```
+            /// use twinsock::Errno;
+            /// assert_eq!(Errno::TIMEDOUT.description(), "connection timed out");
+            /// ```
             #[must_use]
             pub fn description(self) -> &'static str {
                 match self.0 { $($number => $text,)* _ => "unknown error" }
@@ -127,12 +150,22 @@ errnos! {
 
 impl Errno {
     /// The error of this raw number, as a system call leaves it in `errno`.
+    ///
+    /// ```
+    /// use twinsock::Errno;
+    /// assert_eq!(Errno::from_raw(111), Errno::CONNREFUSED);
+    /// ```
     #[must_use]
     pub const fn from_raw(number: i32) -> Errno {
         Errno(number)
     }
 
     /// The raw number.
+    ///
+    /// ```
+    /// use twinsock::Errno;
+    /// assert_eq!(Errno::CONNREFUSED.raw(), 111);
+    /// ```
     #[must_use]
     pub const fn raw(self) -> i32 {
         self.0

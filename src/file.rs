@@ -140,6 +140,18 @@ impl<A: SocketApi> SocketFile<A> {
     ///
     /// # Errors
     /// `EINVAL`: a bad mode. `ENOMEM`: no memory for the buffer. Those of `dup`.
+    ///
+    /// ```
+    /// # use std::io::Write;
+    /// # use twinsock::*;
+    /// # let (a, b) = Socket::pair(&Os, Domain::UNIX, Type::STREAM, Protocol::DEFAULT)?;
+    /// let socket = a.into_owned().ok_or(Errno::BADF)?;
+    /// let mut file = SocketFile::new(&Os, || Os.dup(&socket), "r+", 4096)?;
+    /// file.write_all(b"hello")?;
+    /// file.flush()?;
+    /// assert_eq!(b.recv(16, MsgFlags::NONE)?, b"hello");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new(api: &A, dup: impl FnOnce() -> Result<A::Socket>, mode: &str, bufsize: i32) -> Result<SocketFile<A>> {
         let (mode, buffering) = (Mode::parse(mode)?, Buffering::of(bufsize));
         let mut output = Vec::new();
@@ -151,6 +163,16 @@ impl<A: SocketApi> SocketFile<A> {
     }
 
     /// The descriptor's number; -1 after `close`.
+    ///
+    /// ```
+    /// # use std::io::Write;
+    /// # use twinsock::*;
+    /// # let (a, b) = Socket::pair(&Os, Domain::UNIX, Type::STREAM, Protocol::DEFAULT)?;
+    /// let file = a.makefile("r", -1)?;
+    /// assert_ne!(file.fileno(), a.fileno(), "a duplicate");
+    /// # drop(b);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn fileno(&self) -> RawFd {
         self.owned.as_ref().map_or(-1, |owned| self.api.fileno(owned))
@@ -160,6 +182,17 @@ impl<A: SocketApi> SocketFile<A> {
     ///
     /// # Errors
     /// `EBADF`: closed, or not open for reading. Those of [`SocketApi::recv`] except `EINTR`.
+    ///
+    /// ```
+    /// # use std::io::Write;
+    /// # use twinsock::*;
+    /// # let (a, b) = Socket::pair(&Os, Domain::UNIX, Type::STREAM, Protocol::DEFAULT)?;
+    /// b.send(b"first\nlast", MsgFlags::NONE)?;
+    /// drop(b);
+    /// let mut file = a.makefile("r", -1)?;
+    /// assert_eq!([file.readline()?, file.readline()?, file.readline()?], [&b"first\n"[..], b"last", b""]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn readline(&mut self) -> Result<Vec<u8>> {
         let mut searched = 0;
         loop {
@@ -182,6 +215,17 @@ impl<A: SocketApi> SocketFile<A> {
     ///
     /// # Errors
     /// `EBADF`: closed already. What flushing or closing reports.
+    ///
+    /// ```
+    /// # use std::io::Write;
+    /// # use twinsock::*;
+    /// # let (a, b) = Socket::pair(&Os, Domain::UNIX, Type::STREAM, Protocol::DEFAULT)?;
+    /// let mut file = a.makefile("w", -1)?;
+    /// file.write_all(b"buffered")?;
+    /// file.close()?;
+    /// assert_eq!(b.recv(16, MsgFlags::NONE)?, b"buffered");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn close(&mut self) -> Result<()> {
         self.owned()?;
         let flushed = self.flush_output();

@@ -8,6 +8,16 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 /// An entry of [`SocketApi::poll`]'s set: a socket, what is asked, and the answer. Made by [`SocketApi::poll_entry`].
+///
+/// ```
+/// use twinsock::*;
+/// # let (a, b) = Os.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT)?;
+/// let mut fds = [Os.poll_entry(&a, PollEvents::IN | PollEvents::OUT)];
+/// Os.poll(&mut fds, None)?;
+/// assert_eq!(fds[0].revents(), PollEvents::OUT);
+/// # drop(b);
+/// # Ok::<(), Errno>(())
+/// ```
 #[repr(transparent)]
 pub struct PollFd<'a, S> {
     entry: raw::PollFd,
@@ -35,17 +45,42 @@ impl<'a, S> PollFd<'a, S> {
     }
 
     /// What is asked.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// assert_eq!(Os.poll_entry(&socket, PollEvents::IN).events(), PollEvents::IN);
+    /// # Ok::<(), Errno>(())
+    /// ```
     #[must_use]
     pub fn events(&self) -> PollEvents {
         from_low_bits(self.entry.events)
     }
 
     /// Asks for something else.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// let mut entry = Os.poll_entry(&socket, PollEvents::IN);
+    /// entry.set_events(PollEvents::OUT);
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn set_events(&mut self, events: PollEvents) {
         self.entry.events = low_bits(events);
     }
 
     /// What the last call answered: events that were asked for, and `ERR`, `HUP` and `NVAL`, which always are.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let (a, b) = Os.socketpair(Domain::UNIX, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT)?;
+    /// drop(b);
+    /// let mut fds = [Os.poll_entry(&a, PollEvents::IN)];
+    /// Os.poll(&mut fds, None)?;
+    /// assert!(fds[0].revents().contains(PollEvents::IN | PollEvents::HUP));
+    /// # Ok::<(), Errno>(())
+    /// ```
     #[must_use]
     pub fn revents(&self) -> PollEvents {
         from_low_bits(self.entry.revents)
@@ -114,12 +149,26 @@ impl<S> fmt::Debug for SelectSet<'_, S> {
 
 impl<'a, S> SelectSet<'a, S> {
     /// The empty set.
+    ///
+    /// ```
+    /// use twinsock::SelectSet;
+    /// let mut read = SelectSet::<()>::new();
+    /// # let _ = &mut read;
+    /// ```
     #[must_use]
     pub const fn new() -> SelectSet<'a, S> {
         SelectSet { fds: FdSet::new(), nfds: 0, sockets: PhantomData }
     }
 
     /// Adds a socket, `FD_SET`; `false` if its number is one that a set cannot hold.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// let mut read = SelectSet::new();
+    /// assert!(read.insert(&Os, &socket));
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn insert<A: SocketApi<Socket = S>>(&mut self, api: &A, socket: &'a S) -> bool {
         let fd = api.fileno(socket);
         let held = self.fds.insert(fd);
@@ -134,11 +183,28 @@ impl<'a, S> SelectSet<'a, S> {
     }
 
     /// Removes a socket, `FD_CLR`.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// # let mut read = SelectSet::new();
+    /// read.insert(&Os, &socket);
+    /// read.remove(&Os, &socket);
+    /// assert!(!read.contains(&Os, &socket));
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn remove<A: SocketApi<Socket = S>>(&mut self, api: &A, socket: &S) {
         self.fds.remove(api.fileno(socket));
     }
 
     /// Whether a socket is in the set, `FD_ISSET`; after the call: whether it is ready.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+    /// assert!(!SelectSet::new().contains(&Os, &socket));
+    /// # Ok::<(), Errno>(())
+    /// ```
     #[must_use]
     pub fn contains<A: SocketApi<Socket = S>>(&self, api: &A, socket: &S) -> bool {
         self.fds.contains(api.fileno(socket))
@@ -146,6 +212,15 @@ impl<'a, S> SelectSet<'a, S> {
 }
 
 /// What [`SocketApi::epoll_ctl`] does to the interest list.
+///
+/// ```
+/// # use twinsock::*;
+/// # let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP)?;
+/// use twinsock::raw::EpollEvent;
+/// let epoll = Os.epoll_create()?;
+/// Os.epoll_ctl(&epoll, EpollOp::Add(EpollEvent::new(EpollFlags::IN | EpollFlags::ET, 1)), &socket)?;
+/// # Ok::<(), Errno>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EpollOp {
     /// `EPOLL_CTL_ADD`: enters the socket.
@@ -158,12 +233,23 @@ pub enum EpollOp {
 
 impl EpollEvent {
     /// An event from its flags and the word that comes back with it.
+    ///
+    /// ```
+    /// use twinsock::{EpollFlags, raw::EpollEvent};
+    /// let event = EpollEvent::new(EpollFlags::IN, 7);
+    /// assert_eq!(event.data, 7);
+    /// ```
     #[must_use]
     pub const fn new(flags: EpollFlags, data: u64) -> EpollEvent {
         EpollEvent { events: flags.raw().cast_unsigned(), data }
     }
 
     /// The flags.
+    ///
+    /// ```
+    /// use twinsock::{EpollFlags, raw::EpollEvent};
+    /// assert_eq!(EpollEvent::new(EpollFlags::IN, 7).flags(), EpollFlags::IN);
+    /// ```
     #[must_use]
     pub const fn flags(&self) -> EpollFlags {
         EpollFlags::from_raw(self.events.cast_signed())

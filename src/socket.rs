@@ -44,6 +44,13 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::socket`].
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// let socket = Socket::new(&Os, Domain::INET, Type::STREAM, Protocol::DEFAULT)?;
+    /// # drop(socket);
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn new(api: &A, domain: Domain, kind: Type, protocol: Protocol) -> Result<Socket<A>> {
         let owned = api.socket(domain, kind, SockFlags::NONE, protocol)?;
         Ok(Socket::from_owned(api, owned))
@@ -53,18 +60,42 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::socketpair`].
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// let (a, b) = Socket::pair(&Os, Domain::UNIX, Type::STREAM, Protocol::DEFAULT)?;
+    /// a.send(b"x", MsgFlags::NONE)?;
+    /// assert_eq!(b.recv(16, MsgFlags::NONE)?, b"x");
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn pair(api: &A, domain: Domain, kind: Type, protocol: Protocol) -> Result<(Socket<A>, Socket<A>)> {
         let (a, b) = api.socketpair(domain, kind, SockFlags::NONE, protocol)?;
         Ok((Socket::from_owned(api, a), Socket::from_owned(api, b)))
     }
 
     /// A socket object around an owned descriptor.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// let owned = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONBLOCK, Protocol::DEFAULT)?;
+    /// let socket = Socket::from_owned(&Os, owned);
+    /// # drop(socket);
+    /// # Ok::<(), Errno>(())
+    /// ```
     #[must_use]
     pub fn from_owned(api: &A, owned: A::Socket) -> Socket<A> {
         Socket { api: api.clone(), owned: Some(owned) }
     }
 
     /// The owned descriptor; `None` after `close`.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Socket::new(&Os, Domain::INET, Type::STREAM, Protocol::DEFAULT)?;
+    /// let owned = socket.into_owned().ok_or(Errno::BADF)?;
+    /// Os.close(owned)?;
+    /// # Ok::<(), Errno>(())
+    /// ```
     #[must_use]
     pub fn into_owned(self) -> Option<A::Socket> {
         self.owned
@@ -74,12 +105,26 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// `EBADF`: the socket is closed.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Socket::new(&Os, Domain::INET, Type::STREAM, Protocol::DEFAULT)?;
+    /// assert_eq!(Os.nonblocking(socket.owned()?), Ok(false));
+    /// # Ok::<(), Errno>(())
+    /// ```
     #[inline]
     pub fn owned(&self) -> Result<&A::Socket> {
         self.owned.as_ref().ok_or(Errno::BADF)
     }
 
     /// The world of the socket.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Socket::new(&Os, Domain::INET, Type::STREAM, Protocol::DEFAULT)?;
+    /// assert_eq!(*socket.api(), Os);
+    /// # Ok::<(), Errno>(())
+    /// ```
     #[must_use]
     pub fn api(&self) -> &A {
         &self.api
@@ -91,6 +136,18 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::accept`].
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// let listener = Socket::new(&Os, Domain::INET, Type::STREAM, Protocol::DEFAULT)?;
+    /// listener.bind(&SocketAddr::inet([127, 0, 0, 1].into(), 0))?;
+    /// listener.listen(1)?;
+    /// let client = Socket::new(&Os, Domain::INET, Type::STREAM, Protocol::DEFAULT)?;
+    /// client.connect(&listener.getsockname()?)?;
+    /// let (conn, address) = listener.accept()?;
+    /// assert_eq!((conn.getpeername()?, client.getsockname()?), (address.clone(), address));
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn accept(&self) -> Result<(Socket<A>, SocketAddr)> {
         let (owned, address) = self.api.accept(self.owned()?, SockFlags::NONE)?;
         Ok((Socket::from_owned(&self.api, owned), address))
@@ -100,6 +157,14 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::bind`].
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Socket::new(&Os, Domain::INET, Type::DGRAM, Protocol::DEFAULT)?;
+    /// socket.bind(&SocketAddr::inet([127, 0, 0, 1].into(), 0))?;
+    /// assert_eq!(socket.bind(&SocketAddr::inet([127, 0, 0, 1].into(), 0)), Err(Errno::INVAL));
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn bind(&self, address: &SocketAddr) -> Result<()> {
         self.api.bind(self.owned()?, address)
     }
@@ -111,6 +176,14 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// `EBADF`: closed already. Those of [`SocketApi::close`].
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// let mut socket = Socket::new(&Os, Domain::INET, Type::STREAM, Protocol::DEFAULT)?;
+    /// socket.close()?;
+    /// assert_eq!((socket.close(), socket.fileno()), (Err(Errno::BADF), -1));
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn close(&mut self) -> Result<()> {
         self.api.close(self.owned.take().ok_or(Errno::BADF)?)
     }
@@ -119,11 +192,27 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::connect`].
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Socket::new(&Os, Domain::INET, Type::DGRAM, Protocol::DEFAULT)?;
+    /// # socket.bind(&SocketAddr::inet([127, 0, 0, 1].into(), 0))?;
+    /// let peer = Socket::new(&Os, Domain::INET, Type::DGRAM, Protocol::DEFAULT)?;
+    /// peer.connect(&socket.getsockname()?)?;
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn connect(&self, address: &SocketAddr) -> Result<()> {
         self.api.connect(self.owned()?, address)
     }
 
     /// The descriptor's number, a small integer; -1 after `close`.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Socket::new(&Os, Domain::INET, Type::STREAM, Protocol::DEFAULT)?;
+    /// assert!(socket.fileno() >= 0);
+    /// # Ok::<(), Errno>(())
+    /// ```
     #[must_use]
     pub fn fileno(&self) -> RawFd {
         self.owned.as_ref().map_or(-1, |owned| self.api.fileno(owned))
@@ -133,6 +222,13 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::getpeername`].
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Socket::new(&Os, Domain::INET, Type::STREAM, Protocol::DEFAULT)?;
+    /// assert_eq!(socket.getpeername(), Err(Errno::NOTCONN));
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn getpeername(&self) -> Result<SocketAddr> {
         self.api.getpeername(self.owned()?)
     }
@@ -141,6 +237,14 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::getsockname`].
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Socket::new(&Os, Domain::INET, Type::DGRAM, Protocol::DEFAULT)?;
+    /// # socket.bind(&SocketAddr::inet([127, 0, 0, 1].into(), 0))?;
+    /// assert_ne!(socket.getsockname()?.port(), Some(0));
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn getsockname(&self) -> Result<SocketAddr> {
         self.api.getsockname(self.owned()?)
     }
@@ -149,6 +253,14 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::getsockopt`].
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// use twinsock::consts::{SO_TYPE, SOCK_STREAM, SOL_SOCKET};
+    /// # let socket = Socket::new(&Os, Domain::INET, Type::STREAM, Protocol::DEFAULT)?;
+    /// assert_eq!(socket.getsockopt(SOL_SOCKET, SO_TYPE)?, SOCK_STREAM);
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn getsockopt(&self, level: i32, name: i32) -> Result<i32> {
         self.api.getsockopt(self.owned()?, level, name)
     }
@@ -157,6 +269,14 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::getsockopt_bytes`]; `ENOMEM`: no memory for `buflen` bytes.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// use twinsock::consts::{SO_LINGER, SOL_SOCKET};
+    /// # let socket = Socket::new(&Os, Domain::INET, Type::STREAM, Protocol::DEFAULT)?;
+    /// assert_eq!(socket.getsockopt_bytes(SOL_SOCKET, SO_LINGER, 64)?, [0; 8]);
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn getsockopt_bytes(&self, level: i32, name: i32, buflen: usize) -> Result<Vec<u8>> {
         let owned = self.owned()?;
         let mut bytes = buffer(buflen)?;
@@ -169,6 +289,14 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::listen`].
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Socket::new(&Os, Domain::INET, Type::STREAM, Protocol::DEFAULT)?;
+    /// socket.listen(5)?;
+    /// assert_eq!(socket.option(option::SO_ACCEPTCONN)?, true);
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn listen(&self, backlog: i32) -> Result<()> {
         self.api.listen(self.owned()?, backlog)
     }
@@ -179,6 +307,15 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// `EINVAL`: a bad mode. `EMFILE`. `ENOMEM`: no memory for the buffer.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// use std::io::Write;
+    /// # let (a, b) = Socket::pair(&Os, Domain::UNIX, Type::STREAM, Protocol::DEFAULT)?;
+    /// writeln!(a.makefile("w", -1).unwrap(), "hello").unwrap();
+    /// assert_eq!(b.makefile("r", -1)?.readline()?, b"hello\n");
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn makefile(&self, mode: &str, bufsize: i32) -> Result<SocketFile<A>> {
         let owned = self.owned()?;
         SocketFile::new(&self.api, || self.api.dup(owned), mode, bufsize)
@@ -188,6 +325,15 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::recv`]; `ENOMEM`: no memory for `bufsize` bytes.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let (a, b) = Socket::pair(&Os, Domain::UNIX, Type::STREAM, Protocol::DEFAULT)?;
+    /// a.send(b"hello", MsgFlags::NONE)?;
+    /// assert_eq!(b.recv(2, MsgFlags::NONE)?, b"he");
+    /// assert_eq!(b.recv(64, MsgFlags::NONE)?, b"llo");
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn recv(&self, bufsize: usize, flags: MsgFlags) -> Result<Vec<u8>> {
         let owned = self.owned()?;
         let mut bytes = buffer(bufsize)?;
@@ -200,6 +346,15 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::recv`].
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let (a, b) = Socket::pair(&Os, Domain::UNIX, Type::STREAM, Protocol::DEFAULT)?;
+    /// a.send(b"hello", MsgFlags::NONE)?;
+    /// let mut bytes = [0; 16];
+    /// assert_eq!(b.recv_into(&mut bytes, MsgFlags::NONE)?, 5);
+    /// # Ok::<(), Errno>(())
+    /// ```
     #[inline]
     pub fn recv_into(&self, into: &mut [u8], flags: MsgFlags) -> Result<usize> {
         self.api.recv(self.owned()?, into, flags)
@@ -209,6 +364,16 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::recvfrom`]; `ENOMEM`: no memory for `bufsize` bytes.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Socket::new(&Os, Domain::INET, Type::DGRAM, Protocol::DEFAULT)?;
+    /// # socket.bind(&SocketAddr::inet([127, 0, 0, 1].into(), 0))?;
+    /// let own = socket.getsockname()?;
+    /// socket.sendto(b"hello", MsgFlags::NONE, &own)?;
+    /// assert_eq!(socket.recvfrom(64, MsgFlags::NONE)?, (b"hello".to_vec(), own));
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn recvfrom(&self, bufsize: usize, flags: MsgFlags) -> Result<(Vec<u8>, SocketAddr)> {
         let owned = self.owned()?;
         let mut bytes = buffer(bufsize)?;
@@ -221,6 +386,16 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::recvfrom`].
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Socket::new(&Os, Domain::INET, Type::DGRAM, Protocol::DEFAULT)?;
+    /// # socket.bind(&SocketAddr::inet([127, 0, 0, 1].into(), 0))?;
+    /// let own = socket.getsockname()?;
+    /// socket.sendto(b"hello", MsgFlags::NONE, &own)?;
+    /// assert_eq!(socket.recvfrom_into(&mut [0; 64], MsgFlags::NONE)?, (5, own));
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn recvfrom_into(&self, into: &mut [u8], flags: MsgFlags) -> Result<(usize, SocketAddr)> {
         self.api.recvfrom(self.owned()?, into, flags)
     }
@@ -229,6 +404,14 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::send`].
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let (a, b) = Socket::pair(&Os, Domain::UNIX, Type::STREAM, Protocol::DEFAULT)?;
+    /// assert_eq!(a.send(b"hello", MsgFlags::NONE)?, 5);
+    /// # drop(b);
+    /// # Ok::<(), Errno>(())
+    /// ```
     #[inline]
     pub fn send(&self, bytes: &[u8], flags: MsgFlags) -> Result<usize> {
         self.api.send(self.owned()?, bytes, flags)
@@ -238,6 +421,14 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::sendto`].
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Socket::new(&Os, Domain::INET, Type::DGRAM, Protocol::DEFAULT)?;
+    /// # socket.bind(&SocketAddr::inet([127, 0, 0, 1].into(), 0))?;
+    /// assert_eq!(socket.sendto(b"hello", MsgFlags::NONE, &socket.getsockname()?)?, 5);
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn sendto(&self, bytes: &[u8], flags: MsgFlags, address: &SocketAddr) -> Result<usize> {
         self.api.sendto(self.owned()?, bytes, flags, address)
     }
@@ -248,6 +439,15 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// `EBADF`: the socket is closed.
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let (a, b) = Socket::pair(&Os, Domain::UNIX, Type::STREAM, Protocol::DEFAULT)?;
+    /// a.setblocking(false)?;
+    /// assert_eq!(a.recv(64, MsgFlags::NONE), Err(Errno::AGAIN));
+    /// # drop(b);
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn setblocking(&self, flag: bool) -> Result<()> {
         self.api.set_nonblocking(self.owned()?, !flag)
     }
@@ -256,6 +456,15 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::setsockopt`].
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// use twinsock::consts::{SO_KEEPALIVE, SOL_SOCKET};
+    /// # let socket = Socket::new(&Os, Domain::INET, Type::STREAM, Protocol::DEFAULT)?;
+    /// socket.setsockopt(SOL_SOCKET, SO_KEEPALIVE, 1)?;
+    /// assert_eq!(socket.getsockopt(SOL_SOCKET, SO_KEEPALIVE)?, 1);
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn setsockopt(&self, level: i32, name: i32, value: i32) -> Result<()> {
         self.api.setsockopt(self.owned()?, level, name, value)
     }
@@ -264,6 +473,14 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::setsockopt`].
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// use twinsock::consts::{SOL_TCP, TCP_CONGESTION};
+    /// # let socket = Socket::new(&Os, Domain::INET, Type::STREAM, Protocol::DEFAULT)?;
+    /// socket.setsockopt_bytes(SOL_TCP, TCP_CONGESTION, b"reno")?;
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn setsockopt_bytes(&self, level: i32, name: i32, value: &[u8]) -> Result<()> {
         self.api.setsockopt_bytes(self.owned()?, level, name, value)
     }
@@ -274,6 +491,14 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::shutdown`].
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let (a, b) = Socket::pair(&Os, Domain::UNIX, Type::STREAM, Protocol::DEFAULT)?;
+    /// a.shutdown(Shutdown::Write)?;
+    /// assert_eq!(b.recv(64, MsgFlags::NONE)?, b"", "the end of the stream");
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn shutdown(&self, how: Shutdown) -> Result<()> {
         self.api.shutdown(self.owned()?, how)
     }
@@ -282,6 +507,13 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::option`].
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Socket::new(&Os, Domain::INET, Type::STREAM, Protocol::DEFAULT)?;
+    /// assert_eq!(socket.option(option::SO_TYPE)?, Type::STREAM);
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn option<V: OptionValue>(&self, option: SocketOption<V>) -> Result<V> {
         self.api.option(self.owned()?, option)
     }
@@ -290,6 +522,14 @@ impl<A: SocketApi> Socket<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::set_option`].
+    ///
+    /// ```
+    /// # use twinsock::*;
+    /// # let socket = Socket::new(&Os, Domain::INET, Type::STREAM, Protocol::DEFAULT)?;
+    /// socket.set_option(option::TCP_NODELAY, true)?;
+    /// assert!(socket.option(option::TCP_NODELAY)?);
+    /// # Ok::<(), Errno>(())
+    /// ```
     pub fn set_option<V: OptionValue>(&self, option: SocketOption<V>, value: V) -> Result<()> {
         self.api.set_option(self.owned()?, option, value)
     }

@@ -1,5 +1,5 @@
-//! The body of the fuzz target `segment`: a host, brought into some state of TCP, is given what the input says: packets as raw
-//! bytes, segments that nearly fit its connection, system calls, and time.
+//! The body of the fuzz target `segment`: a host, brought into some state of TCP or UDP, is given what the input says: packets as raw
+//! bytes, segments that nearly fit its connection, datagrams, ICMP errors about what it has sent, system calls, and time.
 //!
 //! The first byte chooses the state and the address family, the next the peer's options. What follows are steps, a byte that says which
 //! kind, then the kind's own bytes; what is missing at the end is 0. Whatever happens, the host
@@ -7,16 +7,20 @@
 //! - does not panic, and goes on to answer calls,
 //! - sends packets that have bytes, and whose bytes say the same again,
 //! - comes to rest: nothing is sent, woken or timed for ever at one instant,
-//! - answers no RST with an RST (RFC 9293 section 3.5.2),
+//! - answers no RST with an RST (RFC 9293 section 3.5.2), and no ICMP error with another (RFC 1122 section 3.2.2),
 //! - forgets its sockets once their process has ended and their timers have run out.
 use super::input::Input;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
-use twinsock::consts::{AF_INET, AF_INET6, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, SOCK_NONBLOCK, SOCK_STREAM};
+use twinsock::consts::{
+    AF_INET, AF_INET6, IP_RECVERR, IPV6_RECVERR, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, SOCK_DGRAM,
+    SOCK_NONBLOCK, SOCK_STREAM, SOL_IP, SOL_IPV6,
+};
 use twinsock::{Instant, Result, SocketAddr};
 use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Pid, Progress, Token};
 use twinsock_sim::packet::{
-    Body, Boring, Control, Packet, Payload, SackBlocks, Segment, SeqNumber, TcpOptions, Timestamps, wire,
+    Body, Boring, Control, Datagram, Icmp, IcmpError, Packet, Payload, SackBlocks, Segment, SeqNumber, TcpOptions, Timestamps,
+    wire,
 };
 
 /// Runs one input.
@@ -55,7 +59,7 @@ fn distance(input: &mut Input<'_>) -> u32 {
 
 /// What happens next.
 fn step(scene: &mut Scene, input: &mut Input<'_>) {
-    match input.byte() % 10 {
+    match input.byte() % 12 {
         0..=2 => {
             let segment = near_miss(scene, input);
             scene.deliver_segment(segment);
@@ -76,6 +80,7 @@ fn step(scene: &mut Scene, input: &mut Input<'_>) {
             let flags = match input.byte() % 8 {
                 1 => MSG_OOB,
                 2 => MSG_PEEK,
+                3 => MSG_ERRQUEUE,
                 _ => 0,
             };
             let fd = scene.some_fd(input.byte());
@@ -85,6 +90,21 @@ fn step(scene: &mut Scene, input: &mut Input<'_>) {
         8 => {
             let to = scene.now + Duration::from_millis(u64::from(input.sixteen()));
             scene.pass_time(to);
+        }
+        10 => {
+            let body = Body::Udp(Datagram {
+                src_port: if input.byte() % 8 == 7 { input.sixteen() } else { REMOTE_PORT },
+                dst_port: LOCAL_PORT,
+                payload: input.bytes().to_vec().into(),
+                ..Datagram::EMPTY
+            });
+            scene.deliver_body(body);
+        }
+        11 => {
+            let error = some_error(input);
+            if let Some(about) = scene.last_sent.clone() {
+                scene.deliver_body(Body::Icmp(Icmp { error, about: Box::new(about) }));
+            }
         }
         _ => {
             if let Some(at) = scene.host.poll_timeout() {
@@ -121,6 +141,18 @@ fn near_miss(scene: &Scene, input: &mut Input<'_>) -> Segment {
         segment.options.sack = [Some((left, left + distance(input))), None, None];
     }
     segment
+}
+
+/// What a router or the peer says of a packet.
+fn some_error(input: &mut Input<'_>) -> IcmpError {
+    match input.byte() % 6 {
+        0 => IcmpError::PacketTooBig { mtu_bytes: u32::from(input.sixteen()) },
+        1 => IcmpError::PortUnreachable,
+        2 => IcmpError::HostUnreachable,
+        3 => IcmpError::NetUnreachable,
+        4 => IcmpError::AdministrativelyProhibited,
+        _ => IcmpError::TimeExceeded,
+    }
 }
 
 /// A packet to the host of this protocol, with this payload whose checksum is made right.
@@ -198,8 +230,8 @@ fn remote_addr(is_v6: bool) -> IpAddr {
 /// How a state is reached.
 type Reach = fn(&mut Scene);
 
-/// The states, as netstat(8) names them, and how each is reached; the first byte of an input chooses one.
-const STATES: [(&str, Reach); 12] = [
+/// The states of TCP, as netstat(8) names them, and of UDP, and how each is reached; the first byte of an input chooses one.
+const STATES: [(&str, Reach); 14] = [
     ("CLOSED", |_| ()),
     ("LISTEN", Scene::listen),
     ("SYN_RECV", |scene| {
@@ -243,6 +275,13 @@ const STATES: [(&str, Reach); 12] = [
         scene.peer_sends(Control::Fin, b"");
         scene.close(scene.fd);
     }),
+    // Of UDP: a socket with a peer, and one without.
+    ("ESTABLISHED", |scene| {
+        scene.datagrams();
+        let addr = SocketAddr::inet(remote_addr(scene.is_v6), REMOTE_PORT).encode().expect("an inet address has bytes");
+        assert_eq!(scene.call(&mut Call::Connect { fd: scene.fd, addr: addr.as_bytes() }), Ok(0), "UDP connects at once");
+    }),
+    ("", Scene::datagrams),
 ];
 
 /// A host, a process on it, and what its peer knows of the connection between them.
@@ -261,8 +300,10 @@ struct Scene {
     rcv_nxt: SeqNumber,
     peer_options: TcpOptions,
     timestamp: u32,
-    /// Whether the packet being handled is an RST.
-    is_handling_rst: bool,
+    /// The last packet that the host has sent.
+    last_sent: Option<Packet>,
+    /// Whether the packet being handled is an RST, or an ICMP error.
+    is_handling: (bool, bool),
 }
 
 impl Scene {
@@ -289,7 +330,8 @@ impl Scene {
             rcv_nxt: SeqNumber::new(0),
             peer_options,
             timestamp: 1000,
-            is_handling_rst: false,
+            last_sent: None,
+            is_handling: (false, false),
         }
     }
 
@@ -302,23 +344,34 @@ impl Scene {
         assert!(is_reached || state == "CLOSED", "{state} has been reached: {sockets:?}");
     }
 
-    fn socket(&mut self) -> i32 {
+    fn socket(&mut self, kind: i32) -> i32 {
         let domain = if self.is_v6 { AF_INET6 } else { AF_INET };
-        let fd = self.call(&mut Call::Socket { domain, kind: SOCK_STREAM | SOCK_NONBLOCK, protocol: 0 });
+        let fd = self.call(&mut Call::Socket { domain, kind: kind | SOCK_NONBLOCK, protocol: 0 });
         fd.ok().and_then(|fd| i32::try_from(fd).ok()).expect("a host with no sockets has room for one")
     }
 
-    fn listen(&mut self) {
-        self.listener = self.socket();
+    fn bind(&mut self, fd: i32) {
         let addr = SocketAddr::inet(local_addr(self.is_v6), LOCAL_PORT).encode().expect("an inet address has bytes");
-        let bound = self.call(&mut Call::Bind { fd: self.listener, addr: addr.as_bytes() });
-        assert_eq!(bound, Ok(0), "a free port can be bound");
+        assert_eq!(self.call(&mut Call::Bind { fd, addr: addr.as_bytes() }), Ok(0), "a free port can be bound");
+    }
+
+    /// A socket of UDP that hears of errors.
+    fn datagrams(&mut self) {
+        self.fd = self.socket(SOCK_DGRAM);
+        self.bind(self.fd);
+        let (level, name) = if self.is_v6 { (SOL_IPV6, IPV6_RECVERR) } else { (SOL_IP, IP_RECVERR) };
+        self.call(&mut Call::Setsockopt { fd: self.fd, level, name, value: &1_i32.to_ne_bytes() }).expect("it can be set");
+    }
+
+    fn listen(&mut self) {
+        self.listener = self.socket(SOCK_STREAM);
+        self.bind(self.listener);
         let listening = self.call(&mut Call::Listen { fd: self.listener, backlog: 4 });
         assert_eq!(listening, Ok(0), "a bound socket can listen");
     }
 
     fn connect(&mut self) {
-        self.fd = self.socket();
+        self.fd = self.socket(SOCK_STREAM);
         let addr = SocketAddr::inet(remote_addr(self.is_v6), REMOTE_PORT).encode().expect("an inet address has bytes");
         self.call(&mut Call::Connect { fd: self.fd, addr: addr.as_bytes() }).expect_err("no SYN has been answered yet");
     }
@@ -416,8 +469,12 @@ impl Scene {
     }
 
     fn deliver_segment(&mut self, segment: Segment) {
+        self.deliver_body(Body::Tcp(segment));
+    }
+
+    fn deliver_body(&mut self, body: Body) {
         let (src, dst) = (remote_addr(self.is_v6), local_addr(self.is_v6));
-        let packet = Packet { src, dst, ttl: 64, tos: 0, body: Body::Tcp(segment) };
+        let packet = Packet { src, dst, ttl: 64, tos: 0, body };
         // Options that have no room in a header are the input's, not the host's.
         if let Ok(bytes) = wire::encode(&packet) {
             self.deliver(wire::decode(&bytes).expect("what is written is read again"));
@@ -431,10 +488,14 @@ impl Scene {
     }
 
     fn deliver(&mut self, packet: Packet) {
-        self.is_handling_rst = matches!(&packet.body, Body::Tcp(segment) if segment.control == Control::Rst);
+        self.is_handling = match &packet.body {
+            Body::Tcp(segment) => (segment.control == Control::Rst, false),
+            Body::Udp(_) => (false, false),
+            Body::Icmp(_) => (false, true),
+        };
         self.host.handle_packet(&mut Cx { now: self.now, luck: &mut Boring }, packet);
         self.settle();
-        self.is_handling_rst = false;
+        self.is_handling = (false, false);
     }
 
     /// Takes out everything that the host has to say, and runs what is due now.
@@ -463,9 +524,18 @@ impl Scene {
             self.host.handle_packet(&mut Cx { now: self.now, luck: &mut Boring }, packet);
             return;
         }
-        let Body::Tcp(segment) = packet.body else { return };
+        self.last_sent = Some(packet.clone());
+        let (is_handling_rst, is_handling_icmp) = self.is_handling;
+        let segment = match packet.body {
+            Body::Tcp(segment) => segment,
+            Body::Udp(_) => return,
+            Body::Icmp(_) => {
+                assert!(!is_handling_icmp, "an ICMP error is not answered with one");
+                return;
+            }
+        };
         let is_rst = segment.control == Control::Rst;
-        assert!(!(is_rst && self.is_handling_rst), "an RST is not answered with an RST");
+        assert!(!(is_rst && is_handling_rst), "an RST is not answered with an RST");
         if segment.dst_port != REMOTE_PORT || is_rst {
             return;
         }

@@ -61,6 +61,11 @@ pub use process::failure::{FailureKind, Waiting};
 pub use process::leaks::{HostLeaks, LEAK_GRACE, LeakCheck, Leaks, LeftAtExit, LeftThread};
 pub use process::signal::Signal;
 pub use report::{ReportError, ReportFiles, write_report};
-pub use sim::{Builder, Failure, Host, Interleaving, Misfortunes, Network, Process, ProcessBuilder, Report, RuleGuard, Sim};
+#[cfg(feature = "tracing-subscriber")]
+pub use sim::SimTime;
+pub use sim::{
+    Builder, Failure, Host, Interleaving, Misfortunes, Network, Process, ProcessBuilder, Report, RuleGuard, Sim, Whereabouts,
+    whereabouts,
+};
 pub use trace::{EventKind, TraceFile, TraceFileError, TraceLine, read_trace};
 pub use world::{Fate, NameFault, PacketView, Protocol};

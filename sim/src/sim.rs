@@ -5,14 +5,19 @@ mod host;
 mod misfortunes;
 mod names;
 mod network;
+mod whereabouts;
 
 pub(crate) use crate::process::breakpoint::step_from_environment;
 pub use crate::process::leaks::LeakCheck;
+pub(crate) use crate::process::listener::Listener;
 pub use crate::process::turns::Interleaving;
 pub use builder::{Builder, CALL_COST, STACK_BYTES, WATCHDOG};
 pub use host::{Host, Process, ProcessBuilder};
 pub use misfortunes::Misfortunes;
 pub use network::{Network, RuleGuard};
+#[cfg(feature = "tracing-subscriber")]
+pub use whereabouts::SimTime;
+pub use whereabouts::{Whereabouts, whereabouts};
 
 use crate::choice::{Door, Tape, Told};
 use crate::host::HostConfig;

@@ -20,6 +20,13 @@ pub trait ToSocketAddrs {
     ///
     /// # Errors
     /// `InvalidInput`: not an address with a port. What [`SocketApi::getaddrinfo`] reports.
+    ///
+    /// ```
+    /// use twinsock::{Os, net::ToSocketAddrs};
+    /// let addrs: Vec<_> = ("127.0.0.1", 80).to_socket_addrs(&Os)?.collect();
+    /// assert_eq!(addrs, [([127, 0, 0, 1], 80).into()]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn to_socket_addrs<A: SocketApi>(&self, api: &A) -> io::Result<Self::Iter>;
 }
 

@@ -69,6 +69,40 @@ impl<A: SocketApi> Handle<A> {
         Ok(self.api.send(&self.socket, bytes, MsgFlags::NONE)?)
     }
 
+    /// Receives until all of `into` is filled, after a first call that came to `outcome`; again after `EINTR`.
+    #[cold]
+    pub(super) fn recv_rest(&self, mut into: &mut [u8], mut outcome: io::Result<usize>) -> io::Result<()> {
+        loop {
+            match outcome {
+                Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "failed to fill whole buffer")),
+                Ok(received) => into = &mut into[received..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if into.is_empty() {
+                return Ok(());
+            }
+            outcome = self.recv(into, MsgFlags::NONE);
+        }
+    }
+
+    /// Sends until all of `bytes` is sent, after a first call that came to `outcome`; again after `EINTR`.
+    #[cold]
+    pub(super) fn send_rest(&self, mut bytes: &[u8], mut outcome: io::Result<usize>) -> io::Result<()> {
+        loop {
+            match outcome {
+                Ok(0) => return Err(io::Error::new(io::ErrorKind::WriteZero, "failed to write whole buffer")),
+                Ok(sent) => bytes = &bytes[sent..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            outcome = self.send(bytes);
+        }
+    }
+
     /// As `readv(2)`: no room is no call.
     pub(super) fn recv_vectored(&self, into: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         if into.iter().all(|slice| slice.is_empty()) {
@@ -163,24 +197,53 @@ macro_rules! shared {
     ($type:ident) => {
         impl<A: SocketApi> $type<A> {
             /// The type around an owned descriptor.
+            ///
+            /// ```
+            /// use twinsock::*;
+            /// let owned = Os.socket(Domain::INET, Type::DGRAM, SockFlags::NONE, Protocol::UDP)?;
+            /// let socket = net::UdpSocket::from_owned(&Os, owned);
+            /// # drop(socket);
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             #[must_use]
             pub fn from_owned(api: &A, owned: A::Socket) -> $type<A> {
                 $type(Handle { api: api.clone(), socket: owned })
             }
 
             /// The owned descriptor.
+            ///
+            /// ```
+            /// use twinsock::{Os, SocketApi, net::UnixStream};
+            /// let (a, _b) = UnixStream::pair(&Os)?;
+            /// Os.close(a.into_owned())?;
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             #[must_use]
             pub fn into_owned(self) -> A::Socket {
                 self.0.socket
             }
 
             /// The owned descriptor, for calls of [`SocketApi`] that have no method here.
+            ///
+            /// ```
+            /// use twinsock::{Os, SocketApi, net::UnixStream};
+            /// let (a, _b) = UnixStream::pair(&Os)?;
+            /// assert_eq!(Os.fionread(a.owned())?, 0);
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             #[must_use]
             pub fn owned(&self) -> &A::Socket {
                 &self.0.socket
             }
 
             /// The world of the socket.
+            ///
+            /// ```
+            /// use twinsock::{Os, SocketApi, net::UnixStream};
+            /// let (a, _b) = UnixStream::pair(&Os)?;
+            /// assert_eq!(*a.api(), Os);
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             #[must_use]
             pub fn api(&self) -> &A {
                 &self.0.api
@@ -190,6 +253,15 @@ macro_rules! shared {
             ///
             /// # Errors
             /// `EMFILE`.
+            ///
+            /// ```
+            /// use std::io::{Read, Write};
+            /// use twinsock::{Os, net::UnixStream};
+            /// let (a, mut b) = UnixStream::pair(&Os)?;
+            /// a.try_clone()?.write_all(b"hello")?;
+            /// assert_eq!(b.read(&mut [0; 8])?, 5);
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn try_clone(&self) -> io::Result<$type<A>> {
                 Ok($type(self.0.dup()?))
             }
@@ -198,6 +270,13 @@ macro_rules! shared {
             ///
             /// # Errors
             /// Those of [`SocketApi::option`].
+            ///
+            /// ```
+            /// use twinsock::{Os, net::UnixStream};
+            /// let (a, _b) = UnixStream::pair(&Os)?;
+            /// assert!(a.take_error()?.is_none());
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn take_error(&self) -> io::Result<Option<io::Error>> {
                 self.0.take_error()
             }
@@ -206,6 +285,15 @@ macro_rules! shared {
             ///
             /// # Errors
             /// Those of [`SocketApi::set_nonblocking`].
+            ///
+            /// ```
+            /// use std::io::{ErrorKind, Read};
+            /// use twinsock::{Os, net::UnixStream};
+            /// let (mut a, _b) = UnixStream::pair(&Os)?;
+            /// a.set_nonblocking(true)?;
+            /// assert_eq!(a.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::WouldBlock);
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
                 self.0.set_nonblocking(nonblocking)
             }
@@ -233,6 +321,13 @@ macro_rules! timeouts {
             ///
             /// # Errors
             /// Those of [`SocketApi::option`].
+            ///
+            /// ```
+            /// use twinsock::{Os, net::UdpSocket};
+            /// let socket = UdpSocket::bind(&Os, "127.0.0.1:0")?;
+            /// assert_eq!(socket.read_timeout()?, None);
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
                 self.0.timeout(option::SO_RCVTIMEO)
             }
@@ -241,6 +336,16 @@ macro_rules! timeouts {
             ///
             /// # Errors
             /// `InvalidInput`: a zero `Duration`.
+            ///
+            /// ```
+            /// use std::io::ErrorKind;
+            /// use std::time::Duration;
+            /// use twinsock::{Os, net::UdpSocket};
+            /// let socket = UdpSocket::bind(&Os, "127.0.0.1:0")?;
+            /// socket.set_read_timeout(Some(Duration::from_millis(8)))?;
+            /// assert_eq!(socket.recv(&mut [0; 8]).unwrap_err().kind(), ErrorKind::WouldBlock);
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
                 self.0.set_timeout(option::SO_RCVTIMEO, timeout)
             }
@@ -249,6 +354,13 @@ macro_rules! timeouts {
             ///
             /// # Errors
             /// Those of [`SocketApi::option`].
+            ///
+            /// ```
+            /// use twinsock::{Os, net::UdpSocket};
+            /// let socket = UdpSocket::bind(&Os, "127.0.0.1:0")?;
+            /// assert_eq!(socket.write_timeout()?, None);
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
                 self.0.timeout(option::SO_SNDTIMEO)
             }
@@ -257,6 +369,15 @@ macro_rules! timeouts {
             ///
             /// # Errors
             /// `InvalidInput`: a zero `Duration`.
+            ///
+            /// ```
+            /// use std::time::Duration;
+            /// use twinsock::{Os, net::UdpSocket};
+            /// let socket = UdpSocket::bind(&Os, "127.0.0.1:0")?;
+            /// socket.set_write_timeout(Some(Duration::from_secs(1)))?;
+            /// assert_eq!(socket.write_timeout()?, Some(Duration::from_secs(1)));
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
                 self.0.set_timeout(option::SO_SNDTIMEO, timeout)
             }
@@ -276,6 +397,18 @@ macro_rules! stream {
             fn read_vectored(&mut self, into: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
                 self.0.recv_vectored(into)
             }
+
+            /// As the trait has it; what one call brings, as it usually does, takes no loop.
+            #[inline]
+            fn read_exact(&mut self, into: &mut [u8]) -> io::Result<()> {
+                if into.is_empty() {
+                    return Ok(());
+                }
+                match self.0.recv(into, MsgFlags::NONE) {
+                    Ok(received) if received == into.len() => Ok(()),
+                    first => self.0.recv_rest(into, first),
+                }
+            }
         }
 
         impl<A: SocketApi> Write for $type {
@@ -286,6 +419,18 @@ macro_rules! stream {
 
             fn write_vectored(&mut self, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
                 self.0.send_vectored(bytes)
+            }
+
+            /// As the trait has it; what one call takes, as it usually does, takes no loop.
+            #[inline]
+            fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+                if bytes.is_empty() {
+                    return Ok(());
+                }
+                match self.0.send(bytes) {
+                    Ok(sent) if sent == bytes.len() => Ok(()),
+                    first => self.0.send_rest(bytes, first),
+                }
             }
 
             /// Nothing is buffered here.

@@ -51,6 +51,13 @@ impl<A: SocketApi> TcpListener<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::bind`] and [`SocketApi::listen`], for the last address; `InvalidInput`: there is no address.
+    ///
+    /// ```
+    /// use twinsock::{Os, net::TcpListener};
+    /// let listener = TcpListener::bind(&Os, "127.0.0.1:0")?;
+    /// # drop(listener);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn bind(api: &A, addrs: impl ToSocketAddrs) -> io::Result<TcpListener<A>> {
         each_addr(api, addrs, |addr| {
             let handle = Handle::new(api, domain(&addr), Type::STREAM)?;
@@ -65,6 +72,13 @@ impl<A: SocketApi> TcpListener<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::getsockname`].
+    ///
+    /// ```
+    /// # use twinsock::{Os, net::TcpListener};
+    /// let listener = TcpListener::bind(&Os, "127.0.0.1:0")?;
+    /// assert_ne!(listener.local_addr()?.port(), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         inet(&self.0.getsockname()?)
     }
@@ -73,12 +87,34 @@ impl<A: SocketApi> TcpListener<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::accept`] except `EINTR`.
+    ///
+    /// ```
+    /// use twinsock::{Os, net::{TcpListener, TcpStream}};
+    /// let listener = TcpListener::bind(&Os, "127.0.0.1:0")?;
+    /// let client = TcpStream::connect(&Os, listener.local_addr()?)?;
+    /// let (server, from) = listener.accept()?;
+    /// assert_eq!((from, server.peer_addr()?), (client.local_addr()?, client.local_addr()?));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn accept(&self) -> io::Result<(TcpStream<A>, SocketAddr)> {
         let (handle, addr) = self.0.accept_uninterrupted()?;
         Ok((TcpStream(handle), inet(&addr)?))
     }
 
     /// Accepts connection after connection, without end.
+    ///
+    /// ```
+    /// use std::io::{Write, copy};
+    /// use twinsock::{Env, net::TcpListener};
+    ///
+    /// fn echo(env: &impl Env, listener: &TcpListener<impl Env>) -> std::io::Result<()> {
+    ///     for stream in listener.incoming() {
+    ///         let stream = stream?;
+    ///         env.spawn(move || copy(&mut &stream, &mut &stream));
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn incoming(&self) -> Incoming<'_, A> {
         Incoming { listener: self }
     }
@@ -87,6 +123,13 @@ impl<A: SocketApi> TcpListener<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::option`].
+    ///
+    /// ```
+    /// # use twinsock::{Os, net::TcpListener};
+    /// let listener = TcpListener::bind(&Os, "127.0.0.1:0")?;
+    /// assert_eq!(listener.ttl()?, 64);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn ttl(&self) -> io::Result<u32> {
         Ok(self.0.option(option::IP_TTL)?.cast_unsigned())
     }
@@ -95,6 +138,14 @@ impl<A: SocketApi> TcpListener<A> {
     ///
     /// # Errors
     /// `EINVAL`: not between 1 and 255.
+    ///
+    /// ```
+    /// # use twinsock::{Os, net::TcpListener};
+    /// let listener = TcpListener::bind(&Os, "127.0.0.1:0")?;
+    /// listener.set_ttl(8)?;
+    /// assert_eq!(listener.ttl()?, 8);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.0.set_option(option::IP_TTL, ttl.cast_signed())
     }
@@ -110,6 +161,15 @@ impl<'a, A: SocketApi> IntoIterator for &'a TcpListener<A> {
 }
 
 /// The connections of a listener, without end; from [`TcpListener::incoming`].
+///
+/// ```
+/// use twinsock::{Os, net::{TcpListener, TcpStream}};
+/// let listener = TcpListener::bind(&Os, "127.0.0.1:0")?;
+/// let client = TcpStream::connect(&Os, listener.local_addr()?)?;
+/// let first = listener.incoming().next().expect("it has no end")?;
+/// assert_eq!(first.peer_addr()?, client.local_addr()?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Incoming<'a, A: SocketApi> {
     listener: &'a TcpListener<A>,
@@ -153,6 +213,14 @@ impl<A: SocketApi> TcpStream<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::connect`] except `EINTR`, for the last address; `InvalidInput`: there is no address.
+    ///
+    /// ```
+    /// use twinsock::{Os, net::{TcpListener, TcpStream}};
+    /// let listener = TcpListener::bind(&Os, "127.0.0.1:0")?;
+    /// let stream = TcpStream::connect(&Os, ("localhost", listener.local_addr()?.port()))?;
+    /// # drop(stream);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn connect(api: &A, addrs: impl ToSocketAddrs) -> io::Result<TcpStream<A>> {
         each_addr(api, addrs, |addr| {
             let handle = Handle::new(api, domain(&addr), Type::STREAM)?;
@@ -165,6 +233,14 @@ impl<A: SocketApi> TcpStream<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::getpeername`].
+    ///
+    /// ```
+    /// # use twinsock::{Os, net::{TcpListener, TcpStream}};
+    /// # let listener = TcpListener::bind(&Os, "127.0.0.1:0")?;
+    /// # let stream = TcpStream::connect(&Os, listener.local_addr()?)?;
+    /// assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         inet(&self.0.getpeername()?)
     }
@@ -173,6 +249,14 @@ impl<A: SocketApi> TcpStream<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::getsockname`].
+    ///
+    /// ```
+    /// # use twinsock::{Os, net::{TcpListener, TcpStream}};
+    /// # let listener = TcpListener::bind(&Os, "127.0.0.1:0")?;
+    /// # let stream = TcpStream::connect(&Os, listener.local_addr()?)?;
+    /// assert_eq!(stream.local_addr()?.ip(), listener.local_addr()?.ip());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         inet(&self.0.getsockname()?)
     }
@@ -181,6 +265,17 @@ impl<A: SocketApi> TcpStream<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::shutdown`].
+    ///
+    /// ```
+    /// use std::io::Read;
+    /// use std::net::Shutdown;
+    /// # use twinsock::{Os, net::{TcpListener, TcpStream}};
+    /// # let listener = TcpListener::bind(&Os, "127.0.0.1:0")?;
+    /// # let stream = TcpStream::connect(&Os, listener.local_addr()?)?;
+    /// stream.shutdown(Shutdown::Write)?;
+    /// assert_eq!(listener.accept()?.0.read(&mut [0; 8])?, 0, "the end of the stream");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.shutdown(how)
     }
@@ -189,6 +284,18 @@ impl<A: SocketApi> TcpStream<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::recv`].
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// # use twinsock::{Os, net::{TcpListener, TcpStream}};
+    /// # let listener = TcpListener::bind(&Os, "127.0.0.1:0")?;
+    /// # let stream = TcpStream::connect(&Os, listener.local_addr()?)?;
+    /// (&stream).write_all(b"hello")?;
+    /// let (mut server, _) = listener.accept()?;
+    /// assert_eq!(server.peek(&mut [0; 1])?, 1);
+    /// assert_eq!(server.read(&mut [0; 8])?, 5);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peek(&self, into: &mut [u8]) -> io::Result<usize> {
         self.0.recv(into, MsgFlags::PEEK)
     }
@@ -197,6 +304,14 @@ impl<A: SocketApi> TcpStream<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::option`].
+    ///
+    /// ```
+    /// # use twinsock::{Os, net::{TcpListener, TcpStream}};
+    /// # let listener = TcpListener::bind(&Os, "127.0.0.1:0")?;
+    /// # let stream = TcpStream::connect(&Os, listener.local_addr()?)?;
+    /// assert_eq!(stream.linger()?, None, "closing does not wait");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         Ok(self.0.option(option::SO_LINGER)?.0)
     }
@@ -205,6 +320,15 @@ impl<A: SocketApi> TcpStream<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::set_option`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use twinsock::{Os, net::{TcpListener, TcpStream}};
+    /// # let listener = TcpListener::bind(&Os, "127.0.0.1:0")?;
+    /// # let stream = TcpStream::connect(&Os, listener.local_addr()?)?;
+    /// stream.set_linger(Some(Duration::ZERO))?; // closing is a reset
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         self.0.set_option(option::SO_LINGER, Linger(linger))
     }
@@ -213,6 +337,14 @@ impl<A: SocketApi> TcpStream<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::option`].
+    ///
+    /// ```
+    /// # use twinsock::{Os, net::{TcpListener, TcpStream}};
+    /// # let listener = TcpListener::bind(&Os, "127.0.0.1:0")?;
+    /// # let stream = TcpStream::connect(&Os, listener.local_addr()?)?;
+    /// assert!(!stream.nodelay()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn nodelay(&self) -> io::Result<bool> {
         self.0.option(option::TCP_NODELAY)
     }
@@ -221,6 +353,15 @@ impl<A: SocketApi> TcpStream<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::set_option`].
+    ///
+    /// ```
+    /// # use twinsock::{Os, net::{TcpListener, TcpStream}};
+    /// # let listener = TcpListener::bind(&Os, "127.0.0.1:0")?;
+    /// # let stream = TcpStream::connect(&Os, listener.local_addr()?)?;
+    /// stream.set_nodelay(true)?;
+    /// assert!(stream.nodelay()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.0.set_option(option::TCP_NODELAY, nodelay)
     }
@@ -229,6 +370,14 @@ impl<A: SocketApi> TcpStream<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::option`].
+    ///
+    /// ```
+    /// # use twinsock::{Os, net::{TcpListener, TcpStream}};
+    /// # let listener = TcpListener::bind(&Os, "127.0.0.1:0")?;
+    /// # let stream = TcpStream::connect(&Os, listener.local_addr()?)?;
+    /// assert_eq!(stream.ttl()?, 64);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn ttl(&self) -> io::Result<u32> {
         Ok(self.0.option(option::IP_TTL)?.cast_unsigned())
     }
@@ -237,6 +386,15 @@ impl<A: SocketApi> TcpStream<A> {
     ///
     /// # Errors
     /// `EINVAL`: not between 1 and 255.
+    ///
+    /// ```
+    /// # use twinsock::{Os, net::{TcpListener, TcpStream}};
+    /// # let listener = TcpListener::bind(&Os, "127.0.0.1:0")?;
+    /// # let stream = TcpStream::connect(&Os, listener.local_addr()?)?;
+    /// stream.set_ttl(8)?;
+    /// assert_eq!(stream.ttl()?, 8);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.0.set_option(option::IP_TTL, ttl.cast_signed())
     }
@@ -247,6 +405,15 @@ impl<A: SocketApi + Clock> TcpStream<A> {
     ///
     /// # Errors
     /// `TimedOut`: the time ran out, or the network's own limit. `InvalidInput`: a zero `timeout`. Those of [`SocketApi::connect`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use twinsock::{Os, net::{TcpListener, TcpStream}};
+    /// let listener = TcpListener::bind(&Os, "127.0.0.1:0")?;
+    /// let stream = TcpStream::connect_timeout(&Os, &listener.local_addr()?, Duration::from_secs(5))?;
+    /// # drop(stream);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn connect_timeout(api: &A, addr: &SocketAddr, timeout: Duration) -> io::Result<TcpStream<A>> {
         let handle = Handle::new(api, domain(addr), Type::STREAM)?;
         handle.set_nonblocking(true)?;

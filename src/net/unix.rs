@@ -23,6 +23,13 @@ macro_rules! names {
             ///
             /// # Errors
             /// Those of [`SocketApi::getsockname`].
+            ///
+            /// ```
+            /// # use twinsock::{Os, net::UnixStream};
+            /// let (a, _b) = UnixStream::pair(&Os)?;
+            /// assert!(a.local_addr()?.is_unnamed());
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn local_addr(&self) -> io::Result<UnixAddr> {
                 unix(self.0.getsockname()?)
             }
@@ -38,6 +45,13 @@ macro_rules! peers {
             ///
             /// # Errors
             /// Those of [`SocketApi::socketpair`].
+            ///
+            /// ```
+            /// # use twinsock::{Os, net::UnixStream};
+            /// let (a, b) = UnixStream::pair(&Os)?;
+            /// # drop((a, b));
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn pair(api: &A) -> io::Result<($type<A>, $type<A>)> {
                 let (a, b) = Handle::pair(api, Self::TYPE)?;
                 Ok(($type(a), $type(b)))
@@ -47,6 +61,13 @@ macro_rules! peers {
             ///
             /// # Errors
             /// Those of [`SocketApi::getpeername`].
+            ///
+            /// ```
+            /// # use twinsock::{Os, net::UnixStream};
+            /// let (a, _b) = UnixStream::pair(&Os)?;
+            /// assert!(a.peer_addr()?.is_unnamed());
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn peer_addr(&self) -> io::Result<UnixAddr> {
                 unix(self.0.getpeername()?)
             }
@@ -55,6 +76,15 @@ macro_rules! peers {
             ///
             /// # Errors
             /// Those of [`SocketApi::shutdown`].
+            ///
+            /// ```
+            /// use std::io::Read;
+            /// # use twinsock::{Os, net::UnixStream};
+            /// let (a, mut b) = UnixStream::pair(&Os)?;
+            /// a.shutdown(std::net::Shutdown::Write)?;
+            /// assert_eq!(b.read(&mut [0; 8])?, 0, "the end of the stream");
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
                 self.0.shutdown(how)
             }
@@ -63,6 +93,15 @@ macro_rules! peers {
             ///
             /// # Errors
             /// Those of [`SocketApi::recv`].
+            ///
+            /// ```
+            /// use std::io::Write;
+            /// # use twinsock::{Os, net::UnixStream};
+            /// let (mut a, b) = UnixStream::pair(&Os)?;
+            /// a.write_all(b"hello")?;
+            /// assert_eq!((b.peek(&mut [0; 8])?, b.peek(&mut [0; 8])?), (5, 5));
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
             pub fn peek(&self, into: &mut [u8]) -> io::Result<usize> {
                 self.0.recv(into, MsgFlags::PEEK)
             }
@@ -71,6 +110,18 @@ macro_rules! peers {
 }
 
 /// A unix socket that listens, `std::os::unix::net::UnixListener`.
+///
+/// ```
+/// use twinsock::net::{UnixListener, UnixStream};
+/// twinsock_sim::Sim::builder().run(|sim| {
+///     sim.host("host").spawn("program", |net| {
+///         let listener = UnixListener::bind(&net, "/run/server.sock").unwrap();
+///         let client = UnixStream::connect(&net, "/run/server.sock").unwrap();
+///         let (server, _) = listener.accept().unwrap();
+///         # drop((client, server));
+///     });
+/// }).unwrap();
+/// ```
 pub struct UnixListener<A: SocketApi>(pub(super) Handle<A>);
 
 shared!(UnixListener);
@@ -81,6 +132,17 @@ impl<A: SocketApi> UnixListener<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::bind`] and [`SocketApi::listen`]; `InvalidInput`: a path that is too long or has a NUL in it.
+    ///
+    /// ```
+    /// use twinsock::net::UnixListener;
+    /// twinsock_sim::Sim::builder().run(|sim| {
+    ///     sim.host("host").spawn("program", |net| {
+    ///         let listener = UnixListener::bind(&net, "/run/server.sock").unwrap();
+    ///         drop(listener);
+    ///         assert!(UnixListener::bind(&net, "/run/server.sock").is_err(), "the file is still there");
+    ///     });
+    /// }).unwrap();
+    /// ```
     pub fn bind(api: &A, path: impl AsRef<Path>) -> io::Result<UnixListener<A>> {
         UnixListener::bind_addr(api, &UnixAddr::from_pathname(path)?)
     }
@@ -89,6 +151,17 @@ impl<A: SocketApi> UnixListener<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::bind`] and [`SocketApi::listen`].
+    ///
+    /// ```
+    /// use twinsock::net::UnixListener;
+    /// twinsock_sim::Sim::builder().run(|sim| {
+    ///     sim.host("host").spawn("program", |net| {
+    ///         let name = twinsock::UnixAddr::from_abstract_name("server").unwrap();
+    ///         let listener = UnixListener::bind_addr(&net, &name).unwrap();
+    ///         assert_eq!(listener.local_addr().unwrap(), name);
+    ///     });
+    /// }).unwrap();
+    /// ```
     pub fn bind_addr(api: &A, addr: &UnixAddr) -> io::Result<UnixListener<A>> {
         let handle = Handle::new(api, Domain::UNIX, Type::STREAM)?;
         handle.bind(&SocketAddr::Unix(addr.clone()))?;
@@ -100,12 +173,36 @@ impl<A: SocketApi> UnixListener<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::accept`] except `EINTR`.
+    ///
+    /// ```
+    /// use twinsock::net::{UnixListener, UnixStream};
+    /// twinsock_sim::Sim::builder().run(|sim| {
+    ///     sim.host("host").spawn("program", |net| {
+    ///         let listener = UnixListener::bind(&net, "/run/server.sock").unwrap();
+    ///         let _client = UnixStream::connect(&net, "/run/server.sock").unwrap();
+    ///         assert!(listener.accept().unwrap().1.is_unnamed(), "clients seldom have a name");
+    ///     });
+    /// }).unwrap();
+    /// ```
     pub fn accept(&self) -> io::Result<(UnixStream<A>, UnixAddr)> {
         let (handle, addr) = self.0.accept_uninterrupted()?;
         Ok((UnixStream(handle), unix(addr)?))
     }
 
     /// Accepts connection after connection, without end.
+    ///
+    /// ```
+    /// use twinsock::net::{UnixListener, UnixStream};
+    /// twinsock_sim::Sim::builder().run(|sim| {
+    ///     sim.host("host").spawn("program", |net| {
+    ///         let listener = UnixListener::bind(&net, "/run/server.sock").unwrap();
+    ///         let _client = UnixStream::connect(&net, "/run/server.sock").unwrap();
+    ///         for stream in listener.incoming().take(1) {
+    ///             stream.unwrap();
+    ///         }
+    ///     });
+    /// }).unwrap();
+    /// ```
     pub fn incoming(&self) -> UnixIncoming<'_, A> {
         UnixIncoming { listener: self }
     }
@@ -121,6 +218,17 @@ impl<'a, A: SocketApi> IntoIterator for &'a UnixListener<A> {
 }
 
 /// The connections of a listener, without end; from [`UnixListener::incoming`].
+///
+/// ```
+/// use twinsock::net::{UnixListener, UnixStream};
+/// twinsock_sim::Sim::builder().run(|sim| {
+///     sim.host("host").spawn("program", |net| {
+///         let listener = UnixListener::bind(&net, "/run/server.sock").unwrap();
+///         let _client = UnixStream::connect(&net, "/run/server.sock").unwrap();
+///         assert!(listener.incoming().next().unwrap().is_ok());
+///     });
+/// }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct UnixIncoming<'a, A: SocketApi> {
     listener: &'a UnixListener<A>,
@@ -166,6 +274,16 @@ impl<A: SocketApi> UnixStream<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::connect`]; `InvalidInput`: a path that is too long or has a NUL in it.
+    ///
+    /// ```
+    /// use twinsock::net::UnixStream;
+    /// twinsock_sim::Sim::builder().run(|sim| {
+    ///     sim.host("host").spawn("program", |net| {
+    ///         let refused = UnixStream::connect(&net, "/run/server.sock").unwrap_err();
+    ///         assert_eq!(refused.kind(), std::io::ErrorKind::NotFound);
+    ///     });
+    /// }).unwrap();
+    /// ```
     pub fn connect(api: &A, path: impl AsRef<Path>) -> io::Result<UnixStream<A>> {
         UnixStream::connect_addr(api, &UnixAddr::from_pathname(path)?)
     }
@@ -174,6 +292,18 @@ impl<A: SocketApi> UnixStream<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::connect`].
+    ///
+    /// ```
+    /// use twinsock::net::{UnixListener, UnixStream};
+    /// twinsock_sim::Sim::builder().run(|sim| {
+    ///     sim.host("host").spawn("program", |net| {
+    ///         let name = twinsock::UnixAddr::from_abstract_name("server").unwrap();
+    ///         let _listener = UnixListener::bind_addr(&net, &name).unwrap();
+    ///         let stream = UnixStream::connect_addr(&net, &name).unwrap();
+    ///         assert_eq!(stream.peer_addr().unwrap(), name);
+    ///     });
+    /// }).unwrap();
+    /// ```
     pub fn connect_addr(api: &A, addr: &UnixAddr) -> io::Result<UnixStream<A>> {
         let handle = Handle::new(api, Domain::UNIX, Type::STREAM)?;
         api.connect(&handle.socket, &SocketAddr::Unix(addr.clone()))?;
@@ -184,6 +314,13 @@ impl<A: SocketApi> UnixStream<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::option`].
+    ///
+    /// ```
+    /// # use twinsock::{Os, net::UnixStream};
+    /// let (a, _b) = UnixStream::pair(&Os)?;
+    /// assert_eq!(a.peer_cred()?.pid.cast_unsigned(), std::process::id());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peer_cred(&self) -> io::Result<Credentials> {
         self.0.option(option::SO_PEERCRED)
     }
@@ -217,6 +354,16 @@ impl<A: SocketApi> UnixDatagram<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::bind`]; `InvalidInput`: a path that is too long or has a NUL in it.
+    ///
+    /// ```
+    /// use twinsock::net::UnixDatagram;
+    /// twinsock_sim::Sim::builder().run(|sim| {
+    ///     sim.host("host").spawn("program", |net| {
+    ///         let socket = UnixDatagram::bind(&net, "/run/log.sock").unwrap();
+    ///         assert_eq!(socket.local_addr().unwrap().as_pathname(), Some("/run/log.sock".as_ref()));
+    ///     });
+    /// }).unwrap();
+    /// ```
     pub fn bind(api: &A, path: impl AsRef<Path>) -> io::Result<UnixDatagram<A>> {
         UnixDatagram::bind_addr(api, &UnixAddr::from_pathname(path)?)
     }
@@ -225,6 +372,17 @@ impl<A: SocketApi> UnixDatagram<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::bind`].
+    ///
+    /// ```
+    /// use twinsock::net::UnixDatagram;
+    /// twinsock_sim::Sim::builder().run(|sim| {
+    ///     sim.host("host").spawn("program", |net| {
+    ///         let name = twinsock::UnixAddr::from_abstract_name("log").unwrap();
+    ///         let socket = UnixDatagram::bind_addr(&net, &name).unwrap();
+    ///         # drop(socket);
+    ///     });
+    /// }).unwrap();
+    /// ```
     pub fn bind_addr(api: &A, addr: &UnixAddr) -> io::Result<UnixDatagram<A>> {
         let socket = UnixDatagram::unbound(api)?;
         socket.0.bind(&SocketAddr::Unix(addr.clone()))?;
@@ -235,6 +393,13 @@ impl<A: SocketApi> UnixDatagram<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::socket`].
+    ///
+    /// ```
+    /// # use twinsock::{Os, net::UnixDatagram};
+    /// let socket = UnixDatagram::unbound(&Os)?;
+    /// assert!(socket.local_addr()?.is_unnamed());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn unbound(api: &A) -> io::Result<UnixDatagram<A>> {
         Ok(UnixDatagram(Handle::new(api, Domain::UNIX, Type::DGRAM)?))
     }
@@ -243,6 +408,19 @@ impl<A: SocketApi> UnixDatagram<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::connect`]; `InvalidInput`: a path that is too long or has a NUL in it.
+    ///
+    /// ```
+    /// use twinsock::net::UnixDatagram;
+    /// twinsock_sim::Sim::builder().run(|sim| {
+    ///     sim.host("host").spawn("program", |net| {
+    ///         let log = UnixDatagram::bind(&net, "/run/log.sock").unwrap();
+    ///         let socket = UnixDatagram::unbound(&net).unwrap();
+    ///         socket.connect("/run/log.sock").unwrap();
+    ///         socket.send(b"started").unwrap();
+    ///         assert_eq!(log.recv(&mut [0; 64]).unwrap(), 7);
+    ///     });
+    /// }).unwrap();
+    /// ```
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         self.connect_addr(&UnixAddr::from_pathname(path)?)
     }
@@ -251,6 +429,17 @@ impl<A: SocketApi> UnixDatagram<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::connect`].
+    ///
+    /// ```
+    /// use twinsock::net::UnixDatagram;
+    /// twinsock_sim::Sim::builder().run(|sim| {
+    ///     sim.host("host").spawn("program", |net| {
+    ///         let name = twinsock::UnixAddr::from_abstract_name("log").unwrap();
+    ///         let _log = UnixDatagram::bind_addr(&net, &name).unwrap();
+    ///         UnixDatagram::unbound(&net).unwrap().connect_addr(&name).unwrap();
+    ///     });
+    /// }).unwrap();
+    /// ```
     pub fn connect_addr(&self, addr: &UnixAddr) -> io::Result<()> {
         Ok(self.0.api.connect(&self.0.socket, &SocketAddr::Unix(addr.clone()))?)
     }
@@ -259,6 +448,15 @@ impl<A: SocketApi> UnixDatagram<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::recvfrom`].
+    ///
+    /// ```
+    /// # use twinsock::{Os, net::UnixDatagram};
+    /// # let (a, b) = UnixDatagram::pair(&Os)?;
+    /// a.send(b"hello")?;
+    /// let (len, from) = b.recv_from(&mut [0; 16])?;
+    /// assert!(len == 5 && from.is_unnamed());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn recv_from(&self, into: &mut [u8]) -> io::Result<(usize, UnixAddr)> {
         let (len, addr) = self.0.api.recvfrom(&self.0.socket, into, MsgFlags::NONE)?;
         Ok((len, unix(addr)?))
@@ -268,6 +466,15 @@ impl<A: SocketApi> UnixDatagram<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::recvfrom`].
+    ///
+    /// ```
+    /// # use twinsock::{Os, net::UnixDatagram};
+    /// # let (a, b) = UnixDatagram::pair(&Os)?;
+    /// a.send(b"hello")?;
+    /// assert_eq!(b.peek_from(&mut [0; 16])?.0, 5);
+    /// assert_eq!(b.recv(&mut [0; 16])?, 5);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peek_from(&self, into: &mut [u8]) -> io::Result<(usize, UnixAddr)> {
         let (len, addr) = self.0.api.recvfrom(&self.0.socket, into, MsgFlags::PEEK)?;
         Ok((len, unix(addr)?))
@@ -277,6 +484,14 @@ impl<A: SocketApi> UnixDatagram<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::recv`].
+    ///
+    /// ```
+    /// # use twinsock::{Os, net::UnixDatagram};
+    /// # let (a, b) = UnixDatagram::pair(&Os)?;
+    /// a.send(b"hello")?;
+    /// assert_eq!(b.recv(&mut [0; 2])?, 2, "the other three bytes are lost");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn recv(&self, into: &mut [u8]) -> io::Result<usize> {
         self.0.recv(into, MsgFlags::NONE)
     }
@@ -285,6 +500,17 @@ impl<A: SocketApi> UnixDatagram<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::sendto`]; `InvalidInput`: a path that is too long or has a NUL in it.
+    ///
+    /// ```
+    /// use twinsock::net::UnixDatagram;
+    /// twinsock_sim::Sim::builder().run(|sim| {
+    ///     sim.host("host").spawn("program", |net| {
+    ///         let log = UnixDatagram::bind(&net, "/run/log.sock").unwrap();
+    ///         UnixDatagram::unbound(&net).unwrap().send_to(b"started", "/run/log.sock").unwrap();
+    ///         assert_eq!(log.recv(&mut [0; 64]).unwrap(), 7);
+    ///     });
+    /// }).unwrap();
+    /// ```
     pub fn send_to(&self, bytes: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         self.send_to_addr(bytes, &UnixAddr::from_pathname(path)?)
     }
@@ -293,6 +519,17 @@ impl<A: SocketApi> UnixDatagram<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::sendto`].
+    ///
+    /// ```
+    /// use twinsock::net::UnixDatagram;
+    /// twinsock_sim::Sim::builder().run(|sim| {
+    ///     sim.host("host").spawn("program", |net| {
+    ///         let name = twinsock::UnixAddr::from_abstract_name("log").unwrap();
+    ///         let _log = UnixDatagram::bind_addr(&net, &name).unwrap();
+    ///         UnixDatagram::unbound(&net).unwrap().send_to_addr(b"started", &name).unwrap();
+    ///     });
+    /// }).unwrap();
+    /// ```
     pub fn send_to_addr(&self, bytes: &[u8], addr: &UnixAddr) -> io::Result<usize> {
         Ok(self.0.api.sendto(&self.0.socket, bytes, MsgFlags::NONE, &SocketAddr::Unix(addr.clone()))?)
     }
@@ -301,6 +538,14 @@ impl<A: SocketApi> UnixDatagram<A> {
     ///
     /// # Errors
     /// Those of [`SocketApi::send`].
+    ///
+    /// ```
+    /// # use twinsock::{Os, net::UnixDatagram};
+    /// # let (a, b) = UnixDatagram::pair(&Os)?;
+    /// assert_eq!(a.send(b"hello")?, 5);
+    /// # drop(b);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.0.send(bytes)
     }

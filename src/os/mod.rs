@@ -22,6 +22,13 @@ use std::time::{Duration, SystemTime};
 /// The real world: this process, on this machine's kernel.
 ///
 /// Of size 0, so that `Socket<Os>` is a descriptor and nothing else; each method of [`SocketApi`] is one libc call.
+///
+/// ```
+/// use twinsock::{Clock, Os, net::TcpListener};
+/// let listener = TcpListener::bind(&Os, "127.0.0.1:0")?;
+/// println!("{:?} listening on {}", Os.now(), listener.local_addr()?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Os;
 

@@ -87,6 +87,9 @@ impl Syscalls for Plain {
             ShortRecv::Done(received) => Ok(received),
             ShortRecv::Waits => {
                 scheduler = running.suspend(scheduler);
+                if let Some(received) = scheduler.take_received(running.thread, into) {
+                    return Ok(received);
+                }
                 match scheduler.resume_recv_short(running.thread, fd, into) {
                     Some(received) => Ok(received),
                     None => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name: None }),

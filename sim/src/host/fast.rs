@@ -3,13 +3,17 @@
 //! Whatever is not the usual case, a flag, an error, a wait, is left to the long way, which finds everything as it was.
 
 use super::Host;
+use super::conns::{Conn, FourTuple};
 use super::cx::{Pid, Token};
 use super::file::Object;
 use super::inet::TimerOf;
+use super::option::Options;
+use super::poll::KEY_READABLE;
 use super::process::Process;
 use super::slab::{Key, KeyQueue, to_usize};
 use super::socket::Socket;
-use crate::packet::Packet;
+use crate::packet::{Body, Packet, Segment};
+use crate::tcp::Taken;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use twinsock::Instant;
@@ -23,7 +27,12 @@ pub(super) const INDIFFERENT_FLAGS: i32 = c::MSG_DONTWAIT | c::MSG_NOSIGNAL;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ShortSend {
     /// All of it is in the buffer, and in the packet, which is to be sent.
-    Out,
+    Out {
+        /// The host has a timer more.
+        is_armed: bool,
+        /// Of what was in the packet before, only numbers and data have changed.
+        again: bool,
+    },
     /// All of it is in the buffer.
     Queued,
     /// Nothing has happened: it is for the long way, [`Host::begin`].
@@ -38,6 +47,51 @@ pub enum Short {
     /// It waits.
     Waits(QuietRecv),
     /// It is for the long way, [`Host::begin`].
+    Long,
+}
+
+/// Which sockets a packet goes between, as far as the one that sent it knows: where to look first.
+#[derive(Clone, Copy, Debug)]
+pub struct Ends {
+    from: Key,
+    to: Key,
+    /// The calm as which the first one has written the packet, zero if it was not.
+    calm: u64,
+}
+
+impl Ends {
+    /// Nothing is known.
+    pub const UNKNOWN: Ends = Ends { from: Key::NOBODY, to: Key::NOBODY, calm: 0 };
+
+    /// The packet is another from here on.
+    #[inline]
+    pub fn forget(&mut self) {
+        self.calm = 0;
+    }
+}
+
+/// What the short way of a packet that has arrived came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Landing {
+    /// It is taken in, and is what this waiter waits for, whose receive is over: what it returns is the packet's data. That has led to nothing else.
+    Ends {
+        /// Whose receive it is.
+        waiter: Token,
+        /// How many bytes of data it is.
+        received: usize,
+        /// The host has a timer more.
+        is_armed: bool,
+    },
+    /// It is taken in, which has led to nothing else.
+    Wakes {
+        /// Who is to be woken.
+        waiter: Token,
+        /// The host has a timer more.
+        is_armed: bool,
+    },
+    /// It is taken in.
+    Done,
+    /// Nothing has happened: it is for the long way, [`Host::take_packet`].
     Long,
 }
 
@@ -62,6 +116,13 @@ impl QuietRecv {
     #[must_use]
     pub fn flags(&self) -> i32 {
         self.flags
+    }
+
+    /// Its descriptor.
+    #[inline]
+    #[must_use]
+    pub fn fd(&self) -> RawFd {
+        self.fd
     }
 }
 
@@ -95,7 +156,7 @@ impl Host {
         fd: RawFd,
         data: &[u8],
         flags: i32,
-        packet: &mut Packet,
+        (packet, ends): (&mut Packet, &mut Ends),
     ) -> ShortSend {
         if flags & !INDIFFERENT_FLAGS != 0 {
             return ShortSend::Long;
@@ -103,12 +164,24 @@ impl Host {
         let Some((_, key)) = self.socket_behind(pid, fd, recent) else { return ShortSend::Long };
         let is_first = !self.has_output();
         let Host { sockets, dirty, timers, sysctl, .. } = self;
-        let Some(socket) = sockets.get_mut(key) else { return ShortSend::Long };
-        if is_first && socket.tcb.send_through(now, data, packet.segment_mut()) {
-            socket.address(sysctl, packet);
-            socket.arm(key, timers);
-            return ShortSend::Out;
+        let Some(socket) = sockets.get_calmly(key) else { return ShortSend::Long };
+        if is_first {
+            let again = socket.calm == ends.calm;
+            if socket.calm != 0 && socket.tcb.send_calmly(now, data, packet.segment_mut(), again) {
+                if !again {
+                    socket.address(sysctl, packet);
+                    *ends = Ends { from: key, to: socket.peer, calm: socket.calm };
+                }
+                return ShortSend::Out { is_armed: socket.arm(key, timers), again };
+            }
+            socket.calm = 0;
+            if socket.tcb.send_through(now, data, packet.segment_mut()) {
+                socket.address(sysctl, packet);
+                *ends = Ends { from: key, to: socket.peer, calm: 0 };
+                return ShortSend::Out { is_armed: socket.arm(key, timers), again: false };
+            }
         }
+        socket.calm = 0;
         if !socket.tcb.send_small(now, data) {
             return ShortSend::Long;
         }
@@ -132,13 +205,13 @@ impl Host {
         }
         let Some((file, key)) = self.socket_behind(pid, fd, recent) else { return Short::Long };
         let Host { sockets, dirty, timers, .. } = self;
-        let Some(socket) = sockets.get_mut(key) else { return Short::Long };
-        if !socket.tcb.must_wait() {
+        let Some(socket) = sockets.get_calmly(key) else { return Short::Long };
+        if !socket.must_wait() {
             return socket.receive(now, key, into, dirty, timers).map_or(Short::Long, Short::Done);
         }
         let may_wait = flags & c::MSG_DONTWAIT == 0 && socket.options.receive_timeout.is_none() && !into.is_empty();
         let Some(entry) = self.files.get_mut(file) else { return Short::Long };
-        if !may_wait || entry.nonblocking || !entry.queue.sit_down(token) {
+        if !may_wait || entry.nonblocking || !entry.queue.sit_down(token, into.len()) {
             return Short::Long;
         }
         entry.hold();
@@ -153,10 +226,82 @@ impl Host {
         if !entry.queue.sits(quiet.token) || !entry.is_shared() {
             return None;
         }
-        let received = sockets.get_mut(quiet.socket)?.receive(now, quiet.socket, into, dirty, timers)?;
+        let received = sockets.get_calmly(quiet.socket)?.receive(now, quiet.socket, into, dirty, timers)?;
         entry.queue.get_up();
         entry.put_one_of_several();
         Some(received)
+    }
+
+    /// [`Host::take_packet`], of a small segment that is just what comes next. `may_end`: a receive that waits for it, if it returns all of it, may
+    /// do so at once.
+    #[inline(never)]
+    pub fn take_packet_short(&mut self, now: Instant, packet: &Packet, ends: &Ends, may_end: bool, calms: &mut u64) -> Landing {
+        let Body::Tcp(segment) = &packet.body else { return Landing::Long };
+        let Host { files, sockets, timers, .. } = self;
+        if let Some(socket) = sockets.get_calmly(ends.to)
+            && socket.calm != 0
+            && (socket.peer_calm == ends.calm && ends.calm != 0 || socket.is_between(packet, segment))
+            && let Some(entry) = socket.file.and_then(|file| files.get_mut(file))
+        {
+            let asleep = entry.queue.asleep();
+            let room = match asleep {
+                Some((_, room)) if may_end && entry.is_shared() => room,
+                Some(_) | None => 0,
+            };
+            let again = socket.peer_calm == ends.calm && ends.calm != 0;
+            match (socket.tcb.take_calmly(now, segment, room, again), asleep) {
+                (Taken::Read(len), Some((waiter, _))) => {
+                    socket.meet(ends, again);
+                    entry.queue.get_up();
+                    entry.put_one_of_several();
+                    return Landing::Ends { waiter, received: to_usize(len), is_armed: socket.arm(ends.to, timers) };
+                }
+                (Taken::Kept | Taken::Read(_), _) => {
+                    socket.meet(ends, again);
+                    let is_armed = socket.arm(ends.to, timers);
+                    return self.wake_reader(ends.to, is_armed);
+                }
+                (Taken::Not, _) => {}
+            }
+        }
+        self.take_small(now, packet, segment, ends.from, calms)
+    }
+
+    /// There is something to read.
+    #[inline(never)]
+    fn wake_reader(&mut self, key: Key, is_armed: bool) -> Landing {
+        let Some(file) = self.sockets.get(key).and_then(|socket| socket.file) else { return Landing::Done };
+        let woken = self.files.get_mut(file).and_then(|entry| entry.queue.wake_quiet(KEY_READABLE));
+        match woken {
+            Some(Some(waiter)) => Landing::Wakes { waiter, is_armed },
+            Some(None) => Landing::Done,
+            None => {
+                self.wake_file(file, KEY_READABLE, false);
+                Landing::Done
+            }
+        }
+    }
+
+    /// The same on a connection that is not calm, and may be so now, or of which it is not known yet which it is.
+    #[inline(never)]
+    fn take_small(&mut self, now: Instant, packet: &Packet, segment: &Segment, from: Key, calms: &mut u64) -> Landing {
+        let (local_port, remote_port) = (segment.dst_port, segment.src_port);
+        let tuple = FourTuple { local: packet.dst, remote: packet.src, local_port, remote_port };
+        let Some(Conn::Socket(key)) = self.conns.get(&tuple) else { return Landing::Long };
+        let socket = &mut self.sockets[key];
+        if packet.ttl < socket.options.min_ttl || !socket.tcb.take_small(now, segment) {
+            return Landing::Long;
+        }
+        socket.peer = from;
+        self.settle(now, key);
+        if let Some(socket) = self.sockets.get_calmly(key)
+            && socket.settle_down()
+        {
+            *calms += 1;
+            socket.calm = *calms;
+            socket.peer_calm = 0;
+        }
+        Landing::Done
     }
 
     /// File and socket of a descriptor.
@@ -201,9 +346,59 @@ impl Host {
 }
 
 impl Socket {
+    /// Whether a segment is of this connection, which is in the index of connections.
+    #[inline(always)]
+    fn is_between(&self, packet: &Packet, segment: &Segment) -> bool {
+        let tuple = &self.tuple;
+        tuple.local_port == segment.dst_port
+            && tuple.remote_port == segment.src_port
+            && tuple.local == packet.dst
+            && tuple.remote == packet.src
+    }
+
+    /// Whether the short ways may take for granted what is usual, until something else is done to the socket.
+    fn settle_down(&mut self) -> bool {
+        let Options { peek_off, min_ttl, receive_timeout, .. } = self.options;
+        let is_plain = peek_off <= 0 && min_ttl == 0 && receive_timeout.is_none();
+        is_plain && !self.is_dirty && !self.is_lingering && self.tcb.settle_down()
+    }
+
+    /// The other end is the one that has sent the packet.
+    #[inline(always)]
+    fn meet(&mut self, ends: &Ends, again: bool) {
+        if !again {
+            self.peer = ends.from;
+            self.peer_calm = ends.calm;
+        }
+    }
+
+    /// Whether a receive has nothing to return but will have.
+    #[inline(always)]
+    fn must_wait(&self) -> bool {
+        if self.calm != 0 { self.tcb.must_wait_calmly() } else { self.tcb.must_wait() }
+    }
+
     /// A receive that finds enough.
-    #[inline]
+    #[inline(always)]
     fn receive(
+        &mut self,
+        now: Instant,
+        key: Key,
+        into: &mut [u8],
+        dirty: &mut KeyQueue,
+        timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>,
+    ) -> Option<usize> {
+        if self.calm != 0
+            && let Some(received) = self.tcb.recv_calmly(now, into)
+        {
+            return Some(received);
+        }
+        self.calm = 0;
+        self.receive_plainly(now, key, into, dirty, timers)
+    }
+
+    #[inline(never)]
+    fn receive_plainly(
         &mut self,
         now: Instant,
         key: Key,

@@ -54,13 +54,17 @@ impl Socket {
     }
 
     /// Sees to it that the queue of timers has an entry no later than the socket's deadline. A deadline that moves later costs nothing.
+    ///
+    /// Answers whether an entry was made.
     #[inline(always)]
-    pub(super) fn arm(&mut self, key: Key, timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>) {
+    pub(super) fn arm(&mut self, key: Key, timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>) -> bool {
         let deadline = self.tcb.poll_timeout().unwrap_or(Instant::FAR);
-        if deadline < self.armed {
+        let is_earlier = deadline < self.armed;
+        if is_earlier {
             self.armed = deadline;
             timers.push(Reverse((deadline, TimerOf::Socket(key))));
         }
+        is_earlier
     }
 }
 
@@ -427,15 +431,16 @@ impl Host {
 
     /// An entry of the queue of timers is due. Entries are not taken out when a deadline moves: a stale one does nothing.
     fn socket_timer(&mut self, now: Instant, key: Key, at: Instant) {
-        let Some(socket) = self.sockets.get_mut(key).filter(|socket| socket.armed == at) else { return };
+        let Some(socket) = self.sockets.get_calmly(key).filter(|socket| socket.armed == at) else { return };
         socket.armed = Instant::FAR;
         if socket.tcb.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            socket.calm = 0;
             socket.tcb.handle_timeout(now);
             self.settle(now, key);
         }
         // The entry is used up.
-        if self.sockets.get(key).is_some() {
-            self.arm(key);
+        if let Some(socket) = self.sockets.get_calmly(key) {
+            socket.arm(key, &mut self.timers);
         }
     }
 
@@ -447,11 +452,6 @@ impl Host {
         } else {
             self.timers.push(Reverse((deadline, TimerOf::TimeWait(key))));
         }
-    }
-
-    #[inline]
-    pub(super) fn arm(&mut self, key: Key) {
-        self.sockets[key].arm(key, &mut self.timers);
     }
 
     /// Puts a socket that may have something to send into the queue of those; its timer is looked at when that is found out.
@@ -497,7 +497,7 @@ impl Host {
     }
 
     #[inline]
-    fn wake_socket(&mut self, file: Key, wakes: tcp::Wakes, is_lingering: bool) {
+    pub(super) fn wake_socket(&mut self, file: Key, wakes: tcp::Wakes, is_lingering: bool) {
         if wakes.error {
             self.wake_file(file, poll::KEY_ERROR, false);
         }

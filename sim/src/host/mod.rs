@@ -17,7 +17,7 @@
 //! | `inet.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `addr.rs`, `pmtu.rs` | packets and timers; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `netstat.rs`, `left.rs`, `snmp.rs` | what a person asks of a machine: sockets, what is open; counters |
-//! | `slab.rs`, `fifo.rs` | the tables and queues behind all of this |
+//! | `sockets.rs`, `slab.rs`, `fifo.rs` | the tables and queues behind all of this |
 //!
 //! Names in `Key` are generation-checked indices, so that a call in progress may outlive what it names when a process is killed.
 
@@ -53,6 +53,7 @@ mod rights;
 mod slab;
 mod snmp;
 mod socket;
+mod sockets;
 mod stream;
 
 mod sysctl;
@@ -62,7 +63,7 @@ mod wait;
 
 pub use call::{Call, RecvRef};
 pub use cx::{Credentials, Cx, Pid, Progress, Token, WALL_START_SECONDS};
-pub use fast::{QuietRecv, Recent, Short, ShortSend};
+pub use fast::{Ends, Landing, QuietRecv, Recent, Short, ShortSend};
 pub use left::{FileLine, Left};
 pub use netstat::{SocketLine, Timer, users_text};
 pub use op::Op;
@@ -80,7 +81,7 @@ use plain::PlainFiles;
 use ports::Ports;
 use process::Process;
 use slab::{Key, KeyQueue, Slab};
-use socket::Socket;
+use sockets::Sockets;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::net::IpAddr;
@@ -112,7 +113,7 @@ pub struct Host {
     /// By pid; number 0 is nobody's.
     processes: Vec<Option<Process>>,
     files: Slab<File>,
-    sockets: Slab<Socket>,
+    sockets: Sockets,
     dgrams: Slab<Dgram>,
     pipes: Slab<PipeEnds>,
     epolls: Slab<EpollSet>,
@@ -155,7 +156,7 @@ impl Host {
             sysctl: config.sysctl,
             processes: vec![None],
             files: Slab::new(),
-            sockets: Slab::new(),
+            sockets: Sockets::new(),
             dgrams: Slab::new(),
             pipes: Slab::new(),
             epolls: Slab::new(),
@@ -299,6 +300,7 @@ impl Host {
 
     /// The kernel constants, to be changed; sockets follow as on Linux, some at once, some when they are made or connect.
     pub fn sysctl_mut(&mut self) -> &mut Sysctl {
+        self.sockets.disturb_all();
         self.changes = self.changes.wrapping_add(1);
         &mut self.sysctl
     }

@@ -8,7 +8,7 @@ use super::Host;
 use super::call::Call;
 use super::cx::{Cx, Pid, Progress, Token};
 use super::dgram::Dgram;
-use super::fast::{QuietRecv, Recent, Short, ShortSend};
+use super::fast::{Ends, QuietRecv, Recent, Short, ShortSend};
 use super::local_call::Verb;
 use super::poll::{self, Timeout};
 use super::slab::Key;
@@ -228,8 +228,9 @@ impl Host {
     pub fn begin(&mut self, cx: &mut Cx<'_>, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Progress {
         if let Call::Sendto { fd, data, flags, addr: None } = call {
             let mut packet = Packet::EMPTY;
-            match self.send_short(cx.now, (pid, &mut Recent::default()), *fd, data, *flags, &mut packet) {
-                ShortSend::Out => self.outbox.push_back(packet),
+            match self.send_short(cx.now, (pid, &mut Recent::default()), *fd, data, *flags, (&mut packet, &mut { Ends::UNKNOWN }))
+            {
+                ShortSend::Out { .. } => self.outbox.push_back(packet),
                 ShortSend::Queued => {}
                 ShortSend::Long => return self.begin_any(cx, pid, token, call),
             }

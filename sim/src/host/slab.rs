@@ -85,6 +85,11 @@ impl<T> Slab<T> {
         if entry.generation == key.generation { entry.value.as_mut() } else { None }
     }
 
+    /// Every entry, to be changed, in the order of the indices.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.iter_mut().filter_map(|entry| entry.value.as_mut())
+    }
+
     /// Every entry, in the order of the indices.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
         self.entries.iter().zip(0..).filter_map(|(entry, index)| {

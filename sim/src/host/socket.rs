@@ -32,6 +32,8 @@ pub(super) struct Socket {
     pub(super) tcb: Tcb,
     /// Both ends, canonical, as segments carry them and names show them. The local port is shown even when it is not held any longer.
     pub(super) tuple: FourTuple,
+    /// The other end's socket on its host, as the last small segment from there had it; not to be relied on.
+    pub(super) peer: Key,
     /// Its file; `None`: nobody has accepted it yet, or nobody has it any longer.
     pub(super) file: Option<Key>,
     /// The earliest entry in the host's queue of timers, [`Instant::FAR`] if there is none.
@@ -44,6 +46,11 @@ pub(super) struct Socket {
     pub(super) v6only: bool,
     /// In the queue of sockets that may have segments to send.
     pub(super) is_dirty: bool,
+    /// Not zero while nothing has been done to it since it was found to be calm that could have changed that, see [`Socket::settle_down`]: a
+    /// number that no other calm has.
+    pub(super) calm: u64,
+    /// The calm of the other end as which the last segment was sent that was found to be of this connection.
+    pub(super) peer_calm: u64,
     /// In the index of connections.
     pub(super) is_hashed: bool,
     /// A `close(2)` waits for its data, SO_LINGER.
@@ -77,12 +84,15 @@ impl Socket {
             state: tcb.state(),
             tcb,
             tuple: FourTuple { local: any, remote: any, local_port: 0, remote_port: 0 },
+            peer: Key::NOBODY,
             file: None,
             armed: Instant::FAR,
             ss: Ss::Unconnected,
             family,
             v6only: false,
             is_dirty: false,
+            calm: 0,
+            peer_calm: 0,
             is_hashed: false,
             is_lingering: false,
             sends_ipv4: false,

@@ -32,8 +32,8 @@ struct Entry {
 /// A receive that began to wait when nobody else did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Quiet {
-    /// It still waits alone.
-    Asleep(Token),
+    /// It still waits alone, and has room for so many bytes.
+    Asleep(Token, u32),
     /// It is woken and has not gone on yet.
     Awake(Token),
     /// It has an entry like others, which its thread does not know yet.
@@ -52,10 +52,10 @@ pub(super) struct WaitQueue {
 impl WaitQueue {
     /// A receive begins to wait without an entry; `false`: it must have one.
     #[inline]
-    pub(super) fn sit_down(&mut self, token: Token) -> bool {
+    pub(super) fn sit_down(&mut self, token: Token, room: usize) -> bool {
         let is_alone = self.entries.is_empty() && self.quiet.is_none();
         if is_alone {
-            self.quiet = Some(Quiet::Asleep(token));
+            self.quiet = Some(Quiet::Asleep(token, u32::try_from(room).unwrap_or(u32::MAX)));
         }
         is_alone
     }
@@ -64,13 +64,25 @@ impl WaitQueue {
     #[inline]
     pub(super) fn sit_down_alone(&mut self, token: Token) -> bool {
         self.is_exclusive = true;
-        self.sit_down(token)
+        self.sit_down(token, 0)
     }
 
     /// Whether the thread waits here without an entry.
     #[inline]
     pub(super) fn sits(&self, token: Token) -> bool {
-        self.quiet == Some(Quiet::Awake(token)) || self.quiet == Some(Quiet::Asleep(token))
+        match self.quiet {
+            Some(Quiet::Asleep(of, _) | Quiet::Awake(of)) => of == token,
+            Some(Quiet::Sleeper(..)) | None => false,
+        }
+    }
+
+    /// The receive that waits without an entry, and how many bytes it has room for.
+    #[inline]
+    pub(super) fn asleep(&self) -> Option<(Token, u32)> {
+        match self.quiet {
+            Some(Quiet::Asleep(token, room)) => Some((token, room)),
+            Some(Quiet::Awake(_) | Quiet::Sleeper(..)) | None => None,
+        }
     }
 
     /// The receive that waited without an entry goes on.
@@ -82,7 +94,7 @@ impl WaitQueue {
     /// A receive that waits without an entry gets one, before others do.
     pub(super) fn seat(&mut self, sleepers: &mut Sleepers) {
         let (token, woken) = match self.quiet {
-            Some(Quiet::Asleep(token)) => (token, false),
+            Some(Quiet::Asleep(token, _)) => (token, false),
             Some(Quiet::Awake(token)) => (token, true),
             Some(Quiet::Sleeper(..)) | None => return,
         };
@@ -99,7 +111,7 @@ impl WaitQueue {
                 self.quiet = None;
                 Some(call)
             }
-            Some(Quiet::Sleeper(..) | Quiet::Asleep(_) | Quiet::Awake(_)) | None => None,
+            Some(Quiet::Sleeper(..) | Quiet::Asleep(..) | Quiet::Awake(_)) | None => None,
         }
     }
 
@@ -108,11 +120,11 @@ impl WaitQueue {
     #[inline]
     pub(super) fn wake_quiet(&mut self, key: PollEvents) -> Option<Option<Token>> {
         match self.quiet {
-            Some(Quiet::Asleep(token)) if wakes(key, RECV_FILTER) => {
+            Some(Quiet::Asleep(token, _)) if wakes(key, RECV_FILTER) => {
                 self.quiet = Some(Quiet::Awake(token));
                 Some(Some(token))
             }
-            Some(Quiet::Asleep(_) | Quiet::Awake(_)) => Some(None),
+            Some(Quiet::Asleep(..) | Quiet::Awake(_)) => Some(None),
             Some(Quiet::Sleeper(..)) | None => None,
         }
     }

@@ -40,15 +40,21 @@ impl Packet {
     pub const SMALL_FRAME_MAX_BYTES: u32 = HEADERS_MAX_BYTES + 79;
 
     /// The packet's segment, to be written over; whatever else it carried is gone.
-    #[inline]
+    #[inline(always)]
     pub fn segment_mut(&mut self) -> &mut Segment {
-        if !matches!(self.body, Body::Tcp(_)) {
-            self.body = Body::Tcp(Segment::EMPTY);
+        match &mut self.body {
+            Body::Tcp(_) => {}
+            Body::Udp(_) | Body::Icmp(_) => self.make_segment(),
         }
         match &mut self.body {
             Body::Tcp(segment) => segment,
             Body::Udp(_) | Body::Icmp(_) => unreachable!("the body was made a segment"),
         }
+    }
+
+    #[cold]
+    fn make_segment(&mut self) {
+        self.body = Body::Tcp(Segment::EMPTY);
     }
 
     /// The packet's datagram, to be written over; whatever else it carried is gone.

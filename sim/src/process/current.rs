@@ -9,6 +9,7 @@ use crate::process::breakpoint;
 use crate::process::coroutine;
 use crate::process::outside::Outsiders;
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Wait};
+use crate::trace::Place;
 use crate::world::HostId;
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::BTreeMap;
@@ -47,6 +48,9 @@ pub struct Shared {
     pub(super) outsiders: Outsiders,
     /// Whether calls of some host have faults.
     is_disturbed: Cell<bool>,
+    /// Who listens to what happens.
+    #[cfg(feature = "tracing")]
+    pub(super) telling: Option<crate::process::telling::Telling>,
     /// What hosts do when they boot.
     boots: RefCell<BTreeMap<HostId, Vec<Boot>>>,
 }
@@ -57,10 +61,17 @@ type Boot = Box<dyn FnMut()>;
 impl Shared {
     /// A simulation of its own number.
     pub fn new(scheduler: Scheduler, seed: u64) -> Rc<Shared> {
+        #[cfg(feature = "tracing")]
+        let (telling, scheduler) = {
+            let mut scheduler = scheduler;
+            (crate::process::telling::Telling::begin(&mut scheduler), scheduler)
+        };
         let id = NEXT_SIMULATION.fetch_add(1, Ordering::Relaxed);
         Rc::new(Shared {
             id,
             seed,
+            #[cfg(feature = "tracing")]
+            telling,
             scheduler: RefCell::new(scheduler),
             running: Cell::new(None),
             is_disturbed: Cell::new(false),
@@ -100,6 +111,22 @@ impl Shared {
         // What is dropped may use the simulation.
         let boots = self.boots.take();
         drop(boots);
+    }
+
+    /// When, in which turn and where the running code runs, with the names of its host and process; nothing while the simulation is at work.
+    fn whereabouts(&self) -> Option<(Instant, u64, Place, [Option<String>; 2])> {
+        let scheduler = self.scheduler.try_borrow().ok()?;
+        let running = self.running.get().map(|(thread, _)| (scheduler.clock(thread), scheduler.steps(), scheduler.place(thread)));
+        #[cfg(feature = "tracing")]
+        let told = self.telling.as_ref().and_then(crate::process::telling::Telling::moment);
+        #[cfg(not(feature = "tracing"))]
+        let told: Option<(u64, Instant, Place)> = None;
+        let told = told.map(|(step, at, place)| (at, step, place));
+        let (at, step, place) = told.or(running).unwrap_or((scheduler.world().now(), scheduler.steps(), Place::WORLD));
+        let names = scheduler.world().trace().names();
+        let host = place.host_number().and_then(|host| names.host(host));
+        let process = place.host_number().zip(place.pid()).and_then(|(host, pid)| names.process(host, pid));
+        Some((at, step, place, [host.map(str::to_owned), process.map(str::to_owned)]))
     }
 
     /// Says who runs; returns who did.
@@ -365,6 +392,11 @@ pub fn running_in(sim: u32) -> Option<Running> {
     let shared = Here::find().filter(|shared| shared.id == sim)?;
     let (thread, _) = shared.running.get()?;
     Some(Running { shared, thread })
+}
+
+/// When, in which turn and where the calling code runs, with the names of its host and process.
+pub fn whereabouts() -> Option<(Instant, u64, Place, [Option<String>; 2])> {
+    Here::find()?.whereabouts()
 }
 
 /// The seed of the simulation that runs on this OS thread.

@@ -5,6 +5,8 @@ use crate::process::coroutine::Outcome;
 use crate::process::current::{Entered, Running, Shared};
 use crate::process::failure::{FailureKind, pending_panic, take_panic};
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Turn};
+#[cfg(feature = "tracing")]
+use crate::process::telling;
 use crate::trace::What;
 use std::any::Any;
 use std::cell::RefMut;
@@ -18,6 +20,7 @@ pub fn drive(shared: &Rc<Shared>, limit: Option<Instant>) {
     let _entered = Entered::new(shared);
     let mut scheduler = shared.scheduler.borrow_mut();
     loop {
+        scheduler = tell(shared, scheduler);
         match scheduler.next_turn(limit) {
             Turn::Run(thread) => {
                 let (after, ended) = resume(shared, scheduler, thread);
@@ -41,14 +44,32 @@ pub fn drive(shared: &Rc<Shared>, limit: Option<Instant>) {
                 shared.serve(outside);
                 scheduler = shared.scheduler.borrow_mut();
             }
-            Turn::Stop => return,
+            Turn::Stop => break,
             Turn::Deadlock => {
                 let waiting = scheduler.waiting();
                 scheduler.failure = Some(FailureKind::Deadlock { waiting });
-                return;
+                break;
             }
         }
     }
+    drop(tell(shared, scheduler));
+}
+
+/// Tells whoever listens what has happened, giving the scheduler up meanwhile.
+#[cfg(feature = "tracing")]
+fn tell<'a>(shared: &'a Shared, scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
+    if shared.telling.is_none() {
+        return scheduler;
+    }
+    drop(scheduler);
+    shared.tell();
+    shared.scheduler.borrow_mut()
+}
+
+#[cfg(not(feature = "tracing"))]
+#[inline(always)]
+fn tell<'a>(_shared: &'a Shared, scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
+    scheduler
 }
 
 /// Ends what still lives, in the order of process numbers, so that no stack of a program outlives its simulation.
@@ -58,6 +79,7 @@ pub fn end_all(shared: &Rc<Shared>) {
     for index in 0..count {
         kill(shared, ProcId(u32::try_from(index).expect("a process's number is 32 bits")));
     }
+    drop(tell(shared, shared.scheduler.borrow_mut()));
 }
 
 /// Ends a process: its sockets first, then its threads, each unwound on its own stack.
@@ -127,14 +149,20 @@ fn resume<'a>(
     let slot = scheduler.thread_mut(thread);
     let mut carrier = slot.carrier.take().expect("a thread that has not ended has its carrier");
     let outer = shared.set_running(Some((thread, slot.process)));
+    #[cfg(feature = "tracing")]
+    let label = telling::Label::of(shared, &scheduler, thread);
     drop(scheduler);
+    #[cfg(feature = "tracing")]
+    let inside = telling::Inside::enter(shared, label);
     let outcome = carrier.resume();
+    #[cfg(feature = "tracing")]
+    drop(inside);
     let mut scheduler = shared.scheduler.borrow_mut();
     shared.set_running(outer);
     scheduler.pulse.rest();
     match outcome {
         Outcome::Suspended => {
-            scheduler.thread_mut(thread).carrier = Some(carrier);
+            scheduler.note_suspended(thread, carrier);
             (scheduler, None)
         }
         Outcome::Finished(result) => {

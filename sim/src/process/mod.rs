@@ -14,6 +14,7 @@
 //! - [`failure`]: what a failed run says: panic, deadlock, and the line that reproduces it.
 //! - [`leaks`]: what a run leaves behind.
 //! - [`breakpoint`]: stops for a debugger at a step.
+//! - [`listener`], `telling`: who listens to `tracing`, and what they hear.
 //! - [`watchdog`]: aborts a program that blocks its OS thread.
 
 pub mod breakpoint;
@@ -23,11 +24,15 @@ pub mod driver;
 pub mod failure;
 pub mod faults;
 pub mod leaks;
+pub mod listener;
 mod names;
 pub mod outside;
 pub mod scheduler;
 pub mod signal;
+mod stack;
 mod strace;
+#[cfg(feature = "tracing")]
+pub mod telling;
 pub mod turns;
 pub mod watchdog;
 

@@ -1,29 +1,31 @@
-//! Who is there, who waits, who is next; `short.rs`: the short ways of calls; `starting.rs`: who comes; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still;
+//! Who is there, who waits, who is next; `short.rs`: the short ways of calls; `next.rs`: what happens next, and who runs then;
+//! `starting.rs`: who comes; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still;
 //! `clock.rs`: what time it is for whom; `notes.rs`: what a recording holds of it.
 
 mod clock;
 mod ending;
+mod next;
 mod notes;
 mod power;
 mod short;
 mod starting;
 
+use next::thread_of;
 pub use short::ShortRecv;
 
 use crate::choice::{Door, StreamId};
 use crate::host::{Call, Op, Pid, Progress, QuietRecv, Recent, Token};
-use crate::process::breakpoint;
-use crate::process::coroutine::Carrier;
+use crate::process::coroutine::{Carrier, StackEnd};
 use crate::process::failure::FailureKind;
 use crate::process::faults::FaultStreams;
 use crate::process::leaks::Exits;
 use crate::process::names::name_of;
-use crate::process::outside::{NO_THREAD, Outside};
+use crate::process::outside::Outside;
 use crate::process::signal::Signal;
 use crate::process::turns::{Mark, Turns};
 use crate::process::watchdog::Pulse;
 use crate::trace::{CallEnd, Event, Place, What};
-use crate::world::{Alarm, HostId, World};
+use crate::world::{Alarm, Data, HostId, World};
 use power::Stalled;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -95,11 +97,13 @@ pub struct Thread {
     pub(super) state: State,
     /// Counts this thread's waits: an alarm that was set for an earlier one is void.
     turn: u32,
-    pub(super) carrier: Option<Box<Carrier>>,
+    pub(super) carrier: Option<Carrier>,
     /// The call that its host has parked.
     pub(super) op: Option<Op>,
     /// Or the receive that its host has hardly taken note of.
     pub(super) quiet: Option<QuietRecv>,
+    /// What that returns, once it is over.
+    pub(super) received: Option<Data>,
     recent: Recent,
     /// A signal that is to end that call.
     pub(super) signal: Option<Signal>,
@@ -154,6 +158,8 @@ pub struct Scheduler {
     pub(super) world: World,
     pub(super) processes: Vec<Process>,
     pub(super) threads: Vec<Thread>,
+    /// About where their stacks end: apart from them, so as to be found at once.
+    stack_ends: Vec<StackEnd>,
     ready: VecDeque<ThreadId>,
     /// The threads of hosts that stand still, which are ready but cannot go on; an entry for each such host.
     stalled: BTreeMap<HostId, Stalled>,
@@ -186,6 +192,7 @@ impl Scheduler {
             world,
             processes: Vec::new(),
             threads: Vec::new(),
+            stack_ends: Vec::new(),
             ready: VecDeque::new(),
             stalled: BTreeMap::new(),
             call_faults: BTreeMap::new(),
@@ -433,6 +440,13 @@ impl Scheduler {
         None
     }
 
+    /// A thread has been suspended.
+    #[inline]
+    pub(super) fn note_suspended(&mut self, thread: ThreadId, carrier: Carrier) {
+        self.stack_ends[thread.index()] = StackEnd::of_last();
+        self.threads[thread.index()].carrier = Some(carrier);
+    }
+
     /// Charges the running thread for a call.
     #[inline]
     pub fn charge(&mut self, thread: ThreadId) {
@@ -505,107 +519,8 @@ impl Scheduler {
 
     fn make_woken_ready(&mut self) {
         while let Some(Token(token)) = self.world.poll_wake() {
-            let thread = ThreadId(u32::try_from(token).expect("a token is a thread's number"));
-            self.wake(thread);
+            self.wake(thread_of(Token(token)));
         }
-    }
-
-    /// Lets the next thing in the world's queue happen.
-    #[inline(always)]
-    fn step(&mut self) {
-        match self.world.step() {
-            Some(Some(alarm @ Alarm(number))) if number & u64::from(NO_THREAD) == u64::from(NO_THREAD) => {
-                self.alarm_of_outside(alarm);
-            }
-            Some(Some(Alarm(alarm))) => {
-                let thread = ThreadId(u32::try_from(alarm & u64::from(u32::MAX)).expect("the low half is 32 bits"));
-                let slot = &self.threads[thread.index()];
-                if u64::from(slot.turn) == alarm >> 32 {
-                    match slot.state {
-                        State::Due | State::Waiting(..) => self.make_ready(thread),
-                        State::Ready | State::Running | State::Ended => {}
-                    }
-                }
-            }
-            Some(None) => self.collect_wakes(),
-            None => {}
-        }
-    }
-
-    /// Who is next. With a `limit`, nothing later than that happens.
-    #[inline]
-    pub fn next_turn(&mut self, limit: Option<Instant>) -> Turn {
-        loop {
-            if self.failure.is_some() {
-                return Turn::Stop;
-            }
-            if let Some(outside) = self.outside.take() {
-                return Turn::Outside(outside);
-            }
-            if let Some(process) = self.kills.pop_front() {
-                return Turn::Kill(process);
-            }
-            if limit.is_none() && self.live == 0 {
-                return Turn::Stop;
-            }
-            // Everything that is due now happens before somebody is chosen, so that the choice is among all.
-            let due = self.world.next_due();
-            if !self.ready.is_empty() && due.is_none_or(|at| at > self.world.now()) {
-                return Turn::Run(self.choose());
-            }
-            match (due, limit) {
-                (Some(at), Some(limit)) if at > limit => return self.reach(limit),
-                (Some(_), Some(_) | None) => self.step(),
-                (None, Some(limit)) => return self.reach(limit),
-                (None, None) => return Turn::Deadlock,
-            }
-        }
-    }
-
-    fn reach(&mut self, limit: Instant) -> Turn {
-        if self.world.now() < limit {
-            self.world.set_now(limit);
-        }
-        Turn::Stop
-    }
-
-    #[inline]
-    fn choose(&mut self) -> ThreadId {
-        let thread = if self.ready.len() == 1 { self.ready.pop_front() } else { self.choose_among_several() };
-        let thread = thread.expect("the choice is below the number of ready threads");
-        let now = self.world.now();
-        let slot = &mut self.threads[thread.index()];
-        slot.state = State::Running;
-        slot.clock = slot.clock.max(now);
-        self.world.trace_mut().count_step();
-        self.just_chosen = true;
-        if self.world.trace().steps() == self.break_at {
-            self.reach_break(thread);
-        }
-        thread
-    }
-
-    /// A debugger stops at this turn: on the thread's own stack, if it has begun to run.
-    #[cold]
-    fn reach_break(&mut self, thread: ThreadId) {
-        let slot = &mut self.threads[thread.index()];
-        if slot.carrier.as_ref().is_some_and(|carrier| carrier.started()) {
-            slot.is_held_up = true;
-        } else {
-            breakpoint::stop(self.break_at, self.where_it_is(thread));
-        }
-    }
-
-    /// A thread and the moment, for people.
-    pub(super) fn where_it_is(&self, thread: ThreadId) -> String {
-        format!("thread {} at {:?} of virtual time", self.full_name(thread), self.world.now())
-    }
-
-    fn choose_among_several(&mut self) -> Option<ThreadId> {
-        let Scheduler { world, turns, ready, threads, processes, .. } = self;
-        let index = turns.choose(world, ready, &|world, thread| full_name(world, threads, processes, thread));
-        // The chosen one's place goes to the first in line: constant cost, and 0 stays first come, first served.
-        self.ready.swap_remove_front(index)
     }
 
     /// The strategy has something to say before a thread's call. Answers whether the thread goes on.

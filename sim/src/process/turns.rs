@@ -6,7 +6,6 @@
 
 use crate::choice::{Door, StreamId};
 use crate::process::scheduler::ThreadId;
-use crate::trace::{Event, Place, What};
 use crate::world::{HostId, World};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -223,9 +222,8 @@ pub type NameOf<'a> = &'a dyn Fn(&World, ThreadId) -> String;
 /// Draws, and records the choice as an event of the run.
 fn draw(world: &mut World, stream: StreamId, n: u32) -> u32 {
     let value = world.choice_mut().draw(stream, n);
-    let what = What::Choice { door: Door::Interleaving.name(), n, value };
     let at = world.now();
-    world.trace_mut().record(Event { at, place: Place::WORLD, what });
+    world.trace_mut().chose(at, Door::Interleaving.name(), n, value);
     value
 }
 

@@ -1,6 +1,6 @@
 //! How a simulation is set up, and its run from beginning to end.
 
-use super::{Failure, Report, Sim, Summary, step_from_environment};
+use super::{Failure, Listener, Report, Sim, Summary, step_from_environment};
 use crate::choice::{Choice, ForeignTape, Origin, Tape};
 use crate::process::current::Shared;
 use crate::process::driver;
@@ -243,12 +243,13 @@ impl Builder {
         if let Some(name) = std::thread::current().name() {
             thread = thread.name(name.to_owned());
         }
+        let listener = Listener::here();
         #[expect(
             clippy::disallowed_methods,
             reason = "the OS thread that carries the whole simulation; nothing in a run depends on it"
         )]
         std::thread::scope(|scope| {
-            let spawned = thread.spawn_scoped(scope, || self.run_here(build));
+            let spawned = thread.spawn_scoped(scope, || listener.hear(|| self.run_here(build)));
             match spawned.expect("an OS thread can be started").join() {
                 Ok(result) => result,
                 Err(payload) => std::panic::resume_unwind(payload),

@@ -63,7 +63,7 @@ impl Tcb {
     /// [`Tcb::take_segment`] of a few bytes that come next, on a connection on which nothing is amiss. `false`: that is for `take_segment`
     /// itself, and nothing has happened.
     #[inline(always)]
-    pub(super) fn take_small(&mut self, now: Instant, segment: &Segment) -> bool {
+    pub fn take_small(&mut self, now: Instant, segment: &Segment) -> bool {
         let (Some(send), Some(recv)) = (self.send.as_mut(), self.recv.as_mut()) else { return false };
         let (Some(ack), Payload::Inline { len, bytes }) = (segment.ack, &segment.payload) else { return false };
         let len = u32::from(*len);

@@ -17,6 +17,7 @@
 //! | `send_buffer.rs`, `recv_buffer.rs` | the two queues of a stream |
 //! | `listen.rs`, `time_wait.rs` | the queues of a listener; the rest of a connection in TIME-WAIT |
 
+mod calm;
 mod config;
 mod congestion;
 mod fast;
@@ -39,6 +40,7 @@ mod timer;
 mod user;
 mod window;
 
+pub use calm::Taken;
 pub use config::{Config, Options, TcpSysctl};
 pub use listen::{ListenVerdict, Listener, segment_for_listener};
 pub use poll::Wakes;

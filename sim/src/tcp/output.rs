@@ -367,7 +367,7 @@ impl Tcb {
     }
 
     #[inline]
-    fn ack_went_out(&mut self) {
+    pub(super) fn ack_went_out(&mut self) {
         self.ack.scheduled = false;
         self.ack.now = false;
         self.timers.delayed_ack_at = Instant::FAR;

@@ -115,6 +115,31 @@ impl RecvBuffer {
         self.tail.len = end;
     }
 
+    /// Adds the first `len` of these bytes.
+    #[inline]
+    pub(super) fn push_few(&mut self, len: usize, bytes: &[u8; Payload::INLINE_MAX_BYTES]) {
+        if self.tail.len > 0 {
+            return self.push_small(&bytes[..len]);
+        }
+        // All of them, for that takes no look at how many they are.
+        self.tail.bytes = *bytes;
+        self.tail.len = len;
+        self.bytes += u32_from(len);
+    }
+
+    /// Reads all of one small segment; `None`: there is more, or nothing, or it does not fit, and nothing has happened.
+    #[inline]
+    pub(super) fn read_few(&mut self, into: &mut [u8]) -> Option<usize> {
+        let len = self.tail.len;
+        if len == 0 || self.head > 0 || !self.queue.is_empty() {
+            return None;
+        }
+        into.get_mut(..len)?.copy_from_slice(self.tail.as_slice());
+        self.tail.len = 0;
+        self.bytes = 0;
+        Some(len)
+    }
+
     /// What is in `tail` takes its place in the queue.
     fn end_tail(&mut self) {
         if self.tail.len > 0 {

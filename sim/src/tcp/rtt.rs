@@ -55,16 +55,18 @@ impl Rtt {
         self.mdev4_us >> 2
     }
 
-    /// Takes a sample. `una` and `nxt`: what is acknowledged, and what is sent.
-    #[inline]
-    pub(super) fn sample(&mut self, micros: u32, rto_min_us: u32, una: SeqNumber, nxt: SeqNumber) {
+    /// Takes a sample. `una` and `nxt`: what is acknowledged, and what is sent. Whether the estimate has changed.
+    #[inline(always)]
+    pub(super) fn sample(&mut self, micros: u32, rto_min_us: u32, una: SeqNumber, nxt: SeqNumber) -> bool {
         let steady = self.srtt8_us >> 3 == micros && self.mdev4_us < 4 && self.rttvar4_us == self.mdev4_max_us;
         // The same as ever: nothing would change but where a round trip ends, of which there is nothing to tell.
         if !steady {
             self.estimate(micros.min(SAMPLE_MAX_US), rto_min_us, una, nxt);
         }
+        !steady
     }
 
+    #[inline(never)]
     fn estimate(&mut self, micros: u32, rto_min_us: u32, una: SeqNumber, nxt: SeqNumber) {
         if self.srtt8_us == 0 {
             self.srtt8_us = micros << 3;

@@ -4,6 +4,7 @@
 //! that segments share, so that sending and repeating copy nothing. Blocks come back to use when the last segment that shares them
 //! is gone.
 
+use super::calm::Calm;
 use super::ring::Ring;
 use super::tcb::{SEGMENT_OVERHEAD_BYTES, u32_from, usize_from};
 use crate::packet::{Payload, SeqNumber};
@@ -24,6 +25,8 @@ pub(super) struct SendBuffer {
     tail: BytesMut,
     /// Blocks used up, oldest first, that segments may still share.
     retired: VecDeque<BytesMut>,
+    /// What the calm way goes by.
+    pub(super) calm: Calm,
 }
 
 /// What goes out as one segment, unless the window cuts it.
@@ -63,6 +66,33 @@ impl SendBuffer {
     pub(super) fn push_sent(&mut self, seq: SeqNumber, data: &[u8]) {
         self.push_small(seq, data);
         self.sent = 1;
+    }
+
+    /// The same of a queue of which it is known that it is empty.
+    #[inline(always)]
+    pub(super) fn push_only_sent(&mut self, seq: SeqNumber, data: &[u8]) {
+        debug_assert!(self.chunks.is_empty() && !self.open, "nothing is out or waits");
+        let len = u32_from(data.len());
+        self.bytes = len;
+        self.sent = 1;
+        let chunk = self.chunks.push();
+        chunk.seq = seq;
+        chunk.len = len;
+        chunk.data.assign(data);
+    }
+
+    /// Whether there is one small chunk only, transmitted.
+    #[inline(always)]
+    pub(super) fn has_one(&self) -> bool {
+        self.sent == 1 && self.chunks.len() == 1 && self.retired.len() <= IDLE_BLOCKS_MAX
+    }
+
+    /// Forgets that one: the peer has it.
+    #[inline(always)]
+    pub(super) fn forget_one(&mut self) {
+        self.chunks.drop_front();
+        self.sent = 0;
+        self.bytes = 0;
     }
 
     /// Whether there is one chunk only, transmitted, and an ACK of `to` is an ACK of all of it.

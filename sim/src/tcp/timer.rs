@@ -142,13 +142,13 @@ impl Tcb {
         self.rto_ns().saturating_mul(factor).min(self.rto_max_ns())
     }
 
-    /// RFC 6298 section 2: takes a sample.
+    /// RFC 6298 section 2: takes a sample. Whether the estimate has changed.
     #[inline(always)]
-    pub(super) fn take_rtt_sample(&mut self, sample_ns: u64) {
+    pub(super) fn take_rtt_sample(&mut self, sample_ns: u64) -> bool {
         let micros = u32::try_from(sample_ns / 1000).unwrap_or(u32::MAX).max(1);
         let rto_min_us = u32::from(self.sysctl.tcp_rto_min_ms) * 1000;
-        self.rtt.sample(micros, rto_min_us, self.snd_una, self.snd_nxt);
         self.timers.backoff = 0;
+        self.rtt.sample(micros, rto_min_us, self.snd_una, self.snd_nxt)
     }
 
     /// Something that must be acknowledged went out: starts the timer, RFC 6298 section 5, rule 5.1.
@@ -158,8 +158,7 @@ impl Tcb {
             Retransmit::Timeout => {}
             Retransmit::Off | Retransmit::LossProbe | Retransmit::WindowProbe => {
                 if self.may_probe_for_loss() {
-                    let timeout = 2000 * u64::from(self.rtt.srtt_us()) + LOSS_PROBE_EXTRA_NS;
-                    self.timers.arm(Retransmit::LossProbe, after(now, timeout.min(self.rto_ns())));
+                    self.timers.arm(Retransmit::LossProbe, after(now, self.loss_probe_ns()));
                 } else {
                     self.timers.arm(Retransmit::Timeout, after(now, self.backed_off_rto_ns()));
                 }
@@ -176,6 +175,12 @@ impl Tcb {
         if self.flight_bytes() > 0 {
             self.arm_after_transmit(now);
         }
+    }
+
+    /// How long the loss probe of a single segment is waited for.
+    #[inline]
+    pub(super) fn loss_probe_ns(&self) -> u64 {
+        (2000 * u64::from(self.rtt.srtt_us()) + LOSS_PROBE_EXTRA_NS).min(self.rto_ns())
     }
 
     /// Whether the first repeat is a loss probe: with a single segment out, of which nothing bad is known.

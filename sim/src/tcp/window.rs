@@ -212,7 +212,7 @@ impl Tcb {
 
 /// `bytes` rounded up to what a scaled window field can say.
 #[inline]
-fn align_up(bytes: u32, scale: u8) -> u32 {
+pub(super) fn align_up(bytes: u32, scale: u8) -> u32 {
     let unit = 1_u32 << scale;
     bytes.saturating_add(unit - 1) & !(unit - 1)
 }

@@ -392,6 +392,13 @@ impl Words {
         }
     }
 
+    /// The words of a segment that differs from that of which these are in its numbers and its data alone.
+    #[inline(always)]
+    pub(super) fn renumber(&mut self, segment: &Segment) {
+        self.numbers = pair(segment.seq.value(), segment.ack.map_or(0, SeqNumber::value));
+        self.len_urgent = u64::from(segment.payload_bytes()) << 32;
+    }
+
     /// One word for all of them.
     #[inline(always)]
     pub(super) fn label(self) -> u64 {
@@ -457,6 +464,18 @@ pub(super) fn fold_call_end(
     };
     let whose = pair(thread, fd.unwrap_or(-1).cast_unsigned());
     digest.fold4(at.as_nanos(), pair(host, pid), call.word ^ whose, result);
+}
+
+/// Folds in that `value` was chosen of `0..n`.
+#[inline]
+pub(super) fn fold_choice(digest: &mut Digest, at: Instant, place: Place, n: u32, value: u32) {
+    fold_head(digest, at, place, 6, pair(n, value));
+}
+
+#[inline]
+fn fold_head(digest: &mut Digest, at: Instant, place: Place, kind: u32, argument: u64) {
+    let Place { host, pid, thread } = place;
+    digest.fold4(at.as_nanos(), pair(host, pid), pair(thread, kind), argument);
 }
 
 /// What became of a packet.
@@ -581,7 +600,7 @@ impl Event {
             What::Waits | What::Wake => {}
             // What may befall a call is said here; whether it does is an event of its own.
             What::Machine(MachineEvent::CallFaults { .. }) => {}
-            What::Choice { door: _, n, value } => self.fold_head(digest, 6, pair(*n, *value)),
+            What::Choice { door: _, n, value } => fold_choice(digest, self.at, self.place, *n, *value),
             What::ProcessStart => self.fold_head(digest, 7, 0),
             What::ProcessExit => self.fold_head(digest, 8, 0),
             What::ProcessKill => self.fold_head(digest, 9, 0),
@@ -612,13 +631,12 @@ impl Event {
 
     #[inline]
     fn fold_head(&self, digest: &mut Digest, kind: u32, argument: u64) {
-        let Place { host, pid, thread } = self.place;
-        digest.fold4(self.at.as_nanos(), pair(host, pid), pair(thread, kind), argument);
+        fold_head(digest, self.at, self.place, kind, argument);
     }
 
     /// What happened, in words, with the names of other hosts.
     #[must_use]
-    pub(super) fn words(&self, names: &Names) -> String {
+    pub(crate) fn words(&self, names: &Names) -> String {
         if let What::Network { to: Some(to), .. } = self.what {
             return format!("{} {}", self.what, names.place(Place::host(to)));
         }

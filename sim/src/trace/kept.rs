@@ -35,13 +35,25 @@ pub(super) struct Kept {
     others: VecDeque<(usize, Event)>,
     /// The whole run, if that was asked for.
     pub(super) recording: Option<Box<Recording>>,
+    /// What somebody listens for.
+    #[cfg(feature = "tracing")]
+    pub(super) untold: Option<Box<super::untold::Untold>>,
 }
 
 impl Kept {
     /// Room for so many; with 0, none are kept.
     pub(super) fn new(records_max: usize) -> Kept {
         let size = records_max.next_power_of_two();
-        Kept { records: Vec::with_capacity(size), records_max, mask: size - 1, next: 0, others: VecDeque::new(), recording: None }
+        Kept {
+            records: Vec::with_capacity(size),
+            records_max,
+            mask: size - 1,
+            next: 0,
+            others: VecDeque::new(),
+            recording: None,
+            #[cfg(feature = "tracing")]
+            untold: None,
+        }
     }
 
     #[inline(always)]
@@ -89,6 +101,15 @@ impl Kept {
         }
         self.others.push_back((self.next, event));
         self.keep(Record::Other);
+    }
+
+    /// Keeps an event for whoever listens.
+    #[cfg(feature = "tracing")]
+    #[inline]
+    pub(super) fn tell(&mut self, step: u64, topic: Option<super::untold::Topic>, event: impl FnOnce() -> Event) {
+        if let Some(untold) = &mut self.untold {
+            untold.add(step, topic, event);
+        }
     }
 
     #[cold]

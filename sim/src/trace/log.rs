@@ -418,15 +418,20 @@ impl Log {
         put_words(&mut chunk.bytes, words);
     }
 
+    /// One of `0..n` is drawn.
+    pub(super) fn choice(&mut self, step: u64, at: Instant, door: &'static str, n: u32, value: u32) {
+        let door = self.word(door);
+        let bytes = &mut self.head(step, at, kind::CHOICE).bytes;
+        [door, u64::from(n), u64::from(value)].iter().for_each(|number| put(bytes, *number));
+    }
+
     /// Anything else, and the packet that is sent, if it is that.
     pub(super) fn event(&mut self, step: u64, event: &Event, packet: Option<&Packet>) {
         let Event { at, place, what } = event;
         if let What::Choice { door, n, value } = what
             && *place == Place::WORLD
         {
-            let door = self.word(door);
-            let bytes = &mut self.head(step, *at, kind::CHOICE).bytes;
-            [door, u64::from(*n), u64::from(*value)].iter().for_each(|number| put(bytes, *number));
+            self.choice(step, *at, door, *n, *value);
         } else if let What::Timer = what
             && *place == Place::host(place.host)
         {

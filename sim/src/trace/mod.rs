@@ -21,6 +21,8 @@ pub mod pcapng;
 mod place;
 mod recording;
 pub mod timeline;
+#[cfg(feature = "tracing")]
+mod untold;
 
 pub use arguments::{Arguments, Family};
 pub use digest::Digest;
@@ -32,6 +34,8 @@ pub use lines::{EventKind, TraceLine, lines};
 pub use machine::MachineEvent;
 pub use place::{Names, Place};
 pub use recording::{CallEnd, Connection, Detail, EVENTS_MAX, Recorded, Recording};
+#[cfg(feature = "tracing")]
+pub use untold::Topic;
 
 use crate::packet::{Body, Packet};
 use std::fmt;
@@ -78,6 +82,19 @@ impl Trace {
     pub fn record_last(&mut self, events_max: usize) {
         let recording = Box::new(Recording::with_room_for(events_max));
         self.kept.get_or_insert_with(|| Kept::new(0)).recording = Some(recording);
+    }
+
+    /// Keeps events about these from here on, for [`Trace::take_untold`].
+    #[cfg(feature = "tracing")]
+    pub fn keep_for_telling(&mut self, wanted: Vec<Topic>) {
+        self.kept.get_or_insert_with(|| Kept::new(0)).untold = Some(Box::new(untold::Untold::new(wanted)));
+    }
+
+    /// Events since this was asked last, each with its turn.
+    #[cfg(feature = "tracing")]
+    pub fn take_untold(&mut self) -> Vec<(u64, Event)> {
+        let untold = self.kept.as_mut().and_then(|kept| kept.untold.as_mut());
+        untold.map_or_else(Vec::new, |untold| std::mem::take(&mut untold.events))
     }
 
     /// Whether everything is kept.
@@ -174,10 +191,25 @@ impl Trace {
         event.fold_into(&mut self.digest);
         self.events_count += 1;
         if let Some(kept) = &mut self.kept {
+            #[cfg(feature = "tracing")]
+            kept.tell(self.steps, Topic::of(&event.what), || event.clone());
             if let Some(recording) = &mut kept.recording {
                 recording.log_mut().event(self.steps, &event, None);
             }
             kept.keep_event(event);
+        }
+    }
+
+    /// Records that `value` was chosen of `0..n`: [`What::Choice`].
+    #[inline]
+    pub fn chose(&mut self, at: Instant, door: &'static str, n: u32, value: u32) {
+        event::fold_choice(&mut self.digest, at, Place::WORLD, n, value);
+        self.events_count += 1;
+        if let Some(kept) = &mut self.kept {
+            if let Some(recording) = &mut kept.recording {
+                recording.log_mut().choice(self.steps, at, door, n, value);
+            }
+            kept.keep(Record::Choice { at, place: Place::WORLD, door, n, value });
         }
     }
 
@@ -188,6 +220,8 @@ impl Trace {
         self.events_count += 1;
         if let Some(kept) = &mut self.kept {
             kept.keep(Record::CallEnd { at, place, call, fd, result });
+            #[cfg(feature = "tracing")]
+            kept.tell(self.steps, Some(Topic::Call), || Event { at, place, what: What::CallEnd { call, fd, result } });
         }
     }
 
@@ -208,13 +242,27 @@ impl Trace {
         label
     }
 
+    /// The same of a packet that differs from the one which had this label before only in its numbers and in its data, and has them by value.
+    #[inline]
+    pub fn packet_sent_again(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
+        let Body::Tcp(segment) = &packet.body else { return };
+        if !label.is_usual {
+            *label = self.packet_sent(at, host, packet);
+            return;
+        }
+        label.words.renumber(segment);
+        label.word = label.words.label();
+        label.number = self.usual_packet(at, host, PacketKind::Sent, packet, label);
+        self.digest.fold_data(segment.payload.as_slice());
+    }
+
     /// Records that a packet arrived at a host.
     pub fn packet_delivered(&mut self, at: Instant, host: u32, packet: &Packet) {
         self.packet(at, host, PacketKind::Delivered, packet);
     }
 
     /// The same of a packet that is as it was when it got this label.
-    #[inline]
+    #[inline(always)]
     pub fn labelled_delivered(&mut self, at: Instant, host: u32, packet: &Packet, label: &Label) {
         if !label.is_usual {
             return self.packet_delivered(at, host, packet);
@@ -255,6 +303,8 @@ impl Trace {
         event::fold_packet(&mut self.digest, at, host, kind, label.word);
         if let Some(kept) = &mut self.kept {
             kept.keep(Record::Packet { at, host, kind, line: label.words });
+            #[cfg(feature = "tracing")]
+            kept.tell(self.steps, Some(Topic::Packet), || label.words.packet_event(at, host, kind, ""));
             if kept.recording.is_some() {
                 return self.packet_in_full(at, host, kind, packet, label);
             }
@@ -268,6 +318,8 @@ impl Trace {
         event::fold_packet(&mut self.digest, at, host, kind, words.label());
         if let Some(kept) = &mut self.kept {
             let event = Event { at, place: Place::host(host), what: kind.what(PacketLine::of(packet), why) };
+            #[cfg(feature = "tracing")]
+            kept.tell(self.steps, Topic::of(&event.what), || event.clone());
             if let Some(recording) = &mut kept.recording {
                 let is_usual = event::is_usual(packet);
                 match kind {

@@ -58,7 +58,10 @@ pub struct EventQueue<E> {
     levels: u32,
     /// Bit S of word L: slot S of level L holds an event.
     occupied: [u64; LEVELS],
-    slots: [[Slot; SLOTS]; LEVELS],
+    /// Bit S of word L: slot S of level L holds events of several instants; meaningless while it holds none.
+    mixed: [u64; LEVELS],
+    /// Level after level.
+    slots: [Slot; SLOTS * LEVELS],
 }
 
 /// An event, or an unused place for one.
@@ -75,6 +78,18 @@ struct Node<E> {
 struct Slot {
     head: u32,
     tail: u32,
+    /// The instant of the head.
+    head_at: u64,
+}
+
+/// Where a list is: a level and a slot of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Place {
+    level: usize,
+    /// The slot's bit in its level's word.
+    bit: u64,
+    /// Its index in `slots`.
+    slot: usize,
 }
 
 const LEVELS: usize = 11;
@@ -101,7 +116,8 @@ impl<E> EventQueue<E> {
             nodes: Vec::new(),
             levels: 0,
             occupied: [0; LEVELS],
-            slots: [[Slot { head: NONE, tail: NONE }; SLOTS]; LEVELS],
+            mixed: [0; LEVELS],
+            slots: [Slot { head: NONE, tail: NONE, head_at: 0 }; SLOTS * LEVELS],
         }
     }
 
@@ -130,21 +146,21 @@ impl<E> EventQueue<E> {
     /// Adds an event where there is a front already, or an event in the wheel that comes first.
     fn push_into_wheel(&mut self, at: u64, event: E) {
         if self.front.is_none() {
+            // It is not the earliest: what comes next stays what it was.
             let new = self.allocate(at, event);
-            self.link_sorted(new);
-            self.next_at = self.wheel_at;
+            self.link(new, at);
         } else if at < self.front_at {
             let displaced_at = std::mem::replace(&mut self.front_at, at);
             self.next_at = at;
             self.wheel_at = displaced_at;
             if let Some(displaced) = self.front.replace(event) {
                 let displaced = self.allocate(displaced_at, displaced);
-                self.link_first(displaced);
+                self.link_first(displaced, displaced_at);
             }
         } else {
             let new = self.allocate(at, event);
             self.wheel_at = self.wheel_at.min(at);
-            self.link_behind_front(new);
+            self.link_behind_front(new, at);
         }
     }
 
@@ -179,18 +195,24 @@ impl<E> EventQueue<E> {
     }
 
     fn pop_from_wheel(&mut self) -> Option<(Instant, E)> {
-        let earliest = self.unlink_earliest();
-        if earliest == NONE {
+        if self.levels == 0 {
             return None;
         }
-        let (at, event) = self.release(earliest);
+        let place = self.first_list();
+        let head = self.slots[place.slot].head;
+        let (at, next, event) = self.release(head);
         self.len -= 1;
-        self.advance(at);
-        self.wheel_at = u64::MAX;
-        if self.levels != 0 {
-            let (level, slot) = self.first_list();
-            self.wheel_at = self.node(self.slots[level][slot].head).at;
+        self.base = at;
+        if next == NONE {
+            self.clear(place);
+        } else if place.level == 0 {
+            // A slot of level 0 is one instant, and stays where it is.
+            self.slots[place.slot].head = next;
+            return Some((Instant::from_nanos(at), event));
+        } else {
+            self.move_down(place, next);
         }
+        self.wheel_at = if self.levels == 0 { u64::MAX } else { self.slots[self.first_list().slot].head_at };
         self.next_at = self.wheel_at;
         Some((Instant::from_nanos(at), event))
     }
@@ -212,26 +234,32 @@ impl<E> EventQueue<E> {
     #[inline]
     fn allocate(&mut self, at: u64, event: E) -> u32 {
         let index = self.free;
-        if index == NONE {
-            let index =
-                u32::try_from(self.nodes.len()).ok().filter(|i| *i != NONE).expect("fewer than 2^32 - 1 events are pending");
-            self.nodes.push(Node { at, next: NONE, event: Some(event) });
-            return index;
+        match self.nodes.get_mut(index as usize) {
+            Some(node) => {
+                self.free = node.next;
+                node.at = at;
+                node.event = Some(event);
+                index
+            }
+            None => self.grow(at, event),
         }
-        let node = self.node_mut(index);
-        let free = node.next;
-        node.at = at;
-        node.event = Some(event);
-        self.free = free;
+    }
+
+    /// A node more; none is unused.
+    #[cold]
+    fn grow(&mut self, at: u64, event: E) -> u32 {
+        let index = u32::try_from(self.nodes.len()).ok().filter(|i| *i != NONE).expect("fewer than 2^32 - 1 events are pending");
+        self.nodes.push(Node { at, next: NONE, event: Some(event) });
         index
     }
 
+    /// Takes an event out of its node: its instant, the next node of its list, the event.
     #[inline]
-    fn release(&mut self, index: u32) -> (u64, E) {
+    fn release(&mut self, index: u32) -> (u64, u32, E) {
         let free = std::mem::replace(&mut self.free, index);
         let node = self.node_mut(index);
-        node.next = free;
-        (node.at, node.event.take().expect("a linked node holds an event"))
+        let next = std::mem::replace(&mut node.next, free);
+        (node.at, next, node.event.take().expect("a linked node holds an event"))
     }
 
     #[inline]
@@ -244,115 +272,127 @@ impl<E> EventQueue<E> {
         &mut self.nodes[index as usize]
     }
 
-    /// Where an event at this instant belongs: level and slot.
+    /// Where an event at this instant belongs.
     #[inline]
-    fn place(&self, at: u64) -> (usize, usize) {
+    fn place(&self, at: u64) -> Place {
         let level = ((at ^ self.base) | 1).ilog2() / BITS_PER_LEVEL;
-        let slot = (at >> (level * BITS_PER_LEVEL)) % 64;
-        (level as usize, usize::try_from(slot).expect("a slot number is below 64"))
+        let slot = usize::try_from((at >> (level * BITS_PER_LEVEL)) % 64).expect("a slot number is below 64");
+        let level = level as usize;
+        Place { level, bit: 1 << slot, slot: level * SLOTS + slot }
     }
 
     #[inline]
-    fn is_occupied(&self, (level, slot): (usize, usize)) -> bool {
-        self.occupied[level] & (1 << slot) != 0
+    fn is_occupied(&self, place: Place) -> bool {
+        self.occupied[place.level] & place.bit != 0
+    }
+
+    /// Begins a list of these nodes, all of them of one instant.
+    #[inline]
+    fn start_list(&mut self, place: Place, list: Slot) {
+        self.occupied[place.level] |= place.bit;
+        self.mixed[place.level] &= !place.bit;
+        self.levels |= 1 << place.level;
+        self.slots[place.slot] = list;
+    }
+
+    /// Puts an event, pushed last of all at its instant, into its list, and keeps the earliest at the list's head.
+    #[inline(always)]
+    fn link(&mut self, index: u32, at: u64) {
+        let place = self.place(at);
+        if self.is_occupied(place) && at < self.slots[place.slot].head_at {
+            self.link_first(index, at);
+        } else {
+            self.link_last(place, index, at);
+        }
+    }
+
+    /// As `link`, where the front counts as the head of the list that it belongs to.
+    #[inline(always)]
+    fn link_behind_front(&mut self, index: u32, at: u64) {
+        let place = self.place(at);
+        let is_earliest = self.is_occupied(place) && at < self.slots[place.slot].head_at;
+        if is_earliest && place != self.place(self.front_at) {
+            self.link_first(index, at);
+        } else {
+            self.link_last(place, index, at);
+        }
     }
 
     /// Puts an event, which is earlier than all in its list or first among equals, at the head of that list.
-    fn link_first(&mut self, index: u32) {
-        let place @ (level, slot) = self.place(self.node(index).at);
+    #[cold]
+    fn link_first(&mut self, index: u32, at: u64) {
+        let place = self.place(at);
         if self.is_occupied(place) {
-            let head = std::mem::replace(&mut self.slots[level][slot].head, index);
+            let list = &mut self.slots[place.slot];
+            if list.head_at != at {
+                self.mixed[place.level] |= place.bit;
+                list.head_at = at;
+            }
+            let head = std::mem::replace(&mut list.head, index);
             self.node_mut(index).next = head;
         } else {
-            self.start_list(place, index);
+            self.node_mut(index).next = NONE;
+            self.start_list(place, Slot { head: index, tail: index, head_at: at });
         }
     }
 
     /// Puts an event at the tail of its list.
-    fn link_last(&mut self, place: (usize, usize), index: u32) {
-        let (level, slot) = place;
-        if self.is_occupied(place) {
-            let tail = std::mem::replace(&mut self.slots[level][slot].tail, index);
-            self.node_mut(tail).next = index;
-            self.node_mut(index).next = NONE;
-        } else {
-            self.start_list(place, index);
-        }
-    }
-
-    fn start_list(&mut self, (level, slot): (usize, usize), index: u32) {
-        self.slots[level][slot] = Slot { head: index, tail: index };
-        self.occupied[level] |= 1 << slot;
-        self.levels |= 1 << level;
+    #[inline(always)]
+    fn link_last(&mut self, place: Place, index: u32, at: u64) {
         self.node_mut(index).next = NONE;
-    }
-
-    /// Puts an event, pushed last of all at its instant, into its list, and keeps the earliest at the list's head.
-    fn link_sorted(&mut self, index: u32) {
-        let at = self.node(index).at;
-        let place @ (level, slot) = self.place(at);
-        if self.is_occupied(place) && at < self.node(self.slots[level][slot].head).at {
-            self.link_first(index);
+        if self.is_occupied(place) {
+            let list = &mut self.slots[place.slot];
+            if list.head_at != at {
+                self.mixed[place.level] |= place.bit;
+            }
+            let tail = std::mem::replace(&mut list.tail, index);
+            self.node_mut(tail).next = index;
         } else {
-            self.link_last(place, index);
+            self.start_list(place, Slot { head: index, tail: index, head_at: at });
         }
     }
 
-    /// As `link_sorted`, where the front counts as the head of the list that it belongs to.
-    fn link_behind_front(&mut self, index: u32) {
-        let place = self.place(self.node(index).at);
-        if place == self.place(self.front_at) {
-            self.link_last(place, index);
-        } else {
-            self.link_sorted(index);
-        }
-    }
-
-    /// Moves `base` to the instant of the event just popped: the events of the slot that it belonged to move down.
+    /// Moves `base` to the instant of the front just popped: the events of the slot that it belonged to move down.
     fn advance(&mut self, at: u64) {
-        let place @ (level, slot) = self.place(at);
+        let place = self.place(at);
         self.base = at;
-        // On level 0 a slot is one instant, and stays where it is.
-        if level == 0 || !self.is_occupied(place) {
-            return;
+        if place.level != 0 && self.is_occupied(place) {
+            self.move_down(place, self.slots[place.slot].head);
         }
-        let mut index = self.slots[level][slot].head;
-        self.clear(level, slot);
+    }
+
+    /// Takes the list in this place, which begins with this node, to the lower levels, which are empty.
+    fn move_down(&mut self, place: Place, head: u32) {
+        let is_mixed = self.mixed[place.level] & place.bit != 0;
+        let tail = self.slots[place.slot].tail;
+        self.clear(place);
+        if !is_mixed {
+            // One instant: it is one list there as here.
+            let head_at = self.node(head).at;
+            return self.start_list(self.place(head_at), Slot { head, tail, head_at });
+        }
+        let mut index = head;
         while index != NONE {
-            let next = self.node(index).next;
-            self.link_sorted(index);
+            let Node { at, next, .. } = *self.node(index);
+            self.link(index, at);
             index = next;
         }
     }
 
-    fn clear(&mut self, level: usize, slot: usize) {
-        self.occupied[level] &= !(1 << slot);
-        if self.occupied[level] == 0 {
-            self.levels &= !(1 << level);
+    #[inline]
+    fn clear(&mut self, place: Place) {
+        self.occupied[place.level] &= !place.bit;
+        if self.occupied[place.level] == 0 {
+            self.levels &= !(1 << place.level);
         }
     }
 
     /// The list whose head is the earliest event in the wheel, which is not empty.
     #[inline]
-    fn first_list(&self) -> (usize, usize) {
+    fn first_list(&self) -> Place {
         let level = self.levels.trailing_zeros() as usize;
-        (level, self.occupied[level].trailing_zeros() as usize)
-    }
-
-    /// Takes the earliest event out of the wheel; `NONE` if the wheel is empty.
-    fn unlink_earliest(&mut self) -> u32 {
-        if self.levels == 0 {
-            return NONE;
-        }
-        let (level, slot) = self.first_list();
-        let head = self.slots[level][slot].head;
-        let next = self.node(head).next;
-        if next == NONE {
-            self.clear(level, slot);
-        } else {
-            self.slots[level][slot].head = next;
-        }
-        head
+        let word = self.occupied[level];
+        Place { level, bit: word & word.wrapping_neg(), slot: level * SLOTS + word.trailing_zeros() as usize }
     }
 }
 
@@ -398,16 +438,20 @@ mod tests {
         let (mut linked, mut earliest) = (0, u64::MAX);
         for level in 0..LEVELS {
             assert_eq!(queue.levels & (1 << level) != 0, queue.occupied[level] != 0, "the bitmap of levels tells the truth");
-            for slot in (0..SLOTS).filter(|slot| queue.is_occupied((level, *slot))) {
-                let mut index = queue.slots[level][slot].head;
-                let head_at = queue.node(index).at;
-                let is_fronts = queue.front.is_some() && queue.place(queue.front_at) == (level, slot);
+            let places = (0..SLOTS).map(|slot| Place { level, bit: 1 << slot, slot: level * SLOTS + slot });
+            for place in places.filter(|place| queue.is_occupied(*place)) {
+                let Slot { head, tail, head_at } = queue.slots[place.slot];
+                let mut index = head;
+                let is_fronts = queue.front.is_some() && queue.place(queue.front_at) == place;
+                let is_mixed = queue.mixed[level] & place.bit != 0;
+                assert_eq!(queue.node(head).at, head_at, "the instant of a list's head is known");
                 while index != NONE {
                     let node = queue.node(index);
-                    assert_eq!(queue.place(node.at), (level, slot), "an event is where its instant and the base say");
+                    assert_eq!(queue.place(node.at), place, "an event is where its instant and the base say");
                     assert!(is_fronts || head_at <= node.at, "the head of a list is its earliest event");
+                    assert!(is_mixed || head_at == node.at, "a list that is not mixed has one instant");
                     if node.next == NONE {
-                        assert_eq!(queue.slots[level][slot].tail, index, "a list ends at its tail");
+                        assert_eq!(tail, index, "a list ends at its tail");
                     }
                     index = node.next;
                     linked += 1;

@@ -16,7 +16,7 @@ impl World {
     /// Puts the packet for many in this place, the next one, on the wires to all who have joined its group, in the order of the hosts.
     /// (What comes back to its sender has not left it.)
     pub(super) fn send_to_many(&mut self, from: HostId, slot: u32) {
-        let packet = std::mem::replace(&mut self.in_flight.slots[super::index(slot)], Packet::EMPTY);
+        let packet = std::mem::replace(self.in_flight.packet_mut(slot), Packet::EMPTY);
         let hosts = u32::try_from(self.machines.len()).expect("fewer than 2^32 hosts");
         for to in (0..hosts).map(HostId).filter(|to| *to != from) {
             if !self.host(to).joined(packet.dst) {

@@ -4,10 +4,12 @@
 //! calls on hosts, is told which waiters to wake ([`World::poll_wake`]), and may put alarms of its own into the queue. A test can
 //! drive it by hand, without any process; `process` is the driver that runs programs.
 
+mod arrival;
 mod chains;
 mod clock;
 pub mod event;
 mod group;
+mod in_flight;
 mod names;
 mod neighbour;
 mod power;
@@ -18,11 +20,13 @@ use crate::choice::{Choice, Door, LuckOf, StreamId};
 use crate::host::fifo::Fifo;
 use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, QuietRecv, Token};
 use crate::link::Link;
-use crate::packet::Packet;
-use crate::trace::{Event, Label, Place, Recording, Trace, What};
+use crate::trace::{Event, Place, Recording, Trace, What};
+pub use arrival::Happened;
 pub use chains::Chains;
 use clock::HostClock;
 use event::EventQueue;
+pub use in_flight::Data;
+use in_flight::{Flying, InFlight};
 pub use names::{LookupError, NameFault};
 use neighbour::Neighbours;
 pub use power::NIC_RING_PACKETS;
@@ -106,6 +110,8 @@ struct Machine {
     timer_at: Instant,
     /// Where the last packet went, so that a conversation looks its path up once.
     last_route: Option<(IpAddr, usize)>,
+    /// The place among the packets on their way that is kept for its next small one.
+    spare: u32,
     /// Whether it takes part in what happens: it is switched on and does not stand still.
     runs: bool,
     /// It has lost addresses since it booted, which sockets may still have.
@@ -114,72 +120,6 @@ struct Machine {
     idle: power::Idle,
     /// What it is made of whenever it is switched on.
     config: HostConfig,
-}
-
-/// The packets on their way, apart from the queue, whose entries stay small. Packets are written and read in their places here.
-#[derive(Default)]
-struct InFlight {
-    slots: Vec<Packet>,
-    /// What the trace knows of each since it was sent; a packet that is written anew, or changed, loses it.
-    labels: Vec<Label>,
-    free: Vec<u32>,
-}
-
-impl InFlight {
-    /// The place for the next packet: the same one until it is taken.
-    #[inline]
-    fn place(&mut self) -> (u32, &mut Packet) {
-        let (slot, packet, label) = self.place_and_label();
-        label.forget();
-        (slot, packet)
-    }
-
-    /// The same for a packet that gets its label at once.
-    #[inline]
-    fn place_and_label(&mut self) -> (u32, &mut Packet, &mut Label) {
-        let slot = self.free.last().copied().unwrap_or_else(|| self.grow());
-        (slot, &mut self.slots[index(slot)], &mut self.labels[index(slot)])
-    }
-
-    #[cold]
-    fn grow(&mut self) -> u32 {
-        let slot = u32::try_from(self.slots.len()).expect("fewer than 2^32 packets are on their way");
-        self.slots.push(Packet::EMPTY);
-        self.labels.push(Label::default());
-        self.free.push(slot);
-        slot
-    }
-
-    /// The packet in the place that `place` gave is on its way.
-    #[inline]
-    fn take_off(&mut self) {
-        self.free.pop();
-    }
-
-    /// Gives a packet a place.
-    fn put(&mut self, packet: Packet) -> u32 {
-        let (slot, place) = self.place();
-        *place = packet;
-        self.take_off();
-        slot
-    }
-
-    /// Takes a packet out of its place.
-    fn take(&mut self, slot: u32) -> Packet {
-        let packet = std::mem::replace(&mut self.slots[index(slot)], Packet::EMPTY);
-        self.free.push(slot);
-        packet
-    }
-
-    /// The packet in a place has arrived: what is left of it goes.
-    #[inline]
-    fn land(&mut self, slot: u32) {
-        let packet = &mut self.slots[index(slot)];
-        if !packet.is_plain() {
-            *packet = Packet::EMPTY;
-        }
-        self.free.push(slot);
-    }
 }
 
 #[inline]
@@ -204,6 +144,8 @@ pub struct World {
     wires: Wires,
     queue: EventQueue<Due>,
     in_flight: InFlight,
+    /// How often a connection was found to be calm.
+    calms: u64,
     choice: Choice,
     wakes: Fifo<Token>,
     trace: Trace,
@@ -230,6 +172,7 @@ impl World {
             wires: Wires::default(),
             queue: EventQueue::new(),
             in_flight: InFlight::default(),
+            calms: 0,
             choice,
             wakes: Fifo::new(),
             trace,
@@ -257,6 +200,7 @@ impl World {
             latitude,
             timer_at: Instant::FAR,
             last_route: None,
+            spare: in_flight::NONE,
             runs: true,
             has_lost_addrs: false,
             clock: HostClock::TRUE,
@@ -294,6 +238,13 @@ impl World {
         self.now = self.now.max(at);
         self.choice.set_now(self.now);
         true
+    }
+
+    /// Whether nothing in the queue is due until `at` or at that moment. At the end of time the answer may be `false` although nothing is.
+    #[inline]
+    #[must_use]
+    pub fn is_idle_until(&self, at: Instant) -> bool {
+        self.queue.is_idle_until(at)
     }
 
     /// The moment of the next thing in the queue.
@@ -445,59 +396,13 @@ impl World {
     /// # Panics
     /// If the queue went back in time: a bug here.
     pub fn step(&mut self) -> Option<Option<Alarm>> {
-        let (at, due) = self.queue.pop()?;
-        assert!(at >= self.now, "time does not go back");
-        self.now = at;
-        self.choice.set_now(at);
-        match due {
-            Due::Arrival(pair) => {
-                let (to, slot) = (HostId(pair.first()), pair.second());
-                let machine = &self.machines[to.index()];
-                if machine.runs & !machine.has_lost_addrs {
-                    self.arrive(to, slot);
-                } else {
-                    self.arrive_with_care(to, slot);
-                }
-                Some(None)
-            }
-            Due::Damaged(pair) => {
-                self.arrive_damaged(HostId(pair.first()), pair.second());
-                Some(None)
-            }
-            Due::Sending(pair) => {
-                self.send_late(pair.first(), pair.second());
-                Some(None)
-            }
-            Due::Unjudged(pair) => Some(Some(self.show_to_rules(pair.first(), pair.second()))),
-            Due::Timer(pair) => {
-                let id = HostId(pair.first());
-                let machine = &mut self.machines[id.index()];
-                if machine.timer_at <= at {
-                    machine.timer_at = Instant::FAR;
-                }
-                if machine.runs {
-                    self.run_timers(id);
-                }
-                Some(None)
-            }
-            Due::Alarm(alarm) => Some(Some(alarm)),
+        match self.happen(false)? {
+            Happened::Alarm(alarm) => return Some(Some(alarm)),
+            Happened::Woken(token) => self.wakes.push(token),
+            Happened::Ended(..) => unreachable!("no receive may end"),
+            Happened::Something => {}
         }
-    }
-
-    /// The packet in this place reaches a host.
-    #[inline]
-    fn arrive(&mut self, to: HostId, slot: u32) {
-        let at = self.now;
-        if let Some(chains) = &mut self.chains {
-            chains.reached(to, at);
-        }
-        let packet = &mut self.in_flight.slots[index(slot)];
-        self.trace.labelled_delivered(at, to.0, packet, &self.in_flight.labels[index(slot)]);
-        let machine = &mut self.machines[to.index()];
-        let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
-        machine.host.take_packet(&mut Cx { now: machine.clock.own(at), luck: &mut luck }, packet);
-        self.in_flight.land(slot);
-        self.follow(to);
+        Some(None)
     }
 
     /// A host's timers that are due go off; if none is, the next one is waited for.
@@ -541,6 +446,17 @@ impl World {
         }
     }
 
+    /// The same where an entry has led to nothing but a timer more.
+    #[cold]
+    fn follow_timer(&mut self, id: HostId) {
+        let Machine { host, timer_at, clock, .. } = &self.machines[id.index()];
+        if let Some(at) = host.poll_timeout().map(|own| clock.moment(own))
+            && at < *timer_at
+        {
+            self.arm_timer(id, at);
+        }
+    }
+
     /// Sends what the host has to send. What it sends to itself arrives at once, as on Linux's loopback.
     fn transmit(&mut self, id: HostId) {
         loop {
@@ -556,13 +472,14 @@ impl World {
     /// Takes the packet in this place, the next one, to where it goes.
     #[inline]
     fn carry(&mut self, from: HostId, slot: u32) {
-        self.in_flight.labels[index(slot)] = self.trace.packet_sent(self.now, from.0, &self.in_flight.slots[index(slot)]);
+        let Flying { packet, label, .. } = &mut self.in_flight.slots[index(slot)];
+        *label = self.trace.packet_sent(self.now, from.0, packet);
         self.carry_on(from, slot);
     }
 
     /// The same of a packet that is recorded already.
     fn carry_on(&mut self, from: HostId, slot: u32) {
-        let packet = &self.in_flight.slots[index(slot)];
+        let packet = self.in_flight.packet(slot);
         if let Some((addr, index)) = self.machines[from.index()].last_route
             && addr == packet.dst
         {
@@ -584,7 +501,7 @@ impl World {
     /// Sends the packet in this place, the next one, to where it has not just been sent to.
     fn send_anywhere(&mut self, from: HostId, slot: u32) {
         let machine = &mut self.machines[from.index()];
-        let packet = &mut self.in_flight.slots[index(slot)];
+        let packet = self.in_flight.packet_mut(slot);
         if machine.host.owns(packet.dst) {
             let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
             // The place is still free: nothing else is written to it meanwhile.

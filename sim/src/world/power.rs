@@ -3,7 +3,7 @@
 //! A machine that is off is silent: what reaches it is lost, and what it was about to send is never sent. One that stands still does nothing
 //! either, but its card goes on putting packets into its ring, until that is full.
 
-use super::{HostId, World, index};
+use super::{HostId, World};
 use crate::packet::Packet;
 use crate::trace::{Event, MachineEvent, Place, What};
 use std::collections::VecDeque;
@@ -94,11 +94,11 @@ impl World {
     #[cold]
     pub(super) fn arrive_with_care(&mut self, to: HostId, slot: u32) {
         let machine = &self.machines[to.index()];
-        let dst = self.in_flight.slots[index(slot)].dst;
+        let dst = self.in_flight.packet(slot).dst;
         if machine.runs && (machine.host.owns(dst) || machine.host.joined(dst)) {
             return self.arrive(to, slot);
         }
-        let packet = std::mem::replace(&mut self.in_flight.slots[index(slot)], Packet::EMPTY);
+        let packet = std::mem::replace(self.in_flight.packet_mut(slot), Packet::EMPTY);
         self.in_flight.land(slot);
         let machine = &mut self.machines[to.index()];
         let why = match &mut machine.idle {

@@ -2,7 +2,8 @@
 //!
 //! Everything here could be left out: what is not the usual case is left to the full functions, and these do what those would have done.
 
-use super::{Due, HostId, World};
+use super::in_flight::{Flying, NONE};
+use super::{Due, HostId, World, index};
 use crate::host::{Pid, QuietRecv, Recent, Short, ShortSend, Token};
 use crate::packet::Packet;
 use twinsock::raw::{Name, RawFd};
@@ -11,17 +12,29 @@ impl World {
     /// `send(2)`, if it is an easy one: see [`Host::send_short`](crate::host::Host::send_short). `false`: nothing has happened.
     #[inline(always)]
     pub fn send_short(&mut self, at: HostId, who: (Pid, &mut Recent), fd: RawFd, data: &[u8], flags: i32) -> bool {
-        let (slot, packet, label) = self.in_flight.place_and_label();
         let Some(machine) = self.machines.get_mut(at.index()) else { return false };
-        match machine.host.send_short(machine.clock.own(self.now), who, fd, data, flags, packet) {
-            ShortSend::Out => {}
+        if machine.spare == NONE {
+            machine.spare = self.in_flight.reserve();
+        }
+        let slot = machine.spare;
+        let Some(Flying { packet, label, ends, owner }) = self.in_flight.slots.get_mut(index(slot)) else { return false };
+        let is_armed = match machine.host.send_short(machine.clock.own(self.now), who, fd, data, flags, (packet, ends)) {
+            ShortSend::Out { is_armed, again } => {
+                if again {
+                    self.trace.packet_sent_again(self.now, at.0, packet, label);
+                } else {
+                    *label = self.trace.packet_sent(self.now, at.0, packet);
+                }
+                is_armed
+            }
             ShortSend::Queued => {
                 self.follow(at);
                 return true;
             }
             ShortSend::Long => return false,
-        }
-        *label = self.trace.packet_sent(self.now, at.0, packet);
+        };
+        machine.spare = NONE;
+        *owner = at.0;
         let path = match machine.last_route {
             Some((addr, path)) if addr == packet.dst => self.paths.get_mut(path),
             Some(_) | None => None,
@@ -30,18 +43,16 @@ impl World {
             && self.chains.is_none()
             && let Some(arrives) = path.direction.arrival(self.now, Packet::SMALL_FRAME_MAX_BYTES)
         {
-            self.in_flight.take_off();
             self.queue.push(arrives, Due::arrival(path.to, slot));
         } else {
+            self.in_flight.put_back(slot);
             self.carry_on(at, slot);
             self.follow(at);
             return true;
         }
         // A send wakes nobody: what is left to follow is its timer.
-        if let Some(due) = machine.host.poll_timeout().map(|own| machine.clock.moment(own))
-            && due < machine.timer_at
-        {
-            self.arm_timer(at, due);
+        if is_armed {
+            self.follow_timer(at);
         }
         true
     }
@@ -85,7 +96,8 @@ impl World {
         data: &[u8],
         how: (i32, Option<&[u8]>),
     ) -> bool {
-        let (slot, packet, label) = self.in_flight.place_and_label();
+        let (slot, Flying { packet, label, ends, .. }) = self.in_flight.place_whole();
+        ends.forget();
         let Some(machine) = self.machines.get_mut(at.index()) else { return false };
         if !machine.host.send_dgram_short(who, fd, data, how, packet) {
             return false;

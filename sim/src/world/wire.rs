@@ -11,7 +11,7 @@ mod words;
 
 pub use rules::{Fate, PacketView, Protocol, RuleId, Unjudged};
 
-use super::{Due, HostId, Pair, World, index};
+use super::{Due, HostId, Pair, World};
 use crate::choice::{Choice, StreamId};
 use crate::link::{Chance, Direction, FrameFate, Link, Ratio};
 use crate::packet::{Body, Icmp, IcmpError, Packet, wire};
@@ -74,7 +74,7 @@ impl World {
     /// A packet comes to the beginning of a path.
     fn enter(&mut self, at: usize, slot: u32) {
         let path = &mut self.paths[at];
-        let packet = &self.in_flight.slots[index(slot)];
+        let packet = self.in_flight.packet(slot);
         if self.choice.keeps_story() {
             self.wires.flows.follow(packet);
         }
@@ -94,7 +94,7 @@ impl World {
     /// A packet meets the link of its path.
     fn put_on_wire(&mut self, at: usize, slot: u32, damaged: bool) {
         let Path { link, from, .. } = &self.paths[at];
-        let packet = &self.in_flight.slots[index(slot)];
+        let packet = self.in_flight.packet(slot);
         if let Body::Icmp(Icmp { error: IcmpError::PacketTooBig { .. }, .. }) = packet.body {
             // It comes from the router before the narrow link, at its sender's door.
             return self.arrives(at, self.now, slot, damaged);
@@ -154,7 +154,7 @@ impl World {
             drawn
         });
         if drawn > 0 && choice.keeps_story() {
-            let words = Words::of(&in_flight.slots[index(slot)], &wires.flows);
+            let words = Words::of(in_flight.packet(slot), &wires.flows);
             choice.tell(*wire, format!("{words} is {delay:?} under way"));
         }
         delay
@@ -268,7 +268,7 @@ impl World {
 
     /// A damaged packet reaches a host: its kernel finds that the checksum is wrong, if there is one.
     pub(super) fn arrive_damaged(&mut self, to: HostId, slot: u32) {
-        if let Packet { src: IpAddr::V4(_), body: Body::Udp(datagram), .. } = &mut self.in_flight.slots[index(slot)]
+        if let Packet { src: IpAddr::V4(_), body: Body::Udp(datagram), .. } = self.in_flight.packet_mut(slot)
             && datagram.no_check
             && !datagram.payload.is_empty()
             && self.machines[to.index()].runs

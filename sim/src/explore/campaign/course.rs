@@ -9,7 +9,7 @@ use crate::explore::interrupt::Listening;
 use crate::explore::progress::{Snapshot, Watch, default_watch};
 use crate::explore::regressions;
 use crate::explore::report::{Found, Outcome, Story};
-use crate::sim::{Builder, Failure, Report, Sim};
+use crate::sim::{Builder, Failure, Listener, Report, Sim};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -81,14 +81,15 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
     #[expect(clippy::disallowed_methods, reason = "the OS thread that carries a run; nothing in the run depends on it")]
     fn run_apart(&self, builder: Builder, choice: Choice) -> (Run, BTreeMap<&'static str, assertions::Count>) {
         std::thread::scope(|scope| {
-            let thread = scope.spawn(|| self.run_here(builder, choice));
+            let listener = Listener::here();
+            let thread = scope.spawn(move || listener.hear(|| self.run_here(builder, choice)));
             thread.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
         })
     }
 
     /// How many calls a run makes, as a guess from the boring one: always the same, in every shard and in a fresh process. Others may be several times as long.
     pub(super) fn calls_expected(&self) -> u64 {
-        let (run, _) = self.run(self.builder.clone(), Choice::boring());
+        let (run, _) = Listener::nobody().hear(|| self.run(self.builder.clone(), Choice::boring()));
         let calls = run.map_or_else(|failure| failure.calls, |report| report.calls);
         calls.saturating_mul(4).max(64)
     }
@@ -187,10 +188,12 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
         std::thread::scope(|scope| {
             let (send, receive) = mpsc::channel();
             let jobs = self.campaign.jobs_for(seeds);
+            // Of many runs, only the one that is told is worth listening to.
+            let listener = if self.campaign.only_seed.is_some() { Listener::here() } else { Listener::nobody() };
             for _ in 0..jobs {
-                let (send, shared) = (send.clone(), &shared);
+                let (send, shared, listener) = (send.clone(), &shared, listener.clone());
                 scope.spawn(move || {
-                    let tally = self.work(shared, listening);
+                    let tally = listener.hear(|| self.work(shared, listening));
                     // Nobody hangs up before all have answered.
                     send.send(tally).ok();
                 });
@@ -273,7 +276,7 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
     /// Runs a seed again; if it is not the same run, looks for the place where they part.
     fn rerun(&self, shared: &Shared, nth: u64, digest: u64) {
         let seed = self.campaign.seed(nth);
-        let (again, _) = self.run_seed(seed);
+        let (again, _) = Listener::nobody().hear(|| self.run_seed(seed));
         let (second, _) = summary(&again);
         if second == digest {
             return;
@@ -310,7 +313,7 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
             // Who interrupts does not want to wait; what was found is on disk already.
             let shrunk = (self.campaign.shrink_runs > 0 && !listening.heard()).then(|| {
                 shrink(&failure.tape, self.campaign.shrink_runs, |tape| {
-                    let run = (!listening.heard()).then(|| self.run_tape(tape, false))?;
+                    let run = (!listening.heard()).then(|| Listener::nobody().hear(|| self.run_tape(tape, false)))?;
                     run.err().filter(|again| again.kind.site() == site).map(|again| again.tape)
                 })
             });

@@ -1,8 +1,9 @@
 //! The short ways of calls that carry a few bytes: what the long way does, without the steps that only others need.
 
-use super::{Scheduler, ThreadId, Wait};
+use super::{Scheduler, State, ThreadId, Wait};
 use crate::host::Short;
 use crate::trace::{CallEnd, CallName, Place};
+use crate::world::Data;
 use twinsock::Instant;
 use twinsock::raw::{Name, RawFd};
 
@@ -59,6 +60,32 @@ impl Scheduler {
         slot.quiet = None;
         self.end_short_call(thread, fd, &ShortCall::Recv { data: &into[..received], len: into.len(), flags, name: None });
         Some(received)
+    }
+
+    /// A waiting thread's receive is over, and it is chosen to run next, for nobody else can be. Answers that thread.
+    #[inline(always)]
+    pub(super) fn recv_ended(&mut self, thread: ThreadId, data: Data) -> ThreadId {
+        let at = self.world.now();
+        let slot = &mut self.threads[thread.index()];
+        let quiet = slot.quiet.take().expect("a receive that has hardly been taken note of is its thread's");
+        slot.received = Some(data);
+        slot.state = State::Running;
+        slot.turn = slot.turn.wrapping_add(1);
+        slot.clock = Instant::from_nanos(slot.clock.max(at).as_nanos().saturating_add(self.call_cost_ns));
+        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
+        let trace = self.world.trace_mut();
+        trace.count_step();
+        trace.call_ended(at, place, const { CallName::new("recvfrom") }, Some(quiet.fd()), Ok(data.bytes()));
+        self.just_chosen = true;
+        thread
+    }
+
+    /// What the running thread's receive that has ended returns. `None`: it has not.
+    #[inline(always)]
+    pub fn take_received(&mut self, thread: ThreadId, into: &mut [u8]) -> Option<usize> {
+        let data = self.threads.get_mut(thread.index())?.received.take()?;
+        self.world.take_data(data, into);
+        Some(data.bytes())
     }
 
     /// `send(2)` or `sendto(2)` of the running thread on a datagram socket, if it is an easy one; `how`: the flags and the name. `false`: nothing has

@@ -2,7 +2,7 @@
 
 use super::{Life, ProcId, Process, Scheduler, State, Thread, ThreadId};
 use crate::host::{Credentials, Pid};
-use crate::process::coroutine::Carrier;
+use crate::process::coroutine::{Carrier, StackEnd};
 use crate::trace::What;
 use crate::world::HostId;
 use twinsock::Instant;
@@ -60,9 +60,10 @@ impl Scheduler {
             clock,
             state: State::Due,
             turn: 0,
-            carrier: Some(Box::new(carrier)),
+            carrier: Some(carrier),
             op: None,
             quiet: None,
+            received: None,
             recent: Default::default(),
             signal: None,
             joiners: Vec::new(),
@@ -71,6 +72,7 @@ impl Scheduler {
             is_held_up: false,
             calls_after_kill: 0,
         });
+        self.stack_ends.push(StackEnd::UNKNOWN);
         self.queue_turn(id, clock);
         id
     }

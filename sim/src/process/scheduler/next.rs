@@ -1,0 +1,179 @@
+//! What happens next, and who runs then.
+
+use super::{Scheduler, State, ThreadId, Turn, full_name};
+use crate::host::Token;
+use crate::process::breakpoint;
+use crate::process::outside::NO_THREAD;
+use crate::world::{Alarm, Happened};
+use twinsock::Instant;
+
+impl Scheduler {
+    /// Lets the next thing in the world's queue happen.
+    #[inline]
+    pub(super) fn step(&mut self) {
+        if let Some(thread) = self.step_but_wake() {
+            self.wake(thread);
+        }
+    }
+
+    /// The same, but that the thread which is to be woken, where that is one and nobody else, is answered.
+    #[inline(always)]
+    fn step_but_wake(&mut self) -> Option<ThreadId> {
+        match self.world.happen(false)? {
+            Happened::Woken(token) => Some(thread_of(token)),
+            Happened::Ended(..) => unreachable!("no receive may end"),
+            Happened::Alarm(alarm) => {
+                self.alarm(alarm);
+                None
+            }
+            Happened::Something => {
+                self.collect_wakes();
+                None
+            }
+        }
+    }
+
+    /// Lets the next thing in the world's queue happen, and chooses the thread that is woken by it, if nobody else can be chosen now.
+    #[inline(always)]
+    fn step_and_choose(&mut self) -> Option<ThreadId> {
+        let trace = self.world.trace();
+        let is_watched = trace.is_recording() | (trace.steps() + 1 == self.break_at);
+        let may_end = self.ready.is_empty() & self.stalled.is_empty() & !is_watched;
+        match self.world.happen(may_end)? {
+            Happened::Ended(token, data) => return Some(self.recv_ended(thread_of(token), data)),
+            Happened::Woken(token) => {
+                let thread = thread_of(token);
+                if self.goes_on_at_once(thread) {
+                    return Some(thread);
+                }
+                self.wake(thread);
+            }
+            Happened::Alarm(alarm) => self.alarm(alarm),
+            Happened::Something => self.collect_wakes(),
+        }
+        None
+    }
+
+    fn alarm(&mut self, alarm: Alarm) {
+        let Alarm(number) = alarm;
+        if number & u64::from(NO_THREAD) == u64::from(NO_THREAD) {
+            return self.alarm_of_outside(alarm);
+        }
+        let thread = ThreadId(u32::try_from(number & u64::from(u32::MAX)).expect("the low half is 32 bits"));
+        let slot = &self.threads[thread.index()];
+        if u64::from(slot.turn) == number >> 32 {
+            match slot.state {
+                State::Due | State::Waiting(..) => self.make_ready(thread),
+                State::Ready | State::Running | State::Ended => {}
+            }
+        }
+    }
+
+    /// Who is next. With a `limit`, nothing later than that happens.
+    #[inline]
+    pub fn next_turn(&mut self, limit: Option<Instant>) -> Turn {
+        loop {
+            if self.failure.is_some() {
+                return Turn::Stop;
+            }
+            if let Some(outside) = self.outside.take() {
+                return Turn::Outside(outside);
+            }
+            if let Some(process) = self.kills.pop_front() {
+                return Turn::Kill(process);
+            }
+            if limit.is_none() && self.live == 0 {
+                return Turn::Stop;
+            }
+            // Everything that is due now happens before somebody is chosen, so that the choice is among all.
+            let due = self.world.next_due();
+            if !self.ready.is_empty() && due.is_none_or(|at| at > self.world.now()) {
+                return Turn::Run(self.choose());
+            }
+            match (due, limit) {
+                (Some(at), Some(limit)) if at > limit => return self.reach(limit),
+                (Some(_), Some(_) | None) => {
+                    if let Some(thread) = self.step_and_choose() {
+                        return Turn::Run(thread);
+                    }
+                }
+                (None, Some(limit)) => return self.reach(limit),
+                (None, None) => return Turn::Deadlock,
+            }
+        }
+    }
+
+    /// Wakes and chooses a waiting thread, if nobody else can be chosen now. `false`: nothing has happened.
+    #[inline(always)]
+    fn goes_on_at_once(&mut self, thread: ThreadId) -> bool {
+        let now = self.world.now();
+        let is_only_one = self.ready.is_empty() && self.stalled.is_empty() && self.world.is_idle_until(now);
+        let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
+        let is_waiting = match slot.state {
+            State::Waiting(..) => true,
+            State::Ready | State::Due | State::Running | State::Ended => false,
+        };
+        if !is_only_one || !is_waiting || self.world.trace().is_recording() || self.world.trace().steps() + 1 == self.break_at {
+            return false;
+        }
+        slot.state = State::Running;
+        slot.turn = slot.turn.wrapping_add(1);
+        slot.clock = slot.clock.max(now);
+        self.world.trace_mut().count_step();
+        self.just_chosen = true;
+        true
+    }
+
+    fn reach(&mut self, limit: Instant) -> Turn {
+        if self.world.now() < limit {
+            self.world.set_now(limit);
+        }
+        Turn::Stop
+    }
+
+    #[inline]
+    fn choose(&mut self) -> ThreadId {
+        let thread = if self.ready.len() == 1 { self.ready.pop_front() } else { self.choose_among_several() };
+        let thread = thread.expect("the choice is below the number of ready threads");
+        self.stack_ends[thread.index()].prefetch();
+        let now = self.world.now();
+        let slot = &mut self.threads[thread.index()];
+        slot.state = State::Running;
+        slot.clock = slot.clock.max(now);
+        self.world.trace_mut().count_step();
+        self.just_chosen = true;
+        if self.world.trace().steps() == self.break_at {
+            self.reach_break(thread);
+        }
+        thread
+    }
+
+    /// A debugger stops at this turn: on the thread's own stack, if it has begun to run.
+    #[cold]
+    fn reach_break(&mut self, thread: ThreadId) {
+        let slot = &mut self.threads[thread.index()];
+        if slot.carrier.as_ref().is_some_and(|carrier| carrier.started()) {
+            slot.is_held_up = true;
+        } else {
+            breakpoint::stop(self.break_at, self.where_it_is(thread));
+        }
+    }
+
+    /// A thread and the moment, for people.
+    pub(in crate::process) fn where_it_is(&self, thread: ThreadId) -> String {
+        format!("thread {} at {:?} of virtual time", self.full_name(thread), self.world.now())
+    }
+
+    fn choose_among_several(&mut self) -> Option<ThreadId> {
+        let Scheduler { world, turns, ready, threads, processes, .. } = self;
+        let index = turns.choose(world, ready, &|world, thread| full_name(world, threads, processes, thread));
+        // The chosen one's place goes to the first in line: constant cost, and 0 stays first come, first served.
+        self.ready.swap_remove_front(index)
+    }
+}
+
+/// The thread that a waiter is.
+#[inline]
+pub(super) fn thread_of(Token(token): Token) -> ThreadId {
+    ThreadId(u32::try_from(token).expect("a token is a thread's number"))
+}

@@ -1,0 +1,154 @@
+//! The stacks of carriers: many in one reservation, each with a guard below it that costs the kernel no mapping of its own.
+//!
+//! `MADV_GUARD_INSTALL` (`madvise(2)`, Linux 6.13) makes guards that are marks in page tables, so that any number of stacks is one mapping;
+//! with `mprotect(2)` each takes two, and `vm.max_map_count` ends that at some 32,000. Where the kernel does not know it, or the system
+//! is not Linux, each stack is a mapping of corosensei's.
+//!
+//! A reservation goes when the last of its stacks goes. Nothing here is shared between OS threads.
+
+use corosensei::stack::valgrind::ValgrindStackRegistration;
+use corosensei::stack::{DefaultStack, MIN_STACK_SIZE, Stack, StackPointer};
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+/// A stack of a carrier.
+pub enum CarrierStack {
+    /// A part of a reservation.
+    Part(Part),
+    /// A mapping of its own.
+    Own(DefaultStack),
+}
+
+/// A part of a reservation, its lowest page being the guard.
+pub struct Part {
+    base: StackPointer,
+    bytes: usize,
+    _registration: ValgrindStackRegistration,
+    _reservation: Rc<Reservation>,
+}
+
+/// Address space for several stacks.
+struct Reservation {
+    start: NonNull<u8>,
+    bytes: usize,
+}
+
+/// The reservation whose parts are being handed out.
+struct Current {
+    reservation: Rc<Reservation>,
+    /// The size of a part, with its guard.
+    part_bytes: usize,
+    parts_left: usize,
+}
+
+/// How many stacks a reservation holds.
+const RESERVATION_STACKS: usize = 64;
+/// The guard; a page, and no less than the largest page of the systems that have such guards.
+const GUARD_BYTES: usize = 64 << 10;
+/// `MADV_GUARD_INSTALL` of `linux/mman.h`.
+const MADV_GUARD_INSTALL: i32 = 102;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
+    /// The kernel has refused a guard.
+    static HAS_NO_GUARDS: Cell<bool> = const { Cell::new(false) };
+}
+
+impl CarrierStack {
+    /// A stack of this size.
+    ///
+    /// # Errors
+    /// The error of `mmap(2)` when no stack can be had.
+    pub fn new(bytes: usize) -> io::Result<CarrierStack> {
+        if !HAS_NO_GUARDS.get() {
+            match Part::new(bytes) {
+                Ok(part) => return Ok(CarrierStack::Part(part)),
+                // EINVAL: an older kernel.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => HAS_NO_GUARDS.set(true),
+                Err(error) => return Err(error),
+            }
+        }
+        DefaultStack::new(bytes).map(CarrierStack::Own)
+    }
+}
+
+impl Part {
+    fn new(bytes: usize) -> io::Result<Part> {
+        let part_bytes = GUARD_BYTES + bytes.max(MIN_STACK_SIZE).next_multiple_of(GUARD_BYTES);
+        CURRENT.with_borrow_mut(|current| {
+            let fits = current.as_ref().is_some_and(|current| current.part_bytes == part_bytes && current.parts_left > 0);
+            if !fits {
+                let reservation = Rc::new(Reservation::new(part_bytes * RESERVATION_STACKS)?);
+                *current = Some(Current { reservation, part_bytes, parts_left: RESERVATION_STACKS });
+            }
+            let current = current.as_mut().expect("there is a reservation now");
+            let index = RESERVATION_STACKS - current.parts_left;
+            // SAFETY: the reservation holds RESERVATION_STACKS parts of this size, and `index` is below that.
+            let start = unsafe { current.reservation.start.add(index * part_bytes) };
+            install_guard(start)?;
+            current.parts_left -= 1;
+            let base = start.addr().get() + part_bytes;
+            Ok(Part {
+                base: StackPointer::new(base).expect("a stack does not end at address 0"),
+                bytes: part_bytes,
+                _registration: ValgrindStackRegistration::new(start.as_ptr(), part_bytes),
+                _reservation: Rc::clone(&current.reservation),
+            })
+        })
+    }
+}
+
+/// Makes the lowest pages of a part fault when they are touched.
+fn install_guard(start: NonNull<u8>) -> io::Result<()> {
+    // SAFETY: the pages lie in a private anonymous mapping of ours, and nobody has used them yet.
+    let answer = unsafe { libc::madvise(start.as_ptr().cast(), GUARD_BYTES, MADV_GUARD_INSTALL) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+impl Reservation {
+    fn new(bytes: usize) -> io::Result<Reservation> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a new mapping, at an address of the kernel's choice.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        // A huge page would give a stack of which one page is touched two megabytes. Advice: where it is refused, all works as well.
+        // SAFETY: the mapping just made.
+        unsafe { libc::madvise(start, bytes, libc::MADV_NOHUGEPAGE) };
+        let start = NonNull::new(start.cast()).expect("a mapping does not begin at address 0");
+        Ok(Reservation { start, bytes })
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        // SAFETY: the whole of our own mapping; every part of it holds the reservation, so none is left.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
+    }
+}
+
+// SAFETY: `base` and `limit` are the ends of memory that belongs to this stack alone for as long as it lives, both multiples of 64 KiB; its lowest
+// 64 KiB are a guard, and above that there are at least MIN_STACK_SIZE bytes. The other kind is corosensei's own.
+unsafe impl Stack for CarrierStack {
+    #[inline]
+    fn base(&self) -> StackPointer {
+        match self {
+            CarrierStack::Part(part) => part.base,
+            CarrierStack::Own(own) => own.base(),
+        }
+    }
+
+    #[inline]
+    fn limit(&self) -> StackPointer {
+        match self {
+            CarrierStack::Part(part) => {
+                StackPointer::new(part.base.get() - part.bytes).expect("a stack does not begin at address 0")
+            }
+            CarrierStack::Own(own) => own.limit(),
+        }
+    }
+}
