@@ -10,6 +10,7 @@ use std::time::Duration;
 use twinsock::faulty::{Call, Fault, Plan};
 use twinsock::net::{TcpListener, TcpStream, UdpSocket};
 use twinsock::{Clock, SocketApi, Spawn};
+use twinsock_sim::choice::Tape;
 use twinsock_sim::trace::{EventKind, TraceLine, lines, read_trace};
 use twinsock_sim::{Link, NameFault, Ratio, Report, Signal, Sim, write_report};
 
@@ -232,6 +233,87 @@ fn a_trace_file_is_read_as_it_was_written_and_says_where_it_is_broken() {
     let refused = read_trace(foreign.as_bytes()).unwrap_err().to_string();
     assert!(refused.contains("a trace of format 9") && refused.contains("reads format 1"), "{refused}");
     fs::remove_dir_all(folder).unwrap();
+}
+
+/// What a small run comes to: a trace file, and its tape.
+fn small_files() -> (Vec<u8>, Vec<u8>) {
+    let run = Sim::builder().seed(3).record(true).run(|sim| {
+        sim.default_link(Link::new().delay(Duration::from_millis(1)).loss(Ratio::new(1, 3)));
+        sim.host("a").spawn("waits", |net| UdpSocket::bind(&net, "0.0.0.0:9").unwrap().recv_from(&mut [0; 9]).unwrap());
+        sim.host("b").spawn("sends", |net| {
+            let udp = UdpSocket::bind(&net, "0.0.0.0:0").unwrap();
+            for _ in 0..5 {
+                udp.send_to(b"news", "10.0.0.1:9").unwrap();
+                net.sleep(Duration::from_millis(1));
+            }
+        });
+    });
+    let run = run.unwrap();
+    let folder = folder("small");
+    let files = write_report(&folder, "small", run.seed, &run.recording.unwrap()).unwrap();
+    let trace = fs::read(files.trace).unwrap();
+    fs::remove_dir_all(folder).unwrap();
+    (trace, run.tape.to_bytes())
+}
+
+#[test]
+fn a_trace_that_is_cut_off_anywhere_says_where_and_gives_what_comes_before() {
+    let (trace, _) = small_files();
+    let whole = read_trace(&trace).unwrap();
+    assert!(whole.broken.is_none() && whole.lines.len() > 10);
+    let first_line = trace.iter().position(|byte| *byte == b'\n').unwrap();
+    for cut in 0..trace.len() {
+        match read_trace(&trace[..cut]) {
+            Err(error) => assert!(cut < first_line && error.offset == 0, "byte {cut}: {error}"),
+            // All but the end of the last line is there.
+            Ok(read) if cut == trace.len() - 1 => assert_eq!(read, whole),
+            Ok(read) => {
+                let start = trace[..cut].iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+                let broken = read.broken.unwrap();
+                assert!(broken.what.contains("cut off here"), "byte {cut}: {broken}");
+                assert!((start..=cut).contains(&broken.offset), "byte {cut}: {broken}, the line begins at {start}");
+                assert_eq!(read.lines[..], whole.lines[..read.lines.len()], "byte {cut}");
+                assert_eq!(broken.line, read.lines.len() + 2, "byte {cut}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tape_that_is_cut_off_anywhere_says_where() {
+    let (_, tape) = small_files();
+    assert!(Tape::from_bytes(&tape).is_ok() && tape.len() > 40);
+    for cut in 0..tape.len() {
+        let error = Tape::from_bytes(&tape[..cut]).unwrap_err();
+        assert!(error.offset <= cut, "byte {cut}: {error}");
+    }
+}
+
+#[test]
+fn damaged_traces_and_tapes_are_read_or_refused() {
+    let (trace, tape) = small_files();
+    for at in 0..trace.len() {
+        for other in [0, b'"', b'{', 0xff] {
+            let mut damaged = trace.clone();
+            damaged[at] = other;
+            if let Ok(read) = read_trace(&damaged)
+                && let Some(broken) = read.broken
+            {
+                assert!(broken.offset <= trace.len(), "byte {at}: {broken}");
+            }
+        }
+    }
+    for at in 0..tape.len() {
+        for bit in 0..8 {
+            let mut damaged = tape.clone();
+            damaged[at] ^= 1 << bit;
+            match Tape::from_bytes(&damaged) {
+                // There is one way to write a tape.
+                Ok(read) => assert_eq!(read.to_bytes(), damaged, "byte {at}"),
+                Err(error) => assert!(error.offset <= tape.len(), "byte {at}: {error}"),
+            }
+        }
+    }
 }
 
 #[test]

@@ -21,6 +21,9 @@ struct Header {
     /// How many events came before the first line's.
     #[serde(default, skip_serializing_if = "is_zero")]
     dropped: u64,
+    /// How many lines follow; older files do not say.
+    #[serde(default)]
+    lines: Option<usize>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
@@ -36,7 +39,8 @@ const FORMAT: u32 = 1;
 /// # Errors
 /// The writer's.
 pub fn write(lines: &[TraceLine], seed: u64, dropped: u64, mut to: impl Write) -> io::Result<()> {
-    let header = Header { twinsock_trace: FORMAT, version: env!("CARGO_PKG_VERSION").to_owned(), seed, dropped };
+    let header =
+        Header { twinsock_trace: FORMAT, version: env!("CARGO_PKG_VERSION").to_owned(), seed, dropped, lines: Some(lines.len()) };
     serde_json::to_writer(&mut to, &header)?;
     for line in lines {
         to.write_all(b"\n")?;
@@ -128,6 +132,15 @@ pub fn read_trace(bytes: &[u8]) -> Result<TraceFile, TraceFileError> {
             }
         }
         offset += text.len();
+    }
+    let (there, all) = (file.lines.len(), header.lines);
+    if file.broken.is_none()
+        && let Some(all) = all
+        && there != all
+    {
+        let cut_off = if there < all { "the file is cut off here: " } else { "" };
+        let what = format!("{cut_off}there are {there} of {all} events");
+        file.broken = Some(TraceFileError { line: there + 2, offset, what });
     }
     Ok(file)
 }
