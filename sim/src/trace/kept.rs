@@ -1,7 +1,8 @@
 //! The last events: a ring in a plain array. Every event of a run passes through it, so what is kept of the usual ones is a few words,
 //! and an [`Event`] is made of them when somebody asks.
 
-use super::event::{CallName, Event, PacketKind, What, Words};
+use super::event::{CallName, Event, What};
+use super::packets::{PacketKind, Words};
 use super::place::Place;
 use super::recording::Recording;
 use std::collections::VecDeque;

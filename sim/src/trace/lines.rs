@@ -4,7 +4,8 @@
 //! sent.
 
 use super::Names;
-use super::event::{Event, PacketLine, Transport, Trouble, What};
+use super::event::{Event, Trouble, What};
+use super::packets::{PacketLine, Transport};
 use super::place::Place;
 use super::recording::{Connection, Detail, Recorded, Recording};
 use crate::packet::SeqNumber;

@@ -17,7 +17,8 @@ mod events;
 
 use super::arguments::{Arguments, Echo, put_data};
 use super::bytes::{put, put_len, put_signed};
-use super::event::{CallName, Event, PacketKind, What, Words};
+use super::event::{CallName, Event, What};
+use super::packets::{PacketKind, Words};
 use super::place::Place;
 use super::recording::{CallEnd, Connection, Recorded};
 use crate::packet::{Body, Datagram, Packet, Payload, Segment, TcpOptions, Timestamps};

@@ -1,6 +1,6 @@
 //! What happened: a digest of every event, the last few events for a report, and, if asked for, the whole run.
 //!
-//! `event.rs` says what an event is and how it reads on a line, `place.rs` where it happens, `digest.rs` how events become 64 bits, `kept.rs` how the last ones are
+//! `event.rs` says what an event is and how it reads on a line (of packets, `packets.rs`), `place.rs` where it happens, `digest.rs` how events become 64 bits, `kept.rs` how the last ones are
 //! kept, `recording.rs` how a whole run is (`log.rs`, `arguments.rs` and `bytes.rs`: in little room). [`Trace`] is what `world` and `process` write to. The digest is always made and does not depend on
 //! whether events are kept; keeping them is off until it is asked for, and costs nothing until then.
 //!
@@ -16,6 +16,7 @@ mod kept;
 mod lines;
 mod log;
 mod machine;
+mod packets;
 #[cfg(feature = "capture")]
 pub mod pcapng;
 mod place;
@@ -26,12 +27,13 @@ mod untold;
 
 pub use arguments::{Arguments, Family};
 pub use digest::Digest;
-pub use event::{CallName, Event, NetworkEvent, PacketLine, Transport, What};
-use event::{PacketKind, Words};
+pub use event::{CallName, Event, NetworkEvent, What};
 pub use file::{TraceFile, TraceFileError, read_trace};
 use kept::{Kept, Record};
 pub use lines::{EventKind, TraceLine, lines};
 pub use machine::MachineEvent;
+use packets::{PacketKind, Words};
+pub use packets::{PacketLine, Transport};
 pub use place::{Names, Place};
 pub use recording::{CallEnd, Connection, Detail, EVENTS_MAX, Recorded, Recording};
 #[cfg(feature = "tracing")]
@@ -284,7 +286,7 @@ impl Trace {
 
     #[inline(always)]
     fn packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet) -> Label {
-        let words = match (&packet.body, event::v4_addrs(packet)) {
+        let words = match (&packet.body, packets::v4_addrs(packet)) {
             (Body::Tcp(segment), Some(addrs)) => Words::of_segment(addrs, segment),
             (Body::Udp(datagram), Some(addrs)) => Words::of_datagram(addrs, datagram),
             (Body::Icmp(_), _) | (_, None) => {
@@ -300,7 +302,7 @@ impl Trace {
     #[inline(always)]
     fn usual_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) -> u32 {
         self.events_count += 1;
-        event::fold_packet(&mut self.digest, at, host, kind, label.word);
+        packets::fold_packet(&mut self.digest, at, host, kind, label.word);
         if let Some(kept) = &mut self.kept {
             kept.keep(Record::Packet { at, host, kind, line: label.words });
             #[cfg(feature = "tracing")]
@@ -315,13 +317,13 @@ impl Trace {
     fn other_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, why: &'static str) {
         self.events_count += 1;
         let words = Words::of(packet);
-        event::fold_packet(&mut self.digest, at, host, kind, words.label());
+        packets::fold_packet(&mut self.digest, at, host, kind, words.label());
         if let Some(kept) = &mut self.kept {
             let event = Event { at, place: Place::host(host), what: kind.what(PacketLine::of(packet), why) };
             #[cfg(feature = "tracing")]
             kept.tell(self.steps, Topic::of(&event.what), || event.clone());
             if let Some(recording) = &mut kept.recording {
-                let is_usual = event::is_usual(packet);
+                let is_usual = packets::is_usual(packet);
                 match kind {
                     PacketKind::Sent => recording.log_mut().event(self.steps, &event, Some(packet)),
                     PacketKind::Delivered | PacketKind::Dropped | PacketKind::Met if is_usual => {

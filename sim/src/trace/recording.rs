@@ -4,8 +4,9 @@
 //! digest: a recorded run is the run that it would have been.
 
 use super::Names;
-use super::event::{CallName, Event, PacketLine, Transport};
+use super::event::{CallName, Event};
 use super::log::{self, Ended, Log};
+use super::packets::{PacketLine, Transport};
 use super::place::Place;
 use crate::packet::Packet;
 use std::collections::BTreeMap;
