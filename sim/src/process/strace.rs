@@ -7,7 +7,7 @@ use crate::host::{Call, RecvRef};
 use crate::trace::{Arguments, Family};
 use std::io::{IoSlice, IoSliceMut};
 use twinsock::consts::*;
-use twinsock::raw::{FD_SETSIZE, FdSet, Name, PollFd, RawFd};
+use twinsock::raw::{EpollEvent, FD_SETSIZE, FdSet, Name, PollFd, RawFd};
 
 /// Lists the arguments of a call. `done` is what it returned, if it has and has succeeded: what it wrote through its arguments is shown then.
 pub fn list(call: &Call<'_, '_>, done: Option<usize>, to: &mut Arguments<'_>) {
@@ -30,43 +30,14 @@ pub fn list(call: &Call<'_, '_>, done: Option<usize>, to: &mut Arguments<'_>) {
             option(to.number(*fd), *level, *name, &value[..shown]);
         }
         Call::Setsockopt { fd, level, name, value } => option(to.number(*fd), *level, *name, value),
-        Call::Sendto { .. }
-        | Call::Sendmsg { .. }
-        | Call::Recvfrom { .. }
-        | Call::Recvmsg { .. }
-        | Call::Read { .. }
-        | Call::Write { .. }
-        | Call::Readv { .. }
-        | Call::Writev { .. } => list_data(call, done, to),
-        Call::Fcntl { fd, command, argument } => fcntl(to.number(*fd), *command, *argument),
-        Call::Ioctl { fd, request, argument } => _ = to.number(*fd).request(*request).number(**argument),
-        Call::Pipe2 { flags, out } => {
-            pair(to, done, out);
-            to.flags(*flags, Family::O);
-        }
-        Call::Dup { fd } | Call::Close { fd } => _ = to.number(*fd),
-        Call::Dup3 { fd, new, flags } => _ = to.number(*fd).number(*new).flags(*flags, Family::O),
-        Call::Poll { .. } | Call::Select { .. } | Call::EpollCreate1 { .. } | Call::EpollCtl { .. } | Call::EpollWait { .. } => {
-            list_readiness(call, done, to);
-        }
-    }
-}
-
-/// Of the calls that move data.
-fn list_data(call: &Call<'_, '_>, done: Option<usize>, to: &mut Arguments<'_>) {
-    match call {
         Call::Sendto { fd, data, flags, addr } => {
             to.number(*fd).data(data).count(data.len()).flags(*flags, Family::Msg);
-            if let Some(addr) = addr {
-                to.addr(addr);
-            }
+            addr_if_some(to, *addr);
         }
         Call::Sendmsg { fd, hdr, flags } => {
             iov(to.number(*fd), hdr.iov);
             to.control(hdr.control.len()).flags(*flags, Family::Msg);
-            if let Some(name) = hdr.name {
-                to.addr(name);
-            }
+            addr_if_some(to, hdr.name);
         }
         Call::Recvfrom { fd, into, flags, name } => {
             received(to.number(*fd), done, into);
@@ -86,85 +57,52 @@ fn list_data(call: &Call<'_, '_>, done: Option<usize>, to: &mut Arguments<'_>) {
         Call::Write { fd, data } => _ = to.number(*fd).data(data).count(data.len()),
         Call::Readv { fd, iov } => iov_mut(to.number(*fd), done, iov),
         Call::Writev { fd, iov: from } => iov(to.number(*fd), from),
-        Call::Socket { .. }
-        | Call::Socketpair { .. }
-        | Call::Bind { .. }
-        | Call::Listen { .. }
-        | Call::Accept4 { .. }
-        | Call::Connect { .. }
-        | Call::Shutdown { .. }
-        | Call::Getsockname { .. }
-        | Call::Getpeername { .. }
-        | Call::Getsockopt { .. }
-        | Call::Setsockopt { .. }
-        | Call::Fcntl { .. }
-        | Call::Ioctl { .. }
-        | Call::Pipe2 { .. }
-        | Call::Dup { .. }
-        | Call::Dup3 { .. }
-        | Call::Close { .. }
-        | Call::Poll { .. }
-        | Call::Select { .. }
-        | Call::EpollCreate1 { .. }
-        | Call::EpollCtl { .. }
-        | Call::EpollWait { .. } => {}
-    }
-}
-
-/// Of the calls that ask who is ready.
-fn list_readiness(call: &Call<'_, '_>, done: Option<usize>, to: &mut Arguments<'_>) {
-    match call {
+        Call::Fcntl { fd, command, argument } => fcntl(to.number(*fd), *command, *argument),
+        Call::Ioctl { fd, request, argument } => _ = to.number(*fd).request(*request).number(**argument),
+        Call::Pipe2 { flags, out } => {
+            pair(to, done, out);
+            to.flags(*flags, Family::O);
+        }
+        Call::Dup { fd } | Call::Close { fd } => _ = to.number(*fd),
+        Call::Dup3 { fd, new, flags } => _ = to.number(*fd).number(*new).flags(*flags, Family::O),
         Call::Poll { fds, timeout } => {
             poll_fds(to, done, fds);
             to.number(*timeout);
         }
-        Call::Select { nfds, sets, timeout } => {
-            fd_sets(to.number(*nfds), sets);
-            match timeout {
-                None => to.null(),
-                Some(micros) => to.micros(*micros),
-            };
-        }
+        Call::Select { nfds, sets, timeout } => select(to.number(*nfds), sets, *timeout),
         Call::EpollCreate1 { flags } => _ = to.flags(*flags, Family::EpollCreate),
-        Call::EpollCtl { epfd, op, fd, event } => {
-            to.number(*epfd).one_of(*op, Family::EpollCtl).number(*fd);
-            if let Some(event) = event {
-                to.epoll_event(event.events, event.data);
-            }
-        }
-        Call::EpollWait { epfd, events, timeout } => {
-            to.number(*epfd).open();
-            for event in &events[..done.unwrap_or(0).min(events.len())] {
-                to.epoll_event(event.events, event.data);
-            }
-            to.close().count(events.len()).number(*timeout);
-        }
-        Call::Socket { .. }
-        | Call::Socketpair { .. }
-        | Call::Bind { .. }
-        | Call::Listen { .. }
-        | Call::Accept4 { .. }
-        | Call::Connect { .. }
-        | Call::Shutdown { .. }
-        | Call::Getsockname { .. }
-        | Call::Getpeername { .. }
-        | Call::Getsockopt { .. }
-        | Call::Setsockopt { .. }
-        | Call::Sendto { .. }
-        | Call::Sendmsg { .. }
-        | Call::Recvfrom { .. }
-        | Call::Recvmsg { .. }
-        | Call::Read { .. }
-        | Call::Write { .. }
-        | Call::Readv { .. }
-        | Call::Writev { .. }
-        | Call::Fcntl { .. }
-        | Call::Ioctl { .. }
-        | Call::Pipe2 { .. }
-        | Call::Dup { .. }
-        | Call::Dup3 { .. }
-        | Call::Close { .. } => {}
+        Call::EpollCtl { epfd, op, fd, event } => epoll_ctl(to.number(*epfd), *op, *fd, *event),
+        Call::EpollWait { epfd, events, timeout } => epoll_wait(to.number(*epfd), done, events, *timeout),
     }
+}
+
+fn addr_if_some(to: &mut Arguments<'_>, addr: Option<&[u8]>) {
+    if let Some(addr) = addr {
+        to.addr(addr);
+    }
+}
+
+fn select(to: &mut Arguments<'_>, sets: &[Option<&mut FdSet>; 3], timeout: Option<i64>) {
+    fd_sets(to, sets);
+    match timeout {
+        None => to.null(),
+        Some(micros) => to.micros(micros),
+    };
+}
+
+fn epoll_ctl(to: &mut Arguments<'_>, op: i32, fd: RawFd, event: Option<EpollEvent>) {
+    to.one_of(op, Family::EpollCtl).number(fd);
+    if let Some(event) = event {
+        to.epoll_event(event.events, event.data);
+    }
+}
+
+fn epoll_wait(to: &mut Arguments<'_>, done: Option<usize>, events: &[EpollEvent], timeout: i32) {
+    to.open();
+    for event in &events[..done.unwrap_or(0).min(events.len())] {
+        to.epoll_event(event.events, event.data);
+    }
+    to.close().count(events.len()).number(timeout);
 }
 
 fn socket(to: &mut Arguments<'_>, domain: i32, kind: i32, protocol: i32) {
