@@ -57,10 +57,10 @@ where
     type Socket = Either<R::Socket, S::Socket>;
     type Calls = dyn Syscalls;
 
-    fn calls(&self, vouch: Vouch) -> &(dyn Syscalls + 'static) {
+    fn calls(&self, _vouch: Vouch<Self>) -> &(dyn Syscalls + 'static) {
         match self {
-            Any::Real(api) => api.calls(vouch),
-            Any::Sim(api) => api.calls(vouch),
+            Any::Real(api) => api.calls(Vouch::for_owned()),
+            Any::Sim(api) => api.calls(Vouch::for_owned()),
         }
     }
 
@@ -72,10 +72,10 @@ where
         }
     }
 
-    fn adopt(&self, fd: RawFd, vouch: Vouch) -> Self::Socket {
+    fn adopt(&self, fd: RawFd, _vouch: Vouch<Self>) -> Self::Socket {
         match self {
-            Any::Real(api) => Either::Real(api.adopt(fd, vouch)),
-            Any::Sim(api) => Either::Sim(api.adopt(fd, vouch)),
+            Any::Real(api) => Either::Real(api.adopt(fd, Vouch::for_owned())),
+            Any::Sim(api) => Either::Sim(api.adopt(fd, Vouch::for_owned())),
         }
     }
 

@@ -60,7 +60,7 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// calls.listen(Os.fileno(&socket), 1)?;
     /// # Ok::<(), Errno>(())
     /// ```
-    fn calls(&self, vouch: Vouch) -> &Self::Calls;
+    fn calls(&self, vouch: Vouch<Self>) -> &Self::Calls;
     /// The descriptor's number, `fileno(3)`; -1 where `socket` is not of this world or process.
     ///
     /// ```
@@ -81,7 +81,7 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// Os.close(socket)?;
     /// # Ok::<(), Errno>(())
     /// ```
-    fn adopt(&self, fd: RawFd, vouch: Vouch) -> Self::Socket;
+    fn adopt(&self, fd: RawFd, vouch: Vouch<Self>) -> Self::Socket;
     /// Gives up ownership without closing.
     ///
     /// ```

@@ -43,18 +43,34 @@ impl<V> Copy for SocketOption<V> {}
 
 impl<V: OptionValue> SocketOption<V> {
     /// An option that this module does not list.
+    ///
+    /// ```
+    /// use twinsock::{consts, option::SocketOption};
+    /// const TCP_QUICKACK: SocketOption<bool> = SocketOption::new(consts::SOL_TCP, consts::TCP_QUICKACK);
+    /// # let _ = TCP_QUICKACK;
+    /// ```
     #[must_use]
     pub const fn new(level: i32, name: i32) -> SocketOption<V> {
         SocketOption { level, name, value: PhantomData }
     }
 
     /// The level, `SOL_*` or `IPPROTO_*`.
+    ///
+    /// ```
+    /// use twinsock::{consts, option};
+    /// assert_eq!(option::TCP_NODELAY.level(), consts::SOL_TCP);
+    /// ```
     #[must_use]
     pub const fn level(self) -> i32 {
         self.level
     }
 
     /// The name, `SO_*`, `TCP_*`, ...
+    ///
+    /// ```
+    /// use twinsock::{consts, option};
+    /// assert_eq!(option::TCP_NODELAY.name(), consts::TCP_NODELAY);
+    /// ```
     #[must_use]
     pub const fn name(self) -> i32 {
         self.name
@@ -62,15 +78,45 @@ impl<V: OptionValue> SocketOption<V> {
 }
 
 /// A value that `getsockopt(2)` and `setsockopt(2)` carry as bytes.
+///
+/// ```
+/// use twinsock::option::{OptionBytes, OptionValue};
+///
+/// /// A pair of ports, say.
+/// struct Range(u16, u16);
+///
+/// impl OptionValue for Range {
+///     const BYTES: usize = 4;
+///     fn encode(&self) -> OptionBytes {
+///         OptionBytes::of(&[&self.0.to_ne_bytes(), &self.1.to_ne_bytes()])
+///     }
+///     fn decode(bytes: &[u8]) -> twinsock::Result<Range> {
+///         let [a, b, c, d] = *bytes.first_chunk().ok_or(twinsock::Errno::INVAL)?;
+///         Ok(Range(u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d])))
+///     }
+/// }
+/// assert_eq!(Range::decode(Range(1, 2).encode().as_bytes())?.1, 2);
+/// # Ok::<(), twinsock::Errno>(())
+/// ```
 pub trait OptionValue: Sized {
     /// How many bytes it has at most; no more than [`OPTION_MAX_BYTES`].
     const BYTES: usize;
     /// The bytes of the value, as the kernel reads them.
+    ///
+    /// ```
+    /// use twinsock::option::OptionValue;
+    /// assert_eq!(1_i32.encode().as_bytes(), 1_i32.to_ne_bytes());
+    /// ```
     fn encode(&self) -> OptionBytes;
     /// The value that these bytes hold.
     ///
     /// # Errors
     /// `EINVAL`: fewer bytes than the value has.
+    ///
+    /// ```
+    /// use twinsock::{Errno, option::OptionValue};
+    /// assert_eq!(i32::decode(&[0; 3]), Err(Errno::INVAL));
+    /// ```
     fn decode(bytes: &[u8]) -> Result<Self>;
 }
 
@@ -78,6 +124,11 @@ pub trait OptionValue: Sized {
 pub const OPTION_MAX_BYTES: usize = 32;
 
 /// The bytes of an option's value, without allocation.
+///
+/// ```
+/// use twinsock::option::OptionBytes;
+/// assert_eq!(OptionBytes::of(&[&[1], &[2, 3]]).as_bytes(), [1, 2, 3]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct OptionBytes {
     bytes: [u8; OPTION_MAX_BYTES],
@@ -89,6 +140,12 @@ impl OptionBytes {
     ///
     /// # Panics
     /// If they have more than [`OPTION_MAX_BYTES`] together.
+    ///
+    /// ```
+    /// use twinsock::option::OptionBytes;
+    /// let linger = OptionBytes::of(&[&1_i32.to_ne_bytes(), &5_i32.to_ne_bytes()]);
+    /// assert_eq!(linger.as_bytes().len(), 8);
+    /// ```
     #[must_use]
     pub fn of(parts: &[&[u8]]) -> OptionBytes {
         let mut value = OptionBytes { bytes: [0; OPTION_MAX_BYTES], len: 0 };
@@ -100,6 +157,11 @@ impl OptionBytes {
     }
 
     /// The bytes.
+    ///
+    /// ```
+    /// use twinsock::option::OptionValue;
+    /// assert_eq!(true.encode().as_bytes(), 1_i32.to_ne_bytes());
+    /// ```
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
@@ -207,6 +269,15 @@ impl OptionValue for Option<Errno> {
 }
 
 /// How `close` treats data that is not sent yet, `SO_LINGER`: a `struct linger`.
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock::option::{Linger, SO_LINGER};
+/// use twinsock::{Domain, Os, Protocol, Socket, Type};
+/// let socket = Socket::new(&Os, Domain::INET, Type::STREAM, Protocol::TCP)?;
+/// socket.set_option(SO_LINGER, Linger(Some(Duration::from_secs(5))))?;
+/// # Ok::<(), twinsock::Errno>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Linger(
     /// `None`: close returns at once and sending goes on. `Some`: close waits that long, in whole seconds (fractions are cut
@@ -230,6 +301,16 @@ impl OptionValue for Linger {
 }
 
 /// How long a blocking call waits, `SO_RCVTIMEO` and `SO_SNDTIMEO`: a `struct timeval`.
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock::option::{SO_RCVTIMEO, Timeout};
+/// use twinsock::{Domain, Errno, MsgFlags, Os, Protocol, Socket, Type};
+/// let (a, _b) = Socket::pair(&Os, Domain::UNIX, Type::STREAM, Protocol::DEFAULT)?;
+/// a.set_option(SO_RCVTIMEO, Timeout(Some(Duration::from_millis(8))))?;
+/// assert_eq!(a.recv(16, MsgFlags::NONE), Err(Errno::AGAIN));
+/// # Ok::<(), twinsock::Errno>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeout(
     /// `None`: for ever, `{0, 0}`. `Some` of less than a microsecond is a microsecond, since 0 would be for ever.
@@ -258,6 +339,13 @@ impl OptionValue for Timeout {
 }
 
 /// A process's identity, `struct ucred`: of `SO_PEERCRED` and `SCM_CREDENTIALS`, `unix(7)`.
+///
+/// ```
+/// use twinsock::{Domain, Os, Protocol, Socket, Type, option::SO_PEERCRED};
+/// let (a, _b) = Socket::pair(&Os, Domain::UNIX, Type::STREAM, Protocol::DEFAULT)?;
+/// assert_eq!(a.option(SO_PEERCRED)?.pid.cast_unsigned(), std::process::id());
+/// # Ok::<(), twinsock::Errno>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[expect(missing_docs, reason = "the fields of struct ucred")]
 pub struct Credentials {
@@ -283,6 +371,15 @@ impl OptionValue for Credentials {
 }
 
 /// A group to join on an interface, `struct ip_mreq`, `ip(7)`.
+///
+/// ```
+/// use twinsock::option::{IP_ADD_MEMBERSHIP, Membership4};
+/// use twinsock::{Domain, Errno, Os, Protocol, Socket, Type};
+/// let socket = Socket::new(&Os, Domain::INET, Type::DGRAM, Protocol::UDP)?;
+/// let no_group = Membership4 { multiaddr: [10, 0, 0, 1].into(), interface: [0, 0, 0, 0].into() };
+/// assert_eq!(socket.set_option(IP_ADD_MEMBERSHIP, no_group), Err(Errno::INVAL));
+/// # Ok::<(), twinsock::Errno>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Membership4 {
     /// The group.
@@ -304,6 +401,12 @@ impl OptionValue for Membership4 {
 }
 
 /// A group to join on an interface, `struct ipv6_mreq`, `ipv6(7)`.
+///
+/// ```
+/// use twinsock::option::{Membership6, OptionValue};
+/// let all_nodes = Membership6 { multiaddr: "ff02::1".parse().unwrap(), interface: 0 };
+/// assert_eq!(all_nodes.encode().as_bytes().len(), 20, "struct ipv6_mreq");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Membership6 {
     /// The group.

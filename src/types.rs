@@ -14,10 +14,20 @@ macro_rules! number_type {
             $($(#[$doc])* pub const $variant: $name = $name($value);)*
 
             /// The value of this raw number, known or not; the kernel judges it.
+            ///
+            /// ```
+            /// use twinsock::{Domain, consts};
+            /// assert_eq!(Domain::from_raw(consts::AF_INET), Domain::INET);
+            /// ```
             #[must_use]
             pub const fn from_raw(raw: i32) -> $name { $name(raw) }
 
             /// The raw number.
+            ///
+            /// ```
+            /// use twinsock::{Domain, consts};
+            /// assert_eq!(Domain::INET.raw(), consts::AF_INET);
+            /// ```
             #[must_use]
             pub const fn raw(self) -> i32 { self.0 }
         }
@@ -43,26 +53,58 @@ macro_rules! flag_type {
             $($(#[$doc])* pub const $flag: $name = $name($value);)*
 
             /// The flags of these raw bits, known or not; the kernel judges them.
+            ///
+            /// ```
+            /// use twinsock::{MsgFlags, consts};
+            /// assert_eq!(MsgFlags::from_raw(consts::MSG_PEEK), MsgFlags::PEEK);
+            /// ```
             #[must_use]
             pub const fn from_raw(raw: i32) -> $name { $name(raw) }
 
             /// The raw bits.
+            ///
+            /// ```
+            /// use twinsock::{MsgFlags, consts};
+            /// assert_eq!((MsgFlags::PEEK | MsgFlags::DONTWAIT).raw(), consts::MSG_PEEK | consts::MSG_DONTWAIT);
+            /// ```
             #[must_use]
             pub const fn raw(self) -> i32 { self.0 }
 
             /// Whether all bits of `other` are set here.
+            ///
+            /// ```
+            /// use twinsock::PollEvents;
+            /// let events = PollEvents::IN | PollEvents::HUP;
+            /// assert!(events.contains(PollEvents::HUP) && !events.contains(PollEvents::HUP | PollEvents::ERR));
+            /// ```
             #[must_use]
             pub const fn contains(self, other: $name) -> bool { self.0 & other.0 == other.0 }
 
             /// Whether any bit of `other` is set here.
+            ///
+            /// ```
+            /// use twinsock::PollEvents;
+            /// let events = PollEvents::IN | PollEvents::HUP;
+            /// assert!(events.intersects(PollEvents::HUP | PollEvents::ERR));
+            /// ```
             #[must_use]
             pub const fn intersects(self, other: $name) -> bool { self.0 & other.0 != 0 }
 
             /// These flags without those of `other`.
+            ///
+            /// ```
+            /// use twinsock::PollEvents;
+            /// assert_eq!((PollEvents::IN | PollEvents::OUT).without(PollEvents::OUT), PollEvents::IN);
+            /// ```
             #[must_use]
             pub const fn without(self, other: $name) -> $name { $name(self.0 & !other.0) }
 
             /// Whether no bit is set.
+            ///
+            /// ```
+            /// use twinsock::PollEvents;
+            /// assert!(PollEvents::NONE.is_empty() && !PollEvents::IN.is_empty());
+            /// ```
             #[must_use]
             pub const fn is_empty(self) -> bool { self.0 == 0 }
         }
@@ -103,6 +145,12 @@ macro_rules! flag_type {
 
 number_type! {
     /// A protocol family, `socket(2)`'s first argument.
+    ///
+    /// ```
+    /// use twinsock::{Domain, Os, Protocol, Socket, Type};
+    /// let socket = Socket::new(&Os, Domain::UNIX, Type::STREAM, Protocol::DEFAULT);
+    /// assert!(socket.is_ok());
+    /// ```
     Domain {
         /// IPv4, `ip(7)`.
         INET = c::AF_INET;
@@ -115,6 +163,13 @@ number_type! {
 
 number_type! {
     /// A socket type, `socket(2)`'s second argument.
+    ///
+    /// ```
+    /// use twinsock::{Domain, Os, Protocol, Socket, Type, option};
+    /// let socket = Socket::new(&Os, Domain::INET, Type::DGRAM, Protocol::DEFAULT)?;
+    /// assert_eq!(socket.option(option::SO_TYPE)?, Type::DGRAM);
+    /// # Ok::<(), twinsock::Errno>(())
+    /// ```
     Type {
         /// A stream of bytes.
         STREAM = c::SOCK_STREAM;
@@ -127,6 +182,13 @@ number_type! {
 
 number_type! {
     /// A protocol, `socket(2)`'s third argument.
+    ///
+    /// ```
+    /// use twinsock::{Domain, Os, Protocol, Socket, Type, option};
+    /// let socket = Socket::new(&Os, Domain::INET, Type::STREAM, Protocol::DEFAULT)?;
+    /// assert_eq!(socket.option(option::SO_PROTOCOL)?, Protocol::TCP);
+    /// # Ok::<(), twinsock::Errno>(())
+    /// ```
     Protocol {
         /// The family's usual protocol for the type.
         DEFAULT = 0;
@@ -139,6 +201,13 @@ number_type! {
 
 flag_type! {
     /// What a new descriptor may carry from its birth: `SOCK_*` of `socket(2)` and `accept4(2)`.
+    ///
+    /// ```
+    /// use twinsock::{Domain, Os, Protocol, SockFlags, SocketApi, Type};
+    /// let socket = Os.socket(Domain::INET, Type::STREAM, SockFlags::NONBLOCK, Protocol::TCP)?;
+    /// assert!(Os.nonblocking(&socket)?);
+    /// # Ok::<(), twinsock::Errno>(())
+    /// ```
     SockFlags {
         /// `SOCK_NONBLOCK`.
         NONBLOCK = c::SOCK_NONBLOCK;
@@ -149,6 +218,12 @@ flag_type! {
 
 flag_type! {
     /// `MSG_*` flags of `send(2)` and `recv(2)`.
+    ///
+    /// ```
+    /// use twinsock::MsgFlags;
+    /// let flags = MsgFlags::PEEK | MsgFlags::DONTWAIT;
+    /// assert_eq!(format!("{flags:?}"), "PEEK|DONTWAIT");
+    /// ```
     MsgFlags {
         /// `MSG_OOB`: urgent data.
         OOB = c::MSG_OOB;
@@ -181,6 +256,11 @@ flag_type! {
 
 flag_type! {
     /// Events of `poll(2)`.
+    ///
+    /// ```
+    /// use twinsock::PollEvents;
+    /// assert_eq!(format!("{:?}", PollEvents::IN | PollEvents::HUP), "IN|HUP");
+    /// ```
     PollEvents {
         /// `POLLIN`: there is data to read.
         IN = c::POLLIN;
@@ -209,6 +289,12 @@ flag_type! {
 
 flag_type! {
     /// Events and modes of `epoll_ctl(2)`.
+    ///
+    /// ```
+    /// use twinsock::{EpollFlags, raw::EpollEvent};
+    /// let edge_triggered = EpollEvent::new(EpollFlags::IN | EpollFlags::ET, 1);
+    /// assert!(edge_triggered.flags().contains(EpollFlags::ET));
+    /// ```
     EpollFlags {
         /// `EPOLLIN`.
         IN = c::EPOLLIN;
@@ -232,6 +318,14 @@ flag_type! {
 }
 
 /// Which half of a connection `shutdown(2)` ends.
+///
+/// ```
+/// use twinsock::{Domain, MsgFlags, Os, Protocol, Shutdown, Socket, Type};
+/// let (a, b) = Socket::pair(&Os, Domain::UNIX, Type::STREAM, Protocol::DEFAULT)?;
+/// a.shutdown(Shutdown::Write)?;
+/// assert_eq!(b.recv(16, MsgFlags::NONE)?, b"");
+/// # Ok::<(), twinsock::Errno>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Shutdown {
     /// `SHUT_RD` (0): further receives are disallowed.
@@ -244,6 +338,11 @@ pub enum Shutdown {
 
 impl Shutdown {
     /// The raw number of `shutdown(2)`.
+    ///
+    /// ```
+    /// use twinsock::Shutdown;
+    /// assert_eq!([Shutdown::Read, Shutdown::Write, Shutdown::Both].map(Shutdown::raw), [0, 1, 2]);
+    /// ```
     #[must_use]
     pub const fn raw(self) -> i32 {
         match self {

@@ -54,13 +54,14 @@ const CORE: [&str; 9] = ["packet", "choice", "trace", "link", "tcp", "udp", "uni
 const MAY_NAME_OS: [&str; 2] = ["src/lib.rs", "src/any.rs"];
 
 /// Files that may hold `unsafe`, and how many times; `usize::MAX` where each block is argued on its own.
-const UNSAFE: [(&str, usize); 10] = [
+const UNSAFE: [(&str, usize); 11] = [
     ("src/os/syscalls.rs", usize::MAX),
     ("src/raw.rs", 1), // the declaration of `Vouch::new`
     ("sim/src/process/coroutine.rs", usize::MAX),
     ("sim/src/process/stack.rs", usize::MAX),      // the carrier's memory
     ("sim/src/process/current.rs", 1),             // the owner check of shared handles finds its simulation
     ("sim/src/process/breakpoint.rs", usize::MAX), // signal(2) and raise(3), for a debugger
+    ("sim/src/process/overflow.rs", usize::MAX),   // the handler of SIGSEGV that names whose stack has overflowed
     ("sim/src/process/watchdog.rs", usize::MAX),   // the backtrace of a thread that is stuck
     ("sim/src/conform/kernel.rs", usize::MAX),     // the kernel side of conform
     ("sim/src/workload/calls.rs", 2),              // libc by hand, beside which `Os` is measured

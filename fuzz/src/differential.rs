@@ -4,7 +4,7 @@
 //! likely calls more often. Nothing blocks, as that would be told from real time. On the kernel they are made by a worker process in a network of its own,
 //! which is this program again. What the kernel answers now this way, now that, does not count; a difference is made short before it is told.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::exit;
 use twinsock_sim::conform::{Twins, WORKER_ARGUMENT, worker_main};
 
@@ -19,12 +19,8 @@ pub fn run(data: &[u8]) {
     TWINS.with_borrow_mut(|twins| compare(twins, data));
 }
 
-/// Runs one input, with workers that are another program.
-pub fn run_with(worker: &Path, data: &[u8]) {
-    compare(&mut Twins::new(worker), data);
-}
-
-fn compare(twins: &mut Twins<'_>, data: &[u8]) {
+/// Runs one input with the workers that there are.
+pub fn compare(twins: &mut Twins<'_>, data: &[u8]) {
     let report = twins.compare(data).expect("a worker can be started");
     assert!(report.differences.is_empty(), "{}", report.to_text());
 }

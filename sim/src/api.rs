@@ -25,6 +25,21 @@ use twinsock::{Clock, Entropy, Errno, Instant, JoinThread, Result, SocketApi, Sp
 pub use crate::host::WALL_START_SECONDS;
 
 /// The world of one simulated process: its host's sockets, the virtual clock, its threads, its randomness.
+///
+/// ```
+/// use twinsock::{Clock, Entropy, net::UdpSocket};
+/// use twinsock_sim::{Net, Sim};
+/// let report = Sim::builder().run(|sim| {
+///     sim.host("a").spawn("p", |net: Net| {
+///         let socket = UdpSocket::bind(&net, "0.0.0.0:0").unwrap();
+///         let mut nonce = [0; 8];
+///         net.fill(&mut nonce);
+///         net.sleep(std::time::Duration::from_secs(1));
+///         socket.send_to(&nonce, "127.0.0.1:9").unwrap();
+///     });
+/// });
+/// report.unwrap();
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Net {
     pub(crate) sim: u32,
@@ -82,7 +97,7 @@ impl SocketApi for Net {
     type Socket = NetSocket;
     type Calls = Net;
 
-    fn calls(&self, _vouch: Vouch) -> &Net {
+    fn calls(&self, _vouch: Vouch<Net>) -> &Net {
         self
     }
 
@@ -90,7 +105,7 @@ impl SocketApi for Net {
         if socket.net == *self { socket.fd } else { -1 }
     }
 
-    fn adopt(&self, fd: RawFd, _vouch: Vouch) -> NetSocket {
+    fn adopt(&self, fd: RawFd, _vouch: Vouch<Net>) -> NetSocket {
         NetSocket { net: *self, fd }
     }
 

@@ -11,7 +11,7 @@ pub(crate) use crate::process::breakpoint::step_from_environment;
 pub use crate::process::leaks::LeakCheck;
 pub(crate) use crate::process::listener::Listener;
 pub use crate::process::turns::Interleaving;
-pub use builder::{Builder, CALL_COST, STACK_BYTES, WATCHDOG};
+pub use builder::{Builder, CALL_COST, CALLS_MAX, IDLE_MAX, STACK_BYTES, WATCHDOG};
 pub use host::{Host, Process, ProcessBuilder};
 pub use misfortunes::Misfortunes;
 pub use network::{Network, RuleGuard};
@@ -34,6 +34,12 @@ use std::time::Duration;
 use twinsock::Instant;
 
 /// What came of a run.
+///
+/// ```
+/// use twinsock_sim::Sim;
+/// let report = Sim::builder().seed(7).run(|sim| sim.host("a").name()).unwrap();
+/// assert_eq!((report.value.as_str(), report.seed, report.calls), ("a", 7, 0));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report<T> {
     /// What the building closure returned.
@@ -87,7 +93,7 @@ pub struct Failure {
     pub calls: u64,
     /// The digest of every event until then.
     pub digest: u64,
-    /// The last events, a line each, oldest first.
+    /// The last events of each host, a line each, oldest first; or those that [`Builder::keep_events`] asked for.
     pub events: String,
     /// The sockets of all hosts then, as [`Sim::netstat`] lists them.
     pub netstat: String,
@@ -112,7 +118,7 @@ impl fmt::Display for Failure {
         )?;
         writeln!(f, "{}", self.kind)?;
         if !self.events.is_empty() {
-            writeln!(f, "last events:")?;
+            writeln!(f, "last events of each host:")?;
             for event in self.events.lines() {
                 writeln!(f, "  {event}")?;
             }
@@ -143,7 +149,7 @@ impl fmt::Display for LeftOf<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tells_threads = match &self.0.kind {
             FailureKind::Panic { .. } | FailureKind::Test { .. } | FailureKind::Endless { .. } => true,
-            FailureKind::Deadlock { .. } | FailureKind::Leak { .. } => false,
+            FailureKind::Deadlock { .. } | FailureKind::Idle { .. } | FailureKind::Leak { .. } => false,
         };
         let hosts = self.0.leaks.hosts.iter().cloned().map(|host| host.without_sockets(tells_threads)).collect();
         let text = Leaks { hosts, more_exits: 0 }.to_string();
@@ -219,12 +225,23 @@ pub struct Sim {
 
 impl Sim {
     /// How to set a simulation up.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let report = Sim::builder().seed(7).run(|_sim| {});
+    /// assert!(report.is_ok());
+    /// ```
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }
 
     /// The seed of the run.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// assert_eq!(Sim::builder().seed(7).run(|sim| sim.seed()).unwrap().value, 7);
+    /// ```
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.seed
@@ -234,6 +251,14 @@ impl Sim {
     ///
     /// # Panics
     /// If the name is taken.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// let (first, second) = (sim.host("first"), sim.host("second"));
+    /// assert_eq!((first.ipv4().to_string(), second.ipv4().to_string()), ("10.0.0.1".to_owned(), "10.0.0.2".to_owned()));
+    /// # }).unwrap();
+    /// ```
     pub fn host(&self, name: &str) -> Host {
         let number = u32::try_from(self.shared.scheduler.borrow().world().host_count()).expect("fewer than 2^32 hosts") + 1;
         let v4 = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 0, 0, 0)) + number);
@@ -245,12 +270,29 @@ impl Sim {
     ///
     /// # Panics
     /// If the name or an address is taken.
+    ///
+    /// ```
+    /// use twinsock_sim::{HostConfig, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let config = HostConfig { addrs: vec!["192.0.2.1".parse().unwrap()], ..HostConfig::default() };
+    /// assert_eq!(sim.host_with("router", config).ipv4().to_string(), "192.0.2.1");
+    /// # }).unwrap();
+    /// ```
     pub fn host_with(&self, name: &str, config: HostConfig) -> Host {
         let id = self.shared.scheduler.borrow_mut().world_mut().add_host(name, config);
         Host::new(&self.shared, id)
     }
 
     /// The current moment of virtual time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// sim.run_for(Duration::from_secs(1));
+    /// assert_eq!(sim.now().as_nanos(), 1_000_000_000);
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn now(&self) -> Instant {
         self.shared.scheduler.borrow().world().now()
@@ -306,6 +348,14 @@ impl Sim {
     ///
     /// # Panics
     /// If there is none.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// let policy = *sim.swarm_of("when full", &["block", "drop", "fail"]);
+    /// assert!(["block", "drop", "fail"].contains(&policy));
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn swarm_of<'a, T: fmt::Debug>(&self, name: &str, values: &'a [T]) -> &'a T {
         let index = |drawn: u32| usize::try_from(drawn).expect("an index fits usize");
@@ -377,12 +427,35 @@ impl Sim {
     /// Runs the simulation for this much virtual time.
     ///
     /// Not from within a process: there, [`twinsock::Clock::sleep`] lets time pass.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// let host = sim.host("a");
+    /// let sleeper = host.spawn("sleeper", |net| twinsock::Clock::sleep(&net, Duration::from_secs(2)));
+    /// sim.run_for(Duration::from_secs(1));
+    /// assert!(sleeper.is_alive());
+    /// sim.run_for(Duration::from_secs(1));
+    /// assert!(!sleeper.is_alive());
+    /// # }).unwrap();
+    /// ```
     pub fn run_for(&self, duration: Duration) {
         let limit = self.now() + duration;
         driver::drive(&self.shared, Some(limit));
     }
 
     /// Whether the run has failed already: a process panicked, say. Then time stands still, and [`Sim::run_for`] returns at once.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let run = Sim::builder().run(|sim| {
+    ///     sim.host("a").spawn("p", |_net| panic!("a mistake"));
+    ///     sim.run_to_end().unwrap_err();
+    ///     assert!(sim.has_failed());
+    /// });
+    /// assert!(run.is_err());
+    /// ```
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.shared.scheduler.borrow().failure.is_some()
@@ -392,6 +465,15 @@ impl Sim {
     ///
     /// # Errors
     /// A process panicked, or everybody waits for ever; the run is over then.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// let process = sim.host("a").spawn("p", |_net| 42);
+    /// sim.run_to_end().unwrap();
+    /// assert_eq!(process.take(), Some(42));
+    /// # }).unwrap();
+    /// ```
     pub fn run_to_end(&self) -> Result<(), Box<Failure>> {
         driver::drive(&self.shared, None);
         self.outcome().map(drop)
@@ -415,7 +497,7 @@ impl Sim {
                 step: steps,
                 calls: scheduler.calls(),
                 digest: world.trace().digest(),
-                events: world.trace().report().to_string(),
+                events: scheduler.last_events(),
                 netstat: scheduler.netstat(),
                 leaks: scheduler.leaks(),
                 reproduce: reproduce_line(self.seed),

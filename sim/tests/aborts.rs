@@ -178,3 +178,74 @@ fn a_debugger_stops_where_the_thread_of_the_step_waits() {
         assert!(text.contains(part), "{part} is missing: {text}");
     }
 }
+
+#[test]
+fn a_stack_that_overflows_says_whose_it_is_and_what_to_set() {
+    const TEST: &str = "a_stack_that_overflows_says_whose_it_is_and_what_to_set";
+    #[inline(never)]
+    fn depth(of: u64) -> u64 {
+        let room = std::hint::black_box([of; 64]);
+        if of == 0 { 0 } else { depth(of - 1) + room[7] }
+    }
+    let body = || {
+        let report = Sim::builder().seed(9).stack_bytes(128 << 10).run(|sim| {
+            let host = sim.host("north");
+            host.spawn("shallow", |_net| assert_eq!(depth(10), 55));
+            sim.run_to_end().unwrap();
+            host.spawn("node", |net| {
+                let thread = twinsock::Spawn::spawn(&net, || depth(1 << 40));
+                twinsock::JoinThread::join(thread).unwrap();
+            });
+        });
+        report.unwrap();
+    };
+    let Some((output, text)) = in_a_child(TEST, &[], body) else { return };
+    assert_eq!(output.status.signal(), Some(SIGABRT), "{text}");
+    let expected = "twinsock: host north, process node, thread node/1 has overflowed its stack of 131072 bytes.\n\
+        twinsock: Builder::stack_bytes gives simulated threads more; the seed was 9\n";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn an_os_thread_that_overflows_is_still_the_standard_librarys() {
+    const TEST: &str = "an_os_thread_that_overflows_is_still_the_standard_librarys";
+    #[inline(never)]
+    fn depth(of: u64) -> u64 {
+        let room = std::hint::black_box([of; 64]);
+        if of == 0 { 0 } else { depth(of - 1) + room[7] }
+    }
+    let body = || {
+        Sim::builder().run_here(|sim| drop(sim.host("a").spawn("p", |_net| ()))).unwrap();
+        std::hint::black_box(depth(1 << 40));
+    };
+    let Some((output, text)) = in_a_child(TEST, &[], body) else { return };
+    assert_eq!(output.status.signal(), Some(SIGABRT), "{text}");
+    assert!(text.contains("has overflowed its stack") && !text.contains("twinsock: "), "{text}");
+}
+
+#[test]
+fn the_watchdog_aborts_a_network_builder_that_never_goes_on() {
+    const TEST: &str = "the_watchdog_aborts_a_network_builder_that_never_goes_on";
+    fn judges_for_ever() -> twinsock_sim::Fate {
+        let (_sender, receiver) = mpsc::channel::<()>();
+        receiver.recv().unwrap();
+        twinsock_sim::Fate::Pass
+    }
+    let body = || {
+        let report = Sim::builder().watchdog(Some(Duration::from_millis(250))).run(|sim| {
+            let _rule = sim.rule(|_frame| judges_for_ever());
+            sim.host("a").spawn("p", |net| {
+                twinsock::net::UdpSocket::bind(&net, "0.0.0.0:0").unwrap().send_to(b"x", "10.0.0.2:7").unwrap();
+                net.sleep(Duration::from_secs(1));
+            });
+            sim.host("b");
+            sim.run_to_end().unwrap();
+        });
+        report.unwrap();
+    };
+    let Some((output, text)) = in_a_child(TEST, &[], body) else { return };
+    assert_eq!(output.status.signal(), Some(SIGABRT), "{text}");
+    for part in ["no simulated thread has had a turn", "judges_for_ever"] {
+        assert!(text.contains(part), "{part} is missing: {text}");
+    }
+}

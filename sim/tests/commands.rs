@@ -74,7 +74,7 @@ fn a_bug_is_found_kept_and_replayed() {
     let tape = tape_in(&folder);
     let (code, replayed, _) = run(&folder, &["replay", tape.to_str().unwrap()]);
     assert_eq!(code, Some(1), "{replayed}");
-    let tail = |text: &str| text.split_once("last events:\n").unwrap().1.split("tape: ").next().unwrap().to_owned();
+    let tail = |text: &str| text.split_once("last events of each host:\n").unwrap().1.split("tape: ").next().unwrap().to_owned();
     assert_eq!(tail(&replayed), tail(&out));
     let (code, fixed, _) = run(&folder, &["replay", "--fixed", tape.to_str().unwrap()]);
     assert_eq!(code, Some(0), "{fixed}");
@@ -255,4 +255,87 @@ fn a_bench_of_nothing_is_refused() {
     refused(&folder, &["bench", "--backend", "moon"], &["moon", "os, sim, both"]);
     refused(&folder, &["bench", "--json", "--markdown"], &["cannot be used with"]);
     refused(&folder, &["bench", "--memory", "dust:1"], &["dust"]);
+}
+
+/// How many characters begin a colour, or end one.
+fn escapes(text: &str) -> usize {
+    text.matches('\u{1b}').count()
+}
+
+#[test]
+fn colours_are_for_who_watches_a_terminal() {
+    let folder = folder("colours");
+    let bug = ["explore", "eintr-not-retried"];
+    let (_, plain, _) = run(&folder, &bug);
+    assert_eq!(escapes(&plain), 0, "a pipe gets none: {plain}");
+    let in_colour =
+        |variables: &[(&str, &str)]| said(&command(&folder, &bug).envs(variables.iter().copied()).output().unwrap()).1;
+    let forced = in_colour(&[("CLICOLOR_FORCE", "1")]);
+    assert!(escapes(&forced) > 10, "{forced}");
+    assert_eq!(escapes(&in_colour(&[("FORCE_COLOR", "1"), ("NO_COLOR", "1")])), 0);
+
+    // On a terminal, as script(1) makes one.
+    let line = format!("{} explore eintr-not-retried", env!("CARGO_BIN_EXE_twinsock"));
+    let on_a_terminal = |variables: &[(&str, &str)]| {
+        let mut script = Command::new("script");
+        script
+            .args(["-qec", &line, "/dev/null"])
+            .stdin(Stdio::null())
+            .env_clear()
+            .env("TERM", "xterm")
+            .envs(variables.iter().copied());
+        script.env("PATH", "/usr/bin:/bin").current_dir(&folder);
+        // It belongs to every Debian, but perhaps not to other systems.
+        script.output().ok().map(|output| said(&output).1)
+    };
+    if let Some(seen) = on_a_terminal(&[]) {
+        assert!(seen.contains("every request is answered") && escapes(&seen) > 10, "{seen}");
+        // The progress bar hides and clears its line, in no colour.
+        let seen = on_a_terminal(&[("NO_COLOR", "1")]).unwrap();
+        assert!(!seen.contains("\u{1b}[31m") && !seen.contains("\u{1b}[1m"), "{seen}");
+        assert!(!on_a_terminal(&[("CI", "true")]).unwrap().contains("\u{1b}[1m"));
+    }
+
+    let trace = std::fs::read_dir(folder.join("twinsock-regressions")).unwrap().map(|entry| entry.unwrap().path());
+    let trace =
+        trace.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "report")).unwrap().join("trace.jsonl");
+    let shown = |variables: &[(&str, &str)]| {
+        said(&command(&folder, &["trace", trace.to_str().unwrap()]).envs(variables.iter().copied()).output().unwrap()).1
+    };
+    let (plain, painted) = (shown(&[]), shown(&[("CLICOLOR_FORCE", "1")]));
+    assert!(escapes(&plain) == 0 && escapes(&painted) > 10 && plain.lines().count() == painted.lines().count(), "{painted}");
+}
+
+#[test]
+fn a_failure_is_told_where_its_report_cannot_be_written() {
+    let folder = folder("full");
+    run(&folder, &["explore", "eintr-not-retried"]);
+    let tape = tape_in(&folder);
+    let report = tape.with_extension("report");
+    std::fs::remove_file(&tape).unwrap();
+    std::fs::remove_file(report.join("trace.jsonl")).unwrap();
+    // A disk that is full, as far as this file goes: full(4).
+    std::os::unix::fs::symlink("/dev/full", report.join("trace.jsonl")).unwrap();
+    let (code, out, err) = run(&folder, &["explore", "eintr-not-retried"]);
+    assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
+    for part in [
+        "every request is answered",
+        "it takes, of everything that could have gone otherwise:",
+        "last events of each host:",
+        "sockets:",
+        "not written: ",
+        "trace.jsonl cannot be written: No space left on device (os error 28)",
+        "tape: ",
+        "reproduce: ",
+    ] {
+        assert!(out.contains(part), "{part} is missing: {out}");
+    }
+
+    // No folder at all.
+    std::fs::write(folder.join("file"), "").unwrap();
+    let (code, out, _) = run(&folder, &["explore", "eintr-not-retried", "--tapes", "file"]);
+    assert_eq!(code, Some(1), "{out}");
+    for part in ["every request is answered", "cannot be written: ", "reproduce: "] {
+        assert!(out.contains(part), "{part} is missing: {out}");
+    }
 }

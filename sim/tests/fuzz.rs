@@ -9,6 +9,7 @@ use std::fs;
 use std::path::Path;
 use targets::{calls, canary, differential, segment, whole_run};
 use twinsock_sim::choice::{Choice, Door};
+use twinsock_sim::conform::Twins;
 
 /// The inputs that are kept with the target, by name; what a fuzzer has found here is run too.
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
@@ -81,8 +82,9 @@ fn any_calls_are_answered() {
 fn both_worlds_answer_the_same() {
     // Without the feature `cli` there is no command that could become a worker.
     let Some(worker) = option_env!("CARGO_BIN_EXE_twinsock") else { return };
+    let mut twins = Twins::new(Path::new(worker));
     for (name, seed) in seeds("differential") {
         eprintln!("seed {name}");
-        differential::run_with(Path::new(worker), &seed);
+        differential::compare(&mut twins, &seed);
     }
 }

@@ -16,6 +16,14 @@ use std::fmt;
 use std::io::{IoSlice, IoSliceMut};
 
 /// The system calls of [`Faulty`](super::Faulty), reached by [`SocketApi::calls`]; or of any world `A`, with the faults of any [`Source`].
+///
+/// ```
+/// use twinsock::raw::{Syscalls, Vouch};
+/// use twinsock::{Errno, Os, SocketApi, faulty::{Fault, Faulty, Plan}};
+/// let faulty = Faulty::new(Os, Plan::new(7).with(Fault::Emfile.rate(1, 1)));
+/// // SAFETY: no number is passed.
+/// assert_eq!(faulty.calls(unsafe { Vouch::new() }).epoll_create1(0), Err(Errno::MFILE));
+/// ```
 pub struct FaultyCalls<A, S = Seeded> {
     pub(super) api: A,
     pub(super) source: S,
@@ -46,8 +54,9 @@ enum Way {
     In,
 }
 
-impl<A, S> FaultyCalls<A, S> {
-    /// The calls of the world `api`, with the faults of `source`.
+impl<A: SocketApi<Calls = A>, S> FaultyCalls<A, S> {
+    /// The calls of the world `api`, with the faults of `source`. Only of a world that gives its calls to safe code, as the simulator does: on
+    /// [`Os`](crate::Os) a descriptor's number may be somebody else's, and [`Faulty`](super::Faulty) asks for a [`Vouch`]. An example is at [`Source`].
     pub const fn new(api: A, source: S) -> FaultyCalls<A, S> {
         FaultyCalls { api, source }
     }

@@ -30,6 +30,13 @@ impl<A: Entropy> Entropy for Faulty<A> {
 }
 
 /// The right to wait for a thread; from [`Spawn::spawn`] of [`Faulty`].
+///
+/// ```
+/// use twinsock::{JoinThread, Os, Spawn, faulty::{Faulty, Plan}};
+/// let faulty = Faulty::new(Os, Plan::new(7));
+/// let join = faulty.spawn(|| 42);
+/// assert_eq!(join.join().unwrap(), 42);
+/// ```
 pub struct FaultyJoin<J> {
     join: J,
     shared: Arc<Shared>,

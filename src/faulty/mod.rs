@@ -94,6 +94,13 @@ impl<A: Clone> FaultyCalls<A> {
 
 impl<A> Faulty<A> {
     /// The world `api` with the faults of `plan`. The calling thread is thread `0`; clones share plan, rules and record.
+    ///
+    /// ```
+    /// use twinsock::faulty::{Call, Fault, Faulty, Plan};
+    /// use twinsock::{Errno, Os, SocketApi};
+    /// let faulty = Faulty::new(Os, Plan::new(7).with(Fault::Enomem.rate(1, 1).on(&[Call::EpollCreate1])));
+    /// assert_eq!(faulty.epoll_create().err(), Some(Errno::NOMEM));
+    /// ```
     pub fn new(api: A, plan: Plan) -> Faulty<A> {
         let shared = Arc::new(Shared::new(&plan));
         thread::put(&shared, shared.next_top());
@@ -101,6 +108,14 @@ impl<A> Faulty<A> {
     }
 
     /// The world inside, to which nothing happens. Calls made there are not counted.
+    ///
+    /// ```
+    /// use twinsock::faulty::{Call, Fault, Faulty, Plan};
+    /// use twinsock::{Errno, Os, SocketApi};
+    /// let faulty = Faulty::new(Os, Plan::new(7).with(Fault::Enomem.rate(1, 1).on(&[Call::EpollCreate1])));
+    /// assert!(faulty.inner().epoll_create().is_ok());
+    /// # let _ = Errno::NOMEM;
+    /// ```
     #[must_use]
     pub fn inner(&self) -> &A {
         &self.calls.api
@@ -154,18 +169,39 @@ impl<A> Faulty<A> {
     }
 
     /// The faults that have been injected, the latest ones, as many as the plan [keeps](Plan::keep). Those of one thread are in its order.
+    ///
+    /// ```
+    /// use twinsock::faulty::{Call, Fault, Faulty, Plan};
+    /// use twinsock::{Errno, Os, SocketApi};
+    /// let faulty = Faulty::new(Os, Plan::new(7).with(Fault::Enomem.rate(1, 1).on(&[Call::EpollCreate1])));
+    /// assert_eq!(faulty.epoll_create().err(), Some(Errno::NOMEM));
+    /// assert_eq!(faulty.injected()[0].to_string(), "thread 0 call 0: epoll_create1: ENOMEM");
+    /// ```
     #[must_use]
     pub fn injected(&self) -> Vec<Injected> {
         self.calls.source.0.injected()
     }
 
     /// How many faults have been injected.
+    ///
+    /// ```
+    /// use twinsock::{Os, faulty::{Faulty, Plan}};
+    /// assert_eq!(Faulty::new(Os, Plan::new(7)).injected_count(), 0);
+    /// ```
     #[must_use]
     pub fn injected_count(&self) -> u64 {
         self.calls.source.0.injected_count()
     }
 
     /// Brings a socket of the world inside under the plan: one that was inherited, or set up undisturbed.
+    ///
+    /// ```
+    /// use twinsock::{Os, SocketApi, faulty::{Faulty, Plan}};
+    /// let faulty = Faulty::new(Os, Plan::all(7, 1, 10));
+    /// let socket = faulty.wrap(faulty.inner().epoll_create()?);
+    /// # drop(socket);
+    /// # Ok::<(), twinsock::Errno>(())
+    /// ```
     pub fn wrap(&self, socket: A::Socket) -> FaultySocket<A>
     where
         A: SocketApi,
@@ -184,7 +220,7 @@ impl<A: SocketApi + Clock> SocketApi for Faulty<A> {
     type Calls = FaultyCalls<A>;
 
     #[inline]
-    fn calls(&self, _vouch: Vouch) -> &FaultyCalls<A> {
+    fn calls(&self, _vouch: Vouch<Self>) -> &FaultyCalls<A> {
         &self.calls
     }
 
@@ -193,8 +229,8 @@ impl<A: SocketApi + Clock> SocketApi for Faulty<A> {
         self.calls.api.fileno(socket.get_ref())
     }
 
-    fn adopt(&self, fd: RawFd, vouch: Vouch) -> FaultySocket<A> {
-        self.wrap(self.calls.api.adopt(fd, vouch))
+    fn adopt(&self, fd: RawFd, _vouch: Vouch<Self>) -> FaultySocket<A> {
+        self.wrap(self.calls.api.adopt(fd, Vouch::for_owned()))
     }
 
     fn release(&self, socket: FaultySocket<A>) -> RawFd {
@@ -208,6 +244,14 @@ impl<A: SocketApi + Clock> SocketApi for Faulty<A> {
 }
 
 /// A socket of [`Faulty`]: one of the world inside. Dropping it closes it, and nothing happens to that.
+///
+/// ```
+/// use twinsock::{Os, SocketApi, faulty::{Faulty, FaultySocket, Plan}};
+/// let faulty = Faulty::new(Os, Plan::new(7));
+/// let epoll: FaultySocket<Os> = faulty.epoll_create()?;
+/// # drop(epoll);
+/// # Ok::<(), twinsock::Errno>(())
+/// ```
 pub struct FaultySocket<A: SocketApi> {
     calls: FaultyCalls<A>,
     /// There until it is given away or dropped.
@@ -216,6 +260,14 @@ pub struct FaultySocket<A: SocketApi> {
 
 impl<A: SocketApi> FaultySocket<A> {
     /// The world's own socket, for calls to which nothing happens.
+    ///
+    /// ```
+    /// use twinsock::{Os, SocketApi, faulty::{Faulty, Plan}};
+    /// let faulty = Faulty::new(Os, Plan::new(7));
+    /// let epoll = faulty.epoll_create()?;
+    /// assert!(Os.fileno(epoll.get_ref()) >= 0);
+    /// # Ok::<(), twinsock::Errno>(())
+    /// ```
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "whoever takes the socket out owns this value and is the last to see it")]
     pub fn get_ref(&self) -> &A::Socket {
@@ -223,6 +275,13 @@ impl<A: SocketApi> FaultySocket<A> {
     }
 
     /// The world's own socket.
+    ///
+    /// ```
+    /// use twinsock::{Os, SocketApi, faulty::{Faulty, Plan}};
+    /// let faulty = Faulty::new(Os, Plan::new(7));
+    /// Os.close(faulty.epoll_create()?.into_inner())?;
+    /// # Ok::<(), twinsock::Errno>(())
+    /// ```
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "nobody else takes the socket out")]
     pub fn into_inner(mut self) -> A::Socket {

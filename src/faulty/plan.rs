@@ -19,6 +19,13 @@ use std::time::Duration;
 /// | `Enobufs`, `Enomem` | new sockets, sends, and for `Enomem` also `recvmsg`, `poll`, `select`, `epoll` | nothing was done |
 /// | `Econnaborted` | `accept4` | a connection that nobody else saw; those in the queue stay |
 /// | `Slow` | any call | the thread sleeps first, by its world's clock |
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock::faulty::{Call, Fault};
+/// assert_eq!(Fault::Eintr.to_string(), "EINTR");
+/// assert!(Fault::Slow(Duration::from_secs(1)).can_hit(Call::Bind) && !Fault::Eintr.can_hit(Call::Bind));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// `EINTR`: a signal came before anything was done.
@@ -58,6 +65,12 @@ impl Fault {
     ///
     /// # Panics
     /// If `den` is 0 or less than `num`.
+    ///
+    /// ```
+    /// use twinsock::faulty::{Fault, Plan};
+    /// let plan = Plan::new(7).with(Fault::Eintr.rate(1, 100)); // one call in a hundred
+    /// assert!(plan.has_rates());
+    /// ```
     #[must_use]
     pub fn rate(self, num: u32, den: u32) -> Rate {
         assert!(den > 0 && num <= den, "a rate is a ratio from 0 to 1, not {num}/{den}");
@@ -65,6 +78,11 @@ impl Fault {
     }
 
     /// The error that the call answers; `None` if it is none.
+    ///
+    /// ```
+    /// use twinsock::{Errno, faulty::Fault};
+    /// assert_eq!((Fault::Eintr.errno(), Fault::Short.errno()), (Some(Errno::INTR), None));
+    /// ```
     #[must_use]
     pub const fn errno(self) -> Option<Errno> {
         match self {
@@ -79,6 +97,11 @@ impl Fault {
     }
 
     /// Whether this fault can happen to `call`.
+    ///
+    /// ```
+    /// use twinsock::faulty::{Call, Fault};
+    /// assert!(Fault::Econnaborted.can_hit(Call::Accept4) && !Fault::Econnaborted.can_hit(Call::Send));
+    /// ```
     #[must_use]
     pub fn can_hit(self, call: Call) -> bool {
         self.calls().contains(call)
@@ -143,6 +166,11 @@ impl fmt::Display for Fault {
 macro_rules! calls {
     ($($place:literal $name:ident $text:literal;)*) => {
         /// A system call of [`Syscalls`](crate::raw::Syscalls), by its Linux name.
+        ///
+        /// ```
+        /// use twinsock::faulty::Call;
+        /// assert_eq!(Call::EpollCreate1.to_string(), "epoll_create1");
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Call {
             $(#[doc = concat!("`", $text, "(2)`.")] $name,)*
@@ -153,6 +181,11 @@ macro_rules! calls {
             pub const ALL: [Call; 32] = [$(Call::$name),*];
 
             /// Its name.
+            ///
+            /// ```
+            /// use twinsock::faulty::Call;
+            /// assert_eq!(Call::Accept4.name(), "accept4");
+            /// ```
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Call::$name => $text,)* }
@@ -217,6 +250,12 @@ impl fmt::Debug for Calls {
 }
 
 /// How often a fault happens, and to which calls; made by [`Fault::rate`].
+///
+/// ```
+/// use twinsock::faulty::{Call, Fault, Rate};
+/// let rate: Rate = Fault::Short.rate(1, 3).on(&[Call::Send]).at_most(10);
+/// # let _ = rate;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     pub(super) fault: Fault,
@@ -232,6 +271,12 @@ impl Rate {
     ///
     /// # Panics
     /// If the fault [cannot happen](Fault::can_hit) to one of them.
+    ///
+    /// ```
+    /// use twinsock::faulty::{Call, Fault, Plan};
+    /// let plan = Plan::new(7).with(Fault::Short.rate(1, 2).on(&[Call::Send, Call::Recv]));
+    /// # drop(plan);
+    /// ```
     #[must_use]
     pub fn on(self, calls: &[Call]) -> Rate {
         for call in calls {
@@ -245,6 +290,12 @@ impl Rate {
     ///
     /// # Panics
     /// If `nth` is 0.
+    ///
+    /// ```
+    /// use twinsock::faulty::{Call, Fault, Plan};
+    /// let third_accept = Plan::new(7).with(Fault::Emfile.rate(1, 1).on(&[Call::Accept4]).nth(3));
+    /// # drop(third_accept);
+    /// ```
     #[must_use]
     pub fn nth(self, nth: u64) -> Rate {
         assert!(nth > 0, "calls are counted from 1");
@@ -252,6 +303,12 @@ impl Rate {
     }
 
     /// At most `count` times, counted over all threads.
+    ///
+    /// ```
+    /// use twinsock::faulty::{Fault, Plan};
+    /// let five_signals = Plan::new(7).with(Fault::Eintr.rate(1, 10).at_most(5));
+    /// # drop(five_signals);
+    /// ```
     #[must_use]
     pub fn at_most(self, count: u64) -> Rate {
         Rate { at_most: count, ..self }
@@ -284,6 +341,11 @@ const KEEP_DEFAULT: usize = 1024;
 
 impl Plan {
     /// The plan of a seed in which nothing happens.
+    ///
+    /// ```
+    /// use twinsock::faulty::Plan;
+    /// assert!(!Plan::new(7).has_rates());
+    /// ```
     #[must_use]
     pub fn new(seed: u64) -> Plan {
         Plan { seed, rates: Vec::new(), keep: KEEP_DEFAULT, interest: false }
@@ -293,12 +355,23 @@ impl Plan {
     ///
     /// # Panics
     /// As [`Fault::rate`].
+    ///
+    /// ```
+    /// use twinsock::faulty::Plan;
+    /// assert!(Plan::all(7, 1, 100).has_rates());
+    /// ```
     #[must_use]
     pub fn all(seed: u64, num: u32, den: u32) -> Plan {
         Fault::ERRORS.into_iter().fold(Plan::new(seed), |plan, fault| plan.with(fault.rate(num, den)))
     }
 
     /// A fault more. At most one happens to a call: the first of the plan that hits it.
+    ///
+    /// ```
+    /// use twinsock::faulty::{Fault, Plan};
+    /// let plan = Plan::new(7).with(Fault::Eintr.rate(1, 10)).with(Fault::Short.rate(1, 10));
+    /// # drop(plan);
+    /// ```
     #[must_use]
     pub fn with(mut self, rate: Rate) -> Plan {
         self.interest |= rate.fault == Fault::Spurious && rate.calls.contains(Call::EpollWait);
@@ -307,6 +380,12 @@ impl Plan {
     }
 
     /// How many injected faults are kept for reports, the latest ones: 1024 unless this says otherwise.
+    ///
+    /// ```
+    /// use twinsock::faulty::Plan;
+    /// let plan = Plan::all(7, 1, 100).keep(1_000_000);
+    /// # drop(plan);
+    /// ```
     #[must_use]
     pub fn keep(self, count: usize) -> Plan {
         Plan { keep: count, ..self }
@@ -314,18 +393,35 @@ impl Plan {
 
     /// Keeps account of what epoll instances are interested in, which a [rule](super::Faulty::rule) needs that makes `epoll_wait(2)`
     /// spurious; a plan with a rate for that does so anyway. It costs a lock for each `epoll_ctl` and each `close`.
+    ///
+    /// ```
+    /// use twinsock::{Os, faulty::{Call, Fault, Faulty, Plan}};
+    /// let faulty = Faulty::new(Os, Plan::new(7).watch_epoll());
+    /// let first = faulty.nth(1, Call::EpollWait, Fault::Spurious);
+    /// # drop(first);
+    /// ```
     #[must_use]
     pub fn watch_epoll(self) -> Plan {
         Plan { interest: true, ..self }
     }
 
     /// Whether anything happens.
+    ///
+    /// ```
+    /// use twinsock::faulty::Plan;
+    /// assert!(Plan::all(7, 1, 100).has_rates() && !Plan::new(7).has_rates());
+    /// ```
     #[must_use]
     pub fn has_rates(&self) -> bool {
         !self.rates.is_empty()
     }
 
     /// The seed.
+    ///
+    /// ```
+    /// use twinsock::faulty::Plan;
+    /// assert_eq!(Plan::new(7).seed(), 7);
+    /// ```
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.seed

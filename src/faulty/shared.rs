@@ -12,6 +12,16 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A call that is about to be made, as a [rule](super::Faulty::rule) sees it.
+///
+/// ```
+/// use twinsock::{Os, faulty::{Call, CallInfo, Fault, Faulty, Plan}};
+/// fn large_sends(call: &CallInfo) -> Option<Fault> {
+///     (call.call == Call::Send && call.len > Some(1024)).then_some(Fault::Short)
+/// }
+/// let faulty = Faulty::new(Os, Plan::new(7));
+/// let rule = faulty.rule(large_sends);
+/// # drop(rule);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallInfo {
     /// Which call.
@@ -29,6 +39,13 @@ pub struct CallInfo {
 /// A fault that was injected.
 ///
 /// Its `Display` is a line for a report: `thread 0.1 call 17: recv: EINTR`.
+///
+/// ```
+/// use twinsock::{Os, SocketApi, faulty::{Call, Fault, Faulty, Plan}};
+/// let faulty = Faulty::new(Os, Plan::new(7).with(Fault::Emfile.rate(1, 1)));
+/// assert!(faulty.epoll_create().is_err());
+/// assert_eq!((faulty.injected()[0].call, faulty.injected()[0].fault), (Call::EpollCreate1, Fault::Emfile));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Injected {
     /// The thread whose call it happened to.
@@ -197,6 +214,14 @@ impl Shared {
 }
 
 /// A plan and its seed, and the rules beside it: what [`Faulty`](super::Faulty) goes by.
+///
+/// ```
+/// use twinsock::{Os, SocketApi, faulty::{Faulty, FaultyCalls, Plan, Seeded}};
+/// fn of_a_plan<A>(calls: &FaultyCalls<A, Seeded>) -> String {
+///     format!("{calls:?}")
+/// }
+/// # let _ = of_a_plan::<Os>;
+/// ```
 pub struct Seeded(pub(super) Arc<Shared>);
 
 impl fmt::Debug for Seeded {
@@ -242,6 +267,15 @@ impl Source for Seeded {
 }
 
 /// A rule in force: dropping the guard ends it.
+///
+/// ```
+/// use twinsock::{Os, SocketApi, faulty::{Call, Fault, Faulty, Plan}};
+/// let faulty = Faulty::new(Os, Plan::new(7));
+/// let rule = faulty.rule(|call| (call.call == Call::EpollCreate1).then_some(Fault::Enfile));
+/// assert!(faulty.epoll_create().is_err());
+/// drop(rule);
+/// assert!(faulty.epoll_create().is_ok());
+/// ```
 #[must_use = "dropping the guard ends the rule"]
 pub struct RuleGuard {
     shared: Arc<Shared>,
@@ -251,6 +285,12 @@ pub struct RuleGuard {
 
 impl RuleGuard {
     /// How many faults the rule has injected.
+    ///
+    /// ```
+    /// use twinsock::{Os, faulty::{Call, Fault, Faulty, Plan}};
+    /// let faulty = Faulty::new(Os, Plan::new(7));
+    /// assert_eq!(faulty.nth(1, Call::Accept4, Fault::Emfile).hits(), 0);
+    /// ```
     #[must_use]
     pub fn hits(&self) -> u64 {
         self.hits.load(Ordering::Relaxed)

@@ -8,6 +8,35 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// world that has a say of its own, as the simulator has, whose choices are recorded and shrunk.
 ///
 /// A source decides; how a fault happens, and to what it can, is the business of `FaultyCalls`, the same for all of them.
+///
+/// ```
+/// use twinsock::faulty::{Call, Decision, Fault, FaultyCalls, Source};
+/// use twinsock::raw::{EpollEvent, RawFd, Syscalls};
+/// use twinsock::Errno;
+///
+/// /// No process may have an epoll instance.
+/// struct NoEpoll;
+///
+/// impl Source for NoEpoll {
+///     type Turn<'a> = ();
+///     type Mark = ();
+///     fn begin(&self, call: Call, _: Option<RawFd>, _: impl FnOnce() -> Option<usize>) -> ((), Option<Decision<()>>) {
+///         ((), (call == Call::EpollCreate1).then_some(Decision { fault: Fault::Emfile, mark: () }))
+///     }
+///     fn claim(&self, _: &Decision<()>, _: Option<usize>) -> bool {
+///         true
+///     }
+///     fn below(&self, _: &Decision<()>, _: u64) -> u64 {
+///         0
+///     }
+///     fn registered(&self, _: RawFd) -> Vec<(RawFd, EpollEvent)> {
+///         Vec::new()
+///     }
+/// }
+/// # twinsock_sim::Sim::builder().run(|sim| { sim.host("host").spawn("program", |net| {
+/// assert_eq!(FaultyCalls::new(net, NoEpoll).epoll_create1(0), Err(Errno::MFILE));
+/// # }); }).unwrap();
+/// ```
 pub trait Source {
     /// Kept from the decision until the call has returned.
     type Turn<'a>
@@ -45,6 +74,12 @@ pub trait Source {
 }
 
 /// A fault that is to happen to a call, if the call is one that it can happen to.
+///
+/// ```
+/// use twinsock::faulty::{Decision, Fault};
+/// let decision = Decision { fault: Fault::Eintr, mark: 7 };
+/// assert_eq!(decision.fault.to_string(), "EINTR");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision<M> {
     /// What is to happen.
@@ -54,6 +89,13 @@ pub struct Decision<M> {
 }
 
 /// The rates of a plan, and how often each of them has come up so far: [`Rate::nth`] and [`Rate::at_most`].
+///
+/// ```
+/// use twinsock::faulty::{Call, Course, Fault, Plan};
+/// let course = Course::new(&Plan::new(7).with(Fault::Eintr.rate(1, 1).on(&[Call::Recv]).at_most(1)));
+/// let (rate, fault) = course.fault(Call::Recv, |_place, num, den| num == den).unwrap();
+/// assert!(fault == Fault::Eintr && course.claim(rate) && !course.claim(rate));
+/// ```
 #[derive(Debug)]
 pub struct Course {
     rates: Vec<Active>,
@@ -71,6 +113,11 @@ struct Active {
 
 impl Course {
     /// The beginning of a plan.
+    ///
+    /// ```
+    /// use twinsock::faulty::{Call, Course, Plan};
+    /// assert!(!Course::new(&Plan::new(7)).concerns(Call::Recv));
+    /// ```
     #[must_use]
     pub fn new(plan: &Plan) -> Course {
         let active = |(rate, place)| Active { rate, place, seen: AtomicU64::new(0), done: AtomicU64::new(0) };
@@ -81,6 +128,12 @@ impl Course {
     }
 
     /// Whether some rate is about this call.
+    ///
+    /// ```
+    /// use twinsock::faulty::{Call, Course, Fault, Plan};
+    /// let course = Course::new(&Plan::new(7).with(Fault::Econnaborted.rate(1, 2)));
+    /// assert!(course.concerns(Call::Accept4) && !course.concerns(Call::Send));
+    /// ```
     #[inline]
     #[must_use]
     pub fn concerns(&self, call: Call) -> bool {
@@ -88,6 +141,12 @@ impl Course {
     }
 
     /// The rates that are about a call, each by its place among the call's draws and its ratio.
+    ///
+    /// ```
+    /// use twinsock::faulty::{Call, Course, Fault, Plan};
+    /// let course = Course::new(&Plan::new(7).with(Fault::Econnaborted.rate(1, 2)));
+    /// assert!(course.ratios(Call::Accept4).all(|(_place, num, den)| (num, den) == (1, 2)));
+    /// ```
     pub fn ratios(&self, call: Call) -> impl Iterator<Item = (u64, u32, u32)> {
         self.rates
             .iter()
@@ -97,12 +156,25 @@ impl Course {
 
     /// The first rate that hits a call, by its number, and its fault. `chance` says of a rate that is about the call, given by its place among a call's
     /// draws and its ratio, whether it comes true.
+    ///
+    /// ```
+    /// use twinsock::faulty::{Call, Course, Fault, Plan};
+    /// let course = Course::new(&Plan::new(7).with(Fault::Econnaborted.rate(1, 2)));
+    /// assert_eq!(course.fault(Call::Accept4, |_, _, _| true), Some((0, Fault::Econnaborted)));
+    /// assert_eq!(course.fault(Call::Accept4, |_, _, _| false), None);
+    /// ```
     pub fn fault(&self, call: Call, mut chance: impl FnMut(u64, u32, u32) -> bool) -> Option<(usize, Fault)> {
         let index = self.rates.iter().position(|active| active.hits(call, &mut chance))?;
         Some((index, self.rates[index].rate.fault))
     }
 
     /// A fault of the rate of this number happens. `false`: it has happened as often as it may.
+    ///
+    /// ```
+    /// use twinsock::faulty::{Course, Fault, Plan};
+    /// let course = Course::new(&Plan::new(7).with(Fault::Eintr.rate(1, 2).at_most(1)));
+    /// assert!(course.claim(0) && !course.claim(0));
+    /// ```
     #[must_use]
     pub fn claim(&self, index: usize) -> bool {
         let active = &self.rates[index];

@@ -16,6 +16,13 @@ const STEPS_MAX: usize = 4;
 
 /// A thread by the way it was spawned: `0` is the thread that made the [`Faulty`](super::Faulty), `0.2` the third thread that it spawned through
 /// it, `1` the first other thread that made a call.
+///
+/// ```
+/// use twinsock::{Os, SocketApi, faulty::{Fault, Faulty, Plan}};
+/// let faulty = Faulty::new(Os, Plan::new(7).with(Fault::Emfile.rate(1, 1)));
+/// assert!(faulty.epoll_create().is_err());
+/// assert_eq!(faulty.injected()[0].thread.to_string(), "0");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ThreadPath {
     steps: [u32; STEPS_MAX],

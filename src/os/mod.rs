@@ -37,7 +37,7 @@ impl SocketApi for Os {
     type Calls = OsCalls;
 
     #[inline]
-    fn calls(&self, _vouch: Vouch) -> &OsCalls {
+    fn calls(&self, _vouch: Vouch<Os>) -> &OsCalls {
         &syscalls::CALLS
     }
 
@@ -47,7 +47,7 @@ impl SocketApi for Os {
     }
 
     #[inline]
-    fn adopt(&self, fd: RawFd, _vouch: Vouch) -> OwnedFd {
+    fn adopt(&self, fd: RawFd, _vouch: Vouch<Os>) -> OwnedFd {
         syscalls::own(fd)
     }
 

@@ -39,6 +39,13 @@ impl Net {
     ///
     /// # Errors
     /// `EEXIST`, `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`. `EBADF`: the caller is not a thread of this process.
+    ///
+    /// ```
+    /// # twinsock_sim::Sim::builder().run(|sim| { sim.host("host").spawn("program", |net| {
+    /// net.mkdir("/tmp/a", 0o755).unwrap();
+    /// assert_eq!(net.mkdir("/tmp/a", 0o755), Err(twinsock::Errno::EXIST));
+    /// # }); }).unwrap();
+    /// ```
     pub fn mkdir(&self, path: impl AsRef<Path>, mode: u32) -> Result<()> {
         self.at_path(path, |kernel, pid, path| kernel.mkdir(pid, path, mode))
     }
@@ -48,6 +55,14 @@ impl Net {
     /// # Errors
     /// `EEXIST`, `ENOENT` (also: `target` is empty), `ENOTDIR`, `EACCES`, `ENAMETOOLONG`, `ELOOP`. `EBADF`: the caller is not a thread of
     /// this process.
+    ///
+    /// ```
+    /// # twinsock_sim::Sim::builder().run(|sim| { sim.host("host").spawn("program", |net| {
+    /// net.mkdir("/tmp/a", 0o755).unwrap();
+    /// net.symlink("a", "/tmp/b").unwrap();
+    /// assert_eq!(net.access("/tmp/b"), Ok(()));
+    /// # }); }).unwrap();
+    /// ```
     pub fn symlink(&self, target: impl AsRef<Path>, path: impl AsRef<Path>) -> Result<()> {
         let target = target.as_ref().as_os_str().as_encoded_bytes();
         self.at_path(path, |kernel, pid, path| kernel.symlink(pid, target, path))
@@ -57,6 +72,13 @@ impl Net {
     ///
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENOTEMPTY`, `EBUSY`; `EPERM` in a sticky directory. `EBADF`: the caller is not a thread of this process.
+    ///
+    /// ```
+    /// # twinsock_sim::Sim::builder().run(|sim| { sim.host("host").spawn("program", |net| {
+    /// net.mkdir("/tmp/a", 0o755).unwrap();
+    /// assert_eq!(net.rmdir("/tmp/a"), Ok(()));
+    /// # }); }).unwrap();
+    /// ```
     pub fn rmdir(&self, path: impl AsRef<Path>) -> Result<()> {
         self.at_path(path, Host::rmdir)
     }
@@ -65,6 +87,14 @@ impl Net {
     ///
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `EACCES`, `EISDIR`; `EPERM` in a sticky directory. `EBADF`: the caller is not a thread of this process.
+    ///
+    /// ```
+    /// # twinsock_sim::Sim::builder().run(|sim| { sim.host("host").spawn("program", |net| {
+    /// let listener = twinsock::net::UnixListener::bind(&net, "/run/server.sock").unwrap();
+    /// drop(listener);
+    /// assert_eq!(net.unlink("/run/server.sock"), Ok(()), "the file was still there");
+    /// # }); }).unwrap();
+    /// ```
     pub fn unlink(&self, path: impl AsRef<Path>) -> Result<()> {
         self.at_path(path, Host::unlink)
     }
@@ -74,6 +104,14 @@ impl Net {
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `EACCES`, `EISDIR`, `ENOTEMPTY`, `EINVAL` (into itself), `EBUSY`; `EPERM` in a sticky directory. `EBADF`: the
     /// caller is not a thread of this process.
+    ///
+    /// ```
+    /// # twinsock_sim::Sim::builder().run(|sim| { sim.host("host").spawn("program", |net| {
+    /// net.mkdir("/tmp/a", 0o755).unwrap();
+    /// net.rename("/tmp/a", "/tmp/b").unwrap();
+    /// assert_eq!(net.access("/tmp/a"), Err(twinsock::Errno::NOENT));
+    /// # }); }).unwrap();
+    /// ```
     pub fn rename(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
         let to = to.as_ref().as_os_str().as_encoded_bytes();
         self.at_path(from, |kernel, pid, from| kernel.rename(pid, from, to))
@@ -83,6 +121,14 @@ impl Net {
     ///
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `EACCES`; `EPERM`: it is somebody else's. `EBADF`: the caller is not a thread of this process.
+    ///
+    /// ```
+    /// # twinsock_sim::Sim::builder().run(|sim| { sim.host("host").spawn("program", |net| {
+    /// net.mkdir("/tmp/a", 0o755).unwrap();
+    /// net.chmod("/tmp/a", 0o700).unwrap();
+    /// assert_eq!(net.stat_mode("/tmp/a").unwrap() & 0o777, 0o700);
+    /// # }); }).unwrap();
+    /// ```
     pub fn chmod(&self, path: impl AsRef<Path>, mode: u32) -> Result<()> {
         self.at_path(path, |kernel, pid, path| kernel.chmod(pid, path, mode))
     }
@@ -92,6 +138,12 @@ impl Net {
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`: there is none, or the process cannot see it. `EBADF`: the caller is not a thread of
     /// this process.
+    ///
+    /// ```
+    /// # twinsock_sim::Sim::builder().run(|sim| { sim.host("host").spawn("program", |net| {
+    /// assert_eq!(net.access("/run/server.sock"), Err(twinsock::Errno::NOENT));
+    /// # }); }).unwrap();
+    /// ```
     pub fn access(&self, path: impl AsRef<Path>) -> Result<()> {
         self.at_path(path, |kernel, pid, path| kernel.access(pid, path))
     }
@@ -101,6 +153,13 @@ impl Net {
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`: there is none, or the process cannot see it. `EBADF`: the caller is not a thread of
     /// this process.
+    ///
+    /// ```
+    /// # twinsock_sim::Sim::builder().run(|sim| { sim.host("host").spawn("program", |net| {
+    /// const S_IFMT: u32 = 0o170_000;
+    /// assert_eq!(net.stat_mode("/tmp").unwrap() & S_IFMT, 0o040_000, "a directory");
+    /// # }); }).unwrap();
+    /// ```
     pub fn stat_mode(&self, path: impl AsRef<Path>) -> Result<u32> {
         self.at_path(path, |kernel, pid, path| kernel.stat_mode(pid, path))
     }

@@ -14,6 +14,12 @@ pub struct Tid(ThreadId);
 
 impl Net {
     /// The number of the process on its host, `getpid(2)`; 0 outside the process.
+    ///
+    /// ```
+    /// # twinsock_sim::Sim::builder().run(|sim| { sim.host("host").spawn("program", |net| {
+    /// assert_eq!(net.getpid(), 1);
+    /// # }); }).unwrap();
+    /// ```
     #[must_use]
     pub fn getpid(&self) -> u32 {
         self.peek(|scheduler, process| scheduler.process(process).pid.0).unwrap_or(0)
@@ -23,12 +29,25 @@ impl Net {
     ///
     /// # Errors
     /// `EBADF`: the caller is not a thread of this process.
+    ///
+    /// ```
+    /// # twinsock_sim::Sim::builder().run(|sim| { sim.host("host").spawn("program", |net| {
+    /// let thread = net.gettid().unwrap();
+    /// # let _ = thread;
+    /// # }); }).unwrap();
+    /// ```
     pub fn gettid(&self) -> Result<Tid> {
         Ok(Tid(self.running()?.thread))
     }
 
     /// The true time, that of [`Sim::now`](crate::Sim::now), whatever the host's clock shows: for what a test notes about several hosts. No program can
     /// know it, and it costs no time. Zero outside the process.
+    ///
+    /// ```
+    /// # twinsock_sim::Sim::builder().run(|sim| { sim.host("host").spawn("program", |net| {
+    /// assert_eq!(net.true_time(), twinsock::Instant::ZERO);
+    /// # }); }).unwrap();
+    /// ```
     #[must_use]
     pub fn true_time(&self) -> Instant {
         let Ok(running) = self.running() else { return Instant::ZERO };
@@ -73,6 +92,16 @@ impl Net {
 
     /// How many times the process was sent SIGPIPE since it last asked, as `sigtimedwait(2)` would tell a process that blocks the signal. The
     /// simulator ends no process by it.
+    ///
+    /// ```
+    /// # twinsock_sim::Sim::builder().run(|sim| { sim.host("host").spawn("program", |net| {
+    /// use twinsock::{consts::*, raw::Syscalls};
+    /// let [a, b] = net.socketpair(AF_UNIX, SOCK_STREAM, 0).unwrap();
+    /// net.close(b).unwrap();
+    /// assert_eq!(net.write(a, b"x"), Err(twinsock::Errno::PIPE));
+    /// assert_eq!(net.take_sigpipes(), 1);
+    /// # }); }).unwrap();
+    /// ```
     #[must_use]
     pub fn take_sigpipes(&self) -> u32 {
         self.peek(|scheduler, process| on_kernel(scheduler, process, Host::take_sigpipes)).unwrap_or(0)
@@ -82,11 +111,24 @@ impl Net {
     ///
     /// # Errors
     /// `EBADF`: the caller is not a thread of this process.
+    ///
+    /// ```
+    /// # twinsock_sim::Sim::builder().run(|sim| { sim.host("host").spawn("program", |net| {
+    /// net.set_rlimit_nofile(0).unwrap();
+    /// assert_eq!(twinsock::SocketApi::epoll_create(&net).err(), Some(twinsock::Errno::MFILE));
+    /// # }); }).unwrap();
+    /// ```
     pub fn set_rlimit_nofile(&self, limit: u32) -> Result<()> {
         self.enter(|scheduler, process| on_kernel(scheduler, process, |kernel, pid| kernel.set_rlimit_nofile(pid, limit)))
     }
 
     /// The effective user of the process, `geteuid(2)`; `u32::MAX` outside the process.
+    ///
+    /// ```
+    /// # twinsock_sim::Sim::builder().run(|sim| { sim.host("host").spawn("program", |net| {
+    /// assert_eq!(net.geteuid(), 0);
+    /// # }); }).unwrap();
+    /// ```
     #[must_use]
     pub fn geteuid(&self) -> u32 {
         let found = self.peek(|scheduler, process| on_kernel(scheduler, process, |kernel, pid| kernel.credentials(pid)));
@@ -97,6 +139,13 @@ impl Net {
     ///
     /// # Errors
     /// `EPERM`: the process is not root's, and this is not its real user. `EBADF`: the caller is not a thread of this process.
+    ///
+    /// ```
+    /// # twinsock_sim::Sim::builder().run(|sim| { sim.host("host").spawn("program", |net| {
+    /// net.seteuid(1000).unwrap();
+    /// assert_eq!(net.geteuid(), 1000);
+    /// # }); }).unwrap();
+    /// ```
     pub fn seteuid(&self, uid: u32) -> Result<()> {
         self.enter(|scheduler, process| on_kernel(scheduler, process, |kernel, pid| kernel.seteuid(pid, uid)))?
     }
@@ -105,6 +154,12 @@ impl Net {
     ///
     /// # Errors
     /// `ENOENT`: there is none of that name. `EBADF`: the caller is not a thread of this process.
+    ///
+    /// ```
+    /// # twinsock_sim::Sim::builder().run(|sim| { sim.host("host").spawn("program", |net| {
+    /// assert_eq!(net.sysctl("net.core.somaxconn").as_deref(), Ok("4096"));
+    /// # }); }).unwrap();
+    /// ```
     pub fn sysctl(&self, name: &str) -> Result<String> {
         let found = self.peek(|scheduler, process| on_kernel(scheduler, process, |kernel, _| kernel.sysctl().get(name)))?;
         found.ok_or(Errno::NOENT)
@@ -115,6 +170,13 @@ impl Net {
     /// # Errors
     /// `ENOENT`: there is none of that name. `EINVAL`: it cannot have that value. `EACCES`: the process is not root's. `EBADF`: the caller is
     /// not a thread of this process.
+    ///
+    /// ```
+    /// # twinsock_sim::Sim::builder().run(|sim| { sim.host("host").spawn("program", |net| {
+    /// net.set_sysctl("net.core.somaxconn", "128").unwrap();
+    /// assert_eq!(net.sysctl("net.core.somaxconn").as_deref(), Ok("128"));
+    /// # }); }).unwrap();
+    /// ```
     pub fn set_sysctl(&self, name: &str, value: &str) -> Result<()> {
         let write = |kernel: &mut Host, pid| {
             if !kernel.credentials(pid).is_some_and(Credentials::is_root) {

@@ -64,7 +64,7 @@ impl Syscalls for Plain {
     fn send(&self, fd: RawFd, data: &[u8], flags: i32) -> Result<usize> {
         let running = self.0.running()?;
         let mut scheduler = running.enter()?;
-        if scheduler.send_short(running.thread, fd, data, flags) {
+        if scheduler.send_short(running.thread, false, fd, data, flags) {
             return Ok(data.len());
         }
         send_dgram(&running, scheduler, fd, data, flags, None)
@@ -83,7 +83,7 @@ impl Syscalls for Plain {
     fn recv(&self, fd: RawFd, into: &mut [u8], flags: i32) -> Result<usize> {
         let running = self.0.running()?;
         let mut scheduler = running.enter()?;
-        match scheduler.recv_short(running.thread, fd, into, flags) {
+        match scheduler.recv_short(running.thread, false, fd, into, flags) {
             ShortRecv::Done(received) => Ok(received),
             ShortRecv::Waits => {
                 scheduler = running.suspend(scheduler);
@@ -110,11 +110,31 @@ impl Syscalls for Plain {
     }
 
     fn read(&self, fd: RawFd, into: &mut [u8]) -> Result<usize> {
-        self.0.call(Call::Read { fd, into })
+        let running = self.0.running()?;
+        let mut scheduler = running.enter()?;
+        match scheduler.recv_short(running.thread, true, fd, into, 0) {
+            ShortRecv::Done(received) => Ok(received),
+            ShortRecv::Waits => {
+                scheduler = running.suspend(scheduler);
+                if let Some(received) = scheduler.take_received(running.thread, into) {
+                    return Ok(received);
+                }
+                match scheduler.resume_recv_short(running.thread, fd, into) {
+                    Some(received) => Ok(received),
+                    None => running.go_on(scheduler, &mut Call::Read { fd, into }),
+                }
+            }
+            ShortRecv::Long => running.call(scheduler, &mut Call::Read { fd, into }),
+        }
     }
 
     fn write(&self, fd: RawFd, data: &[u8]) -> Result<usize> {
-        self.0.call(Call::Write { fd, data })
+        let running = self.0.running()?;
+        let mut scheduler = running.enter()?;
+        if scheduler.send_short(running.thread, true, fd, data, 0) {
+            return Ok(data.len());
+        }
+        running.call(scheduler, &mut Call::Write { fd, data })
     }
 
     fn readv(&self, fd: RawFd, iov: &mut [IoSliceMut<'_>]) -> Result<usize> {
@@ -215,7 +235,7 @@ impl SocketApi for Plain {
     type Socket = super::NetSocket;
     type Calls = Plain;
 
-    fn calls(&self, _vouch: Vouch) -> &Plain {
+    fn calls(&self, _vouch: Vouch<Plain>) -> &Plain {
         self
     }
 
@@ -223,8 +243,8 @@ impl SocketApi for Plain {
         self.0.fileno(socket)
     }
 
-    fn adopt(&self, fd: RawFd, vouch: Vouch) -> Self::Socket {
-        self.0.adopt(fd, vouch)
+    fn adopt(&self, fd: RawFd, _vouch: Vouch<Plain>) -> Self::Socket {
+        super::NetSocket { net: self.0, fd }
     }
 
     fn release(&self, socket: Self::Socket) -> RawFd {

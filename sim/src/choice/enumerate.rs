@@ -49,6 +49,17 @@ struct Node {
 
 impl Enumeration {
     /// Of the runs in which at most `spikes_max` choices are other than boring.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Door, Enumeration};
+    /// let all = Enumeration::new(1);
+    /// let mut seen = Vec::new();
+    /// while let Some(mut choice) = all.next_run() {
+    ///     let stream = choice.stream(Door::Interleaving, "order");
+    ///     seen.push(choice.draw(stream, 3));
+    /// }
+    /// assert_eq!(seen, [0, 1, 2]);
+    /// ```
     #[must_use]
     pub fn new(spikes_max: usize) -> Enumeration {
         let state = State { path: Vec::new(), depth: 0, spikes: 0, spikes_max, seen: None, pruned: false, runs: 0, done: false };

@@ -31,6 +31,11 @@ use story::Story;
 use twinsock::Instant;
 
 /// By which door chance enters.
+///
+/// ```
+/// use twinsock_sim::choice::Door;
+/// assert_eq!(Door::ALL.map(Door::name), ["interleaving", "wire", "misfortune", "latitude", "run"]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Door {
     /// Which of the threads that are due goes next.
@@ -135,6 +140,13 @@ enum Choices {
 
 impl Choice {
     /// Choices that depend on `seed` and on each stream's name, and on nothing else.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Choice, Door};
+    /// let mut choice = Choice::from_seed(7);
+    /// let stream = choice.stream(Door::Run, "size");
+    /// assert!(choice.draw(stream, 10) < 10);
+    /// ```
     #[must_use]
     pub fn from_seed(seed: u64) -> Choice {
         Choice::new(Source::Seed(seed))
@@ -142,12 +154,28 @@ impl Choice {
 
     /// The choices of a tape: 0 where a stream's track has come to its end or is missing, and the largest answer there is where the
     /// tape names a larger one. So every tape is a run, however it was cut or altered.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Choice, Door, Tape};
+    /// let mut tape = Tape::new();
+    /// tape.push(Door::Run, "size", 3);
+    /// let mut choice = Choice::from_tape(tape);
+    /// let stream = choice.stream(Door::Run, "size");
+    /// assert_eq!([choice.draw(stream, 10), choice.draw(stream, 10)], [3, 0], "behind its end a tape is boring");
+    /// ```
     #[must_use]
     pub fn from_tape(tape: Tape) -> Choice {
         Choice::new(Source::Tape(tape))
     }
 
     /// The boring answer, always.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Choice, Door};
+    /// let mut choice = Choice::boring();
+    /// let stream = choice.stream(Door::Run, "size");
+    /// assert_eq!(choice.draw(stream, 10), 0);
+    /// ```
     #[must_use]
     pub fn boring() -> Choice {
         Choice::new(Source::Boring)
@@ -155,6 +183,13 @@ impl Choice {
 
     /// A fuzzer's choices: each takes as many of the bytes as it has to, and what is drawn behind the last is boring. Every input is a
     /// run, and inputs that are alike at their beginning are runs that are.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Choice, Door};
+    /// let mut choice = Choice::from_bytes(vec![255; 64]);
+    /// let stream = choice.stream(Door::Run, "size");
+    /// assert!(choice.draw(stream, 10) < 10);
+    /// ```
     #[must_use]
     pub fn from_bytes(bytes: Vec<u8>) -> Choice {
         Choice::new(Source::Bytes { bytes, at: 0 })
@@ -180,6 +215,13 @@ impl Choice {
     ///
     /// # Panics
     /// If 2^32 streams exist.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Choice, Door};
+    /// let mut choice = Choice::from_seed(7);
+    /// let (one, other) = (choice.stream(Door::Wire, "a/b"), choice.stream(Door::Wire, "b/a"));
+    /// assert_ne!(one, other);
+    /// ```
     pub fn stream(&mut self, door: Door, name: &str) -> StreamId {
         let track = self.tape.track_of(door, name);
         if track == self.streams.len() {
@@ -203,6 +245,13 @@ impl Choice {
     ///
     /// # Panics
     /// In debug builds, if `n` is 0.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Choice, Door};
+    /// let mut choice = Choice::from_seed(7);
+    /// let stream = choice.stream(Door::Wire, "a/b");
+    /// assert!((0..100).all(|_| choice.draw(stream, 3) < 3));
+    /// ```
     #[inline]
     pub fn draw(&mut self, stream: StreamId, n: u32) -> u32 {
         debug_assert!(n >= 1, "a choice has at least one answer");
@@ -227,6 +276,13 @@ impl Choice {
     /// many times that it does not are boring ones. (Of [`Choice::draw`]'s answers, all but the first are worth a place on the tape.)
     ///
     /// Where there is no choice (`of` is 0, or `in_` at least), nothing is drawn or recorded.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Choice, Door};
+    /// let mut choice = Choice::boring();
+    /// let stream = choice.stream(Door::Wire, "a/b");
+    /// assert!(!choice.happens(stream, 1, 2));
+    /// ```
     #[inline]
     pub fn happens(&mut self, stream: StreamId, of: u32, in_: u32) -> bool {
         if of == 0 || of >= in_ {
@@ -358,6 +414,14 @@ impl Choice {
     }
 
     /// What was chosen so far.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Choice, Door};
+    /// let mut choice = Choice::from_seed(7);
+    /// let stream = choice.stream(Door::Run, "size");
+    /// let drawn = choice.draw(stream, 10);
+    /// assert_eq!(choice.tape().choices(Door::Run, "size").next().unwrap_or(0), drawn);
+    /// ```
     #[must_use]
     pub fn tape(&self) -> &Tape {
         &self.tape

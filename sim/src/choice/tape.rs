@@ -27,6 +27,13 @@ const BORING_MAX: u64 = 1 << 40;
 /// The choices of a run, by stream.
 ///
 /// Equal if every stream makes the same choices, where a choice that is missing is 0, wherever they come from.
+///
+/// ```
+/// use twinsock_sim::choice::{Door, Tape};
+/// let mut tape = Tape::new();
+/// [0, 0, 5].map(|choice| tape.push(Door::Wire, "a/b", choice));
+/// assert_eq!(Tape::from_bytes(&tape.to_bytes()), Ok(tape));
+/// ```
 #[derive(Clone, Default)]
 pub struct Tape {
     /// Which run this is of.
@@ -104,18 +111,38 @@ impl std::error::Error for TapeError {}
 
 impl Tape {
     /// A tape on which everything is boring.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Door, Tape};
+    /// assert_eq!(Tape::new().spike_count(), 0);
+    /// # let _ = Door::Wire;
+    /// ```
     #[must_use]
     pub fn new() -> Tape {
         Tape::default()
     }
 
     /// Adds a choice at the end of a stream's track.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Door, Tape};
+    /// let mut tape = Tape::new();
+    /// [0, 0, 5].map(|choice| tape.push(Door::Wire, "a/b", choice));
+    /// assert_eq!(tape.choices(Door::Wire, "a/b").collect::<Vec<_>>(), [0, 0, 5]);
+    /// ```
     pub fn push(&mut self, door: Door, name: &str, choice: u32) {
         let track = self.track_of(door, name);
         self.tracks[track].record(choice);
     }
 
     /// Adds boring choices at the end of a stream's track.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Door, Tape};
+    /// let mut tape = Tape::new();
+    /// tape.push_boring(Door::Wire, "a/b", 1000);
+    /// assert_eq!(tape.spike_count(), 0);
+    /// ```
     pub fn push_boring(&mut self, door: Door, name: &str, count: u64) {
         let track = self.track_of(door, name);
         if count > 0 {
@@ -124,11 +151,25 @@ impl Tape {
     }
 
     /// The streams that made a choice other than 0, in order of door, then name.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Door, Tape};
+    /// let mut tape = Tape::new();
+    /// [0, 0, 5].map(|choice| tape.push(Door::Wire, "a/b", choice));
+    /// assert_eq!(tape.streams().collect::<Vec<_>>(), [(Door::Wire, "a/b")]);
+    /// ```
     pub fn streams(&self) -> impl Iterator<Item = (Door, &str)> {
         self.written().map(|track| (track.door(), track.name()))
     }
 
     /// The choices of a stream, without the boring ones at the end.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Door, Tape};
+    /// let mut tape = Tape::new();
+    /// [0, 0, 5].map(|choice| tape.push(Door::Wire, "a/b", choice));
+    /// assert_eq!(tape.choices(Door::Wire, "a/b").max(), Some(5));
+    /// ```
     pub fn choices(&self, door: Door, name: &str) -> impl Iterator<Item = u32> {
         let mut reader = Reader::default();
         let track = self.index_of(door, name).map(|index| &self.tracks[index]);
@@ -140,17 +181,37 @@ impl Tape {
     }
 
     /// The choices of a stream that are not boring, each with its place among all of that stream.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Door, Tape};
+    /// let mut tape = Tape::new();
+    /// [0, 0, 5].map(|choice| tape.push(Door::Wire, "a/b", choice));
+    /// assert_eq!(tape.spikes(Door::Wire, "a/b").collect::<Vec<_>>(), [(2, 5)]);
+    /// ```
     pub fn spikes(&self, door: Door, name: &str) -> impl Iterator<Item = (u64, u32)> {
         self.index_of(door, name).into_iter().flat_map(|index| self.tracks[index].spikes())
     }
 
     /// How many choices are not boring.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Door, Tape};
+    /// let mut tape = Tape::new();
+    /// [0, 0, 5].map(|choice| tape.push(Door::Wire, "a/b", choice));
+    /// assert_eq!(tape.spike_count(), 1);
+    /// ```
     #[must_use]
     pub fn spike_count(&self) -> usize {
         self.tracks.iter().map(|track| track.spikes().count()).sum()
     }
 
     /// The tape as bytes: equal tapes of equal origin give equal bytes.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Door, Tape};
+    /// assert!(Tape::new().to_bytes().starts_with(b"TWTAPE"));
+    /// # let _ = Door::Wire;
+    /// ```
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
@@ -173,6 +234,12 @@ impl Tape {
     ///
     /// # Errors
     /// Bytes that [`to_bytes`](Tape::to_bytes) does not write, and a format that is not this one's.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Door, Tape};
+    /// assert!(Tape::from_bytes(b"no tape").is_err());
+    /// # let _ = Door::Wire;
+    /// ```
     pub fn from_bytes(bytes: &[u8]) -> Result<Tape, TapeError> {
         let mut input = Input { bytes, offset: 0 };
         if input.take(MAGIC.len(), "\"TWTAPE\"")? != MAGIC {

@@ -24,7 +24,7 @@ pub trait Backend: Env {
     type Thread: Copy + Send + 'static;
 
     /// The promise under which descriptor numbers are passed: they are the case's own, or nobody's.
-    fn vouch(&self) -> Vouch;
+    fn vouch(&self) -> Vouch<Self>;
     /// The calling thread.
     fn this_thread(&self) -> Self::Thread;
     /// Sends a thread a signal whose handler does nothing and, with `restart`, was installed with `SA_RESTART`.

@@ -20,7 +20,7 @@ fn success(answer: libc::c_int) -> Result<()> {
 }
 
 /// The promise under which a case's descriptor numbers are passed to the kernel.
-pub fn vouch() -> Vouch {
+pub fn vouch<A>() -> Vouch<A> {
     // SAFETY: the interpreter passes numbers that calls of the same case returned and that were not closed since, `NEVER_OPEN`, and numbers
     // that a case writes out itself. Cases run in a worker process that opens nothing else but its standard streams (0 to 2).
     unsafe { Vouch::new() }

@@ -18,7 +18,7 @@ const PORT_RANGE: &str = "net.ipv4.ip_local_port_range";
 impl Backend for Net {
     type Thread = Tid;
 
-    fn vouch(&self) -> Vouch {
+    fn vouch(&self) -> Vouch<Net> {
         kernel::vouch()
     }
 

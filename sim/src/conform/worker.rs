@@ -60,7 +60,7 @@ impl Order {
 impl Backend for Os {
     type Thread = i32;
 
-    fn vouch(&self) -> Vouch {
+    fn vouch(&self) -> Vouch<Os> {
         kernel::vouch()
     }
 

@@ -25,6 +25,11 @@ impl Count {
     }
 
     /// Whether it was reached and never held, though it is there to hold sometimes.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::Count;
+    /// assert!(!Count::default().never_held(), "it was not reached");
+    /// ```
     #[must_use]
     pub fn never_held(&self) -> bool {
         self.is_sometimes && self.held == 0

@@ -17,6 +17,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Many runs of one test. [`check!`](crate::check) makes one and runs it; where more is to be set, or the outcome looked at, it is made by hand.
+///
+/// ```
+/// use twinsock_sim::explore::{Campaign, TestId};
+///
+/// let test = TestId::of_program("dice", std::env::temp_dir().join("twinsock-doc-tapes"), "dice --seed", "dice --tape");
+/// let outcome = Campaign::new(test).seeds(1000).keeps_regressions(false).run(|sim| {
+///     let dice = sim.swarm("dice", 1..=6);
+///     assert!(dice < 6, "a six");
+/// });
+/// let found = &outcome.found[0];
+/// assert!(found.failure.kind.to_string().contains("a six"));
+/// assert_eq!(found.shrunk.as_ref().unwrap().spikes, 1);
+/// ```
 #[derive(Clone)]
 pub struct Campaign {
     pub(super) test: TestId,
@@ -55,6 +68,13 @@ const WATCH_EVERY: Duration = Duration::from_millis(100);
 
 impl Campaign {
     /// A campaign for this test, with nothing set.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// assert_eq!(campaign.run(|_sim| {}).seeds, 100);
+    /// ```
     #[must_use]
     pub fn new(test: TestId) -> Campaign {
         let builder = Sim::builder().test(&test.full_name()).interleaving(Interleaving::Mixed).calls_max(CALLS_MAX);
@@ -82,6 +102,14 @@ impl Campaign {
     }
 
     /// How many seeds to run: those from 0, or from [`Campaign::first_seed`], on; 100 by default.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// let outcome = campaign.seeds(7).run(|sim| { sim.host("a").spawn("p", |_net| {}); });
+    /// assert_eq!(outcome.seeds, 7);
+    /// ```
     #[must_use]
     pub fn seeds(mut self, seeds: u64) -> Campaign {
         self.seeds = seeds;
@@ -89,6 +117,14 @@ impl Campaign {
     }
 
     /// The first seed; 0 by default.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// let outcome = campaign.first_seed(1000).seeds(3).run(|sim| { sim.host("a").spawn("p", |_net| {}); });
+    /// assert!(outcome.is_ok());
+    /// ```
     #[must_use]
     pub fn first_seed(mut self, seed: u64) -> Campaign {
         self.first_seed = seed;
@@ -96,6 +132,14 @@ impl Campaign {
     }
 
     /// Runs this seed alone; `TWINSOCK_SEED` asks for it, too.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// let outcome = campaign.only_seed(42).run(|sim| { sim.host("a").spawn("p", |_net| {}); });
+    /// assert_eq!(outcome.seeds, 1);
+    /// ```
     #[must_use]
     pub fn only_seed(mut self, seed: u64) -> Campaign {
         self.only_seed = Some(seed);
@@ -110,6 +154,14 @@ impl Campaign {
     }
 
     /// On how many OS threads; one for each core by default.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// let outcome = campaign.jobs(1).run(|sim| { sim.host("a").spawn("p", |_net| {}); });
+    /// assert!(outcome.is_ok());
+    /// ```
     #[must_use]
     pub fn jobs(mut self, jobs: usize) -> Campaign {
         self.jobs = Some(jobs.max(1));
@@ -117,6 +169,18 @@ impl Campaign {
     }
 
     /// Whether all seeds are run, and failures that differ collected, instead of stopping at the first. `TWINSOCK_COLLECT=1` asks for it, too.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// let outcome = campaign.collects(true).seeds(50).shrink_runs(0).run(|sim| match sim.swarm("x", 0..=2) {
+    ///     0 => {}
+    ///     1 => panic!("one"),
+    ///     _ => panic!("two"),
+    /// });
+    /// assert_eq!(outcome.found.len(), 2, "two ways to fail");
+    /// ```
     #[must_use]
     pub fn collects(mut self, collects: bool) -> Campaign {
         self.collects = collects;
@@ -139,6 +203,14 @@ impl Campaign {
     }
 
     /// One of how many seeds runs twice, to see whether a seed is a run; 20 by default, 0 for none.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// let outcome = campaign.seeds(10).rerun_every(2).run(|sim| { sim.host("a").spawn("p", |_net| {}); });
+    /// assert_eq!(outcome.reruns, 5);
+    /// ```
     #[must_use]
     pub fn rerun_every(mut self, seeds: u64) -> Campaign {
         self.rerun_every = seeds;
@@ -146,6 +218,14 @@ impl Campaign {
     }
 
     /// How many runs shrinking may take; 2000 by default, 0 to leave failures as they are found.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// let outcome = campaign.shrink_runs(0).run(|_sim| panic!("at once"));
+    /// assert!(outcome.found[0].shrunk.is_none());
+    /// ```
     #[must_use]
     pub fn shrink_runs(mut self, runs: u32) -> Campaign {
         self.shrink_runs = runs;
@@ -153,6 +233,14 @@ impl Campaign {
     }
 
     /// Whether failures are kept as tapes beside the test, and those tried first; they are by default.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// let outcome = campaign.keeps_regressions(false).run(|_sim| panic!("at once"));
+    /// assert!(outcome.found[0].tape.is_none());
+    /// ```
     #[must_use]
     pub fn keeps_regressions(mut self, keeps: bool) -> Campaign {
         self.keeps_regressions = keeps;
@@ -174,6 +262,14 @@ impl Campaign {
 
     /// Whether every run has an OS thread of its own, so that no thread-local leaks from run to run. By default a thread serves many: starting one costs more than a small
     /// run, and the seeds that run twice find a leak.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// let outcome = campaign.fresh_threads(true).seeds(5).run(|sim| { sim.host("a").spawn("p", |_net| {}); });
+    /// assert!(outcome.is_ok());
+    /// ```
     #[must_use]
     pub fn fresh_threads(mut self, fresh: bool) -> Campaign {
         self.fresh_threads = fresh;
@@ -181,6 +277,15 @@ impl Campaign {
     }
 
     /// How it is decided who goes next: by default, each seed draws a strategy ([`Interleaving::Mixed`]).
+    ///
+    /// ```
+    /// use twinsock_sim::Interleaving;
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// let outcome = campaign.interleaving(Interleaving::FirstCome).run(|sim| { sim.host("a").spawn("p", |_net| {}); });
+    /// assert!(outcome.is_ok());
+    /// ```
     #[must_use]
     pub fn interleaving(mut self, interleaving: Interleaving) -> Campaign {
         self.builder = self.builder.interleaving(interleaving);
@@ -188,6 +293,16 @@ impl Campaign {
     }
 
     /// After how many calls of all threads together a run fails as one that never ends; 50 million by default.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// let outcome = campaign.calls_max(1000).seeds(1).run(|sim| {
+    ///     sim.host("a").spawn("p", |net| -> () { loop { twinsock::Clock::sleep(&net, std::time::Duration::from_secs(1)); } });
+    /// });
+    /// assert!(!outcome.is_ok());
+    /// ```
     #[must_use]
     pub fn calls_max(mut self, calls: u64) -> Campaign {
         self.builder = self.builder.calls_max(calls);
@@ -195,6 +310,14 @@ impl Campaign {
     }
 
     /// What else is set of every run: costs, stacks, the watchdog. What a campaign sets itself stays.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// let outcome = campaign.builder(|builder| builder.stack_bytes(1 << 20)).run(|sim| { sim.host("a").spawn("p", |_net| {}); });
+    /// assert!(outcome.is_ok());
+    /// ```
     #[must_use]
     pub fn builder(mut self, change: impl FnOnce(Builder) -> Builder) -> Campaign {
         self.builder = change(self.builder);
@@ -217,6 +340,14 @@ impl Campaign {
     }
 
     /// The campaign fails unless the assertion of this name holds in at least one run.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// let outcome = campaign.expects("more than four").run(|sim| twinsock_sim::sometimes!(sim.swarm("n", 1..=5) > 4, "more than four"));
+    /// assert!(outcome.is_ok());
+    /// ```
     #[must_use]
     pub fn expects(mut self, name: &str) -> Campaign {
         self.expected.push(name.to_owned());
@@ -224,6 +355,14 @@ impl Campaign {
     }
 
     /// Whether the campaign fails if a [`sometimes!`](crate::sometimes) was reached and never held; by default it only says so.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// let outcome = campaign.sometimes_must_hold(true).run(|_sim| twinsock_sim::sometimes!(false, "never"));
+    /// assert_eq!(outcome.unmet.len(), 1);
+    /// ```
     #[must_use]
     pub fn sometimes_must_hold(mut self, must: bool) -> Campaign {
         self.sometimes_must_hold = must;
@@ -258,17 +397,26 @@ impl Campaign {
     pub fn check(self, body: impl Fn(&Sim) + Sync) {
         let campaign = self.as_the_environment_asks().unwrap_or_else(|error| panic!("{error}"));
         let outcome = campaign.run(body);
+        let text = outcome.text_of_a_test();
         if outcome.interrupted {
-            eprintln!("{outcome}");
+            eprintln!("{text}");
             std::process::exit(interrupt::STATUS);
         }
-        assert!(outcome.is_ok(), "{outcome}");
+        assert!(outcome.is_ok(), "{text}");
         if !outcome.is_quiet() {
-            eprintln!("{outcome}");
+            eprintln!("{text}");
         }
     }
 
     /// Runs the campaign as it is set, whatever the environment says.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// let outcome = campaign.seeds(3).run(|sim| { sim.host("a").spawn("p", |_net| {}); });
+    /// assert!(outcome.is_ok());
+    /// ```
     pub fn run(&self, body: impl Fn(&Sim) + Sync) -> Outcome {
         let clock = StopWatch::start();
         let listening = Listening::begin();

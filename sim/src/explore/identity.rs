@@ -5,6 +5,12 @@
 use std::path::{Path, PathBuf};
 
 /// A test: what it is called, where its tapes lie, and the command that runs it again.
+///
+/// ```
+/// use twinsock_sim::explore::TestId;
+/// let test = TestId::of_program("dice", "tapes", "dice --seed", "dice --tape");
+/// assert_eq!(test.full_name(), "dice");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestId(Kind);
 
@@ -73,6 +79,11 @@ impl TestId {
     }
 
     /// What the test is called on its tapes and in reports: `crate::module::name`.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::TestId;
+    /// assert_eq!(TestId::of_program("dice", "tapes", "dice --seed", "dice --tape").full_name(), "dice");
+    /// ```
     #[must_use]
     pub fn full_name(&self) -> String {
         match &self.0 {
@@ -82,6 +93,12 @@ impl TestId {
     }
 
     /// The command that runs this test again with a seed.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::TestId;
+    /// let test = TestId::of_program("dice", "tapes", "dice --seed", "dice --tape");
+    /// assert_eq!(test.seed_command(7), "dice --seed 7");
+    /// ```
     #[must_use]
     pub fn seed_command(&self, seed: u64) -> String {
         match &self.0 {
@@ -91,6 +108,12 @@ impl TestId {
     }
 
     /// The command that runs this test again from a tape.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::TestId;
+    /// let test = TestId::of_program("dice", "tapes", "dice --seed", "dice --tape");
+    /// assert_eq!(test.tape_command("x.tape".as_ref()), "dice --tape x.tape");
+    /// ```
     #[must_use]
     pub fn tape_command(&self, path: &Path) -> String {
         let path = shell_word(&path.to_string_lossy());

@@ -30,6 +30,8 @@ pub struct Found {
     pub tape: Option<PathBuf>,
     /// What was written of its run.
     pub report: Option<ReportFiles>,
+    /// What could not be written of it, and why: the disk is full, say.
+    pub not_written: Vec<String>,
     /// The command that runs it again.
     pub reproduce: String,
 }
@@ -67,14 +69,37 @@ pub struct Outcome {
 
 impl Outcome {
     /// Whether nothing was found and everything expected held.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// let test = TestId::of_program("doc", "tapes", "doc --seed", "doc --tape");
+    /// assert!(Campaign::new(test).keeps_regressions(false).run(|_sim| {}).is_ok());
+    /// ```
     #[must_use]
     pub fn is_ok(&self) -> bool {
         self.found.is_empty() && self.divergence.is_none() && self.unmet.is_empty()
     }
 
     /// The names of assertions that hold sometimes, and never did.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// let test = TestId::of_program("doc", "tapes", "doc --seed", "doc --tape");
+    /// let outcome = Campaign::new(test).keeps_regressions(false).run(|_sim| twinsock_sim::sometimes!(false, "a full queue"));
+    /// assert_eq!(outcome.never_held().collect::<Vec<_>>(), ["a full queue"]);
+    /// ```
     pub fn never_held(&self) -> impl Iterator<Item = &str> {
         self.assertions.iter().filter(|(_, count)| count.never_held()).map(|(name, _)| name.as_str())
+    }
+
+    /// What a test says of it, painted if a person watches.
+    pub(super) fn text_of_a_test(&self) -> String {
+        let text = self.to_string();
+        #[cfg(feature = "cli")]
+        if super::colour::in_a_test() {
+            return super::colour::report(&text);
+        }
+        text
     }
 
     /// Whether there is anything to say of a campaign that found nothing.
@@ -116,7 +141,7 @@ impl Display for Found {
         }
         write!(f, "{}", Story(&self.failure))?;
         if !self.failure.events.is_empty() {
-            writeln!(f, "last events:")?;
+            writeln!(f, "last events of each host:")?;
             self.failure.events.lines().try_for_each(|event| writeln!(f, "  {event}"))?;
         }
         write!(f, "{}{}", self.failure.sockets(), self.failure.what_is_left())?;
@@ -129,6 +154,7 @@ impl Display for Found {
                 writeln!(f, "capture: {}", capture.display())?;
             }
         }
+        self.not_written.iter().try_for_each(|what| writeln!(f, "not written: {what}"))?;
         write!(f, "reproduce: {}", self.reproduce)
     }
 }

@@ -27,14 +27,14 @@ impl Campaign {
 
 impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
     /// Writes the report of a failure whose run was recorded: beside its tape, unless a folder was named.
-    pub(super) fn report(&self, found: &mut Found, notes: &mut Vec<String>) {
+    pub(super) fn report(&self, found: &mut Found) {
         let Some(recording) = found.failure.recording.take() else { return };
         let beside = || found.tape.as_ref().map(|tape| tape.with_extension("report"));
         let Some(folder) = self.campaign.report_to.clone().or_else(beside) else { return };
         let title = format!("{}, seed {}", self.campaign.test.full_name(), found.seed);
         match write_report(&folder, &title, found.seed, &recording).and_then(|files| ignore(&folder).map(|()| files)) {
             Ok(files) => found.report = Some(files),
-            Err(error) => notes.push(error.to_string()),
+            Err(error) => found.not_written.push(error.to_string()),
         }
     }
 }

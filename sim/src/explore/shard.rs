@@ -4,6 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 /// One of several shares of a campaign.
+///
+/// ```
+/// use twinsock_sim::explore::Shard;
+/// let second = Shard::new(2, 4).unwrap();
+/// assert_eq!((0..3).map(|place| second.nth(place)).collect::<Vec<_>>(), [1, 5, 9]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     index: u64,
@@ -95,6 +101,11 @@ impl Shard {
     ///
     /// # Errors
     /// There is no such share.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::Shard;
+    /// assert!(Shard::new(2, 4).is_ok() && Shard::new(5, 4).is_err() && Shard::new(0, 4).is_err());
+    /// ```
     pub fn new(number: u64, count: u64) -> Result<Shard, ShardError> {
         match number.checked_sub(1) {
             Some(index) if index < count => Ok(Shard { index, count }),
@@ -137,24 +148,45 @@ impl Shard {
     }
 
     /// Which one, from 1.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::Shard;
+    /// assert_eq!(Shard::new(2, 4).unwrap().number(), 2);
+    /// ```
     #[must_use]
     pub fn number(self) -> u64 {
         self.index + 1
     }
 
     /// Of how many.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::Shard;
+    /// assert_eq!(Shard::new(2, 4).unwrap().count(), 4);
+    /// ```
     #[must_use]
     pub fn count(self) -> u64 {
         self.count
     }
 
     /// How many of `seeds` are this shard's.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::Shard;
+    /// let shares: u64 = (1..=4).map(|number| Shard::new(number, 4).unwrap().share_of(10)).sum();
+    /// assert_eq!(shares, 10);
+    /// ```
     #[must_use]
     pub fn share_of(self, seeds: u64) -> u64 {
         seeds / self.count + u64::from(self.index < seeds % self.count)
     }
 
     /// The `nth` of this shard, from 0, counted from 0 among all.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::Shard;
+    /// assert_eq!(Shard::new(1, 4).unwrap().nth(1), 4);
+    /// ```
     #[must_use]
     pub fn nth(self, nth: u64) -> u64 {
         nth.saturating_mul(self.count).saturating_add(self.index)

@@ -148,7 +148,7 @@ impl Default for Recent {
 
 impl Host {
     /// `send(2)`, if it is an easy one: a few bytes that the buffer takes. Where they may go out at once, they do, as `packet`.
-    #[inline]
+    #[inline(always)]
     pub fn send_short(
         &mut self,
         now: Instant,
@@ -190,7 +190,7 @@ impl Host {
     }
 
     /// `recv(2)`, if it is an easy one: it finds enough, or has only to wait. Otherwise nothing has happened: see [`Host::begin`].
-    #[inline]
+    #[inline(always)]
     pub fn recv_short(
         &mut self,
         now: Instant,

@@ -439,8 +439,10 @@ impl Host {
             self.settle(now, key);
         }
         // The entry is used up.
-        if let Some(socket) = self.sockets.get_calmly(key) {
-            socket.arm(key, &mut self.timers);
+        if let Some(socket) = self.sockets.get_calmly(key)
+            && !socket.arm(key, &mut self.timers)
+        {
+            socket.tcb.rest();
         }
     }
 

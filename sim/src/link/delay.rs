@@ -50,6 +50,12 @@ const QUANTILES: u32 = 1 << 16;
 
 impl Delay {
     /// The shortest delay.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::Delay;
+    /// assert_eq!(Delay::Fixed(Duration::from_millis(5)).min(), Duration::from_millis(5));
+    /// ```
     #[must_use]
     pub const fn min(self) -> Duration {
         match self {
@@ -58,6 +64,13 @@ impl Delay {
     }
 
     /// The same distribution with another shortest delay.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::Delay;
+    /// let ms = Duration::from_millis;
+    /// assert_eq!(Delay::Uniform { min: ms(1), max: ms(3) }.with_min(ms(5)), Delay::Uniform { min: ms(5), max: ms(7) });
+    /// ```
     #[must_use]
     pub const fn with_min(self, min: Duration) -> Delay {
         match self {
@@ -69,6 +82,12 @@ impl Delay {
     }
 
     /// How many answers the choice of a packet's delay has; with one there is none.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::Delay;
+    /// assert_eq!(Delay::Fixed(Duration::from_millis(5)).answers(), 1, "nothing to choose");
+    /// ```
     #[must_use]
     pub fn answers(self) -> u32 {
         match self {
@@ -80,6 +99,13 @@ impl Delay {
     }
 
     /// The delay that an answer, which is below [`Delay::answers`], stands for.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::Delay;
+    /// let delay = Delay::Uniform { min: Duration::from_nanos(10), max: Duration::from_nanos(12) };
+    /// assert_eq!((delay.answers(), delay.after(2)), (3, Duration::from_nanos(12)));
+    /// ```
     #[must_use]
     pub fn after(self, answer: u32) -> Duration {
         let excess = match self {

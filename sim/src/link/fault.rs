@@ -27,6 +27,11 @@ impl Ratio {
     ///
     /// # Panics
     /// If that is more often than always, or `in_` is 0.
+    ///
+    /// ```
+    /// use twinsock_sim::Ratio;
+    /// assert!(Ratio::new(0, 100).is_never());
+    /// ```
     #[must_use]
     pub const fn new(of: u32, in_: u32) -> Ratio {
         assert!(in_ > 0 && of <= in_, "a ratio is from 0 to 1");
@@ -34,12 +39,22 @@ impl Ratio {
     }
 
     /// Whether it is not at all.
+    ///
+    /// ```
+    /// use twinsock_sim::Ratio;
+    /// assert!(Ratio::NEVER.is_never() && !Ratio::new(1, 100).is_never());
+    /// ```
     #[must_use]
     pub const fn is_never(self) -> bool {
         self.of == 0
     }
 
     /// The rest: how often it does not happen.
+    ///
+    /// ```
+    /// use twinsock_sim::Ratio;
+    /// assert_eq!(Ratio::new(1, 4).not(), Ratio::new(3, 4));
+    /// ```
     #[must_use]
     pub const fn not(self) -> Ratio {
         Ratio { of: self.in_.saturating_sub(self.of), in_: self.in_ }

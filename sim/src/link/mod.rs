@@ -68,6 +68,12 @@ pub const MTU_DEFAULT_BYTES: u32 = 1500;
 
 impl Link {
     /// A link without delay and without faults, with the MTU of an Ethernet.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::Link;
+    /// assert_eq!(Link::new().express_delay(), Some(Duration::ZERO));
+    /// ```
     #[must_use]
     pub const fn new() -> Link {
         Link {
@@ -86,12 +92,25 @@ impl Link {
     }
 
     /// Sets how long a packet is under way at least.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::Link;
+    /// assert_eq!(Link::new().delay(Duration::from_millis(5)).delays.min(), Duration::from_millis(5));
+    /// ```
     #[must_use]
     pub const fn delay(self, delay: Duration) -> Link {
         Link { delays: self.delays.with_min(delay), ..self }
     }
 
     /// Sets by how much the delay may be exceeded: anything up to that, each alike.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::{Delay, Link};
+    /// let ms = Duration::from_millis;
+    /// assert_eq!(Link::new().delay(ms(5)).jitter(ms(1)).delays, Delay::Uniform { min: ms(5), max: ms(6) });
+    /// ```
     #[must_use]
     pub const fn jitter(self, jitter: Duration) -> Link {
         let min = self.delays.min();
@@ -130,60 +149,123 @@ impl Link {
     }
 
     /// Sets how many bytes wait at most for their turn on the wire. Without a rate none waits.
+    ///
+    /// ```
+    /// use twinsock_sim::Link;
+    /// assert_eq!(Link::new().rate(1_000_000).queue_bytes(64 << 10).queue_bytes, 65_536);
+    /// ```
     #[must_use]
     pub const fn queue_bytes(self, queue_bytes: u64) -> Link {
         Link { queue_bytes, ..self }
     }
 
     /// Sets how many frames wait at most for their turn on the wire. Without a rate none waits.
+    ///
+    /// ```
+    /// use twinsock_sim::Link;
+    /// assert_eq!(Link::new().rate(1_000_000).queue_packets(100).queue_packets, 100);
+    /// ```
     #[must_use]
     pub const fn queue_packets(self, queue_packets: u32) -> Link {
         Link { queue_packets, ..self }
     }
 
     /// Sets the largest frame that fits, in bytes, from its IP header on.
+    ///
+    /// ```
+    /// use twinsock_sim::Link;
+    /// assert_eq!(Link::new().mtu_bytes(1400).mtu_bytes, 1400);
+    /// ```
     #[must_use]
     pub const fn mtu_bytes(self, mtu_bytes: u32) -> Link {
         Link { mtu_bytes, ..self }
     }
 
     /// Sets how many frames are lost, each by itself.
+    ///
+    /// ```
+    /// use twinsock_sim::{Link, Ratio};
+    /// let link = Link::new().loss(Ratio::new(1, 100));
+    /// assert_eq!(link.loss, Ratio::new(1, 100));
+    /// ```
     #[must_use]
     pub const fn loss(self, loss: Ratio) -> Link {
         Link { loss, ..self }
     }
 
     /// Adds losses in bursts.
+    ///
+    /// ```
+    /// use twinsock_sim::{GilbertElliott, Link, Ratio};
+    /// let bursts = GilbertElliott {
+    ///     into_bad: Ratio::new(1, 500),
+    ///     out_of_bad: Ratio::new(1, 4),
+    ///     loss_good: Ratio::NEVER,
+    ///     loss_bad: Ratio::new(3, 4),
+    /// };
+    /// assert_eq!(Link::new().bursts(bursts).bursts, Some(bursts));
+    /// ```
     #[must_use]
     pub const fn bursts(self, bursts: GilbertElliott) -> Link {
         Link { bursts: Some(bursts), ..self }
     }
 
     /// Sets how many frames arrive twice.
+    ///
+    /// ```
+    /// use twinsock_sim::{Link, Ratio};
+    /// let link = Link::new().duplication(Ratio::new(1, 100));
+    /// assert_eq!(link.duplication, Ratio::new(1, 100));
+    /// ```
     #[must_use]
     pub const fn duplication(self, duplication: Ratio) -> Link {
         Link { duplication, ..self }
     }
 
     /// Sets how many frames arrive late, and by how much: those behind them overtake them.
+    ///
+    /// ```
+    /// use twinsock_sim::{Link, Ratio};
+    /// let link = Link::new().reordering(Ratio::new(1, 100), std::time::Duration::from_millis(10));
+    /// assert_eq!(link.reordering, Ratio::new(1, 100));
+    /// ```
     #[must_use]
     pub const fn reordering(self, reordering: Ratio, by: Duration) -> Link {
         Link { reordering, reordering_by: by, ..self }
     }
 
     /// Sets how many frames are changed on their way.
+    ///
+    /// ```
+    /// use twinsock_sim::{Link, Ratio};
+    /// let link = Link::new().corruption(Ratio::new(1, 100));
+    /// assert_eq!(link.corruption, Ratio::new(1, 100));
+    /// ```
     #[must_use]
     pub const fn corruption(self, corruption: Ratio) -> Link {
         Link { corruption, ..self }
     }
 
     /// The delay of every packet, if all have the same and nothing else happens to them.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::Link;
+    /// let link = Link::new().delay(Duration::from_millis(5));
+    /// assert_eq!(link.express_delay(), Some(Duration::from_millis(5)));
+    /// assert_eq!(link.rate(1_000_000).express_delay(), None);
+    /// ```
     #[must_use]
     pub fn express_delay(&self) -> Option<Duration> {
         (self.delays.answers() == 1 && !self.acts_on_frames()).then(|| self.delays.min())
     }
 
     /// Whether what becomes of a packet is decided frame by frame: [`Link::frame`] is to be asked about each.
+    ///
+    /// ```
+    /// use twinsock_sim::{Link, Ratio};
+    /// assert!(Link::new().loss(Ratio::new(1, 100)).acts_on_frames() && !Link::new().acts_on_frames());
+    /// ```
     #[must_use]
     pub fn acts_on_frames(&self) -> bool {
         let has_chance = [self.loss, self.duplication, self.reordering, self.corruption].iter().any(|ratio| !ratio.is_never());
@@ -192,6 +274,14 @@ impl Link {
 
     /// Chooses the delay of a packet. `draw(n)` gives one of `0..n`, where 0 is the boring answer, here the shortest delay; where all delays are the same
     /// nothing is drawn.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::Link;
+    /// let link = Link::new().delay(Duration::from_millis(5)).jitter(Duration::from_millis(1));
+    /// assert_eq!(link.choose_delay(|_n| 0), Duration::from_millis(5), "the boring answer");
+    /// assert_eq!(link.choose_delay(|n| n - 1), Duration::from_millis(6));
+    /// ```
     pub fn choose_delay(&self, draw: impl FnOnce(u32) -> u32) -> Duration {
         match self.delays.answers() {
             1 => self.delays.min(),

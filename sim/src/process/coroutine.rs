@@ -14,8 +14,6 @@ type Yield = Yielder<(), ()>;
 thread_local! {
     /// The yielder of the carrier that is running on this OS thread; null outside carriers.
     static YIELDER: Cell<*const Yield> = const { Cell::new(ptr::null()) };
-    /// About where the stack of the carrier ends that was suspended last on this OS thread.
-    static SUSPENDED_AT: Cell<*const u8> = const { Cell::new(ptr::null()) };
     /// Stacks of finished carriers, reused last in first out, within and across the simulations of this OS thread.
     static POOL: RefCell<Vec<(usize, CarrierStack)>> = const { RefCell::new(Vec::new()) };
 }
@@ -37,10 +35,11 @@ impl StackEnd {
     /// That of a carrier that has not run.
     pub const UNKNOWN: StackEnd = StackEnd(ptr::null());
 
-    /// That of the carrier that was suspended last.
-    #[inline]
-    pub fn of_last() -> StackEnd {
-        StackEnd(SUSPENDED_AT.get())
+    /// That of the caller, which is about to be suspended.
+    #[inline(always)]
+    pub fn here() -> StackEnd {
+        let here = 0_u8;
+        StackEnd(&raw const here)
     }
 
     /// Has the processor fetch what the carrier's resumption is going to touch, while something else is being done: with very many carriers each of
@@ -135,12 +134,16 @@ fn pooled(stack_bytes: usize) -> Option<CarrierStack> {
 pub fn suspend() {
     let yielder = YIELDER.with(Cell::get);
     assert!(!yielder.is_null(), "only a simulated thread is suspended");
-    let here = 0_u8;
-    SUSPENDED_AT.set(&raw const here);
     // SAFETY: the pointer was set by this very carrier when it began or was last resumed (`YIELDER.set` below), and corosensei keeps
     // the yielder alive on the carrier's stack for as long as its body runs, which it does: we are called from it.
     unsafe { (*yielder).suspend(()) };
     YIELDER.with(|own| own.set(yielder));
+}
+
+/// An address near the top of the running carrier's stack; `None` outside carriers.
+pub fn near_the_top() -> Option<usize> {
+    let yielder = YIELDER.get();
+    (!yielder.is_null()).then(|| yielder.addr())
 }
 
 /// Whether the caller runs on a carrier.

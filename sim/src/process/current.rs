@@ -6,7 +6,7 @@
 use crate::host::Call;
 use crate::process::Killed;
 use crate::process::breakpoint;
-use crate::process::coroutine;
+use crate::process::coroutine::{self, StackEnd};
 use crate::process::outside::Outsiders;
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Wait};
 use crate::trace::Place;
@@ -129,10 +129,15 @@ impl Shared {
         Some((at, step, place, [host.map(str::to_owned), process.map(str::to_owned)]))
     }
 
-    /// Says who runs; returns who did.
+    /// Says who runs.
     #[inline]
-    pub fn set_running(&self, running: Option<(ThreadId, ProcId)>) -> Option<(ThreadId, ProcId)> {
-        self.running.replace(running)
+    pub fn set_running(&self, running: Option<(ThreadId, ProcId)>) {
+        self.running.set(running);
+    }
+
+    /// Who runs.
+    pub fn running(&self) -> Option<(ThreadId, ProcId)> {
+        self.running.get()
     }
 }
 
@@ -359,7 +364,8 @@ impl Running {
 
     /// Gives the processor away until the scheduler resumes this thread. Unwinds if the thread was killed meanwhile.
     #[inline(always)]
-    pub fn suspend<'a>(&'a self, scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
+    pub fn suspend<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
+        scheduler.note_stack_end(self.thread, StackEnd::here());
         drop(scheduler);
         coroutine::suspend();
         let mut scheduler = self.shared.scheduler.borrow_mut();
@@ -397,6 +403,21 @@ pub fn running_in(sim: u32) -> Option<Running> {
 /// When, in which turn and where the calling code runs, with the names of its host and process.
 pub fn whereabouts() -> Option<(Instant, u64, Place, [Option<String>; 2])> {
     Here::find()?.whereabouts()
+}
+
+/// Writes who runs on this OS thread, for somebody who must neither allocate nor wait.
+pub fn write_who_runs(words: &mut dyn std::fmt::Write) -> std::fmt::Result {
+    let found = Here::find().and_then(|shared| Some((shared, shared.running.get()?)));
+    let Some((shared, (thread, process))) = found else { return words.write_str("twinsock: a simulated thread") };
+    // It may be that the simulation was at work for the thread.
+    match shared.scheduler.try_borrow() {
+        Ok(scheduler) => {
+            let process = scheduler.process(process);
+            let (host, thread) = (scheduler.world().host_name(process.host), scheduler.thread_name(thread));
+            write!(words, "twinsock: host {host}, process {}, thread {thread}", process.name)
+        }
+        Err(_) => write!(words, "twinsock: process {} of the run, in a call, thread {}", process.0, thread.0),
+    }
 }
 
 /// The seed of the simulation that runs on this OS thread.

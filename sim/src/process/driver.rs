@@ -19,11 +19,12 @@ use twinsock::Instant;
 pub fn drive(shared: &Rc<Shared>, limit: Option<Instant>) {
     let _entered = Entered::new(shared);
     let mut scheduler = shared.scheduler.borrow_mut();
+    scheduler.pulse.drive(true);
     loop {
         scheduler = tell(shared, scheduler);
         match scheduler.next_turn(limit) {
             Turn::Run(thread) => {
-                let (after, ended) = resume(shared, scheduler, thread);
+                let (after, ended) = resume(shared, scheduler, thread, None);
                 scheduler = after;
                 match ended {
                     None => {}
@@ -52,6 +53,7 @@ pub fn drive(shared: &Rc<Shared>, limit: Option<Instant>) {
             }
         }
     }
+    scheduler.pulse.drive(false);
     drop(tell(shared, scheduler));
 }
 
@@ -127,7 +129,8 @@ pub fn unwind_holder(running: &Running, holder: ThreadId) -> bool {
 
 /// Resumes a killed thread, which unwinds from the place where it waits.
 fn unwind(shared: &Shared, thread: ThreadId) {
-    let (mut scheduler, ended) = resume(shared, shared.scheduler.borrow_mut(), thread);
+    let outer = shared.running();
+    let (mut scheduler, ended) = resume(shared, shared.scheduler.borrow_mut(), thread, outer);
     match ended {
         None => unreachable!("a killed thread never suspends"),
         Some(Ok(())) => {}
@@ -136,7 +139,7 @@ fn unwind(shared: &Shared, thread: ThreadId) {
     }
 }
 
-/// Switches to a thread and back, giving the scheduler up meanwhile. Answers the thread's result if it ended. Inlined, see [`coroutine::suspend`].
+/// Switches to a thread and back to who has run before, if anybody, giving the scheduler up meanwhile. Answers the thread's result if it ended. Inlined, see [`coroutine::suspend`].
 ///
 /// [`coroutine::suspend`]: crate::process::coroutine::suspend
 #[inline(always)]
@@ -144,11 +147,12 @@ fn resume<'a>(
     shared: &'a Shared,
     mut scheduler: RefMut<'a, Scheduler>,
     thread: ThreadId,
+    outer: Option<(ThreadId, ProcId)>,
 ) -> (RefMut<'a, Scheduler>, Option<std::thread::Result<()>>) {
     scheduler.pulse.turn(thread.0);
     let slot = scheduler.thread_mut(thread);
     let mut carrier = slot.carrier.take().expect("a thread that has not ended has its carrier");
-    let outer = shared.set_running(Some((thread, slot.process)));
+    shared.set_running(Some((thread, slot.process)));
     #[cfg(feature = "tracing")]
     let label = telling::Label::of(shared, &scheduler, thread);
     drop(scheduler);
@@ -162,7 +166,7 @@ fn resume<'a>(
     scheduler.pulse.rest();
     match outcome {
         Outcome::Suspended => {
-            scheduler.note_suspended(thread, carrier);
+            scheduler.thread_mut(thread).carrier = Some(carrier);
             (scheduler, None)
         }
         Outcome::Finished(result) => {

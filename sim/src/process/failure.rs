@@ -28,6 +28,13 @@ pub struct Waiting {
     pub daemon: bool,
 }
 
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Waiting { host, process: _, thread, what, since, daemon } = self;
+        write!(f, "host {host}, thread {thread}{}: {what}, since {since:?}", if *daemon { " (daemon)" } else { "" })
+    }
+}
+
 /// Why a run failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FailureKind {
@@ -61,6 +68,13 @@ pub enum FailureKind {
         /// How many.
         calls: u64,
     },
+    /// So much happened that no program took part in, and the programs all wait: timers go off for ever, say, on connections that nobody uses.
+    Idle {
+        /// How many events, after which [`Builder::idle_max`](crate::Builder::idle_max) ends a run.
+        events: u64,
+        /// Who waits for what.
+        waiting: Vec<Waiting>,
+    },
     /// Something is left that should not be, and [`LeakCheck::Fail`](crate::LeakCheck::Fail) was asked for.
     Leak {
         /// What is left.
@@ -77,6 +91,7 @@ impl FailureKind {
                 let place = location.as_deref().unwrap_or_else(|| message.lines().next().unwrap_or_default());
                 format!("panic at {place}")
             }
+            FailureKind::Idle { .. } => "no program ever goes on".to_owned(),
             FailureKind::Deadlock { waiting } => {
                 // The first word of what they wait for: descriptors, ports and how many wait may differ.
                 let waits = waiting
@@ -108,15 +123,7 @@ impl fmt::Display for FailureKind {
             }
             FailureKind::Deadlock { waiting } => {
                 write!(f, "deadlock: everybody waits and nothing is in flight")?;
-                for thread in waiting {
-                    let daemon = if thread.daemon { " (daemon)" } else { "" };
-                    write!(
-                        f,
-                        "\n  host {}, thread {}{daemon}: {}, since {:?}",
-                        thread.host, thread.thread, thread.what, thread.since
-                    )?;
-                }
-                Ok(())
+                waiting.iter().try_for_each(|thread| write!(f, "\n  {thread}"))
             }
             FailureKind::Test { message, location } => {
                 write!(f, "the test panicked")?;
@@ -125,7 +132,14 @@ impl fmt::Display for FailureKind {
                 }
                 write!(f, ":\n  {}", message.replace('\n', "\n  "))
             }
-            FailureKind::Endless { calls } => write!(f, "no end after {calls} calls: a program that never stops asking?"),
+            FailureKind::Endless { calls } => write!(
+                f,
+                "no end after {calls} calls: a program that never stops asking? (Builder::calls_max says how many there may be)"
+            ),
+            FailureKind::Idle { events, waiting } => {
+                write!(f, "no program has gone on for {events} events: timers alone keep the run going")?;
+                waiting.iter().try_for_each(|thread| write!(f, "\n  {thread}"))
+            }
             FailureKind::Leak { leaks } => {
                 write!(f, "every process has ended, and something is left:")?;
                 leaks.lines(true).into_iter().try_for_each(|line| write!(f, "\n  {line}"))

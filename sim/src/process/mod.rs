@@ -15,6 +15,7 @@
 //! - [`leaks`]: what a run leaves behind.
 //! - [`breakpoint`]: stops for a debugger at a step.
 //! - [`listener`], `telling`: who listens to `tracing`, and what they hear.
+//! - [`overflow`]: says whose stack has overflowed.
 //! - [`watchdog`]: aborts a program that blocks its OS thread.
 
 pub mod breakpoint;
@@ -27,6 +28,7 @@ pub mod leaks;
 pub mod listener;
 mod names;
 pub mod outside;
+pub mod overflow;
 pub mod scheduler;
 pub mod signal;
 mod stack;

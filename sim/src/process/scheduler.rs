@@ -102,7 +102,9 @@ pub struct Thread {
     pub(super) op: Option<Op>,
     /// Or the receive that its host has hardly taken note of.
     pub(super) quiet: Option<QuietRecv>,
-    /// What that returns, once it is over.
+    /// That is a `read(2)`.
+    reads_as_file: bool,
+    /// What it returns, once it is over.
     pub(super) received: Option<Data>,
     recent: Recent,
     /// A signal that is to end that call.
@@ -179,6 +181,14 @@ pub struct Scheduler {
     live: u32,
     pub(crate) failure: Option<FailureKind>,
     pub(super) pulse: Pulse,
+    /// How many events there were, and turns when that was last looked at.
+    events: u64,
+    turns_seen: u64,
+    /// How many events there were since a thread had a turn, about, and may be.
+    idle: u64,
+    pub(crate) idle_max: u64,
+    /// How many of the last events of each host a failure shows; all that are kept, if it is not said.
+    pub(crate) shows_of_each_host: Option<usize>,
     /// At the beginning of this turn a debugger stops; that of the greatest number never comes.
     pub(crate) break_at: u64,
     /// What processes leave when they end, if that is looked for.
@@ -206,6 +216,11 @@ impl Scheduler {
             live: 0,
             failure: None,
             pulse,
+            events: 0,
+            turns_seen: 0,
+            idle: 0,
+            idle_max: u64::MAX,
+            shows_of_each_host: None,
             break_at: u64::MAX,
             exits: None,
         }
@@ -440,11 +455,12 @@ impl Scheduler {
         None
     }
 
-    /// A thread has been suspended.
-    #[inline]
-    pub(super) fn note_suspended(&mut self, thread: ThreadId, carrier: Carrier) {
-        self.stack_ends[thread.index()] = StackEnd::of_last();
-        self.threads[thread.index()].carrier = Some(carrier);
+    /// A thread is about to be suspended here.
+    #[inline(always)]
+    pub(super) fn note_stack_end(&mut self, thread: ThreadId, end: StackEnd) {
+        if let Some(known) = self.stack_ends.get_mut(thread.index()) {
+            *known = end;
+        }
     }
 
     /// Charges the running thread for a call.

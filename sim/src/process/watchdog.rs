@@ -16,6 +16,8 @@ struct Counters {
     beats: AtomicU64,
     thread: AtomicU32,
     running: AtomicBool,
+    /// The driver is at work, with or without a thread.
+    driving: AtomicBool,
     names: Mutex<Vec<String>>,
     os_thread: AtomicU64,
 }
@@ -63,6 +65,12 @@ impl Pulse {
         self.counters.running.store(true, Ordering::Relaxed);
     }
 
+    /// The driver begins, or has come to its end.
+    pub fn drive(&mut self, is_driving: bool) {
+        self.beat();
+        self.counters.driving.store(is_driving, Ordering::Relaxed);
+    }
+
     /// The thread makes a call and goes on with its turn, since nobody else is due.
     #[inline]
     pub fn beat(&mut self) {
@@ -102,7 +110,9 @@ fn start() {
 fn look() {
     for watched in watched().iter_mut() {
         let beats = watched.counters.beats.load(Ordering::Relaxed);
-        if beats == watched.seen_beats && watched.counters.running.load(Ordering::Relaxed) {
+        let [is_running, is_driving] =
+            [&watched.counters.running, &watched.counters.driving].map(|flag| flag.load(Ordering::Relaxed));
+        if beats == watched.seen_beats && (is_running || is_driving) {
             watched.stuck_for += LOOK_EVERY;
         } else {
             watched.stuck_for = Duration::ZERO;
@@ -117,6 +127,14 @@ fn look() {
 fn report(watched: &Watched) -> ! {
     let thread = watched.counters.thread.load(Ordering::Relaxed);
     let names = watched.counters.names.lock().unwrap_or_else(PoisonError::into_inner);
+    if !watched.counters.running.load(Ordering::Relaxed) {
+        eprintln!(
+            "twinsock: no simulated thread has had a turn for {:?} of real time, and the simulator is at work: a rule or a misfortune of the network's builder\n\
+             that takes so long, or else a mistake of the simulator, which we would like to hear of. Where it is:",
+            watched.limit
+        );
+        backtrace::print_and_abort(watched.counters.os_thread.load(Ordering::Relaxed));
+    }
     let name = usize::try_from(thread).ok().and_then(|index| names.get(index)).map_or("?", String::as_str);
     eprintln!(
         "twinsock: simulated thread {name} has held its OS thread for {:?} of real time without a call to its world.\n\

@@ -6,6 +6,7 @@ use crate::process::current::Shared;
 use crate::process::driver;
 use crate::process::failure::{catch, install_panic_hook};
 use crate::process::leaks::{LEAK_GRACE, LeakCheck};
+use crate::process::overflow;
 use crate::process::scheduler::Scheduler;
 use crate::process::turns::{CALLS_EXPECTED, Interleaving, Turns};
 use crate::process::watchdog::Pulse;
@@ -20,10 +21,26 @@ pub const CALL_COST: Duration = Duration::from_micros(1);
 pub const STACK_BYTES: usize = 256 << 10;
 /// How long a thread may hold its OS thread, in real time, unless [`Builder::watchdog`] says otherwise.
 pub const WATCHDOG: Duration = Duration::from_secs(5);
-/// How many of the last events a failure report shows.
+/// After how many calls a run is taken for one that never ends, unless [`Builder::calls_max`] says otherwise: some ten seconds of real time of a program
+/// that spins, some minutes in a debug build.
+pub const CALLS_MAX: u64 = 100_000_000;
+/// After how many events without a turn of any thread a run is taken for one that never ends, unless [`Builder::idle_max`] says otherwise.
+pub const IDLE_MAX: u64 = 100_000_000;
+/// How many of the last events of each host a failure report shows.
 const REPORT_EVENTS: usize = 20;
+/// Among how many of the last events of the run these are looked for.
+const REPORT_EVENTS_AMONG: usize = 128;
+/// How many times as many events are kept as are shown of each host, where a run is told.
+const HOSTS_WITH_EVENTS: usize = 200;
 
 /// How a simulation is set up. [`Sim::builder`] makes one.
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock_sim::Sim;
+/// let builder = Sim::builder().seed(7).record(true).watchdog(Some(Duration::from_secs(60)));
+/// assert!(builder.run(|_sim| {}).unwrap().recording.is_some());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Builder {
     seed: Option<u64>,
@@ -32,7 +49,10 @@ pub struct Builder {
     interleaving: Interleaving,
     calls_expected: u64,
     calls_max: u64,
+    idle_max: u64,
     keeps_events: Option<usize>,
+    /// How many of them a failure shows of each host; all, if it is not said.
+    shows_of_each_host: Option<usize>,
     keeps_story: bool,
     /// How many events are to be recorded, at least, if any are.
     records: Option<usize>,
@@ -53,8 +73,10 @@ impl Default for Builder {
             test: String::new(),
             interleaving: Interleaving::default(),
             calls_expected: CALLS_EXPECTED,
-            calls_max: u64::MAX,
+            calls_max: CALLS_MAX,
+            idle_max: IDLE_MAX,
             keeps_events: None,
+            shows_of_each_host: Some(REPORT_EVENTS),
             keeps_story: false,
             records: None,
             catches_panics: false,
@@ -71,6 +93,11 @@ impl Default for Builder {
 impl Builder {
     /// The seed that decides every choice of the run; 0 if none is given. `TWINSOCK_SEED` in the environment overrides it, so that the
     /// line a failure prints reproduces the failure. It is a decimal number.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// assert_eq!(Sim::builder().seed(42).run(|sim| sim.seed()).unwrap().seed, 42);
+    /// ```
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Builder {
         self.seed = Some(seed);
@@ -78,6 +105,12 @@ impl Builder {
     }
 
     /// What runs: the name that goes onto the tape, so that the tape is not replayed by another test.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let report = Sim::builder().test("my test").run(|_sim| {}).unwrap();
+    /// assert_eq!(report.tape.origin.test, "my test");
+    /// ```
     #[must_use]
     pub fn test(mut self, name: &str) -> Builder {
         name.clone_into(&mut self.test);
@@ -109,6 +142,12 @@ impl Builder {
     }
 
     /// How it is decided who goes next; [`Interleaving::Random`] by default.
+    ///
+    /// ```
+    /// use twinsock_sim::{Interleaving, Sim};
+    /// let run = Sim::builder().interleaving(Interleaving::Pct { preemptions: 2 }).run(|_sim| {});
+    /// assert!(run.is_ok());
+    /// ```
     #[must_use]
     pub fn interleaving(mut self, interleaving: Interleaving) -> Builder {
         self.interleaving = interleaving;
@@ -116,27 +155,70 @@ impl Builder {
     }
 
     /// How many calls all threads together are expected to make, so that preemptions fall among them; 65536 by default. A campaign finds out by itself.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// assert!(Sim::builder().calls_expected(1000).run(|_sim| {}).is_ok());
+    /// ```
     #[must_use]
     pub fn calls_expected(mut self, calls: u64) -> Builder {
         self.calls_expected = calls;
         self
     }
 
-    /// After how many calls of all threads together a run is taken for one that never ends; never by default.
+    /// After how many calls of all threads together a run is taken for one that never ends, and fails; [`CALLS_MAX`] by default, `u64::MAX` for never.
+    ///
+    /// ```
+    /// use twinsock::Clock;
+    /// use twinsock_sim::{FailureKind, Sim};
+    /// let failure = Sim::builder().calls_max(100).run(|sim| {
+    ///     sim.host("a").spawn("p", |net| -> () { loop { net.now(); } });
+    /// });
+    /// assert!(matches!(failure.unwrap_err().kind, FailureKind::Endless { .. }));
+    /// ```
     #[must_use]
     pub fn calls_max(mut self, calls: u64) -> Builder {
         self.calls_max = calls;
         self
     }
 
-    /// How many of the last events a report and a failure show; by default, a failure shows 20 and a report none.
+    /// After how many events (timers of kernels, packets, misfortunes) without a turn of any thread a run is taken for one that never ends, and fails; [`IDLE_MAX`]
+    /// by default. Where everybody waits for ever and nothing happens at all, the run fails at once, as a deadlock.
+    #[must_use]
+    pub fn idle_max(mut self, events: u64) -> Builder {
+        self.idle_max = events;
+        self
+    }
+
+    /// How many of the last events a report and a failure show; by default, a report shows none, and a failure the last 20 of each host that are among the
+    /// last 128 of the run.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let report = Sim::builder().keep_events(5).run(|sim| { sim.host("a").spawn("p", |_net| {}); }).unwrap();
+    /// assert!(report.events.contains("a p[1]  start"), "{}", report.events);
+    /// ```
     #[must_use]
     pub fn keep_events(mut self, events: usize) -> Builder {
         self.keeps_events = Some(events);
+        self.shows_of_each_host = None;
+        self
+    }
+
+    /// A failure shows so many of each host's last events, however much happened on others meanwhile.
+    pub(crate) fn keep_events_of_each_host(mut self, events: usize) -> Builder {
+        self.keeps_events = Some(events * HOSTS_WITH_EVENTS);
+        self.shows_of_each_host = Some(events);
         self
     }
 
     /// Whether the choices that were not boring are kept as a story.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let report = Sim::builder().seed(3).keep_story(true).run(|sim| sim.swarm("size", 1..=100)).unwrap();
+    /// assert!(report.value == 1 || report.story[0].to_string().contains("run size: "));
+    /// ```
     #[must_use]
     pub fn keep_story(mut self, keep: bool) -> Builder {
         self.keeps_story = keep;
@@ -145,18 +227,39 @@ impl Builder {
 
     /// Whether the whole run is recorded, every call with its arguments, every packet with its data: see [`Recording`](crate::trace::Recording). It costs memory for each
     /// event and up to as much time as the run itself; the run is the same. Of a run of more than a million events the last ones are kept.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let report = Sim::builder().record(true).run(|sim| { sim.host("a").spawn("p", |_net| {}); }).unwrap();
+    /// assert!(!twinsock_sim::trace::lines(&report.recording.unwrap()).is_empty());
+    /// ```
     #[must_use]
     pub fn record(self, record: bool) -> Builder {
         Builder { records: record.then_some(EVENTS_MAX), ..self }
     }
 
     /// Records at least the last `events_max` events of the run, as [`Builder::record`] does.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let report = Sim::builder().record_last(10).run(|sim| {
+    ///     let host = sim.host("a");
+    ///     (0..50).for_each(|_| drop(host.spawn("p", |_net| {})));
+    /// }).unwrap();
+    /// assert!(report.recording.unwrap().dropped() > 0);
+    /// ```
     #[must_use]
     pub fn record_last(self, events_max: usize) -> Builder {
         Builder { records: Some(events_max), ..self }
     }
 
     /// Whether a panic of the code that builds the network is a failure of the run, as a panic of a process is, instead of the caller's panic.
+    ///
+    /// ```
+    /// use twinsock_sim::{FailureKind, Sim};
+    /// let failure = Sim::builder().catch_panics(true).run(|_sim| -> () { panic!("in the test itself") }).unwrap_err();
+    /// assert!(matches!(failure.kind, FailureKind::Test { .. }));
+    /// ```
     #[must_use]
     pub fn catch_panics(mut self, catch: bool) -> Builder {
         self.catches_panics = catch;
@@ -165,6 +268,14 @@ impl Builder {
 
     /// How much virtual time a system call takes of its thread; [`CALL_COST`] by default. With zero, a program that polls in a loop lets no
     /// time pass.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::{Net, Sim};
+    /// let body = |net: Net| for _ in 0..10 { twinsock::SocketApi::epoll_create(&net).unwrap(); };
+    /// let run = Sim::builder().call_cost(Duration::from_millis(1)).run(|sim| drop(sim.host("a").spawn("p", body)));
+    /// assert!(run.unwrap().elapsed >= Duration::from_millis(9));
+    /// ```
     #[must_use]
     pub fn call_cost(mut self, cost: Duration) -> Builder {
         self.call_cost = cost;
@@ -172,6 +283,11 @@ impl Builder {
     }
 
     /// The size of every simulated thread's stack, in bytes; [`STACK_BYTES`] by default. Untouched pages cost no memory.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// assert!(Sim::builder().stack_bytes(8 << 20).run(|sim| drop(sim.host("a").spawn("deep", |_net| {}))).is_ok());
+    /// ```
     #[must_use]
     pub fn stack_bytes(mut self, bytes: usize) -> Builder {
         self.stack_bytes = bytes;
@@ -180,6 +296,11 @@ impl Builder {
 
     /// After how much real time without a call a simulated thread is taken for stuck and the program aborted with its backtrace;
     /// [`WATCHDOG`] by default, `None` for never (for a debugger).
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// assert!(Sim::builder().watchdog(None).run(|_sim| {}).is_ok());
+    /// ```
     #[must_use]
     pub fn watchdog(mut self, limit: Option<Duration>) -> Builder {
         self.watchdog = limit;
@@ -264,6 +385,12 @@ impl Builder {
     ///
     /// # Panics
     /// With the panic of `build`, if it panics; or if `TWINSOCK_SEED` or `TWINSOCK_BREAK` is set to something that is none.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let seeds = (0..100).map(|seed| Sim::builder().seed(seed).run_here(|sim| sim.swarm("size", 1..=3)).unwrap().value);
+    /// assert_eq!(seeds.max(), Some(3));
+    /// ```
     pub fn run_here<T>(mut self, build: impl FnOnce(&Sim) -> T) -> Result<Report<T>, Box<Failure>> {
         self.break_at = step_from_environment().unwrap_or_else(|error| panic!("{error}")).or(self.break_at);
         match &self.tape {
@@ -310,7 +437,7 @@ impl Builder {
         install_panic_hook();
         let seed = self.seed.unwrap_or(0);
         let mut trace = Trace::new();
-        trace.keep_last(self.keeps_events.unwrap_or(REPORT_EVENTS));
+        trace.keep_last(self.keeps_events.unwrap_or(REPORT_EVENTS_AMONG));
         if let Some(events_max) = self.records {
             trace.record_last(events_max);
         }
@@ -323,6 +450,9 @@ impl Builder {
         if self.leaks != LeakCheck::Off {
             scheduler.look_for_leaks();
         }
+        overflow::look_after(self.stack_bytes);
+        scheduler.idle_max = self.idle_max;
+        scheduler.shows_of_each_host = self.shows_of_each_host;
         scheduler.break_at = self.break_at.unwrap_or(u64::MAX);
         let sim = Sim { shared: Shared::new(scheduler, seed), seed };
         let ending = EndAll(&sim.shared);

@@ -18,6 +18,16 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 /// A host of a simulation. Clones are the same host, and may be kept by the programs of the simulation.
+///
+/// ```
+/// use twinsock_sim::Sim;
+/// # Sim::builder().run(|sim| {
+/// let host = sim.host("a");
+/// let operator = host.clone();
+/// sim.host("b").spawn("operator", move |_net| operator.restart());
+/// host.spawn("killed by the restart", |net| twinsock::Clock::sleep(&net, std::time::Duration::from_secs(3600)));
+/// # }).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct Host {
     shared: Rc<Shared>,
@@ -30,11 +40,32 @@ impl Host {
     }
 
     /// Starts a process named `name` that runs `body`; the run ends when all such processes have ended.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// let process = sim.host("a").spawn("p", |net| net.true_time().as_nanos());
+    /// sim.run_to_end().unwrap();
+    /// assert_eq!(process.take(), Some(0));
+    /// # }).unwrap();
+    /// ```
     pub fn spawn<T: 'static>(&self, name: &str, body: impl FnOnce(Net) -> T + 'static) -> Process<T> {
         self.process(name).spawn(body)
     }
 
     /// Starts a process that does not keep the run going: it is killed when all others have ended.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// use twinsock::net::TcpListener;
+    /// sim.host("server").spawn_daemon("server", |net| {
+    ///     for stream in TcpListener::bind(&net, "0.0.0.0:80").unwrap().incoming() {
+    ///         drop(stream);
+    ///     }
+    /// });
+    /// # }).unwrap();
+    /// ```
     pub fn spawn_daemon<T: 'static>(&self, name: &str, body: impl FnOnce(Net) -> T + 'static) -> Process<T> {
         self.process(name).daemon().spawn(body)
     }
@@ -83,6 +114,13 @@ impl Host {
     ///
     /// # Panics
     /// If there is no constant of that name.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// assert_eq!(sim.host("a").sysctl_value("net.ipv4.tcp_syn_retries"), "6");
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn sysctl_value(&self, name: &str) -> String {
         let found = self.shared.scheduler.borrow().world().host(self.id).sysctl().get(name);
@@ -90,6 +128,13 @@ impl Host {
     }
 
     /// The addresses of the host, besides loopback.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// assert_eq!(sim.host("a").addrs(), ["10.0.0.1".parse::<std::net::IpAddr>().unwrap(), "fd00::1".parse().unwrap()]);
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn addrs(&self) -> Vec<IpAddr> {
         self.shared.scheduler.borrow().world().addrs(self.id).to_vec()
@@ -99,6 +144,13 @@ impl Host {
     ///
     /// # Panics
     /// If it was made without one.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// assert_eq!(sim.host("a").ipv4().to_string(), "10.0.0.1");
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn ipv4(&self) -> IpAddr {
         self.addrs().into_iter().find(IpAddr::is_ipv4).expect("the host has an IPv4 address")
@@ -108,12 +160,26 @@ impl Host {
     ///
     /// # Panics
     /// If it was made without one.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// assert_eq!(sim.host("a").ipv6().to_string(), "fd00::1");
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn ipv6(&self) -> IpAddr {
         self.addrs().into_iter().find(IpAddr::is_ipv6).expect("the host has an IPv6 address")
     }
 
     /// The name of the host.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// assert_eq!(sim.host("a").name(), "a");
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn name(&self) -> String {
         self.shared.scheduler.borrow().world().host_name(self.id).to_owned()
@@ -121,6 +187,16 @@ impl Host {
 }
 
 /// How a process is started. [`Host::process`] makes one.
+///
+/// ```
+/// use twinsock_sim::Sim;
+/// # Sim::builder().run(|sim| {
+/// let host = sim.host("a");
+/// let process = host.process("httpd").uid(33).gid(33).rlimit_nofile(64).spawn(|_net| "done");
+/// sim.run_to_end().unwrap();
+/// assert_eq!(process.take(), Some("done"));
+/// # }).unwrap();
+/// ```
 #[derive(Clone)]
 #[must_use = "the process starts with `spawn`"]
 pub struct ProcessBuilder<'a> {
@@ -133,24 +209,63 @@ pub struct ProcessBuilder<'a> {
 
 impl ProcessBuilder<'_> {
     /// The user that it runs as, `credentials(7)`; 0, which may do everything, by default.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// sim.host("a").process("nobody").uid(65534).spawn(|net| {
+    ///     assert!(twinsock::net::TcpListener::bind(&net, "0.0.0.0:80").is_err(), "a privileged port");
+    /// });
+    /// # }).unwrap();
+    /// ```
     pub fn uid(mut self, uid: u32) -> Self {
         self.credentials.uid = uid;
         self
     }
 
     /// The group that it runs as; 0 by default.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// sim.host("a").process("nobody").uid(65534).gid(65534).spawn(|net| {
+    ///     let (a, _b) = twinsock::net::UnixStream::pair(&net).unwrap();
+    ///     assert_eq!(a.peer_cred().unwrap().gid, 65534);
+    /// });
+    /// # }).unwrap();
+    /// ```
     pub fn gid(mut self, gid: u32) -> Self {
         self.credentials.gid = gid;
         self
     }
 
     /// Its limit on the numbers of descriptors, `RLIMIT_NOFILE` of `getrlimit(2)`; 1024 by default.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// use twinsock::SocketApi;
+    /// sim.host("a").process("small").rlimit_nofile(1).spawn(|net| {
+    ///     let _one = net.epoll_create().unwrap();
+    ///     assert_eq!(net.epoll_create().err(), Some(twinsock::Errno::MFILE));
+    /// });
+    /// # }).unwrap();
+    /// ```
     pub fn rlimit_nofile(mut self, limit: u32) -> Self {
         self.rlimit_nofile = Some(limit);
         self
     }
 
     /// It does not keep the run going: it is killed when all others have ended.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// sim.host("a").process("background").daemon().spawn(|net| loop {
+    ///     twinsock::Clock::sleep(&net, std::time::Duration::from_secs(1));
+    /// });
+    /// # }).unwrap();
+    /// ```
     pub fn daemon(mut self) -> Self {
         self.daemon = true;
         self
@@ -160,6 +275,15 @@ impl ProcessBuilder<'_> {
     ///
     /// # Panics
     /// If no stack can be mapped for its main thread, or the host is off.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// let process = sim.host("a").process("p").spawn(|_net| 42);
+    /// sim.run_to_end().unwrap();
+    /// assert_eq!(process.take(), Some(42));
+    /// # }).unwrap();
+    /// ```
     pub fn spawn<T: 'static>(self, body: impl FnOnce(Net) -> T + 'static) -> Process<T> {
         let Host { shared, id: host } = self.host;
         let output = Rc::new(RefCell::new(None));
@@ -186,6 +310,18 @@ impl ProcessBuilder<'_> {
 }
 
 /// A process of a simulation.
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock_sim::Sim;
+/// # Sim::builder().run(|sim| {
+/// let process = sim.host("a").spawn("p", |net| twinsock::Clock::sleep(&net, Duration::from_secs(3600)));
+/// sim.run_for(Duration::from_secs(1));
+/// process.kill();
+/// sim.run_to_end().unwrap();
+/// assert_eq!((process.is_alive(), process.take()), (false, None));
+/// # }).unwrap();
+/// ```
 pub struct Process<T> {
     shared: Rc<Shared>,
     id: ProcId,
@@ -195,12 +331,39 @@ pub struct Process<T> {
 impl<T> Process<T> {
     /// Kills the process, as SIGKILL does: its sockets are closed by the kernel, then its threads are unwound. Takes effect before anything else
     /// happens in the run.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// let process = sim.host("a").spawn("p", |net| twinsock::Clock::sleep(&net, Duration::from_secs(3600)));
+    /// sim.run_for(Duration::from_secs(1));
+    /// process.kill();
+    /// sim.run_for(Duration::from_secs(1));
+    /// assert!(!process.is_alive());
+    /// # }).unwrap();
+    /// ```
     pub fn kill(&self) {
         self.shared.scheduler.borrow_mut().kill(self.id);
     }
 
     /// Sends the process a signal whose handler does nothing, `kill(2)`: its main thread takes it. If that waits in a system call, the call
     /// ends, or begins again, as `signal(7)` says; otherwise nothing comes of it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::{Signal, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let process = sim.host("a").spawn("p", |net| {
+    ///     let socket = twinsock::net::UdpSocket::bind(&net, "0.0.0.0:7").unwrap();
+    ///     socket.recv(&mut [0]).unwrap_err().kind()
+    /// });
+    /// sim.run_for(Duration::from_secs(1));
+    /// process.signal(Signal::Interrupting);
+    /// sim.run_to_end().unwrap();
+    /// assert_eq!(process.take(), Some(std::io::ErrorKind::Interrupted));
+    /// # }).unwrap();
+    /// ```
     pub fn signal(&self, signal: Signal) {
         let mut scheduler = self.shared.scheduler.borrow_mut();
         let main = scheduler.process(self.id).main;
@@ -208,12 +371,32 @@ impl<T> Process<T> {
     }
 
     /// Whether the process has not ended.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// let process = sim.host("a").spawn("p", |_net| {});
+    /// assert!(process.is_alive());
+    /// sim.run_to_end().unwrap();
+    /// assert!(!process.is_alive());
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.shared.scheduler.borrow().is_alive(self.id)
     }
 
     /// What the process's main thread returned, once it has; `None` before that, after a kill, and the second time.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// let process = sim.host("a").spawn("p", |_net| "what it returns");
+    /// assert_eq!(process.take(), None);
+    /// sim.run_to_end().unwrap();
+    /// assert_eq!(process.take(), Some("what it returns"));
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn take(&self) -> Option<T> {
         self.output.borrow_mut().take()

@@ -18,6 +18,13 @@ use strike::{Kind, Strike};
 use twinsock::Instant;
 
 /// Which misfortunes may befall a simulation: see [`Sim::misfortunes`].
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock_sim::Misfortunes;
+/// let network_only = Misfortunes::none().links(true).cuts(true).holds(true).until(Duration::from_secs(5));
+/// assert!(!network_only.crashes);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Misfortunes {
@@ -44,6 +51,12 @@ pub struct Misfortunes {
 
 impl Misfortunes {
     /// All that there are, for ten seconds.
+    ///
+    /// ```
+    /// use twinsock_sim::Misfortunes;
+    /// let but_for_clocks = Misfortunes::all().clocks(false);
+    /// assert!(but_for_clocks.crashes && !but_for_clocks.clocks);
+    /// ```
     #[must_use]
     pub const fn all() -> Misfortunes {
         Misfortunes {
@@ -60,6 +73,11 @@ impl Misfortunes {
     }
 
     /// None, until some are added.
+    ///
+    /// ```
+    /// use twinsock_sim::Misfortunes;
+    /// assert!(!Misfortunes::none().cuts);
+    /// ```
     #[must_use]
     pub const fn none() -> Misfortunes {
         Misfortunes {
@@ -76,54 +94,100 @@ impl Misfortunes {
     }
 
     /// Sets whether links may have faults.
+    ///
+    /// ```
+    /// use twinsock_sim::Misfortunes;
+    /// assert!(Misfortunes::none().links(true).links);
+    /// ```
     #[must_use]
     pub const fn links(self, links: bool) -> Misfortunes {
         Misfortunes { links, ..self }
     }
 
     /// Sets whether ways may be cut.
+    ///
+    /// ```
+    /// use twinsock_sim::Misfortunes;
+    /// assert!(Misfortunes::none().cuts(true).cuts);
+    /// ```
     #[must_use]
     pub const fn cuts(self, cuts: bool) -> Misfortunes {
         Misfortunes { cuts, ..self }
     }
 
     /// Sets whether packets may be held back.
+    ///
+    /// ```
+    /// use twinsock_sim::Misfortunes;
+    /// assert!(Misfortunes::none().holds(true).holds);
+    /// ```
     #[must_use]
     pub const fn holds(self, holds: bool) -> Misfortunes {
         Misfortunes { holds, ..self }
     }
 
     /// Sets whether hosts may crash.
+    ///
+    /// ```
+    /// use twinsock_sim::Misfortunes;
+    /// assert!(Misfortunes::none().crashes(true).crashes);
+    /// ```
     #[must_use]
     pub const fn crashes(self, crashes: bool) -> Misfortunes {
         Misfortunes { crashes, ..self }
     }
 
     /// Sets whether hosts may stand still.
+    ///
+    /// ```
+    /// use twinsock_sim::Misfortunes;
+    /// assert!(Misfortunes::none().pauses(true).pauses);
+    /// ```
     #[must_use]
     pub const fn pauses(self, pauses: bool) -> Misfortunes {
         Misfortunes { pauses, ..self }
     }
 
     /// Sets whether clocks may be wrong.
+    ///
+    /// ```
+    /// use twinsock_sim::Misfortunes;
+    /// assert!(Misfortunes::none().clocks(true).clocks);
+    /// ```
     #[must_use]
     pub const fn clocks(self, clocks: bool) -> Misfortunes {
         Misfortunes { clocks, ..self }
     }
 
     /// Sets whether calls may have faults.
+    ///
+    /// ```
+    /// use twinsock_sim::Misfortunes;
+    /// assert!(Misfortunes::none().calls(true).calls);
+    /// ```
     #[must_use]
     pub const fn calls(self, calls: bool) -> Misfortunes {
         Misfortunes { calls, ..self }
     }
 
     /// Sets whether names may fail to resolve.
+    ///
+    /// ```
+    /// use twinsock_sim::Misfortunes;
+    /// assert!(Misfortunes::none().names(true).names);
+    /// ```
     #[must_use]
     pub const fn names(self, names: bool) -> Misfortunes {
         Misfortunes { names, ..self }
     }
 
     /// Sets for how long, in virtual time. When it is over, everything is mended.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::Misfortunes;
+    /// assert_eq!(Misfortunes::all().until(Duration::from_secs(60)).until, Duration::from_secs(60));
+    /// ```
     #[must_use]
     pub const fn until(self, until: Duration) -> Misfortunes {
         Misfortunes { until, ..self }

@@ -30,6 +30,15 @@ impl Sim {
     }
 
     /// Makes a name right again.
+    ///
+    /// ```
+    /// use twinsock_sim::{NameFault, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// sim.host("a");
+    /// sim.fail_name("a", NameFault::NoName);
+    /// sim.heal_name("a");
+    /// # }).unwrap();
+    /// ```
     pub fn heal_name(&self, name: &str) {
         self.network().heal_name(name);
     }
@@ -37,11 +46,28 @@ impl Sim {
 
 impl Network {
     /// As [`Sim::fail_name`].
+    ///
+    /// ```
+    /// use twinsock_sim::{NameFault, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let network = sim.network();
+    /// sim.host("operator").spawn("operator", move |_net| network.fail_name("db", NameFault::Again));
+    /// # }).unwrap();
+    /// ```
     pub fn fail_name(&self, name: &str, fault: NameFault) {
         self.world(|world| world.set_name_fault(name, Some(fault)));
     }
 
     /// As [`Sim::heal_name`].
+    ///
+    /// ```
+    /// use twinsock_sim::{NameFault, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let network = sim.network();
+    /// network.fail_name("db", NameFault::Again);
+    /// network.heal_name("db");
+    /// # }).unwrap();
+    /// ```
     pub fn heal_name(&self, name: &str) {
         self.world(|world| world.set_name_fault(name, None));
     }

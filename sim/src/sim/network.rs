@@ -62,6 +62,14 @@ impl Network {
     }
 
     /// The current moment of virtual time, as [`Sim::now`] gives it: for rules that note when they saw a frame.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// let network = sim.network();
+    /// assert_eq!(network.now(), sim.now());
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn now(&self) -> Instant {
         self.with_world(|world| world.now())
@@ -164,6 +172,15 @@ impl Network {
     }
 
     /// Mends both ways between two hosts. If one of them is isolated, it stays so.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.cut(&a, &b);
+    /// sim.network().heal(&a, &b);
+    /// # }).unwrap();
+    /// ```
     pub fn heal(&self, a: &Host, b: &Host) {
         self.with_world(|world| {
             world.heal(a.id, b.id);
@@ -172,6 +189,15 @@ impl Network {
     }
 
     /// Mends the way from one host to another.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.cut(&a, &b);
+    /// sim.network().heal_one_way(&b, &a); // a hears b, and b hears nothing
+    /// # }).unwrap();
+    /// ```
     pub fn heal_one_way(&self, from: &Host, to: &Host) {
         self.with_world(|world| world.heal(from.id, to.id));
     }
@@ -193,6 +219,16 @@ impl Network {
     }
 
     /// Takes a host back that was isolated. Ways that were cut one by one stay cut.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.isolate(&a);
+    /// sim.network().rejoin(&a);
+    /// # drop(b);
+    /// # }).unwrap();
+    /// ```
     pub fn rejoin(&self, host: &Host) {
         self.with_world(|world| world.rejoin(host.id));
     }
@@ -218,6 +254,16 @@ impl Network {
     }
 
     /// Mends every way that is cut, takes back every host that is isolated, and releases what is held back.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.cut(&a, &b);
+    /// sim.isolate(&a);
+    /// sim.network().heal_all();
+    /// # }).unwrap();
+    /// ```
     pub fn heal_all(&self) {
         self.with_world(World::heal_all);
     }
@@ -250,17 +296,45 @@ impl Network {
     }
 
     /// Holds back what one host sends to another, until [`Network::release_one_way`].
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.network().hold_one_way(&a, &b);
+    /// sim.network().release_one_way(&a, &b);
+    /// # }).unwrap();
+    /// ```
     pub fn hold_one_way(&self, from: &Host, to: &Host) {
         self.with_world(|world| world.hold(from.id, to.id));
     }
 
     /// Sends what is held back between two hosts, in the order in which they sent it; it meets the link as if sent now.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.hold(&a, &b);
+    /// sim.network().release(&a, &b);
+    /// # }).unwrap();
+    /// ```
     pub fn release(&self, a: &Host, b: &Host) {
         self.release_one_way(a, b);
         self.release_one_way(b, a);
     }
 
     /// Sends what is held back on the way from one host to another.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.hold(&a, &b);
+    /// sim.network().release_one_way(&a, &b); // and what b sends still waits
+    /// sim.network().release_one_way(&b, &a);
+    /// # }).unwrap();
+    /// ```
     pub fn release_one_way(&self, from: &Host, to: &Host) {
         self.with_world(|world| world.release(from.id, to.id));
     }
@@ -405,6 +479,15 @@ impl fmt::Debug for Network {
 }
 
 /// Keeps a rule in force: when it is dropped, the rule ends, and what it held back is sent. Made by [`Network::rule`].
+///
+/// ```
+/// use twinsock_sim::Sim;
+/// # Sim::builder().run(|sim| {
+/// # let (a, b) = (sim.host("a"), sim.host("b"));
+/// let rule = sim.drop_nth(&a, &b, 1, |frame| frame.is_syn());
+/// drop(rule); // from here on nothing is dropped
+/// # }).unwrap();
+/// ```
 #[must_use = "the rule ends when its guard is dropped"]
 pub struct RuleGuard {
     network: Network,
@@ -414,6 +497,22 @@ pub struct RuleGuard {
 
 impl RuleGuard {
     /// How often the rule has decided on something other than to let a frame pass.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock::net::{TcpListener, TcpStream};
+    /// use twinsock_sim::Sim;
+    /// let report = Sim::builder().run(|sim| {
+    ///     let (a, b) = (sim.host("a"), sim.host("b"));
+    ///     b.spawn("b", |net| TcpListener::bind(&net, "0.0.0.0:80").unwrap().accept().map(drop));
+    ///     sim.run_for(Duration::from_millis(1));
+    ///     let rule = sim.drop_nth(&a, &b, 1, |frame| frame.is_syn());
+    ///     a.spawn("a", |net| TcpStream::connect(&net, "b:80").map(drop).unwrap());
+    ///     sim.run_to_end().unwrap();
+    ///     assert_eq!(rule.hits(), 1);
+    /// });
+    /// assert!(report.unwrap().elapsed > Duration::from_secs(1), "the SYN is sent again after a second");
+    /// ```
     #[must_use]
     pub fn hits(&self) -> u64 {
         self.rule.hits()
@@ -434,82 +533,223 @@ impl fmt::Debug for RuleGuard {
 
 impl Sim {
     /// A handle of the network that programs of the simulation can keep.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// let network = sim.network();
+    /// sim.host("operator").spawn("operator", move |_net| network.cut(&a, &b));
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn network(&self) -> Network {
         Network::new(&self.shared)
     }
 
     /// Sets the link of both directions between two hosts: see [`Network::link`], where there is an example.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::{Link, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.link(&a, &b, Link::new().delay(Duration::from_millis(5)));
+    /// # }).unwrap();
+    /// ```
     pub fn link(&self, a: &Host, b: &Host, link: Link) {
         self.network().link(a, b, link);
     }
 
     /// Sets the link of one direction between two hosts: see [`Network::link_one_way`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::{Link, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.link_one_way(&a, &b, Link::new().delay(Duration::from_millis(5)));
+    /// # }).unwrap();
+    /// ```
     pub fn link_one_way(&self, from: &Host, to: &Host, link: Link) {
         self.network().link_one_way(from, to, link);
     }
 
     /// Sets the link between all hosts that have none of their own: see [`Network::default_link`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::{Link, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// sim.default_link(Link::new().delay(Duration::from_millis(5)));
+    /// # }).unwrap();
+    /// ```
     pub fn default_link(&self, link: Link) {
         self.network().default_link(link);
     }
 
     /// Cuts both ways between two hosts: see [`Network::cut`].
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.cut(&a, &b);
+    /// # }).unwrap();
+    /// ```
     pub fn cut(&self, a: &Host, b: &Host) {
         self.network().cut(a, b);
     }
 
     /// Cuts the way from one host to another: see [`Network::cut_one_way`].
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.cut_one_way(&a, &b);
+    /// # }).unwrap();
+    /// ```
     pub fn cut_one_way(&self, from: &Host, to: &Host) {
         self.network().cut_one_way(from, to);
     }
 
     /// Mends both ways between two hosts: see [`Network::heal`].
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.cut(&a, &b);
+    /// sim.heal(&a, &b);
+    /// # }).unwrap();
+    /// ```
     pub fn heal(&self, a: &Host, b: &Host) {
         self.network().heal(a, b);
     }
 
     /// Mends the way from one host to another: see [`Network::heal_one_way`].
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.cut_one_way(&a, &b);
+    /// sim.heal_one_way(&a, &b);
+    /// # }).unwrap();
+    /// ```
     pub fn heal_one_way(&self, from: &Host, to: &Host) {
         self.network().heal_one_way(from, to);
     }
 
     /// Cuts a host off from all others: see [`Network::isolate`].
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.isolate(&a);
+    /// # drop(b);
+    /// # }).unwrap();
+    /// ```
     pub fn isolate(&self, host: &Host) {
         self.network().isolate(host);
     }
 
     /// Takes a host back that was isolated: see [`Network::rejoin`].
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.isolate(&a);
+    /// sim.rejoin(&a);
+    /// # drop(b);
+    /// # }).unwrap();
+    /// ```
     pub fn rejoin(&self, host: &Host) {
         self.network().rejoin(host);
     }
 
     /// Cuts all ways between two groups of hosts: see [`Network::partition`].
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.partition(&[&a], &[&b]);
+    /// # }).unwrap();
+    /// ```
     pub fn partition(&self, group: &[&Host], other: &[&Host]) {
         self.network().partition(group, other);
     }
 
     /// Mends everything: see [`Network::heal_all`].
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.cut(&a, &b);
+    /// sim.heal_all();
+    /// # }).unwrap();
+    /// ```
     pub fn heal_all(&self) {
         self.network().heal_all();
     }
 
     /// Holds back what two hosts send each other: see [`Network::hold`].
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.hold(&a, &b);
+    /// sim.release(&a, &b);
+    /// # }).unwrap();
+    /// ```
     pub fn hold(&self, a: &Host, b: &Host) {
         self.network().hold(a, b);
     }
 
     /// Sends what is held back between two hosts: see [`Network::release`].
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// sim.hold(&a, &b);
+    /// sim.release(&a, &b);
+    /// # }).unwrap();
+    /// ```
     pub fn release(&self, a: &Host, b: &Host) {
         self.network().release(a, b);
     }
 
     /// Makes a rule for what becomes of frames: see [`Network::rule`].
+    ///
+    /// ```
+    /// use twinsock_sim::{Fate, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// let no_resets = sim.rule(|frame| if frame.is_rst() { Fate::Drop } else { Fate::Pass });
+    /// # drop((no_resets, a, b));
+    /// # }).unwrap();
+    /// ```
     pub fn rule(&self, decide: impl FnMut(&PacketView<'_>) -> Fate + 'static) -> RuleGuard {
         self.network().rule(decide)
     }
 
     /// Drops the `n`th of the frames that `which` picks: see [`Network::drop_nth`].
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// # let (a, b) = (sim.host("a"), sim.host("b"));
+    /// let first_syn = sim.drop_nth(&a, &b, 1, |frame| frame.is_syn());
+    /// # drop(first_syn);
+    /// # }).unwrap();
+    /// ```
     pub fn drop_nth(&self, from: &Host, to: &Host, n: u64, which: impl FnMut(&PacketView<'_>) -> bool + 'static) -> RuleGuard {
         self.network().drop_nth(from, to, n, which)
     }

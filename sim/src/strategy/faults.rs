@@ -39,6 +39,15 @@ pub struct Planned {
 }
 
 /// Faults at moments of virtual time.
+///
+/// ```
+/// use proptest::strategy::{Strategy, ValueTree};
+/// use proptest::test_runner::TestRunner;
+/// use twinsock_sim::{Misfortunes, Sim, strategy::faults};
+/// let plan = faults(2, &Misfortunes::none().cuts(true)).new_tree(&mut TestRunner::deterministic()).unwrap().current();
+/// let run = Sim::builder().run(|sim| plan.unfold(sim, &[sim.host("a"), sim.host("b")]));
+/// assert!(run.is_ok());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FaultPlan {
     /// In any order.
@@ -50,6 +59,14 @@ impl FaultPlan {
     ///
     /// Of faults that overlap and are the same, the first to begin begins it, and the last to end ends it. Faults of a host that there is not, and of a way
     /// from a host to itself, do not happen.
+    ///
+    /// ```
+    /// use proptest::strategy::{Strategy, ValueTree};
+    /// use proptest::test_runner::TestRunner;
+    /// use twinsock_sim::{Misfortunes, Sim, strategy::faults};
+    /// let plan = faults(1, &Misfortunes::none().pauses(true)).new_tree(&mut TestRunner::deterministic()).unwrap().current();
+    /// assert!(Sim::builder().run(|sim| plan.unfold(sim, &[sim.host("a")])).is_ok());
+    /// ```
     pub fn unfold(&self, sim: &Sim, hosts: &[Host]) {
         let start = sim.now();
         let mut moments: Vec<(Duration, bool, Fault)> = Vec::new();
@@ -122,6 +139,14 @@ const CLOCK_MAX: i32 = 100_000;
 ///
 /// # Panics
 /// If there is no host.
+///
+/// ```
+/// use proptest::strategy::{Strategy, ValueTree};
+/// use proptest::test_runner::TestRunner;
+/// use twinsock_sim::{Misfortunes, strategy::faults};
+/// let plan = faults(3, &Misfortunes::none().cuts(true)).new_tree(&mut TestRunner::deterministic()).unwrap().current();
+/// println!("{plan:?}");
+/// ```
 pub fn faults(hosts: usize, misfortunes: &Misfortunes) -> impl Strategy<Value = FaultPlan> {
     assert!(hosts > 0, "a fault befalls somebody");
     let Misfortunes { cuts, holds, crashes, pauses, clocks, until, .. } = *misfortunes;

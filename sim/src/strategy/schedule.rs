@@ -16,6 +16,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 const CALLS_MAX: u64 = 1_000_000;
 
 /// The choices of a run.
+///
+/// ```
+/// use proptest::strategy::{Strategy, ValueTree};
+/// use proptest::test_runner::TestRunner;
+/// use twinsock_sim::strategy::{Schedule, schedules};
+/// let schedule: Schedule = schedules().new_tree(&mut TestRunner::deterministic()).unwrap().current();
+/// let [one, other] = [(); 2].map(|()| schedule.run(|sim| sim.swarm("size", 1..=1000)).unwrap().digest);
+/// assert_eq!(one, other);
+/// ```
 #[derive(Clone)]
 pub struct Schedule {
     source: Source,
@@ -48,6 +57,14 @@ impl Schedule {
     /// # Errors
     /// A process or `build` panicked, everybody waits for ever, or the run has made a million calls and seems to have no end: among all networks there is
     /// one whose answers always come too late.
+    ///
+    /// ```
+    /// use proptest::strategy::{Strategy, ValueTree};
+    /// use proptest::test_runner::TestRunner;
+    /// use twinsock_sim::strategy::schedules;
+    /// let schedule = schedules().new_tree(&mut TestRunner::deterministic()).unwrap().current();
+    /// assert!(schedule.run(|sim| drop(sim.host("a").spawn("p", |_net| {}))).is_ok());
+    /// ```
     pub fn run<T>(&self, build: impl FnOnce(&Sim) -> T) -> Result<Report<T>, Box<Failure>> {
         let builder = Sim::builder().interleaving(Interleaving::Mixed).catch_panics(true).calls_max(CALLS_MAX);
         self.run_with(builder, build)
@@ -60,6 +77,15 @@ impl Schedule {
     ///
     /// # Panics
     /// With the panic of `build` otherwise.
+    ///
+    /// ```
+    /// use proptest::strategy::{Strategy, ValueTree};
+    /// use proptest::test_runner::TestRunner;
+    /// use twinsock_sim::{Sim, strategy::schedules};
+    /// let schedule = schedules().new_tree(&mut TestRunner::deterministic()).unwrap().current();
+    /// let report = schedule.run_with(Sim::builder().record(true), |_sim| {});
+    /// assert!(report.unwrap().recording.is_some());
+    /// ```
     pub fn run_with<T>(&self, builder: Builder, build: impl FnOnce(&Sim) -> T) -> Result<Report<T>, Box<Failure>> {
         let builder = builder.calls_expected(self.calls_expected);
         let (builder, choice) = match &self.source {
@@ -128,6 +154,14 @@ fn spikes(tape: &Tape) -> Vec<Spike> {
 }
 
 /// Any schedule. It shrinks to one whose every choice is boring but for those that matter.
+///
+/// ```
+/// use proptest::strategy::{Strategy, ValueTree};
+/// use proptest::test_runner::TestRunner;
+/// use twinsock_sim::strategy::schedules;
+/// let schedule = schedules().new_tree(&mut TestRunner::deterministic()).unwrap().current();
+/// assert_eq!(schedule.run(|sim| sim.swarm("size", 1..=1)).unwrap().value, 1);
+/// ```
 #[must_use]
 pub fn schedules() -> Schedules {
     Schedules(())

@@ -28,6 +28,8 @@ pub(super) struct Calm {
     loss_probe_ns: u64,
     /// The retransmission timeout.
     rto_ns: u64,
+    /// A sample of the round trip time that changes nothing.
+    steady_sample_ns: u64,
 }
 
 /// What became of a segment that has arrived.
@@ -87,10 +89,14 @@ impl Tcb {
         else {
             return false;
         };
-        if u32::from(peer_window) << self.snd_wscale != self.snd_wnd || recv.has_early() {
+        // So far from closing that nothing of a few bytes is worth a word.
+        let is_wide = self.rcv_wnd.min(rcv_wnd).saturating_sub(SMALL_MAX_BYTES) > self.window_clamp / 2;
+        // Whoever is calm has one segment out, which is being timed, or none.
+        let is_at_rest = self.snd_una == self.snd_nxt && self.rtt.timed.is_none();
+        if !is_wide || !is_at_rest || u32::from(peer_window) << self.snd_wscale != self.snd_wnd || recv.has_early() {
             return false;
         }
-        send.calm = Calm { send_max_bytes, peer_window, own_window, rcv_wnd, loss_probe_ns, rto_ns };
+        send.calm = Calm { send_max_bytes, peer_window, own_window, rcv_wnd, loss_probe_ns, rto_ns, steady_sample_ns: u64::MAX };
         true
     }
 
@@ -125,9 +131,6 @@ impl Tcb {
         self.snd_nxt = end;
         self.snd_sml = end;
         self.congestion.last_sent = now;
-        if !self.ack.pingpong && nanos_between(self.ack.last_data, now) < DELAYED_ACK_NS {
-            self.ack.pingpong = true;
-        }
         self.rtt.timed = Some((end, now));
         self.timers.arm(Retransmit::LossProbe, after(now, calm.loss_probe_ns));
         self.rcv_wnd = calm.rcv_wnd;
@@ -162,35 +165,23 @@ impl Tcb {
     pub fn take_calmly(&mut self, now: Instant, segment: &Segment, room_bytes: u32, again: bool) -> Taken {
         let (Some(send), Some(recv)) = (self.send.as_deref_mut(), self.recv.as_deref_mut()) else { return Taken::Not };
         let Payload::Inline { len, bytes } = &segment.payload else { return Taken::Not };
-        let (Some(ack), Some(stamps), Some((timed, since))) = (segment.ack, segment.options.timestamps, self.rtt.timed) else {
+        let (Some(ack), Some(stamps), Some((_, since))) = (segment.ack, segment.options.timestamps, self.rtt.timed) else {
             return Taken::Not;
         };
         let (len, end) = (u32::from(*len), self.rcv_nxt + u32::from(*len));
-        // What says nothing new,
-        if !again {
-            if segment.window != send.calm.peer_window || segment.urgent.is_some() {
-                return Taken::Not;
-            }
-            if segment.control != Control::Push && segment.control != Control::None {
-                return Taken::Not;
-            }
-        }
-        // comes next, to one who has acknowledged all before, and is the answer to all that is out,
-        if segment.seq != self.rcv_nxt
-            || self.rcv_wup != self.rcv_nxt
-            || len.wrapping_sub(1) >= self.rcv_wnd
-            || !self.ack.pingpong
-        {
+        if !again && !is_few_bytes_more(segment, send.calm.peer_window) {
             return Taken::Not;
         }
-        if ack != self.snd_nxt || ack != self.write_seq || ack != timed || !send.has_one() {
+        // What comes next, to one who has acknowledged all before, the answer to what is out, neither late nor old.
+        if segment.seq != self.rcv_nxt || self.rcv_wup != self.rcv_nxt || ack != self.snd_nxt {
             return Taken::Not;
         }
-        // neither late nor old.
         let is_late = nanos_between(self.ack.last_data, now) > send.calm.rto_ns;
         if is_late || SeqNumber::new(stamps.value).before(SeqNumber::new(self.timestamps.recent)) {
             return Taken::Not;
         }
+        let sample_ns = nanos_between(since, now);
+        let is_steady = sample_ns == send.calm.steady_sample_ns;
         send.forget_one();
         self.timestamps.recent = stamps.value;
         self.timestamps.recent_at = now;
@@ -205,10 +196,9 @@ impl Tcb {
         self.ack.scheduled = true;
         self.ack.last_data = now;
         self.timers.delayed_ack_at = after(now, DELAYED_ACK_NS);
-        let round_ns = nanos_between(recv.space.since, now);
-        let is_round_over = round_ns >= 1000 * u64::from(self.rtt.srtt_us());
-        let is_steady = !(is_round_over && end - recv.space.seq > recv.space.bytes);
-        let is_read = len <= room_bytes && recv.queued_bytes() == 0 && is_steady && self.rcv_wnd - len > self.window_clamp / 2;
+        let is_round_over = nanos_between(recv.space.since, now) >= 1000 * u64::from(self.rtt.srtt_us());
+        let is_more = is_round_over && end - recv.space.seq > recv.space.bytes;
+        let is_read = len <= room_bytes && recv.queued_bytes() == 0 && !is_more;
         if is_read {
             self.copied_seq = end;
             if is_round_over {
@@ -218,19 +208,21 @@ impl Tcb {
         } else {
             recv.push_few(usize_from(len), bytes);
         }
-        if self.take_rtt_sample(nanos_between(since, now)) {
-            self.reckon_anew();
+        if !is_steady {
+            self.reckon(sample_ns);
         }
         if is_read { Taken::Read(len) } else { Taken::Kept }
     }
 
-    /// The estimate of the round trip time has changed, and timeouts with it.
+    /// A sample of the round trip time that is not the one that changes nothing: the estimate may change, and timeouts with it.
     #[inline(never)]
-    fn reckon_anew(&mut self) {
+    fn reckon(&mut self, sample_ns: u64) {
+        let changed = self.take_rtt_sample(sample_ns);
         let (loss_probe_ns, rto_ns) = (self.loss_probe_ns(), self.rto_ns());
         if let Some(send) = &mut self.send {
             send.calm.loss_probe_ns = loss_probe_ns;
             send.calm.rto_ns = rto_ns;
+            send.calm.steady_sample_ns = if changed { u64::MAX } else { sample_ns };
         }
     }
 
@@ -238,12 +230,9 @@ impl Tcb {
     #[inline]
     pub fn recv_calmly(&mut self, now: Instant, into: &mut [u8]) -> Option<usize> {
         let recv = self.recv.as_deref_mut()?;
-        let unacked = self.rcv_nxt - self.rcv_wup;
-        let offered = self.rcv_wnd.saturating_sub(unacked);
-        let is_calm = self.ack.pingpong && unacked <= u32::from(self.rcv_mss) && offered > self.window_clamp / 2;
         let read_to = self.copied_seq + recv.queued_bytes();
         let is_round_over = nanos_between(recv.space.since, now) >= 1000 * u64::from(self.rtt.srtt_us());
-        if !is_calm || (is_round_over && read_to - recv.space.seq > recv.space.bytes) {
+        if is_round_over && read_to - recv.space.seq > recv.space.bytes {
             return None;
         }
         let copied = recv.read_few(into)?;
@@ -254,6 +243,16 @@ impl Tcb {
         }
         Some(copied)
     }
+}
+
+/// Whether a segment is one of data, with nothing in its header that has to be looked at but for numbers.
+#[inline(never)]
+fn is_few_bytes_more(segment: &Segment, window: u16) -> bool {
+    let is_data = match segment.control {
+        Control::None | Control::Push => !segment.payload.is_empty(),
+        Control::Syn | Control::Fin | Control::Rst => false,
+    };
+    is_data && segment.window == window && segment.urgent.is_none()
 }
 
 /// What a payload carries by value.

@@ -23,6 +23,8 @@ pub(super) struct SendBuffer {
     open: bool,
     /// The block being filled: the bytes of the open chunk, then free space.
     tail: BytesMut,
+    /// That block is of the usual size.
+    is_tail_usual: bool,
     /// Blocks used up, oldest first, that segments may still share.
     retired: VecDeque<BytesMut>,
     /// What the calm way goes by.
@@ -81,13 +83,7 @@ impl SendBuffer {
         chunk.data.assign(data);
     }
 
-    /// Whether there is one small chunk only, transmitted.
-    #[inline(always)]
-    pub(super) fn has_one(&self) -> bool {
-        self.sent == 1 && self.chunks.len() == 1 && self.retired.len() <= IDLE_BLOCKS_MAX
-    }
-
-    /// Forgets that one: the peer has it.
+    /// Forgets the only chunk, which is a small one: the peer has it.
     #[inline(always)]
     pub(super) fn forget_one(&mut self) {
         self.chunks.drop_front();
@@ -107,7 +103,6 @@ impl SendBuffer {
         self.drop_first();
         self.sent = 0;
         self.bytes = 0;
-        self.drop_idle_blocks();
     }
 
     /// The data of the only chunk there is, if it has not been transmitted and has its bytes by itself.
@@ -189,6 +184,9 @@ impl SendBuffer {
             self.open = true;
             self.make_room(end);
             self.tail.extend_from_slice(&inline[..held]);
+        }
+        if self.tail.capacity() - self.tail.len() < data.len() {
+            self.is_tail_usual = false;
         }
         self.tail.extend_from_slice(data);
     }
@@ -280,13 +278,13 @@ impl SendBuffer {
             }
             break;
         }
-        self.drop_idle_blocks();
     }
 
-    #[inline]
-    fn drop_idle_blocks(&mut self) {
-        if self.retired.len() > IDLE_BLOCKS_MAX && self.chunks.is_empty() {
+    /// Lets go of blocks that nothing is out of, where everything is acknowledged, and that a sender in full swing would want again at once.
+    pub(super) fn drop_idle_blocks(&mut self) {
+        if self.chunks.is_empty() {
             self.retired.truncate(IDLE_BLOCKS_MAX);
+            self.retired.shrink_to(IDLE_BLOCKS_MAX);
         }
     }
 
@@ -305,17 +303,19 @@ impl SendBuffer {
             return;
         }
         debug_assert!(self.tail.is_empty(), "a chunk is begun when no other is open");
-        let next = self.retired.front_mut().is_some_and(|oldest| oldest.try_reclaim(expected.max(BLOCK_BYTES)));
-        let fresh = if next { self.retired.pop_front() } else { None };
-        let block = fresh.unwrap_or_else(|| {
-            // Small writers get small blocks, until they fill them faster than the peer reads them.
-            let grown = if self.tail.capacity() == 0 && self.chunks.is_empty() { expected } else { BLOCK_BYTES };
-            BytesMut::with_capacity(expected.max(grown).max(BLOCK_MIN_BYTES))
-        });
+        let next = self.retired.front_mut().is_some_and(|oldest| oldest.try_reclaim(BLOCK_BYTES));
+        let fresh = if next && expected <= BLOCK_BYTES { self.retired.pop_front() } else { None };
+        // Small writers get small blocks, until they fill them faster than the peer reads them.
+        let is_small = self.tail.capacity() == 0 && self.chunks.is_empty();
+        let bytes = expected.max(if is_small { BLOCK_MIN_BYTES } else { BLOCK_BYTES });
+        let is_usual = fresh.is_some() || bytes == BLOCK_BYTES;
+        let block = fresh.unwrap_or_else(|| BytesMut::with_capacity(bytes));
         let used_up = std::mem::replace(&mut self.tail, block);
-        if self.retired.len() < RETIRED_BLOCKS_MAX {
+        // Another than the usual size would never be enough, or too much, when its turn comes.
+        if self.is_tail_usual && self.retired.len() < RETIRED_BLOCKS_MAX {
             self.retired.push_back(used_up);
         }
+        self.is_tail_usual = is_usual;
     }
 }
 
@@ -351,5 +351,5 @@ const BLOCK_BYTES: usize = 65_536;
 const BLOCK_MIN_BYTES: usize = 2048;
 /// How many used-up blocks are kept for reuse while data is in flight: 8 MiB.
 const RETIRED_BLOCKS_MAX: usize = 128;
-/// How many are kept when everything is acknowledged, besides the one being filled.
+/// How many are kept when nothing has been sent for a while, besides the one being filled.
 const IDLE_BLOCKS_MAX: usize = 1;

@@ -55,6 +55,13 @@ impl ShutdownBits {
 }
 
 impl Tcb {
+    /// Nothing is going on for now: gives back memory that is kept for a sender in full swing.
+    pub fn rest(&mut self) {
+        if let Some(send) = &mut self.send {
+            send.drop_idle_blocks();
+        }
+    }
+
     /// CLOSED to LISTEN: `listen(2)`. In LISTEN nothing changes.
     pub fn listen(&mut self) {
         if self.state == State::Closed {
@@ -126,7 +133,9 @@ impl Tcb {
                     return (taken + part.len(), false);
                 }
                 room = size_goal;
-                send.start_chunk(self.write_seq, source.left.min(usize_from(size_goal)));
+                // What is left of a large write is the beginning of a chunk that the next one fills.
+                let expected = if taken > 0 { usize_from(size_goal) } else { source.left.min(usize_from(size_goal)) };
+                send.start_chunk(self.write_seq, expected);
             }
             let part = source.next(usize_from(room));
             send.extend_tail(part);

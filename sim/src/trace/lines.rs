@@ -15,6 +15,11 @@ use std::fmt;
 use std::net::IpAddr;
 
 /// What kind of thing happened.
+///
+/// ```
+/// use twinsock_sim::EventKind;
+/// assert_eq!(EventKind::Call.name(), "call");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EventKind {
@@ -62,6 +67,11 @@ impl EventKind {
     ];
 
     /// Its name, as files and filters have it.
+    ///
+    /// ```
+    /// use twinsock_sim::EventKind;
+    /// assert!(EventKind::ALL.iter().any(|kind| kind.name() == "lost"));
+    /// ```
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -101,6 +111,15 @@ impl EventKind {
 }
 
 /// An event with all that is known of it.
+///
+/// ```
+/// use twinsock_sim::Sim;
+/// use twinsock_sim::trace::lines;
+/// let run = Sim::builder().record(true).run(|sim| { sim.host("a").spawn("p", |_net| {}); });
+/// let recording = run.unwrap().recording.unwrap();
+/// let line = &lines(&recording)[0];
+/// assert_eq!((line.host.as_deref(), line.process.as_deref()), (Some("a"), Some("p")));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TraceLine {
@@ -181,6 +200,15 @@ impl fmt::Display for TraceLine {
 }
 
 /// The lines of a recording, in order.
+///
+/// ```
+/// use twinsock_sim::Sim;
+/// use twinsock_sim::trace::lines;
+/// let run = Sim::builder().record(true).run(|sim| { sim.host("a").spawn("p", |_net| {}); });
+/// let recording = run.unwrap().recording.unwrap();
+/// let texts: Vec<String> = lines(&recording).iter().map(|line| line.text.clone()).collect();
+/// assert_eq!(texts.first().map(String::as_str), Some("start"));
+/// ```
 #[must_use]
 pub fn lines(recording: &Recording) -> Vec<TraceLine> {
     let mut wire = Wire { count: recording.packets_dropped(), ..Wire::default() };

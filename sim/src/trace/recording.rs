@@ -15,6 +15,15 @@ use std::net::{IpAddr, SocketAddr};
 use twinsock::{Instant, Result};
 
 /// A run that was recorded.
+///
+/// ```
+/// use twinsock_sim::Sim;
+/// use twinsock_sim::trace::lines;
+/// let run = Sim::builder().record(true).run(|sim| { sim.host("a").spawn("p", |_net| {}); });
+/// let recording = run.unwrap().recording.unwrap();
+/// assert_eq!(recording.addrs.len(), 1, "a host");
+/// # drop(lines(&recording));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recording {
     /// What hosts and processes are called.

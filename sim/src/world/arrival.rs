@@ -12,35 +12,74 @@ pub enum Happened {
     Something,
     /// The same, and this is the only waiter to be woken: [`World::poll_wake`] has none.
     Woken(Token),
-    /// The same, and this waiter's receive is over, which is to have what [`World::take_data`] gives.
-    Ended(Token, Data),
     /// An alarm, for the driver to act on.
     Alarm(Alarm),
 }
 
+/// What a waiter waits for is over: a receive of a stream, which is to have what [`World::take_data`] gives.
+pub struct Ended {
+    /// Who has waited.
+    pub waiter: Token,
+    /// What it has waited for.
+    pub data: Data,
+}
+
+/// What has begun to happen.
+pub struct Rest(What);
+
+enum What {
+    /// This is due.
+    Due(Due),
+    /// The packet in this place has reached this host.
+    Landed(HostId, u32, Landing),
+}
+
 impl World {
-    /// [`World::step`] for a driver that would take the only waiter to be woken from the queue of those, where one is. `may_end`: where nothing more is due,
-    /// that one would be the next to run, so that its receive may end at once.
+    /// [`World::step`] for a driver that would take the only waiter to be woken from the queue of those, where one is.
+    ///
+    /// # Panics
+    /// If the queue went back in time: a bug here.
+    pub fn happen(&mut self) -> Option<Happened> {
+        match self.happen_short(false)? {
+            Ok(_) => unreachable!("no receive may end"),
+            Err(rest) => Some(self.happen_on(rest)),
+        }
+    }
+
+    /// The same where, if nothing more is due, the only waiter would be the next to run: with `may_end`, what it waits for may have ended.
+    /// Then that is answered; otherwise it is for [`World::happen_on`].
+    ///
+    /// # Errors
+    /// It has not.
     ///
     /// # Panics
     /// If the queue went back in time: a bug here.
     #[inline(always)]
-    pub fn happen(&mut self, may_end: bool) -> Option<Happened> {
+    pub fn happen_short(&mut self, may_end: bool) -> Option<Result<Ended, Rest>> {
         let (at, due) = self.queue.pop()?;
         assert!(at >= self.now, "time does not go back");
         self.now = at;
         self.choice.set_now(at);
-        match due {
-            Due::Arrival(pair) => Some(self.arrival(HostId(pair.first()), pair.second(), may_end)),
-            Due::Alarm(alarm) => Some(Happened::Alarm(alarm)),
-            Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) | Due::Timer(_) => Some(self.happen_seldom(at, due)),
+        Some(match due {
+            Due::Arrival(pair) => self.arrival(HostId(pair.first()), pair.second(), may_end),
+            due @ (Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) | Due::Timer(_) | Due::Alarm(_)) => {
+                Err(Rest(What::Due(due)))
+            }
+        })
+    }
+
+    /// What [`World::happen_short`] has begun goes on.
+    #[inline(never)]
+    pub fn happen_on(&mut self, Rest(what): Rest) -> Happened {
+        match what {
+            What::Due(due) => self.happen_seldom(self.now, due),
+            What::Landed(to, slot, landing) => self.landed(to, slot, landing),
         }
     }
 
-    #[inline(never)]
     fn happen_seldom(&mut self, at: Instant, due: Due) -> Happened {
         match due {
-            Due::Arrival(pair) => return self.arrival(HostId(pair.first()), pair.second(), false),
+            Due::Arrival(pair) => self.arrive_with_care(HostId(pair.first()), pair.second()),
             Due::Alarm(alarm) => return Happened::Alarm(alarm),
             Due::Damaged(pair) => self.arrive_damaged(HostId(pair.first()), pair.second()),
             Due::Sending(pair) => self.send_late(pair.first(), pair.second()),
@@ -61,7 +100,7 @@ impl World {
 
     /// The packet in this place reaches a host, if it is one that takes part in what happens.
     #[inline(always)]
-    fn arrival(&mut self, to: HostId, slot: u32, may_end: bool) -> Happened {
+    fn arrival(&mut self, to: HostId, slot: u32, may_end: bool) -> Result<Ended, Rest> {
         let at = self.now;
         if let (Some(machine), Some(flying)) = (self.machines.get_mut(to.index()), self.in_flight.slots.get(index(slot)))
             && machine.runs & !machine.has_lost_addrs & self.chains.is_none()
@@ -69,25 +108,31 @@ impl World {
             self.trace.labelled_delivered(at, to.0, &flying.packet, &flying.label);
             let now = machine.clock.own(at);
             let may_end = may_end & self.queue.is_idle_until(at);
-            match machine.host.take_packet_short(now, &flying.packet, &flying.ends, may_end, &mut self.calms) {
-                Landing::Ends { waiter, received, is_armed } => {
-                    if is_armed {
-                        self.follow_timer(to);
-                    }
-                    return Happened::Ended(waiter, Data { slot, len: received });
+            let landing = machine.host.take_packet_short(now, &flying.packet, &flying.ends, may_end, &mut self.calms);
+            if let Landing::Ends { waiter, received, is_armed } = landing {
+                if is_armed {
+                    self.follow_timer(to);
                 }
-                Landing::Wakes { waiter, is_armed } => {
-                    self.in_flight.land(slot);
-                    if is_armed {
-                        self.follow_timer(to);
-                    }
-                    return Happened::Woken(waiter);
-                }
-                Landing::Done => self.arrived(to, slot),
-                Landing::Long => self.take_in(to, slot),
+                return Ok(Ended { waiter, data: Data { slot, len: received } });
             }
-        } else {
-            self.arrive_with_care(to, slot);
+            return Err(Rest(What::Landed(to, slot, landing)));
+        }
+        Err(Rest(What::Due(Due::arrival(to, slot))))
+    }
+
+    /// The packet in this place has reached a host, and is not the end of a receive.
+    fn landed(&mut self, to: HostId, slot: u32, landing: Landing) -> Happened {
+        match landing {
+            Landing::Ends { .. } => unreachable!("the end of a receive"),
+            Landing::Wakes { waiter, is_armed } => {
+                self.in_flight.land(slot);
+                if is_armed {
+                    self.follow_timer(to);
+                }
+                return Happened::Woken(waiter);
+            }
+            Landing::Done => self.arrived(to, slot),
+            Landing::Long => self.take_in(to, slot),
         }
         Happened::Something
     }

@@ -21,7 +21,7 @@ use crate::host::fifo::Fifo;
 use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, QuietRecv, Token};
 use crate::link::Link;
 use crate::trace::{Event, Place, Recording, Trace, What};
-pub use arrival::Happened;
+pub use arrival::{Ended, Happened, Rest};
 pub use chains::Chains;
 use clock::HostClock;
 use event::EventQueue;
@@ -396,10 +396,9 @@ impl World {
     /// # Panics
     /// If the queue went back in time: a bug here.
     pub fn step(&mut self) -> Option<Option<Alarm>> {
-        match self.happen(false)? {
+        match self.happen()? {
             Happened::Alarm(alarm) => return Some(Some(alarm)),
             Happened::Woken(token) => self.wakes.push(token),
-            Happened::Ended(..) => unreachable!("no receive may end"),
             Happened::Something => {}
         }
         Some(None)

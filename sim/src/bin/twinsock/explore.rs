@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use twinsock_sim::Sim;
-use twinsock_sim::explore::{Campaign, Found, Merged, Outcome, Shard, TestId, merge, read_tape, step_from_environment};
+use twinsock_sim::explore::{Campaign, Found, Merged, Outcome, Shard, TestId, colour, merge, read_tape, step_from_environment};
 
 /// What `twinsock explore` may be told.
 #[derive(Args)]
@@ -183,7 +183,11 @@ fn tell(outcome: &Outcome, as_json: bool) -> ExitCode {
         (false, true) => 0,
         (false, false) => 1,
     };
-    if as_json { crate::say(&Line(outcome_as_json(outcome)), code) } else { crate::say(&Line(outcome), code) }
+    if as_json {
+        return crate::say(&Line(outcome_as_json(outcome)), code);
+    }
+    let text = outcome.to_string();
+    crate::say(&Line(if colour::on_stdout() { colour::report(&text) } else { text }), code)
 }
 
 /// Something, and the end of its line.
@@ -208,6 +212,7 @@ fn outcome_as_json(outcome: &Outcome) -> Value {
             "choices_before": found.shrunk.as_ref().map(|shrunk| shrunk.spikes_before),
             "choices": found.failure.tape.spike_count(),
             "story": found.failure.story.iter().filter(|told| told.is_heard()).map(ToString::to_string).collect::<Vec<_>>(),
+            "not_written": found.not_written,
             "tape": found.tape.as_ref().map(|path| path.display().to_string()),
             "reproduce": found.reproduce,
         })

@@ -4,6 +4,7 @@ use clap::Args;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use twinsock_sim::explore::colour;
 use twinsock_sim::{EventKind, TraceLine, read_trace};
 
 /// What `twinsock trace` may be told.
@@ -74,10 +75,13 @@ pub fn run(options: &Options) -> ExitCode {
     if let Some(words) = file.dropped_words() {
         eprintln!("{path}: {words}");
     }
+    let is_painted = colour::on_stdout();
     let mut out = BufWriter::new(io::stdout().lock());
     let written = file.lines.iter().filter(|line| asked.is_for(line)).try_for_each(|line| {
         if options.json {
             serde_json::to_writer(&mut out, line).map_err(io::Error::from).and_then(|()| writeln!(out))
+        } else if is_painted {
+            writeln!(out, "{}", colour::trace_line(line))
         } else {
             writeln!(out, "{line}")
         }

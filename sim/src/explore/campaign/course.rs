@@ -102,8 +102,11 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
     fn run_tape(&self, tape: Tape, told: bool) -> Run {
         let builder = self.builder.clone().seed(tape.origin.seed);
         let reports = told && self.campaign.writes_reports();
-        let builder =
-            if told { self.to_break(builder.keep_story(true).keep_events(EVENTS_SHOWN).record(reports)) } else { builder };
+        let builder = if told {
+            self.to_break(builder.keep_story(true).keep_events_of_each_host(EVENTS_SHOWN).record(reports))
+        } else {
+            builder
+        };
         self.run(builder, Choice::from_tape(tape)).0
     }
 
@@ -130,7 +133,7 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
                         let site = failure.kind.site();
                         if outcome.found.iter().all(|found| found.site != site) {
                             let mut found = self.found_on_tape(site, failure, path);
-                            self.report(&mut found, &mut outcome.notes);
+                            self.report(&mut found);
                             outcome.found.push(found);
                         }
                     }
@@ -156,6 +159,7 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
             shrink_took: Duration::ZERO,
             tape: Some(path),
             report: None,
+            not_written: Vec::new(),
             reproduce,
         }
     }
@@ -326,20 +330,31 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
             };
             let path = self.campaign.keeps_regressions.then(|| regressions::path(&self.campaign.test, &site)).flatten();
             let reproduce = self.campaign.test.seed_command(seed);
-            let mut found = Found { site, seed, seeds, failure, shrunk, shrink_took, tape: None, report: None, reproduce };
+            let mut found = Found {
+                site,
+                seed,
+                seeds,
+                failure,
+                shrunk,
+                shrink_took,
+                tape: None,
+                report: None,
+                not_written: Vec::new(),
+                reproduce,
+            };
             if let Some(path) = path {
-                self.keep(&path, &mut found, &mut outcome.notes);
+                self.keep(&path, &mut found);
             }
-            self.report(&mut found, &mut outcome.notes);
+            self.report(&mut found);
             outcome.found.push(found);
         }
     }
 
-    fn keep(&self, path: &Path, found: &mut Found, notes: &mut Vec<String>) {
+    fn keep(&self, path: &Path, found: &mut Found) {
         let story = format!("{}\n{}reproduce: {}\n", found.failure.kind, Story(&found.failure), found.reproduce);
         match regressions::write(path, &found.failure.tape, &story) {
             Ok(()) => found.tape = Some(path.to_path_buf()),
-            Err(error) => notes.push(format!("{} could not be written: {error}", path.display())),
+            Err(error) => found.not_written.push(format!("{} cannot be written: {error}", path.display())),
         }
     }
 }

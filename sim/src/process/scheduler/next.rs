@@ -3,9 +3,13 @@
 use super::{Scheduler, State, ThreadId, Turn, full_name};
 use crate::host::Token;
 use crate::process::breakpoint;
+use crate::process::failure::FailureKind;
 use crate::process::outside::NO_THREAD;
-use crate::world::{Alarm, Happened};
+use crate::world::{Alarm, Ended, Happened, Rest};
 use twinsock::Instant;
+
+/// After how many events it is looked whether threads have had turns meanwhile: a power of two.
+const EVENTS_BETWEEN_LOOKS: u64 = 1024;
 
 impl Scheduler {
     /// Lets the next thing in the world's queue happen.
@@ -19,9 +23,8 @@ impl Scheduler {
     /// The same, but that the thread which is to be woken, where that is one and nobody else, is answered.
     #[inline(always)]
     fn step_but_wake(&mut self) -> Option<ThreadId> {
-        match self.world.happen(false)? {
+        match self.world.happen()? {
             Happened::Woken(token) => Some(thread_of(token)),
-            Happened::Ended(..) => unreachable!("no receive may end"),
             Happened::Alarm(alarm) => {
                 self.alarm(alarm);
                 None
@@ -39,8 +42,15 @@ impl Scheduler {
         let trace = self.world.trace();
         let is_watched = trace.is_recording() | (trace.steps() + 1 == self.break_at);
         let may_end = self.ready.is_empty() & self.stalled.is_empty() & !is_watched;
-        match self.world.happen(may_end)? {
-            Happened::Ended(token, data) => return Some(self.recv_ended(thread_of(token), data)),
+        match self.world.happen_short(may_end)? {
+            Ok(Ended { waiter, data }) => Some(self.recv_ended(thread_of(waiter), data)),
+            Err(rest) => self.go_on_and_choose(rest),
+        }
+    }
+
+    #[inline(never)]
+    fn go_on_and_choose(&mut self, rest: Rest) -> Option<ThreadId> {
+        match self.world.happen_on(rest) {
             Happened::Woken(token) => {
                 let thread = thread_of(token);
                 if self.goes_on_at_once(thread) {
@@ -77,6 +87,7 @@ impl Scheduler {
                 return Turn::Stop;
             }
             if let Some(outside) = self.outside.take() {
+                self.pass();
                 return Turn::Outside(outside);
             }
             if let Some(process) = self.kills.pop_front() {
@@ -93,6 +104,7 @@ impl Scheduler {
             match (due, limit) {
                 (Some(at), Some(limit)) if at > limit => return self.reach(limit),
                 (Some(_), Some(_) | None) => {
+                    self.pass();
                     if let Some(thread) = self.step_and_choose() {
                         return Turn::Run(thread);
                     }
@@ -103,11 +115,36 @@ impl Scheduler {
         }
     }
 
-    /// Wakes and chooses a waiting thread, if nobody else can be chosen now. `false`: nothing has happened.
+    /// Something happens. A run in which no thread takes part in what happens never ends.
     #[inline(always)]
+    fn pass(&mut self) {
+        self.events += 1;
+        if self.events.is_multiple_of(EVENTS_BETWEEN_LOOKS) {
+            self.look_for_idling();
+        }
+    }
+
+    #[cold]
+    fn look_for_idling(&mut self) {
+        let turns = self.world.trace().steps();
+        if turns != self.turns_seen {
+            self.turns_seen = turns;
+            self.idle = 0;
+            return;
+        }
+        self.idle += EVENTS_BETWEEN_LOOKS;
+        self.pulse.beat();
+        if self.idle >= self.idle_max {
+            let waiting = self.waiting();
+            self.failure.get_or_insert(FailureKind::Idle { events: self.idle, waiting });
+        }
+    }
+
+    /// Wakes and chooses a waiting thread, if nobody else can be chosen now. `false`: nothing has happened.
     fn goes_on_at_once(&mut self, thread: ThreadId) -> bool {
         let now = self.world.now();
         let is_only_one = self.ready.is_empty() && self.stalled.is_empty() && self.world.is_idle_until(now);
+        self.stack_ends[thread.index()].prefetch();
         let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
         let is_waiting = match slot.state {
             State::Waiting(..) => true,

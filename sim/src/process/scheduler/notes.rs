@@ -6,8 +6,9 @@ use super::{Scheduler, State, ThreadId, Wait};
 use crate::host::{Call, Pid};
 use crate::process::names::name_of;
 use crate::process::strace;
-use crate::trace::{CallEnd, CallName, Connection, Family, Recording};
+use crate::trace::{CallEnd, CallName, Connection, Event, Family, Recording};
 use crate::world::HostId;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use twinsock::raw::RawFd;
 
@@ -21,18 +22,31 @@ impl Scheduler {
 
     /// A call has returned that went the short way.
     #[inline(never)]
-    pub(super) fn note_short_call(&mut self, end: &CallEnd, thread: ThreadId, short: &ShortCall<'_>) {
-        let connection = self.connection_of(thread, end.fd);
+    pub(super) fn note_short_call(&mut self, thread: ThreadId, fd: RawFd, short: &ShortCall<'_>) {
+        let (name, count) = match *short {
+            ShortCall::Send(data, ..) => (const { CallName::new("sendto") }, data.len()),
+            ShortCall::Write(data) => (const { CallName::new("write") }, data.len()),
+            ShortCall::Recv(data, ..) => (const { CallName::new("recvfrom") }, data.len()),
+            ShortCall::Read(data, _) => (const { CallName::new("read") }, data.len()),
+        };
+        let (at, place, connection) = (self.world.now(), self.place(thread), self.connection_of(thread, Some(fd)));
+        let end = CallEnd { at, place, call: name, fd: Some(fd), result: Ok(count) };
         let trace = self.world.trace_mut();
         match *short {
-            ShortCall::Send { data, flags, name: None } => trace.send_in_full(end, connection, data, flags),
-            ShortCall::Recv { data, len, flags, name: None } => trace.recv_in_full(end, connection, (data, len), flags),
-            ShortCall::Send { data, flags, name: Some(addr) } => trace.call_in_full(end, connection, |to| {
-                to.number(end.fd.unwrap_or(-1)).data(data).count(data.len()).flags(flags, Family::Msg).addr(addr);
+            ShortCall::Send(data, flags, None) => trace.send_in_full(&end, connection, data, flags),
+            ShortCall::Send(data, flags, Some(addr)) => trace.call_in_full(&end, connection, |to| {
+                to.number(fd).data(data).count(data.len()).flags(flags, Family::Msg).addr(addr);
             }),
-            ShortCall::Recv { data, len, flags, name: Some(name) } => trace.call_in_full(end, connection, |to| {
-                to.number(end.fd.unwrap_or(-1)).data(data).count(len).flags(flags, Family::Msg);
+            ShortCall::Write(data) => trace.call_in_full(&end, connection, |to| {
+                to.number(fd).data(data).count(data.len());
+            }),
+            ShortCall::Recv(data, len, flags, None) => trace.recv_in_full(&end, connection, (data, len), flags),
+            ShortCall::Recv(data, len, flags, Some(name)) => trace.call_in_full(&end, connection, |to| {
+                to.number(fd).data(data).count(len).flags(flags, Family::Msg);
                 strace::written_name(to, Some(data.len()), Some(name));
+            }),
+            ShortCall::Read(data, len) => trace.call_in_full(&end, connection, |to| {
+                to.number(fd).data(data).count(len);
             }),
         }
     }
@@ -53,17 +67,19 @@ impl Scheduler {
         }
     }
 
-    /// A receive that went the short way is about to wait.
+    /// A receive that went the short way is about to wait: `read(2)` if it has no flags.
     #[inline(never)]
-    pub(super) fn note_short_wait(&mut self, thread: ThreadId, fd: RawFd, len: usize, flags: i32, asks_name: bool) {
+    pub(super) fn note_short_wait(&mut self, thread: ThreadId, fd: RawFd, len: usize, flags: Option<i32>, asks_name: bool) {
         let (at, place) = (self.world.now(), self.place(thread));
         let trace = self.world.trace_mut();
-        if asks_name {
-            trace.waits_in_call(at, place, const { CallName::new("recvfrom") }, |to| {
+        match flags {
+            None => trace.waits_in_call(at, place, const { CallName::new("read") }, |to| {
+                to.number(fd).dots().count(len);
+            }),
+            Some(flags) if asks_name => trace.waits_in_call(at, place, const { CallName::new("recvfrom") }, |to| {
                 to.number(fd).dots().count(len).flags(flags, Family::Msg).dots();
-            });
-        } else {
-            trace.waits_in_recv(at, place, fd, len, flags);
+            }),
+            Some(flags) => trace.waits_in_recv(at, place, fd, len, flags),
         }
     }
 
@@ -90,6 +106,23 @@ impl Scheduler {
     /// The sockets now, for the recording; empty where nothing is recorded.
     pub fn recorded_netstat(&self) -> String {
         if self.world.trace().is_recording() { self.netstat() } else { String::new() }
+    }
+
+    /// The last events, as many of each host as are to be shown, a line each, oldest first.
+    pub fn last_events(&self) -> String {
+        let trace = self.world.trace();
+        let mut shown: Vec<Event> = trace.events().collect();
+        if let Some(events_max) = self.shows_of_each_host {
+            let mut of_host: BTreeMap<Option<u32>, usize> = BTreeMap::new();
+            shown.reverse();
+            shown.retain(|event| {
+                let count = of_host.entry(event.place.host_number()).or_default();
+                *count += 1;
+                *count <= events_max
+            });
+            shown.reverse();
+        }
+        shown.iter().fold(String::new(), |text, event| text + &event.line(trace.names()).to_string() + "\n")
     }
 
     /// The sockets of all hosts, a line each, behind their host's name.

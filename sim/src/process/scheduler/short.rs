@@ -2,7 +2,7 @@
 
 use super::{Scheduler, State, ThreadId, Wait};
 use crate::host::Short;
-use crate::trace::{CallEnd, CallName, Place};
+use crate::trace::{CallName, Place};
 use crate::world::Data;
 use twinsock::Instant;
 use twinsock::raw::{Name, RawFd};
@@ -18,32 +18,44 @@ pub enum ShortRecv {
 }
 
 impl Scheduler {
-    /// `send(2)` of the running thread, if it is an easy one. `false`: nothing has happened.
+    /// `send(2)` of the running thread, or `write(2)`, if it is an easy one. `false`: nothing has happened.
     #[inline(always)]
-    pub fn send_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], flags: i32) -> bool {
-        let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
-        if !self.world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
+    pub fn send_short(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> bool {
+        let Scheduler { threads, world, call_cost_ns, .. } = self;
+        let Some(slot) = threads.get_mut(thread.index()) else { return false };
+        if !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
             return false;
         }
-        self.end_short_call(thread, fd, &ShortCall::Send { data, flags, name: None });
+        let at = world.now();
+        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
+        slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
+        let call = if as_file { const { CallName::new("write") } } else { const { CallName::new("sendto") } };
+        world.trace_mut().call_ended(at, place, call, Some(fd), Ok(data.len()));
+        if world.trace().is_recording() {
+            self.note_short_call(thread, fd, &if as_file { ShortCall::Write(data) } else { ShortCall::Send(data, flags, None) });
+        }
+        self.collect_wakes();
         true
     }
 
-    /// `recv(2)` of the running thread, if it is an easy one. A receive that waits is kept here: so does the thread.
+    /// `recv(2)` of the running thread, or `read(2)`, if it is an easy one. A receive that waits is kept here: so does the thread.
     #[inline(always)]
-    pub fn recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
+    pub fn recv_short(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
         let Some(slot) = self.threads.get_mut(thread.index()) else { return ShortRecv::Long };
         match self.world.recv_short(slot.host, (slot.pid, &mut slot.recent), thread.token(), fd, into, flags) {
             Short::Done(received) => {
-                self.end_short_call(thread, fd, &ShortCall::Recv { data: &into[..received], len: into.len(), flags, name: None });
+                self.end_short_recv(thread, as_file, fd, (into, received), flags);
                 ShortRecv::Done(received)
             }
             Short::Waits(quiet) => {
+                slot.reads_as_file = as_file;
+                // As `wait` does it where nobody records.
+                assert!(slot.state == State::Running, "only the running thread begins to wait");
                 slot.quiet = Some(quiet);
+                slot.state = State::Waiting(Wait::Call, self.world.now());
                 if self.world.trace().is_recording() {
-                    self.note_short_wait(thread, fd, into.len(), flags, false);
+                    self.note_short_wait(thread, fd, into.len(), (!as_file).then_some(flags), false);
                 }
-                self.wait(thread, Wait::Call, None);
                 ShortRecv::Waits
             }
             Short::Long => ShortRecv::Long,
@@ -51,20 +63,21 @@ impl Scheduler {
     }
 
     /// Goes on with the running thread's parked receive, if it is an easy one. `None`: nothing has happened.
-    #[inline(always)]
+    #[inline(never)]
     pub fn resume_recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8]) -> Option<usize> {
         let slot = self.threads.get_mut(thread.index())?;
         let quiet = slot.quiet.as_ref()?;
         let received = self.world.resume_recv_short(slot.host, quiet, into)?;
-        let flags = quiet.flags();
+        let (as_file, flags) = (slot.reads_as_file, quiet.flags());
         slot.quiet = None;
-        self.end_short_call(thread, fd, &ShortCall::Recv { data: &into[..received], len: into.len(), flags, name: None });
+        self.end_short_recv(thread, as_file, fd, (into, received), flags);
         Some(received)
     }
 
     /// A waiting thread's receive is over, and it is chosen to run next, for nobody else can be. Answers that thread.
     #[inline(always)]
     pub(super) fn recv_ended(&mut self, thread: ThreadId, data: Data) -> ThreadId {
+        self.stack_ends[thread.index()].prefetch();
         let at = self.world.now();
         let slot = &mut self.threads[thread.index()];
         let quiet = slot.quiet.take().expect("a receive that has hardly been taken note of is its thread's");
@@ -73,9 +86,10 @@ impl Scheduler {
         slot.turn = slot.turn.wrapping_add(1);
         slot.clock = Instant::from_nanos(slot.clock.max(at).as_nanos().saturating_add(self.call_cost_ns));
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
+        let call = recv_name(slot.reads_as_file);
         let trace = self.world.trace_mut();
         trace.count_step();
-        trace.call_ended(at, place, const { CallName::new("recvfrom") }, Some(quiet.fd()), Ok(data.bytes()));
+        trace.call_ended(at, place, call, Some(quiet.fd()), Ok(data.bytes()));
         self.just_chosen = true;
         thread
     }
@@ -96,8 +110,11 @@ impl Scheduler {
         if !self.world.send_dgram_short(slot.host, (slot.pid, &mut slot.recent), fd, data, how) {
             return false;
         }
-        let (flags, name) = how;
-        self.end_short_call(thread, fd, &ShortCall::Send { data, flags, name });
+        self.end_short_call(thread, const { CallName::new("sendto") }, fd, data.len());
+        if self.world.trace().is_recording() {
+            let (flags, name) = how;
+            self.note_short_call(thread, fd, &ShortCall::Send(data, flags, name));
+        }
         true
     }
 
@@ -115,14 +132,13 @@ impl Scheduler {
         let (who, how) = ((slot.pid, &mut slot.recent), (flags, name.as_deref_mut()));
         match self.world.recv_dgram_short(slot.host, who, thread.token(), fd, into, how) {
             Short::Done(received) => {
-                let data = &into[..received];
-                self.end_short_call(thread, fd, &ShortCall::Recv { data, len: into.len(), flags, name: name.as_deref() });
+                self.end_dgram_recv(thread, fd, (into, received), flags, name.as_deref());
                 ShortRecv::Done(received)
             }
             Short::Waits(quiet) => {
                 slot.quiet = Some(quiet);
                 if self.world.trace().is_recording() {
-                    self.note_short_wait(thread, fd, into.len(), flags, name.is_some());
+                    self.note_short_wait(thread, fd, into.len(), Some(flags), name.is_some());
                 }
                 self.wait(thread, Wait::Call, None);
                 ShortRecv::Waits
@@ -145,33 +161,62 @@ impl Scheduler {
         let received = self.world.resume_dgram_short(slot.host, quiet, into, name.as_deref_mut())?;
         let flags = quiet.flags();
         slot.quiet = None;
-        let data = &into[..received];
-        self.end_short_call(thread, fd, &ShortCall::Recv { data, len: into.len(), flags, name: name.as_deref() });
+        self.end_dgram_recv(thread, fd, (into, received), flags, name.as_deref());
         Some(received)
     }
 
+    /// A receive on a stream has filled the first `received` bytes of `into`.
     #[inline(always)]
-    fn end_short_call(&mut self, thread: ThreadId, fd: RawFd, short: &ShortCall<'_>) {
+    fn end_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
+        self.end_short_call(thread, recv_name(as_file), fd, received);
+        if self.world.trace().is_recording() {
+            let (data, len) = (&into[..received], into.len());
+            let short = if as_file { ShortCall::Read(data, len) } else { ShortCall::Recv(data, len, flags, None) };
+            self.note_short_call(thread, fd, &short);
+        }
+    }
+
+    /// The same of a datagram, with the sender's name if that was asked for.
+    #[inline(always)]
+    fn end_dgram_recv(
+        &mut self,
+        thread: ThreadId,
+        fd: RawFd,
+        (into, received): (&[u8], usize),
+        flags: i32,
+        name: Option<&Name<'_>>,
+    ) {
+        self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+        if self.world.trace().is_recording() {
+            self.note_short_call(thread, fd, &ShortCall::Recv(&into[..received], into.len(), flags, name));
+        }
+    }
+
+    #[inline(always)]
+    fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, count: usize) {
         let at = self.world.now();
         let Some(slot) = self.threads.get_mut(thread.index()) else { return };
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(self.call_cost_ns));
-        let (call, count) = match short {
-            ShortCall::Send { data, .. } => (const { CallName::new("sendto") }, data.len()),
-            ShortCall::Recv { data, .. } => (const { CallName::new("recvfrom") }, data.len()),
-        };
         self.world.trace_mut().call_ended(at, place, call, Some(fd), Ok(count));
-        if self.world.trace().is_recording() {
-            self.note_short_call(&CallEnd { at, place, call, fd: Some(fd), result: Ok(count) }, thread, short);
-        }
         self.collect_wakes();
     }
 }
 
-/// A call that went the short way.
+/// A call that went the short way, for a recording.
 pub(super) enum ShortCall<'a> {
-    /// It took all of this, for the socket of this name, if that was given.
-    Send { data: &'a [u8], flags: i32, name: Option<&'a [u8]> },
-    /// It gave this, of up to `len` bytes, and the sender's name, if that was asked for.
-    Recv { data: &'a [u8], len: usize, flags: i32, name: Option<&'a Name<'a>> },
+    /// `sendto(2)` took all of this, with these flags, for this address.
+    Send(&'a [u8], i32, Option<&'a [u8]>),
+    /// `write(2)` did.
+    Write(&'a [u8]),
+    /// `recvfrom(2)` gave this, of up to so many bytes, with these flags, and the sender's name.
+    Recv(&'a [u8], usize, i32, Option<&'a Name<'a>>),
+    /// `read(2)` did.
+    Read(&'a [u8], usize),
+}
+
+/// A receive as a trace names it.
+#[inline]
+fn recv_name(as_file: bool) -> CallName {
+    if as_file { const { CallName::new("read") } } else { const { CallName::new("recvfrom") } }
 }

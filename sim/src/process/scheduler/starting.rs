@@ -63,6 +63,7 @@ impl Scheduler {
             carrier: Some(carrier),
             op: None,
             quiet: None,
+            reads_as_file: false,
             received: None,
             recent: Default::default(),
             signal: None,

@@ -38,6 +38,15 @@ impl Host {
     ///
     /// # Panics
     /// If it is another host's.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// let host = sim.host("a");
+    /// host.add_addr("192.0.2.1".parse().unwrap());
+    /// assert_eq!(host.addrs().len(), 3);
+    /// # }).unwrap();
+    /// ```
     pub fn add_addr(&self, addr: IpAddr) {
         let mut addrs = self.addrs();
         if !addrs.contains(&addr) {
@@ -47,6 +56,15 @@ impl Host {
     }
 
     /// Takes an address from the host: see [`Host::set_addrs`].
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// let host = sim.host("a");
+    /// host.remove_addr(host.ipv4());
+    /// assert!(host.addrs().iter().all(|addr| addr.is_ipv6()));
+    /// # }).unwrap();
+    /// ```
     pub fn remove_addr(&self, addr: IpAddr) {
         let mut addrs = self.addrs();
         addrs.retain(|own| *own != addr);

@@ -93,6 +93,17 @@ impl Host {
     }
 
     /// Whether the host has power. One that is paused has.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// let host = sim.host("a");
+    /// host.crash();
+    /// assert!(!host.is_up());
+    /// host.restart();
+    /// assert!(host.is_up());
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.shared.scheduler.borrow().world().is_up(self.id)
@@ -160,11 +171,33 @@ impl Host {
 
     /// The host goes on after a [`pause`](Host::pause): its overdue timers go off, then its kernel takes the packets out of the card's ring, then
     /// its processes go on. Nothing happens to a host that is not paused.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// let host = sim.host("a");
+    /// host.pause();
+    /// sim.run_for(Duration::from_secs(1));
+    /// host.resume();
+    /// assert!(!host.is_paused());
+    /// # }).unwrap();
+    /// ```
     pub fn resume(&self) {
         self.act(|scheduler| scheduler.resume_host(self.id));
     }
 
     /// Whether the host stands still.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// # Sim::builder().run(|sim| {
+    /// let host = sim.host("a");
+    /// host.pause();
+    /// assert!(host.is_paused() && host.is_up());
+    /// # host.resume();
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.shared.scheduler.borrow().world().is_paused(self.id)

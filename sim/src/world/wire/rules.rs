@@ -15,6 +15,14 @@ use std::time::Duration;
 pub type RuleId = u64;
 
 /// What a rule lets become of a frame.
+///
+/// ```
+/// use twinsock_sim::{Fate, Sim};
+/// # Sim::builder().run(|sim| {
+/// let rule = sim.rule(|frame| if frame.is_syn() { Fate::Delay(std::time::Duration::from_secs(1)) } else { Fate::Pass });
+/// # drop(rule);
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// The rule has nothing to say: the next one is asked, and after the last the frame goes its way.
@@ -32,6 +40,14 @@ pub enum Fate {
 }
 
 /// Which protocol a packet is of.
+///
+/// ```
+/// use twinsock_sim::{Fate, Protocol, Sim};
+/// # Sim::builder().run(|sim| {
+/// let no_icmp = sim.rule(|frame| if frame.protocol() == Protocol::Icmp { Fate::Drop } else { Fate::Pass });
+/// # drop(no_icmp);
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// TCP.
@@ -61,12 +77,28 @@ pub struct PacketView<'a> {
 
 impl<'a> PacketView<'a> {
     /// The name of the host that sent it. (That a packet is too big, a router says: then this is the host that it did not reach.)
+    ///
+    /// ```
+    /// use twinsock_sim::{Fate, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let rule = sim.rule(|frame| if frame.from() == "client" { Fate::Drop } else { Fate::Pass });
+    /// # drop(rule);
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn from(&self) -> &'a str {
         self.from
     }
 
     /// The name of the host that it is sent to.
+    ///
+    /// ```
+    /// use twinsock_sim::{Fate, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let rule = sim.rule(|frame| if frame.to() == "server" { Fate::Duplicate } else { Fate::Pass });
+    /// # drop(rule);
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn to(&self) -> &'a str {
         self.to
@@ -81,18 +113,42 @@ impl<'a> PacketView<'a> {
     }
 
     /// The source address and port; port 0 for ICMP.
+    ///
+    /// ```
+    /// use twinsock_sim::{Fate, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let rule = sim.rule(|frame| if frame.src().port() == 53 { Fate::Drop } else { Fate::Pass });
+    /// # drop(rule);
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn src(&self) -> SocketAddr {
         SocketAddr::new(self.packet.src, self.ports().0)
     }
 
     /// The destination address and port; port 0 for ICMP.
+    ///
+    /// ```
+    /// use twinsock_sim::{Fate, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let rule = sim.rule(|frame| if frame.dst().ip().is_ipv6() { Fate::Drop } else { Fate::Pass });
+    /// # drop(rule);
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn dst(&self) -> SocketAddr {
         SocketAddr::new(self.packet.dst, self.ports().1)
     }
 
     /// Whether it comes from this port or goes to it.
+    ///
+    /// ```
+    /// use twinsock_sim::{Fate, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let rule = sim.rule(|frame| if frame.is_of_port(80) { Fate::Drop } else { Fate::Pass });
+    /// # drop(rule);
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn is_of_port(&self, port: u16) -> bool {
         let (src, dst) = self.ports();
@@ -100,6 +156,14 @@ impl<'a> PacketView<'a> {
     }
 
     /// Its protocol.
+    ///
+    /// ```
+    /// use twinsock_sim::{Fate, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let rule = sim.rule(|frame| if frame.protocol() == twinsock_sim::Protocol::Udp { Fate::Drop } else { Fate::Pass });
+    /// # drop(rule);
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn protocol(&self) -> Protocol {
         match &self.packet.body {
@@ -117,48 +181,112 @@ impl<'a> PacketView<'a> {
     }
 
     /// Whether it has SYN set: a connection is opened, or, with an acknowledgment number, that is answered.
+    ///
+    /// ```
+    /// use twinsock_sim::{Fate, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let rule = sim.rule(|frame| if frame.is_syn() { Fate::Drop } else { Fate::Pass });
+    /// # drop(rule);
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn is_syn(&self) -> bool {
         self.control() == Some(Control::Syn)
     }
 
     /// Whether it has FIN set.
+    ///
+    /// ```
+    /// use twinsock_sim::{Fate, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let rule = sim.rule(|frame| if frame.is_fin() { Fate::Hold } else { Fate::Pass });
+    /// # drop(rule);
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn is_fin(&self) -> bool {
         self.control() == Some(Control::Fin)
     }
 
     /// Whether it has RST set.
+    ///
+    /// ```
+    /// use twinsock_sim::{Fate, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let rule = sim.rule(|frame| if frame.is_rst() { Fate::Drop } else { Fate::Pass });
+    /// # drop(rule);
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn is_rst(&self) -> bool {
         self.control() == Some(Control::Rst)
     }
 
     /// Whether it carries data: of a TCP stream, or a datagram's.
+    ///
+    /// ```
+    /// use twinsock_sim::{Fate, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let rule = sim.rule(|frame| if frame.is_data() { Fate::Corrupt } else { Fate::Pass });
+    /// # drop(rule);
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn is_data(&self) -> bool {
         self.payload_len() > 0
     }
 
     /// Whether it acknowledges and does nothing else.
+    ///
+    /// ```
+    /// use twinsock_sim::{Fate, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let rule = sim.rule(|frame| if frame.is_pure_ack() { Fate::Drop } else { Fate::Pass });
+    /// # drop(rule);
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn is_pure_ack(&self) -> bool {
         self.control() == Some(Control::None) && !self.is_data()
     }
 
     /// The data.
+    ///
+    /// ```
+    /// use twinsock_sim::{Fate, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let rule = sim.rule(|frame| if frame.payload().starts_with(b"COMMIT") { Fate::Drop } else { Fate::Pass });
+    /// # drop(rule);
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn payload(&self) -> &'a [u8] {
         self.packet.data()
     }
 
     /// How many bytes of data it carries.
+    ///
+    /// ```
+    /// use twinsock_sim::{Fate, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let rule = sim.rule(|frame| if frame.payload_len() > 1000 { Fate::Drop } else { Fate::Pass });
+    /// # drop(rule);
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn payload_len(&self) -> usize {
         self.payload().len()
     }
 
     /// A segment's sequence number.
+    ///
+    /// ```
+    /// use twinsock_sim::{Fate, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let rule = sim.rule(|frame| if frame.seq().is_some_and(|seq| seq % 2 == 0) { Fate::Drop } else { Fate::Pass });
+    /// # drop(rule);
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn seq(&self) -> Option<u32> {
         match &self.packet.body {
@@ -168,6 +296,14 @@ impl<'a> PacketView<'a> {
     }
 
     /// A segment's acknowledgment number, if it has one.
+    ///
+    /// ```
+    /// use twinsock_sim::{Fate, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let rule = sim.rule(|frame| if frame.ack().is_some() { Fate::Drop } else { Fate::Pass });
+    /// # drop(rule);
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn ack(&self) -> Option<u32> {
         match &self.packet.body {
@@ -177,6 +313,14 @@ impl<'a> PacketView<'a> {
     }
 
     /// A segment's window field, as it stands on the wire.
+    ///
+    /// ```
+    /// use twinsock_sim::{Fate, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let rule = sim.rule(|frame| if frame.window() == Some(0) { Fate::Drop } else { Fate::Pass });
+    /// # drop(rule);
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn window(&self) -> Option<u16> {
         match &self.packet.body {
@@ -186,6 +330,14 @@ impl<'a> PacketView<'a> {
     }
 
     /// The frame as bytes, from its IP header on, with all checksums: what a capture would show.
+    ///
+    /// ```
+    /// use twinsock_sim::{Fate, Sim};
+    /// # Sim::builder().run(|sim| {
+    /// let rule = sim.rule(|frame| if frame.bytes().len() > 1400 { Fate::Drop } else { Fate::Pass });
+    /// # drop(rule);
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         wire::encode(self.packet).unwrap_or_default()

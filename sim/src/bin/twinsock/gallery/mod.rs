@@ -4,6 +4,7 @@
 //! and `check`, which builds a network round it and asserts what the program promises. [`bug`] says what they have in common, [`judge`] tries one,
 //! [`report`] tells what came of it.
 
+mod aborted_accept;
 mod bug;
 mod crane;
 mod dead_subscriber;
@@ -22,6 +23,7 @@ mod partial_write;
 mod report;
 mod skewed_lease;
 mod split_brain;
+mod spurious_readiness;
 mod stale_connection;
 
 use bug::START;
@@ -34,7 +36,7 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 /// All of them, in the order in which they are told.
-pub const ALL: [Bug; 15] = [
+pub const ALL: [Bug; 17] = [
     partial_write::BUG,
     eintr::BUG,
     eof_as_error::BUG,
@@ -43,6 +45,8 @@ pub const ALL: [Bug; 15] = [
     framing::BUG,
     lock_order::BUG,
     emfile::BUG,
+    aborted_accept::BUG,
+    spurious_readiness::BUG,
     dead_subscriber::BUG,
     idempotence::BUG,
     late_reply::BUG,
