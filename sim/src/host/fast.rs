@@ -114,6 +114,13 @@ pub struct QuietRecv {
 }
 
 impl QuietRecv {
+    /// The flags that the call was given.
+    #[inline]
+    #[must_use]
+    pub fn flags(&self) -> i32 {
+        self.flags
+    }
+
     /// Its descriptor.
     #[inline]
     #[must_use]

@@ -53,7 +53,6 @@ mod rights;
 mod snmp;
 mod socket;
 mod sockets;
-pub mod strace;
 mod stream;
 
 mod sysctl;
@@ -62,7 +61,7 @@ mod tests;
 mod time_wait;
 mod wait;
 
-pub use call::Call;
+pub use call::{Call, RecvRef};
 pub use cx::{Credentials, Cx, Pid, Progress, Token, WALL_START_SECONDS};
 pub use fast::{Ends, Landing, QuietRecv, Recent, Short, ShortSend};
 pub use left::{FileLine, Left};
