@@ -3,12 +3,12 @@
 use super::super::Host;
 use super::super::addr::{self, Family};
 use super::super::cx::{Cx, Pid};
-use super::super::slab::Key;
 use super::control::{self, Overrides, SendCx};
 use super::route::{Cast, Device, Route};
 use super::short::ShortWay;
 use super::{Dgram, input::Arrival};
 use crate::packet::{Body, Datagram, Packet};
+use crate::slab::Key;
 use crate::udp::{self, Next, SendFlags};
 use std::io::IoSlice;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -333,7 +333,7 @@ fn is_interface_local(ip: IpAddr) -> bool {
 /// The checks on data that UDP_SEGMENT cuts, `udp_send_skb`.
 fn check_segments(route: &Route, len: usize, segment: usize) -> Result<()> {
     let headers = if route.destination.is_ipv4() { 28 } else { 48 };
-    if headers + len.min(segment) > super::super::slab::to_usize(route.mtu_bytes) {
+    if headers + len.min(segment) > crate::slab::to_usize(route.mtu_bytes) {
         return Err(Errno::MSGSIZE);
     }
     if len > segment * UDP_MAX_SEGMENTS { Err(Errno::INVAL) } else { Ok(()) }

@@ -4,9 +4,9 @@ use super::super::Host;
 use super::plain::Values;
 use super::{Answer, Options, SetCx, checked, in_range, int};
 use crate::host::ports::Range;
-use crate::host::slab::Key;
 use crate::host::socket::Ss;
 use crate::host::sysctl::Sysctl;
+use crate::slab::Key;
 use twinsock::consts as c;
 use twinsock::{Errno, Result};
 

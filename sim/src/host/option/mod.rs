@@ -14,7 +14,7 @@ use super::Host;
 use super::addr::Family;
 use super::cx::{Cx, Pid};
 use super::dgram::Device;
-use super::slab::Key;
+use crate::slab::Key;
 use std::net::IpAddr;
 use std::time::Duration;
 use twinsock::consts as c;
