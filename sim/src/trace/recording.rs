@@ -60,7 +60,7 @@ pub const EVENTS_MAX: usize = 1_000_000;
 /// ```
 /// use twinsock_sim::Sim;
 /// let run = Sim::builder().record(true).run(|sim| drop(sim.host("a").spawn("p", |_net| {}))).unwrap();
-/// assert_eq!(run.recording.unwrap().events[0].step, 0);
+/// assert_eq!(run.recording.unwrap().events().next().unwrap().step, 0);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
