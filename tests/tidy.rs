@@ -18,15 +18,17 @@ mod scan;
 use scan::{Source, Token};
 
 /// Who may import whom in `sim/src`: a room, and the rooms that it may name. Nothing points left or up.
-const SIM_IMPORTS: [(&str, &[&str]); 17] = [
+const SIM_IMPORTS: [(&str, &[&str]); 18] = [
+    // Tables that hold whatever the rooms put in.
+    ("slab", &[]),
     ("packet", &[]),
     ("choice", &["packet"]),
     ("trace", &["packet"]),
     ("link", &["packet"]),
     ("tcp", &["packet"]),
     ("udp", &["packet"]),
-    ("unix", &["packet"]),
-    ("host", &["tcp", "udp", "unix", "packet"]),
+    ("unix", &["packet", "slab"]),
+    ("host", &["tcp", "udp", "unix", "packet", "slab"]),
     ("world", &["host", "link", "choice", "trace", "packet"]),
     ("process", &["world", "host", "choice", "trace"]),
     ("api", &["process", "world", "host"]),
@@ -48,7 +50,7 @@ const SIM_IMPORTS: [(&str, &[&str]); 17] = [
 const FACE_ONLY: [&str; 3] = ["conform", "workload", "bin"];
 
 /// Rooms that take time, chance and order as arguments: no clock, thread, hash order, float or global.
-const CORE: [&str; 9] = ["packet", "choice", "trace", "link", "tcp", "udp", "unix", "host", "world"];
+const CORE: [&str; 10] = ["slab", "packet", "choice", "trace", "link", "tcp", "udp", "unix", "host", "world"];
 
 /// Files of `src` that may name the real backend, besides `src/os/` itself.
 const MAY_NAME_OS: [&str; 2] = ["src/lib.rs", "src/any.rs"];

@@ -12,7 +12,7 @@ const MESSAGE: &[u8; 2000] = &[7; 2000];
 
 /// Runs one input, which chooses what befalls the network.
 pub fn run(data: &[u8]) {
-    let report = Sim::builder().run_with(Choice::from_bytes(data.to_vec()), |sim| {
+    let report = Sim::builder().watchdog(None).run_with(Choice::from_bytes(data.to_vec()), |sim| {
         sim.default_link(Link::new().delay(Duration::from_millis(1)));
         sim.host("server").spawn_daemon("server", server);
         sim.run_for(Duration::from_millis(1));

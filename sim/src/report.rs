@@ -12,6 +12,15 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// The files of a report.
+///
+/// ```
+/// use twinsock_sim::{ReportFiles, Sim, write_report};
+/// let run = Sim::builder().record(true).run(|_sim| {}).unwrap();
+/// let folder = std::env::temp_dir().join(format!("twinsock-doc-files-{}", std::process::id()));
+/// let ReportFiles { trace, netstat, .. } = write_report(&folder, "a run", run.seed, &run.recording.unwrap()).unwrap();
+/// assert!(trace.ends_with("trace.jsonl") && netstat.ends_with("netstat.txt"));
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportFiles {
     /// Every event, a line of JSON each: what `twinsock trace` reads.

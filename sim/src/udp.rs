@@ -256,6 +256,7 @@ impl Udp {
     }
 
     /// A datagram arrives for this socket.
+    #[inline]
     pub fn deliver(&mut self, now: Instant, header: IpHeader, datagram: Datagram) -> Delivery {
         let dropped_before = if self.options.rxq_ovfl { self.drops } else { 0 };
         let Datagram { src_port, dst_port, payload, segment_bytes: cut, .. } = datagram;

@@ -9,6 +9,13 @@ use crate::process::signal::Signal;
 use twinsock::{Errno, Instant, Result};
 
 /// A thread of a simulation, as `gettid(2)` names it.
+///
+/// ```
+/// use twinsock_sim::{Sim, Tid};
+/// Sim::builder().run(|sim| {
+///     sim.host("a").spawn("p", |net| { let _me: Tid = net.gettid().unwrap(); });
+/// }).unwrap();
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Tid(ThreadId);
 

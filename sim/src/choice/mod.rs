@@ -79,6 +79,12 @@ impl Door {
 }
 
 /// One entity's stream of choices at one door, within the [`Choice`] that gave it.
+///
+/// ```
+/// use twinsock_sim::choice::{Choice, Door};
+/// let mut choice = Choice::from_seed(7);
+/// assert_eq!(choice.stream(Door::Wire, "a/b"), choice.stream(Door::Wire, "a/b"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(u32);
 
@@ -130,7 +136,7 @@ enum Choices {
     Untouched {
         seed: u64,
     },
-    Drawn(Box<ChaCha8Rng>),
+    Drawn(Box<stream::Words>),
     /// From the source's track of this index.
     Replayed(usize, track::Reader),
     /// Whatever the source, which is all streams' alike, says next.
@@ -270,6 +276,15 @@ impl Choice {
             self.keep(index, n, value);
         }
         value
+    }
+
+    /// What [`Choice::draw`] is going to answer next, very probably, where that costs nothing to know: so that what it leads to can be made ready.
+    #[inline]
+    pub fn foresee(&mut self, stream: StreamId, n: u32) -> Option<u32> {
+        match &mut self.streams[stream.0 as usize].choices {
+            Choices::Drawn(words) => Some(words.foresee(n)),
+            Choices::Untouched { .. } | Choices::Replayed(..) | Choices::Shared | Choices::Boring => None,
+        }
     }
 
     /// Whether something comes to pass that does so `of` times in `in_`, if a seed decides. On the tape it is one of `0..2`, and 0 for "no", so that the

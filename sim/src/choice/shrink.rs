@@ -18,6 +18,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What came of shrinking.
+///
+/// ```
+/// use twinsock_sim::choice::{Door, Tape, shrink::shrink};
+/// let mut tape = Tape::new();
+/// tape.push(Door::Wire, "a/b", 9);
+/// let shrunk = shrink(&tape, 100, Some);
+/// assert_eq!((shrunk.spikes_before, shrunk.spikes), (1, 0), "it fails whatever happens");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shrunk {
     /// The smallest tape that was found.

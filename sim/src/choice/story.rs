@@ -5,6 +5,13 @@ use std::fmt;
 use twinsock::Instant;
 
 /// A choice that was not boring, or a remark: what choices made before have come to.
+///
+/// ```
+/// use twinsock_sim::Sim;
+/// let story = |seed| Sim::builder().seed(seed).keep_story(true).run(|sim| sim.swarm("size", 1..=9)).unwrap().story;
+/// let told = (0..).find_map(|seed| story(seed).into_iter().next()).unwrap();
+/// assert!(told.is_choice() && told.stream == "size");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
     /// When, in virtual time.

@@ -16,9 +16,32 @@ use super::Door;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
+/// The generator of a stream's choices, whose next word can be looked at before it is drawn.
+pub(super) struct Words {
+    rng: ChaCha8Rng,
+    ahead: Option<u32>,
+}
+
+impl Words {
+    #[inline]
+    fn next(&mut self) -> u32 {
+        match self.ahead.take() {
+            Some(word) => word,
+            None => self.rng.next_u32(),
+        }
+    }
+
+    /// What [`below`] is going to answer, nearly always: it may find that the next word does not do.
+    #[inline]
+    pub(super) fn foresee(&mut self, n: u32) -> u32 {
+        let word = *self.ahead.get_or_insert_with(|| self.rng.next_u32());
+        upper(u64::from(word) * u64::from(n))
+    }
+}
+
 /// The generator of a stream's choices.
-pub(super) fn choices_rng(seed: u64, door: Door, name: &str) -> ChaCha8Rng {
-    ChaCha8Rng::from_seed(key(seed, door, 0, name))
+pub(super) fn choices_rng(seed: u64, door: Door, name: &str) -> Words {
+    Words { rng: ChaCha8Rng::from_seed(key(seed, door, 0, name)), ahead: None }
 }
 
 /// The generator of a stream's random bytes.
@@ -31,14 +54,19 @@ pub(super) fn entropy_rng(sequence: u32, door: Door, name: &str) -> ChaCha8Rng {
 /// A random word times `n` is a 64-bit number whose upper half is the answer. Of the 2^32 words, `2^32 mod n` are too many for
 /// all answers to be equally likely; they show in the lower half, and another word is drawn instead.
 #[inline]
-pub(super) fn below(rng: &mut ChaCha8Rng, n: u32) -> u32 {
-    let mut product = u64::from(rng.next_u32()) * u64::from(n);
+pub(super) fn below(words: &mut Words, n: u32) -> u32 {
+    let mut product = u64::from(words.next()) * u64::from(n);
     if lower(product) < n {
         let excess = n.wrapping_neg() % n;
         while lower(product) < excess {
-            product = u64::from(rng.next_u32()) * u64::from(n);
+            product = u64::from(words.next()) * u64::from(n);
         }
     }
+    upper(product)
+}
+
+#[inline]
+fn upper(product: u64) -> u32 {
     u32::try_from(product >> 32).expect("the upper half of 64 bits is 32 bits")
 }
 
@@ -86,6 +114,17 @@ mod tests {
             }
             // Five standard deviations of 10,000 expected hits are 500.
             assert!(counts.iter().all(|count| (9_500..=10_500).contains(count)), "n = {n}: {counts:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_foreseen_comes_and_shifts_nothing() {
+        let (mut plain, mut looked) = (choices_rng(3, Door::Run, "dice"), choices_rng(3, Door::Run, "dice"));
+        for n in (2..40).cycle().take(10_000) {
+            let foreseen = (n % 3 == 0).then(|| looked.foresee(n));
+            let value = below(&mut looked, n);
+            assert_eq!(below(&mut plain, n), value);
+            assert!(foreseen.is_none_or(|foreseen| foreseen == value), "a word is refused once in 2^27 times here");
         }
     }
 

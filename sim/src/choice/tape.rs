@@ -45,6 +45,12 @@ pub struct Tape {
 }
 
 /// Which run a tape was recorded from. A tape means something to that test and that version only.
+///
+/// ```
+/// use twinsock_sim::Sim;
+/// let tape = Sim::builder().seed(7).test("mine").run(|_sim| {}).unwrap().tape;
+/// assert_eq!((tape.origin.test.as_str(), tape.origin.seed), ("mine", 7));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
     /// The version of this crate; empty if unknown.
@@ -56,6 +62,13 @@ pub struct Origin {
 }
 
 /// A tape that was recorded by another version of this crate, or from another test.
+///
+/// ```
+/// use twinsock_sim::Sim;
+/// let tape = Sim::builder().test("mine").run(|_sim| {}).unwrap().tape;
+/// let refused = Sim::builder().test("another").tape(tape).unwrap_err();
+/// assert_eq!(refused.origin.test, "mine");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignTape {
     /// Where it comes from.
@@ -93,6 +106,11 @@ impl fmt::Display for ForeignTape {
 impl std::error::Error for ForeignTape {}
 
 /// Bytes that are not a tape: what was expected, and where.
+///
+/// ```
+/// use twinsock_sim::choice::Tape;
+/// assert_eq!(Tape::from_bytes(b"no tape").unwrap_err().offset, 0);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TapeError {
     /// Offset of the first byte that is wrong; the length of the input if something is missing at its end.

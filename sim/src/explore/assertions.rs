@@ -6,6 +6,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// How often an assertion was reached over the campaign, and how often it held.
+///
+/// ```
+/// use twinsock_sim::explore::{Campaign, TestId};
+/// let test = TestId::of_program("doc", "tapes", "doc --seed", "doc --tape");
+/// let outcome = Campaign::new(test).seeds(10).keeps_regressions(false).run(|_sim| twinsock_sim::reachable!("here"));
+/// assert!(outcome.assertions["here"].reached >= 10);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
     /// How often it was reached.
@@ -103,6 +110,10 @@ macro_rules! sometimes {
 
 /// Counts how often this place is reached. That it must be is said by [`Campaign::expects`](crate::explore::Campaign::expects), since what is never
 /// reached cannot say so itself.
+///
+/// ```
+/// twinsock_sim::reachable!("the log is compacted");
+/// ```
 #[macro_export]
 macro_rules! reachable {
     ($name:expr $(,)?) => {

@@ -188,6 +188,15 @@ impl Campaign {
     }
 
     /// Which share of the seeds is run here.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::Shard;
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// let outcome = campaign.seeds(10).shard(Shard::new(1, 4).unwrap()).run(|_sim| {});
+    /// assert_eq!(outcome.seeds, 3, "seeds 0, 4 and 8");
+    /// ```
     #[must_use]
     pub fn shard(mut self, shard: Shard) -> Campaign {
         self.shard = shard;
@@ -333,6 +342,15 @@ impl Campaign {
     }
 
     /// Whether a run fails for what it leaves behind: see [`Builder::leaks`].
+    ///
+    /// ```
+    /// use twinsock_sim::LeakCheck;
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// let outcome = campaign.seeds(3).leaks(LeakCheck::Fail).run(|sim| drop(sim.host("a").spawn("p", |_net| {})));
+    /// assert!(outcome.is_ok());
+    /// ```
     #[must_use]
     pub fn leaks(mut self, check: LeakCheck) -> Campaign {
         self.builder = self.builder.leaks(check);
@@ -381,6 +399,14 @@ impl Campaign {
     /// # Errors
     /// A variable makes no sense: which one, and what it says. Or the folder cannot be used: it holds a record of the test that no record of this
     /// campaign can be joined with.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// let campaign = campaign.as_the_environment_asks().unwrap(); // TWINSOCK_SEEDS and its like
+    /// # drop(campaign);
+    /// ```
     pub fn as_the_environment_asks(mut self) -> Result<Campaign, SettingsError> {
         Settings::from_environment()?.apply(&mut self);
         if let Some(folder) = &self.record {
@@ -394,6 +420,13 @@ impl Campaign {
     ///
     /// # Panics
     /// Something was found, or the environment asks for something that makes no sense.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// campaign.seeds(3).check(|sim| drop(sim.host("a").spawn("p", |_net| {})));
+    /// ```
     pub fn check(self, body: impl Fn(&Sim) + Sync) {
         let campaign = self.as_the_environment_asks().unwrap_or_else(|error| panic!("{error}"));
         let outcome = campaign.run(body);

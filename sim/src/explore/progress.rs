@@ -4,6 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How far a campaign is.
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock_sim::explore::Snapshot;
+/// let half = Snapshot { done: 50, seeds: 100, failures: 0, elapsed: Duration::ZERO, took: Duration::from_secs(1) };
+/// assert_eq!((half.seeds_per_second(), half.left()), (50, Some(Duration::from_secs(1))));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// Seeds that were run.
@@ -36,6 +43,18 @@ impl Snapshot {
 }
 
 /// Whoever watches a campaign. It is told now and then, from the thread that began the campaign, and at the end.
+///
+/// ```
+/// use std::sync::Arc;
+/// use twinsock_sim::explore::{Campaign, Snapshot, TestId, Watch};
+///
+/// struct Quiet;
+/// impl Watch for Quiet {
+///     fn progress(&self, _snapshot: &Snapshot) {}
+/// }
+/// let test = TestId::of_program("doc", "tapes", "doc --seed", "doc --tape");
+/// assert!(Campaign::new(test).keeps_regressions(false).watch(Arc::new(Quiet)).run(|_sim| {}).is_ok());
+/// ```
 pub trait Watch: Sync {
     /// How far the campaign is.
     fn progress(&self, snapshot: &Snapshot);

@@ -178,6 +178,12 @@ impl Head {
 ///
 /// # Errors
 /// A record cannot be read or is unfinished, shards are missing or there twice, or not all are of one campaign.
+///
+/// ```
+/// use twinsock_sim::explore::{MergeError, merge};
+/// let missing = merge(&["/no/such/record.jsonl".into()]);
+/// assert!(matches!(missing, Err(MergeError::File(..))));
+/// ```
 pub fn merge(records: &[PathBuf]) -> Result<Merged, MergeError> {
     let (mut merged, mut head, mut shards) = (Merged::default(), None::<Head>, BTreeMap::new());
     for path in records {

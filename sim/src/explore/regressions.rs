@@ -31,6 +31,11 @@ pub(super) fn of(test: &TestId) -> Vec<Regression> {
 ///
 /// # Errors
 /// The file cannot be read, or holds no tape: why.
+///
+/// ```
+/// use twinsock_sim::explore::read_tape;
+/// assert!(read_tape("/no/such.tape".as_ref()).is_err());
+/// ```
 pub fn read_tape(path: &Path) -> Result<Tape, String> {
     let bytes = fs::read(path).map_err(|error| error.to_string())?;
     Tape::from_bytes(&bytes).map_err(|error| error.to_string())

@@ -12,6 +12,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// A failure that a campaign found: all those of one site count as one.
+///
+/// ```
+/// use twinsock_sim::explore::{Campaign, TestId};
+/// let test = TestId::of_program("doc", "tapes", "doc --seed", "doc --tape");
+/// let outcome = Campaign::new(test).keeps_regressions(false).run(|sim| assert!(sim.swarm("size", 1..=9) < 5, "too large"));
+/// let found = &outcome.found[0];
+/// assert!(found.site.starts_with("panic at ") && found.reproduce == format!("doc --seed {}", found.seed));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Found {
     /// What it is known by: see [`FailureKind::site`](crate::FailureKind::site).
@@ -37,6 +45,14 @@ pub struct Found {
 }
 
 /// What came of a campaign.
+///
+/// ```
+/// use twinsock_sim::explore::{Campaign, TestId};
+/// let test = TestId::of_program("doc", "tapes", "doc --seed", "doc --tape");
+/// let outcome = Campaign::new(test).keeps_regressions(false).run(|sim| assert!(sim.swarm("size", 1..=9) < 5, "too large"));
+/// println!("{outcome}");
+/// assert!(!outcome.is_ok());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// The test.

@@ -3,7 +3,7 @@
 //! Its order is never seen: it only answers look-ups. Deletion shifts the entries behind back, so there are no tombstones.
 
 use super::crowds::Crowds;
-use super::slab::{Key, to_usize};
+use crate::slab::{Key, to_usize};
 use std::net::IpAddr;
 
 /// A connection's name: both ends, seen from here. Addresses are canonical: an IPv4-mapped one is IPv4.
@@ -171,7 +171,7 @@ impl Conns {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::slab::Slab;
+    use crate::slab::Slab;
     use std::collections::BTreeMap;
     use std::net::Ipv4Addr;
 

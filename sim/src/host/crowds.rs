@@ -4,7 +4,7 @@
 //! same here; only the time it takes does not grow.
 
 use super::conns::FourTuple;
-use super::slab::to_usize;
+use crate::slab::to_usize;
 use std::net::IpAddr;
 
 /// The destinations that are kept account of: few, each of them busy.

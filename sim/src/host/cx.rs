@@ -38,6 +38,11 @@ impl fmt::Debug for Cx<'_> {
 }
 
 /// Who a process runs as, `credentials(7)`.
+///
+/// ```
+/// use twinsock_sim::host::Credentials;
+/// assert_eq!(Credentials::default().uid, 0, "root");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Credentials {
     /// The effective user id; 0 may do everything.

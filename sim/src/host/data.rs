@@ -11,7 +11,7 @@ use super::cx::{Cx, Pid};
 use super::op::{Kind, Step, Task};
 use super::pipe::Mode;
 use super::poll;
-use super::slab::Key;
+use crate::slab::Key;
 use crate::tcp::{RecvFlags, SendFlags, State};
 use std::io::{IoSlice, IoSliceMut};
 use twinsock::consts as c;
@@ -177,7 +177,7 @@ impl Host {
             if task.done > 0 && tcb.is_mark_at(offset) {
                 return Step::Done(Ok(task.done));
             }
-            if task.done > 0 && tcb.readable_bytes() <= super::slab::to_usize(offset) {
+            if task.done > 0 && tcb.readable_bytes() <= crate::slab::to_usize(offset) {
                 return if tcb.recv_is_over() { Step::Done(Ok(task.done)) } else { Step::Wait };
             }
             let flags = RecvFlags { peek: true, trunc: task.flags & c::MSG_TRUNC != 0, peek_offset: offset };

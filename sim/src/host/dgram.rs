@@ -34,8 +34,8 @@ use super::dispatch::check_iov;
 use super::file::{Object, value};
 use super::op::{Kind, Task};
 use super::option::Options;
-use super::slab::Key;
 use super::{Host, addr, poll};
+use crate::slab::Key;
 use crate::udp::{self, Udp};
 use send::{Flow, Message, Way};
 use short::ShortWay;
@@ -285,12 +285,13 @@ impl Host {
         let udp = &mut self.dgrams[key].udp;
         match request {
             c::FIONREAD => Ok(udp.readable_bytes()),
-            c::TIOCOUTQ => Ok(super::slab::to_usize(udp.outq_bytes())),
+            c::TIOCOUTQ => Ok(crate::slab::to_usize(udp.outq_bytes())),
             _ => Err(Errno::NOTTY),
         }
     }
 
     /// Tells those who wait what an entry into the socket's value has changed.
+    #[inline]
     pub(super) fn settle_dgram(&mut self, key: Key) {
         let Some(dgram) = self.dgrams.get_mut(key) else { return };
         let wakes = dgram.udp.take_wakes();

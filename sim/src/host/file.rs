@@ -7,9 +7,9 @@ use super::epoll::Epoll;
 use super::op::{Kind, Task};
 use super::pipe::{End, Pipe};
 use super::process::{Descriptor, Process};
-use super::slab::Key;
 use super::wait::{WaitQueue, Waiter};
 use super::{Host, poll};
+use crate::slab::Key;
 use crate::unix::UnixId;
 use twinsock::consts as c;
 use twinsock::raw::RawFd;
@@ -132,14 +132,14 @@ impl Host {
     /// The process, if it lives.
     #[inline]
     pub(super) fn process(&self, pid: Pid) -> Result<&Process> {
-        let index = super::slab::to_usize(pid.0);
+        let index = crate::slab::to_usize(pid.0);
         self.processes.get(index).and_then(Option::as_ref).ok_or(Errno::BADF)
     }
 
     /// The process, if it lives.
     #[inline]
     pub(super) fn process_mut(&mut self, pid: Pid) -> Result<&mut Process> {
-        let index = super::slab::to_usize(pid.0);
+        let index = crate::slab::to_usize(pid.0);
         self.processes.get_mut(index).and_then(Option::as_mut).ok_or(Errno::BADF)
     }
 

@@ -5,13 +5,12 @@
 
 use super::conns::{Conn, FourTuple};
 use super::cx::Cx;
-use super::ports::{Claim, Owner};
-use super::slab::{Key, KeyQueue};
 use super::socket::Socket;
 use super::sysctl::Sysctl;
 use super::{Host, addr, poll};
 use crate::packet::{Body, Control, Icmp, IcmpError, Latitude, Packet, Segment};
-use crate::tcp::{self, Config, ListenVerdict, State, Tcb, TimeWait, TimeWaitAction};
+use crate::slab::{Key, KeyQueue};
+use crate::tcp::{self, Config, ListenVerdict, State, Tcb};
 use crate::udp::IpHeader;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -68,17 +67,6 @@ impl Socket {
     }
 }
 
-/// A connection in TIME-WAIT and what it still occupies.
-#[derive(Debug)]
-pub(super) struct TimeWaitEntry {
-    pub(super) rest: TimeWait,
-    pub(super) tuple: FourTuple,
-    /// What it claims of its port, as its socket did.
-    pub(super) claim: Claim,
-    /// Its place among the holders of the port.
-    pub(super) place: u32,
-}
-
 /// Whom a socket wakes, once what its call sent has been taken in.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LateWake {
@@ -93,8 +81,8 @@ pub(super) struct LateWake {
 pub(super) enum TimerOf {
     /// A socket's.
     Socket(Key),
-    /// A connection's in TIME-WAIT.
-    TimeWait(Key),
+    /// That of the connection in TIME-WAIT which ends first.
+    TimeWaits,
 }
 
 impl Host {
@@ -230,23 +218,8 @@ impl Host {
         false
     }
 
-    fn segment_for_time_wait(&mut self, cx: &mut Cx<'_>, key: Key, tuple: FourTuple, segment: Segment, ttl: u8) {
-        match self.time_waits[key].rest.handle_segment(cx.now, &segment) {
-            TimeWaitAction::Ignore => {}
-            TimeWaitAction::Reply(reply) => self.reply(&tuple, reply),
-            TimeWaitAction::Gone => self.forget_time_wait(key),
-            TimeWaitAction::NewConnection { iss } => {
-                // Without a listener the old connection goes on dying.
-                if self.find_listener(cx, &tuple).is_some() {
-                    self.forget_time_wait(key);
-                    self.segment_for_port(cx, tuple, segment, ttl, Some(iss));
-                }
-            }
-        }
-    }
-
     /// A segment that belongs to no connection: for a listener, or for nobody.
-    fn segment_for_port(&mut self, cx: &mut Cx<'_>, tuple: FourTuple, segment: Segment, ttl: u8, iss: Option<u32>) {
+    pub(super) fn segment_for_port(&mut self, cx: &mut Cx<'_>, tuple: FourTuple, segment: Segment, ttl: u8, iss: Option<u32>) {
         if !self.addresses.owns(tuple.local) {
             return;
         }
@@ -273,7 +246,7 @@ impl Host {
 
     /// The listener for a connection: an exact address beats the wildcard, IPv4 beats dual stack (`inet_lookup_listener`); within a
     /// SO_REUSEPORT group the 4-tuple decides.
-    fn find_listener(&self, cx: &mut Cx<'_>, tuple: &FourTuple) -> Option<Key> {
+    pub(super) fn find_listener(&self, cx: &mut Cx<'_>, tuple: &FourTuple) -> Option<Key> {
         let listeners = self.ports.listeners(tuple.local_port);
         let score_of = |key: &Key| {
             let socket = &self.sockets[*key];
@@ -290,7 +263,7 @@ impl Host {
         }
         let count = u32::try_from(count).expect("a port has fewer than 2^32 listeners");
         let choice = (tuple.hash() % count + cx.luck.below(Latitude::ReusePort, count)) % count;
-        group.nth(super::slab::to_usize(choice)).copied()
+        group.nth(crate::slab::to_usize(choice)).copied()
     }
 
     /// Makes the half-open connection of a SYN. Options are inherited here, at the handshake.
@@ -429,7 +402,7 @@ impl Host {
     }
 
     /// Sends an answer that belongs to no socket.
-    fn reply(&mut self, tuple: &FourTuple, segment: Segment) {
+    pub(super) fn reply(&mut self, tuple: &FourTuple, segment: Segment) {
         let ttl = self.sysctl.ip_default_ttl;
         self.outbox.push_back(Packet { src: tuple.local, dst: tuple.remote, ttl, tos: 0, body: Body::Tcp(segment) });
     }
@@ -449,23 +422,26 @@ impl Host {
             self.timers.pop();
             match whose {
                 TimerOf::Socket(key) => self.socket_timer(cx.now, key, at),
-                TimerOf::TimeWait(key) => self.time_wait_timer(cx.now, key),
+                TimerOf::TimeWaits => self.time_waits_timer(cx.now, at),
             }
         }
         self.drop_stale_timers();
     }
 
     /// Takes out entries in front that are of no use, so that nobody waits for them.
-    fn drop_stale_timers(&mut self) {
-        while let Some(Reverse((at, whose))) = self.timers.peek() {
+    pub(super) fn drop_stale_timers(&mut self) {
+        while let Some(Reverse((at, whose))) = self.timers.peek().copied() {
             let is_live = match whose {
-                TimerOf::Socket(key) => self.sockets.get(*key).is_some_and(|socket| socket.armed == *at),
-                TimerOf::TimeWait(key) => self.time_waits.get(*key).is_some(),
+                TimerOf::Socket(key) => self.sockets.get(key).is_some_and(|socket| socket.armed == at),
+                TimerOf::TimeWaits => self.first_time_wait() == Some(at),
             };
             if is_live {
                 return;
             }
             self.timers.pop();
+            if whose == TimerOf::TimeWaits {
+                self.arm_time_waits();
+            }
         }
     }
 
@@ -483,16 +459,6 @@ impl Host {
             && !socket.arm(key, &mut self.timers)
         {
             socket.tcb.rest();
-        }
-    }
-
-    fn time_wait_timer(&mut self, now: Instant, key: Key) {
-        let Some(entry) = self.time_waits.get(key) else { return };
-        let deadline = entry.rest.deadline();
-        if deadline <= now {
-            self.forget_time_wait(key);
-        } else {
-            self.timers.push(Reverse((deadline, TimerOf::TimeWait(key))));
         }
     }
 
@@ -587,26 +553,6 @@ impl Host {
         if let Some(file) = self.sockets[parent].file {
             self.wake_file(file, poll::KEY_READABLE, false);
         }
-    }
-
-    fn enter_time_wait(&mut self, key: Key, rest: TimeWait) {
-        let socket = &self.sockets[key];
-        let tuple = socket.tuple;
-        let claim = Claim { is_time_wait: true, ..socket.claim() };
-        let deadline = rest.deadline();
-        let entry = self.time_waits.insert(TimeWaitEntry { rest, tuple, claim, place: 0 });
-        // Its socket holds the port at this moment: whose choice the port was does not change.
-        self.time_waits[entry].place = self.ports.hold(tuple.local_port, Owner::TimeWait(entry), true);
-        self.conns.insert(tuple, Conn::TimeWait(entry));
-        self.timers.push(Reverse((deadline, TimerOf::TimeWait(entry))));
-    }
-
-    /// A connection in TIME-WAIT is over.
-    pub(super) fn forget_time_wait(&mut self, key: Key) {
-        let entry = self.time_waits.remove(key).expect("a connection in TIME-WAIT ends once");
-        self.conns.remove(&entry.tuple, Conn::TimeWait(key));
-        self.release_place(entry.tuple.local_port, entry.place);
-        self.drop_stale_timers();
     }
 
     /// Enters the socket's connection into the index.

@@ -6,7 +6,7 @@ use super::cx::Pid;
 use super::file::Object;
 use super::netstat::SocketLine;
 use super::pipe::End;
-use super::slab::Key;
+use crate::slab::Key;
 use std::collections::BTreeMap;
 use std::fmt;
 use twinsock::Instant;

@@ -14,10 +14,10 @@
 //! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
 //! | `local.rs`, `local_call.rs`, `rights.rs` | local sockets; their calls that may wait; descriptors in flight |
 //! | `plain.rs`, `power.rs` | the file name space and plain files; what outlives a loss of power |
-//! | `inet.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `addr.rs`, `pmtu.rs` | packets and timers; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
+//! | `inet.rs`, `time_wait.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `addr.rs`, `pmtu.rs` | packets and timers; what is left of connections; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `netstat.rs`, `left.rs`, `snmp.rs` | what a person asks of a machine: sockets, what is open; counters |
-//! | `sockets.rs`, `slab.rs`, `fifo.rs` | the tables and queues behind all of this |
+//! | `sockets.rs`, `fifo.rs`, and the room `slab` | the tables and queues behind all of this |
 //!
 //! Names in `Key` are generation-checked indices, so that a call in progress may outlive what it names when a process is killed.
 
@@ -50,7 +50,6 @@ mod power;
 mod process;
 mod ready;
 mod rights;
-mod slab;
 mod snmp;
 mod socket;
 mod sockets;
@@ -60,6 +59,7 @@ mod stream;
 mod sysctl;
 #[cfg(test)]
 mod tests;
+mod time_wait;
 mod wait;
 
 pub use call::Call;
@@ -72,24 +72,31 @@ pub use snmp::InCsumErrors;
 pub use sysctl::Sysctl;
 
 use crate::packet::Packet;
+use crate::slab::{self, Key, KeyQueue, Slab};
 use addr::{Addresses, canonical};
 use conns::Conns;
 use dgram::{Dgram, DgramPorts, Memberships};
 use file::{EpollSet, File, Object, PipeEnds};
-use inet::{TimeWaitEntry, TimerOf};
+use inet::TimerOf;
 use local::Local;
 use plain::PlainFiles;
 use ports::Ports;
 use process::Process;
-use slab::{Key, KeyQueue, Slab};
 use sockets::Sockets;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::IpAddr;
+use time_wait::TimeWaitEntry;
 use twinsock::{Errno, Instant, Result};
 use wait::Sleepers;
 
 /// What a host is made of.
+///
+/// ```
+/// use twinsock_sim::{HostConfig, Sim};
+/// let jumbo = HostConfig { addrs: vec!["192.0.2.1".parse().unwrap()], mtu_bytes: 9000, ..HostConfig::default() };
+/// Sim::builder().run(|sim| drop(sim.host_with("storage", jumbo))).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct HostConfig {
     /// Its addresses besides loopback (127.0.0.0/8 and ::1, which every host has).
@@ -127,6 +134,8 @@ pub struct Host {
     dgram_ports: DgramPorts,
     conns: Conns,
     time_waits: Slab<TimeWaitEntry>,
+    /// When they end, in that order: all wait equally long, and so those that come go to the end. Some may be gone, or end later.
+    time_wait_ends: VecDeque<(Instant, Key)>,
     /// What makes initial sequence numbers hard to guess; drawn when the first is needed.
     iss_secret: Option<u32>,
     /// Earliest first; entries are not taken out when a deadline moves later.
@@ -168,6 +177,7 @@ impl Host {
             dgram_ports: DgramPorts::default(),
             conns: Conns::default(),
             time_waits: Slab::new(),
+            time_wait_ends: VecDeque::new(),
             iss_secret: None,
             timers: BinaryHeap::new(),
             dirty: KeyQueue::new(),

@@ -9,7 +9,7 @@ use super::call::Call;
 use super::cx::Pid;
 use super::dispatch::check_iov;
 use super::file::Object;
-use super::slab::{Key, Slab};
+use crate::slab::{Key, Slab};
 use crate::unix::{Caller, InodeId, NodeKind};
 use std::collections::BTreeMap;
 use std::io::{IoSlice, IoSliceMut};

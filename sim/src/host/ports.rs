@@ -2,8 +2,8 @@
 //! choice of ephemeral ports.
 
 use super::addr::overlap;
-use super::slab::Key;
 use crate::packet::{Latitude, Luck};
+use crate::slab::Key;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -100,7 +100,7 @@ impl Ports {
     /// Takes out the holder at `place`; answers the holder that has moved there, if one has.
     pub(super) fn release(&mut self, port: u16, place: u32) -> Option<Owner> {
         let bucket = self.buckets.get_mut(&port).expect("a port that is held has a bucket");
-        let place = super::slab::to_usize(place);
+        let place = crate::slab::to_usize(place);
         bucket.owners.swap_remove(place);
         let moved = bucket.owners.get(place).copied();
         if bucket.owners.is_empty() {
@@ -261,8 +261,8 @@ fn may_share(claim: &Claim, other: &Claim, strictness: Strictness) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::slab::Slab;
     use crate::packet::Boring;
+    use crate::slab::Slab;
 
     const RANGE: Range<'_> = Range { low: 32768, high: 32775, is_own: false, reserved: &[32770] };
 

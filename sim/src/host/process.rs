@@ -1,7 +1,7 @@
 //! A process as its kernel sees it: credentials, limits and the table of descriptors.
 
 use super::cx::Credentials;
-use super::slab::Key;
+use crate::slab::Key;
 use twinsock::raw::RawFd;
 use twinsock::{Errno, Result};
 
@@ -206,7 +206,7 @@ fn index(fd: RawFd) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::slab::Slab;
+    use crate::slab::Slab;
 
     #[test]
     fn the_lowest_free_number_is_taken() {

@@ -4,7 +4,7 @@
 use super::Host;
 use super::cx::{Cx, Pid};
 use super::file::Object;
-use super::slab::{Key, to_usize};
+use crate::slab::{Key, to_usize};
 use crate::unix::{self, Ancillary, RecvState, Stored};
 use twinsock::Result;
 

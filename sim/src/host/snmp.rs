@@ -4,6 +4,12 @@ use super::Host;
 use crate::packet::{Body, Packet};
 
 /// `InCsumErrors` of each protocol: packets that came with a wrong checksum, and were dropped.
+///
+/// ```
+/// use twinsock_sim::Sim;
+/// let run = Sim::builder().run(|sim| sim.network().in_csum_errors(&sim.host("a")).tcp);
+/// assert_eq!(run.unwrap().value, 0);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InCsumErrors {
     /// Of TCP.

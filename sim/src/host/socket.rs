@@ -6,8 +6,8 @@ use super::cx::{Cx, Pid};
 use super::file::{Object, value};
 use super::option::Options;
 use super::ports::{Claim, Owner};
-use super::slab::Key;
 use super::{Host, ports};
+use crate::slab::Key;
 use crate::tcp::{Config, Listener, State, Tcb};
 use twinsock::consts as c;
 use twinsock::raw::{Name, RawFd};
@@ -210,7 +210,7 @@ impl Host {
             c::FIONREAD | c::TIOCOUTQ if is_listening => Err(Errno::INVAL),
             c::FIONREAD => Ok(tcb.readable_bytes()),
             c::SIOCATMARK => Ok(usize::from(tcb.at_mark())),
-            c::TIOCOUTQ => Ok(super::slab::to_usize(tcb.siocoutq())),
+            c::TIOCOUTQ => Ok(crate::slab::to_usize(tcb.siocoutq())),
             _ => Err(Errno::NOTTY),
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! Whoever gets hold of a socket to change it may end its calm (see `tcp/calm.rs`): so it is over, but for those who say that they do not.
 
-use super::slab::{Key, Slab};
 use super::socket::Socket;
+use crate::slab::{Key, Slab};
 use std::ops::{Index, IndexMut};
 
 /// The table.

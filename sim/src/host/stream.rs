@@ -10,8 +10,8 @@ use super::cx::{Cx, Pid};
 use super::file::Object;
 use super::op::{Kind, Step, Task};
 use super::ports::{Probe, Strictness};
-use super::slab::Key;
 use super::socket::Ss;
+use crate::slab::Key;
 use crate::tcp::{Linger, Listener, State};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -100,7 +100,7 @@ impl Host {
     pub(super) fn listen(&mut self, cx: &mut Cx<'_>, pid: Pid, fd: RawFd, backlog: i32) -> Result<usize> {
         let (_, key) = self.socket_of(pid, fd)?;
         // A negative backlog is a large unsigned one.
-        let somaxconn = super::slab::to_usize(self.sysctl.somaxconn);
+        let somaxconn = crate::slab::to_usize(self.sysctl.somaxconn);
         let backlog = usize::try_from(backlog).unwrap_or(usize::MAX).min(somaxconn);
         let socket = &mut self.sockets[key];
         if socket.ss != Ss::Unconnected {
@@ -363,7 +363,7 @@ impl Host {
             1 => true,
             _ => tuple.remote.is_loopback() || addresses.owns(tuple.remote),
         };
-        let class = super::slab::to_usize(tuple.hash()) % super::ports::CONNECT_CLASSES;
+        let class = crate::slab::to_usize(tuple.hash()) % super::ports::CONNECT_CLASSES;
         let now = cx.now;
         let mut iss = None;
         let mut tried = 0;

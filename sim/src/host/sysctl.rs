@@ -4,6 +4,12 @@ use crate::tcp::TcpSysctl;
 use twinsock::{Errno, Result};
 
 /// The constants of one host. The defaults are those of Linux 6.18.
+///
+/// ```
+/// use twinsock_sim::host::Sysctl;
+/// let sysctl = Sysctl { somaxconn: 128, ..Sysctl::default() };
+/// assert_eq!(sysctl.get("net.core.somaxconn").as_deref(), Some("128"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sysctl {
     /// `net.core.somaxconn`: the largest backlog of a listener.
@@ -195,6 +201,13 @@ impl Sysctl {
     ///
     /// # Errors
     /// `ENOENT`: there is no constant of that name. `EINVAL`: it cannot have that value.
+    ///
+    /// ```
+    /// use twinsock_sim::host::Sysctl;
+    /// let mut sysctl = Sysctl::default();
+    /// sysctl.set("net.ipv4.ip_local_port_range", "40000 40099").unwrap();
+    /// assert_eq!(sysctl.ip_local_port_range, [40000, 40099]);
+    /// ```
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let mut changed = self.clone();
         changed.assign(name, value)?;

@@ -9,7 +9,7 @@ use super::cx::Token;
 use super::epoll::ItemId;
 use super::fifo::Fifo;
 use super::poll::{ALWAYS, KEY_READABLE, wakes};
-use super::slab::{Key, Slab};
+use crate::slab::{Key, Slab};
 use twinsock::PollEvents;
 
 /// Who is to be told.

@@ -100,12 +100,32 @@ pub struct GilbertElliott {
 }
 
 /// What decides where a link leaves something to chance: "no" is the boring answer.
+///
+/// ```
+/// use twinsock_sim::Ratio;
+/// use twinsock_sim::link::Chance;
+///
+/// /// Everything that can happen does.
+/// struct Murphy;
+/// impl Chance for Murphy {
+///     fn happens(&mut self, ratio: Ratio, _what: &'static str) -> bool {
+///         !ratio.is_never()
+///     }
+/// }
+/// assert!(Murphy.happens(Ratio::new(1, 1000), "lost"));
+/// ```
 pub trait Chance {
     /// Whether something happens, and what that is, in a word.
     fn happens(&mut self, ratio: Ratio, what: &'static str) -> bool;
 }
 
 /// Nothing happens unless it always does.
+///
+/// ```
+/// use twinsock_sim::Ratio;
+/// use twinsock_sim::link::{Chance, NoChance};
+/// assert!(!NoChance.happens(Ratio::new(1, 2), "lost") && NoChance.happens(Ratio::ALWAYS, "lost"));
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoChance;
 

@@ -1,6 +1,11 @@
 //! Kernel latitude: where Linux is free to choose, the core asks here. A constant 0 is the boring kernel.
 
 /// What is being chosen.
+///
+/// ```
+/// use twinsock_sim::packet::{Boring, Latitude, Luck};
+/// assert_eq!(Boring.below(Latitude::InitialSequenceNumber, u32::MAX), 0);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Latitude {
     /// The initial sequence number of a connection, RFC 9293 section 3.4.1.
@@ -16,12 +21,22 @@ pub enum Latitude {
 }
 
 /// The source of kernel latitude.
+///
+/// ```
+/// use twinsock_sim::packet::{Boring, Latitude, Luck};
+/// assert_eq!(Boring.below(Latitude::EphemeralPort, 28_232), 0);
+/// ```
 pub trait Luck {
     /// One of `0..n`; 0 is the boring answer. `n` is at least 1.
     fn below(&mut self, what: Latitude, n: u32) -> u32;
 }
 
 /// The boring kernel: always 0.
+///
+/// ```
+/// use twinsock_sim::packet::{Boring, Latitude, Luck};
+/// assert_eq!(Boring.below(Latitude::Autobind, 10), 0);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Boring;
 

@@ -12,6 +12,13 @@ use std::net::{IpAddr, Ipv4Addr};
 /// An IP packet between two hosts, or from a host to itself.
 ///
 /// Its payload may be larger than any MTU, as with segmentation offload: the link cuts it into frames.
+///
+/// ```
+/// use twinsock_sim::packet::{Body, Control, Packet, Segment};
+/// let segment = Segment { src_port: 1000, dst_port: 80, control: Control::Syn, ..Segment::EMPTY };
+/// let packet = Packet { src: [10, 0, 0, 1].into(), dst: [10, 0, 0, 2].into(), ttl: 64, tos: 0, body: Body::Tcp(segment) };
+/// assert!(packet.data().is_empty() && packet.is_plain());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
     /// Source address.
@@ -70,6 +77,13 @@ impl Packet {
     }
 
     /// The data of a segment or datagram.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::{Body, Control, Packet, Segment};
+    /// let segment = Segment { src_port: 1000, dst_port: 80, control: Control::Syn, ..Segment::EMPTY };
+    /// let packet = Packet { src: [10, 0, 0, 1].into(), dst: [10, 0, 0, 2].into(), ttl: 64, tos: 0, body: Body::Tcp(segment) };
+    /// assert_eq!(packet.data(), b"");
+    /// ```
     #[inline]
     #[must_use]
     pub fn data(&self) -> &[u8] {
@@ -105,6 +119,13 @@ impl Packet {
     }
 
     /// The length in bytes of the largest frame that the packet is cut into, from its IP header on.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::{Body, Control, Packet, Segment};
+    /// let segment = Segment { src_port: 1000, dst_port: 80, control: Control::Syn, ..Segment::EMPTY };
+    /// let packet = Packet { src: [10, 0, 0, 1].into(), dst: [10, 0, 0, 2].into(), ttl: 64, tos: 0, body: Body::Tcp(segment) };
+    /// assert_eq!(packet.largest_frame_bytes(), 40, "the headers of IPv4 and TCP");
+    /// ```
     #[inline]
     #[must_use]
     pub fn largest_frame_bytes(&self) -> u32 {
@@ -125,6 +146,13 @@ const HEADERS_MAX_BYTES: u32 = 40 + 60;
 const _: () = assert!(Payload::INLINE_MAX_BYTES == 79);
 
 /// What a packet carries.
+///
+/// ```
+/// use twinsock_sim::packet::{Body, Control, Packet, Segment};
+/// let segment = Segment { src_port: 1000, dst_port: 80, control: Control::Syn, ..Segment::EMPTY };
+/// let packet = Packet { src: [10, 0, 0, 1].into(), dst: [10, 0, 0, 2].into(), ttl: 64, tos: 0, body: Body::Tcp(segment) };
+/// assert!(matches!(packet.body, Body::Tcp(segment) if segment.control == Control::Syn));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// A TCP segment, RFC 9293 section 3.1.
@@ -136,6 +164,12 @@ pub enum Body {
 }
 
 /// A UDP datagram.
+///
+/// ```
+/// use twinsock_sim::packet::Datagram;
+/// let question = Datagram { src_port: 1000, dst_port: 53, ..Datagram::EMPTY };
+/// assert_eq!(question.payload.len(), 0);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Datagram {
     /// Source port.

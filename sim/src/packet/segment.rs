@@ -5,11 +5,23 @@ use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 
 /// A sequence number: 32 bits that wrap, RFC 9293 section 3.4.
+///
+/// ```
+/// use twinsock_sim::packet::SeqNumber;
+/// let last = SeqNumber::new(u32::MAX);
+/// assert_eq!(last + 1, SeqNumber::new(0));
+/// assert!(last.before(last + 1) && (last + 5) - last == 5);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct SeqNumber(u32);
 
 impl SeqNumber {
     /// The sequence number of this value.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::SeqNumber;
+    /// assert_eq!(SeqNumber::new(7).value(), 7);
+    /// ```
     #[inline]
     #[must_use]
     pub const fn new(value: u32) -> SeqNumber {
@@ -17,6 +29,11 @@ impl SeqNumber {
     }
 
     /// The value.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::SeqNumber;
+    /// assert_eq!((SeqNumber::new(u32::MAX) + 2).value(), 1);
+    /// ```
     #[inline]
     #[must_use]
     pub const fn value(self) -> u32 {
@@ -24,6 +41,11 @@ impl SeqNumber {
     }
 
     /// Whether `self` comes before `other` in the half of the space that follows `self`.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::SeqNumber;
+    /// assert!(SeqNumber::new(u32::MAX).before(SeqNumber::new(0)) && !SeqNumber::new(1).before(SeqNumber::new(1)));
+    /// ```
     #[inline]
     #[must_use]
     pub const fn before(self, other: SeqNumber) -> bool {
@@ -31,6 +53,11 @@ impl SeqNumber {
     }
 
     /// Whether `self` comes before `other` or is `other`.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::SeqNumber;
+    /// assert!(SeqNumber::new(1).before_or_at(SeqNumber::new(1)));
+    /// ```
     #[inline]
     #[must_use]
     pub const fn before_or_at(self, other: SeqNumber) -> bool {
@@ -38,6 +65,11 @@ impl SeqNumber {
     }
 
     /// The later of the two.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::SeqNumber;
+    /// assert_eq!(SeqNumber::new(u32::MAX).max(SeqNumber::new(3)), SeqNumber::new(3));
+    /// ```
     #[inline]
     #[must_use]
     pub const fn max(self, other: SeqNumber) -> SeqNumber {
@@ -45,6 +77,11 @@ impl SeqNumber {
     }
 
     /// The earlier of the two.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::SeqNumber;
+    /// assert_eq!(SeqNumber::new(u32::MAX).min(SeqNumber::new(3)), SeqNumber::new(u32::MAX));
+    /// ```
     #[inline]
     #[must_use]
     pub const fn min(self, other: SeqNumber) -> SeqNumber {
@@ -83,6 +120,11 @@ impl fmt::Debug for SeqNumber {
 }
 
 /// The control bits that exclude each other; ACK and URG are `Segment::ack` and `Segment::urgent`.
+///
+/// ```
+/// use twinsock_sim::packet::{Control, Segment};
+/// assert_eq!(Segment::EMPTY.control, Control::None);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Control {
     /// None of them.
@@ -300,6 +342,12 @@ pub struct Timestamps {
 pub type SackBlocks = [Option<(SeqNumber, SeqNumber)>; 3];
 
 /// The options of a segment.
+///
+/// ```
+/// use twinsock_sim::packet::TcpOptions;
+/// let syn = TcpOptions { mss_bytes: Some(1460), sack_permitted: true, ..TcpOptions::NONE };
+/// assert_ne!(syn, TcpOptions::NONE);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TcpOptions {
     /// Maximum segment size, on SYN only, RFC 9293 section 3.7.1.
@@ -315,6 +363,12 @@ pub struct TcpOptions {
 }
 
 /// A TCP segment. Its payload may be many times the MSS, as with segmentation offload.
+///
+/// ```
+/// use twinsock_sim::packet::{Control, Segment, SeqNumber};
+/// let reset = Segment { seq: SeqNumber::new(7), control: Control::Rst, ..Segment::EMPTY };
+/// assert_eq!((reset.ack, reset.payload.len()), (None, 0));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Segment {
     /// Source port.

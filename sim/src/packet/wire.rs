@@ -80,6 +80,16 @@ const ICMPV6: u8 = 58;
 ///
 /// # Errors
 /// A packet that no bytes stand for.
+///
+/// ```
+/// use twinsock_sim::packet::{Body, Control, Packet, Segment};
+/// use twinsock_sim::packet::wire::{decode, encode};
+/// let segment = Segment { src_port: 1000, dst_port: 80, control: Control::Syn, ..Segment::EMPTY };
+/// let packet = Packet { src: [10, 0, 0, 1].into(), dst: [10, 0, 0, 2].into(), ttl: 64, tos: 0, body: Body::Tcp(segment) };
+/// let bytes = encode(&packet).unwrap();
+/// assert_eq!(bytes[0], 0x45, "IPv4, a header of 20 bytes");
+/// assert_eq!(decode(&bytes), Ok(packet));
+/// ```
 pub fn encode(packet: &Packet) -> Result<Vec<u8>, EncodeError> {
     encode_up_to(packet, usize::MAX)
 }
@@ -128,6 +138,11 @@ fn encode_up_to(packet: &Packet, bytes_max: usize) -> Result<Vec<u8>, EncodeErro
 /// # Errors
 /// Bytes that a host would drop (too short, a wrong checksum, control bits that exclude each other), and packets of a kind that the
 /// simulator does not know.
+///
+/// ```
+/// use twinsock_sim::packet::wire::decode;
+/// assert!(decode(&[0x45; 19]).is_err(), "less than a header");
+/// ```
 pub fn decode(bytes: &[u8]) -> Result<Packet, ParseError> {
     let header = Header::parse(bytes, 0, Trust::Received)?;
     let payload = header.payload;

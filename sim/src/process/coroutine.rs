@@ -55,6 +55,17 @@ impl StackEnd {
     }
 }
 
+/// The same for any value, which is going to be touched next but one.
+#[inline]
+pub fn prefetch<T>(value: &T) {
+    #[cfg(target_arch = "x86_64")]
+    for offset in (0..size_of::<T>()).step_by(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing and faults nowhere, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(ptr::from_ref(value).cast::<i8>().wrapping_add(offset)) };
+    }
+}
+
 /// How much of a stack's end is fetched, in lines of 64 bytes.
 #[cfg(target_arch = "x86_64")]
 const PREFETCHED_LINES: usize = 8;

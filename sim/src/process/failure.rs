@@ -12,6 +12,16 @@ use std::sync::Once;
 use twinsock::Instant;
 
 /// A thread that waits.
+///
+/// ```
+/// use twinsock::net::UdpSocket;
+/// use twinsock_sim::{FailureKind, Sim};
+/// let failure = Sim::builder().run(|sim| {
+///     sim.host("a").spawn("p", |net| UdpSocket::bind(&net, "0.0.0.0:7").unwrap().recv(&mut [0]).map(drop));
+/// });
+/// let FailureKind::Deadlock { waiting } = failure.unwrap_err().kind else { panic!("nobody sends") };
+/// assert_eq!((waiting[0].host.as_str(), waiting[0].process.as_str()), ("a", "p"));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Waiting {
     /// The name of its host.
@@ -36,6 +46,12 @@ impl fmt::Display for Waiting {
 }
 
 /// Why a run failed.
+///
+/// ```
+/// use twinsock_sim::{FailureKind, Sim};
+/// let failure = Sim::builder().run(|sim| drop(sim.host("a").spawn("p", |_net| panic!("lost")))).unwrap_err();
+/// assert!(matches!(failure.kind, FailureKind::Panic { message, .. } if message == "lost"));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FailureKind {
     /// A thread of a process panicked.
@@ -84,6 +100,12 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// What makes two failures the same one: where it panicked, what everybody waits for.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let failure = Sim::builder().run(|sim| drop(sim.host("a").spawn("p", |_net| panic!("lost")))).unwrap_err();
+    /// assert!(failure.kind.site().starts_with("panic at "));
+    /// ```
     #[must_use]
     pub fn site(&self) -> String {
         match self {

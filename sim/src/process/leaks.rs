@@ -11,6 +11,15 @@ use twinsock::Instant;
 use twinsock::raw::RawFd;
 
 /// What is done about what a run leaves behind when every process that keeps it going has ended.
+///
+/// ```
+/// use twinsock_sim::{LeakCheck, Sim};
+/// let run = Sim::builder().leaks(LeakCheck::Report).run(|sim| {
+///     sim.host("a").spawn("p", |net| std::mem::forget(twinsock::SocketApi::epoll_create(&net).unwrap()));
+/// });
+/// let leaks = run.unwrap().leaks;
+/// assert!(!leaks.is_clean(), "the process ended with a descriptor open");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LeakCheck {
     /// Nobody looks.
@@ -60,6 +69,15 @@ pub struct LeftAtExit {
 }
 
 /// What is left on a host.
+///
+/// ```
+/// use twinsock_sim::{LeakCheck, Sim};
+/// let run = Sim::builder().leaks(LeakCheck::Report).run(|sim| {
+///     sim.host("a").spawn("p", |net| std::mem::forget(twinsock::SocketApi::epoll_create(&net).unwrap()));
+/// });
+/// let leaks = run.unwrap().leaks;
+/// assert_eq!(leaks.hosts.len(), 1);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostLeaks {
     /// The name of the host.
@@ -119,6 +137,12 @@ pub struct Exits {
 
 impl Leaks {
     /// Whether nothing of what is left is a leak.
+    ///
+    /// ```
+    /// use twinsock_sim::{LeakCheck, Sim};
+    /// let run = Sim::builder().leaks(LeakCheck::Report).run(|sim| drop(sim.host("a").spawn("p", |_net| {})));
+    /// assert!(run.unwrap().leaks.is_clean());
+    /// ```
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.more_exits == 0 && self.hosts.iter().all(HostLeaks::is_clean)

@@ -20,7 +20,7 @@ impl Listener {
     pub fn nobody() -> Listener {
         Listener {
             #[cfg(feature = "tracing")]
-            dispatch: tracing::Dispatch::none(),
+            dispatch: nobody::dispatch(),
         }
     }
 
@@ -30,5 +30,55 @@ impl Listener {
         return tracing::dispatcher::with_default(&self.dispatch, body);
         #[cfg(not(feature = "tracing"))]
         body()
+    }
+}
+
+/// Whether nobody listens on this OS thread.
+#[cfg(feature = "tracing")]
+pub fn is_nobody_here() -> bool {
+    use tracing::level_filters::LevelFilter;
+    LevelFilter::current() == LevelFilter::OFF || tracing::dispatcher::get_default(|dispatch| dispatch.is::<nobody::Nobody>())
+}
+
+#[cfg(feature = "tracing")]
+mod nobody {
+    //! A subscriber that hears nothing and says so each time. `Dispatch::none()` says it once and for all: a place of the program that it is asked about
+    //! first is never heard again, by nobody.
+
+    use std::sync::OnceLock;
+    use tracing::level_filters::LevelFilter;
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::subscriber::Interest;
+    use tracing::{Dispatch, Event, Metadata, Subscriber};
+
+    pub struct Nobody;
+
+    pub fn dispatch() -> Dispatch {
+        static DISPATCH: OnceLock<Dispatch> = OnceLock::new();
+        DISPATCH.get_or_init(|| Dispatch::new(Nobody)).clone()
+    }
+
+    impl Subscriber for Nobody {
+        fn register_callsite(&self, _metadata: &'static Metadata<'static>) -> Interest {
+            Interest::sometimes()
+        }
+
+        fn enabled(&self, _metadata: &Metadata<'_>) -> bool {
+            false
+        }
+
+        fn max_level_hint(&self) -> Option<LevelFilter> {
+            Some(LevelFilter::OFF)
+        }
+
+        fn new_span(&self, _span: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _span: &Id, _values: &Record<'_>) {}
+        fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
+        fn event(&self, _event: &Event<'_>) {}
+        fn enter(&self, _span: &Id) {}
+        fn exit(&self, _span: &Id) {}
     }
 }

@@ -5,6 +5,24 @@ use crate::host::{Call, Op};
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId};
 
 /// A signal, by what its handler was installed with: all that the interrupted call can tell, `sigaction(2)`.
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock_sim::{Signal, Sim};
+/// let report = Sim::builder().run(|sim| {
+///     let process = sim.host("a").spawn("p", |net| {
+///         twinsock::net::UdpSocket::bind(&net, "0.0.0.0:7").unwrap().recv(&mut [0]).is_err()
+///     });
+///     sim.run_for(Duration::from_secs(1));
+///     process.signal(Signal::Restarting); // recv(2) begins again
+///     sim.run_for(Duration::from_secs(1));
+///     assert!(process.is_alive());
+///     process.signal(Signal::Interrupting); // recv(2) ends with EINTR
+///     sim.run_to_end().unwrap();
+///     assert_eq!(process.take(), Some(true));
+/// });
+/// report.unwrap();
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Signal {
     /// No flags: the call ends with `EINTR`, or with what it has done so far.

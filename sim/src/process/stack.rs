@@ -45,8 +45,6 @@ struct Current {
 
 /// How many stacks a reservation holds.
 const RESERVATION_STACKS: usize = 64;
-/// The guard; a page, and no less than the largest page of the systems that have such guards.
-const GUARD_BYTES: usize = 64 << 10;
 /// `MADV_GUARD_INSTALL` of `linux/mman.h`.
 const MADV_GUARD_INSTALL: i32 = 102;
 
@@ -76,7 +74,8 @@ impl CarrierStack {
 
 impl Part {
     fn new(bytes: usize) -> io::Result<Part> {
-        let part_bytes = GUARD_BYTES + bytes.max(MIN_STACK_SIZE).next_multiple_of(GUARD_BYTES);
+        let guard_bytes = page_bytes();
+        let part_bytes = guard_bytes + bytes.max(MIN_STACK_SIZE).next_multiple_of(guard_bytes);
         CURRENT.with_borrow_mut(|current| {
             let fits = current.as_ref().is_some_and(|current| current.part_bytes == part_bytes && current.parts_left > 0);
             if !fits {
@@ -87,7 +86,7 @@ impl Part {
             let index = RESERVATION_STACKS - current.parts_left;
             // SAFETY: the reservation holds RESERVATION_STACKS parts of this size, and `index` is below that.
             let start = unsafe { current.reservation.start.add(index * part_bytes) };
-            install_guard(start)?;
+            install_guard(start, guard_bytes)?;
             current.parts_left -= 1;
             let base = start.addr().get() + part_bytes;
             Ok(Part {
@@ -100,10 +99,16 @@ impl Part {
     }
 }
 
-/// Makes the lowest pages of a part fault when they are touched.
-fn install_guard(start: NonNull<u8>) -> io::Result<()> {
+fn page_bytes() -> usize {
+    // SAFETY: it only answers a number.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(bytes).expect("the size of a page is positive")
+}
+
+/// Makes the lowest page of a part fault when it is touched.
+fn install_guard(start: NonNull<u8>, bytes: usize) -> io::Result<()> {
     // SAFETY: the pages lie in a private anonymous mapping of ours, and nobody has used them yet.
-    let answer = unsafe { libc::madvise(start.as_ptr().cast(), GUARD_BYTES, MADV_GUARD_INSTALL) };
+    let answer = unsafe { libc::madvise(start.as_ptr().cast(), bytes, MADV_GUARD_INSTALL) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -131,8 +136,8 @@ impl Drop for Reservation {
     }
 }
 
-// SAFETY: `base` and `limit` are the ends of memory that belongs to this stack alone for as long as it lives, both multiples of 64 KiB; its lowest
-// 64 KiB are a guard, and above that there are at least MIN_STACK_SIZE bytes. The other kind is corosensei's own.
+// SAFETY: `base` and `limit` are the ends of memory that belongs to this stack alone for as long as it lives, both multiples of a page; its lowest
+// page is a guard, and above that there are at least MIN_STACK_SIZE bytes. The other kind is corosensei's own.
 unsafe impl Stack for CarrierStack {
     #[inline]
     fn base(&self) -> StackPointer {

@@ -5,11 +5,11 @@
 //! its turn. Spans are a stack of the OS thread; each simulated thread has its own part of it, which is taken off when it gives the processor away.
 
 use crate::process::current::{Running, Shared};
+use crate::process::listener::is_nobody_here;
 use crate::process::scheduler::{Scheduler, ThreadId};
 use crate::trace::{Event, Place, Topic, What};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use tracing::level_filters::LevelFilter;
 use tracing::{Level, Span, enabled, event, span};
 use twinsock::Instant;
 
@@ -34,7 +34,7 @@ const SPANS_MAX: usize = 1000;
 impl Telling {
     /// If anybody listens on this OS thread; events are kept for them from here on.
     pub fn begin(scheduler: &mut Scheduler) -> Option<Telling> {
-        if LevelFilter::current() == LevelFilter::OFF {
+        if is_nobody_here() {
             return None;
         }
         let topics = [

@@ -11,6 +11,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How it is decided which of several threads that are due goes next.
+///
+/// ```
+/// use twinsock_sim::{Interleaving, Sim};
+/// let run = Sim::builder().interleaving(Interleaving::Pct { preemptions: 3 }).run(|_sim| {});
+/// assert!(run.is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Interleaving {
     /// First come, first served; nobody is preempted.
@@ -177,6 +183,19 @@ impl Turns {
             *slot(priorities, thread) = Some(0);
         }
         Mark::Pause(pause)
+    }
+
+    /// Which of these threads is going to be next, very probably, if they are all that are due then: its index.
+    #[inline]
+    pub fn foresee(&self, world: &mut World, ready: usize) -> Option<usize> {
+        match self.how {
+            How::FirstCome => Some(0),
+            How::Random => {
+                let next = world.choice_mut().foresee(self.order, u32::try_from(ready).ok()?)?;
+                usize::try_from(next).ok()
+            }
+            How::Priorities(_) | How::Systematic { .. } => None,
+        }
     }
 
     /// Which of several threads that are due goes next: its index.

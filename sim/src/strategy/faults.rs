@@ -7,6 +7,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What may befall a network. Hosts go by their places in the list that [`FaultPlan::unfold`] is given.
+///
+/// ```
+/// use proptest::strategy::{Strategy, ValueTree};
+/// use proptest::test_runner::TestRunner;
+/// use twinsock_sim::{Misfortunes, strategy::faults};
+/// let mut runner = TestRunner::deterministic();
+/// let plan = faults(2, &Misfortunes::none().crashes(true)).new_tree(&mut runner).unwrap().current();
+/// println!("{plan:?}");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// There is no way between two hosts.

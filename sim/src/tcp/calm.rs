@@ -5,16 +5,18 @@
 //! block keeps count of that. Everything here could be left out: these functions do what those of the short way would have done.
 
 use super::congestion::Phase;
+use super::input::QUICK_ACKS_MAX;
 use super::output::timestamp_clock;
 use super::state::State;
 use super::tcb::{Tcb, Urgent, u32_from, usize_from};
 use super::timer::{DELAYED_ACK_NS, Retransmit, after, nanos_between};
 use super::window::align_up;
 use crate::packet::{Control, Payload, Segment, SeqNumber, TcpOptions, Timestamps};
+use std::fmt;
 use twinsock::Instant;
 
 /// What was found when the connection was last found to be calm.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Calm {
     /// Up to how many bytes go out at once.
     send_max_bytes: u16,
@@ -30,6 +32,13 @@ pub(super) struct Calm {
     rto_ns: u64,
     /// A sample of the round trip time that changes nothing.
     steady_sample_ns: u64,
+}
+
+impl fmt::Debug for Calm {
+    /// Nothing of it belongs to the connection.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Calm")
+    }
 }
 
 /// What became of a segment that has arrived.
@@ -158,12 +167,15 @@ impl Tcb {
         into.frame_bytes = self.mss;
     }
 
-    /// [`Tcb::take_segment`], of the answer to all that is out, and, where somebody has room for all of it, [`Tcb::recv`] of it. There is nothing to send
-    /// afterwards. `again`: what [`Tcb::send_calmly`] does not change has not changed since the last one that was taken, and this connection has been
-    /// calm.
+    /// [`Tcb::take_segment`], of the answer to all that is out, and, where somebody has room for all of it, [`Tcb::recv`] of it. There is nothing to
+    /// send afterwards. `again`: what [`Tcb::send_calmly`] does not change has not changed since the last one that was taken, and this connection
+    /// has been calm.
+    ///
+    /// # Panics
+    /// If the connection is not calm: the caller has lost count.
     #[inline(always)]
     pub fn take_calmly(&mut self, now: Instant, segment: &Segment, room_bytes: u32, again: bool) -> Taken {
-        let (Some(send), Some(recv)) = (self.send.as_deref_mut(), self.recv.as_deref_mut()) else { return Taken::Not };
+        let Some(send) = self.send.as_deref_mut() else { return Taken::Not };
         let Payload::Inline { len, bytes } = &segment.payload else { return Taken::Not };
         let (Some(ack), Some(stamps), Some((_, since))) = (segment.ack, segment.options.timestamps, self.rtt.timed) else {
             return Taken::Not;
@@ -176,8 +188,8 @@ impl Tcb {
         if segment.seq != self.rcv_nxt || self.rcv_wup != self.rcv_nxt || ack != self.snd_nxt {
             return Taken::Not;
         }
-        let is_late = nanos_between(self.ack.last_data, now) > send.calm.rto_ns;
-        if is_late || SeqNumber::new(stamps.value).before(SeqNumber::new(self.timestamps.recent)) {
+        let pause_ns = nanos_between(self.ack.last_data, now);
+        if pause_ns > send.calm.rto_ns || SeqNumber::new(stamps.value).before(SeqNumber::new(self.timestamps.recent)) {
             return Taken::Not;
         }
         let sample_ns = nanos_between(since, now);
@@ -193,9 +205,13 @@ impl Tcb {
         self.congestion.recover = ack;
         self.rtt.timed = None;
         self.timers.stop_retransmit();
+        if !is_steady {
+            self.reckon(sample_ns, pause_ns);
+        }
         self.ack.scheduled = true;
         self.ack.last_data = now;
         self.timers.delayed_ack_at = after(now, DELAYED_ACK_NS);
+        let recv = self.recv.as_deref_mut().expect("who is calm has received something");
         let is_round_over = nanos_between(recv.space.since, now) >= 1000 * u64::from(self.rtt.srtt_us());
         let is_more = is_round_over && end - recv.space.seq > recv.space.bytes;
         let is_read = len <= room_bytes && recv.queued_bytes() == 0 && !is_more;
@@ -208,21 +224,21 @@ impl Tcb {
         } else {
             recv.push_few(usize_from(len), bytes);
         }
-        if !is_steady {
-            self.reckon(sample_ns);
-        }
         if is_read { Taken::Read(len) } else { Taken::Kept }
     }
 
     /// A sample of the round trip time that is not the one that changes nothing: the estimate may change, and timeouts with it.
     #[inline(never)]
-    fn reckon(&mut self, sample_ns: u64) {
+    fn reckon(&mut self, sample_ns: u64, pause_ns: u64) {
         let changed = self.take_rtt_sample(sample_ns);
         let (loss_probe_ns, rto_ns) = (self.loss_probe_ns(), self.rto_ns());
         if let Some(send) = &mut self.send {
             send.calm.loss_probe_ns = loss_probe_ns;
             send.calm.rto_ns = rto_ns;
             send.calm.steady_sample_ns = if changed { u64::MAX } else { sample_ns };
+        }
+        if pause_ns > rto_ns {
+            self.ack.quick = QUICK_ACKS_MAX;
         }
     }
 

@@ -45,6 +45,20 @@ pub(super) struct TimestampState {
 ///
 /// After every call that takes `now`: drain [`Tcb::poll_transmit`], look at [`Tcb::take_wakes`] and [`Tcb::take_time_wait`], ask
 /// [`Tcb::poll_timeout`] again.
+///
+/// ```
+/// use twinsock::Instant;
+/// use twinsock_sim::packet::Control;
+/// use twinsock_sim::tcp::{Config, State, Tcb};
+///
+/// // A state machine and nothing else: time is an argument, and what it has to say is asked for.
+/// let config = Config::default();
+/// let mut tcb = Tcb::new(&config);
+/// tcb.connect(Instant::ZERO, &config, (1000, 80), 7);
+/// assert_eq!(tcb.state(), State::SynSent);
+/// let syn = tcb.poll_transmit(Instant::ZERO).unwrap();
+/// assert_eq!((syn.control, syn.seq.value()), (Control::Syn, 7));
+/// ```
 #[derive(Debug)]
 pub struct Tcb {
     /// The options of the socket.

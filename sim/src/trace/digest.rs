@@ -32,12 +32,27 @@ const P: [u64; 4] = [0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db, 0x8ebc_6af0_9
 
 impl Digest {
     /// The digest of nothing.
+    ///
+    /// ```
+    /// use twinsock_sim::trace::Digest;
+    /// assert_eq!(Digest::new().value(), Digest::new().value());
+    /// ```
     #[must_use]
     pub const fn new() -> Digest {
         Digest(P[0])
     }
 
     /// Folds in a word.
+    ///
+    /// ```
+    /// use twinsock_sim::trace::Digest;
+    /// let (mut one, mut other) = (Digest::new(), Digest::new());
+    /// one.fold(1);
+    /// one.fold(2);
+    /// other.fold(2);
+    /// other.fold(1);
+    /// assert_ne!(one.value(), other.value(), "the order counts");
+    /// ```
     #[inline]
     pub const fn fold(&mut self, word: u64) {
         self.0 = (self.0 ^ word).rotate_left(23).wrapping_mul(K);
@@ -69,6 +84,14 @@ impl Digest {
     }
 
     /// Folds in bytes, and how many they are.
+    ///
+    /// ```
+    /// use twinsock_sim::trace::Digest;
+    /// let (mut one, mut other) = (Digest::new(), Digest::new());
+    /// one.fold_bytes(b"ab");
+    /// other.fold_bytes(b"ba");
+    /// assert_ne!(one.value(), other.value());
+    /// ```
     #[inline]
     pub fn fold_bytes(&mut self, bytes: &[u8]) {
         self.fold_data(bytes);
@@ -102,6 +125,14 @@ impl Digest {
     }
 
     /// The digest of what was folded in so far, every bit of it depending on all of that.
+    ///
+    /// ```
+    /// use twinsock_sim::trace::Digest;
+    /// let (mut one, mut other) = (Digest::new(), Digest::new());
+    /// one.fold(7);
+    /// other.fold(7);
+    /// assert_eq!(one.value(), other.value());
+    /// ```
     #[inline]
     #[must_use]
     pub const fn value(self) -> u64 {

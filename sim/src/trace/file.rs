@@ -26,6 +26,16 @@ const FORMAT: u32 = 1;
 ///
 /// # Errors
 /// The writer's.
+///
+/// ```
+/// use twinsock_sim::Sim;
+/// use twinsock_sim::trace::{file, lines, read_trace};
+/// let run = Sim::builder().seed(7).record(true).run(|sim| drop(sim.host("a").spawn("p", |_net| {}))).unwrap();
+/// let lines = lines(&run.recording.unwrap());
+/// let mut bytes = Vec::new();
+/// file::write(&lines, run.seed, &mut bytes).unwrap();
+/// assert_eq!(read_trace(&bytes).unwrap().lines, lines);
+/// ```
 pub fn write(lines: &[TraceLine], seed: u64, mut to: impl Write) -> io::Result<()> {
     let header = Header { twinsock_trace: FORMAT, version: env!("CARGO_PKG_VERSION").to_owned(), seed };
     serde_json::to_writer(&mut to, &header)?;
@@ -37,6 +47,17 @@ pub fn write(lines: &[TraceLine], seed: u64, mut to: impl Write) -> io::Result<(
 }
 
 /// What was read of a trace file.
+///
+/// ```
+/// use twinsock_sim::Sim;
+/// use twinsock_sim::trace::{file, lines, read_trace};
+/// let run = Sim::builder().seed(7).record(true).run(|sim| drop(sim.host("a").spawn("p", |_net| {}))).unwrap();
+/// let lines = lines(&run.recording.unwrap());
+/// let mut bytes = Vec::new();
+/// file::write(&lines, run.seed, &mut bytes).unwrap();
+/// let cut_off = read_trace(&bytes[..bytes.len() - 9]).unwrap();
+/// assert!(cut_off.seed == 7 && cut_off.broken.is_some());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceFile {
     /// The seed of the run.
@@ -48,6 +69,11 @@ pub struct TraceFile {
 }
 
 /// Why something is no trace file, or no longer one.
+///
+/// ```
+/// use twinsock_sim::trace::read_trace;
+/// assert_eq!(read_trace(b"no trace").unwrap_err().line, 1);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceFileError {
     /// The line, from 1 on.

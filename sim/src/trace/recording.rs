@@ -44,6 +44,12 @@ pub struct Recording {
 pub const EVENTS_MAX: usize = 1_000_000;
 
 /// An event of a recording.
+///
+/// ```
+/// use twinsock_sim::Sim;
+/// let run = Sim::builder().record(true).run(|sim| drop(sim.host("a").spawn("p", |_net| {}))).unwrap();
+/// assert_eq!(run.recording.unwrap().events[0].step, 0);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
     /// The turn in which it happened: how many had been taken until then.

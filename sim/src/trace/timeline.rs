@@ -59,6 +59,15 @@ struct Lane {
 ///
 /// # Errors
 /// The writer's.
+///
+/// ```
+/// use twinsock_sim::Sim;
+/// use twinsock_sim::trace::{lines, timeline};
+/// let run = Sim::builder().record(true).run(|sim| drop(sim.host("a").spawn("p", |_net| {}))).unwrap();
+/// let (recording, mut page) = (run.recording.unwrap(), Vec::new());
+/// timeline::write(&recording, &lines(&recording), "a run", run.seed, &mut page).unwrap();
+/// assert!(page.starts_with(b"<!doctype html>"));
+/// ```
 pub fn write(recording: &Recording, lines: &[TraceLine], title: &str, seed: u64, mut to: impl Write) -> io::Result<()> {
     let data = Data::new(recording, lines, title, seed);
     // Nothing in the data ends the element that holds it.

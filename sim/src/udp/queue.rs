@@ -21,6 +21,7 @@ pub(super) struct Queued {
 
 impl Queued {
     /// A datagram with its charge; `is_paged`: it was made to be cut, and its data lies in pages.
+    #[inline]
     pub(super) fn new(source: Source, payload: Payload, is_paged: bool) -> Queued {
         let charge = if is_paged { charge_paged(payload.len()) } else { charge(payload.len(), source.header.dst) };
         Queued { source, payload, charge, peeked: false }
@@ -59,6 +60,7 @@ impl ReceiveQueue {
     }
 
     /// Takes a datagram in; `false`: there is no room for it.
+    #[inline]
     pub(super) fn push(&mut self, queued: Queued) -> bool {
         let fits = self.rmem_alloc.saturating_add(queued.charge) <= self.rcvbuf_bytes;
         // One datagram of any size goes into an empty buffer, unless the buffer is so large that the sum could overflow.
@@ -73,12 +75,14 @@ impl ReceiveQueue {
     }
 
     /// The first datagram, for a reader.
+    #[inline]
     pub(super) fn front(&mut self) -> Option<&Queued> {
         self.refill();
         self.packets.front()
     }
 
     /// Removes the first datagram.
+    #[inline]
     pub(super) fn pop(&mut self) {
         self.refill();
         let Some(queued) = self.packets.pop_front() else { return };

@@ -12,20 +12,20 @@
 //! - `send.rs`, `recv.rs`: what sending and receiving have in common; `stream.rs`, `urgent.rs`: bytes; `dgram.rs`: datagrams and records
 //! - `queue.rs`, `ring.rs`: the receive queue and what it charges
 //! - `control.rs`: control messages to and from bytes; `rights.rs`: descriptors in flight that nobody can receive any more
-//! - `slab.rs`, `sock.rs`: the table and its entries
+//! - `id.rs`, `sock.rs`: the names of sockets and what is kept of each, in a table of the room `slab`
 
 mod addr;
 mod close;
 mod connect;
 mod control;
 mod dgram;
+mod id;
 mod names;
 mod queue;
 mod recv;
 mod rights;
 mod ring;
 mod send;
-mod slab;
 mod sock;
 mod stream;
 mod urgent;
@@ -33,13 +33,13 @@ mod vfs;
 
 pub use addr::Address;
 pub use control::{Ancillary, Stored, parse_control, store_control};
+pub use id::UnixId;
 pub use recv::{RecvFlags, RecvState};
 pub use send::{SendFlags, SendState};
-pub use slab::UnixId;
 pub use vfs::{InodeId, NodeKind, Vfs};
 
+use crate::slab::Slab;
 use names::AbstractNames;
-use slab::Slab;
 use sock::{Life, Sock, State};
 use std::collections::VecDeque;
 use twinsock::control::Credentials;
@@ -235,7 +235,7 @@ pub struct UnixSpace<F> {
     pub now: Instant,
     /// The file name space.
     pub files: Vfs,
-    socks: Slab<Sock<F>>,
+    socks: Slab<Sock<F>, UnixId>,
     /// The abstract names, of each type its own.
     names: AbstractNames,
     /// The sockets whose [`Wakes`] are not empty, each once.
@@ -256,7 +256,7 @@ impl<F: Copy> UnixSpace<F> {
             config,
             now: Instant::ZERO,
             files: Vfs::new(),
-            socks: Slab::new(),
+            socks: Slab::with_names(),
             names: AbstractNames::default(),
             events: VecDeque::new(),
             in_flight: 0,

@@ -1,7 +1,7 @@
 //! The receive queue of a socket and what its messages charge to their senders: `sk_receive_queue` and `skb->truesize`.
 
+use super::id::UnixId;
 use super::ring::Ring;
-use super::slab::UnixId;
 use std::collections::VecDeque;
 use std::io::{IoSlice, IoSliceMut};
 use twinsock::Instant;

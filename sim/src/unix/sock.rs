@@ -1,8 +1,8 @@
 //! One socket, `struct unix_sock`: a plain record that the rest of the room works on.
 
 use super::addr::Address;
+use super::id::UnixId;
 use super::queue::Queue;
-use super::slab::UnixId;
 use super::vfs::InodeId;
 use super::{Config, Kind, Options, ShutdownBits, Wakes};
 use std::collections::VecDeque;

@@ -4,7 +4,7 @@
 //! There are no hard links, no mounts and one working directory, the root. What a plain file holds is the host's business.
 
 use super::Caller;
-use super::slab::UnixId;
+use super::id::UnixId;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use twinsock::{Errno, Result};

@@ -128,6 +128,19 @@ fn index(slot: u32) -> usize {
 }
 
 /// The clock, the hosts, the links and the queue of what will happen.
+///
+/// ```
+/// use twinsock::Instant;
+/// use twinsock_sim::HostConfig;
+/// use twinsock_sim::choice::Choice;
+/// use twinsock_sim::trace::Trace;
+/// use twinsock_sim::world::World;
+///
+/// // Driven by hand, with no process: sim/tests/world.rs makes calls in it and lets time pass.
+/// let mut world = World::new(Choice::from_seed(7), Trace::new());
+/// let host = world.add_host("a", HostConfig::default());
+/// assert_eq!((world.host_name(host), world.now()), ("a", Instant::ZERO));
+/// ```
 pub struct World {
     now: Instant,
     /// Whether any host's clock was ever set, or began anew: where none was, nobody looks at a host for the time.

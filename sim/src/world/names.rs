@@ -7,6 +7,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 /// What is wrong with a name: see [`Sim::fail_name`](crate::Sim::fail_name).
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock_sim::{NameFault, Sim};
+/// Sim::builder().run(|sim| sim.fail_name("db", NameFault::Slow(Duration::from_secs(5)))).unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NameFault {
     /// `EAI_AGAIN`: no name server answers as it should, for now.

@@ -2,9 +2,9 @@
 
 use super::super::Host;
 use super::super::addr::Family;
-use super::super::slab::Key;
 use super::source::Filter;
 use super::{Device, Dgram};
+use crate::slab::Key;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use twinsock::consts as c;
 use twinsock::{Errno, Result};

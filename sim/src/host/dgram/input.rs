@@ -4,9 +4,9 @@
 use super::super::Host;
 use super::super::addr::{Family, is_multicast_or_broadcast};
 use super::super::conns::FourTuple;
-use super::super::slab::{Key, to_usize};
 use super::{Device, Dgram};
 use crate::packet::{Body, Datagram, Icmp, IcmpError, Packet};
+use crate::slab::{Key, to_usize};
 use crate::udp::IpHeader;
 use std::net::{IpAddr, SocketAddr};
 use twinsock::Instant;

@@ -5,10 +5,10 @@
 use super::super::Host;
 use super::super::addr::{self, Family, Target};
 use super::super::cx::{Cx, Pid};
-use super::super::slab::Key;
 use super::route::{Cast, Device};
 use super::send::Flow;
 use super::{Dgram, any_like};
+use crate::slab::Key;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use twinsock::consts as c;
 use twinsock::raw::Name;

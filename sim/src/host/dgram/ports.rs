@@ -1,8 +1,8 @@
 //! The ports of UDP, apart from TCP's: who holds which, in the order of binding (`struct udp_table`).
 
 use super::super::ports::Range;
-use super::super::slab::Key;
 use crate::packet::{Latitude, Luck};
+use crate::slab::Key;
 use std::collections::BTreeMap;
 
 /// The port table of UDP.

@@ -3,12 +3,12 @@
 use super::super::Host;
 use super::super::addr::{self, Family};
 use super::super::cx::{Cx, Pid};
-use super::super::slab::Key;
 use super::control::{self, Overrides, SendCx};
 use super::route::{Cast, Device, Route};
 use super::short::ShortWay;
 use super::{Dgram, input::Arrival};
 use crate::packet::{Body, Datagram, Packet};
+use crate::slab::Key;
 use crate::udp::{self, Next, SendFlags};
 use std::io::IoSlice;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -339,7 +339,7 @@ fn is_interface_local(ip: IpAddr) -> bool {
 fn check_segments(route: &Route, datagram: &Datagram, segment: usize) -> Result<()> {
     let len = datagram.payload.len();
     let headers = if route.destination.is_ipv4() { 28 } else { 48 };
-    if headers + len.min(segment) > super::super::slab::to_usize(route.mtu_bytes) {
+    if headers + len.min(segment) > crate::slab::to_usize(route.mtu_bytes) {
         return Err(Errno::MSGSIZE);
     }
     // Whoever cuts makes the checksums, too.

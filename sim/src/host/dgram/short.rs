@@ -91,13 +91,22 @@ impl Dgram {
     /// Such a send has succeeded. If it was a plain one, the next may take the way that it went; `steady`: it would go the same way again.
     pub(super) fn keep_way(&mut self, message: &Message<'_>, steady: bool) {
         let name = message.name.unwrap_or_default();
-        let is_plain = message.control.is_empty() && message.flags & !INDIFFERENT_FLAGS == 0;
+        let is_cut = self.options.udp_segment != 0;
+        let is_plain = message.control.is_empty() && message.flags & !INDIFFERENT_FLAGS == 0 && !is_cut;
         let known = self.short.take().filter(|_| is_plain && steady && name.len() <= NAME_MAX_BYTES);
         self.short = known.map(|mut way| {
             way.name[..name.len()].copy_from_slice(name);
             way.name_len = u8::try_from(name.len()).expect("a name that is kept has at most 28 bytes");
             way
         });
+    }
+
+    /// Whether a datagram is for the socket, which has the only claim to its port, in the usual case: between IPv4 addresses. `false`: ask
+    /// for its score.
+    #[inline]
+    fn takes_plainly(&self, src: SocketAddr, dst: SocketAddr) -> bool {
+        let is_here = self.family == Family::Inet && dst.is_ipv4() && (self.local == dst.ip() || self.local.is_unspecified());
+        is_here && self.udp.peer().is_none_or(|peer| peer == src)
     }
 
     /// Whether a plain receive has nothing to do but wait.
@@ -190,7 +199,7 @@ impl Host {
         }
         let Some(dgram) = self.dgrams.get_mut(key).filter(|dgram| dgram.options.device() == 0) else { return false };
         let (src, dst) = (SocketAddr::new(header.src, datagram.src_port), SocketAddr::new(header.dst, datagram.dst_port));
-        if dgram.udp.score(SocketAddr::new(dgram.local, dgram.port), dgram.v6only, src, dst).is_none() {
+        if !dgram.takes_plainly(src, dst) && dgram.udp.score(dgram.local_end(), dgram.v6only, src, dst).is_none() {
             return false;
         }
         dgram.udp.deliver_from(now, header, datagram);

@@ -4,9 +4,9 @@
 //! `IP_ADD_MEMBERSHIP` refuses them; they hear nothing, but their host does.
 
 use super::super::Host;
-use super::super::slab::{Key, to_usize};
 use super::group::{Membership, Memberships, is_of};
 use super::route::Device;
+use crate::slab::{Key, to_usize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use twinsock::consts as c;
 use twinsock::{Errno, Result};

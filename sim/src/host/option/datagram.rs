@@ -8,7 +8,7 @@ use super::ip::ip_int;
 use super::socket_level::{RCVBUF_LOCK, RCVBUF_MIN_BYTES, SNDBUF_LOCK, SNDBUF_MIN_BYTES, doubled, peer_name};
 use super::{Answer, Options, checked, in_range, int, shown, store_answer};
 use crate::host::dgram::{Dgram, Member, is_source_option};
-use crate::host::slab::Key;
+use crate::slab::Key;
 use twinsock::consts as c;
 use twinsock::{Errno, Result};
 

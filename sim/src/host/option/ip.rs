@@ -5,9 +5,9 @@ use super::plain::Values;
 use super::{Answer, Options, SetCx, checked, in_range, int};
 use crate::host::dgram::{Member, is_source_option};
 use crate::host::ports::Range;
-use crate::host::slab::Key;
 use crate::host::socket::Ss;
 use crate::host::sysctl::Sysctl;
+use crate::slab::Key;
 use twinsock::consts as c;
 use twinsock::{Errno, Result};
 

@@ -15,7 +15,7 @@ use super::Host;
 use super::addr::Family;
 use super::cx::{Cx, Pid};
 use super::dgram::{Device, Member};
-use super::slab::Key;
+use crate::slab::Key;
 use stamps::Stamps;
 use std::net::IpAddr;
 use std::time::Duration;

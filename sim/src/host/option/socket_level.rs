@@ -3,7 +3,7 @@
 use super::super::{Host, addr};
 use super::plain::Values;
 use super::{Answer, Options, SetCx, in_range, int, shown, store};
-use crate::host::slab::Key;
+use crate::slab::Key;
 use crate::tcp::State;
 use std::time::Duration;
 use twinsock::consts as c;

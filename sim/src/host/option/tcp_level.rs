@@ -3,7 +3,7 @@
 use super::super::Host;
 use super::plain::Values;
 use super::{Answer, SetCx, checked, in_range, int, shown};
-use crate::host::slab::Key;
+use crate::slab::Key;
 use crate::tcp::{Info, State};
 use std::time::Duration;
 use twinsock::consts as c;

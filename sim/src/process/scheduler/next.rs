@@ -3,6 +3,7 @@
 use super::{Scheduler, State, ThreadId, Turn, full_name};
 use crate::host::Token;
 use crate::process::breakpoint;
+use crate::process::coroutine::prefetch;
 use crate::process::failure::FailureKind;
 use crate::process::outside::NO_THREAD;
 use crate::world::{Alarm, Ended, Happened, Rest};
@@ -172,7 +173,9 @@ impl Scheduler {
     fn choose(&mut self) -> ThreadId {
         let thread = if self.ready.len() == 1 { self.ready.pop_front() } else { self.choose_among_several() };
         let thread = thread.expect("the choice is below the number of ready threads");
-        self.stack_ends[thread.index()].prefetch();
+        if self.ready.len() >= PREFETCHED_FROM {
+            self.prefetch_next();
+        }
         let now = self.world.now();
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Running;
@@ -201,6 +204,16 @@ impl Scheduler {
         format!("thread {} at {:?} of virtual time", self.full_name(thread), self.world.now())
     }
 
+    /// Makes the caches ready for the thread that is going to be next, while the one just chosen runs: where very many take turns, whatever
+    /// belongs to one has long been out of them.
+    fn prefetch_next(&mut self) {
+        let next = self.turns.foresee(&mut self.world, self.ready.len());
+        if let Some(thread) = next.and_then(|next| self.ready.get(next)) {
+            self.stack_ends[thread.index()].prefetch();
+            prefetch(&self.threads[thread.index()]);
+        }
+    }
+
     fn choose_among_several(&mut self) -> Option<ThreadId> {
         let Scheduler { world, turns, ready, threads, processes, .. } = self;
         let index = turns.choose(world, ready, &|world, thread| full_name(world, threads, processes, thread));
@@ -208,6 +221,9 @@ impl Scheduler {
         self.ready.swap_remove_front(index)
     }
 }
+
+/// From how many ready threads on the next one's memory is fetched ahead.
+const PREFETCHED_FROM: usize = 64;
 
 /// The thread that a waiter is.
 #[inline]

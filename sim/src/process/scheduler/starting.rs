@@ -60,7 +60,7 @@ impl Scheduler {
             clock,
             state: State::Due,
             turn: 0,
-            carrier: Some(carrier),
+            carrier: Some(Box::new(carrier)),
             op: None,
             quiet: None,
             reads_as_file: false,

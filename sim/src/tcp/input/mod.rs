@@ -7,6 +7,8 @@ mod options;
 mod synsent;
 mod text;
 
+pub(super) use text::QUICK_ACKS_MAX;
+
 use super::state::State;
 use super::tcb::{Tcb, Urgent};
 use crate::packet::{Control, Segment};

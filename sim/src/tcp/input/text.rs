@@ -191,4 +191,4 @@ impl Tcb {
 }
 
 /// TCP_MAX_QUICKACKS.
-const QUICK_ACKS_MAX: u8 = 16;
+pub(in crate::tcp) const QUICK_ACKS_MAX: u8 = 16;

@@ -1,20 +1,24 @@
-//! A table whose entries are named by index and generation: O(1) everything, no hashing, and a stale name finds nothing.
+//! A table whose entries are named by index and generation: O(1) everything, no hashing, and a stale name finds nothing. A leaf: it knows nobody, and holds
+//! whatever the rooms put in.
+//!
+//! Where names of one table must not be mixed up with those of another, the table has names of a type of its own, made of and into [`Key`]s.
 
+use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
 
 /// The name of an entry, as long as the entry lives.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Key {
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Key {
     index: u32,
     generation: u32,
 }
 
 impl Key {
     /// The name of nothing.
-    pub(super) const NOBODY: Key = Key { index: u32::MAX, generation: 0 };
+    pub(crate) const NOBODY: Key = Key { index: u32::MAX, generation: 0 };
 
     /// A number for the life of the entry that orders keys and may serve as an id.
-    pub(super) const fn number(self) -> u32 {
+    pub(crate) const fn number(self) -> u32 {
         self.index
     }
 }
@@ -25,42 +29,53 @@ struct Entry<T> {
     value: Option<T>,
 }
 
-/// The table.
+/// The table, whose entries have names of type `K`.
 #[derive(Debug)]
-pub(super) struct Slab<T> {
+pub(crate) struct Slab<T, K = Key> {
     entries: Vec<Entry<T>>,
     free: Vec<u32>,
+    names: PhantomData<K>,
 }
 
 impl<T> Slab<T> {
     /// An empty table.
-    pub(super) const fn new() -> Slab<T> {
-        Slab { entries: Vec::new(), free: Vec::new() }
+    pub(crate) const fn new() -> Slab<T> {
+        Slab::with_names()
     }
+}
 
+impl<T, K> Slab<T, K> {
+    /// An empty table with names of their own type.
+    pub(crate) const fn with_names() -> Slab<T, K> {
+        Slab { entries: Vec::new(), free: Vec::new(), names: PhantomData }
+    }
+}
+
+impl<T, K: From<Key> + Into<Key>> Slab<T, K> {
     /// Adds an entry; the place that was freed last is taken first.
     #[inline]
-    pub(super) fn insert(&mut self, value: T) -> Key {
+    pub(crate) fn insert(&mut self, value: T) -> K {
         self.insert_with(|_| value)
     }
 
     /// Adds an entry that knows its own name.
     #[inline]
-    pub(super) fn insert_with(&mut self, make: impl FnOnce(Key) -> T) -> Key {
+    pub(crate) fn insert_with(&mut self, make: impl FnOnce(Key) -> T) -> K {
         if let Some(index) = self.free.pop() {
             let entry = &mut self.entries[to_usize(index)];
             let key = Key { index, generation: entry.generation };
             entry.value = Some(make(key));
-            return key;
+            return K::from(key);
         }
         let index = u32::try_from(self.entries.len()).expect("a table has fewer than 2^32 entries");
         let key = Key { index, generation: 0 };
         self.entries.push(Entry { generation: 0, value: Some(make(key)) });
-        key
+        K::from(key)
     }
 
-    /// Takes an entry out; its key is stale from now on.
-    pub(super) fn remove(&mut self, key: Key) -> Option<T> {
+    /// Takes an entry out; its name is stale from now on.
+    pub(crate) fn remove(&mut self, name: K) -> Option<T> {
+        let key: Key = name.into();
         let entry = self.entries.get_mut(to_usize(key.index))?;
         if entry.generation != key.generation {
             return None;
@@ -71,83 +86,85 @@ impl<T> Slab<T> {
         Some(value)
     }
 
-    /// The entry, if the key is not stale.
+    /// The entry, if the name is not stale.
     #[inline]
-    pub(super) fn get(&self, key: Key) -> Option<&T> {
+    pub(crate) fn get(&self, name: K) -> Option<&T> {
+        let key: Key = name.into();
         let entry = self.entries.get(to_usize(key.index))?;
         if entry.generation == key.generation { entry.value.as_ref() } else { None }
     }
 
-    /// The entry, if the key is not stale.
+    /// The entry, if the name is not stale.
     #[inline]
-    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, name: K) -> Option<&mut T> {
+        let key: Key = name.into();
         let entry = self.entries.get_mut(to_usize(key.index))?;
         if entry.generation == key.generation { entry.value.as_mut() } else { None }
     }
 
     /// Every entry, to be changed, in the order of the indices.
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.entries.iter_mut().filter_map(|entry| entry.value.as_mut())
     }
 
     /// Every entry, in the order of the indices.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (K, &T)> {
         self.entries.iter().zip(0..).filter_map(|(entry, index)| {
             let key = Key { index, generation: entry.generation };
-            entry.value.as_ref().map(|value| (key, value))
+            entry.value.as_ref().map(|value| (K::from(key), value))
         })
     }
 }
 
-impl<T> Index<Key> for Slab<T> {
+impl<T, K: From<Key> + Into<Key>> Index<K> for Slab<T, K> {
     type Output = T;
     #[inline]
-    fn index(&self, key: Key) -> &T {
-        self.get(key).expect("a key that is held names a live entry")
+    fn index(&self, name: K) -> &T {
+        self.get(name).expect("a name that is held names a live entry")
     }
 }
 
-impl<T> IndexMut<Key> for Slab<T> {
+impl<T, K: From<Key> + Into<Key>> IndexMut<K> for Slab<T, K> {
     #[inline]
-    fn index_mut(&mut self, key: Key) -> &mut T {
-        self.get_mut(key).expect("a key that is held names a live entry")
+    fn index_mut(&mut self, name: K) -> &mut T {
+        self.get_mut(name).expect("a name that is held names a live entry")
     }
 }
 
 /// A queue of keys that is filled and emptied in turns: a vector and how far it has been taken.
 #[derive(Debug)]
-pub(super) struct KeyQueue {
+pub(crate) struct KeyQueue {
     keys: Vec<Key>,
     taken: usize,
 }
 
 impl KeyQueue {
     /// An empty queue.
-    pub(super) const fn new() -> KeyQueue {
+    pub(crate) const fn new() -> KeyQueue {
         KeyQueue { keys: Vec::new(), taken: 0 }
     }
 
     /// Whether there is nothing in it.
     #[inline]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
     /// Adds a key at the end.
     #[inline]
-    pub(super) fn push(&mut self, key: Key) {
+    pub(crate) fn push(&mut self, key: Key) {
         self.keys.push(key);
     }
 
     /// The first key.
     #[inline]
-    pub(super) fn first(&self) -> Option<Key> {
+    pub(crate) fn first(&self) -> Option<Key> {
         self.keys.get(self.taken).copied()
     }
 
     /// Takes the first key out.
     #[inline]
-    pub(super) fn drop_first(&mut self) {
+    pub(crate) fn drop_first(&mut self) {
         self.taken += 1;
         if self.taken >= self.keys.len() {
             self.keys.clear();
@@ -165,7 +182,7 @@ const KEPT_MAX: usize = 1024;
 
 /// An index as a `usize`; the simulator needs at least 32-bit addresses.
 #[inline]
-pub(super) fn to_usize(index: u32) -> usize {
+pub(crate) fn to_usize(index: u32) -> usize {
     usize::try_from(index).expect("usize holds 32 bits")
 }
 

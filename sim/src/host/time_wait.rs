@@ -1,0 +1,106 @@
+//! Connections in TIME-WAIT, apart from sockets: what is left of each, `struct inet_timewait_sock`, and when they end.
+
+use super::Host;
+use super::conns::{Conn, FourTuple};
+use super::cx::Cx;
+use super::inet::TimerOf;
+use super::ports::{Claim, Owner};
+use crate::packet::Segment;
+use crate::slab::Key;
+use crate::tcp::{TimeWait, TimeWaitAction};
+use std::cmp::Reverse;
+use std::collections::VecDeque;
+use twinsock::Instant;
+
+/// A connection in TIME-WAIT and what it still occupies.
+#[derive(Debug)]
+pub(super) struct TimeWaitEntry {
+    pub(super) rest: TimeWait,
+    pub(super) tuple: FourTuple,
+    /// What it claims of its port, as its socket did.
+    pub(super) claim: Claim,
+    /// Its place among the holders of the port.
+    pub(super) place: u32,
+}
+
+impl Host {
+    /// A segment for a connection in TIME-WAIT.
+    pub(super) fn segment_for_time_wait(&mut self, cx: &mut Cx<'_>, key: Key, tuple: FourTuple, segment: Segment, ttl: u8) {
+        match self.time_waits[key].rest.handle_segment(cx.now, &segment) {
+            TimeWaitAction::Ignore => {}
+            TimeWaitAction::Reply(reply) => self.reply(&tuple, reply),
+            TimeWaitAction::Gone => self.forget_time_wait(key),
+            TimeWaitAction::NewConnection { iss } => {
+                // Without a listener the old connection goes on dying.
+                if self.find_listener(cx, &tuple).is_some() {
+                    self.forget_time_wait(key);
+                    self.segment_for_port(cx, tuple, segment, ttl, Some(iss));
+                }
+            }
+        }
+    }
+
+    /// A socket's connection goes on in TIME-WAIT, without the socket.
+    pub(super) fn enter_time_wait(&mut self, key: Key, rest: TimeWait) {
+        let socket = &self.sockets[key];
+        let tuple = socket.tuple;
+        let claim = Claim { is_time_wait: true, ..socket.claim() };
+        let deadline = rest.deadline();
+        let entry = self.time_waits.insert(TimeWaitEntry { rest, tuple, claim, place: 0 });
+        // Its socket holds the port at this moment: whose choice the port was does not change.
+        self.time_waits[entry].place = self.ports.hold(tuple.local_port, Owner::TimeWait(entry), true);
+        self.conns.insert(tuple, Conn::TimeWait(entry));
+        self.enter_end(deadline, entry);
+    }
+
+    /// A connection in TIME-WAIT is over.
+    pub(super) fn forget_time_wait(&mut self, key: Key) {
+        let entry = self.time_waits.remove(key).expect("a connection in TIME-WAIT ends once");
+        self.conns.remove(&entry.tuple, Conn::TimeWait(key));
+        self.release_place(entry.tuple.local_port, entry.place);
+        self.drop_stale_timers();
+    }
+
+    /// Those whose time in TIME-WAIT is over go. Entries are not taken out when a connection goes early or stays longer.
+    pub(super) fn time_waits_timer(&mut self, now: Instant, at: Instant) {
+        if self.time_wait_ends.front().is_none_or(|(first, _)| *first != at) {
+            return;
+        }
+        while let Some((_, key)) = pop_if(&mut self.time_wait_ends, |at, _| at <= now) {
+            match self.time_waits.get(key).map(|entry| entry.rest.deadline()) {
+                Some(deadline) if deadline <= now => self.forget_time_wait(key),
+                Some(deadline) => self.enter_end(deadline, key),
+                None => {}
+            }
+        }
+        self.arm_time_waits();
+    }
+
+    /// When the first connection in TIME-WAIT ends, or is looked at again.
+    pub(super) fn first_time_wait(&mut self) -> Option<Instant> {
+        let Host { time_waits, time_wait_ends, .. } = self;
+        while pop_if(time_wait_ends, |_, key| time_waits.get(key).is_none()).is_some() {}
+        time_wait_ends.front().map(|(at, _)| *at)
+    }
+
+    /// Enters that moment into the queue of timers.
+    pub(super) fn arm_time_waits(&mut self) {
+        if let Some(at) = self.first_time_wait() {
+            self.timers.push(Reverse((at, TimerOf::TimeWaits)));
+        }
+    }
+
+    /// Enters when a connection in TIME-WAIT ends: nearly always after all others.
+    fn enter_end(&mut self, at: Instant, key: Key) {
+        let place = self.time_wait_ends.iter().rposition(|(other, _)| *other <= at).map_or(0, |before| before + 1);
+        self.time_wait_ends.insert(place, (at, key));
+        if place == 0 {
+            self.timers.push(Reverse((at, TimerOf::TimeWaits)));
+        }
+    }
+}
+
+/// Takes out the first entry if it is such a one.
+fn pop_if(ends: &mut VecDeque<(Instant, Key)>, is_such: impl FnOnce(Instant, Key) -> bool) -> Option<(Instant, Key)> {
+    if ends.front().is_some_and(|(at, key)| is_such(*at, *key)) { ends.pop_front() } else { None }
+}
