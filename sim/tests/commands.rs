@@ -202,7 +202,7 @@ fn shards_are_merged_and_what_is_missing_or_there_twice_is_named() {
     let last_line = text.lines().count();
     refused(&folder, &["merge", "parts"], &[&format!("2-of-3.jsonl: line {last_line}, byte "), "the file is cut off here: "]);
     std::fs::write(folder.join(&two), "{\"line\": \"campaign\"}\n").unwrap();
-    refused(&folder, &["merge", "parts"], &["2-of-3.jsonl: the first line does not say which campaign"]);
+    refused(&folder, &["merge", "parts"], &["2-of-3.jsonl: line 1, byte 0: it does not say which campaign"]);
 }
 
 #[test]
