@@ -67,7 +67,7 @@ pub fn write(lines: &[TraceLine], seed: u64, dropped: u64, mut to: impl Write) -
 /// let run = Sim::builder().seed(7).record(true).run(|sim| drop(sim.host("a").spawn("p", |_net| {}))).unwrap();
 /// let lines = lines(&run.recording.unwrap());
 /// let mut bytes = Vec::new();
-/// file::write(&lines, run.seed, &mut bytes).unwrap();
+/// file::write(&lines, run.seed, 0, &mut bytes).unwrap();
 /// let cut_off = read_trace(&bytes[..bytes.len() - 9]).unwrap();
 /// assert!(cut_off.seed == 7 && cut_off.broken.is_some());
 /// ```
