@@ -49,7 +49,7 @@ fn recorded(c: &mut Criterion) {
 fn written(c: &mut Criterion) {
     let recording = ping_pong(true).unwrap();
     let lines = lines(&recording);
-    let packets = recording.events.iter().filter(|recorded| recorded.event.what.packet().is_some()).count() / 2;
+    let packets = recording.events().filter(|recorded| recorded.event.what.packet().is_some()).count() / 2;
     println!("a recording of {} events, {packets} packets", lines.len());
     let mut group = c.benchmark_group("report");
     group.sample_size(10);

@@ -130,6 +130,7 @@ impl SocketApi for Net {
             self.sleep(time);
             scheduler = running.enter()?;
         }
+        scheduler.note_lookup(running.thread, node);
         // As std tells it of gai_strerror(3).
         let error = match scheduler.world().resolve(node) {
             Ok(addrs) => return Ok(addrs.iter().map(|ip| with_port(*ip)).collect()),

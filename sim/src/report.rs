@@ -86,14 +86,12 @@ pub fn write_report(folder: &Path, title: &str, seed: u64, recording: &Recording
             Err(source) => Err(ReportError { path, source }),
         }
     };
-    let trace = put("trace.jsonl", &|to| file::write(&lines, seed, to))?;
+    let trace = put("trace.jsonl", &|to| file::write(&lines, seed, recording.dropped(), to))?;
     let text = put("trace.txt", &|to| {
-        lines.iter().try_for_each(|line| writeln!(to, "{line}"))?;
-        if recording.left_out == 0 {
-            Ok(())
-        } else {
-            writeln!(to, "and {} more, for which there was no room", recording.left_out)
+        if let Some(words) = recording.dropped_words() {
+            writeln!(to, "{words}")?;
         }
+        lines.iter().try_for_each(|line| writeln!(to, "{line}"))
     })?;
     #[cfg(feature = "capture")]
     let capture = {

@@ -153,6 +153,8 @@ pub struct Source {
     pub dropped_before: u32,
     /// It is marked with its interface: `ipv4_pktinfo_prepare`. (What comes over IPv6 always is.)
     pub has_interface: bool,
+    /// It is several datagrams of this size in one, the last one perhaps smaller, for `UDP_GRO`; 0: it is one.
+    pub segment_bytes: u16,
 }
 
 impl Source {
@@ -257,10 +259,11 @@ impl Udp {
     #[inline]
     pub fn deliver(&mut self, now: Instant, header: IpHeader, datagram: Datagram) -> Delivery {
         let dropped_before = if self.options.rxq_ovfl { self.drops } else { 0 };
-        let Datagram { src_port, dst_port, payload, .. } = datagram;
+        let Datagram { src_port, dst_port, payload, segment_bytes: cut, .. } = datagram;
         let has_interface = self.options.pktinfo || header.dst.is_ipv6();
-        let source = Source { header, src_port, dst_port, arrived: now, dropped_before, has_interface };
-        if self.queue.push(Queued::new(source, payload)) {
+        let segment_bytes = if payload.len() > usize::from(cut) { cut } else { 0 };
+        let source = Source { header, src_port, dst_port, arrived: now, dropped_before, has_interface, segment_bytes };
+        if self.queue.push(Queued::new(source, payload, cut != 0)) {
             self.wakes.readable = true;
             Delivery::Accepted
         } else {
@@ -272,8 +275,8 @@ impl Udp {
     /// The same of a datagram whose data is taken from where it is.
     #[inline]
     pub fn deliver_from(&mut self, now: Instant, header: IpHeader, datagram: &mut Datagram) -> Delivery {
-        let Datagram { src_port, dst_port, dont_fragment, no_check, .. } = *datagram;
-        self.deliver(now, header, Datagram { src_port, dst_port, payload: datagram.payload.take(), dont_fragment, no_check })
+        let payload = datagram.payload.take();
+        self.deliver(now, header, Datagram { payload, ..*datagram })
     }
 
     /// A plain receive that finds a datagram and no error before it: its length, or what of it there is room for. `tell` is told where it came from,
@@ -399,6 +402,12 @@ impl Udp {
     #[must_use]
     pub const fn rmem_alloc(&self) -> u32 {
         self.queue.rmem_alloc()
+    }
+
+    /// Receive memory that is set aside for what comes next, `SK_MEMINFO_FWD_ALLOC`.
+    #[must_use]
+    pub const fn set_aside(&self) -> u32 {
+        self.queue.set_aside()
     }
 
     /// How many datagrams found the buffer full, `SK_MEMINFO_DROPS`.

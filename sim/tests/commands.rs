@@ -198,8 +198,11 @@ fn shards_are_merged_and_what_is_missing_or_there_twice_is_named() {
     let text = std::fs::read_to_string(folder.join(&two)).unwrap();
     std::fs::write(folder.join(&two), text.lines().next().unwrap()).unwrap();
     refused(&folder, &["merge", "parts"], &["2-of-3.jsonl: the shard did not come to its end; run it again"]);
+    std::fs::write(folder.join(&two), &text[..text.len() - 5]).unwrap();
+    let last_line = text.lines().count();
+    refused(&folder, &["merge", "parts"], &[&format!("2-of-3.jsonl: line {last_line}, byte "), "the file is cut off here: "]);
     std::fs::write(folder.join(&two), "{\"line\": \"campaign\"}\n").unwrap();
-    refused(&folder, &["merge", "parts"], &["2-of-3.jsonl: the first line does not say which campaign"]);
+    refused(&folder, &["merge", "parts"], &["2-of-3.jsonl: line 1, byte 0: it does not say which campaign"]);
 }
 
 #[test]

@@ -7,10 +7,12 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
+use twinsock::faulty::{Call, Fault, Plan};
 use twinsock::net::{TcpListener, TcpStream, UdpSocket};
-use twinsock::{Clock, Spawn};
+use twinsock::{Clock, SocketApi, Spawn};
+use twinsock_sim::choice::Tape;
 use twinsock_sim::trace::{EventKind, TraceLine, lines, read_trace};
-use twinsock_sim::{Link, Ratio, Report, Sim, write_report};
+use twinsock_sim::{Link, NameFault, Ratio, Report, Signal, Sim, write_report};
 
 /// A client sends a server some data through a link that loses frames, and asks the time by UDP.
 fn exchange(seed: u64, loss: Ratio, record: bool) -> Report<()> {
@@ -132,6 +134,87 @@ fn a_fault_that_lasts_says_what_begins_and_what_ends() {
 }
 
 #[test]
+fn what_befalls_names_calls_links_and_threads_is_told() {
+    let run = Sim::builder().record(true).run(|sim| {
+        let (a, b) = (sim.host("a"), sim.host("b"));
+        sim.fail_name("b", NameFault::Again);
+        a.spawn("asks", |net| net.getaddrinfo("b", 80).unwrap_err());
+        sim.run_to_end().unwrap();
+        sim.heal_name("b");
+        sim.heal_name("b");
+        a.call_faults(Plan::new(0).with(Fault::Eintr.rate(1, 1).on(&[Call::Accept4])));
+        a.call_faults(Plan::new(0));
+        // The network as it is built is no event.
+        sim.run_for(Duration::from_millis(1));
+        sim.link(&a, &b, Link::new().delay(Duration::from_millis(1)));
+        sim.link(&a, &b, Link::new().delay(Duration::from_millis(1)));
+        let waits = b.spawn("waits", |net| UdpSocket::bind(&net, "0.0.0.0:9").unwrap().recv_from(&mut [0]).unwrap_err());
+        sim.run_for(Duration::from_millis(1));
+        waits.signal(Signal::Interrupting);
+        waits.kill();
+    });
+    let lines = lines(&run.unwrap().recording.unwrap());
+    let told = |line: &TraceLine| format!("{} {}", line.host.as_deref().unwrap_or("-"), line.text);
+    let faults: Vec<String> = lines.iter().filter(|line| line.kind == EventKind::Fault).map(told).collect();
+    let expected = [
+        "- the name b: EAI_AGAIN",
+        "a getaddrinfo() meets EAI_AGAIN for the name b",
+        "- the name b is right again",
+        "a calls meet faults from here on",
+        "a calls meet no more faults",
+        "a another link from here to b",
+        "b another link from here to a",
+        "b signal (interrupting)",
+    ];
+    assert_eq!(faults, expected);
+    assert_eq!(lines.iter().filter(|line| line.begins.is_some()).count(), 2);
+}
+
+#[test]
+fn a_recording_keeps_the_last_events_and_says_how_many_came_before() {
+    let run = |events_max: usize| {
+        let run = Sim::builder().seed(7).record_last(events_max).run(|sim| {
+            sim.host("server").spawn("sink", |net| {
+                let udp = UdpSocket::bind(&net, "0.0.0.0:9").unwrap();
+                let mut got = [0; 64];
+                for _ in 0..2000 {
+                    udp.recv_from(&mut got).unwrap();
+                }
+            });
+            sim.host("client").spawn("source", |net| {
+                let udp = UdpSocket::bind(&net, "0.0.0.0:0").unwrap();
+                for number in 0..2000_u32 {
+                    udp.send_to(&number.to_le_bytes(), "10.0.0.1:9").unwrap();
+                    net.sleep(Duration::from_millis(1));
+                }
+            });
+        });
+        run.unwrap()
+    };
+    let (whole, last) = (run(1_000_000), run(1000));
+    assert_eq!(whole.digest, last.digest);
+    let (whole, last) = (whole.recording.unwrap(), last.recording.unwrap());
+    let (all, kept) = (lines(&whole), lines(&last));
+    let dropped = usize::try_from(last.dropped()).unwrap();
+    assert_eq!((whole.dropped(), dropped + kept.len()), (0, all.len()));
+    assert!((1000..2000).contains(&kept.len()), "{}", kept.len());
+    let is_same = |(one, other): (&TraceLine, &TraceLine)| {
+        // What was sent before the first event has no number any more where it arrives.
+        one == other || other.packet.is_none() && TraceLine { packet: None, ..one.clone() } == *other
+    };
+    assert!(all[dropped..].iter().zip(&kept).all(is_same));
+    let folder = folder("last");
+    let files = write_report(&folder, "the last", 7, &last).unwrap();
+    let words = format!("{dropped} earlier events were dropped");
+    assert!(fs::read_to_string(files.text).unwrap().starts_with(&words));
+    assert_eq!(read_trace(&fs::read(files.trace).unwrap()).unwrap().dropped, last.dropped());
+    assert!(fs::read_to_string(files.timeline).unwrap().contains(&format!("\"dropped\":{dropped}")));
+    let capture = fs::read(files.capture.unwrap()).unwrap();
+    assert!(capture.windows(words.len()).any(|bytes| bytes == words.as_bytes()));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn a_trace_file_is_read_as_it_was_written_and_says_where_it_is_broken() {
     let report = exchange(7, Ratio::NEVER, true);
     let recording = report.recording.unwrap();
@@ -150,6 +233,87 @@ fn a_trace_file_is_read_as_it_was_written_and_says_where_it_is_broken() {
     let refused = read_trace(foreign.as_bytes()).unwrap_err().to_string();
     assert!(refused.contains("a trace of format 9") && refused.contains("reads format 1"), "{refused}");
     fs::remove_dir_all(folder).unwrap();
+}
+
+/// What a small run comes to: a trace file, and its tape.
+fn small_files() -> (Vec<u8>, Vec<u8>) {
+    let run = Sim::builder().seed(3).record(true).run(|sim| {
+        sim.default_link(Link::new().delay(Duration::from_millis(1)).loss(Ratio::new(1, 3)));
+        sim.host("a").spawn("waits", |net| UdpSocket::bind(&net, "0.0.0.0:9").unwrap().recv_from(&mut [0; 9]).unwrap());
+        sim.host("b").spawn("sends", |net| {
+            let udp = UdpSocket::bind(&net, "0.0.0.0:0").unwrap();
+            for _ in 0..5 {
+                udp.send_to(b"news", "10.0.0.1:9").unwrap();
+                net.sleep(Duration::from_millis(1));
+            }
+        });
+    });
+    let run = run.unwrap();
+    let folder = folder("small");
+    let files = write_report(&folder, "small", run.seed, &run.recording.unwrap()).unwrap();
+    let trace = fs::read(files.trace).unwrap();
+    fs::remove_dir_all(folder).unwrap();
+    (trace, run.tape.to_bytes())
+}
+
+#[test]
+fn a_trace_that_is_cut_off_anywhere_says_where_and_gives_what_comes_before() {
+    let (trace, _) = small_files();
+    let whole = read_trace(&trace).unwrap();
+    assert!(whole.broken.is_none() && whole.lines.len() > 10);
+    let first_line = trace.iter().position(|byte| *byte == b'\n').unwrap();
+    for cut in 0..trace.len() {
+        match read_trace(&trace[..cut]) {
+            Err(error) => assert!(cut < first_line && error.offset == 0, "byte {cut}: {error}"),
+            // All but the end of the last line is there.
+            Ok(read) if cut == trace.len() - 1 => assert_eq!(read, whole),
+            Ok(read) => {
+                let start = trace[..cut].iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+                let broken = read.broken.unwrap();
+                assert!(broken.what.contains("cut off here"), "byte {cut}: {broken}");
+                assert!((start..=cut).contains(&broken.offset), "byte {cut}: {broken}, the line begins at {start}");
+                assert_eq!(read.lines[..], whole.lines[..read.lines.len()], "byte {cut}");
+                assert_eq!(broken.line, read.lines.len() + 2, "byte {cut}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tape_that_is_cut_off_anywhere_says_where() {
+    let (_, tape) = small_files();
+    assert!(Tape::from_bytes(&tape).is_ok() && tape.len() > 40);
+    for cut in 0..tape.len() {
+        let error = Tape::from_bytes(&tape[..cut]).unwrap_err();
+        assert!(error.offset <= cut, "byte {cut}: {error}");
+    }
+}
+
+#[test]
+fn damaged_traces_and_tapes_are_read_or_refused() {
+    let (trace, tape) = small_files();
+    for at in 0..trace.len() {
+        for other in [0, b'"', b'{', 0xff] {
+            let mut damaged = trace.clone();
+            damaged[at] = other;
+            if let Ok(read) = read_trace(&damaged)
+                && let Some(broken) = read.broken
+            {
+                assert!(broken.offset <= trace.len(), "byte {at}: {broken}");
+            }
+        }
+    }
+    for at in 0..tape.len() {
+        for bit in 0..8 {
+            let mut damaged = tape.clone();
+            damaged[at] ^= 1 << bit;
+            match Tape::from_bytes(&damaged) {
+                // There is one way to write a tape.
+                Ok(read) => assert_eq!(read.to_bytes(), damaged, "byte {at}"),
+                Err(error) => assert!(error.offset <= tape.len(), "byte {at}: {error}"),
+            }
+        }
+    }
 }
 
 #[test]

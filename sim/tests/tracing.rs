@@ -34,8 +34,11 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-/// What is heard with this filter, as `RUST_LOG` has it, while `body` runs.
+/// What is heard with this filter, as `RUST_LOG` has it, while `body` runs. One test at a time: what `tracing` remembers of a place of the program is for all
+/// threads.
 fn heard(filter: &str, body: impl FnOnce()) -> String {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let lines = Lines::default();
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
@@ -114,7 +117,9 @@ fn a_filter_chooses_by_target_and_level() {
     assert_eq!(text.lines().count(), 4, "two start and two end: {text}");
     let text = heard("twinsock::call=debug", run);
     assert!(text.lines().all(|line| line.contains(" DEBUG twinsock::call: ")), "{text}");
-    assert!(heard("twinsock::choice=trace", run).contains("TRACE twinsock::choice: chose "), "the number of a first segment");
+    let draw = || drop(Sim::builder().seed(7).run(|sim| sim.draw("a misfortune", 9)).unwrap());
+    let text = heard("twinsock::choice=trace", draw);
+    assert!(text.contains("TRACE twinsock::choice: chose ") && text.contains(" of 0..9 (misfortune)"), "{text}");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use crate::conformance;
 use crate::support::scene::{FAMILIES, fill, join, listener, pair, pair_of, pattern, reset, reset_by_peer, small_pair};
+use crate::support::wait::Waiting;
 use std::io::{IoSlice, IoSliceMut};
+use std::sync::Arc;
 use twinsock::consts as c;
 use twinsock::{Errno, JoinThread, MsgFlags, PollEvents, Shutdown, SocketAddr};
 
@@ -132,5 +134,17 @@ conformance! {
             client.send_all(&pattern(size));
             assert!(server.recv_exactly(size) == pattern(size), "{size} bytes");
         }
+    }
+
+    fn a_receive_waits_for_what_so_rcvlowat_was_when_it_began(env: &E) {
+        let (client, server) = pair(env);
+        let server = Arc::new(server);
+        server.set(c::SOL_SOCKET, c::SO_RCVLOWAT, 4).unwrap();
+        let reader = Waiting::begun(env, { let server = server.clone(); move || server.recv(9) });
+        client.send_all(b"ab");
+        server.set(c::SOL_SOCKET, c::SO_RCVLOWAT, 1).unwrap();
+        client.send_all(b"c");
+        client.send_all(b"d");
+        assert_eq!(reader.answer(), Ok(b"abcd".to_vec()));
     }
 }

@@ -3,6 +3,7 @@
 use crate::conformance;
 use crate::support::scene::{FAMILIES, ip_of, own_addr, port_of, udp_bound, udp_pair, wildcard, with_port};
 use crate::support::sock::Sock;
+use std::net::IpAddr;
 use twinsock::consts as c;
 use twinsock::{Domain, Errno, MsgFlags, PollEvents, Shutdown, SocketAddr};
 
@@ -136,5 +137,22 @@ conformance! {
         assert_eq!(socket.get(c::SOL_IP, c::IP_MTU), Err(Errno::NOTCONN));
         socket.send(b"x").unwrap();
         assert_eq!(socket.get(c::SOL_IP, c::IP_MTU), Ok(65_535));
+    }
+
+    fn a_corked_ipv6_datagram_is_lost_when_its_socket_connects_to_an_ipv4_peer(env: &E) {
+        let (receiver, to) = udp_bound(env, Domain::INET6);
+        let (other, mapped) = udp_bound(env, Domain::INET);
+        let mapped = match ip_of(&mapped) {
+            IpAddr::V4(ip) => SocketAddr::inet(ip.to_ipv6_mapped().into(), port_of(&mapped)),
+            IpAddr::V6(ip) => panic!("{ip} is an IPv6 address"),
+        };
+        let socket = Sock::udp_of(env, Domain::INET6);
+        assert_eq!(socket.send_to_with(b"abc", &to, MsgFlags::MORE), Ok(3));
+        assert_eq!(socket.connect(&mapped), Ok(()));
+        assert_eq!(socket.send(b"def"), Ok(3), "it ends the datagram");
+        assert_eq!((receiver.try_recv(9), other.try_recv(9)), (Err(Errno::AGAIN), Err(Errno::AGAIN)));
+        assert_eq!((socket.outq(), socket.take_error()), (Ok(0), None));
+        assert_eq!(socket.send(b"ghi"), Ok(3));
+        assert_eq!(other.recv(9), Ok(b"ghi".to_vec()));
     }
 }

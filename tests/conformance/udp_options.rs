@@ -1,10 +1,10 @@
 //! Socket options of UDP sockets: defaults, ranges, and what is read back.
 
 use crate::conformance;
-use crate::support::scene::{FAMILIES, own_addr, udp_bound};
-use crate::support::sock::Sock;
+use crate::support::scene::{FAMILIES, own_addr, udp_bound, udp_pair};
+use crate::support::sock::{Sock, Told};
 use twinsock::consts as c;
-use twinsock::{Domain, Errno, SocketAddr};
+use twinsock::{Domain, Env, Errno, MsgFlags, SocketAddr};
 
 /// Options that are 0 or 1, and 0 at first.
 const SWITCHES: [(i32, i32); 19] = [
@@ -194,4 +194,84 @@ conformance! {
         assert_eq!(socket.get(c::SOL_SOCKET, c::SO_PASSCRED), Err(Errno::OPNOTSUPP));
         assert_eq!(socket.set(c::SOL_SOCKET, c::SO_PASSCRED, 1), Err(Errno::OPNOTSUPP));
     }
+
+    fn udp_gro_takes_what_udp_segment_has_cut_as_one(env: &E) {
+        for family in FAMILIES {
+            let (a, b) = udp_pair(env, family);
+            b.set(c::SOL_UDP, c::UDP_GRO, 1).unwrap();
+            a.set(c::SOL_UDP, c::UDP_SEGMENT, 4).unwrap();
+            a.send(b"abcdefghij").unwrap();
+            assert_eq!(b.fionread(), Ok(10));
+            assert_eq!(receive(&b), (b"abcdefghij".to_vec(), vec![Told { level: c::SOL_UDP, kind: c::UDP_GRO, data: vec![4, 0, 0, 0] }]));
+            // One that need not be cut is nothing special.
+            a.send(b"klm").unwrap();
+            assert_eq!(receive(&b), (b"klm".to_vec(), vec![]));
+            // It is settled when they arrive whether they come as one, and when they are read whether that is told.
+            a.send(b"abcdef").unwrap();
+            b.set(c::SOL_UDP, c::UDP_GRO, 0).unwrap();
+            assert_eq!(receive(&b), (b"abcdef".to_vec(), vec![]));
+            a.send(b"abcdef").unwrap();
+            b.set(c::SOL_UDP, c::UDP_GRO, 1).unwrap();
+            assert_eq!([receive(&b), receive(&b)], [(b"abcd".to_vec(), vec![]), (b"ef".to_vec(), vec![])]);
+        }
+    }
+
+    fn what_is_cut_counts_by_its_bytes(env: &E) {
+        for (gro, memory) in [(1, 832 + 3000), (0, 3 * 832 + 3000)] {
+            let (a, b) = udp_pair(env, Domain::INET);
+            b.set(c::SOL_UDP, c::UDP_GRO, gro).unwrap();
+            a.set(c::SOL_UDP, c::UDP_SEGMENT, 1000).unwrap();
+            a.send(&[7; 3000]).unwrap();
+            let meminfo = b.get_bytes(c::SOL_SOCKET, c::SO_MEMINFO, 36).unwrap();
+            assert_eq!(meminfo.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes)), Some(memory), "UDP_GRO {gro}");
+        }
+    }
+
+    fn what_udp_segment_cuts_has_checksums(env: &E) {
+        for (family, level, name) in [(Domain::INET, c::SOL_SOCKET, c::SO_NO_CHECK), (Domain::INET6, c::SOL_UDP, c::UDP_NO_CHECK6_TX)] {
+            let (a, _b) = udp_pair(env, family);
+            a.set(c::SOL_UDP, c::UDP_SEGMENT, 2).unwrap();
+            a.set(level, name, 1).unwrap();
+            assert_eq!(a.send(b"abcd"), Err(Errno::INVAL));
+            assert_eq!(a.send(b"a"), Err(Errno::INVAL));
+        }
+    }
+
+    fn over_ipv6_a_datagram_without_checksum_is_for_who_asks_for_it(env: &E) {
+        for (family, tx, rx, arrives) in [
+            (Domain::INET6, 1, 0, false),
+            (Domain::INET6, 1, 1, true),
+            (Domain::INET6, 0, 1, true),
+            (Domain::INET, 1, 0, true),
+        ] {
+            let (a, b) = udp_pair(env, family);
+            a.set(c::SOL_UDP, c::UDP_NO_CHECK6_TX, tx).unwrap();
+            b.set(c::SOL_UDP, c::UDP_NO_CHECK6_RX, rx).unwrap();
+            a.send(b"x").unwrap();
+            let expected = if arrives { Ok(b"x".to_vec()) } else { Err(Errno::AGAIN) };
+            assert_eq!(b.try_recv(9), expected, "{family:?} {tx} {rx}");
+            b.close().unwrap();
+            a.send(b"y").unwrap();
+            let refusal = if tx == 1 && family == Domain::INET6 { None } else { Some(Errno::CONNREFUSED) };
+            assert_eq!(a.take_error(), refusal, "{family:?} {tx}");
+        }
+    }
+
+    fn a_page_stays_set_aside_when_all_is_read(env: &E) {
+        let (a, b) = udp_pair(env, Domain::INET);
+        let set_aside = || {
+            let meminfo = b.get_bytes(c::SOL_SOCKET, c::SO_MEMINFO, 36).unwrap();
+            meminfo[16..].first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
+        };
+        assert_eq!(set_aside(), Some(0));
+        a.send(b"x").unwrap();
+        assert_eq!(set_aside(), Some(4096 - 832));
+        b.recv(9).unwrap();
+        assert_eq!(set_aside(), Some(4096));
+    }
+}
+
+/// Receives a datagram with its control messages.
+fn receive<E: Env>(socket: &Sock<E>) -> (Vec<u8>, Vec<Told>) {
+    socket.recv_told(99, MsgFlags::NONE).expect("a datagram is there")
 }

@@ -3,10 +3,12 @@
 //! Programs see files through std; on the virtual network they are those of the simulated host.
 
 use super::own::Own;
+use std::ffi::CString;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use twinsock::raw::RawFd;
 use twinsock::{Env, Errno, Os, Result, SocketAddr, UnixAddr};
 use twinsock_sim::Net;
 
@@ -16,6 +18,8 @@ pub trait World: Env + Own {
     fn mkdir(&self, path: &Path) -> Result<()>;
     /// Makes an empty plain file, `open(2)`.
     fn mkfile(&self, path: &Path) -> Result<()>;
+    /// `open(2)` with permissions for everybody; the number is the caller's to close.
+    fn open(&self, path: &Path, flags: i32) -> Result<RawFd>;
     /// `unlink(2)`.
     fn unlink(&self, path: &Path) -> Result<()>;
     /// `rename(2)`.
@@ -59,6 +63,13 @@ impl World for Os {
 
     fn mkfile(&self, path: &Path) -> Result<()> {
         errno(fs::write(path, ""))
+    }
+
+    fn open(&self, path: &Path, flags: i32) -> Result<RawFd> {
+        let path = CString::new(path.as_os_str().as_encoded_bytes()).expect("a path without NUL");
+        // SAFETY: the path ends in NUL and lives as long as the call.
+        let fd = unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC, 0o666) };
+        if fd < 0 { Err(Errno::try_from(&std::io::Error::last_os_error()).expect("the kernel gives a number")) } else { Ok(fd) }
     }
 
     fn unlink(&self, path: &Path) -> Result<()> {
@@ -115,6 +126,10 @@ impl World for Net {
         use twinsock::consts::{O_CREAT, O_WRONLY};
         use twinsock::raw::Syscalls;
         self.open(path, O_CREAT | O_WRONLY, 0o666).and_then(|fd| self.close(fd))
+    }
+
+    fn open(&self, path: &Path, flags: i32) -> Result<RawFd> {
+        Net::open(self, path, flags, 0o666)
     }
 
     fn unlink(&self, path: &Path) -> Result<()> {

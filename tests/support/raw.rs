@@ -96,6 +96,27 @@ pub fn poll_of_a_closed_number<E: Env>(env: &E) -> (Result<usize>, PollFd) {
     (calls(env).poll(&mut set, -1), set[0])
 }
 
+/// What the calls on files answer for a descriptor that nobody else has, which is closed then: read, a read of nothing, write, recv, ioctl
+/// with FIONREAD, and the events of poll.
+pub fn calls_on_a_file<E: Env>(env: &E, fd: RawFd) -> ([Result<()>; 5], i16) {
+    let calls = calls(env);
+    let answers = [
+        calls.read(fd, &mut [0]).map(drop),
+        calls.read(fd, &mut []).map(drop),
+        calls.write(fd, b"x").map(drop),
+        calls.recv(fd, &mut [0], 0).map(drop),
+        calls.ioctl(fd, 0x541B, &mut 0).map(drop),
+    ];
+    let mut set = [PollFd { fd, events: POLLIN | 0x2 | POLLOUT, revents: 0 }];
+    calls.poll(&mut set, 0).expect("poll answers");
+    calls.close(fd).expect("the descriptor is open");
+    (answers, set[0].revents)
+}
+
+/// `POLLIN` and `POLLOUT` as `struct pollfd` has them.
+pub const POLLIN: i16 = 0x1;
+pub const POLLOUT: i16 = 0x4;
+
 /// The reading end of a pipe, with a number that nobody else gets.
 fn pipe_end<E: Env>(env: &E) -> Result<RawFd> {
     let [read, write] = calls(env).pipe2(c::O_CLOEXEC)?;

@@ -6,7 +6,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::time::Duration;
 use twinsock::api::Received;
 use twinsock::consts as c;
-use twinsock::control::{RecvControl, SendControl};
+use twinsock::control::{ControlMessage, RecvControl, SendControl};
 use twinsock::poll::{EpollOp, PollFd, SelectSet};
 use twinsock::raw::EpollEvent;
 use twinsock::{
@@ -18,6 +18,14 @@ pub const ALL_EVENTS: PollEvents = PollEvents::from_raw(c::POLLIN | c::POLLPRI |
 
 /// How long a wait for something that must happen lasts before the promise is broken.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A control message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Told {
+    pub level: i32,
+    pub kind: i32,
+    pub data: Vec<u8>,
+}
 
 /// A socket and its world; dropping it closes the descriptor.
 pub struct Sock<E: Env> {
@@ -218,6 +226,11 @@ impl<E: Env> Sock<E> {
         Ok(bytes)
     }
 
+    /// `getsockopt(2)` of an option whose value says what is asked for; answers how long the answer is.
+    pub fn get_in_place(&self, level: i32, name: i32, value: &mut [u8]) -> Result<usize> {
+        self.env.getsockopt_bytes(&self.socket, level, name, value)
+    }
+
     /// `setsockopt(2)` of bytes.
     pub fn set_bytes(&self, level: i32, name: i32, value: &[u8]) -> Result<()> {
         self.env.setsockopt_bytes(&self.socket, level, name, value)
@@ -303,6 +316,22 @@ impl<E: Env> Sock<E> {
         let received = self.env.recvmsg(&self.socket, &mut [IoSliceMut::new(&mut bytes)], Some(control), flags)?;
         bytes.truncate(received.len);
         Ok((bytes, received))
+    }
+
+    /// `recvmsg(2)`: the data, and the control messages that only numbers stand for, and credentials, by number.
+    pub fn recv_told(&self, room: usize, flags: MsgFlags) -> Result<(Vec<u8>, Vec<Told>)> {
+        let mut control = RecvControl::new(256);
+        let (data, _) = self.recv_message(room, &mut control, flags)?;
+        let told = control.drain().map(|message| {
+            if let ControlMessage::Raw { level, kind, data } = message {
+                Told { level, kind, data: data.to_vec() }
+            } else if let ControlMessage::Credentials(_) = message {
+                Told { level: c::SOL_SOCKET, kind: c::SCM_CREDENTIALS, data: Vec::new() }
+            } else {
+                panic!("nobody has asked for it")
+            }
+        });
+        Ok((data, told.collect()))
     }
 
     /// `recvfrom(2)`.

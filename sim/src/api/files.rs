@@ -9,12 +9,13 @@ use twinsock::raw::RawFd;
 
 /// The file name space of the process's host. It begins with `/tmp`, `/run` and `/var/tmp`; the working directory is `/`.
 impl Net {
-    /// Opens a plain file, `open(2)`; `flags` are the `O_*` of [`twinsock::consts`]. [`Syscalls`](twinsock::raw::Syscalls) reads, writes and
-    /// closes it.
+    /// Opens a plain file or a directory, `open(2)`; `flags` are the `O_*` of [`twinsock::consts`]. [`Syscalls`](twinsock::raw::Syscalls)
+    /// reads, writes and closes it.
     ///
     /// # Errors
-    /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`: the path. `EEXIST`: `O_CREAT | O_EXCL` and the file is there. `EISDIR`: a directory.
-    /// `ENXIO`: a socket. `EMFILE`. `EINVAL`: a flag that is not modelled. `EBADF`: the caller is not a thread of this process.
+    /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`: the path. `EEXIST`: `O_CREAT | O_EXCL` and the file is there. `EISDIR`: a directory,
+    /// to be made or written. `ENOTDIR`: `O_DIRECTORY`, and it is none. `ENXIO`: a socket. `EMFILE`. `EINVAL`: a flag that is not modelled,
+    /// or `O_CREAT | O_DIRECTORY`. `EBADF`: the caller is not a thread of this process.
     ///
     /// ```
     /// use twinsock::consts::{O_CREAT, O_RDWR};

@@ -10,6 +10,8 @@ use twinsock::consts::*;
 
 /// How much room `recvmsg` has for control messages, unless the case says otherwise: more than 253 descriptors need.
 const CONTROL_BYTES: usize = 4096;
+/// How long an option's value may be: no option reads as much, and a length is filled with as many bytes.
+const OPTION_MAX_BYTES: usize = 1 << 20;
 /// How long `join` waits, unless the case says otherwise.
 const JOIN_MS: u64 = 1500;
 /// How many events `epoll_wait` asks for, unless the case says otherwise.
@@ -231,6 +233,9 @@ fn read_option(args: &mut Args<'_>) -> Read<Plain<Addr>> {
     }
     let mut value = args.read(read_option_value)?;
     if let Some(len) = args.size_if()? {
+        if len > OPTION_MAX_BYTES {
+            return Err(format!("setsockopt: expected an option length of at most {OPTION_MAX_BYTES}, found {len}"));
+        }
         value.resize(len, 0);
     }
     Ok(Plain::Setsockopt(option, value))
@@ -479,6 +484,10 @@ mod tests {
         let error = |value: Value| Op::read(&value).expect_err("the operation is malformed");
         assert_eq!(error(json!(["teleport", "x"])), "unknown operation `teleport`");
         assert_eq!(error(json!(["recv", "x", 5, "MSG_MAGIC"])), "recv: argument 3: unknown flag `MSG_MAGIC`");
+        assert_eq!(
+            error(json!(["setsockopt", "x", "SOL_SOCKET", "SO_KEEPALIVE", 1, i32::MAX])),
+            "setsockopt: expected an option length of at most 1048576, found 2147483647"
+        );
         assert_eq!(error(json!(["recv", "x"])), "recv: argument 2: expected a size, found nothing");
         assert_eq!(error(json!(["close", "x", 1])), "close: expected no argument 2, found 1");
         assert_eq!(

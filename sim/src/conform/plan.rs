@@ -3,7 +3,7 @@
 use super::call::NAME_BYTES;
 use super::handles::{Handles, NEVER_OPEN, Resolved};
 use super::op::{Bulk, Call, Named, Open, Plain, Ready, Sending, Step, Waiting};
-use super::value::{Addr, Control, HandleRef, Port};
+use super::value::{Addr, Control, Data, HandleRef, Port};
 use twinsock::raw::{Name, RawFd};
 
 /// What planning needs: the case's names, and the calls that find addresses out.
@@ -146,14 +146,14 @@ fn ready_plain(ground: &mut impl Ground, plain: &Plain<Addr>) -> Resolved<Plain<
 fn ready_send(ground: &mut impl Ground, send: &Sending<HandleRef, Addr>) -> Resolved<Sending<RawFd, Vec<u8>>> {
     let to = |ground: &mut _, addr: &Option<Addr>| addr.as_ref().map(|addr| address(ground, addr)).transpose();
     Ok(match send {
-        Sending::Send { data, flags } => Sending::Send { data: data.clone(), flags: *flags },
-        Sending::Write { data } => Sending::Write { data: data.clone() },
-        Sending::Sendto { data, flags, addr } => Sending::Sendto { data: data.clone(), flags: *flags, addr: to(ground, addr)? },
+        Sending::Send { data, flags } => Sending::Send { data: data.made(), flags: *flags },
+        Sending::Write { data } => Sending::Write { data: data.made() },
+        Sending::Sendto { data, flags, addr } => Sending::Sendto { data: data.made(), flags: *flags, addr: to(ground, addr)? },
         Sending::Sendmsg { iov, flags, addr, control } => {
             let addr = to(ground, addr)?;
             let handles = ground.handles();
             let control = control.iter().map(|message| ready_control(handles, message)).collect();
-            Sending::Sendmsg { iov: iov.clone(), flags: *flags, addr, control }
+            Sending::Sendmsg { iov: iov.iter().map(Data::made).collect(), flags: *flags, addr, control }
         }
     })
 }

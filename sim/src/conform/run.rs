@@ -26,8 +26,8 @@ const BLOCKS_AFTER: Duration = Duration::from_millis(300);
 const BLOCKS_AFTER_ON_A_BUSY_MACHINE: Duration = Duration::from_millis(900);
 /// How long a thread has before it is asked whether it blocks.
 const SPAWN_PAUSE: Duration = Duration::from_millis(80);
-/// How much longer than its window a timed step may take before it is taken to block.
-const TIMED_GRACE: Duration = Duration::from_secs(1);
+/// How much longer than its window a timed step may take before it is taken to block, in times of what other calls have to return.
+const TIMED_GRACE: u32 = 4;
 /// How long other threads have to go on after a step, while there are any.
 const SETTLE_PAUSE: Duration = Duration::from_millis(2);
 /// What is accepted beyond twice the buffers, in bytes: the segments that are always taken whole, and their overhead.
@@ -208,7 +208,7 @@ impl<'a, B: Backend> Run<'a, B> {
                 return Ok(self.finish(step, ended));
             }
             (Some(own), None) => self.blocks_after + own,
-            (Some(_), Some((_, hi))) => Duration::from_millis(hi) + TIMED_GRACE,
+            (Some(_), Some((_, hi))) => Duration::from_millis(hi) + self.blocks_after * TIMED_GRACE,
         };
         let messages = self.start(call, false);
         match self.backend.channel_recv_timeout(&messages, limit) {

@@ -3,6 +3,7 @@
 //! Reading fails with a sentence that says what was expected; [`super::op`] adds which argument of which operation it was.
 
 use serde_json::Value;
+use std::borrow::Cow;
 use std::net::IpAddr;
 use twinsock::raw::RawFd;
 
@@ -139,18 +140,27 @@ impl Data {
     }
 
     /// The bytes.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
         match self {
-            Data::Bytes(bytes) => bytes.clone(),
-            Data::Pattern(n) => pattern(*n),
+            Data::Bytes(bytes) => Cow::Borrowed(bytes),
+            Data::Pattern(n) => Cow::Owned(pattern(*n)),
         }
+    }
+
+    /// The same data, all of it there: making many megabytes takes a while, which is not to be taken for the call's.
+    pub fn made(&self) -> Data {
+        Data::Bytes(self.bytes().into_owned())
     }
 }
 
 /// So many bytes of "abc...zabc...".
 pub fn pattern(n: usize) -> Vec<u8> {
-    (b'a'..=b'z').cycle().take(n).collect()
+    let mut bytes = ALPHABET.repeat(n.div_ceil(ALPHABET.len()));
+    bytes.truncate(n);
+    bytes
 }
+
+const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz";
 
 impl Port {
     fn read(text: &str) -> Option<Port> {
@@ -306,8 +316,8 @@ mod tests {
 
     #[test]
     fn data_is_bytes_or_a_pattern() {
-        assert_eq!(Data::read(&json!("a\u{ff}")).unwrap().bytes(), [b'a', 0xff]);
-        assert_eq!(Data::read(&json!({"n": 28})).unwrap().bytes(), b"abcdefghijklmnopqrstuvwxyzab");
+        assert_eq!(*Data::read(&json!("a\u{ff}")).unwrap().bytes(), [b'a', 0xff]);
+        assert_eq!(*Data::read(&json!({"n": 28})).unwrap().bytes(), *b"abcdefghijklmnopqrstuvwxyzab");
         assert!(Data::read(&json!("\u{100}")).is_err());
     }
 

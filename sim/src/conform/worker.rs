@@ -16,7 +16,9 @@ use std::os::fd::IntoRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use twinsock::raw::{RawFd, Vouch};
 use twinsock::{Errno, Os, Result};
 
@@ -26,6 +28,8 @@ pub const WORKER_ARGUMENT: &str = "conform-worker";
 const CASES_PER_WORKER: u32 = 10_007;
 /// How many cases that share a network run in one: what they leave behind (TIME_WAIT, ports) stays little.
 const CASES_PER_NETWORK: u32 = 256;
+/// How long the thread sleeps that measures how late threads are woken.
+const METER_SLEEP: Duration = Duration::from_millis(2);
 const PORT_RANGE: &str = "net.ipv4.ip_local_port_range";
 
 /// How a worker is to run a case.
@@ -222,15 +226,50 @@ fn serve() -> io::Result<()> {
             shared = None;
         }
         shared = order.shared.then(|| shared.map_or(0, |cases| cases + 1));
+        let meter = (order.pause_ms > 0).then(Meter::start);
         let (ran, spoilt) = run_case(&apart, number, &case, order.manner())?;
+        let late_ms = meter.map_or(0, Meter::stop);
         let answers: Vec<Value> = ran.answers.iter().map(Outcome::to_json).collect();
         let spoilt = spoilt || ran.left_waiting;
-        let answer = json!({"verdict": verdict_to_json(&ran.verdict), "answers": answers, "spoilt": spoilt});
+        let verdict = verdict_to_json(&ran.verdict);
+        let answer = json!({"verdict": verdict, "answers": answers, "late_ms": late_ms, "spoilt": spoilt});
         let mut out = io::stdout().lock();
         writeln!(out, "{answer}")?;
         out.flush()?;
     }
     Ok(())
+}
+
+/// Measures how late a thread of this process is woken: one that sleeps a little all the time, and looks at the clock.
+struct Meter {
+    stop: Sender<()>,
+    thread: JoinHandle<Duration>,
+}
+
+impl Meter {
+    fn start() -> Meter {
+        let (stop, stopped) = mpsc::channel();
+        #[expect(clippy::disallowed_methods, reason = "the kernel side runs in real time, on real threads")]
+        let thread = std::thread::spawn(move || {
+            let mut latest = Duration::ZERO;
+            loop {
+                let before = Instant::now();
+                let is_over = stopped.recv_timeout(METER_SLEEP) != Err(RecvTimeoutError::Timeout);
+                latest = latest.max(before.elapsed().saturating_sub(METER_SLEEP));
+                if is_over {
+                    return latest;
+                }
+            }
+        });
+        Meter { stop, thread }
+    }
+
+    /// The latest that it was woken, in milliseconds.
+    fn stop(self) -> u64 {
+        drop(self.stop);
+        let latest = self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        u64::try_from(latest.as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 /// Runs a case; whether it changed the process for good.
@@ -271,6 +310,8 @@ pub struct Answered {
     pub verdict: Verdict,
     /// The answers of the steps, if they were to be recorded.
     pub answers: Vec<Value>,
+    /// How late the worker was woken at worst while a case ran with pauses, in milliseconds.
+    pub late_ms: u64,
     /// It asks to be replaced.
     pub spoilt: bool,
 }
@@ -281,7 +322,7 @@ impl Answered {
         let mut answer: Value = serde_json::from_str(line).ok()?;
         let (verdict, spoilt) = (read_verdict(answer.get("verdict")?)?, answer.get("spoilt")?.as_bool()?);
         let answers = answer.get_mut("answers")?.as_array_mut().map(std::mem::take)?;
-        Some(Answered { verdict, answers, spoilt })
+        Some(Answered { verdict, answers, late_ms: answer.get("late_ms")?.as_u64()?, spoilt })
     }
 }
 

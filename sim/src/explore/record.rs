@@ -188,12 +188,11 @@ pub fn merge(records: &[PathBuf]) -> Result<Merged, MergeError> {
     let (mut merged, mut head, mut shards) = (Merged::default(), None::<Head>, BTreeMap::new());
     for path in records {
         let file = |why: String| MergeError::File(path.clone(), why);
-        let text = fs::read_to_string(path).map_err(|error| file(error.to_string()))?;
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).map_err(|error| file(error.to_string())));
-        let lines: Vec<Value> = lines.collect::<Result<_, _>>()?;
-        let Some(first) = lines.first() else { return Err(file("an empty file".to_owned())) };
+        let bytes = fs::read(path).map_err(|error| file(error.to_string()))?;
+        let lines = lines_of(&bytes).map_err(file)?;
+        let Some((_, first)) = lines.first() else { return Err(file("an empty file".to_owned())) };
         let (this, number) =
-            head_of(first).ok_or_else(|| file("the first line does not say which campaign it is of".to_owned()))?;
+            head_of(first).ok_or_else(|| file("line 1, byte 0: it does not say which campaign the record is of".to_owned()))?;
         match &head {
             Some(head) => {
                 if let Some(difference) = head.difference(&this, "the first one's") {
@@ -205,11 +204,12 @@ pub fn merge(records: &[PathBuf]) -> Result<Merged, MergeError> {
         if let Some(other) = shards.insert(number, path) {
             return Err(MergeError::Twice(path.clone(), other.clone()));
         }
-        if lines.last().is_none_or(|last| last["line"] != "end" || last["interrupted"] != false) {
+        if lines.last().is_none_or(|(_, last)| last["line"] != "end" || last["interrupted"] != false) {
             return Err(MergeError::Unfinished(path.clone()));
         }
-        for line in &lines[1..] {
-            merged.add(line).ok_or_else(|| file(format!("not a line of a record: {line}")))?;
+        for (number, (offset, line)) in (2..).zip(&lines[1..]) {
+            let wrong = || file(format!("line {number}, byte {offset}: not a line of a record: {line}"));
+            merged.add(line).ok_or_else(wrong)?;
         }
     }
     let head = head.ok_or(MergeError::Nothing)?;
@@ -221,6 +221,24 @@ pub fn merge(records: &[PathBuf]) -> Result<Merged, MergeError> {
     merged.found.sort_by_key(|found| found.seed);
     merged.divergences.sort();
     Ok(merged)
+}
+
+/// The lines of a record, each with the offset of its first byte. Of what is no JSON, the error names line and byte.
+fn lines_of(bytes: &[u8]) -> Result<Vec<(usize, Value)>, String> {
+    let mut offset = 0;
+    let lines = (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')).map(|(number, line)| {
+        let start = offset;
+        offset += line.len();
+        serde_json::from_slice(line).map(|value| (start, value)).map_err(|error| {
+            let at = start + error.column().saturating_sub(1).min(line.len());
+            let cut_off = if line.ends_with(b"\n") { "" } else { "the file is cut off here: " };
+            // Where in the line is said already.
+            let words = error.to_string();
+            let what = words.split_once(" at line ").map_or(words.as_str(), |(what, _)| what);
+            format!("line {number}, byte {at}: {cut_off}{what}")
+        })
+    });
+    lines.collect()
 }
 
 fn head_of(line: &Value) -> Option<(Head, u64)> {

@@ -38,7 +38,14 @@ impl Host {
     pub(super) fn enter_recv(&mut self, pid: Pid, fd: RawFd, flags: i32) -> Result<Task> {
         let (file, socket) = self.socket_of(pid, fd)?;
         let nonblocking = self.files[file].nonblocking || flags & c::MSG_DONTWAIT != 0;
-        Ok(Task::new(Kind::Recv { socket }, file, nonblocking, flags))
+        Ok(self.recv_task(file, socket, nonblocking, flags))
+    }
+
+    /// A receive at its entry, where it is settled how much it waits for.
+    #[inline]
+    pub(super) fn recv_task(&self, file: Key, socket: Key, nonblocking: bool, flags: i32) -> Task {
+        let target = self.sockets[socket].tcb.options.rcvlowat;
+        Task::new(Kind::Recv { socket, target }, file, nonblocking, flags)
     }
 
     /// A step of a call that sends.
@@ -111,6 +118,7 @@ impl Host {
         let len = total_mut(iov);
         let flags = RecvFlags { trunc: task.flags & c::MSG_TRUNC != 0, ..RecvFlags::default() };
         let wants_all = task.flags & c::MSG_WAITALL != 0;
+        let target = task.target();
         loop {
             let tcb = &mut self.sockets[key].tcb;
             if task.done > 0 && (tcb.at_mark() || tcb.readable_bytes() == 0) {
@@ -121,7 +129,7 @@ impl Host {
                 Ok(0) => return Step::Done(Ok(task.done)),
                 Ok(count) => {
                     task.done += count;
-                    let is_enough = task.done == len || (!wants_all && tcb.rcv_wait_target_met(task.done));
+                    let is_enough = task.done == len || (!wants_all && task.done >= target);
                     self.mark_dirty(key);
                     self.retreat_peek_off(key, count);
                     if is_enough {
@@ -160,6 +168,7 @@ impl Host {
         }
         let len = total_mut(iov);
         let wants_all = task.flags & c::MSG_WAITALL != 0;
+        let target = task.target();
         loop {
             let done = u32::try_from(task.done).unwrap_or(u32::MAX);
             // SO_PEEK_OFF has moved on with what this call has peeked at.
@@ -176,7 +185,7 @@ impl Host {
                 Ok(0) => return Step::Done(Ok(task.done)),
                 Ok(count) => {
                     task.done += count;
-                    let is_enough = task.done == len || (!wants_all && tcb.rcv_wait_target_met(task.done));
+                    let is_enough = task.done == len || (!wants_all && task.done >= target);
                     self.advance_peek_off(key, count);
                     if is_enough {
                         return Step::Done(Ok(task.done));

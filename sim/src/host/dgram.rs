@@ -8,7 +8,7 @@
 //! | `name.rs`, `ports.rs` | bind, connect, autobind; who holds which port |
 //! | `send.rs`, `recv.rs`, `control.rs`, `short.rs` | the calls that send and receive; control messages; the same, short |
 //! | `input.rs` | packets and ICMP errors: whose they are |
-//! | `route.rs`, `group.rs` | where datagrams leave; multicast groups |
+//! | `route.rs`, `group.rs`, `source.rs` | where datagrams leave; multicast groups, and whose datagrams they let through |
 
 mod control;
 mod group;
@@ -19,10 +19,13 @@ mod recv;
 mod route;
 mod send;
 mod short;
+mod source;
 
 use group::Groups;
+pub(super) use group::Memberships;
 pub(super) use ports::DgramPorts;
 pub(super) use route::Device;
+pub(super) use source::{Member, is_source_option};
 
 use super::addr::Family;
 use super::call::Call;

@@ -119,7 +119,7 @@ impl Host {
             Call::Shutdown { fd, how } => self.shutdown(cx, pid, *fd, *how),
             Call::Getsockname { fd, name } => self.getsockname(pid, *fd, name),
             Call::Getpeername { fd, name } => self.getpeername(pid, *fd, name),
-            Call::Getsockopt { fd, level, name, value, len } => self.getsockopt(pid, *fd, *level, *name, value, len),
+            Call::Getsockopt { fd, level, name, value, len } => self.getsockopt(cx.now, pid, *fd, (*level, *name), value, len),
             Call::Setsockopt { fd, level, name, value } => self.setsockopt(cx, pid, *fd, *level, *name, value),
             Call::Fcntl { fd, command, argument } => self.fcntl(pid, *fd, *command, *argument),
             Call::Ioctl { fd, request, argument } => self.ioctl(pid, *fd, *request, argument),
@@ -150,15 +150,17 @@ impl Host {
     #[inline]
     pub(super) fn step(&mut self, cx: &mut Cx<'_>, pid: Pid, task: &mut Task, call: &mut Call<'_, '_>, last: bool) -> Step {
         match (task.kind, call) {
-            (Kind::Recv { socket }, Call::Recvfrom { into, name, .. }) => {
+            (Kind::Recv { socket, .. }, Call::Recvfrom { into, name, .. }) => {
                 self.step_recvfrom(cx, socket, task, into, name.as_mut())
             }
             // A read of no bytes does not look at the socket.
             (Kind::Recv { .. }, Call::Read { into: [], .. }) => Step::Done(Ok(0)),
             (Kind::Recv { .. }, Call::Readv { iov, .. }) if iov.iter().all(|part| part.is_empty()) => Step::Done(Ok(0)),
-            (Kind::Recv { socket }, Call::Read { into, .. }) => self.step_recv(cx, socket, task, &mut [IoSliceMut::new(into)]),
-            (Kind::Recv { socket }, Call::Readv { iov, .. }) => self.step_recv(cx, socket, task, iov),
-            (Kind::Recv { socket }, Call::Recvmsg { hdr, .. }) => self.step_recvmsg(cx, socket, task, hdr),
+            (Kind::Recv { socket, .. }, Call::Read { into, .. }) => {
+                self.step_recv(cx, socket, task, &mut [IoSliceMut::new(into)])
+            }
+            (Kind::Recv { socket, .. }, Call::Readv { iov, .. }) => self.step_recv(cx, socket, task, iov),
+            (Kind::Recv { socket, .. }, Call::Recvmsg { hdr, .. }) => self.step_recvmsg(cx, socket, task, hdr),
             (Kind::Send { socket }, Call::Sendto { data, .. } | Call::Write { data, .. }) => {
                 self.step_send(cx, pid, socket, task, &[IoSlice::new(data)])
             }
@@ -200,7 +202,7 @@ impl Host {
         let file = self.file_of(pid, fd)?;
         let entry = &self.files[file];
         let task = match entry.object {
-            Object::Socket(socket) => Task::new(Kind::Recv { socket }, file, entry.nonblocking, 0),
+            Object::Socket(socket) => self.recv_task(file, socket, entry.nonblocking, 0),
             Object::Pipe(pipe, End::Read) => Task::new(Kind::PipeRead { pipe }, file, entry.nonblocking, 0),
             Object::Pipe(_, End::Write) => return Err(Errno::BADF),
             Object::Dgram(_) | Object::Epoll(_) => return Err(Errno::INVAL),

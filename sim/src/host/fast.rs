@@ -50,6 +50,9 @@ pub enum Short {
     Long,
 }
 
+/// How many bytes a receive waits for that waits on the short way: those that wait for more, by `SO_RCVLOWAT`, go the long one.
+pub(super) const QUIET_TARGET_BYTES: u32 = 1;
+
 /// Which sockets a packet goes between, as far as the one that sent it knows: where to look first.
 #[derive(Clone, Copy, Debug)]
 pub struct Ends {
@@ -111,6 +114,13 @@ pub struct QuietRecv {
 }
 
 impl QuietRecv {
+    /// The flags that the call was given.
+    #[inline]
+    #[must_use]
+    pub fn flags(&self) -> i32 {
+        self.flags
+    }
+
     /// Its descriptor.
     #[inline]
     #[must_use]
@@ -199,10 +209,12 @@ impl Host {
         let Some((file, key)) = self.socket_behind(pid, fd, recent) else { return Short::Long };
         let Host { sockets, dirty, timers, .. } = self;
         let Some(socket) = sockets.get_calmly(key) else { return Short::Long };
+        let target = socket.tcb.options.rcvlowat;
         if !socket.must_wait() {
-            return socket.receive(now, key, into, dirty, timers).map_or(Short::Long, Short::Done);
+            return socket.receive(now, key, into, target, (dirty, timers)).map_or(Short::Long, Short::Done);
         }
-        let may_wait = flags & c::MSG_DONTWAIT == 0 && socket.options.receive_timeout.is_none() && !into.is_empty();
+        let is_patient = socket.options.receive_timeout.is_none() && target == QUIET_TARGET_BYTES;
+        let may_wait = flags & c::MSG_DONTWAIT == 0 && is_patient && !into.is_empty();
         let Some(entry) = self.files.get_mut(file) else { return Short::Long };
         if !may_wait || entry.nonblocking || !entry.queue.sit_down(token, into.len()) {
             return Short::Long;
@@ -219,7 +231,8 @@ impl Host {
         if !entry.queue.sits(quiet.token) || !entry.is_shared() {
             return None;
         }
-        let received = sockets.get_calmly(quiet.socket)?.receive(now, quiet.socket, into, dirty, timers)?;
+        let socket = sockets.get_calmly(quiet.socket)?;
+        let received = socket.receive(now, quiet.socket, into, QUIET_TARGET_BYTES, (dirty, timers))?;
         entry.queue.get_up();
         entry.put_one_of_several();
         Some(received)
@@ -282,7 +295,7 @@ impl Host {
         let tuple = FourTuple { local: packet.dst, remote: packet.src, local_port, remote_port };
         let Some(Conn::Socket(key)) = self.conns.get(&tuple) else { return Landing::Long };
         let socket = &mut self.sockets[key];
-        if packet.ttl < socket.options.min_ttl || !socket.tcb.take_small(now, segment) {
+        if u16::from(packet.ttl) < socket.options.look_below_ttl || !socket.tcb.take_small(now, segment) {
             return Landing::Long;
         }
         socket.peer = from;
@@ -351,8 +364,8 @@ impl Socket {
 
     /// Whether the short ways may take for granted what is usual, until something else is done to the socket.
     fn settle_down(&mut self) -> bool {
-        let Options { peek_off, min_ttl, receive_timeout, .. } = self.options;
-        let is_plain = peek_off <= 0 && min_ttl == 0 && receive_timeout.is_none();
+        let Options { peek_off, look_below_ttl, receive_timeout, .. } = self.options;
+        let is_plain = peek_off <= 0 && look_below_ttl == 0 && receive_timeout.is_none();
         is_plain && !self.is_dirty && !self.is_lingering && self.tcb.settle_down()
     }
 
@@ -378,8 +391,8 @@ impl Socket {
         now: Instant,
         key: Key,
         into: &mut [u8],
-        dirty: &mut KeyQueue,
-        timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>,
+        target: u32,
+        (dirty, timers): (&mut KeyQueue, &mut BinaryHeap<Reverse<(Instant, TimerOf)>>),
     ) -> Option<usize> {
         if self.calm != 0
             && let Some(received) = self.tcb.recv_calmly(now, into)
@@ -387,7 +400,7 @@ impl Socket {
             return Some(received);
         }
         self.calm = 0;
-        self.receive_plainly(now, key, into, dirty, timers)
+        self.receive_plainly(now, key, into, target, (dirty, timers))
     }
 
     #[inline(never)]
@@ -396,13 +409,13 @@ impl Socket {
         now: Instant,
         key: Key,
         into: &mut [u8],
-        dirty: &mut KeyQueue,
-        timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>,
+        target: u32,
+        (dirty, timers): (&mut KeyQueue, &mut BinaryHeap<Reverse<(Instant, TimerOf)>>),
     ) -> Option<usize> {
         if self.options.peek_off > 0 {
             return None;
         }
-        let received = self.tcb.recv_plainly(now, into)?;
+        let received = self.tcb.recv_plainly(now, into, target)?;
         if self.tcb.has_output() {
             self.mark_dirty(key, dirty, timers);
         }

@@ -388,7 +388,7 @@ impl Host {
                     Object::Local(id) => self.local_ioctl(id, request)?,
                     Object::Dgram(dgram) => self.dgram_ioctl(dgram, request)?,
                     Object::Pipe(pipe, _) if request == c::FIONREAD => self.pipes[pipe].pipe.readable_bytes(),
-                    Object::Plain(open) if request == c::FIONREAD => self.plain.readable_bytes(open),
+                    Object::Plain(open) if request == c::FIONREAD => self.plain.readable_bytes(open)?,
                     // `ep_eventpoll_ioctl`.
                     Object::Epoll(_) => return Err(Errno::INVAL),
                     Object::Pipe(..) | Object::Plain(_) => return Err(Errno::NOTTY),

@@ -131,18 +131,64 @@ impl Host {
     #[inline]
     fn segment_for_socket(&mut self, cx: &mut Cx<'_>, key: Key, segment: &mut Segment, ttl: u8) {
         let socket = &mut self.sockets[key];
-        if ttl < socket.options.min_ttl && socket.tuple.remote.is_ipv4() {
-            return;
+        if u16::from(ttl) < socket.options.look_below_ttl {
+            return self.segment_looked_at(cx, key, segment, ttl);
         }
         if socket.state == State::SynReceived {
-            if !self.may_establish(cx.now, key, segment) {
-                return;
+            return self.segment_for_half_open(cx, key, segment, ttl);
+        }
+        socket.tcb.take_segment(cx.now, segment);
+        self.settle(cx.now, key);
+    }
+
+    /// A segment that may complete a connection. What its header says becomes the connection's: `tcp_v4_syn_recv_sock` takes `mc_ttl` from
+    /// it, `tcp_v6_syn_recv_sock`, whatever IP carries it, `mcast_hops` and `mcast_oif`.
+    fn segment_for_half_open(&mut self, cx: &mut Cx<'_>, key: Key, segment: &mut Segment, ttl: u8) {
+        if !self.may_establish(cx.now, key, segment) {
+            return;
+        }
+        let remote = self.sockets[key].tuple.remote;
+        let device = self.device_towards(remote);
+        let socket = &mut self.sockets[key];
+        if remote.is_ipv4() {
+            socket.options.multicast_ttl = ttl;
+        }
+        socket.options.multicast_hops = ttl;
+        socket.options.multicast_device = device;
+        socket.tcb.take_segment(cx.now, segment);
+        self.settle(cx.now, key);
+    }
+
+    /// A segment whose header matters to its socket: over IPv4 it may be dropped for its time to live, over IPv6 it may be noted.
+    #[cold]
+    fn segment_looked_at(&mut self, cx: &mut Cx<'_>, key: Key, segment: &mut Segment, ttl: u8) {
+        let remote = self.sockets[key].tuple.remote;
+        if remote.is_ipv4() && self.sockets[key].options.drops_ttl(ttl) {
+            return;
+        }
+        if self.sockets[key].state == State::SynReceived {
+            return self.segment_for_half_open(cx, key, segment, ttl);
+        }
+        let device = self.device_towards(remote);
+        let end = segment.seq + segment.sequence_len();
+        let socket = &mut self.sockets[key];
+        socket.tcb.take_segment(cx.now, segment);
+        // What came in order, if only an acknowledgement, on a connection that is still there.
+        if remote.is_ipv6() && socket.tcb.state() != State::Closed && socket.tcb.has_received_up_to(end) {
+            let [device_is_noted, hops_are_noted] = socket.options.notes_headers();
+            if device_is_noted {
+                socket.options.multicast_device = device;
             }
-            self.sockets[key].tcb.take_segment(cx.now, segment);
-        } else {
-            socket.tcb.take_segment(cx.now, segment);
+            if hops_are_noted {
+                socket.options.multicast_hops = ttl;
+            }
         }
         self.settle(cx.now, key);
+    }
+
+    /// The index of the interface by which packets from an address come.
+    fn device_towards(&self, remote: IpAddr) -> u8 {
+        if self.addresses.owns(remote) { LOOPBACK_INDEX } else { WIRE_INDEX }
     }
 
     /// Whether a segment may complete a half-open connection: not while the accept queue is full, nor without data under
@@ -183,7 +229,7 @@ impl Host {
             }
             return;
         };
-        if ttl < self.sockets[listener].options.min_ttl && tuple.remote.is_ipv4() {
+        if tuple.remote.is_ipv4() && self.sockets[listener].options.drops_ttl(ttl) {
             return;
         }
         match tcp::segment_for_listener(&segment) {
@@ -192,7 +238,7 @@ impl Host {
             ListenVerdict::Syn => {
                 let admits = self.sockets[listener].listener.as_ref().is_some_and(|queues| queues.admits_syn());
                 if admits {
-                    self.admit(cx, listener, tuple, &segment, ttl, iss);
+                    self.admit(cx, listener, tuple, &segment, iss);
                 }
             }
         }
@@ -221,7 +267,7 @@ impl Host {
     }
 
     /// Makes the half-open connection of a SYN. Options are inherited here, at the handshake.
-    fn admit(&mut self, cx: &mut Cx<'_>, parent: Key, tuple: FourTuple, syn: &Segment, ttl: u8, iss: Option<u32>) {
+    fn admit(&mut self, cx: &mut Cx<'_>, parent: Key, tuple: FourTuple, syn: &Segment, iss: Option<u32>) {
         let Ok(config) = self.config_for(cx, tuple.local, tuple.remote) else { return };
         let iss = iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
         let listener = &self.sockets[parent];
@@ -229,12 +275,6 @@ impl Host {
         let tcb = Tcb::from_syn(&listener.tcb, cx.now, &config, ports, iss, syn);
         let mut child = Socket::new(tcb, listener.family, listener.uid, listener.options.inherited());
         child.v6only = listener.v6only;
-        if tuple.remote.is_ipv4() {
-            // `tcp_v4_syn_recv_sock` takes mc_ttl from the segment.
-            child.options.multicast_ttl = ttl;
-        }
-        // `tcp_v6_syn_recv_sock` takes mcast_hops from it, whatever IP carries it.
-        child.options.multicast_hops = ttl;
         child.addr_locked = listener.addr_locked;
         child.ss = super::socket::Ss::Connected;
         child.tuple = tuple;
@@ -557,5 +597,8 @@ impl Host {
     }
 }
 
+/// The indices of `lo` and `eth0`.
+const LOOPBACK_INDEX: u8 = 1;
+const WIRE_INDEX: u8 = 2;
 /// `TCP_MIN_SND_MSS`: what is sent however small an MTU is said to be.
 const MSS_MIN_BYTES: u32 = 48;

@@ -105,7 +105,10 @@ impl Host {
                 Some(("pipe", format!("{end}, {bytes} bytes in it")))
             }
             Object::Epoll(set) => Some(("epoll", format!("watches {} files", self.epolls[set].epoll.len()))),
-            Object::Plain(open) => Some(("file", format!("{} bytes to its end", self.plain.readable_bytes(open)))),
+            Object::Plain(open) => Some(match self.plain.readable_bytes(open) {
+                Ok(left) => ("file", format!("{left} bytes to its end")),
+                Err(_) => ("directory", "open".to_owned()),
+            }),
         }
     }
 }

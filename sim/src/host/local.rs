@@ -133,6 +133,7 @@ impl Host {
     /// A call on a local socket.
     pub(super) fn enter_local(&mut self, cx: &mut Cx<'_>, pid: Pid, at: LocalFd, call: &mut Call<'_, '_>) -> Entered {
         self.local.space.config = config(&self.sysctl);
+        self.local.space.now = cx.now;
         let entered = match self.local_at_once(cx, pid, at, call) {
             Some(result) => Entered::Done(result),
             None => self.begin_local(cx, pid, at, call),

@@ -154,6 +154,7 @@ impl Host {
             return Step::Wait;
         }
         let id = entry.id;
+        self.local.space.now = cx.now;
         let mut work = std::mem::replace(&mut entry.work, Work::Over);
         let step = match self.step_work(cx, pid, id, &mut work, call, last) {
             Err(Failure { wait: Some(wait), .. }) if !last => {
@@ -414,7 +415,13 @@ impl Host {
             None => 0,
         };
         let cloexec = flags & c::MSG_CMSG_CLOEXEC;
-        let Stored { mut len, mut truncated } = self.store_control(pid, hdr.control, state, cloexec != 0);
+        let mut time = cmsg::Writer::new(hdr.control);
+        if let Some(stamp) = state.stamp {
+            self.local.socket(id).options.stamps.put(self.wall_clock(stamp), &mut time);
+        }
+        let (stamped, is_time_cut) = (time.used(), time.is_truncated);
+        let Stored { len, truncated } = self.store_control(pid, &mut hdr.control[stamped..], state, cloexec != 0);
+        let (mut len, mut truncated) = (stamped + len, truncated || is_time_cut);
         if self.local.socket(id).inq && flags & c::MSG_OOB == 0 {
             let left = self.local.space.readable_bytes(id).unwrap_or(0);
             let mut control = cmsg::Writer::new(&mut hdr.control[len..]);

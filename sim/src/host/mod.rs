@@ -53,7 +53,6 @@ mod rights;
 mod snmp;
 mod socket;
 mod sockets;
-pub mod strace;
 mod stream;
 
 mod sysctl;
@@ -62,7 +61,7 @@ mod tests;
 mod time_wait;
 mod wait;
 
-pub use call::Call;
+pub use call::{Call, RecvRef};
 pub use cx::{Credentials, Cx, Pid, Progress, Token, WALL_START_SECONDS};
 pub use fast::{Ends, Landing, QuietRecv, Recent, Short, ShortSend};
 pub use left::{FileLine, Left};
@@ -75,7 +74,7 @@ use crate::packet::Packet;
 use crate::slab::{self, Key, KeyQueue, Slab};
 use addr::{Addresses, canonical};
 use conns::Conns;
-use dgram::{Dgram, DgramPorts};
+use dgram::{Dgram, DgramPorts, Memberships};
 use file::{EpollSet, File, Object, PipeEnds};
 use inet::TimerOf;
 use local::Local;
@@ -84,7 +83,7 @@ use ports::Ports;
 use process::Process;
 use sockets::Sockets;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::IpAddr;
 use time_wait::TimeWaitEntry;
 use twinsock::{Errno, Instant, Result};
@@ -150,6 +149,8 @@ pub struct Host {
     woken_sets: Vec<Key>,
     /// What the wall clock shows when the monotonic one shows zero, in nanoseconds since the epoch.
     wall_start: u64,
+    /// The groups that stream sockets have joined, which hear nothing of them: only the host does.
+    stream_groups: BTreeMap<Key, Memberships>,
     in_csum_errors: InCsumErrors,
     /// Counts the times that its addresses or constants may have changed.
     changes: u32,
@@ -183,6 +184,7 @@ impl Host {
             late_wakes: VecDeque::new(),
             woken_sets: Vec::new(),
             wall_start: WALL_START_SECONDS * 1_000_000_000,
+            stream_groups: BTreeMap::new(),
             in_csum_errors: InCsumErrors::default(),
             changes: 0,
         }
@@ -303,6 +305,11 @@ impl Host {
         self.wall_start = nanos;
     }
 
+    /// What the host's wall clock shows at a moment, in nanoseconds.
+    fn wall_clock(&self, at: Instant) -> u64 {
+        self.wall_start.saturating_add(at.as_nanos())
+    }
+
     /// The kernel constants.
     #[must_use]
     pub fn sysctl(&self) -> &Sysctl {
@@ -326,6 +333,18 @@ impl Host {
     pub fn set_addrs(&mut self, addrs: &[IpAddr]) {
         self.changes = self.changes.wrapping_add(1);
         self.addresses.set(addrs);
+        let keys: Vec<Key> = self.sockets.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let socket = &mut self.sockets[key];
+            if !socket.tcb.state().is_synchronized() {
+                continue;
+            }
+            // Over IPv4 a route begins at an address of the host, over IPv6 where there is any interface.
+            let (local, remote) = (socket.tuple.local, socket.tuple.remote);
+            let has_route = self.addresses.owns(local) || (local.is_ipv6() && self.addresses.first(remote).is_some());
+            socket.tcb.follow_route(has_route, local.is_ipv6().then_some(Errno::NETUNREACH));
+            self.mark_dirty(key);
+        }
     }
 
     /// Whether there is a thread to be resumed.

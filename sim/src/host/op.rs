@@ -8,12 +8,12 @@ use super::Host;
 use super::call::Call;
 use super::cx::{Cx, Pid, Progress, Token};
 use super::dgram::Dgram;
-use super::fast::{Ends, QuietRecv, Recent, Short, ShortSend};
+use super::fast::{Ends, QUIET_TARGET_BYTES, QuietRecv, Recent, Short, ShortSend};
 use super::local_call::Verb;
 use super::poll::{self, Timeout};
 use super::wait::{RECV_FILTER, Waiter};
 use crate::packet::Packet;
-use crate::slab::Key;
+use crate::slab::{Key, to_usize};
 use std::fmt;
 use std::time::Duration;
 use twinsock::raw::RawFd;
@@ -95,8 +95,8 @@ pub(super) enum Kind {
     Connect { socket: Key, pending: Errno, disconnects: u32 },
     /// The calls that send.
     Send { socket: Key },
-    /// The calls that receive.
-    Recv { socket: Key },
+    /// The calls that receive; `target` is how much they wait for, `SO_RCVLOWAT` as it was at their entry (`sock_rcvlowat`).
+    Recv { socket: Key, target: u32 },
     /// The calls that receive, on a datagram socket.
     DgramRecv { dgram: Key },
     /// `read(2)` on a pipe.
@@ -183,6 +183,24 @@ impl Task {
     /// A call on a set of descriptors.
     pub(super) const fn on_set(kind: Kind, nonblocking: bool) -> Task {
         Task { kind, file: None, nonblocking, slept: false, flags: 0, done: 0 }
+    }
+
+    /// How many bytes a receive waits for, unless the call asks for fewer.
+    pub(super) fn target(&self) -> usize {
+        match self.kind {
+            Kind::Recv { target, .. } => to_usize(target),
+            Kind::Accept { .. }
+            | Kind::Connect { .. }
+            | Kind::Send { .. }
+            | Kind::DgramRecv { .. }
+            | Kind::PipeRead { .. }
+            | Kind::PipeWrite { .. }
+            | Kind::Poll
+            | Kind::Select
+            | Kind::EpollWait { .. }
+            | Kind::Linger { .. }
+            | Kind::Local { .. } => unreachable!("only receives on streams wait for so many bytes"),
+        }
     }
 
     /// The answer of a call that will not wait (any longer): what is done, or that nothing is.
@@ -328,7 +346,7 @@ impl Host {
             Kind::Accept { socket, .. }
             | Kind::Connect { socket, .. }
             | Kind::Send { socket }
-            | Kind::Recv { socket }
+            | Kind::Recv { socket, .. }
             | Kind::Linger { socket, .. } => self.ends(socket),
             Kind::DgramRecv { dgram } => self.dgrams.get(dgram).map(Dgram::ends),
             Kind::PipeRead { .. } | Kind::PipeWrite { .. } => Some("pipe".to_owned()),
@@ -345,7 +363,7 @@ impl Host {
     /// The same of a receive that waits on the short way.
     #[must_use]
     pub fn describe_quiet(&self, quiet: &QuietRecv) -> String {
-        let what = format!("{} on fd {}", Kind::Recv { socket: quiet.socket }.name(), quiet.fd);
+        let what = format!("{} on fd {}", Kind::Recv { socket: quiet.socket, target: QUIET_TARGET_BYTES }.name(), quiet.fd);
         let ends = if quiet.is_dgram { self.dgrams.get(quiet.socket).map(Dgram::ends) } else { self.ends(quiet.socket) };
         match ends {
             Some(ends) => format!("{what} ({ends})"),
@@ -412,7 +430,8 @@ impl Host {
         // Where the file is gone, the process was killed silently: the operation finds that out.
         let seat = files.get_mut(file).and_then(|entry| entry.queue.take_seat(token, sleepers));
         let sleeper = seat.unwrap_or_else(|| sleepers.park(token));
-        let kind = if is_dgram { Kind::DgramRecv { dgram: socket } } else { Kind::Recv { socket } };
+        let stream = Kind::Recv { socket, target: QUIET_TARGET_BYTES };
+        let kind = if is_dgram { Kind::DgramRecv { dgram: socket } } else { stream };
         let task = Task::new(kind, file, false, flags);
         Op(Box::new(Waiting { sleeper, pid, fd, deadline: Instant::FAR, task, watched: Vec::new() }))
     }
@@ -421,7 +440,7 @@ impl Host {
     fn deadline(&self, now: Instant, task: &Task, call: &Call<'_, '_>) -> Instant {
         let after = |timeout: Option<Duration>| timeout.map_or(Instant::FAR, |timeout| now + timeout);
         match task.kind {
-            Kind::Accept { socket, .. } | Kind::Recv { socket } => after(self.sockets[socket].options.receive_timeout),
+            Kind::Accept { socket, .. } | Kind::Recv { socket, .. } => after(self.sockets[socket].options.receive_timeout),
             Kind::DgramRecv { dgram } => after(self.dgrams[dgram].options.receive_timeout),
             Kind::Connect { socket, .. } | Kind::Send { socket } => after(self.sockets[socket].options.send_timeout),
             Kind::Poll | Kind::Select | Kind::EpollWait { .. } => call_timeout(now, call).deadline().unwrap_or(Instant::FAR),

@@ -1,8 +1,8 @@
 //! The file name space of a host, `path_resolution(7)`, and plain files in it: as much of `open(2)` and its kin as programs with local
 //! sockets need.
 //!
-//! Names and permissions are in [`Vfs`](crate::unix::Vfs); here is what files hold, and what an open one is. There are no directories to
-//! be read, and nothing seeks.
+//! Names and permissions are in [`Vfs`](crate::unix::Vfs); here is what files hold, and what an open one is. A directory can be opened, but
+//! nothing lists what is in it, and nothing seeks.
 
 use super::Host;
 use super::call::Call;
@@ -33,12 +33,13 @@ struct Content {
     refs: u32,
 }
 
-/// An open plain file.
+/// An open plain file or directory.
 #[derive(Debug)]
 struct Opened {
-    content: Key,
+    /// What it holds; `None`: it is a directory.
+    content: Option<Key>,
     offset: usize,
-    /// `O_RDONLY`, `O_WRONLY` or `O_RDWR`.
+    /// `O_RDONLY`, `O_WRONLY` or `O_RDWR`, and `O_DIRECTORY`.
     access: i32,
 }
 
@@ -54,9 +55,13 @@ impl PlainFiles {
     }
 
     /// `FIONREAD`: what is left to read.
-    pub(super) fn readable_bytes(&self, open: Key) -> usize {
+    ///
+    /// # Errors
+    /// `ENOTTY`: it is a directory.
+    pub(super) fn readable_bytes(&self, open: Key) -> Result<usize> {
         let Opened { content, offset, .. } = &self.open[open];
-        self.contents[*content].bytes.len().saturating_sub(*offset)
+        let content = content.ok_or(Errno::NOTTY)?;
+        Ok(self.contents[content].bytes.len().saturating_sub(*offset))
     }
 
     fn read(&mut self, open: Key, iov: &mut [IoSliceMut<'_>]) -> Result<usize> {
@@ -64,7 +69,8 @@ impl PlainFiles {
         if *access == c::O_WRONLY {
             return Err(Errno::BADF);
         }
-        let mut left = self.contents[*content].bytes.get(*offset..).unwrap_or_default();
+        let content = content.ok_or(Errno::ISDIR)?;
+        let mut left = self.contents[content].bytes.get(*offset..).unwrap_or_default();
         let before = left.len();
         for part in iov {
             let (now, rest) = left.split_at(part.len().min(left.len()));
@@ -78,10 +84,8 @@ impl PlainFiles {
 
     fn write(&mut self, open: Key, iov: &[IoSlice<'_>], appends: bool) -> Result<usize> {
         let Opened { content, offset, access } = &mut self.open[open];
-        if *access == c::O_RDONLY {
-            return Err(Errno::BADF);
-        }
-        let bytes = &mut self.contents[*content].bytes;
+        let Some(content) = content.filter(|_| *access != c::O_RDONLY) else { return Err(Errno::BADF) };
+        let bytes = &mut self.contents[content].bytes;
         if appends {
             *offset = bytes.len();
         }
@@ -99,6 +103,17 @@ impl PlainFiles {
     fn content_of(&mut self, inode: InodeId) -> Key {
         let PlainFiles { named, contents, .. } = self;
         *named.entry(inode).or_insert_with(|| contents.insert(Content { bytes: Vec::new(), refs: 1 }))
+    }
+
+    /// The same for an open file more, emptied if it is to be.
+    fn hold_content(&mut self, inode: InodeId, truncate: bool) -> Key {
+        let key = self.content_of(inode);
+        let content = &mut self.contents[key];
+        content.refs += 1;
+        if truncate {
+            content.bytes.clear();
+        }
+        key
     }
 
     /// A file has lost its name.
@@ -129,27 +144,27 @@ impl PlainFiles {
 
 /// The file name space, as the calls of a process find it. Paths are bytes without NUL; the working directory is the root.
 impl Host {
-    /// Opens a plain file, `open(2)`, with `O_RDONLY`, `O_WRONLY` or `O_RDWR` and `O_CREAT`, `O_EXCL`, `O_TRUNC`, `O_APPEND`, `O_NONBLOCK`,
-    /// `O_CLOEXEC`.
+    /// Opens a plain file or a directory, `open(2)`, with `O_RDONLY`, `O_WRONLY` or `O_RDWR` and `O_CREAT`, `O_EXCL`, `O_TRUNC`, `O_APPEND`,
+    /// `O_NONBLOCK`, `O_CLOEXEC`, `O_DIRECTORY`.
     ///
     /// # Errors
-    /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`: the path. `EEXIST`: `O_CREAT | O_EXCL` and the file is there. `EISDIR`: a directory.
-    /// `ENXIO`: a socket. `EMFILE`. `EINVAL`: another flag.
+    /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`: the path. `EEXIST`: `O_CREAT | O_EXCL` and the file is there. `EISDIR`: a directory,
+    /// to be made or written. `ENOTDIR`: `O_DIRECTORY`, and it is none. `ENXIO`: a socket. `EMFILE`. `EINVAL`: another flag, or
+    /// `O_CREAT | O_DIRECTORY`.
     pub fn open(&mut self, pid: Pid, path: &[u8], flags: i32, mode: u32) -> Result<RawFd> {
-        const KNOWN: i32 = O_ACCMODE | c::O_CREAT | c::O_EXCL | c::O_TRUNC | c::O_APPEND | c::O_NONBLOCK | c::O_CLOEXEC;
+        const CREATE: i32 = c::O_CREAT | c::O_EXCL | c::O_TRUNC;
+        const KNOWN: i32 = O_ACCMODE | CREATE | c::O_APPEND | c::O_NONBLOCK | c::O_CLOEXEC | c::O_DIRECTORY;
         let caller = self.caller(pid)?;
-        let access = flags & O_ACCMODE;
-        if flags & !KNOWN != 0 || access == O_ACCMODE {
+        let access = flags & (O_ACCMODE | c::O_DIRECTORY);
+        let makes_directory = flags & c::O_CREAT != 0 && flags & c::O_DIRECTORY != 0;
+        if flags & !KNOWN != 0 || access & O_ACCMODE == O_ACCMODE || makes_directory {
             return Err(Errno::INVAL);
         }
         let fd = self.process_mut(pid)?.reserve(0)?;
         match self.open_inode(&caller, path, flags, mode) {
             Ok(inode) => {
-                let content = self.plain.content_of(inode);
-                self.plain.contents[content].refs += 1;
-                if flags & c::O_TRUNC != 0 {
-                    self.plain.contents[content].bytes.clear();
-                }
+                let is_directory = self.local.space.files.kind(inode) == NodeKind::Directory;
+                let content = (!is_directory).then(|| self.plain.hold_content(inode, flags & c::O_TRUNC != 0));
                 let open = self.plain.open.insert(Opened { content, offset: 0, access });
                 let file = self.open_file(Object::Plain(open), flags & c::O_NONBLOCK != 0);
                 self.files[file].set_status(flags & c::O_APPEND);
@@ -174,14 +189,16 @@ impl Host {
         if flags & c::O_CREAT != 0 && flags & c::O_EXCL != 0 {
             return Err(Errno::EXIST);
         }
+        let access = flags & O_ACCMODE;
         match names.kind(found) {
-            NodeKind::Directory => return Err(Errno::ISDIR),
+            NodeKind::Directory if access != c::O_RDONLY || flags & (c::O_CREAT | c::O_TRUNC) != 0 => return Err(Errno::ISDIR),
+            NodeKind::Directory => {}
+            NodeKind::File | NodeKind::Socket | NodeKind::Link if flags & c::O_DIRECTORY != 0 => return Err(Errno::NOTDIR),
             NodeKind::Socket => return Err(Errno::NXIO),
             // No path leads to a link.
             NodeKind::Link => return Err(Errno::LOOP),
             NodeKind::File => {}
         }
-        let access = flags & O_ACCMODE;
         let want = if access == c::O_WRONLY { 2 } else { 4 } | if access == c::O_RDWR || flags & c::O_TRUNC != 0 { 2 } else { 0 };
         if names.may(found, want, caller) { Ok(found) } else { Err(Errno::ACCES) }
     }
@@ -302,7 +319,7 @@ impl Host {
 
     /// The last close of an open plain file.
     pub(super) fn close_plain(&mut self, open: Key) {
-        if let Some(Opened { content, .. }) = self.plain.open.remove(open) {
+        if let Some(content) = self.plain.open.remove(open).and_then(|opened| opened.content) {
             self.plain.put(content);
         }
     }

@@ -460,6 +460,7 @@ impl Host {
     /// The last close of a socket: `inet_release`, `__tcp_close`. Answers until when the caller waits for its data.
     pub(super) fn release_socket(&mut self, cx: &mut Cx<'_>, key: Key, may_linger: bool) -> Option<Instant> {
         self.stop_listening(cx.now, key);
+        self.stream_groups.remove(&key);
         let socket = &mut self.sockets[key];
         let linger = match socket.options.linger() {
             None => Linger::None,

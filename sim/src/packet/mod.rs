@@ -182,12 +182,25 @@ pub struct Datagram {
     pub dont_fragment: bool,
     /// It has no checksum: `SO_NO_CHECK`, RFC 768. What is changed on its way is not noticed.
     pub no_check: bool,
+    /// It stands for datagrams of this size each, `UDP_SEGMENT`, which are not told apart before a socket takes them; 0: for itself. What
+    /// goes over a wire is cut before.
+    pub segment_bytes: u16,
 }
 
 impl Datagram {
+    /// The datagrams that it stands for, see [`Datagram::segment_bytes`]; each still knows that it was cut.
+    pub fn pieces(&self) -> impl Iterator<Item = Datagram> + '_ {
+        let payload = self.payload.to_bytes();
+        let len = payload.len();
+        let segment = if self.segment_bytes == 0 { len.max(1) } else { usize::from(self.segment_bytes) };
+        (0..len.max(1))
+            .step_by(segment)
+            .map(move |begin| Datagram { payload: payload.slice(begin..len.min(begin + segment)).into(), ..*self })
+    }
+
     /// A datagram of nothing that may be cut into fragments and has a checksum.
     pub const EMPTY: Datagram =
-        Datagram { src_port: 0, dst_port: 0, payload: Payload::EMPTY, dont_fragment: false, no_check: false };
+        Datagram { src_port: 0, dst_port: 0, payload: Payload::EMPTY, dont_fragment: false, no_check: false, segment_bytes: 0 };
 }
 
 /// An ICMP error, RFC 792 and RFC 4443.

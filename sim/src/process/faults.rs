@@ -4,7 +4,7 @@
 
 use crate::choice::{Door, StreamId};
 use crate::process::scheduler::{Scheduler, ThreadId};
-use crate::trace::{CallName, What};
+use crate::trace::{CallName, Event, MachineEvent, Place, What};
 use crate::world::HostId;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -26,6 +26,11 @@ pub struct Mark {
 impl Scheduler {
     /// Sets what may befall calls on a host from here on; `None`: nothing.
     pub fn set_call_faults(&mut self, host: HostId, plan: Option<Plan>) {
+        if plan.is_some() || self.has_call_faults(host) {
+            let what = What::Machine(MachineEvent::CallFaults { on: plan.is_some() });
+            let at = self.world.now();
+            self.world.trace_mut().record(Event { at, place: Place::host(host.0), what });
+        }
         match plan {
             Some(plan) => drop(self.call_faults.insert(host, Course::new(&plan))),
             None => drop(self.call_faults.remove(&host)),
@@ -90,6 +95,14 @@ impl Scheduler {
             self.charge(thread);
         }
         true
+    }
+
+    /// The running thread has asked for a name: if something is wrong with that, it has met it.
+    pub fn note_lookup(&mut self, thread: ThreadId, name: &str) {
+        if let Some(fault) = self.world.name_fault(name) {
+            let fault = format!("{fault} for the name {name}").into();
+            self.record(thread, What::CallFault { call: const { CallName::new("getaddrinfo") }, fd: None, fault });
+        }
     }
 
     /// Draws one of `0..n` for a fault that has to choose, 0 being the boring one.

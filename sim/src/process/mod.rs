@@ -32,6 +32,7 @@ pub mod overflow;
 pub mod scheduler;
 pub mod signal;
 mod stack;
+mod strace;
 #[cfg(feature = "tracing")]
 pub mod telling;
 pub mod turns;

@@ -436,7 +436,7 @@ impl Scheduler {
         let place = self.place(thread);
         self.world.trace_mut().call_ended(at, place, name, fd, result);
         if self.world.trace().is_recording() {
-            self.note_call(CallEnd { at, place, call: name, fd, result }, thread, call);
+            self.note_call(&CallEnd { at, place, call: name, fd, result }, thread, call);
         }
         self.charge(thread);
         self.collect_wakes();

@@ -3,6 +3,7 @@
 
 use crate::host::{Call, Op};
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId};
+use crate::trace::What;
 
 /// A signal, by what its handler was installed with: all that the interrupted call can tell, `sigaction(2)`.
 ///
@@ -40,6 +41,11 @@ impl Scheduler {
 
     /// Sends a thread a signal. It concerns a thread that waits in a system call, and no other.
     pub fn signal(&mut self, thread: ThreadId, signal: Signal) {
+        let how = match signal {
+            Signal::Interrupting => "interrupting",
+            Signal::Restarting => "SA_RESTART",
+        };
+        self.record(thread, What::Signal { how });
         let slot = self.thread_mut(thread);
         if slot.op.is_some() || slot.quiet.is_some() {
             slot.signal = Some(signal);

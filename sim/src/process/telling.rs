@@ -112,7 +112,8 @@ fn emit(told: &Told) {
         What::ProcessStart | What::ProcessExit | What::ProcessKill => tell!("twinsock::process", INFO, host, process),
         What::ProcessPanic { .. } => tell!("twinsock::process", ERROR, host, process),
         What::Network { .. } | What::Machine(_) => tell!("twinsock::fault", WARN, host),
-        What::CallFault { .. } => tell!("twinsock::fault", WARN, host, process),
+        What::Name { .. } => tell!("twinsock::fault", WARN),
+        What::CallFault { .. } | What::Signal { .. } => tell!("twinsock::fault", WARN, host, process),
         // In recordings only.
         What::Waits | What::Wake => {}
     }

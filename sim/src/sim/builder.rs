@@ -10,7 +10,7 @@ use crate::process::overflow;
 use crate::process::scheduler::Scheduler;
 use crate::process::turns::{CALLS_EXPECTED, Interleaving, Turns};
 use crate::process::watchdog::Pulse;
-use crate::trace::Trace;
+use crate::trace::{EVENTS_MAX, Trace};
 use crate::world::World;
 use std::rc::Rc;
 use std::time::Duration;
@@ -54,7 +54,8 @@ pub struct Builder {
     /// How many of them a failure shows of each host; all, if it is not said.
     shows_of_each_host: Option<usize>,
     keeps_story: bool,
-    records: bool,
+    /// How many events are to be recorded, at least, if any are.
+    records: Option<usize>,
     catches_panics: bool,
     call_cost: Duration,
     stack_bytes: usize,
@@ -77,7 +78,7 @@ impl Default for Builder {
             keeps_events: None,
             shows_of_each_host: Some(REPORT_EVENTS),
             keeps_story: false,
-            records: false,
+            records: None,
             catches_panics: false,
             call_cost: CALL_COST,
             stack_bytes: STACK_BYTES,
@@ -225,7 +226,7 @@ impl Builder {
     }
 
     /// Whether the whole run is recorded, every call with its arguments, every packet with its data: see [`Recording`](crate::trace::Recording). It costs memory for each
-    /// event and up to as much time as the run itself; the run is the same.
+    /// event and up to as much time as the run itself; the run is the same. Of a run of more than a million events the last ones are kept.
     ///
     /// ```
     /// use twinsock_sim::Sim;
@@ -233,9 +234,23 @@ impl Builder {
     /// assert!(!twinsock_sim::trace::lines(&report.recording.unwrap()).is_empty());
     /// ```
     #[must_use]
-    pub fn record(mut self, record: bool) -> Builder {
-        self.records = record;
-        self
+    pub fn record(self, record: bool) -> Builder {
+        Builder { records: record.then_some(EVENTS_MAX), ..self }
+    }
+
+    /// Records at least the last `events_max` events of the run, as [`Builder::record`] does.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let report = Sim::builder().record_last(10).run(|sim| {
+    ///     let host = sim.host("a");
+    ///     (0..50).for_each(|_| drop(host.spawn("p", |_net| {})));
+    /// }).unwrap();
+    /// assert!(report.recording.unwrap().dropped() > 0);
+    /// ```
+    #[must_use]
+    pub fn record_last(self, events_max: usize) -> Builder {
+        Builder { records: Some(events_max), ..self }
     }
 
     /// Whether a panic of the code that builds the network is a failure of the run, as a panic of a process is, instead of the caller's panic.
@@ -423,8 +438,8 @@ impl Builder {
         let seed = self.seed.unwrap_or(0);
         let mut trace = Trace::new();
         trace.keep_last(self.keeps_events.unwrap_or(REPORT_EVENTS_AMONG));
-        if self.records {
-            trace.record_all();
+        if let Some(events_max) = self.records {
+            trace.record_last(events_max);
         }
         if self.keeps_story {
             choice.keep_story();

@@ -150,15 +150,16 @@ impl Tcb {
         true
     }
 
-    /// [`Tcb::recv`] where as much is there as the caller asks for or waits for. `None`: that is for `recv` itself, and nothing has happened.
+    /// [`Tcb::recv`] where as much is there as the caller asks for, or the `target` that it waits for. `None`: that is for `recv` itself,
+    /// and nothing has happened.
     #[inline]
-    pub fn recv_plainly(&mut self, now: Instant, into: &mut [u8]) -> Option<usize> {
+    pub fn recv_plainly(&mut self, now: Instant, into: &mut [u8], target: u32) -> Option<usize> {
         if self.urgent != Urgent::None {
             return None;
         }
         let recv = self.recv.as_mut()?;
         let unread = usize_from(recv.queued_bytes());
-        if unread == 0 || into.is_empty() || (unread < into.len() && unread < usize_from(self.options.rcvlowat)) {
+        if unread == 0 || into.is_empty() || (unread < into.len() && unread < usize_from(target)) {
             return None;
         }
         let copied = recv.read_into(into);

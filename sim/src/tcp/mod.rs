@@ -28,6 +28,7 @@ mod poll;
 mod recv_buffer;
 mod reset;
 mod ring;
+mod route;
 mod rtt;
 mod send_buffer;
 mod setopt;

@@ -158,6 +158,12 @@ impl Tcb {
         }
     }
 
+    /// The clock of the connection's timestamps, `TCP_TIMESTAMP`, whether it uses them or not.
+    #[must_use]
+    pub fn timestamp_clock(&self, now: Instant) -> u32 {
+        timestamp_clock(now, self.timestamps.offset)
+    }
+
     /// The timestamps option of a segment sent now.
     #[inline]
     pub(super) fn timestamps_now(&self, now: Instant) -> Option<Timestamps> {

@@ -275,6 +275,7 @@ impl Tcb {
         (self.local_port, self.remote_port) = ports;
         self.err = None;
         self.soft_err = None;
+        self.timers.has_no_route = false;
         self.done = false;
         self.advmss = match self.options.maxseg {
             0 => config.mss_bytes,
@@ -338,6 +339,12 @@ impl Tcb {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.done
+    }
+
+    /// Whether what has come so far ends at this number, `rcv_nxt`.
+    #[must_use]
+    pub fn has_received_up_to(&self, seq: SeqNumber) -> bool {
+        self.rcv_nxt == seq
     }
 
     /// Whether the host may drop the block: closed by its user, CLOSED, nothing left to transmit.

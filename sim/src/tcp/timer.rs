@@ -40,6 +40,8 @@ pub(super) struct Timers {
     pub(super) retransmits: u8,
     /// icsk_probes_out.
     pub(super) probes_out: u8,
+    /// Nothing that is sent leaves: no route leads to the peer, whose window counts as closed meanwhile.
+    pub(super) has_no_route: bool,
 }
 
 impl Default for Timers {
@@ -54,6 +56,7 @@ impl Default for Timers {
             backoff: 0,
             retransmits: 0,
             probes_out: 0,
+            has_no_route: false,
         }
     }
 }
@@ -196,6 +199,11 @@ impl Tcb {
 
     fn on_loss_probe_timeout(&mut self, now: Instant) {
         self.rtt.timed = None;
+        if self.timers.has_no_route {
+            // The probe fails; what it was to probe for is due already.
+            self.timers.arm(Retransmit::Timeout, after(now, u64::from(JIFFY_US) * 1000));
+            return;
+        }
         self.retransmit_first();
         self.timers.arm(Retransmit::Timeout, after(now, self.backed_off_rto_ns()));
     }
@@ -220,6 +228,10 @@ impl Tcb {
         }
         if self.timers.retransmits == 0 {
             self.timers.start_of_retries = now;
+            if self.timers.has_no_route {
+                // `retrans_stamp` is when the segment left, and none has left since.
+                self.timers.start_of_retries = Instant::from_nanos(now.as_nanos().saturating_sub(self.rto_ns()));
+            }
         }
         self.rtt.timed = None;
         self.on_timeout_loss();

@@ -226,12 +226,6 @@ impl Tcb {
         self.err.is_some() || self.done || self.shutdown.read || self.state == State::Closed
     }
 
-    /// Whether `n` bytes in hand are enough for a blocking `recv(2)` without MSG_WAITALL: `SO_RCVLOWAT`.
-    #[must_use]
-    pub fn rcv_wait_target_met(&self, n: usize) -> bool {
-        n >= usize_from(self.options.rcvlowat)
-    }
-
     /// `recv(2)` with MSG_OOB: the urgent byte.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! at which byte, and the lines before it are there.
 
 use super::lines::TraceLine;
+use super::recording::dropped_words;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io::{self, Write};
@@ -17,12 +18,23 @@ struct Header {
     version: String,
     /// The seed of the run.
     seed: u64,
+    /// How many events came before the first line's.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    dropped: u64,
+    /// How many lines follow; older files do not say.
+    #[serde(default)]
+    lines: Option<usize>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The format's number: another one is for another version of this crate.
 const FORMAT: u32 = 1;
 
-/// Writes a trace file.
+/// Writes a trace file; `dropped` is how many events came before the first line's.
 ///
 /// # Errors
 /// The writer's.
@@ -33,11 +45,12 @@ const FORMAT: u32 = 1;
 /// let run = Sim::builder().seed(7).record(true).run(|sim| drop(sim.host("a").spawn("p", |_net| {}))).unwrap();
 /// let lines = lines(&run.recording.unwrap());
 /// let mut bytes = Vec::new();
-/// file::write(&lines, run.seed, &mut bytes).unwrap();
+/// file::write(&lines, run.seed, 0, &mut bytes).unwrap();
 /// assert_eq!(read_trace(&bytes).unwrap().lines, lines);
 /// ```
-pub fn write(lines: &[TraceLine], seed: u64, mut to: impl Write) -> io::Result<()> {
-    let header = Header { twinsock_trace: FORMAT, version: env!("CARGO_PKG_VERSION").to_owned(), seed };
+pub fn write(lines: &[TraceLine], seed: u64, dropped: u64, mut to: impl Write) -> io::Result<()> {
+    let header =
+        Header { twinsock_trace: FORMAT, version: env!("CARGO_PKG_VERSION").to_owned(), seed, dropped, lines: Some(lines.len()) };
     serde_json::to_writer(&mut to, &header)?;
     for line in lines {
         to.write_all(b"\n")?;
@@ -54,7 +67,7 @@ pub fn write(lines: &[TraceLine], seed: u64, mut to: impl Write) -> io::Result<(
 /// let run = Sim::builder().seed(7).record(true).run(|sim| drop(sim.host("a").spawn("p", |_net| {}))).unwrap();
 /// let lines = lines(&run.recording.unwrap());
 /// let mut bytes = Vec::new();
-/// file::write(&lines, run.seed, &mut bytes).unwrap();
+/// file::write(&lines, run.seed, 0, &mut bytes).unwrap();
 /// let cut_off = read_trace(&bytes[..bytes.len() - 9]).unwrap();
 /// assert!(cut_off.seed == 7 && cut_off.broken.is_some());
 /// ```
@@ -62,10 +75,20 @@ pub fn write(lines: &[TraceLine], seed: u64, mut to: impl Write) -> io::Result<(
 pub struct TraceFile {
     /// The seed of the run.
     pub seed: u64,
+    /// How many events came before the first line's: there was no room for them.
+    pub dropped: u64,
     /// The lines, up to the first that could not be read.
     pub lines: Vec<TraceLine>,
     /// Why the rest could not be read.
     pub broken: Option<TraceFileError>,
+}
+
+impl TraceFile {
+    /// How many events were dropped, in words; nothing if none was.
+    #[must_use]
+    pub fn dropped_words(&self) -> Option<String> {
+        dropped_words(self.dropped)
+    }
 }
 
 /// Why something is no trace file, or no longer one.
@@ -121,7 +144,7 @@ pub fn read_trace(bytes: &[u8]) -> Result<TraceFile, TraceFileError> {
             format!("a trace of format {twinsock_trace}, written by version {version}: this version reads format {FORMAT}");
         return Err(TraceFileError { line: 1, offset: 0, what });
     }
-    let mut file = TraceFile { seed: header.seed, lines: Vec::new(), broken: None };
+    let mut file = TraceFile { seed: header.seed, dropped: header.dropped, lines: Vec::new(), broken: None };
     let mut offset = first.len();
     for (number, text) in (2..).zip(lines) {
         match serde_json::from_slice(text) {
@@ -135,6 +158,15 @@ pub fn read_trace(bytes: &[u8]) -> Result<TraceFile, TraceFileError> {
             }
         }
         offset += text.len();
+    }
+    let (there, all) = (file.lines.len(), header.lines);
+    if file.broken.is_none()
+        && let Some(all) = all
+        && there != all
+    {
+        let cut_off = if there < all { "the file is cut off here: " } else { "" };
+        let what = format!("{cut_off}there are {there} of {all} events");
+        file.broken = Some(TraceFileError { line: there + 2, offset, what });
     }
     Ok(file)
 }

@@ -1,7 +1,8 @@
 //! The last events: a ring in a plain array. Every event of a run passes through it, so what is kept of the usual ones is a few words,
 //! and an [`Event`] is made of them when somebody asks.
 
-use super::event::{CallName, Event, PacketKind, What, Words};
+use super::event::{CallName, Event, What};
+use super::packets::{PacketKind, Words};
 use super::place::Place;
 use super::recording::Recording;
 use std::collections::VecDeque;
@@ -88,7 +89,9 @@ impl Kept {
             | What::ProcessKill
             | What::ProcessPanic { .. }
             | What::Machine(_)
-            | What::CallFault { .. } => self.keep_other(event),
+            | What::CallFault { .. }
+            | What::Signal { .. }
+            | What::Name { .. } => self.keep_other(event),
         }
     }
 
@@ -119,7 +122,7 @@ impl Kept {
     pub(super) fn events(&self) -> impl Iterator<Item = Event> {
         let mut others = self.others.iter();
         (self.next.saturating_sub(self.records_max)..self.next).map(move |number| match self.records[number & self.mask] {
-            Record::Packet { at, host, kind, line } => line.packet_event(at, host, kind),
+            Record::Packet { at, host, kind, line } => line.packet_event(at, host, kind, ""),
             Record::CallEnd { at, place, call, fd, result } => Event { at, place, what: What::CallEnd { call, fd, result } },
             Record::Timer { at, place } => Event { at, place, what: What::Timer },
             Record::Choice { at, place, door, n, value } => Event { at, place, what: What::Choice { door, n, value } },

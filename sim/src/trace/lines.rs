@@ -4,7 +4,8 @@
 //! sent.
 
 use super::Names;
-use super::event::{Event, PacketLine, Transport, Trouble, What};
+use super::event::{Event, Trouble, What};
+use super::packets::{PacketLine, Transport};
 use super::place::Place;
 use super::recording::{Connection, Detail, Recorded, Recording};
 use crate::packet::SeqNumber;
@@ -98,7 +99,9 @@ impl EventKind {
             What::PacketDelivered(_) => EventKind::Arrived,
             What::PacketDropped(..) => EventKind::Lost,
             What::PacketMet(..) => EventKind::Wire,
-            What::Network { .. } | What::Machine(_) | What::CallFault { .. } => EventKind::Fault,
+            What::Network { .. } | What::Machine(_) | What::CallFault { .. } | What::Signal { .. } | What::Name { .. } => {
+                EventKind::Fault
+            }
             What::Timer => EventKind::Timer,
             What::Choice { .. } => EventKind::Choice,
             What::ProcessStart => EventKind::Start,
@@ -208,9 +211,9 @@ impl fmt::Display for TraceLine {
 /// ```
 #[must_use]
 pub fn lines(recording: &Recording) -> Vec<TraceLine> {
-    let mut wire = Wire::default();
+    let mut wire = Wire { count: recording.packets_dropped(), ..Wire::default() };
     let owners = recording.owners();
-    recording.events.iter().map(|recorded| line(recording, recorded, &mut wire, &owners)).collect()
+    recording.events().map(|recorded| line(recording, &recorded, &mut wire, &owners)).collect()
 }
 
 type Owners = BTreeMap<IpAddr, u32>;
@@ -251,8 +254,12 @@ fn line(recording: &Recording, recorded: &Recorded, wire: &mut Wire, owners: &Ow
 
 /// What begins with an event, and what ends: a cut has the name of the host at its other end.
 fn troubles(what: &What, names: &Names) -> (Option<String>, Option<String>) {
+    if let What::Name { name, fault } = what {
+        let trouble = Some(format!("wrong name {name}"));
+        return if fault.is_some() { (trouble, None) } else { (None, trouble) };
+    }
     let (trouble, to) = match what {
-        What::Network { event, to } => (Some(event.trouble()), *to),
+        What::Network { event, to } => (event.trouble(), *to),
         What::Machine(event) => (event.trouble(), None),
         What::CallEnd { .. }
         | What::PacketSent(_)
@@ -267,7 +274,9 @@ fn troubles(what: &What, names: &Names) -> (Option<String>, Option<String>) {
         | What::ProcessExit
         | What::ProcessKill
         | What::ProcessPanic { .. }
-        | What::CallFault { .. } => (None, None),
+        | What::CallFault { .. }
+        | What::Signal { .. }
+        | What::Name { .. } => (None, None),
     };
     let named = |name: &str| match to.and_then(|to| names.host(to)) {
         Some(to) => format!("{name} {to}"),

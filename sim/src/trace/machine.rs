@@ -23,6 +23,11 @@ pub enum MachineEvent {
     },
     /// Its addresses were changed.
     Addrs,
+    /// Calls of its processes may fail from here on, or no longer.
+    CallFaults {
+        /// They may.
+        on: bool,
+    },
 }
 
 impl MachineEvent {
@@ -33,6 +38,8 @@ impl MachineEvent {
             MachineEvent::Restart => Some(Trouble::Ends("crash")),
             MachineEvent::Pause => Some(Trouble::Begins("pause")),
             MachineEvent::Resume => Some(Trouble::Ends("pause")),
+            MachineEvent::CallFaults { on: true } => Some(Trouble::Begins("call faults")),
+            MachineEvent::CallFaults { on: false } => Some(Trouble::Ends("call faults")),
             MachineEvent::Clock { .. } | MachineEvent::Addrs => None,
         }
     }
@@ -46,6 +53,7 @@ impl MachineEvent {
             MachineEvent::Resume => (3, 0, 0),
             MachineEvent::Clock { ahead_ns, ppm } => (4, ahead_ns.cast_unsigned(), u64::from(ppm.cast_unsigned())),
             MachineEvent::Addrs => (5, 0, 0),
+            MachineEvent::CallFaults { on } => (6, u64::from(on), 0),
         }
     }
 }
@@ -58,6 +66,8 @@ impl fmt::Display for MachineEvent {
             MachineEvent::Pause => f.write_str("paused"),
             MachineEvent::Resume => f.write_str("resumed"),
             MachineEvent::Addrs => f.write_str("has other addresses"),
+            MachineEvent::CallFaults { on: true } => f.write_str("calls meet faults from here on"),
+            MachineEvent::CallFaults { on: false } => f.write_str("calls meet no more faults"),
             MachineEvent::Clock { ahead_ns, ppm } => write!(f, "clock set to {ahead_ns:+} ns and {ppm:+} ppm"),
         }
     }

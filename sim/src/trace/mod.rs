@@ -1,18 +1,22 @@
 //! What happened: a digest of every event, the last few events for a report, and, if asked for, the whole run.
 //!
-//! `event.rs` says what an event is and how it reads on a line, `place.rs` where it happens, `digest.rs` how events become 64 bits, `kept.rs` how the last ones are
-//! kept, `recording.rs` how a whole run is. [`Trace`] is what `world` and `process` write to. The digest is always made and does not depend on
+//! `event.rs` says what an event is and how it reads on a line (of packets, `packets.rs`), `place.rs` where it happens, `digest.rs` how events become 64 bits, `kept.rs` how the last ones are
+//! kept, `recording.rs` how a whole run is (`log.rs`, `arguments.rs` and `bytes.rs`: in little room). [`Trace`] is what `world` and `process` write to. The digest is always made and does not depend on
 //! whether events are kept; keeping them is off until it is asked for, and costs nothing until then.
 //!
 //! What becomes of a recording: `lines.rs` makes the lines of a trace file of it, each with all that is known of an event, `file.rs` writes and reads
 //! them, `text.rs` prints them, `timeline.rs` draws them, and `pcapng.rs` writes the packets. This room reads values and influences nothing.
 
+mod arguments;
+mod bytes;
 mod digest;
 mod event;
 pub mod file;
 mod kept;
 mod lines;
+mod log;
 mod machine;
+mod packets;
 #[cfg(feature = "capture")]
 pub mod pcapng;
 mod place;
@@ -21,15 +25,17 @@ pub mod timeline;
 #[cfg(feature = "tracing")]
 mod untold;
 
+pub use arguments::{Arguments, Family};
 pub use digest::Digest;
-pub use event::{CallName, Event, NetworkEvent, PacketLine, Transport, What};
-use event::{PacketKind, Words};
+pub use event::{CallName, Event, NetworkEvent, What};
 pub use file::{TraceFile, TraceFileError, read_trace};
 use kept::{Kept, Record};
 pub use lines::{EventKind, TraceLine, lines};
 pub use machine::MachineEvent;
+use packets::{PacketKind, Words};
+pub use packets::{PacketLine, Transport};
 pub use place::{Names, Place};
-pub use recording::{CallEnd, Connection, Detail, Recorded, Recording};
+pub use recording::{CallEnd, Connection, Detail, EVENTS_MAX, Recorded, Recording};
 #[cfg(feature = "tracing")]
 pub use untold::Topic;
 
@@ -74,9 +80,10 @@ impl Trace {
         self.kept = (events_max > 0).then(|| Kept::new(events_max));
     }
 
-    /// Keeps everything from here on, for [`Trace::take_recording`].
-    pub fn record_all(&mut self) {
-        self.kept.get_or_insert_with(|| Kept::new(0)).recording = Some(Box::default());
+    /// Keeps everything from here on, for [`Trace::take_recording`]: the last `events_max` events, at least.
+    pub fn record_last(&mut self, events_max: usize) {
+        let recording = Box::new(Recording::with_room_for(events_max));
+        self.kept.get_or_insert_with(|| Kept::new(0)).recording = Some(recording);
     }
 
     /// Keeps events about these from here on, for [`Trace::take_untold`].
@@ -99,7 +106,7 @@ impl Trace {
         self.kept.as_ref().is_some_and(|kept| kept.recording.is_some())
     }
 
-    /// Everything since [`Trace::record_all`]; `addrs` are the addresses of the hosts.
+    /// Everything since [`Trace::record_last`]; `addrs` are the addresses of the hosts.
     pub fn take_recording(&mut self, addrs: Vec<Vec<IpAddr>>) -> Option<Recording> {
         let mut recording = *self.kept.as_mut()?.recording.take()?;
         recording.names = self.names.clone();
@@ -108,31 +115,62 @@ impl Trace {
     }
 
     /// The recording, and the number of the turn.
+    #[inline]
     fn recording_mut(&mut self) -> Option<(&mut Recording, u64)> {
         Some((self.kept.as_mut()?.recording.as_deref_mut()?, self.steps))
     }
 
-    /// Records that a thread begins to wait for `what`; for a call to return, if that call's arguments are given.
-    #[cold]
-    pub fn waits(&mut self, at: Instant, place: Place, what: &str, arguments: Option<String>) {
+    /// Records that a thread begins to wait for what `what` says.
+    pub fn waits_for(&mut self, at: Instant, place: Place, what: &str) {
         if let Some((recording, step)) = self.recording_mut() {
-            recording.waits(step, at, place, what, arguments);
+            recording.log_mut().waits_for(step, at, place, what);
+        }
+    }
+
+    /// Records that a thread begins to wait for a call to return, whose arguments `list` lists.
+    pub fn waits_in_call(&mut self, at: Instant, place: Place, call: CallName, list: impl FnOnce(&mut Arguments<'_>)) {
+        if let Some((recording, step)) = self.recording_mut() {
+            recording.waits(at, place);
+            recording.log_mut().waits_call(step, at, place, call, list);
+        }
+    }
+
+    /// The same of a `recv(2)` of up to `len` bytes.
+    pub fn waits_in_recv(&mut self, at: Instant, place: Place, fd: i32, len: usize, flags: i32) {
+        if let Some((recording, step)) = self.recording_mut() {
+            recording.waits(at, place);
+            recording.log_mut().waits_recv(step, at, place, fd, len, flags);
         }
     }
 
     /// Records that a thread waits no longer.
-    #[cold]
     pub fn wakes(&mut self, at: Instant, place: Place) {
         if let Some((recording, step)) = self.recording_mut() {
-            recording.event(step, Event { at, place, what: What::Wake }, Detail::None);
+            recording.log_mut().wakes(step, at, place);
         }
     }
 
-    /// Records a call in full; [`Trace::call_ended`] has recorded what every trace holds of it.
-    #[cold]
-    pub fn call_in_full(&mut self, end: CallEnd, arguments: String, connection: Option<Connection>) {
+    /// Records a call in full, whose arguments `list` lists; [`Trace::call_ended`] has recorded what every trace holds of it.
+    pub fn call_in_full(&mut self, end: &CallEnd, connection: Option<Connection>, list: impl FnOnce(&mut Arguments<'_>)) {
         if let Some((recording, step)) = self.recording_mut() {
-            recording.call(step, end, arguments, connection);
+            let ended = recording.ended(end, connection);
+            recording.log_mut().call(step, ended, *end, list);
+        }
+    }
+
+    /// The same of a `send(2)` that took all of `data`.
+    pub fn send_in_full(&mut self, end: &CallEnd, connection: Option<Connection>, data: &[u8], flags: i32) {
+        if let (Some((recording, step)), Some(fd)) = (self.recording_mut(), end.fd) {
+            let ended = recording.ended(end, connection);
+            recording.log_mut().send(step, ended, fd, data, flags);
+        }
+    }
+
+    /// The same of a `recv(2)` of up to `len` bytes that gave `data`.
+    pub fn recv_in_full(&mut self, end: &CallEnd, connection: Option<Connection>, (data, len): (&[u8], usize), flags: i32) {
+        if let (Some((recording, step)), Some(fd)) = (self.recording_mut(), end.fd) {
+            let ended = recording.ended(end, connection);
+            recording.log_mut().recv(step, ended, fd, (data, len), flags);
         }
     }
 
@@ -158,7 +196,7 @@ impl Trace {
             #[cfg(feature = "tracing")]
             kept.tell(self.steps, Topic::of(&event.what), || event.clone());
             if let Some(recording) = &mut kept.recording {
-                recording.event(self.steps, event.clone(), Detail::None);
+                recording.log_mut().event(self.steps, &event, None);
             }
             kept.keep_event(event);
         }
@@ -171,8 +209,7 @@ impl Trace {
         self.events_count += 1;
         if let Some(kept) = &mut self.kept {
             if let Some(recording) = &mut kept.recording {
-                let what = What::Choice { door, n, value };
-                recording.event(self.steps, Event { at, place: Place::WORLD, what }, Detail::None);
+                recording.log_mut().choice(self.steps, at, door, n, value);
             }
             kept.keep(Record::Choice { at, place: Place::WORLD, door, n, value });
         }
@@ -217,7 +254,7 @@ impl Trace {
         }
         label.words.renumber(segment);
         label.word = label.words.label();
-        self.usual_packet(at, host, PacketKind::Sent, packet, label);
+        label.number = self.usual_packet(at, host, PacketKind::Sent, packet, label);
         self.digest.fold_data(segment.payload.as_slice());
     }
 
@@ -249,7 +286,7 @@ impl Trace {
 
     #[inline(always)]
     fn packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet) -> Label {
-        let words = match (&packet.body, event::v4_addrs(packet)) {
+        let words = match (&packet.body, packets::v4_addrs(packet)) {
             (Body::Tcp(segment), Some(addrs)) => Words::of_segment(addrs, segment),
             (Body::Udp(datagram), Some(addrs)) => Words::of_datagram(addrs, datagram),
             (Body::Icmp(_), _) | (_, None) => {
@@ -257,46 +294,60 @@ impl Trace {
                 return Label::default();
             }
         };
-        let label = Label { word: words.label(), words, is_usual: true };
-        self.usual_packet(at, host, kind, packet, &label);
-        label
+        let label = Label { word: words.label(), words, is_usual: true, number: 0 };
+        Label { number: self.usual_packet(at, host, kind, packet, &label), ..label }
     }
 
+    /// Answers the number of a packet that is sent and recorded.
     #[inline(always)]
-    fn usual_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) {
+    fn usual_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) -> u32 {
         self.events_count += 1;
-        event::fold_packet(&mut self.digest, at, host, kind, label.word);
+        packets::fold_packet(&mut self.digest, at, host, kind, label.word);
         if let Some(kept) = &mut self.kept {
             kept.keep(Record::Packet { at, host, kind, line: label.words });
             #[cfg(feature = "tracing")]
-            kept.tell(self.steps, Some(Topic::Packet), || label.words.packet_event(at, host, kind));
+            kept.tell(self.steps, Some(Topic::Packet), || label.words.packet_event(at, host, kind, ""));
             if kept.recording.is_some() {
-                self.packet_in_full(at, host, kind, packet, "");
+                return self.packet_in_full(at, host, kind, packet, label);
             }
         }
+        0
     }
 
     fn other_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, why: &'static str) {
         self.events_count += 1;
-        event::fold_packet(&mut self.digest, at, host, kind, Words::of(packet).label());
+        let words = Words::of(packet);
+        packets::fold_packet(&mut self.digest, at, host, kind, words.label());
         if let Some(kept) = &mut self.kept {
-            let what = kind.what(PacketLine::of(packet), why);
+            let event = Event { at, place: Place::host(host), what: kind.what(PacketLine::of(packet), why) };
             #[cfg(feature = "tracing")]
-            kept.tell(self.steps, Topic::of(&what), || Event { at, place: Place::host(host), what: what.clone() });
-            kept.keep_other(Event { at, place: Place::host(host), what });
-            self.packet_in_full(at, host, kind, packet, why);
+            kept.tell(self.steps, Topic::of(&event.what), || event.clone());
+            if let Some(recording) = &mut kept.recording {
+                let is_usual = packets::is_usual(packet);
+                match kind {
+                    PacketKind::Sent => recording.log_mut().event(self.steps, &event, Some(packet)),
+                    PacketKind::Delivered | PacketKind::Dropped | PacketKind::Met if is_usual => {
+                        recording.log_mut().packet(self.steps, at, host, kind, words, why);
+                    }
+                    PacketKind::Delivered | PacketKind::Dropped | PacketKind::Met => {
+                        recording.log_mut().event(self.steps, &event, None);
+                    }
+                }
+            }
+            kept.keep_other(event);
         }
     }
 
-    #[cold]
-    fn packet_in_full(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, why: &'static str) {
-        let Some((recording, step)) = self.recording_mut() else { return };
-        let detail = match kind {
-            PacketKind::Sent => Detail::Packet(Box::new(packet.clone())),
-            PacketKind::Delivered | PacketKind::Dropped | PacketKind::Met => Detail::None,
-        };
-        let what = kind.what(PacketLine::of(packet), why);
-        recording.event(step, Event { at, place: Place::host(host), what }, detail);
+    #[inline(never)]
+    fn packet_in_full(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) -> u32 {
+        let Some((recording, step)) = self.recording_mut() else { return 0 };
+        let (log, words) = (recording.log_mut(), label.words);
+        match kind {
+            PacketKind::Sent => return log.sent(step, at, host, words, packet),
+            PacketKind::Delivered => log.arrived(step, at, host, words, label.number),
+            PacketKind::Dropped | PacketKind::Met => log.packet(step, at, host, kind, words, ""),
+        }
+        0
     }
 
     /// The digest of all events so far.
@@ -344,6 +395,8 @@ pub struct Label {
     word: u64,
     /// It is the label of a segment or datagram between IPv4 addresses, and not of just any packet, about which it says nothing.
     is_usual: bool,
+    /// The packet's number in the recording, if there is one.
+    number: u32,
 }
 
 impl Label {

@@ -11,8 +11,9 @@ use crate::packet::wire::{self, EncodeError};
 use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
 use pcap_file::pcapng::blocks::name_resolution::{Ipv4Record, Ipv6Record, NameResolutionBlock, Record};
+use pcap_file::pcapng::blocks::section_header::{SectionHeaderBlock, SectionHeaderOption};
 use pcap_file::pcapng::{PcapNgBlock, PcapNgWriter};
-use pcap_file::{DataLink, PcapError};
+use pcap_file::{DataLink, Endianness, PcapError};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -24,7 +25,10 @@ use std::time::Duration;
 /// # Errors
 /// The writer's; and a packet that no bytes stand for.
 pub fn write(recording: &Recording, lines: &[TraceLine], epoch: Duration, to: impl Write) -> io::Result<()> {
-    let mut writer = PcapNgWriter::new(to).map_err(io_error)?;
+    let options = recording.dropped_words().map(|words| SectionHeaderOption::Comment(Cow::Owned(words)));
+    let endianness = Endianness::Little;
+    let section = SectionHeaderBlock { endianness, options: options.into_iter().collect(), ..SectionHeaderBlock::default() };
+    let mut writer = PcapNgWriter::with_section_header(to, section).map_err(io_error)?;
     for (host, addrs) in (0..).zip(&recording.addrs) {
         let name = recording.names.host(host).unwrap_or("?");
         let mut options =
@@ -37,15 +41,15 @@ pub fn write(recording: &Recording, lines: &[TraceLine], epoch: Duration, to: im
     let names = NameResolutionBlock { records: records.collect(), options: Vec::new() };
     writer.write_block(&names.into_block()).map_err(io_error)?;
     let fates = fates(lines);
-    let sent = recording.events.iter().filter_map(|recorded| match (&recorded.event.what, &recorded.detail) {
-        (What::PacketSent(_), Detail::Packet(packet)) => Some((recorded, packet)),
+    let sent = recording.events().filter_map(|recorded| match (recorded.event.what, recorded.detail) {
+        (What::PacketSent(_), Detail::Packet(packet)) => Some((recorded.event.at, recorded.event.place, packet)),
         _ => None,
     });
-    for (number, (recorded, packet)) in (1..).zip(sent) {
-        let Some(interface) = recorded.event.place.host_number() else { continue };
-        let at = epoch + Duration::from_nanos(recorded.event.at.as_nanos());
+    for (number, (at, place, packet)) in (recording.packets_dropped() + 1..).zip(sent) {
+        let Some(interface) = place.host_number() else { continue };
+        let at = epoch + Duration::from_nanos(at.as_nanos());
         let fate = fates.get(&number).map_or("never arrived", String::as_str);
-        write_packet(&mut writer, packet, interface, at, fate)?;
+        write_packet(&mut writer, &packet, interface, at, fate)?;
     }
     Ok(())
 }

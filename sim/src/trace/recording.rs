@@ -1,10 +1,12 @@
-//! A whole run, as values: every event with its step, calls with their arguments, packets with their data.
+//! A whole run, as values: every event with its step, calls with their arguments, packets with their data. `log.rs` is how they are kept.
 //!
 //! Recording is asked for before the run and costs memory for each event, so it is off unless a report is to be written. It has no part in the
 //! digest: a recorded run is the run that it would have been.
 
 use super::Names;
-use super::event::{CallName, Event, PacketLine, Transport, What};
+use super::event::{CallName, Event};
+use super::log::{self, Ended, Log};
+use super::packets::{PacketLine, Transport};
 use super::place::Place;
 use crate::packet::Packet;
 use std::collections::BTreeMap;
@@ -28,19 +30,29 @@ pub struct Recording {
     pub names: Names,
     /// The addresses of every host, besides loopback.
     pub addrs: Vec<Vec<IpAddr>>,
-    /// What happened, in order.
-    pub events: Vec<Recorded>,
     /// The sockets of all hosts at the end, a line each.
     pub netstat: String,
-    /// How many events came after the last one that there was room for.
-    pub left_out: u64,
-    /// The calls of threads that have not returned, and when they were made.
-    open: BTreeMap<Place, (Instant, Box<str>)>,
+    log: Log,
+    threads: Vec<ThreadNote>,
     /// What descriptors were connected to when they were seen last, for the call that closes them.
-    connections: BTreeMap<(Option<u32>, Option<u32>, i32), Connection>,
+    connections: BTreeMap<Descriptor, Connection>,
+    /// Counts the times that something was taken out of `connections`.
+    forgotten: u64,
 }
 
-/// How many events a recording holds: some hundred megabytes. A run that never ends is not to take all memory there is.
+/// Host, process and number of a descriptor.
+type Descriptor = (Option<u32>, Option<u32>, i32);
+
+/// What is known of a thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct ThreadNote {
+    /// When the call was made in which it waits.
+    open: Option<Instant>,
+    /// The last of its descriptors that was connected, and when that was put into `connections`.
+    connected: Option<(i32, Connection, u64)>,
+}
+
+/// How many events a recording keeps, the last ones, if nothing else is asked for: some tens of megabytes, and what the packets carry.
 pub const EVENTS_MAX: usize = 1_000_000;
 
 /// An event of a recording.
@@ -48,7 +60,7 @@ pub const EVENTS_MAX: usize = 1_000_000;
 /// ```
 /// use twinsock_sim::Sim;
 /// let run = Sim::builder().record(true).run(|sim| drop(sim.host("a").spawn("p", |_net| {}))).unwrap();
-/// assert_eq!(run.recording.unwrap().events[0].step, 0);
+/// assert_eq!(run.recording.unwrap().events().next().unwrap().step, 0);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
@@ -120,45 +132,95 @@ impl Recording {
         (0..).zip(&self.addrs).flat_map(|(host, addrs)| addrs.iter().map(move |addr| (*addr, host))).collect()
     }
 
-    /// Records an event that every trace holds.
-    pub(super) fn event(&mut self, step: u64, event: Event, detail: Detail) {
-        if self.events.len() == EVENTS_MAX {
-            self.left_out += 1;
-            return;
+    /// Nothing so far, and room for so many events; when there are more, the first ones go.
+    pub(super) fn with_room_for(events_max: usize) -> Recording {
+        Recording { log: Log::new(events_max), ..Recording::default() }
+    }
+
+    /// What happened, in order.
+    pub fn events(&self) -> impl Iterator<Item = Recorded> {
+        self.log.read()
+    }
+
+    /// How many events there are.
+    #[must_use]
+    pub fn events_count(&self) -> usize {
+        self.log.events_count()
+    }
+
+    /// How many events came before the first of these, for which there was no room in the end.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.log.dropped()
+    }
+
+    /// How many events were dropped, in words; nothing if none was.
+    #[must_use]
+    pub fn dropped_words(&self) -> Option<String> {
+        dropped_words(self.dropped())
+    }
+
+    /// How many packets were sent in the events that were dropped.
+    pub(super) fn packets_dropped(&self) -> u64 {
+        u64::from(self.log.dropped_sent())
+    }
+
+    /// The log, for events about which no more is known than what they are.
+    pub(super) fn log_mut(&mut self) -> &mut Log {
+        &mut self.log
+    }
+
+    /// What is known of a thread; nothing if its number is one that no run gives.
+    #[inline]
+    fn thread(&mut self, place: Place) -> Option<&mut ThreadNote> {
+        let index = usize::try_from(place.thread_number()).ok()?;
+        if index >= self.threads.len() {
+            if index > self.threads.len() + log::THREADS_SKIPPED_MAX {
+                return None;
+            }
+            self.threads.resize(index + 1, ThreadNote::default());
         }
-        self.events.push(Recorded { step, event, detail });
+        self.threads.get_mut(index)
     }
 
-    /// A thread begins to wait: for a call to return, if `arguments` are given, or for what `what` says.
-    pub(super) fn waits(&mut self, step: u64, at: Instant, place: Place, what: &str, arguments: Option<String>) {
-        let text = match arguments {
-            None => what.into(),
-            Some(arguments) => {
-                let (_, arguments) = self.open.entry(place).or_insert((at, arguments.into()));
-                format!("{what}({arguments})").into()
+    /// A thread begins to wait for a call to return.
+    pub(super) fn waits(&mut self, at: Instant, place: Place) {
+        if let Some(thread) = self.thread(place) {
+            thread.open.get_or_insert(at);
+        }
+    }
+
+    /// What is to be recorded of the end of a call, whose descriptor is now connected as given.
+    pub(super) fn ended(&mut self, end: &CallEnd, connection: Option<Connection>) -> Ended {
+        let CallEnd { at, place, .. } = *end;
+        let since = self.thread(place).and_then(|thread| thread.open.take()).unwrap_or(at);
+        Ended { at, place, since, connection: end.fd.and_then(|fd| self.connection(end, fd, connection)) }
+    }
+
+    fn connection(&mut self, end: &CallEnd, fd: i32, connection: Option<Connection>) -> Option<Connection> {
+        let key = (end.place.host_number(), end.place.pid(), fd);
+        let Some(connection) = connection else {
+            if end.call != const { CallName::new("close") } {
+                return self.connections.get(&key).copied();
             }
+            self.forgotten += 1;
+            return self.connections.remove(&key);
         };
-        self.event(step, Event { at, place, what: What::Waits }, Detail::Waits(text));
+        let connected = Some((fd, connection, self.forgotten));
+        if let Some(thread) = self.thread(end.place)
+            && thread.connected != connected
+        {
+            thread.connected = connected;
+            self.connections.insert(key, connection);
+        }
+        Some(connection)
     }
+}
 
-    /// A call returned.
-    pub(super) fn call(&mut self, step: u64, end: CallEnd, arguments: String, connection: Option<Connection>) {
-        let CallEnd { at, place, call, fd, result } = end;
-        let since = self.open.remove(&place).map_or(at, |(since, _)| since);
-        let connection = fd.and_then(|fd| {
-            let key = (place.host_number(), place.pid(), fd);
-            match connection {
-                Some(connection) => {
-                    self.connections.insert(key, connection);
-                    Some(connection)
-                }
-                None if call == CallName::new("close") => self.connections.remove(&key),
-                None => self.connections.get(&key).copied(),
-            }
-        });
-        let event = Event { at, place, what: What::CallEnd { call, fd, result } };
-        self.event(step, event, Detail::Call { arguments: arguments.into(), since, connection });
-    }
+/// How many events were dropped before the first of a recording, in words; nothing if none was.
+pub(super) fn dropped_words(dropped: u64) -> Option<String> {
+    let are = if dropped == 1 { "event was" } else { "events were" };
+    (dropped > 0).then(|| format!("{dropped} earlier {are} dropped: a recording keeps the last ones"))
 }
 
 /// A call that returned.

@@ -54,6 +54,17 @@ fn events() -> Vec<What> {
     ]
 }
 
+/// Faults that differ from each other.
+fn faults() -> Vec<What> {
+    vec![
+        What::Signal { how: "interrupting" },
+        What::Signal { how: "SA_RESTART" },
+        What::Name { name: "db".into(), fault: None },
+        What::Name { name: "db".into(), fault: Some("EAI_AGAIN".into()) },
+        What::Name { name: "web".into(), fault: Some("EAI_AGAIN".into()) },
+    ]
+}
+
 /// Packets that differ from each other.
 fn packets() -> Vec<Packet> {
     let altered = |alter: fn(&mut Segment)| {
@@ -108,7 +119,9 @@ fn every_event_counts() {
     for at in [1, 2].map(Instant::from_nanos) {
         for place in [Place::host(1), Place::host(2), Place::process(1, 3), Place::process(1, 4), Place::process(1, 3).thread(2)]
         {
-            digests.extend(events().into_iter().map(|what| digest_of(|trace| trace.record(Event { at, place, what }))));
+            digests.extend(
+                events().into_iter().chain(faults()).map(|what| digest_of(|trace| trace.record(Event { at, place, what }))),
+            );
         }
         for host in [1, 2] {
             digests.extend(packets().iter().map(|packet| digest_of(|trace| trace.packet_sent(at, host, packet))));

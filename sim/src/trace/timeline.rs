@@ -17,6 +17,8 @@ const PLACE: &str = "/*DATA*/";
 struct Data<'a> {
     title: &'a str,
     seed: u64,
+    /// How many events came before the first one.
+    dropped: u64,
     hosts: Vec<Host>,
     lanes: Vec<Lane>,
     kinds: [&'static str; EventKind::ALL.len()],
@@ -119,6 +121,7 @@ impl<'a> Data<'a> {
         Data {
             title,
             seed,
+            dropped: recording.dropped(),
             lanes,
             kinds: EventKind::ALL.map(EventKind::name),
             connections: names.into_iter().map(|(name, _)| name).collect(),

@@ -28,7 +28,9 @@ impl Topic {
             What::Timer => Some(Topic::Timer),
             What::Choice { .. } => Some(Topic::Choice),
             What::ProcessStart | What::ProcessExit | What::ProcessKill | What::ProcessPanic { .. } => Some(Topic::Process),
-            What::Network { .. } | What::Machine(_) | What::CallFault { .. } => Some(Topic::Fault),
+            What::Network { .. } | What::Machine(_) | What::CallFault { .. } | What::Signal { .. } | What::Name { .. } => {
+                Some(Topic::Fault)
+            }
             What::Waits | What::Wake => None,
         }
     }

@@ -20,9 +20,10 @@ pub(super) struct Queued {
 }
 
 impl Queued {
+    /// A datagram with its charge; `is_paged`: it was made to be cut, and its data lies in pages.
     #[inline]
-    pub(super) fn new(source: Source, payload: Payload) -> Queued {
-        let charge = charge(payload.len(), source.header.dst);
+    pub(super) fn new(source: Source, payload: Payload, is_paged: bool) -> Queued {
+        let charge = if is_paged { charge_paged(payload.len()) } else { charge(payload.len(), source.header.dst) };
         Queued { source, payload, charge, peeked: false }
     }
 }
@@ -40,12 +41,22 @@ pub(super) struct ReceiveQueue {
     deficit: u32,
     /// When it is given back, `forward_threshold`.
     threshold: u32,
+    /// Some was given back last, and nothing was taken since.
+    is_released: bool,
 }
 
 impl ReceiveQueue {
     pub(super) fn new(rcvbuf_bytes: u32) -> ReceiveQueue {
         let packets = VecDeque::new();
-        ReceiveQueue { packets, reader: 0, rcvbuf_bytes, rmem_alloc: 0, deficit: 0, threshold: rcvbuf_bytes / 4 }
+        ReceiveQueue {
+            packets,
+            reader: 0,
+            rcvbuf_bytes,
+            rmem_alloc: 0,
+            deficit: 0,
+            threshold: rcvbuf_bytes / 4,
+            is_released: false,
+        }
     }
 
     /// Takes a datagram in; `false`: there is no room for it.
@@ -58,6 +69,7 @@ impl ReceiveQueue {
             return false;
         }
         self.rmem_alloc += queued.charge;
+        self.is_released = false;
         self.packets.push_back(queued);
         true
     }
@@ -78,6 +90,7 @@ impl ReceiveQueue {
         self.deficit += queued.charge;
         if self.deficit >= self.threshold || self.reader == 0 {
             self.rmem_alloc -= std::mem::take(&mut self.deficit);
+            self.is_released = true;
             // "This can save us from acquiring the rx queue lock on next receive."
             self.reader = self.packets.len();
         }
@@ -110,6 +123,15 @@ impl ReceiveQueue {
 
     pub(super) const fn rmem_alloc(&self) -> u32 {
         self.rmem_alloc
+    }
+
+    /// The memory that is set aside and not in use, `sk_forward_alloc`: the rest of a page, and a whole one after memory was given back down
+    /// to the end of a page (`udp_rmem_release` keeps a part).
+    pub(super) const fn set_aside(&self) -> u32 {
+        match self.rmem_alloc.next_multiple_of(PAGE_BYTES) - self.rmem_alloc {
+            0 if self.is_released => PAGE_BYTES,
+            rest => rest,
+        }
     }
 
     pub(super) const fn rcvbuf_bytes(&self) -> u32 {
@@ -163,9 +185,16 @@ pub(super) fn charge(len: usize, dst: IpAddr) -> u32 {
             return charge;
         }
     }
-    if len > unfragmented_max { CHARGE_FRAGMENTED } else { bytes_u32(len) + 832 }
+    if len > unfragmented_max { CHARGE_FRAGMENTED } else { charge_paged(len) }
 }
 
+/// The same of a datagram whose data lies in pages: they count as far as they are used, beside the head.
+fn charge_paged(len: usize) -> u32 {
+    bytes_u32(len) + 832
+}
+
+/// The unit in which the kernel sets memory aside.
+const PAGE_BYTES: u32 = 4096;
 const LOOPBACK_MTU_BYTES: usize = 65_536;
 /// The largest IPv6 datagrams do not fit the MTU of loopback: they arrive as a full fragment and a small one.
 const CHARGE_FRAGMENTED: u32 = 67_144;

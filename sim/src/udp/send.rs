@@ -59,6 +59,8 @@ pub(super) struct Corked {
     data: BytesMut,
     /// `sk_wmem_alloc`.
     pub charge: u32,
+    /// The destination in its flow was written over: it goes to nobody.
+    is_lost: bool,
 }
 
 impl Udp {
@@ -136,7 +138,7 @@ impl Udp {
             return Ok(Some(self.transmit(&route, dst, payload)));
         }
         let data = gather(BytesMut::with_capacity(len), iov);
-        self.corked = Some(Box::new(Corked { dst, route, data, charge: charge(len, dst.ip()) }));
+        self.corked = Some(Box::new(Corked { dst, route, data, charge: charge(len, dst.ip()), is_lost: false }));
         Ok(None)
     }
 
@@ -194,13 +196,16 @@ impl Udp {
         self.corked.is_some()
     }
 
-    /// Over IPv4 a corked datagram goes to whom the socket was connected last: `connect(2)` and the cork share one flow, `inet->cork.fl`.
+    /// Over IPv4 a corked datagram goes to whom the socket was connected last: `connect(2)` and the cork share one flow, `inet->cork.fl`. In
+    /// a union with it is the flow of IPv6, whose destination is not one any longer once an IPv4-mapped peer has been written over it.
     pub(super) fn redirect_corked(&mut self, peer: SocketAddr) {
         if let Some(corked) = &mut self.corked
-            && corked.dst.is_ipv4()
             && peer.is_ipv4()
         {
-            corked.dst = peer;
+            match corked.dst {
+                SocketAddr::V4(_) => corked.dst = peer,
+                SocketAddr::V6(_) => corked.is_lost = true,
+            }
         }
     }
 
@@ -215,7 +220,8 @@ impl Udp {
 
     fn push(&mut self) -> Option<Packet> {
         let corked = *self.corked.take()?;
-        Some(self.transmit(&corked.route, corked.dst, corked.data.freeze().into()))
+        let packet = self.transmit(&corked.route, corked.dst, corked.data.freeze().into());
+        (!corked.is_lost).then_some(packet)
     }
 
     fn transmit(&mut self, route: &Route, dst: SocketAddr, payload: Payload) -> Packet {
@@ -230,6 +236,7 @@ impl Udp {
             // What the sender itself has cut into fragments may be cut further, `__ip_make_skb`.
             dont_fragment: fits && route.dont_fragment,
             no_check: route.no_check,
+            segment_bytes: 0,
         };
         Packet { src: route.src.ip(), dst: dst.ip(), ttl: route.ttl, tos: route.tos, body: Body::Udp(datagram) }
     }

@@ -203,7 +203,11 @@ impl<F: Copy> UnixSpace<F> {
         }
         self.socks[id].queue.copy_out(index, skip, count, iov, 0);
         state.copied = count;
-        state.writer = Some(self.socks[id].queue.records[index].credentials);
+        let sock = &self.socks[id];
+        let record = &sock.queue.records[index];
+        state.writer = Some(record.credentials);
+        // One that came before anybody wanted to know comes now.
+        state.stamp = sock.options.timestamp.then(|| record.stamp.unwrap_or(self.now));
         if self.socks[id].options.passcred {
             state.tell_writer();
         }

@@ -43,7 +43,7 @@ use names::AbstractNames;
 use sock::{Life, Sock, State};
 use std::collections::VecDeque;
 use twinsock::control::Credentials;
-use twinsock::{Errno, PollEvents, Result};
+use twinsock::{Errno, Instant, PollEvents, Result};
 
 /// A socket's type. `SOCK_RAW` becomes [`Kind::Dgram`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -111,6 +111,8 @@ pub struct Options {
     pub oobinline: bool,
     /// `SO_SELECT_ERR_QUEUE`: an error is POLLPRI too (dgram and seqpacket).
     pub select_err_queue: bool,
+    /// `SO_TIMESTAMP` or `SO_TIMESTAMPNS`: datagrams and records note when they come.
+    pub timestamp: bool,
     /// `SO_RCVLOWAT`: how much a blocking receive on a stream waits for.
     pub rcvlowat: i32,
     /// `SO_PEEK_OFF`: where MSG_PEEK reads; negative: off.
@@ -119,7 +121,15 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { passcred: false, passrights: true, oobinline: false, select_err_queue: false, rcvlowat: 1, peek_off: -1 }
+        Options {
+            passcred: false,
+            passrights: true,
+            oobinline: false,
+            select_err_queue: false,
+            timestamp: false,
+            rcvlowat: 1,
+            peek_off: -1,
+        }
     }
 }
 
@@ -221,6 +231,8 @@ impl Wakes {
 pub struct UnixSpace<F> {
     /// The constants.
     pub config: Config,
+    /// The time of the call that is being made.
+    pub now: Instant,
     /// The file name space.
     pub files: Vfs,
     socks: Slab<Sock<F>, UnixId>,
@@ -242,6 +254,7 @@ impl<F: Copy> UnixSpace<F> {
     pub fn new(config: Config) -> UnixSpace<F> {
         UnixSpace {
             config,
+            now: Instant::ZERO,
             files: Vfs::new(),
             socks: Slab::with_names(),
             names: AbstractNames::default(),

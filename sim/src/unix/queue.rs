@@ -4,6 +4,7 @@ use super::id::UnixId;
 use super::ring::Ring;
 use std::collections::VecDeque;
 use std::io::{IoSlice, IoSliceMut};
+use twinsock::Instant;
 use twinsock::control::Credentials;
 
 /// Where the bytes of a message are.
@@ -28,6 +29,8 @@ pub(super) struct Record<F> {
     pub is_mark: bool,
     /// An empty message that was looked at under `SO_PEEK_OFF`: the next look goes past it.
     pub peeked: bool,
+    /// When it came, if its receiver wanted to know then.
+    pub stamp: Option<Instant>,
     /// Descriptors in flight.
     pub rights: Vec<F>,
 }

@@ -4,8 +4,8 @@ use super::addr::Address;
 use super::{Kind, Outcome, UnixId, UnixSpace};
 use std::io::IoSliceMut;
 use std::sync::Arc;
-use twinsock::MsgFlags;
 use twinsock::control::Credentials;
+use twinsock::{Instant, MsgFlags};
 
 /// Flags of a receiving call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -33,6 +33,8 @@ pub struct RecvState<F> {
     pub name: Option<Arc<Address>>,
     /// What `SCM_CREDENTIALS` says: there if the socket has SO_PASSCRED.
     pub credentials: Option<Credentials>,
+    /// When the datagram or record came: there if the socket has SO_TIMESTAMP or SO_TIMESTAMPNS.
+    pub stamp: Option<Instant>,
     /// Descriptors that came with the data: the call's to install or to drop.
     pub rights: Vec<F>,
     /// They stay in the queue too: each one that is installed needs a reference of its own, the others need nothing.
@@ -54,6 +56,7 @@ impl<F> RecvState<F> {
             wants_name,
             name: None,
             credentials: None,
+            stamp: None,
             rights: Vec::new(),
             rights_peeked: false,
             msg_flags: MsgFlags::NONE,

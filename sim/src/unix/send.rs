@@ -141,6 +141,7 @@ impl<F: Copy> UnixSpace<F> {
     ) -> Record<F> {
         let receiver = &self.socks[other];
         let wants_credentials = receiver.options.passcred || receiver.life == Life::Embryo;
+        let stamp = receiver.options.timestamp.then_some(self.now);
         let sock = &mut self.socks[id];
         let credentials = match ancillary.credentials {
             Some(credentials) => credentials,
@@ -151,7 +152,8 @@ impl<F: Copy> UnixSpace<F> {
         sock.refs += 1;
         let rights = std::mem::take(&mut ancillary.rights);
         self.in_flight += rights.len();
-        Record { sender: id, len, consumed: 0, charge, credentials, store: Store::Ring, is_mark: false, peeked: false, rights }
+        let store = Store::Ring;
+        Record { sender: id, len, consumed: 0, charge, credentials, store, is_mark: false, peeked: false, stamp, rights }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::{HostId, Machine, World};
 use crate::packet::{Body, Packet};
-use crate::trace::MachineEvent;
+use crate::trace::{Event, MachineEvent, Place, What};
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -23,6 +24,17 @@ pub enum NameFault {
     Slow(Duration),
     /// The answer is this, which may have been right once.
     Stale(Vec<IpAddr>),
+}
+
+impl fmt::Display for NameFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NameFault::Again => f.write_str("EAI_AGAIN"),
+            NameFault::NoName => f.write_str("EAI_NONAME"),
+            NameFault::Slow(time) => write!(f, "an answer after {time:?}"),
+            NameFault::Stale(addrs) => write!(f, "the answer {addrs:?}"),
+        }
+    }
 }
 
 /// Why a name has no addresses, `getaddrinfo(3)`.
@@ -60,16 +72,21 @@ impl World {
 
     /// Makes something wrong with a name, or nothing. Answers what was.
     pub fn set_name_fault(&mut self, name: &str, fault: Option<NameFault>) -> Option<NameFault> {
+        if self.name_fault(name) != fault.as_ref() {
+            let words = fault.as_ref().map(|fault| fault.to_string().into());
+            let what = What::Name { name: name.into(), fault: words };
+            self.trace.record(Event { at: self.now, place: Place::WORLD, what });
+        }
         match fault {
             Some(fault) => self.name_faults.insert(name.to_owned(), fault),
             None => self.name_faults.remove(name),
         }
     }
 
-    /// Whether something is wrong with a name.
+    /// What is wrong with a name, if anything is.
     #[must_use]
-    pub fn has_name_fault(&self, name: &str) -> bool {
-        self.name_faults.contains_key(name)
+    pub fn name_fault(&self, name: &str) -> Option<&NameFault> {
+        self.name_faults.get(name)
     }
 
     /// Gives a host these addresses instead of those it has, besides loopback.

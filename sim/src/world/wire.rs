@@ -12,7 +12,7 @@ mod words;
 pub use rules::{Fate, PacketView, Protocol, RuleId, Unjudged};
 
 use super::{Due, HostId, Pair, World};
-use crate::choice::{Choice, StreamId};
+use crate::choice::{Choice, Door, StreamId};
 use crate::link::{Chance, Direction, FrameFate, Link, Ratio};
 use crate::packet::{Body, Icmp, IcmpError, Packet, wire};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -293,8 +293,8 @@ impl World {
             Some(index) => *index,
             None => {
                 let name = format!("{}/{}", self.host_name(from), self.host_name(to));
-                let wire = self.choice.stream(crate::choice::Door::Wire, &name);
-                let link = self.links.get(&(from, to)).unwrap_or(&self.default_link).clone();
+                let wire = self.choice.stream(Door::Wire, &name);
+                let link = self.link(from, to).clone();
                 let direction = Direction::new();
                 let held = VecDeque::new();
                 self.paths.push(Path { link, from, to, wire, direction, is_cut: false, is_held: false, held });

@@ -72,6 +72,9 @@ pub fn run(options: &Options) -> ExitCode {
         Ok(asked) => asked,
         Err(what) => return crate::complain(&what, 2),
     };
+    if let Some(words) = file.dropped_words() {
+        eprintln!("{path}: {words}");
+    }
     let is_painted = colour::on_stdout();
     let mut out = BufWriter::new(io::stdout().lock());
     let written = file.lines.iter().filter(|line| asked.is_for(line)).try_for_each(|line| {

@@ -2,6 +2,7 @@
 
 use super::super::Host;
 use super::super::addr::Family;
+use super::source::Filter;
 use super::{Device, Dgram};
 use crate::slab::Key;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -9,12 +10,61 @@ use twinsock::consts as c;
 use twinsock::{Errno, Result};
 
 /// A group that a socket has joined on an interface.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Membership {
-    group: IpAddr,
-    device: Device,
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Membership {
+    pub(super) group: IpAddr,
+    pub(super) device: Device,
     /// The address by which the interface was named, IPv4 only.
-    named: Ipv4Addr,
+    pub(super) named: Ipv4Addr,
+    /// Whose datagrams it takes.
+    pub(super) filter: Filter,
+}
+
+impl Membership {
+    /// Of one that takes everybody's.
+    pub(super) const fn new(group: IpAddr, device: Device, named: Ipv4Addr) -> Membership {
+        Membership { group, device, named, filter: Filter::ALL }
+    }
+}
+
+/// The groups that a socket has joined.
+#[derive(Default, Debug)]
+pub(in crate::host) struct Memberships(pub(super) Vec<Membership>);
+
+impl Memberships {
+    /// Whether a group is joined on an interface, by one that takes this source's datagrams if there is one.
+    fn takes(&self, group: IpAddr, device: Device, source: Option<IpAddr>) -> bool {
+        self.0.iter().any(|membership| {
+            let is_it = membership.group == group && membership.device == device;
+            is_it && source.is_none_or(|source| membership.filter.passes(source))
+        })
+    }
+
+    pub(super) fn join(&mut self, membership: Membership) -> Result<()> {
+        if self.takes(membership.group, membership.device, None) {
+            return Err(Errno::ADDRINUSE);
+        }
+        if membership.group.is_ipv4() && self.0.iter().filter(|other| other.group.is_ipv4()).count() >= IGMP_MAX_MEMBERSHIPS {
+            return Err(Errno::NOBUFS);
+        }
+        self.0.push(membership);
+        Ok(())
+    }
+
+    /// `ipv6_sock_mc_join`, whose interface is named by an index, 0 for any.
+    pub(super) fn join_v6(&mut self, group: IpAddr, ifindex: i32, device: Option<Device>, filter: Filter) -> Result<()> {
+        if self.0.iter().any(|membership| membership.group == group && is_of(membership, ifindex)) {
+            return Err(Errno::ADDRINUSE);
+        }
+        let device = device.ok_or(Errno::NODEV)?;
+        self.join(Membership { filter, ..Membership::new(group, device, Ipv4Addr::UNSPECIFIED) })
+    }
+
+    pub(super) fn leave(&mut self, matches: impl Fn(&Membership) -> bool) -> Result<()> {
+        let at = self.0.iter().rposition(matches).ok_or(Errno::ADDRNOTAVAIL)?;
+        self.0.remove(at);
+        Ok(())
+    }
 }
 
 /// What a socket sends to groups by, and those that it has joined.
@@ -27,12 +77,19 @@ pub(in crate::host) struct Groups {
     device_v4: Option<Device>,
     source_v4: Ipv4Addr,
     device_v6: Option<Device>,
-    joined: Vec<Membership>,
+    pub(in crate::host) joined: Memberships,
 }
 
 impl Default for Groups {
     fn default() -> Groups {
-        Groups { ttl_v4: 1, hops_v6: 1, device_v4: None, source_v4: Ipv4Addr::UNSPECIFIED, device_v6: None, joined: Vec::new() }
+        Groups {
+            ttl_v4: 1,
+            hops_v6: 1,
+            device_v4: None,
+            source_v4: Ipv4Addr::UNSPECIFIED,
+            device_v6: None,
+            joined: Memberships::default(),
+        }
     }
 }
 
@@ -56,29 +113,6 @@ impl Groups {
     pub(super) fn ttl(&self, group: IpAddr) -> u8 {
         if group.is_ipv4() { self.ttl_v4 } else { self.hops_v6 }
     }
-
-    /// Whether a group is joined on an interface.
-    fn has(&self, group: IpAddr, device: Device) -> bool {
-        self.joined.iter().any(|membership| membership.group == group && membership.device == device)
-    }
-
-    fn join(&mut self, membership: Membership) -> Result<()> {
-        if self.has(membership.group, membership.device) {
-            return Err(Errno::ADDRINUSE);
-        }
-        if membership.group.is_ipv4() && self.joined.iter().filter(|other| other.group.is_ipv4()).count() >= IGMP_MAX_MEMBERSHIPS
-        {
-            return Err(Errno::NOBUFS);
-        }
-        self.joined.push(membership);
-        Ok(())
-    }
-
-    fn leave(&mut self, matches: impl Fn(&Membership) -> bool) -> Result<()> {
-        let at = self.joined.iter().rposition(matches).ok_or(Errno::ADDRNOTAVAIL)?;
-        self.joined.remove(at);
-        Ok(())
-    }
 }
 
 impl Dgram {
@@ -91,15 +125,15 @@ impl Dgram {
         self.options.plain_value(level, name) != 0
     }
 
-    /// Whether it takes what arrives for a group that somebody of this host has joined: it has joined it, or asks for all
-    /// (`ip_mc_sf_allow`, `inet6_mc_check`).
-    pub(super) fn takes_group(&self, group: IpAddr, device: Device) -> bool {
-        match group {
-            IpAddr::V4(_) => self.groups.has(group, device) || self.options.takes_all_groups(self.family),
-            IpAddr::V6(_) => {
-                let has_joined = self.groups.joined.iter().any(|membership| membership.group == group);
-                has_joined || self.options.plain_value(c::SOL_IPV6, c::IPV6_MULTICAST_ALL) != 0
-            }
+    /// Whether it takes what arrives for a group that somebody of this host has joined: it has joined it, and its filter of sources passes
+    /// the sender, or it has not and asks for all (`ip_mc_sf_allow`, `inet6_mc_check`).
+    pub(super) fn takes_group(&self, group: IpAddr, device: Device, source: IpAddr) -> bool {
+        // Over IPv6 the interface is not looked at.
+        let is_it = |membership: &&Membership| membership.group == group && (group.is_ipv6() || membership.device == device);
+        match (self.groups.joined.0.iter().find(is_it), group) {
+            (Some(membership), _) => membership.filter.passes(source),
+            (None, IpAddr::V4(_)) => self.options.takes_all_groups(self.family),
+            (None, IpAddr::V6(_)) => self.options.plain_value(c::SOL_IPV6, c::IPV6_MULTICAST_ALL) != 0,
         }
     }
 }
@@ -126,25 +160,18 @@ impl Host {
     #[must_use]
     pub fn joined(&self, group: IpAddr) -> bool {
         let has_address = self.addresses.first(group).is_some();
-        has_address && (!group.is_multicast() || self.has_member(group, Device::Wire))
+        has_address && (!group.is_multicast() || self.has_member(group, Device::Wire, None))
     }
 
-    /// Whether the host has joined a group on an interface: a socket has, or everybody does.
-    pub(super) fn has_member(&self, group: IpAddr, device: Device) -> bool {
+    /// Whether the host has joined a group on an interface: a socket has, or everybody does. With a source, whether one of those that have
+    /// takes its datagrams (`ip_check_mc_rcu`, `ipv6_chk_mcast_addr`): the others are not even looked at.
+    pub(super) fn has_member(&self, group: IpAddr, device: Device, source: Option<IpAddr>) -> bool {
         let is_for_all = match group {
             IpAddr::V4(v4) => v4 == ALL_HOSTS_V4,
             IpAddr::V6(v6) => v6 == ALL_NODES_V6 || v6 == ALL_NODES_OF_INTERFACE_V6,
         };
-        is_for_all || self.dgrams.iter().any(|(_, dgram)| dgram.groups.has(group, device))
-    }
-
-    /// The interface that a request means, `ip_mc_find_dev`.
-    fn device_of_request(&self, request: &Request) -> Option<Device> {
-        match (request.ifindex, request.address) {
-            (0, Ipv4Addr::UNSPECIFIED) => self.addresses.first(request.group.into()).map(|_| Device::Wire),
-            (0, address) => self.addresses.device_of(address.into()),
-            (ifindex, _) => self.addresses.device(ifindex),
-        }
+        let takes = |joined: &Memberships| joined.takes(group, device, source);
+        is_for_all || self.dgrams.iter().any(|(_, dgram)| takes(&dgram.groups.joined)) || self.stream_groups.values().any(takes)
     }
 
     /// `IP_ADD_MEMBERSHIP`: `ip_mc_join_group`.
@@ -153,20 +180,20 @@ impl Host {
         if !request.group.is_multicast() {
             return Err(Errno::INVAL);
         }
-        let device = self.device_of_request(&request).ok_or(Errno::NODEV)?;
-        let membership = Membership { group: request.group.into(), device, named: request.address };
-        self.dgrams[key].groups.join(membership)
+        let device =
+            self.addresses.device_for_group(request.group.into(), request.address, request.ifindex).ok_or(Errno::NODEV)?;
+        self.dgrams[key].groups.joined.join(Membership::new(request.group.into(), device, request.address))
     }
 
     /// `IP_DROP_MEMBERSHIP`: `ip_mc_leave_group`.
     pub(in crate::host) fn leave_group_v4(&mut self, key: Key, value: &[u8]) -> Result<()> {
         let request = Request::parse(value)?;
-        let device = self.device_of_request(&request);
+        let device = self.addresses.device_for_group(request.group.into(), request.address, request.ifindex);
         if device.is_none() && request.ifindex == 0 && request.address.is_unspecified() {
             return Err(Errno::NODEV);
         }
         let group = IpAddr::V4(request.group);
-        self.dgrams[key].groups.leave(|membership| {
+        self.dgrams[key].groups.joined.leave(|membership| {
             membership.group == group
                 && match device {
                     Some(device) => membership.device == device,
@@ -178,22 +205,14 @@ impl Host {
     /// `IPV6_ADD_MEMBERSHIP`: `ipv6_sock_mc_join`.
     pub(in crate::host) fn join_group_v6(&mut self, key: Key, value: &[u8]) -> Result<()> {
         let (group, ifindex) = group_v6(value)?;
-        let is_joined = |membership: &Membership| membership.group == group && is_of(membership, ifindex);
-        if self.dgrams[key].groups.joined.iter().any(is_joined) {
-            return Err(Errno::ADDRINUSE);
-        }
-        let device = match ifindex {
-            0 => self.addresses.first(group).map(|_| Device::Wire),
-            ifindex => self.addresses.device(ifindex),
-        };
-        let device = device.ok_or(Errno::NODEV)?;
-        self.dgrams[key].groups.join(Membership { group, device, named: Ipv4Addr::UNSPECIFIED })
+        let device = self.addresses.device_for_group(group, Ipv4Addr::UNSPECIFIED, ifindex);
+        self.dgrams[key].groups.joined.join_v6(group, ifindex, device, Filter::ALL)
     }
 
     /// `IPV6_DROP_MEMBERSHIP`: `ipv6_sock_mc_drop`.
     pub(in crate::host) fn leave_group_v6(&mut self, key: Key, value: &[u8]) -> Result<()> {
         let (group, ifindex) = group_v6(value)?;
-        self.dgrams[key].groups.leave(|membership| membership.group == group && is_of(membership, ifindex))
+        self.dgrams[key].groups.joined.leave(|membership| membership.group == group && is_of(membership, ifindex))
     }
 
     /// Sets `IP_MULTICAST_IF`: an address, `struct ip_mreq` or `struct ip_mreqn`.
@@ -246,7 +265,7 @@ impl Dgram {
 }
 
 /// Whether a request for the interface of this index, 0 for any, means a membership.
-fn is_of(membership: &Membership, ifindex: i32) -> bool {
+pub(super) fn is_of(membership: &Membership, ifindex: i32) -> bool {
     ifindex == 0 || membership.device.index() == ifindex
 }
 

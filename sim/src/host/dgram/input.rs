@@ -10,6 +10,7 @@ use crate::slab::{Key, to_usize};
 use crate::udp::IpHeader;
 use std::net::{IpAddr, SocketAddr};
 use twinsock::Instant;
+use twinsock::consts as c;
 
 /// How a datagram arrives.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +37,11 @@ impl Dgram {
         let score = self.udp.score(SocketAddr::new(self.local, self.port), self.v6only, ends.src, ends.dst)?;
         Some(if self.options.device() == 0 { score } else { score + SCORE_DEVICE })
     }
+
+    /// Whether a datagram without a checksum is for it: over IPv4 always, over IPv6 only if it says so.
+    fn takes_unchecked(&self, dst: IpAddr) -> bool {
+        dst.is_ipv4() || self.options.plain_value(c::SOL_UDP, c::UDP_NO_CHECK6_RX) != 0
+    }
 }
 
 impl Host {
@@ -58,10 +64,9 @@ impl Host {
             device,
         };
         match self.find_receiver(&ends) {
-            Some(key) => {
-                self.dgrams[key].udp.deliver(now, header, datagram);
-                self.settle_dgram(key);
-            }
+            Some(key) => self.deliver_to(key, &Arrival { now, header, device }, datagram),
+            // Over IPv6 what has no checksum is nothing to tell anybody of, RFC 8200 section 8.1.
+            None if datagram.no_check && header.dst.is_ipv6() => {}
             None => self.refuse(&header, datagram),
         }
     }
@@ -79,7 +84,8 @@ impl Host {
     /// Everybody whom a multicast or broadcast datagram matches gets a copy.
     pub(super) fn deliver_to_all(&mut self, arrival: &Arrival, datagram: &Datagram) {
         let group = arrival.header.dst;
-        if group.is_multicast() && !self.has_member(group, arrival.device) {
+        let source = arrival.header.src;
+        if group.is_multicast() && !self.has_member(group, arrival.device, Some(source)) {
             return;
         }
         let ends = Ends {
@@ -90,13 +96,28 @@ impl Host {
         // The last to bind is the first in Linux's list.
         let takes = |key: &&Key| {
             let dgram = &self.dgrams[**key];
-            dgram.score(&ends).is_some() && (!group.is_multicast() || dgram.takes_group(group, arrival.device))
+            dgram.score(&ends).is_some() && (!group.is_multicast() || dgram.takes_group(group, arrival.device, source))
         };
         let receivers: Vec<Key> = self.dgram_ports.holders(datagram.dst_port).iter().rev().filter(takes).copied().collect();
         for key in receivers {
-            self.dgrams[key].udp.deliver(arrival.now, arrival.header, datagram.clone());
-            self.settle_dgram(key);
+            self.deliver_to(key, arrival, datagram.clone());
         }
+    }
+
+    /// A socket gets a datagram; one that stands for several only as a whole if it asks for that, `UDP_GRO` (`udp_queue_rcv_skb`).
+    fn deliver_to(&mut self, key: Key, arrival: &Arrival, datagram: Datagram) {
+        let dgram = &mut self.dgrams[key];
+        if datagram.no_check && !dgram.takes_unchecked(arrival.header.dst) {
+            return;
+        }
+        if datagram.segment_bytes != 0 && dgram.options.plain_value(c::SOL_UDP, c::UDP_GRO) == 0 {
+            for piece in datagram.pieces() {
+                dgram.udp.deliver(arrival.now, arrival.header, piece);
+            }
+        } else {
+            dgram.udp.deliver(arrival.now, arrival.header, datagram);
+        }
+        self.settle_dgram(key);
     }
 
     /// The socket that a datagram to one host is for: the one that it matches best, of equals the one that was named last; of a

@@ -104,9 +104,12 @@ impl Host {
 
     /// The control messages that come with a datagram, in Linux's order.
     fn put_datagram_messages(&self, dgram: &Dgram, source: &Source, room: &mut Writer<'_>) {
-        put_time(dgram, self.wall_start.saturating_add(source.arrived.as_nanos()), room);
+        dgram.options.stamps.put(self.wall_clock(source.arrived), room);
         if dgram.udp.options.rxq_ovfl && source.dropped_before != 0 {
             room.put(c::SOL_SOCKET, c::SO_RXQ_OVFL, &source.dropped_before.to_ne_bytes());
+        }
+        if source.segment_bytes != 0 && dgram.options.plain_value(c::SOL_UDP, c::UDP_GRO) != 0 {
+            room.put(c::SOL_UDP, c::UDP_GRO, &i32::from(source.segment_bytes).to_ne_bytes());
         }
         self.put_header_messages(dgram, &source.header, Some(source), room);
     }
@@ -198,19 +201,6 @@ impl Dgram {
     }
 }
 
-/// `SO_TIMESTAMP` or `SO_TIMESTAMPNS`: the wall clock when the datagram arrived.
-fn put_time(dgram: &Dgram, nanos: u64, room: &mut Writer<'_>) {
-    let seconds = nanos / NANOS_PER_SECOND;
-    let rest = nanos % NANOS_PER_SECOND;
-    for (name, unit) in [(c::SO_TIMESTAMPNS, 1), (c::SO_TIMESTAMP, 1000)] {
-        if dgram.options.plain_value(c::SOL_SOCKET, name) != 0 {
-            let time = [seconds.to_ne_bytes(), (rest / unit).to_ne_bytes()];
-            room.put(c::SOL_SOCKET, name, time.as_flattened());
-        }
-    }
-}
-
-const NANOS_PER_SECOND: u64 = 1_000_000_000;
 /// `sizeof(struct sock_extended_err)`.
 const EXTENDED_ERROR_BYTES: usize = 16;
 /// `sizeof(struct sockaddr_in)` and `sizeof(struct sockaddr_in6)`.

@@ -70,6 +70,16 @@ impl Addresses {
         Some(if ip.is_loopback() { Device::Loopback } else { Device::Wire })
     }
 
+    /// The interface on which a group is meant that is named by an index or else by an address, or by neither: `ip_mc_find_dev`,
+    /// `ip6_mc_find_idev`.
+    pub(super) fn device_for_group(&self, group: IpAddr, named: Ipv4Addr, ifindex: i32) -> Option<Device> {
+        match (ifindex, named) {
+            (0, Ipv4Addr::UNSPECIFIED) => self.first(group).map(|_| Device::Wire),
+            (0, address) => self.device_of(address.into()),
+            (ifindex, _) => self.device(ifindex),
+        }
+    }
+
     /// The first address of an interface, of the family of `like`.
     pub(in crate::host) fn primary(&self, device: Device, like: IpAddr) -> Option<IpAddr> {
         match (device, like) {

@@ -277,19 +277,11 @@ impl Host {
             // Over IPv4 a corked datagram comes from the port that the socket has by now, over IPv6 from the one it had.
             datagram.src_port = self.dgrams[key].port;
         }
-        if way.segment == 0 {
-            self.carry(now, key, packet, &way.route);
-            return Ok(());
+        if let (Body::Udp(datagram), true) = (&mut packet.body, way.segment != 0) {
+            check_segments(&way.route, datagram, usize::from(way.segment))?;
+            datagram.segment_bytes = way.segment;
         }
-        let Body::Udp(datagram) = &packet.body else { unreachable!("a datagram socket sends datagrams") };
-        let segment = usize::from(way.segment);
-        let payload = datagram.payload.to_bytes();
-        check_segments(&way.route, payload.len(), segment)?;
-        for begin in (0..payload.len().max(1)).step_by(segment) {
-            let payload = payload.slice(begin..payload.len().min(begin + segment)).into();
-            let body = Body::Udp(Datagram { payload, ..*datagram });
-            self.carry(now, key, Packet { body, ..packet }, &way.route);
-        }
+        self.carry(now, key, packet, &way.route);
         Ok(())
     }
 
@@ -313,11 +305,24 @@ impl Host {
             let arrival = Arrival { now, header: (&packet).into(), device: route.device };
             self.deliver_to_all(&arrival, datagram);
         }
-        let is_short =
-            leaves && route.cast == Cast::Unicast && route.device == Device::Wire && !self.addresses.has_learned_paths();
+        let is_cut = matches!(&packet.body, Body::Udp(datagram) if datagram.segment_bytes != 0);
+        let is_short = leaves
+            && !is_cut
+            && route.cast == Cast::Unicast
+            && route.device == Device::Wire
+            && !self.addresses.has_learned_paths();
         self.dgrams[key].short = if is_short { ShortWay::of(&packet, self.changes) } else { None };
-        if leaves {
-            self.outbox.push_back(packet);
+        if !leaves {
+            return;
+        }
+        match (&packet.body, route.device) {
+            (Body::Udp(datagram), Device::Wire) if is_cut => {
+                for piece in datagram.pieces() {
+                    let body = Body::Udp(Datagram { segment_bytes: 0, ..piece });
+                    self.outbox.push_back(Packet { body, ..packet });
+                }
+            }
+            (_, Device::Wire | Device::Loopback) => self.outbox.push_back(packet),
         }
     }
 }
@@ -331,12 +336,14 @@ fn is_interface_local(ip: IpAddr) -> bool {
 }
 
 /// The checks on data that UDP_SEGMENT cuts, `udp_send_skb`.
-fn check_segments(route: &Route, len: usize, segment: usize) -> Result<()> {
+fn check_segments(route: &Route, datagram: &Datagram, segment: usize) -> Result<()> {
+    let len = datagram.payload.len();
     let headers = if route.destination.is_ipv4() { 28 } else { 48 };
     if headers + len.min(segment) > crate::slab::to_usize(route.mtu_bytes) {
         return Err(Errno::MSGSIZE);
     }
-    if len > segment * UDP_MAX_SEGMENTS { Err(Errno::INVAL) } else { Ok(()) }
+    // Whoever cuts makes the checksums, too.
+    if len > segment * UDP_MAX_SEGMENTS || datagram.no_check { Err(Errno::INVAL) } else { Ok(()) }
 }
 
 /// The most datagrams that one call makes under UDP_SEGMENT.

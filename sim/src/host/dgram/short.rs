@@ -77,6 +77,7 @@ impl ShortWay {
         datagram.dst_port = self.dst_port;
         datagram.dont_fragment = self.dont_fragment;
         datagram.no_check = self.no_check;
+        datagram.segment_bytes = 0;
         datagram.payload.assign(data);
     }
 }
@@ -192,7 +193,8 @@ impl Host {
         let header = IpHeader::from(&*packet);
         let Body::Udp(datagram) = &mut packet.body else { return false };
         let [key] = *self.dgram_ports.holders(datagram.dst_port) else { return false };
-        if is_multicast_or_broadcast(header.dst) || !self.addresses.owns(header.dst) {
+        let is_special = datagram.no_check || datagram.segment_bytes != 0;
+        if is_special || is_multicast_or_broadcast(header.dst) || !self.addresses.owns(header.dst) {
             return false;
         }
         let Some(dgram) = self.dgrams.get_mut(key).filter(|dgram| dgram.options.device() == 0) else { return false };

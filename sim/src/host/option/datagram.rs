@@ -7,15 +7,13 @@ use super::super::cx::{Cx, Pid};
 use super::ip::ip_int;
 use super::socket_level::{RCVBUF_LOCK, RCVBUF_MIN_BYTES, SNDBUF_LOCK, SNDBUF_MIN_BYTES, doubled, peer_name};
 use super::{Answer, Options, checked, in_range, int, shown, store_answer};
-use crate::host::dgram::Dgram;
+use crate::host::dgram::{Dgram, Member, is_source_option};
 use crate::slab::Key;
 use twinsock::consts as c;
 use twinsock::{Errno, Result};
 
 /// `IP_PMTUDISC_DONT`, and `IPV6_PMTUDISC_DONT`.
 const PMTUDISC_DONT: i32 = 0;
-/// The unit in which the kernel sets receive memory aside.
-const PAGE_BYTES: u32 = 4096;
 /// A level and the number of an option there.
 type OptionName = (i32, i32);
 
@@ -38,6 +36,9 @@ impl Host {
         let room = usize::try_from(*len).map_err(|_| Errno::INVAL)?;
         if room > value.len() {
             return Err(Errno::FAULT);
+        }
+        if let Some(done) = self.get_source_filter(Member::Dgram(key), (level, name), value, len) {
+            return done.map(|()| 0);
         }
         let answer = match (level, self.dgrams[key].family) {
             (c::SOL_SOCKET, _) => self.dgrams[key].get_socket_option(name, room, key)?,
@@ -159,6 +160,7 @@ impl Host {
             c::IP_ADD_MEMBERSHIP => self.join_group_v4(set.key, value)?,
             c::IP_DROP_MEMBERSHIP => self.leave_group_v4(set.key, value)?,
             c::IP_RECVERR => dgram.udp.set_recverr_v4(number != 0),
+            _ if is_source_option(c::SOL_IP, name) => self.set_source_option_v4(Member::Dgram(set.key), name, value)?,
             _ => {
                 // A datagram may say what it wants in the bits of ECN.
                 dgram.options.set_ip_level(set.is_root, 0, name, value)?;
@@ -200,6 +202,7 @@ impl Host {
             c::IPV6_ADD_MEMBERSHIP => self.join_group_v6(key, value)?,
             c::IPV6_DROP_MEMBERSHIP => self.leave_group_v6(key, value)?,
             c::IPV6_RECVERR => dgram.udp.set_recverr_v6(int(value)? != 0),
+            _ if is_source_option(c::SOL_IPV6, name) => self.set_source_option_v6(Member::Dgram(key), name, value)?,
             _ => {
                 dgram.options.set_ipv6_level(0, name, value)?;
                 if name == c::IPV6_MTU_DISCOVER {
@@ -253,8 +256,7 @@ impl Dgram {
     /// `SO_MEMINFO`, in the order of `SK_MEMINFO_RMEM_ALLOC` to `SK_MEMINFO_DROPS`.
     fn meminfo(&self) -> [u32; 9] {
         let udp = &self.udp;
-        let read = udp.rmem_alloc();
-        let set_aside = read.next_multiple_of(PAGE_BYTES) - read;
+        let (read, set_aside) = (udp.rmem_alloc(), udp.set_aside());
         [read, udp.rcvbuf_bytes(), udp.outq_bytes(), udp.options.sndbuf_bytes, set_aside, 0, 0, 0, udp.drops()]
     }
 

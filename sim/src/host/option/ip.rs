@@ -3,6 +3,7 @@
 use super::super::Host;
 use super::plain::Values;
 use super::{Answer, Options, SetCx, checked, in_range, int};
+use crate::host::dgram::{Member, is_source_option};
 use crate::host::ports::Range;
 use crate::host::socket::Ss;
 use crate::host::sysctl::Sysctl;
@@ -48,6 +49,8 @@ impl Host {
             // Multicast is not for streams.
             c::IP_MULTICAST_TTL | c::IP_MULTICAST_IF => Err(Errno::INVAL),
             c::IP_ADD_MEMBERSHIP | c::IP_DROP_MEMBERSHIP => Err(Errno::PROTO),
+            // But these are.
+            _ if is_source_option(c::SOL_IP, name) => self.set_source_option_v4(Member::Stream(set.key), name, value),
             _ => self.sockets[set.key].options.set_ip_level(set.is_root, ECN_MASK, name, value),
         }
     }
@@ -116,7 +119,10 @@ impl Options {
             }
             c::IP_TTL if number == -1 => options.ttl = None,
             c::IP_TTL => options.ttl = Some(checked(in_range(number, 1, 255)?)),
-            c::IP_MINTTL => options.min_ttl = checked(in_range(number, 0, 255)?),
+            c::IP_MINTTL => {
+                options.min_ttl = checked(in_range(number, 0, 255)?);
+                options.settle_look();
+            }
             c::IP_FREEBIND => options.freebind = on,
             c::IP_TRANSPARENT if on && !is_root => return Err(Errno::PERM),
             c::IP_TRANSPARENT => options.transparent = on,
@@ -145,7 +151,7 @@ impl Host {
         let number = match name {
             c::IPV6_V6ONLY => i32::from(socket.v6only),
             c::IPV6_MULTICAST_HOPS => i32::from(options.multicast_hops),
-            c::IPV6_MULTICAST_IF => 0,
+            c::IPV6_MULTICAST_IF => i32::from(options.multicast_device),
             c::IPV6_MTU => self.path_mtu(key)?,
             _ => return options.get_ipv6_level(name, self.sysctl.ip_default_ttl),
         };
@@ -164,6 +170,7 @@ impl Host {
                 Ok(())
             }
             c::IPV6_ADD_MEMBERSHIP | c::IPV6_DROP_MEMBERSHIP => int(value).and(Err(Errno::PROTO)),
+            _ if is_source_option(c::SOL_IPV6, name) => self.set_source_option_v6(Member::Stream(set.key), name, value),
             _ => socket.options.set_ipv6_level(ECN_MASK, name, value),
         }
     }
@@ -200,7 +207,10 @@ impl Options {
             // Fragments are not modelled: it only bounds their size.
             c::IPV6_MTU if number != 0 && number < IPV6_MIN_MTU => return Err(Errno::INVAL),
             c::IPV6_MTU => {}
-            _ => options.plain.set(c::SOL_IPV6, name, number)?,
+            _ => {
+                options.plain.set(c::SOL_IPV6, name, number)?;
+                options.settle_look();
+            }
         }
         Ok(())
     }

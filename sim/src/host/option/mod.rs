@@ -7,14 +7,16 @@ mod datagram;
 mod ip;
 mod plain;
 mod socket_level;
+mod stamps;
 mod tcp_level;
 pub(super) mod unix_level;
 
 use super::Host;
 use super::addr::Family;
 use super::cx::{Cx, Pid};
-use super::dgram::Device;
+use super::dgram::{Device, Member};
 use crate::slab::Key;
+use stamps::Stamps;
 use std::net::IpAddr;
 use std::time::Duration;
 use twinsock::consts as c;
@@ -39,7 +41,10 @@ pub(super) struct Options {
     /// `TCP_INQ`.
     pub(super) inq: bool,
     /// `IP_MINTTL`.
-    pub(super) min_ttl: u8,
+    min_ttl: u8,
+    /// The headers of packets below this time to live, or hop limit, are looked at: those that `IP_MINTTL` may drop, or all, see
+    /// [`Options::notes_headers`].
+    pub(super) look_below_ttl: u16,
     /// `IP_TOS`.
     tos: u8,
     /// `IPV6_TCLASS`.
@@ -74,8 +79,12 @@ pub(super) struct Options {
     pub(super) multicast_ttl: u8,
     /// `IPV6_MULTICAST_HOPS` of a TCP socket, which can only be asked.
     pub(super) multicast_hops: u8,
+    /// `IPV6_MULTICAST_IF` of a TCP socket, an interface index, which can only be asked.
+    pub(super) multicast_device: u8,
     /// `IP_MULTICAST_ALL`; until it is set, on for AF_INET and off for AF_INET6 sockets.
     multicast_all: Option<bool>,
+    /// `SO_TIMESTAMP` and its kin.
+    pub(super) stamps: Stamps,
     plain: plain::Values,
 }
 
@@ -90,6 +99,7 @@ impl Default for Options {
             local_port_range: [0, 0],
             inq: false,
             min_ttl: 0,
+            look_below_ttl: 0,
             tos: 0,
             tclass: 0,
             ttl: None,
@@ -107,7 +117,9 @@ impl Default for Options {
             congestion: None,
             multicast_ttl: 1,
             multicast_hops: 1,
+            multicast_device: 0,
             multicast_all: None,
+            stamps: Stamps::default(),
             plain: plain::Values::default(),
         }
     }
@@ -142,6 +154,23 @@ impl Options {
     /// Whether no option of that table has been set yet.
     pub(super) fn is_untouched(&self) -> bool {
         self.plain.is_untouched()
+    }
+
+    /// Whether a packet that arrives over IPv4 with this time to live is dropped, `IP_MINTTL`.
+    pub(super) fn drops_ttl(&self, ttl: u8) -> bool {
+        ttl < self.min_ttl
+    }
+
+    /// Whether a TCP socket of AF_INET6 remembers the interface and the hop limit of what it has received last, which only
+    /// `IPV6_MULTICAST_IF` and `IPV6_MULTICAST_HOPS` can tell (`tcp_v6_do_rcv`): `IPV6_RECVPKTINFO`, `IPV6_RECVHOPLIMIT`.
+    pub(super) fn notes_headers(&self) -> [bool; 2] {
+        [c::IPV6_RECVPKTINFO, c::IPV6_RECVHOPLIMIT].map(|name| self.plain_value(c::SOL_IPV6, name) != 0)
+    }
+
+    /// Options have changed that decide which headers are looked at.
+    fn settle_look(&mut self) {
+        let all = u16::from(u8::MAX) + 1;
+        self.look_below_ttl = if self.notes_headers() == [false; 2] { u16::from(self.min_ttl) } else { all };
     }
 
     /// The seconds of `SO_LINGER`, if it is on.
@@ -188,10 +217,10 @@ impl Host {
     /// `getsockopt(2)`.
     pub(super) fn getsockopt(
         &mut self,
+        now: Instant,
         pid: Pid,
         fd: RawFd,
-        level: i32,
-        name: i32,
+        (level, name): (i32, i32),
         value: &mut [u8],
         len: &mut i32,
     ) -> Result<usize> {
@@ -200,10 +229,13 @@ impl Host {
         if room > value.len() {
             return Err(Errno::FAULT);
         }
+        if let Some(done) = self.get_source_filter(Member::Stream(key), (level, name), value, len) {
+            return done.map(|()| 0);
+        }
         let family = self.sockets[key].family;
         let answer = match (level, family) {
             (c::SOL_SOCKET, _) => self.get_socket_option(key, name, room)?,
-            (c::SOL_TCP, _) => self.get_tcp_option(key, name)?,
+            (c::SOL_TCP, _) => self.get_tcp_option(now, key, name)?,
             (c::SOL_IP, _) => self.get_ip_option(key, name)?,
             (c::SOL_IPV6, Family::Inet6) => self.get_ipv6_option(key, name)?,
             (_, Family::Inet) => return Err(Errno::OPNOTSUPP),

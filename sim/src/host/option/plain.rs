@@ -28,7 +28,7 @@ const fn row(level: i32, name: i32, default: i32, rule: Rule) -> Row {
     Row { level, name, default, rule }
 }
 
-const ROWS: [Row; 50] = [
+const ROWS: [Row; 47] = [
     row(c::SOL_SOCKET, c::SO_DEBUG, 0, Rule::Bool),
     row(c::SOL_SOCKET, c::SO_BROADCAST, 0, Rule::Bool),
     row(c::SOL_SOCKET, c::SO_KEEPALIVE, 0, Rule::Bool),
@@ -37,9 +37,6 @@ const ROWS: [Row; 50] = [
     row(c::SOL_SOCKET, c::SO_BUF_LOCK, 0, Rule::Range(0, 3)),
     row(c::SOL_SOCKET, c::SO_DONTROUTE, 0, Rule::Bool),
     row(c::SOL_SOCKET, c::SO_NO_CHECK, 0, Rule::Bool),
-    row(c::SOL_SOCKET, c::SO_TIMESTAMP, 0, Rule::Bool),
-    row(c::SOL_SOCKET, c::SO_TIMESTAMPNS, 0, Rule::Bool),
-    row(c::SOL_SOCKET, c::SO_TIMESTAMPING, 0, Rule::Any),
     row(c::SOL_SOCKET, c::SO_RXQ_OVFL, 0, Rule::Bool),
     row(c::SOL_SOCKET, c::SO_SELECT_ERR_QUEUE, 0, Rule::Bool),
     row(c::SOL_SOCKET, c::SO_WIFI_STATUS, 0, Rule::Bool),

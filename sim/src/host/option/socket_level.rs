@@ -63,6 +63,9 @@ impl Host {
 impl Options {
     /// The options that any socket has.
     pub(super) fn get_socket_level(&self, name: i32, room: usize, key: Key) -> Result<Answer> {
+        if let Some(answer) = self.stamps.get(name) {
+            return Ok(answer);
+        }
         let number = match name {
             c::SO_REUSEADDR => i32::from(self.reuse_addr),
             c::SO_REUSEPORT => i32::from(self.reuse_port),
@@ -88,8 +91,8 @@ impl Options {
                 let onoff = i32::from(options.linger_on);
                 [onoff.to_ne_bytes(), options.linger_seconds.to_ne_bytes()].concat()
             }
-            c::SO_RCVTIMEO => timeval(options.receive_timeout),
-            c::SO_SNDTIMEO => timeval(options.send_timeout),
+            c::SO_RCVTIMEO | c::SO_RCVTIMEO_NEW => timeval(options.receive_timeout),
+            c::SO_SNDTIMEO | c::SO_SNDTIMEO_NEW => timeval(options.send_timeout),
             // struct ucred: nobody.
             c::SO_PEERCRED => [0_i32, -1, -1].map(i32::to_ne_bytes).concat(),
             c::SO_MAX_PACING_RATE if room >= 8 => options.max_pacing_rate.to_ne_bytes().to_vec(),
@@ -164,15 +167,10 @@ impl Options {
             c::SO_MARK if !is_root => return Err(Errno::PERM),
             c::SO_LOCK_FILTER if !on && options.plain.get(c::SOL_SOCKET, name) == Some(1) => return Err(Errno::PERM),
             c::SO_DETACH_FILTER => return Err(Errno::NOENT),
-            c::SO_LINGER | c::SO_RCVTIMEO | c::SO_SNDTIMEO | c::SO_MAX_PACING_RATE => {
+            c::SO_LINGER | c::SO_RCVTIMEO | c::SO_SNDTIMEO | c::SO_RCVTIMEO_NEW | c::SO_SNDTIMEO_NEW | c::SO_MAX_PACING_RATE => {
                 return options.set_socket_structure(name, value);
             }
-            c::SO_TIMESTAMP | c::SO_TIMESTAMPNS => {
-                // The one excludes the other.
-                for stamp in [c::SO_TIMESTAMP, c::SO_TIMESTAMPNS] {
-                    options.plain.set(c::SOL_SOCKET, stamp, i32::from(on && stamp == name))?;
-                }
-            }
+            _ if options.stamps.set(name, value)? => {}
             _ if Values::has(c::SOL_SOCKET, name) => options.plain.set(c::SOL_SOCKET, name, number)?,
             _ => return Err(Errno::NOPROTOOPT),
         }
@@ -191,8 +189,8 @@ impl Options {
                     options.linger_seconds = u32::try_from(seconds).unwrap_or(LINGER_FOREVER_SECONDS);
                 }
             }
-            c::SO_RCVTIMEO => options.receive_timeout = timeout(value)?,
-            c::SO_SNDTIMEO => options.send_timeout = timeout(value)?,
+            c::SO_RCVTIMEO | c::SO_RCVTIMEO_NEW => options.receive_timeout = timeout(value)?,
+            c::SO_SNDTIMEO | c::SO_SNDTIMEO_NEW => options.send_timeout = timeout(value)?,
             _ => {
                 options.max_pacing_rate = match value.first_chunk() {
                     Some(bytes) => u64::from_ne_bytes(*bytes),

@@ -7,7 +7,7 @@ use crate::slab::Key;
 use crate::tcp::{Info, State};
 use std::time::Duration;
 use twinsock::consts as c;
-use twinsock::{Errno, Result};
+use twinsock::{Errno, Instant, Result};
 
 /// `TCP_MIN_MSS` and `MAX_TCP_WINDOW`: what TCP_MAXSEG takes.
 const MAXSEG_MIN: i32 = 88;
@@ -31,7 +31,7 @@ const CONGESTION_NAME_MAX_BYTES: usize = 16;
 const CONGESTION_NAMES: [&str; 3] = ["reno", "cubic", "bbr"];
 
 impl Host {
-    pub(super) fn get_tcp_option(&mut self, key: Key, name: i32) -> Result<Answer> {
+    pub(super) fn get_tcp_option(&mut self, now: Instant, key: Key, name: i32) -> Result<Answer> {
         let socket = &self.sockets[key];
         let tcb = &socket.tcb;
         let set = &tcb.options;
@@ -54,6 +54,7 @@ impl Host {
             c::TCP_NOTSENT_LOWAT => set.notsent_lowat.cast_signed(),
             c::TCP_RTO_MAX_MS => or_default(set.rto_max_ms, sysctl.tcp_rto_max_ms),
             c::TCP_INQ => i32::from(socket.options.inq),
+            c::TCP_TIMESTAMP => tcb.timestamp_clock(now).cast_signed(),
             c::TCP_FASTOPEN => socket.options.fastopen,
             c::TCP_THIN_DUPACK | c::TCP_REPAIR | c::TCP_IS_MPTCP => 0,
             c::TCP_CONGESTION => {

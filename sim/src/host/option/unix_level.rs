@@ -186,7 +186,11 @@ impl Host {
             c::SO_PASSSEC => socket.passsec = on,
             c::SO_PASSPIDFD => socket.passpidfd = on,
             c::SO_BUF_LOCK => socket.buf_lock = in_range(number, 0, SNDBUF_LOCK | RCVBUF_LOCK)?,
-            _ => return socket.options.set_socket_level(is_root, name, value),
+            _ => {
+                socket.options.set_socket_level(is_root, name, value)?;
+                let is_stamped = socket.options.stamps.is_on();
+                self.local.space.options_mut(id).timestamp = is_stamped;
+            }
         }
         Ok(())
     }

@@ -142,6 +142,29 @@ fn a_group_of_ipv6_reaches_the_hosts_that_joined_it() {
 }
 
 #[test]
+fn a_member_of_another_host_hears_the_sources_that_it_names() {
+    let (mut net, server, client) = Net::two();
+    let far = net.udp_at(server, "[::]:5000");
+    let storage = |ip: &str| {
+        let ip: std::net::Ipv6Addr = ip.parse().unwrap();
+        let mut bytes = [&10_u16.to_ne_bytes()[..], &[0; 6], &ip.octets()].concat();
+        bytes.resize(128, 0);
+        bytes
+    };
+    let request = |source: &str| [&2_u64.to_ne_bytes()[..], &storage("ff02::1234"), &storage(source)].concat();
+    let sender = net.udp_of(client, c::AF_INET6);
+    for (name, source, is_heard) in [
+        (c::MCAST_JOIN_SOURCE_GROUP, "fd00::9", false),
+        (c::MCAST_JOIN_SOURCE_GROUP, "fd00::2", true),
+        (c::MCAST_LEAVE_SOURCE_GROUP, "fd00::2", false),
+    ] {
+        set_bytes(&mut net, server, far, (c::SOL_IPV6, name), &request(source)).unwrap();
+        net.send_to(client, sender, b"x", "[ff02::1234]:5000").unwrap();
+        assert_eq!(net.recv(server, far).is_ok(), is_heard, "after {name} of {source}");
+    }
+}
+
+#[test]
 fn everybody_hears_the_groups_of_all_hosts() {
     let (mut net, server, client) = Net::two();
     let four = net.udp_at(server, "0.0.0.0:5000");

@@ -49,5 +49,6 @@ pub(super) fn parse(input: Input<'_>, addrs: &Addrs, trust: Trust) -> Result<Dat
         payload: Payload::copy_of(&bytes[HEADER_BYTES..]),
         no_check: [c0, c1] == [0, 0],
         dont_fragment: false,
+        segment_bytes: 0,
     })
 }

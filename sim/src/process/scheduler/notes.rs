@@ -1,22 +1,60 @@
 //! What a recording holds of threads: their calls with all arguments, what they wait for, when they wake. Nothing here is done unless the run is
 //! recorded.
 
+use super::short::ShortCall;
 use super::{Scheduler, State, ThreadId, Wait};
-use crate::host::{Call, Pid, strace};
+use crate::host::{Call, Pid};
 use crate::process::names::name_of;
-use crate::trace::{CallEnd, Connection, Event, Recording};
+use crate::process::strace;
+use crate::trace::{CallEnd, CallName, Connection, Event, Family, Recording};
 use crate::world::HostId;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use twinsock::raw::RawFd;
 
 impl Scheduler {
     /// A call has returned.
     #[cold]
-    pub(super) fn note_call(&mut self, end: CallEnd, thread: ThreadId, call: &Call<'_, '_>) {
+    pub(super) fn note_call(&mut self, end: &CallEnd, thread: ThreadId, call: &Call<'_, '_>) {
+        let connection = self.connection_of(thread, end.fd);
+        self.world.trace_mut().call_in_full(end, connection, |to| strace::list(call, end.result.ok(), to));
+    }
+
+    /// A call has returned that went the short way.
+    #[inline(never)]
+    pub(super) fn note_short_call(&mut self, thread: ThreadId, fd: RawFd, short: &ShortCall<'_>) {
+        let (name, count) = match *short {
+            ShortCall::Send(data, ..) => (const { CallName::new("sendto") }, data.len()),
+            ShortCall::Write(data) => (const { CallName::new("write") }, data.len()),
+            ShortCall::Recv(data, ..) => (const { CallName::new("recvfrom") }, data.len()),
+            ShortCall::Read(data, _) => (const { CallName::new("read") }, data.len()),
+        };
+        let (at, place, connection) = (self.world.now(), self.place(thread), self.connection_of(thread, Some(fd)));
+        let end = CallEnd { at, place, call: name, fd: Some(fd), result: Ok(count) };
+        let trace = self.world.trace_mut();
+        match *short {
+            ShortCall::Send(data, flags, None) => trace.send_in_full(&end, connection, data, flags),
+            ShortCall::Send(data, flags, Some(addr)) => trace.call_in_full(&end, connection, |to| {
+                to.number(fd).data(data).count(data.len()).flags(flags, Family::Msg).addr(addr);
+            }),
+            ShortCall::Write(data) => trace.call_in_full(&end, connection, |to| {
+                to.number(fd).data(data).count(data.len());
+            }),
+            ShortCall::Recv(data, len, flags, None) => trace.recv_in_full(&end, connection, (data, len), flags),
+            ShortCall::Recv(data, len, flags, Some(name)) => trace.call_in_full(&end, connection, |to| {
+                to.number(fd).data(data).count(len).flags(flags, Family::Msg);
+                strace::written_name(to, Some(data.len()), Some(name));
+            }),
+            ShortCall::Read(data, len) => trace.call_in_full(&end, connection, |to| {
+                to.number(fd).data(data).count(len);
+            }),
+        }
+    }
+
+    fn connection_of(&self, thread: ThreadId, fd: Option<RawFd>) -> Option<Connection> {
         let slot = &self.threads[thread.index()];
-        let ends = end.fd.and_then(|fd| self.world.host(slot.host).connection_of(slot.pid, fd));
-        let connection = ends.map(|(protocol, local, remote)| Connection::new(protocol, local, remote));
-        self.world.trace_mut().call_in_full(end, strace::arguments(call, Some(end.result)), connection);
+        let (protocol, local, remote) = self.world.host(slot.host).connection_of(slot.pid, fd?)?;
+        Some(Connection::new(protocol, local, remote))
     }
 
     /// A call is about to wait.
@@ -25,7 +63,23 @@ impl Scheduler {
         if self.world.trace().is_recording() {
             let (name, _) = name_of(call);
             let (at, place) = (self.world.now(), self.place(thread));
-            self.world.trace_mut().waits(at, place, name.name(), Some(strace::arguments(call, None)));
+            self.world.trace_mut().waits_in_call(at, place, name, |to| strace::list(call, None, to));
+        }
+    }
+
+    /// A receive that went the short way is about to wait: `read(2)` if it has no flags.
+    #[inline(never)]
+    pub(super) fn note_short_wait(&mut self, thread: ThreadId, fd: RawFd, len: usize, flags: Option<i32>, asks_name: bool) {
+        let (at, place) = (self.world.now(), self.place(thread));
+        let trace = self.world.trace_mut();
+        match flags {
+            None => trace.waits_in_call(at, place, const { CallName::new("read") }, |to| {
+                to.number(fd).dots().count(len);
+            }),
+            Some(flags) if asks_name => trace.waits_in_call(at, place, const { CallName::new("recvfrom") }, |to| {
+                to.number(fd).dots().count(len).flags(flags, Family::Msg).dots();
+            }),
+            Some(flags) => trace.waits_in_recv(at, place, fd, len, flags),
         }
     }
 
@@ -39,7 +93,7 @@ impl Scheduler {
             Wait::Sync(name) => name.to_owned(),
         };
         let (at, place) = (self.world.now(), self.place(thread));
-        self.world.trace_mut().waits(at, place, &what, None);
+        self.world.trace_mut().waits_for(at, place, &what);
     }
 
     /// Everything that was recorded, at the end of the run, with the sockets that there were before what was left was ended.

@@ -21,9 +21,6 @@ impl Scheduler {
     /// `send(2)` of the running thread, or `write(2)`, if it is an easy one. `false`: nothing has happened.
     #[inline(always)]
     pub fn send_short(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> bool {
-        if self.world.trace().is_recording() {
-            return false;
-        }
         let Scheduler { threads, world, call_cost_ns, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return false };
         if !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
@@ -34,6 +31,9 @@ impl Scheduler {
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
         let call = if as_file { const { CallName::new("write") } } else { const { CallName::new("sendto") } };
         world.trace_mut().call_ended(at, place, call, Some(fd), Ok(data.len()));
+        if world.trace().is_recording() {
+            self.note_short_call(thread, fd, &if as_file { ShortCall::Write(data) } else { ShortCall::Send(data, flags, None) });
+        }
         self.collect_wakes();
         true
     }
@@ -41,13 +41,10 @@ impl Scheduler {
     /// `recv(2)` of the running thread, or `read(2)`, if it is an easy one. A receive that waits is kept here: so does the thread.
     #[inline(always)]
     pub fn recv_short(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
-        if self.world.trace().is_recording() {
-            return ShortRecv::Long;
-        }
         let Some(slot) = self.threads.get_mut(thread.index()) else { return ShortRecv::Long };
         match self.world.recv_short(slot.host, (slot.pid, &mut slot.recent), thread.token(), fd, into, flags) {
             Short::Done(received) => {
-                self.end_short_call(thread, recv_name(as_file), fd, received);
+                self.end_short_recv(thread, as_file, fd, (into, received), flags);
                 ShortRecv::Done(received)
             }
             Short::Waits(quiet) => {
@@ -56,6 +53,9 @@ impl Scheduler {
                 assert!(slot.state == State::Running, "only the running thread begins to wait");
                 slot.quiet = Some(quiet);
                 slot.state = State::Waiting(Wait::Call, self.world.now());
+                if self.world.trace().is_recording() {
+                    self.note_short_wait(thread, fd, into.len(), (!as_file).then_some(flags), false);
+                }
                 ShortRecv::Waits
             }
             Short::Long => ShortRecv::Long,
@@ -66,10 +66,11 @@ impl Scheduler {
     #[inline(never)]
     pub fn resume_recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8]) -> Option<usize> {
         let slot = self.threads.get_mut(thread.index())?;
-        let received = self.world.resume_recv_short(slot.host, slot.quiet.as_ref()?, into)?;
+        let quiet = slot.quiet.as_ref()?;
+        let received = self.world.resume_recv_short(slot.host, quiet, into)?;
+        let (as_file, flags) = (slot.reads_as_file, quiet.flags());
         slot.quiet = None;
-        let call = recv_name(slot.reads_as_file);
-        self.end_short_call(thread, call, fd, received);
+        self.end_short_recv(thread, as_file, fd, (into, received), flags);
         Some(received)
     }
 
@@ -105,14 +106,15 @@ impl Scheduler {
     /// happened.
     #[inline]
     pub fn send_dgram_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], how: (i32, Option<&[u8]>)) -> bool {
-        if self.world.trace().is_recording() {
-            return false;
-        }
         let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
         if !self.world.send_dgram_short(slot.host, (slot.pid, &mut slot.recent), fd, data, how) {
             return false;
         }
         self.end_short_call(thread, const { CallName::new("sendto") }, fd, data.len());
+        if self.world.trace().is_recording() {
+            let (flags, name) = how;
+            self.note_short_call(thread, fd, &ShortCall::Send(data, flags, name));
+        }
         true
     }
 
@@ -125,17 +127,19 @@ impl Scheduler {
         into: &mut [u8],
         how: (i32, Option<&mut Name<'_>>),
     ) -> ShortRecv {
-        if self.world.trace().is_recording() {
-            return ShortRecv::Long;
-        }
+        let (flags, mut name) = how;
         let Some(slot) = self.threads.get_mut(thread.index()) else { return ShortRecv::Long };
-        match self.world.recv_dgram_short(slot.host, (slot.pid, &mut slot.recent), thread.token(), fd, into, how) {
+        let (who, how) = ((slot.pid, &mut slot.recent), (flags, name.as_deref_mut()));
+        match self.world.recv_dgram_short(slot.host, who, thread.token(), fd, into, how) {
             Short::Done(received) => {
-                self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+                self.end_dgram_recv(thread, fd, (into, received), flags, name.as_deref());
                 ShortRecv::Done(received)
             }
             Short::Waits(quiet) => {
                 slot.quiet = Some(quiet);
+                if self.world.trace().is_recording() {
+                    self.note_short_wait(thread, fd, into.len(), Some(flags), name.is_some());
+                }
                 self.wait(thread, Wait::Call, None);
                 ShortRecv::Waits
             }
@@ -150,13 +154,42 @@ impl Scheduler {
         thread: ThreadId,
         fd: RawFd,
         into: &mut [u8],
-        name: Option<&mut Name<'_>>,
+        mut name: Option<&mut Name<'_>>,
     ) -> Option<usize> {
         let slot = self.threads.get_mut(thread.index())?;
-        let received = self.world.resume_dgram_short(slot.host, slot.quiet.as_ref()?, into, name)?;
+        let quiet = slot.quiet.as_ref()?;
+        let received = self.world.resume_dgram_short(slot.host, quiet, into, name.as_deref_mut())?;
+        let flags = quiet.flags();
         slot.quiet = None;
-        self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+        self.end_dgram_recv(thread, fd, (into, received), flags, name.as_deref());
         Some(received)
+    }
+
+    /// A receive on a stream has filled the first `received` bytes of `into`.
+    #[inline(always)]
+    fn end_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
+        self.end_short_call(thread, recv_name(as_file), fd, received);
+        if self.world.trace().is_recording() {
+            let (data, len) = (&into[..received], into.len());
+            let short = if as_file { ShortCall::Read(data, len) } else { ShortCall::Recv(data, len, flags, None) };
+            self.note_short_call(thread, fd, &short);
+        }
+    }
+
+    /// The same of a datagram, with the sender's name if that was asked for.
+    #[inline(always)]
+    fn end_dgram_recv(
+        &mut self,
+        thread: ThreadId,
+        fd: RawFd,
+        (into, received): (&[u8], usize),
+        flags: i32,
+        name: Option<&Name<'_>>,
+    ) {
+        self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+        if self.world.trace().is_recording() {
+            self.note_short_call(thread, fd, &ShortCall::Recv(&into[..received], into.len(), flags, name));
+        }
     }
 
     #[inline(always)]
@@ -168,6 +201,18 @@ impl Scheduler {
         self.world.trace_mut().call_ended(at, place, call, Some(fd), Ok(count));
         self.collect_wakes();
     }
+}
+
+/// A call that went the short way, for a recording.
+pub(super) enum ShortCall<'a> {
+    /// `sendto(2)` took all of this, with these flags, for this address.
+    Send(&'a [u8], i32, Option<&'a [u8]>),
+    /// `write(2)` did.
+    Write(&'a [u8]),
+    /// `recvfrom(2)` gave this, of up to so many bytes, with these flags, and the sender's name.
+    Recv(&'a [u8], usize, i32, Option<&'a Name<'a>>),
+    /// `read(2)` did.
+    Read(&'a [u8], usize),
 }
 
 /// A receive as a trace names it.

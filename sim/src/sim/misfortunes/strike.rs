@@ -249,7 +249,7 @@ impl Strike {
             }
             Strike::Name(victim, lookup) => {
                 let name = host(victim).name();
-                let is_right = !network.world(|world| world.has_name_fault(&name));
+                let is_right = network.world(|world| world.name_fault(&name).is_none());
                 if is_right {
                     network.fail_name(&name, lookup.fault());
                 }

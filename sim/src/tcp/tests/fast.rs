@@ -139,7 +139,7 @@ impl Talk {
         self.disturb(end);
         let tcb = &mut self.ends[end];
         if self.way == Way::Short
-            && let Some(received) = tcb.recv_plainly(self.now, &mut into)
+            && let Some(received) = tcb.recv_plainly(self.now, &mut into, tcb.options.rcvlowat)
         {
             self.short += 1;
             into.truncate(received);

@@ -3,6 +3,7 @@
 use super::super::{HostId, World};
 use crate::link::Link;
 use crate::trace::{Event, NetworkEvent, Place, What};
+use twinsock::Instant;
 
 impl World {
     /// Sets the link of every pair of hosts that has none of its own.
@@ -14,6 +15,9 @@ impl World {
                 self.paths[*at].link = link.clone();
                 self.paths[*at].direction.restart();
             }
+        }
+        if self.default_link != link {
+            self.note_link(Place::WORLD, None);
         }
         self.default_link = link;
         self.refresh_all();
@@ -33,6 +37,9 @@ impl World {
 
     /// Sets the link of one direction between two hosts. What is on its way stays there; what waits for its turn on the wire has had it.
     pub fn set_link_one_way(&mut self, from: HostId, to: HostId, link: Link) {
+        if *self.link(from, to) != link {
+            self.note_link(Place::host(from.0), Some(to));
+        }
         if let Some(at) = self.path_index.get(&(from, to)).copied() {
             self.paths[at].link = link.clone();
             self.paths[at].direction.restart();
@@ -132,6 +139,14 @@ impl World {
         if self.wires.judging != judging {
             self.wires.judging = judging;
             self.refresh_all();
+        }
+    }
+
+    /// The network as it is built is no event; what changes of it later is.
+    fn note_link(&mut self, place: Place, to: Option<HostId>) {
+        if self.now > Instant::ZERO {
+            let what = What::Network { event: NetworkEvent::Link, to: to.map(|to| to.0) };
+            self.trace.record(Event { at: self.now, place, what });
         }
     }
 
