@@ -1,14 +1,17 @@
 //! Signals, limits, users and kernel constants: what a process may ask of its kernel beyond sockets, `signal(7)`, `credentials(7)`.
 
 use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use twinsock::net::{TcpListener, TcpStream, UdpSocket};
 use twinsock::option;
 use twinsock::sync::channel;
 use twinsock::{Clock, Domain, Errno, JoinThread, MsgFlags, Protocol, Result, SockFlags, SocketAddr, SocketApi, Spawn, Type};
-use twinsock_sim::{Net, Signal, Sim};
+use twinsock_sim::{Interleaving, Net, Signal, Sim};
 
 const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
 
 fn tcp(net: &Net) -> <Net as SocketApi>::Socket {
     net.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT).unwrap()
@@ -72,6 +75,49 @@ fn a_blocked_receive_ends_with_eintr() {
         assert_eq!(got, Err(Errno::INTR));
         drop(far);
     });
+}
+
+/// Two threads read from one socket, by turns that chance decides: the one that a signal has interrupted waits again, and wakes for bytes that the
+/// other has taken already.
+#[test]
+fn a_signal_interrupts_one_receive_and_not_the_next() {
+    let came_too_late = Arc::new(AtomicU32::new(0));
+    for seed in 0..30 {
+        let came_too_late = Arc::clone(&came_too_late);
+        let report = Sim::builder().seed(seed).interleaving(Interleaving::Random).run(|sim| {
+            sim.host("a").spawn("p", move |net| wait_twice_beside_another_reader(&net, &came_too_late));
+        });
+        report.unwrap();
+    }
+    assert!(came_too_late.load(Ordering::Relaxed) > 0, "otherwise nothing was tried");
+}
+
+fn wait_twice_beside_another_reader(net: &Net, came_too_late: &AtomicU32) {
+    let [near, far] = connection(net);
+    let near = Arc::new(near);
+    let (sender, receiver) = channel(net);
+    let (of_waiter, of_waiter_near) = (*net, Arc::clone(&near));
+    let waiter = net.spawn(move || {
+        sender.send(of_waiter.gettid().unwrap()).unwrap();
+        let once = || of_waiter.recv(&of_waiter_near, &mut [0; 1], MsgFlags::NONE);
+        (once(), once(), of_waiter.now())
+    });
+    let tid = receiver.recv().unwrap();
+    net.sleep(SECOND);
+    net.tgkill(tid, Signal::Interrupting).unwrap();
+    net.sleep(SECOND);
+    let of_other = *net;
+    net.spawn(move || while of_other.recv(&near, &mut [0; 1], MsgFlags::DONTWAIT) != Ok(0) {});
+    let since = net.now();
+    for _ in 0..20 {
+        net.send(&far, b"x", MsgFlags::NONE).unwrap();
+        net.sleep(MILLISECOND);
+    }
+    drop(far);
+    let (first, second, at) = waiter.join().unwrap();
+    assert_eq!(first, Err(Errno::INTR));
+    assert!(second.is_ok(), "{second:?}");
+    came_too_late.fetch_add(u32::from(at - since >= MILLISECOND), Ordering::Relaxed);
 }
 
 #[test]

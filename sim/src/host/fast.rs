@@ -66,7 +66,8 @@ impl Ends {
     /// Nothing is known.
     pub const UNKNOWN: Ends = Ends { from: Key::NOBODY, to: Key::NOBODY, calm: 0 };
 
-    /// The packet is another from here on.
+    /// The packet is another from here on, and not written by a calm connection. Where to look first stays as a guess, which is verified anyway: most places
+    /// serve the same two sockets again.
     #[inline]
     pub fn forget(&mut self) {
         self.calm = 0;

@@ -10,12 +10,16 @@ use std::fmt;
 #[inline(never)]
 pub extern "C" fn twinsock_break(step: u64) {
     // A signal that is ignored is still shown to a tracer, ptrace(2), and nobody else takes harm from it.
-    // SAFETY: signal(2) takes SIG_IGN for SIGTRAP; what was there before is put back below.
-    let before = unsafe { libc::signal(libc::SIGTRAP, libc::SIG_IGN) };
+    // SAFETY: all zeroes is a valid `sigaction`: no flags, an empty mask, SIG_DFL.
+    let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
+    let mut ignored = before;
+    ignored.sa_sigaction = libc::SIG_IGN;
+    // SAFETY: both point to live values, and SIG_IGN is no function; what was there before is put back below.
+    unsafe { libc::sigaction(libc::SIGTRAP, &raw const ignored, &raw mut before) };
     // SAFETY: raise(3) has no preconditions.
     unsafe { libc::raise(libc::SIGTRAP) };
-    // SAFETY: puts back what signal(2) answered a moment ago.
-    unsafe { libc::signal(libc::SIGTRAP, before) };
+    // SAFETY: puts back what sigaction(2) answered a moment ago, flags and mask included.
+    unsafe { libc::sigaction(libc::SIGTRAP, &raw const before, std::ptr::null_mut()) };
     std::hint::black_box(step);
 }
 
@@ -24,7 +28,8 @@ pub extern "C" fn twinsock_break(step: u64) {
 pub fn stop(step: u64, place: impl fmt::Display) {
     eprintln!("twinsock: step {step}: {place}");
     if !is_traced() {
-        let command = std::env::args().collect::<Vec<_>>().join(" ");
+        let words: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+        let command = words.join(" ");
         eprintln!("twinsock: no debugger is attached, so the run goes on; with one: gdb --args {command}");
     }
     twinsock_break(step);

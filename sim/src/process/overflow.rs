@@ -65,9 +65,9 @@ fn have_an_alternate_stack() {
 extern "C" fn on_segv(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes a siginfo that lives until the handler returns.
     let info_of_it = unsafe { &*info };
-    // SAFETY: of a SIGSEGV its address field is valid.
-    let touched = unsafe { info_of_it.si_addr() }.addr();
-    if is_in_guard(touched) {
+    // SAFETY: of a SIGSEGV of the kernel's, not of kill(2) or sigqueue(3), the address field is the one that was written, sigaction(2).
+    let touched = (info_of_it.si_code > 0).then(|| unsafe { info_of_it.si_addr() }.addr());
+    if touched.is_some_and(is_in_guard) {
         say();
         std::process::abort();
     }
@@ -77,8 +77,7 @@ extern "C" fn on_segv(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
 /// Whether the running carrier's stack ends right above this address.
 fn is_in_guard(touched: usize) -> bool {
     // The yielder is near the top of the carrier's stack.
-    let Some(top) = coroutine::near_the_top() else { return false };
-    let depth = top.saturating_sub(touched);
+    let Some(depth) = coroutine::near_the_top().and_then(|top| top.checked_sub(touched)) else { return false };
     let stack_bytes = STACK_BYTES.get();
     depth + GUARD_BYTES_MAX >= stack_bytes && depth <= stack_bytes + GUARD_BYTES_MAX
 }
@@ -101,7 +100,8 @@ fn say() {
     unsafe { libc::write(libc::STDERR_FILENO, words.bytes.as_ptr().cast(), words.len) };
 }
 
-/// Leaves the signal to who handled it before; if nobody did, the access is made again, and ends the program.
+/// Leaves the signal to who handled it before and takes a siginfo, as the standard library does; otherwise the access is made again, and ends the
+/// program.
 fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let before = BEFORE.get().filter(|before| before.sa_sigaction != libc::SIG_DFL && before.sa_sigaction != libc::SIG_IGN);
     match before {

@@ -90,12 +90,12 @@ impl World {
         }
     }
 
-    /// The packet in this place reaches a host that does not run, or has lost addresses.
+    /// The packet in this place reaches a host of which it has to be asked whether it runs, and has the address still.
     #[cold]
     pub(super) fn arrive_with_care(&mut self, to: HostId, slot: u32) {
         let machine = &self.machines[to.index()];
         let dst = self.in_flight.packet(slot).dst;
-        if machine.runs && (machine.host.owns(dst) || machine.host.joined(dst)) {
+        if machine.runs && (!machine.has_lost_addrs || machine.host.owns(dst) || machine.host.joined(dst)) {
             return self.arrive(to, slot);
         }
         let packet = std::mem::replace(self.in_flight.packet_mut(slot), Packet::EMPTY);

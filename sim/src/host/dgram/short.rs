@@ -62,6 +62,10 @@ impl ShortWay {
 
     #[inline]
     fn is_to(&self, name: Option<&[u8]>) -> bool {
+        // A name of no bytes is none that a datagram could go to: EINVAL, as the long way has it.
+        if name.is_some_and(<[u8]>::is_empty) {
+            return false;
+        }
         let name = name.unwrap_or_default();
         usize::from(self.name_len) == name.len() && self.name.get(..name.len()) == Some(name)
     }

@@ -33,10 +33,10 @@ impl Twins {
         long
     }
 
-    /// A send, whose first packet is the same on both ways.
+    /// A send, whose first packet is the same on both ways; to no name, or to one of no bytes.
     fn send(&mut self, proc: Proc, fd: RawFd, data: &[u8], flags: i32, name: Option<&str>) {
-        let name = name.map(sockaddr);
-        let addr = name.as_ref().map(|name| name.as_bytes());
+        let named = name.filter(|name| !name.is_empty()).map(sockaddr);
+        let addr = name.map(|_| named.as_ref().map_or(&[][..], |name| name.as_bytes()));
         let mut luck = Boring;
         let mut cx = Cx { now: self.long.now, luck: &mut luck };
         let host = &mut self.long.hosts[proc.host];
@@ -141,7 +141,8 @@ fn converse(seed: u64) -> (u32, u32) {
         }
         match below(30) {
             0..=9 => twins.send(client, fd, data, 0, Some(place)),
-            10..=15 => twins.send(client, fd, data, c::MSG_DONTWAIT, None),
+            10..=14 => twins.send(client, fd, data, c::MSG_DONTWAIT, None),
+            15 => twins.send(client, fd, data, 0, Some("")),
             16 => twins.send(client, fd, data, c::MSG_MORE, Some(place)),
             17..=20 => twins.recv(server, far[below(2)], [200, 64, 0][below(3)]),
             21 => twins.recv(client, fd, 64),

@@ -106,6 +106,9 @@ impl Scheduler {
                 (Some(at), Some(limit)) if at > limit => return self.reach(limit),
                 (Some(_), Some(_) | None) => {
                     self.pass();
+                    if self.failure.is_some() {
+                        return Turn::Stop;
+                    }
                     if let Some(thread) = self.step_and_choose() {
                         return Turn::Run(thread);
                     }

@@ -52,6 +52,7 @@ impl Scheduler {
                 // As `wait` does it where nobody records.
                 assert!(slot.state == State::Running, "only the running thread begins to wait");
                 slot.quiet = Some(quiet);
+                slot.signal = None;
                 slot.state = State::Waiting(Wait::Call, self.world.now());
                 if self.world.trace().is_recording() {
                     self.note_short_wait(thread, fd, into.len(), (!as_file).then_some(flags), false);
@@ -137,6 +138,7 @@ impl Scheduler {
             }
             Short::Waits(quiet) => {
                 slot.quiet = Some(quiet);
+                slot.signal = None;
                 if self.world.trace().is_recording() {
                     self.note_short_wait(thread, fd, into.len(), Some(flags), name.is_some());
                 }
