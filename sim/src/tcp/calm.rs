@@ -242,6 +242,13 @@ impl Tcb {
         }
     }
 
+    /// Whether a receive on a calm connection has nothing to return.
+    #[inline]
+    #[must_use]
+    pub fn must_wait_calmly(&self) -> bool {
+        self.unread_bytes() == 0
+    }
+
     /// [`Tcb::recv`], where something is there to be read. `None`: that is for the short way, and nothing has happened.
     #[inline]
     pub fn recv_calmly(&mut self, now: Instant, into: &mut [u8]) -> Option<usize> {
@@ -274,12 +281,3 @@ fn is_few_bytes_more(segment: &Segment, window: u16) -> bool {
 /// What a payload carries by value.
 const SMALL_MAX_BYTES: u32 = 79;
 const _: () = assert!(Payload::INLINE_MAX_BYTES == 79);
-
-impl Tcb {
-    /// Whether a receive on a calm connection has nothing to return.
-    #[inline]
-    #[must_use]
-    pub fn must_wait_calmly(&self) -> bool {
-        self.unread_bytes() == 0
-    }
-}

@@ -1,4 +1,4 @@
-//! When and on what something was measured.
+//! When and on what something was measured, and how a number is written.
 
 use std::time::SystemTime;
 
@@ -37,6 +37,19 @@ fn date(mut days: u64) -> String {
         month += 1;
     }
     format!("{year}-{month:02}-{:02}", days + 1)
+}
+
+/// A number with its thousands apart.
+pub fn grouped<T: std::fmt::Display>(value: T) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 #[cfg(test)]

@@ -126,8 +126,7 @@ fn churn() -> Case {
 fn crowd(clients: u32) -> Case {
     const ROUNDS: u64 = 100;
     let crowd = move |world| move |rounds| Crowd { clients, rounds: u32::try_from(rounds).expect("100 at most") }.run(world);
-    let row =
-        case("W4", format!("one server, {} clients", super::report::grouped(clients.into())), Unit::PerSecond("round trips"));
+    let row = case("W4", format!("one server, {} clients", crate::stamp::grouped(clients)), Unit::PerSecond("round trips"));
     // Two descriptors and two threads each are more than most systems give a program, for 10,000.
     let beside =
         (clients <= 1_000).then(|| Side::timed("kernel", ROUNDS, crowd(World::Kernel)).descriptors(u64::from(clients) * 2 + 64));
@@ -137,7 +136,7 @@ fn crowd(clients: u32) -> Case {
 fn hour(hosts: u64) -> Case {
     // A part of the hour, if all of it would take too long.
     let ours = Side::timed("twinsock", 3600, move |seconds| timers(hosts, seconds)).at_least(100);
-    let row = case("W5", format!("{} hosts, a 1 s timer", super::report::grouped(hosts)), Unit::SecondsPerHour(hosts));
+    let row = case("W5", format!("{} hosts, a 1 s timer", crate::stamp::grouped(hosts)), Unit::SecondsPerHour(hosts));
     Case { ours: Some(ours), is_long: hosts > 1_000, ..row }
 }
 

@@ -1,7 +1,7 @@
 //! What came of it: a table, a line as each row is measured; the same as Markdown, with the day and the machine; and as JSON.
 
 use super::measure::{Figures, Row};
-use crate::stamp::{machine, today};
+use crate::stamp::{grouped, machine, today};
 use serde_json::{Value, json};
 
 /// The table's head.
@@ -127,22 +127,9 @@ fn figure(value: f64) -> String {
         10.0..100.0 => format!("{value:.1}"),
         _ => {
             let whole = format!("{value:.0}");
-            whole.parse().map_or(whole, grouped)
+            whole.parse().map_or(whole, grouped::<u64>)
         }
     }
-}
-
-/// A number with its thousands apart.
-pub fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// How many programs were running or waiting to run, over the last minute, `proc(5)`.

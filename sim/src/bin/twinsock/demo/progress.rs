@@ -1,6 +1,6 @@
 //! How far a run is: a bar where a person watches standard error, a few plain lines where not.
 
-use super::report::grouped;
+use crate::stamp::grouped;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicUsize, Ordering};

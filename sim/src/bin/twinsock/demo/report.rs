@@ -3,6 +3,7 @@
 use super::commands::Script;
 use super::transcript::{Difference, Transcript, first_difference};
 use super::worlds::{Outcome, Simulated};
+use crate::stamp::grouped;
 use std::io::{self, Write};
 
 /// What is said about the runs as a whole.
@@ -49,7 +50,7 @@ pub fn write(
     let audit = grouped(script.audit().batches.len());
     writeln!(out, "{commands} commands in {sessions} sessions, {clients} clients at a time; {audit} more when all have ended")?;
     for outcome in outcomes {
-        let answers = outcome.transcript.iter().map(|heard| heard.exchanges.len()).sum();
+        let answers: usize = outcome.transcript.iter().map(|heard| heard.exchanges.len()).sum();
         write!(out, "{:<10} {:>7} answers  real {:>7.3} s", outcome.world, grouped(answers), outcome.real.as_secs_f64())?;
         match &outcome.simulated {
             Some(run) => writeln!(
@@ -83,19 +84,6 @@ fn what_is_same(outcomes: &[Outcome]) -> String {
         if simulated < outcomes.len() && simulated > 0 { "one transcript in both worlds" } else { "the transcript expected" };
     let digests = if simulated > 1 { ", one digest for one seed" } else { "" };
     format!("{transcripts}{digests}")
-}
-
-/// A number with a comma after every third digit.
-pub fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
