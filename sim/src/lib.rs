@@ -47,10 +47,10 @@ mod slab;
 #[cfg(feature = "proptest")]
 pub mod strategy;
 pub mod sync;
-pub mod tcp;
+mod tcp;
 pub mod trace;
-pub mod udp;
-pub mod unix;
+mod udp;
+mod unix;
 #[cfg(feature = "cli")]
 pub mod workload;
 pub mod world;

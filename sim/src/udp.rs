@@ -13,7 +13,7 @@ mod error;
 mod queue;
 mod send;
 
-pub use error::{ErrorReport, Origin, ReceivedError};
+pub use error::{ErrorReport, ReceivedError};
 pub use send::{Next, Route, SendFlags};
 
 use crate::packet::{Datagram, Packet};
@@ -208,6 +208,7 @@ impl Udp {
     }
 
     /// The family.
+    #[cfg(test)]
     #[must_use]
     pub const fn family(&self) -> Family {
         self.family
@@ -250,6 +251,7 @@ impl Udp {
     }
 
     /// What was shut down.
+    #[cfg(test)]
     #[must_use]
     pub const fn shutdown_bits(&self) -> ShutdownBits {
         self.shutdown
@@ -348,6 +350,7 @@ impl Udp {
     }
 
     /// The pending error.
+    #[cfg(test)]
     #[must_use]
     pub const fn error(&self) -> Option<Errno> {
         self.error

@@ -42,11 +42,11 @@ mod user;
 mod window;
 
 pub use calm::Taken;
-pub use config::{Config, Options, TcpSysctl};
+pub use config::{Config, TcpSysctl};
 pub use listen::{ListenVerdict, Listener, segment_for_listener};
 pub use poll::Wakes;
 pub use reset::reply_to_closed;
 pub use state::State;
 pub use tcb::{Info, Tcb};
 pub use time_wait::{TimeWait, TimeWaitAction};
-pub use user::{Linger, RecvFlags, SendFlags, ShutdownBits};
+pub use user::{Linger, RecvFlags, SendFlags};

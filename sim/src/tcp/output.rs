@@ -40,6 +40,7 @@ pub(super) fn timestamp_clock(now: Instant, offset: u32) -> u32 {
 
 impl Tcb {
     /// The next segment to send, `None` when there is nothing more for now. To be drained after every call that takes `now`.
+    #[cfg(test)]
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Segment> {
         let mut segment = Segment::EMPTY;
         self.transmit_into(now, &mut segment).then_some(segment)

@@ -43,22 +43,8 @@ pub(super) struct TimestampState {
 
 /// A transmission control block.
 ///
-/// After every call that takes `now`: drain [`Tcb::poll_transmit`], look at [`Tcb::take_wakes`] and [`Tcb::take_time_wait`], ask
+/// After every call that takes `now`: drain [`Tcb::transmit_into`], look at [`Tcb::take_wakes`] and [`Tcb::take_time_wait`], ask
 /// [`Tcb::poll_timeout`] again.
-///
-/// ```
-/// use twinsock::Instant;
-/// use twinsock_sim::packet::Control;
-/// use twinsock_sim::tcp::{Config, State, Tcb};
-///
-/// // A state machine and nothing else: time is an argument, and what it has to say is asked for.
-/// let config = Config::default();
-/// let mut tcb = Tcb::new(&config);
-/// tcb.connect(Instant::ZERO, &config, (1000, 80), 7);
-/// assert_eq!(tcb.state(), State::SynSent);
-/// let syn = tcb.poll_transmit(Instant::ZERO).unwrap();
-/// assert_eq!((syn.control, syn.seq.value()), (Control::Syn, 7));
-/// ```
 #[derive(Debug)]
 pub struct Tcb {
     /// The options of the socket.
@@ -336,6 +322,7 @@ impl Tcb {
     }
 
     /// Whether a FIN was received.
+    #[cfg(test)]
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.done
@@ -565,7 +552,7 @@ impl Tcb {
 
 /// What `TCP_INFO` shows of a connection, by the names of `struct tcp_info` where they exist.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(missing_docs, reason = "fields are those of struct tcp_info, tcp(7); units are in the names")]
+// Fields are those of struct tcp_info, tcp(7); units are in the names.
 pub struct Info {
     pub state: State,
     pub retransmits: u8,
