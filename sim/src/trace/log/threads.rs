@@ -45,7 +45,7 @@ pub(super) struct Ended {
 /// What is known of a thread.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Thread {
-    /// Where it runs; [`Place::WORLD`] if it has not been seen yet.
+    /// Where it runs; [`NOWHERE`] if it has not been seen yet.
     place: Place,
     /// When the call was made in which it waits; [`NEVER`] if it does not.
     called: Instant,
@@ -60,7 +60,10 @@ struct Thread {
 
 const NEVER: Instant = Instant::from_nanos(u64::MAX);
 
-const UNSEEN: Thread = Thread { place: Place::WORLD, called: NEVER, fd: -1, number: 0, ends: [0; 2], voids: u64::MAX };
+/// No place.
+const NOWHERE: Place = Place { host: u32::MAX, pid: u32::MAX, thread: u32::MAX };
+
+const UNSEEN: Thread = Thread { place: NOWHERE, called: NEVER, fd: -1, number: 0, ends: [0; 2], voids: u64::MAX };
 
 /// The number of a thread whose place does not follow from its own.
 pub(super) const UNKNOWN: u32 = u32::MAX;
@@ -82,7 +85,7 @@ impl Threads {
     /// Takes note of a place; whether it follows from its thread's number from now on.
     pub(super) fn learn(&mut self, place: Place) -> bool {
         self.note(place).is_some_and(|thread| {
-            if thread.place == Place::WORLD {
+            if thread.place == NOWHERE {
                 thread.place = place;
             }
             thread.place == place
