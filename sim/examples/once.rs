@@ -7,9 +7,7 @@
 //! ```
 
 use std::process::ExitCode;
-use twinsock_sim::workload::{
-    Bulk, Churn, Crowd, Done, Duo, Flood, PingPong, UdpPingPong, World, empty_runs, recorded_timers, timers,
-};
+use twinsock_sim::workload::{Bulk, Churn, Crowd, Done, Duo, Flood, PingPong, UdpPingPong, World, empty_runs, timers_in};
 
 const USAGE: &str = "expected a workload (W1, W2, W3, W4, W5, W6, W6-flood, W9) and how much of it, such as W1 10000; of all but W9 also a third word, what is kept of the run: recorded, silent (nothing), plain";
 
