@@ -142,23 +142,28 @@ impl Host {
         lines
     }
 
-    /// What a descriptor is connected to, if it is a connected socket of the Internet families: the protocol, and address and port of its own end and of
-    /// the other one.
+    /// What `make` makes of what a descriptor is connected to, if it is a connected socket of the Internet families: the protocol, address and port of
+    /// this end, and those of the other.
     #[inline(always)]
     #[must_use]
-    pub(crate) fn connection_of(&self, pid: Pid, fd: RawFd) -> Option<(Protocol, (IpAddr, u16), (IpAddr, u16))> {
+    pub(crate) fn connection_of<T>(
+        &self,
+        pid: Pid,
+        fd: RawFd,
+        make: impl FnOnce(Protocol, (&IpAddr, u16), (&IpAddr, u16)) -> T,
+    ) -> Option<T> {
         match self.files[self.file_of(pid, fd).ok()?].object {
             Object::Socket(key) => {
                 let tuple = &self.sockets.get(key)?.tuple;
                 if tuple.remote_port == 0 {
                     return None;
                 }
-                Some((Protocol::TCP, (tuple.local, tuple.local_port), (tuple.remote, tuple.remote_port)))
+                Some(make(Protocol::TCP, (&tuple.local, tuple.local_port), (&tuple.remote, tuple.remote_port)))
             }
             Object::Dgram(key) => {
                 let dgram = self.dgrams.get(key)?;
                 let (local, peer) = (dgram.local_end(), dgram.udp.peer()?);
-                Some((Protocol::UDP, (local.ip(), local.port()), (peer.ip(), peer.port())))
+                Some(make(Protocol::UDP, (&local.ip(), local.port()), (&peer.ip(), peer.port())))
             }
             Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => None,
         }

@@ -119,7 +119,7 @@ impl Ends {
     /// The ends of a TCP or UDP connection: address and port of the local one and of the other.
     #[inline(always)]
     #[must_use]
-    pub fn new(protocol: Protocol, local: (IpAddr, u16), remote: (IpAddr, u16)) -> Ends {
+    pub fn new(protocol: Protocol, local: (&IpAddr, u16), remote: (&IpAddr, u16)) -> Ends {
         let is_udp = protocol == Protocol::UDP;
         match (local, remote) {
             ((IpAddr::V4(local), local_port), (IpAddr::V4(remote), remote_port)) => {
@@ -131,9 +131,9 @@ impl Ends {
     }
 
     #[inline(never)]
-    fn other(is_udp: bool, local: (IpAddr, u16), remote: (IpAddr, u16)) -> Ends {
+    fn other(is_udp: bool, local: (&IpAddr, u16), remote: (&IpAddr, u16)) -> Ends {
         let protocol = if is_udp { "udp" } else { "tcp" };
-        Ends::Other(Box::new(Connection::new(protocol, SocketAddr::from(local), SocketAddr::from(remote))))
+        Ends::Other(Box::new(Connection::new(protocol, SocketAddr::new(*local.0, local.1), SocketAddr::new(*remote.0, remote.1))))
     }
 
     /// The connection that these are the ends of.

@@ -238,7 +238,7 @@ fn a_call_says_what_its_descriptor_is_or_was_connected_to() {
     let (v6, udp) = (("tcp", addr("[fd00::1]:9"), addr("[fd00::2]:80")), ("udp", mine, one));
     let ends = |(protocol, local, remote): (&str, SocketAddr, SocketAddr)| {
         let protocol = if protocol == "udp" { Protocol::UDP } else { Protocol::TCP };
-        Ends::new(protocol, (local.ip(), local.port()), (remote.ip(), remote.port()))
+        Ends::new(protocol, (&local.ip(), local.port()), (&remote.ip(), remote.port()))
     };
     let mut trace = recording();
     let mut expected = Vec::new();
@@ -283,7 +283,7 @@ fn much(trace: &mut Trace) {
         trace.wakes(now, place);
         trace.count_step();
         let data = packets[usual].data();
-        let ends = Ends::new(Protocol::TCP, (here, 1), (here, u16::try_from(turn % 5).unwrap()));
+        let ends = Ends::new(Protocol::TCP, (&here, 1), (&here, u16::try_from(turn % 5).unwrap()));
         let end = CallEnd { at: now, place, ..end("recvfrom", 3, data.len()) };
         trace.recv_in_full(&end, Some(&ends), 3, (data, 5000), 0);
         trace.record(Event { at: now, place: Place::WORLD, what: What::Choice { door: "wire", n: 10, value: turn % 10 } });
