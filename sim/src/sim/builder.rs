@@ -450,7 +450,7 @@ impl Builder {
         if self.leaks != LeakCheck::Off {
             scheduler.look_for_leaks();
         }
-        overflow::look_after(self.stack_bytes);
+        let _looking_after = overflow::look_after(self.stack_bytes);
         scheduler.idle_max = self.idle_max;
         scheduler.shows_of_each_host = self.shows_of_each_host;
         scheduler.break_at = self.break_at.unwrap_or(u64::MAX);
