@@ -36,7 +36,7 @@ mod tests {
     #[test]
     fn every_built_in_case_is_well_formed() {
         let (mut cases, mut errors) = (Vec::new(), Vec::new());
-        format::read_file(NAME, &text().expect("the set is whole"), &mut cases, &mut errors);
+        format::read_file(NAME, text().expect("the set is whole").as_bytes(), &mut cases, &mut errors);
         assert_eq!(errors, []);
         let mut ids: Vec<&str> = cases.iter().map(|case| case.id.as_str()).collect();
         let all = ids.len();

@@ -230,12 +230,12 @@ fn run_sides(args: &ConformArgs, tell: Tell<'_>) -> io::Result<(Report, Vec<Malf
 fn read_cases(args: &ConformArgs) -> io::Result<(Vec<Arc<Case>>, Vec<Malformed>)> {
     let (mut cases, mut errors) = (Vec::new(), Vec::new());
     if args.cases.is_empty() {
-        format::read_file(builtin::NAME, &builtin::text()?, &mut cases, &mut errors);
+        format::read_file(builtin::NAME, builtin::text()?.as_bytes(), &mut cases, &mut errors);
     }
     for path in &args.cases {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(named)?;
-        format::read_file(&path.display().to_string(), &text, &mut cases, &mut errors);
+        let bytes = std::fs::read(path).map_err(named)?;
+        format::read_file(&path.display().to_string(), &bytes, &mut cases, &mut errors);
     }
     if let Some(filter) = &args.filter {
         cases.retain(|case| case.id.contains(filter) || case.group.contains(filter));
