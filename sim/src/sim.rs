@@ -69,6 +69,9 @@ pub struct Report<T> {
 /// A run that failed. Printed, by `{}` and by `unwrap`, it says what happened, where and when, the last events, and the command that
 /// reproduces it.
 ///
+/// `{:?}`, which `unwrap` prints, is for a person: on a terminal, and with the feature `cli`, it is in colours, unless the failed run stands in another
+/// one. `{}` never is: take that for a file.
+///
 /// ```
 /// use twinsock_sim::{FailureKind, Sim};
 ///
@@ -180,7 +183,13 @@ impl fmt::Display for SocketsOf<'_> {
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\n{self}\n")
+        let text = self.to_string();
+        // What fails within another run becomes a part of what that one says.
+        #[cfg(feature = "cli")]
+        if !crate::process::failure::is_in_a_run() && crate::colour::in_a_test() {
+            return write!(f, "\n{}\n", crate::colour::report(&text));
+        }
+        write!(f, "\n{text}\n")
     }
 }
 
