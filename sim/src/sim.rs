@@ -375,6 +375,16 @@ impl Sim {
 
     /// What there is now on every host: threads, sockets, pipes and other files, timers. Of what processes left when they ended it tells if
     /// [`Builder::leaks`] asked for it.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// Sim::builder().run(|sim| {
+    ///     sim.host("a").spawn("p", |net| twinsock::Clock::sleep(&net, std::time::Duration::from_secs(9)));
+    ///     sim.run_for(std::time::Duration::from_secs(1));
+    ///     let leaks = sim.leaks();
+    ///     assert!(leaks.is_clean() && leaks.hosts[0].threads.len() == 1, "a thread that sleeps is no leak");
+    /// }).unwrap();
+    /// ```
     #[must_use]
     pub fn leaks(&self) -> Leaks {
         self.shared.scheduler.borrow().leaks()

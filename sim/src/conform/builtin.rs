@@ -23,6 +23,12 @@ pub fn text() -> io::Result<String> {
 }
 
 /// Compresses the text of case files.
+///
+/// ```
+/// use twinsock_sim::conform::pack;
+/// let packed = pack(&"the same line\n".repeat(100));
+/// assert!(packed.len() < 100);
+/// ```
 #[must_use]
 pub fn pack(text: &str) -> Vec<u8> {
     miniz_oxide::deflate::compress_to_vec_zlib(text.as_bytes(), LEVEL)

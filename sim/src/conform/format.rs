@@ -34,6 +34,16 @@ pub struct Case {
 }
 
 /// A line of a case file that is not a case.
+///
+/// ```
+/// use twinsock_sim::conform::{ConformArgs, Side, conform};
+/// let path = std::env::temp_dir().join(format!("twinsock-doc-cases-{}", std::process::id()));
+/// std::fs::write(&path, "no case\n").unwrap();
+/// let args = ConformArgs { cases: vec![path.clone()], sides: vec![Side::Sim], ..ConformArgs::default() };
+/// let (_, malformed) = conform(&args).unwrap();
+/// assert_eq!(malformed[0].line, 1);
+/// # std::fs::remove_file(path).unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
     /// The file.

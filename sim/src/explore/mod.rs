@@ -8,6 +8,8 @@
 //!
 //! This room sees a run from outside: it knows the public face, and tapes.
 
+/// What [`always!`](crate::always) and its like call; nothing for a program to name.
+#[doc(hidden)]
 pub mod assertions;
 #[cfg(feature = "cli")]
 mod bar;
@@ -23,13 +25,13 @@ mod reports;
 mod settings;
 mod shard;
 
-pub use assertions::Count;
+pub use assertions::{Count, Counts};
 pub use campaign::Campaign;
 pub use divergence::Divergence;
 pub use identity::TestId;
 pub use progress::{Snapshot, Watch};
 pub use record::{MergeError, Merged, MergedFailure, PartlyMerged, merge};
-pub use regressions::read_tape;
+pub use regressions::{read_origin, read_tape};
 pub use report::{Found, Outcome};
 pub use settings::{SettingsError, step_from_environment};
 pub use shard::{Shard, ShardError};

@@ -8,9 +8,8 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use twinsock_sim::choice::{Origin, Tape};
 use twinsock_sim::explore::{
-    Campaign, Found, MergeError, Merged, Outcome, Shard, TestId, merge, read_tape, step_from_environment,
+    Campaign, Found, MergeError, Merged, Outcome, Shard, TestId, merge, read_origin, read_tape, step_from_environment,
 };
 use twinsock_sim::{Sim, colour};
 
@@ -158,8 +157,8 @@ pub fn replay(options: &ReplayOptions) -> ExitCode {
 
 /// What the beginning of a tape tells that is cut off or damaged further on: the seed is not the smallest run that fails, but one that does.
 fn of_its_beginning(path: &Path) -> String {
-    let origin = std::fs::read(path).ok().and_then(|bytes| Tape::origin_of(&bytes).ok());
-    let Some(Origin { version, test, seed }) = origin else { return String::new() };
+    let Ok(origin) = read_origin(path) else { return String::new() };
+    let (version, test, seed) = (origin.version, origin.test, origin.seed);
     let again = match gallery::ALL.iter().find(|bug| bug.test_name() == test) {
         Some(bug) => format!("\nits seed again: {} explore {} --seed {seed}", program(), bug.name),
         None => String::new(),
