@@ -31,7 +31,7 @@ impl Side {
     /// assert_eq!([Side::Os, Side::Sim].map(Side::name), ["os", "sim"]);
     /// ```
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Side::Os => "os",
             Side::Sim => "sim",
@@ -119,7 +119,7 @@ pub struct Report {
 
 impl Report {
     /// Counts a verdict; `rerun`: it is the second, since the first was that the case differs.
-    pub fn add(&mut self, case: &Case, side: Side, verdict: Verdict, rerun: bool) {
+    pub(crate) fn add(&mut self, case: &Case, side: Side, verdict: Verdict, rerun: bool) {
         self.all.add(&verdict);
         self.rerun += usize::from(rerun);
         self.groups.entry(case.group.clone()).or_default().add(&verdict);

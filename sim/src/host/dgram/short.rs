@@ -123,7 +123,7 @@ impl Host {
     /// `send(2)` or `sendto(2)` on a datagram socket, if it is an easy one: it is written as `packet`, which is to be sent. `false`: nothing has
     /// happened, it is for the long way.
     #[inline]
-    pub fn send_dgram_short(
+    pub(crate) fn send_dgram_short(
         &mut self,
         (pid, recent): (Pid, &mut Recent),
         fd: RawFd,
@@ -152,7 +152,7 @@ impl Host {
     /// `recv(2)` or `recvfrom(2)` on a datagram socket, if it is an easy one: it finds a datagram, or has only to wait. Otherwise nothing has
     /// happened.
     #[inline]
-    pub fn recv_dgram_short(
+    pub(crate) fn recv_dgram_short(
         &mut self,
         (pid, recent): (Pid, &mut Recent),
         token: Token,
@@ -180,7 +180,12 @@ impl Host {
 
     /// Goes on with such a receive that waited, if it is an easy one. `None`: nothing has happened, see [`Host::take_up`].
     #[inline]
-    pub fn resume_dgram_short(&mut self, quiet: &QuietRecv, into: &mut [u8], name: Option<&mut Name<'_>>) -> Option<usize> {
+    pub(crate) fn resume_dgram_short(
+        &mut self,
+        quiet: &QuietRecv,
+        into: &mut [u8],
+        name: Option<&mut Name<'_>>,
+    ) -> Option<usize> {
         let entry = self.files.get_mut(quiet.file)?;
         if !quiet.is_dgram || !entry.queue.sits(quiet.token) || !entry.is_shared() {
             return None;
