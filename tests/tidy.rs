@@ -18,17 +18,18 @@ mod scan;
 use scan::{Source, Token};
 
 /// Who may import whom in `sim/src`: a room, and the rooms that it may name. Nothing points left or up.
-const SIM_IMPORTS: [(&str, &[&str]); 18] = [
+const SIM_IMPORTS: [(&str, &[&str]); 19] = [
     // Tables that hold whatever the rooms put in.
     ("slab", &[]),
+    ("shared", &[]),
     ("packet", &[]),
     ("choice", &["packet"]),
     ("trace", &["packet"]),
     ("link", &["packet"]),
-    ("tcp", &["packet"]),
+    ("tcp", &["packet", "shared"]),
     ("udp", &["packet"]),
     ("unix", &["packet", "slab"]),
-    ("host", &["tcp", "udp", "unix", "packet", "slab"]),
+    ("host", &["tcp", "udp", "unix", "packet", "slab", "shared"]),
     ("world", &["host", "link", "choice", "trace", "packet"]),
     ("process", &["world", "host", "choice", "trace"]),
     ("api", &["process", "world", "host"]),
@@ -50,7 +51,7 @@ const SIM_IMPORTS: [(&str, &[&str]); 18] = [
 const FACE_ONLY: [&str; 3] = ["conform", "workload", "bin"];
 
 /// Rooms that take time, chance and order as arguments: no clock, thread, hash order, float or global.
-const CORE: [&str; 10] = ["slab", "packet", "choice", "trace", "link", "tcp", "udp", "unix", "host", "world"];
+const CORE: [&str; 11] = ["slab", "shared", "packet", "choice", "trace", "link", "tcp", "udp", "unix", "host", "world"];
 
 /// Files of `src` that may name the real backend, besides `src/os/` itself.
 const MAY_NAME_OS: [&str; 2] = ["src/lib.rs", "src/any.rs"];
