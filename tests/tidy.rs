@@ -21,16 +21,17 @@ use scan::{Source, Token};
 const SIM_IMPORTS: [(&str, &[&str]); 19] = [
     // Tables that hold whatever the rooms put in.
     ("slab", &[]),
+    ("shared", &[]),
     ("packet", &[]),
     ("choice", &["packet"]),
     ("trace", &["packet"]),
     // How what is said looks on a terminal.
     ("colour", &["trace"]),
     ("link", &["packet"]),
-    ("tcp", &["packet"]),
+    ("tcp", &["packet", "shared"]),
     ("udp", &["packet"]),
     ("unix", &["packet", "slab"]),
-    ("host", &["tcp", "udp", "unix", "packet", "slab"]),
+    ("host", &["tcp", "udp", "unix", "packet", "slab", "shared"]),
     ("world", &["host", "link", "choice", "trace", "packet"]),
     ("process", &["world", "host", "choice", "trace"]),
     ("api", &["process", "world", "host"]),
@@ -52,7 +53,7 @@ const SIM_IMPORTS: [(&str, &[&str]); 19] = [
 const FACE_ONLY: [&str; 3] = ["conform", "workload", "bin"];
 
 /// Rooms that take time, chance and order as arguments: no clock, thread, hash order, float or global.
-const CORE: [&str; 10] = ["slab", "packet", "choice", "trace", "link", "tcp", "udp", "unix", "host", "world"];
+const CORE: [&str; 11] = ["slab", "shared", "packet", "choice", "trace", "link", "tcp", "udp", "unix", "host", "world"];
 
 /// Files of `src` that may name the real backend, besides `src/os/` itself.
 const MAY_NAME_OS: [&str; 2] = ["src/lib.rs", "src/any.rs"];

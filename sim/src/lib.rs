@@ -45,6 +45,7 @@ pub mod packet;
 mod process;
 mod report;
 pub mod sim;
+mod shared;
 mod slab;
 #[cfg(feature = "proptest")]
 pub mod strategy;
