@@ -63,6 +63,7 @@ mod wait;
 
 pub use call::{Call, RecvRef};
 pub use cx::{Credentials, Cx, Pid, Progress, Token, WALL_START_SECONDS};
+pub use dgram::store_inet_name;
 pub use fast::{Ends, Landing, QuietRecv, Recent, Short, ShortSend};
 pub use left::{FileLine, Left};
 pub use netstat::{SocketLine, Timer, users_text};
