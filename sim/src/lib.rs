@@ -3,8 +3,8 @@
 //! A program written over [`twinsock::SocketApi`] runs here unchanged, given a [`Net`] in place of `Os`. The rooms of this crate stand in the
 //! order in which a byte travels:
 //!
-//! [`api`] (the door) → `process` (turns) → [`world`] (clock, hosts, links) → [`host`] (one machine's kernel) → [`tcp`], [`udp`] and
-//! [`unix`] (the protocols) → [`packet`] (values), carried by [`link`] as [`choice`] decides, and recorded by [`trace`].
+//! [`api`] (the door) → `process` (turns) → [`world`] (clock, hosts, links) → [`host`] (one machine's kernel) → `tcp`, `udp` and
+//! `unix` (the protocols) → [`packet`] (values), carried by [`link`] as [`choice`] decides, and recorded by [`trace`].
 //!
 //! ```
 //! use std::io::{Read, Write};

@@ -7,7 +7,7 @@ use twinsock::SocketAddr;
 use twinsock::consts as c;
 use twinsock::raw::{EpollEvent, FdSet, Name, PollFd, RawFd, SendHdr};
 use twinsock_sim::host::Call;
-use twinsock_sim::host::call::RecvRef;
+use twinsock_sim::host::RecvRef;
 
 /// Which call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -68,7 +68,7 @@ impl Case {
     ///
     /// # Errors
     /// A sentence that says where in the case what was expected.
-    pub fn read(line: &str) -> Read<Case> {
+    pub(crate) fn read(line: &str) -> Read<Case> {
         let value: Value = serde_json::from_str(line).map_err(|error| format!("expected a JSON object on one line: {error}"))?;
         let Some(fields) = value.as_object() else { return expected("a case: a JSON object", &value) };
         let id = text(fields, "id")?;
@@ -76,7 +76,7 @@ impl Case {
     }
 
     /// A step as the case file writes it.
-    pub fn step_text(&self, step: usize) -> String {
+    pub(crate) fn step_text(&self, step: usize) -> String {
         let value: Value = serde_json::from_str(&self.line).unwrap_or_default();
         let op =
             if step + 1 == self.steps.len() { value.get("op") } else { value.get("setup").and_then(|setup| setup.get(step)) };

@@ -21,7 +21,7 @@ pub enum Side {
 impl Side {
     /// The side's name, as `--backend` takes it.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Side::Os => "os",
             Side::Sim => "sim",
@@ -83,7 +83,7 @@ pub struct Report {
 
 impl Report {
     /// Counts a verdict; `rerun`: it is the second, since the first was that the case differs.
-    pub fn add(&mut self, case: &Case, side: Side, verdict: Verdict, rerun: bool) {
+    pub(crate) fn add(&mut self, case: &Case, side: Side, verdict: Verdict, rerun: bool) {
         self.all.add(&verdict);
         self.rerun += usize::from(rerun);
         self.groups.entry(case.group.clone()).or_default().add(&verdict);

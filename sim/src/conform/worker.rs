@@ -45,7 +45,7 @@ pub struct Order {
 
 impl Order {
     /// The line that asks for it.
-    pub fn line(self, case: &Case) -> String {
+    pub(crate) fn line(self, case: &Case) -> String {
         format!("{} {} {} {}", self.pause_ms, u8::from(self.record), u8::from(self.shared), case.line)
     }
 
@@ -318,7 +318,7 @@ pub struct Answered {
 
 impl Answered {
     /// Reads a worker's line.
-    pub fn read(line: &str) -> Option<Answered> {
+    pub(crate) fn read(line: &str) -> Option<Answered> {
         let mut answer: Value = serde_json::from_str(line).ok()?;
         let (verdict, spoilt) = (read_verdict(answer.get("verdict")?)?, answer.get("spoilt")?.as_bool()?);
         let answers = answer.get_mut("answers")?.as_array_mut().map(std::mem::take)?;

@@ -54,7 +54,7 @@ pub struct Credentials {
 impl Credentials {
     /// Whether the process has the capabilities of root, `capabilities(7)`.
     #[must_use]
-    pub const fn is_root(self) -> bool {
+    pub(crate) const fn is_root(self) -> bool {
         self.uid == 0
     }
 }

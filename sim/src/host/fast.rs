@@ -69,7 +69,7 @@ impl Ends {
     /// The packet is another from here on, and not written by a calm connection. Where to look first stays as a guess, which is verified anyway: most places
     /// serve the same two sockets again.
     #[inline]
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.calm = 0;
     }
 
@@ -149,14 +149,14 @@ impl QuietRecv {
     /// The flags that the call was given.
     #[inline]
     #[must_use]
-    pub fn flags(&self) -> i32 {
+    pub(crate) fn flags(&self) -> i32 {
         self.flags
     }
 
     /// Its descriptor.
     #[inline]
     #[must_use]
-    pub fn fd(&self) -> RawFd {
+    pub(crate) fn fd(&self) -> RawFd {
         self.fd
     }
 }
@@ -178,7 +178,7 @@ const DGRAM: i64 = 1 << 32;
 impl Recent {
     /// Whether the descriptor was that of a datagram socket when it was looked up.
     #[inline(always)]
-    pub fn is_dgram(&self, fd: RawFd) -> bool {
+    pub(crate) fn is_dgram(&self, fd: RawFd) -> bool {
         self.fd == i64::from(fd) + DGRAM
     }
 }
@@ -192,7 +192,7 @@ impl Default for Recent {
 impl Host {
     /// `send(2)`, if it is an easy one: a few bytes that the buffer takes. Where they may go out at once, they do, as `packet`.
     #[inline(always)]
-    pub fn send_short(
+    pub(crate) fn send_short(
         &mut self,
         now: Instant,
         (pid, recent): (Pid, &mut Recent),
@@ -234,7 +234,7 @@ impl Host {
 
     /// `recv(2)`, if it is an easy one: it finds enough, or has only to wait. Otherwise nothing has happened: see [`Host::begin`].
     #[inline(always)]
-    pub fn recv_short(
+    pub(crate) fn recv_short(
         &mut self,
         now: Instant,
         (pid, recent): (Pid, &mut Recent),
@@ -265,7 +265,7 @@ impl Host {
 
     /// Goes on with a receive that waited, if it is an easy one. `None`: nothing has happened, see [`Host::take_up`].
     #[inline]
-    pub fn resume_recv_short(&mut self, now: Instant, quiet: &QuietRecv, into: &mut [u8]) -> Option<usize> {
+    pub(crate) fn resume_recv_short(&mut self, now: Instant, quiet: &QuietRecv, into: &mut [u8]) -> Option<usize> {
         let Host { files, sockets, dirty, timers, .. } = self;
         let entry = files.get_mut(quiet.file)?;
         if !entry.queue.sits(quiet.token) || !entry.is_shared() {
@@ -281,7 +281,7 @@ impl Host {
     /// [`Host::take_packet`], of a small segment that is just what comes next, or of a datagram of a known way. `may_end`: a receive that waits for it, if it returns all of it, may
     /// do so at once.
     #[inline(never)]
-    pub fn take_packet_short(
+    pub(crate) fn take_packet_short(
         &mut self,
         now: Instant,
         packet: &Packet,

@@ -93,7 +93,7 @@ impl Host {
 
     /// The same, with the packet where it is: a small one is not worth moving. What is left of it means nothing.
     #[inline]
-    pub fn take_packet(&mut self, cx: &mut Cx<'_>, packet: &mut Packet) {
+    pub(crate) fn take_packet(&mut self, cx: &mut Cx<'_>, packet: &mut Packet) {
         if let Body::Tcp(segment) = &mut packet.body {
             let (local_port, remote_port) = (segment.dst_port, segment.src_port);
             let tuple = FourTuple { local: packet.dst, remote: packet.src, local_port, remote_port };
@@ -321,7 +321,7 @@ impl Host {
     /// The same, written to where the caller wants the packet: a small one is not worth moving. `false`: there is none, and what is there
     /// now means nothing.
     #[inline]
-    pub fn transmit_into(&mut self, now: Instant, packet: &mut Packet) -> bool {
+    pub(crate) fn transmit_into(&mut self, now: Instant, packet: &mut Packet) -> bool {
         if self.has_output() && self.next_packet(now, packet) {
             return true;
         }
@@ -334,7 +334,7 @@ impl Host {
     /// Whether there may be a packet to send.
     #[inline]
     #[must_use]
-    pub fn has_output(&self) -> bool {
+    pub(crate) fn has_output(&self) -> bool {
         !self.dirty.is_empty() || !self.outbox.is_empty()
     }
 

@@ -144,7 +144,7 @@ impl Host {
 
     /// What a descriptor is connected to: the protocol and both ends, if it is a connected socket of the Internet families.
     #[must_use]
-    pub fn connection_of(&self, pid: Pid, fd: RawFd) -> Option<(&'static str, SocketAddr, SocketAddr)> {
+    pub(crate) fn connection_of(&self, pid: Pid, fd: RawFd) -> Option<(&'static str, SocketAddr, SocketAddr)> {
         match self.files[self.file_of(pid, fd).ok()?].object {
             Object::Socket(key) => {
                 let tuple = &self.sockets.get(key)?.tuple;

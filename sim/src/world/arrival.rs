@@ -41,7 +41,7 @@ impl World {
     ///
     /// # Panics
     /// If the queue went back in time: a bug here.
-    pub fn happen(&mut self) -> Option<Happened> {
+    pub(crate) fn happen(&mut self) -> Option<Happened> {
         match self.happen_short(false)? {
             Ok(_) => unreachable!("no receive may end"),
             Err(rest) => Some(self.happen_on(rest)),
@@ -57,7 +57,7 @@ impl World {
     /// # Panics
     /// If the queue went back in time: a bug here.
     #[inline(always)]
-    pub fn happen_short(&mut self, may_end: bool) -> Option<Result<Ended, Rest>> {
+    pub(crate) fn happen_short(&mut self, may_end: bool) -> Option<Result<Ended, Rest>> {
         let (at, due) = self.queue.pop()?;
         assert!(at >= self.now, "time does not go back");
         self.now = at;
@@ -72,7 +72,7 @@ impl World {
 
     /// What [`World::happen_short`] has begun goes on.
     #[inline(never)]
-    pub fn happen_on(&mut self, Rest(what): Rest) -> Happened {
+    pub(crate) fn happen_on(&mut self, Rest(what): Rest) -> Happened {
         match what {
             What::Due(due) => self.happen_seldom(self.now, due),
             What::Landed(to, slot, landing) => self.landed(to, slot, landing),
@@ -142,7 +142,7 @@ impl World {
 
     /// The data of the packet whose arrival has ended a receive, to where its caller wants it.
     #[inline(always)]
-    pub fn take_data(&mut self, data: Data, into: &mut [u8]) {
+    pub(crate) fn take_data(&mut self, data: Data, into: &mut [u8]) {
         if let (Some(from), Some(into)) = (self.in_flight.packet(data.slot).data().get(..data.len), into.get_mut(..data.len)) {
             into.copy_from_slice(from);
         }
@@ -156,7 +156,7 @@ impl World {
 
     /// The same of a datagram, with the name of its sender, for which there is room if it is asked for.
     #[inline(always)]
-    pub fn take_datagram(&mut self, data: Data, into: &mut [u8], name: Option<&mut Name<'_>>) {
+    pub(crate) fn take_datagram(&mut self, data: Data, into: &mut [u8], name: Option<&mut Name<'_>>) {
         if let Some(name) = name {
             let packet = self.in_flight.packet(data.slot);
             if let Body::Udp(datagram) = &packet.body {

@@ -119,7 +119,7 @@ impl Data {
     /// How many bytes it is.
     #[inline]
     #[must_use]
-    pub fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         self.len
     }
 }

@@ -143,7 +143,7 @@ impl Host {
     /// `send(2)` or `sendto(2)` on a datagram socket, if it is an easy one: it is written as `packet`, which is to be sent. `ways` numbers the
     /// ways of all hosts.
     #[inline(always)]
-    pub fn send_dgram_short(
+    pub(crate) fn send_dgram_short(
         &mut self,
         (pid, recent): (Pid, &mut Recent),
         fd: RawFd,
@@ -187,7 +187,7 @@ impl Host {
     /// `recv(2)` or `recvfrom(2)` on a datagram socket, if it is an easy one: it finds a datagram, or has only to wait. Otherwise nothing has
     /// happened.
     #[inline]
-    pub fn recv_dgram_short(
+    pub(crate) fn recv_dgram_short(
         &mut self,
         (pid, recent): (Pid, &mut Recent),
         token: Token,
@@ -218,7 +218,12 @@ impl Host {
 
     /// Goes on with such a receive that waited, if it is an easy one. `None`: nothing has happened, see [`Host::take_up`].
     #[inline]
-    pub fn resume_dgram_short(&mut self, quiet: &QuietRecv, into: &mut [u8], name: Option<&mut Name<'_>>) -> Option<usize> {
+    pub(crate) fn resume_dgram_short(
+        &mut self,
+        quiet: &QuietRecv,
+        into: &mut [u8],
+        name: Option<&mut Name<'_>>,
+    ) -> Option<usize> {
         let entry = self.files.get_mut(quiet.file)?;
         if !quiet.is_dgram || !entry.queue.sits(quiet.token) || !entry.is_shared() {
             return None;
@@ -327,7 +332,7 @@ fn has_room_for_inet_name(name: &Name<'_>) -> bool {
 
 /// Stores an IPv4 name as `addr::store_name` does, where there is room for all of it; `false`: nothing is stored.
 #[inline]
-pub fn store_inet_name(ip: IpAddr, port: u16, name: &mut Name<'_>) -> bool {
+pub(crate) fn store_inet_name(ip: IpAddr, port: u16, name: &mut Name<'_>) -> bool {
     let IpAddr::V4(v4) = ip else { return false };
     let room = usize::try_from(*name.len).unwrap_or(0);
     let Some(bytes) = name.bytes.get_mut(..room).and_then(|bytes| bytes.first_chunk_mut::<SOCKADDR_IN_BYTES>()) else {
