@@ -385,7 +385,10 @@ fn a_report_that_cannot_be_written_names_the_file() {
     fs::create_dir_all(folder.join("capture.pcapng")).unwrap();
     let error = write_report(&folder, "exchange", 7, &report.recording.unwrap()).unwrap_err();
     assert!(error.to_string().contains("capture.pcapng cannot be written: "), "{error}");
-    assert!(folder.join("trace.txt").exists(), "what came before is there");
+    let names =
+        |paths: &[PathBuf]| paths.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!(names(&error.written), ["netstat.txt", "trace.txt", "timeline.html", "trace.jsonl"]);
+    assert!(error.written.iter().all(|path| path.exists()), "the others are there");
     fs::remove_dir_all(folder).unwrap();
 }
 

@@ -6,16 +6,14 @@ use super::Host;
 use super::conns::{Conn, FourTuple};
 use super::cx::{Pid, Token};
 use super::file::Object;
-use super::inet::TimerOf;
 use super::option::Options;
 use super::poll::KEY_READABLE;
 use super::process::Process;
 use super::socket::Socket;
+use super::timers::TimerQueue;
 use crate::packet::{Body, Packet, Segment};
 use crate::slab::{Key, KeyQueue, to_usize};
-use crate::tcp::Taken;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use crate::tcp::{Taken, Tcb};
 use twinsock::Instant;
 use twinsock::consts as c;
 use twinsock::raw::RawFd;
@@ -58,7 +56,7 @@ pub(super) const QUIET_TARGET_BYTES: u32 = 1;
 pub struct Ends {
     from: Key,
     to: Key,
-    /// The calm as which the first one has written the packet, zero if it was not.
+    /// The calm as which the first one has written the packet, zero if it was not. Of a datagram, the number of its way.
     calm: u64,
 }
 
@@ -66,11 +64,52 @@ impl Ends {
     /// Nothing is known.
     pub const UNKNOWN: Ends = Ends { from: Key::NOBODY, to: Key::NOBODY, calm: 0 };
 
+    /// Those of a packet that is sent by one of these sockets and is thought to be for the other.
+    #[inline]
+    pub(super) fn between(from: Key, to: Key) -> Ends {
+        Ends { from, to, calm: 0 }
+    }
+
+    /// Who has sent it.
+    #[inline]
+    pub(super) fn from(self) -> Key {
+        self.from
+    }
+
+    /// Whom it may be for: where to look first.
+    #[inline]
+    pub(super) fn to(self) -> Key {
+        self.to
+    }
+
     /// The packet is another from here on, and not written by a calm connection. Where to look first stays as a guess, which is verified anyway: most places
     /// serve the same two sockets again.
     #[inline]
     pub(crate) fn forget(&mut self) {
         self.calm = 0;
+    }
+
+    /// Those of a datagram that goes a way of this number, which it has in place of a calm.
+    #[inline]
+    pub(super) fn of_way(number: u64) -> Ends {
+        Ends { calm: number, ..Ends::UNKNOWN }
+    }
+
+    /// Whether the packet was written for a datagram of this way, if that has a number.
+    #[inline(always)]
+    pub(super) fn is_of(&self, number: u64) -> bool {
+        self.calm == number && number != 0
+    }
+
+    /// The number of the way that a datagram goes, 0 if it was not written for one.
+    #[inline]
+    pub(super) fn way(&self) -> u64 {
+        self.calm
+    }
+
+    /// Here it was found.
+    pub(super) fn lead_to(&mut self, key: Key) {
+        self.to = key;
     }
 }
 
@@ -93,6 +132,8 @@ pub enum Landing {
         /// The host has a timer more.
         is_armed: bool,
     },
+    /// It is taken in, or there was no room for it, which has led to nothing.
+    Kept,
     /// It is taken in.
     Done,
     /// Nothing has happened: it is for the long way, [`Host::take_packet`].
@@ -143,6 +184,14 @@ pub struct Recent {
 
 /// No descriptor is as much as this.
 const DGRAM: i64 = 1 << 32;
+
+impl Recent {
+    /// Whether the descriptor was that of a datagram socket when it was looked up.
+    #[inline(always)]
+    pub(crate) fn is_dgram(&self, fd: RawFd) -> bool {
+        self.fd == i64::from(fd) + DGRAM
+    }
+}
 
 impl Default for Recent {
     fn default() -> Recent {
@@ -239,18 +288,22 @@ impl Host {
         Some(received)
     }
 
-    /// [`Host::take_packet`], of a small segment that is just what comes next. `may_end`: a receive that waits for it, if it returns all of it, may
+    /// [`Host::take_packet`], of a small segment that is just what comes next, or of a datagram of a known way. `may_end`: a receive that waits for it, if it returns all of it, may
     /// do so at once.
     #[inline(never)]
     pub(crate) fn take_packet_short(
         &mut self,
         now: Instant,
         packet: &Packet,
-        ends: &Ends,
+        ends: &mut Ends,
         may_end: bool,
         calms: &mut u64,
     ) -> Landing {
-        let Body::Tcp(segment) = &packet.body else { return Landing::Long };
+        let segment = match &packet.body {
+            Body::Tcp(segment) => segment,
+            Body::Udp(datagram) => return self.take_datagram_short(now, packet, datagram, ends, may_end),
+            Body::Icmp(_) => return Landing::Long,
+        };
         let Host { files, sockets, timers, .. } = self;
         if let Some(socket) = sockets.get_calmly(ends.to)
             && socket.calm != 0
@@ -278,7 +331,7 @@ impl Host {
                 (Taken::Not, _) => {}
             }
         }
-        self.take_small(now, packet, segment, ends.from, calms)
+        self.take_small(now, packet, segment, *ends, calms)
     }
 
     /// There is something to read.
@@ -298,15 +351,24 @@ impl Host {
 
     /// The same on a connection that is not calm, and may be so now, or of which it is not known yet which it is.
     #[inline(never)]
-    fn take_small(&mut self, now: Instant, packet: &Packet, segment: &Segment, from: Key, calms: &mut u64) -> Landing {
+    fn take_small(&mut self, now: Instant, packet: &Packet, segment: &Segment, ends: Ends, calms: &mut u64) -> Landing {
+        if !Tcb::may_be_small(segment) {
+            return Landing::Long;
+        }
         let (local_port, remote_port) = (segment.dst_port, segment.src_port);
         let tuple = FourTuple { local: packet.dst, remote: packet.src, local_port, remote_port };
-        let Some(Conn::Socket(key)) = self.conns.get(&tuple) else { return Landing::Long };
+        let key = match self.guess(ends, &tuple) {
+            Some(key) => key,
+            None => match self.conn(&tuple) {
+                Some(Conn::Socket(key)) => key,
+                Some(Conn::TimeWait(_)) | None => return Landing::Long,
+            },
+        };
         let socket = &mut self.sockets[key];
         if u16::from(packet.ttl) < socket.options.look_below_ttl || !socket.tcb.take_small(now, segment) {
             return Landing::Long;
         }
-        socket.peer = from;
+        socket.peer = ends.from;
         self.settle(now, key);
         if let Some(socket) = self.sockets.get_calmly(key)
             && socket.settle_down()
@@ -372,7 +434,7 @@ impl Socket {
 
     /// Whether the short ways may take for granted what is usual, until something else is done to the socket.
     fn settle_down(&mut self) -> bool {
-        let Options { peek_off, look_below_ttl, receive_timeout, .. } = self.options;
+        let Options { peek_off, look_below_ttl, receive_timeout, .. } = *self.options;
         let is_plain = peek_off <= 0 && look_below_ttl == 0 && receive_timeout.is_none();
         is_plain && !self.is_dirty && !self.is_lingering && self.tcb.settle_down()
     }
@@ -400,7 +462,7 @@ impl Socket {
         key: Key,
         into: &mut [u8],
         target: u32,
-        (dirty, timers): (&mut KeyQueue, &mut BinaryHeap<Reverse<(Instant, TimerOf)>>),
+        (dirty, timers): (&mut KeyQueue, &mut TimerQueue),
     ) -> Option<usize> {
         if self.calm != 0
             && let Some(received) = self.tcb.recv_calmly(now, into)
@@ -418,7 +480,7 @@ impl Socket {
         key: Key,
         into: &mut [u8],
         target: u32,
-        (dirty, timers): (&mut KeyQueue, &mut BinaryHeap<Reverse<(Instant, TimerOf)>>),
+        (dirty, timers): (&mut KeyQueue, &mut TimerQueue),
     ) -> Option<usize> {
         if self.options.peek_off > 0 {
             return None;
