@@ -77,11 +77,11 @@ mod kind {
     /// `[thread, fd]`, `[connection, length]`, `[room, nanoseconds since it was called]`; the flags are in the head.
     pub const RECV: u8 = 3;
     pub const RECV_AGAIN: u8 = 4;
-    /// `[thread, fd]`, `[connection, 0]`, since when, the result; the head has the call's name and the bits of `call`. The arguments follow.
+    /// `[thread, fd]`, since when, the result, `[connection, length]`; the head has the call's name and the bits of `call`. The arguments follow.
     pub const CALL: u8 = 5;
     /// `[thread, fd]`, `[room, 0]`; the flags are in the head.
     pub const WAITS_RECV: u8 = 6;
-    /// `[thread, 0]`; the call's name is in the head, the arguments follow.
+    /// `[thread, length]`; the call's name is in the head, the arguments follow.
     pub const WAITS_CALL: u8 = 7;
     /// `[thread, length]`; the text follows.
     pub const WAITS_FOR: u8 = 8;
@@ -308,14 +308,18 @@ impl Log {
         let bits = word & call::NAME | failed | if fd.is_some() { call::HAS_FD } else { 0 };
         let head = self.head(step, at, kind::CALL, bits);
         let fd = fd.unwrap_or(0).cast_unsigned();
-        self.put([head, pair(fd, thread), u64::from(connection), since.as_nanos(), result]);
+        self.put([head, pair(fd, thread), since.as_nanos(), result, u64::from(connection)]);
         self.put_arguments(list);
     }
 
+    /// Appends arguments, and puts their length into the upper half of the word before them.
     fn put_arguments(&mut self, list: impl FnOnce(&mut Arguments<'_>)) {
+        let from = self.now.bytes.len();
         let mut arguments = Arguments::new(&mut self.now.bytes, &self.echo);
         list(&mut arguments);
         arguments.end();
+        let len = u32::try_from(self.now.bytes.len() - from).expect("a call's arguments are shorter than 4 GiB");
+        self.now.bytes[from - 4..from].copy_from_slice(&len.to_le_bytes());
     }
 
     /// A thread begins to wait in a `recv(2)`.
@@ -462,9 +466,9 @@ impl Log {
         }
     }
 
-    /// The events that are kept, oldest first.
-    pub(super) fn read(&self) -> impl Iterator<Item = Recorded> {
-        self.full.iter().chain([&self.now]).flat_map(|chunk| Events::of(self, chunk))
+    /// The events that are kept, oldest first; without the text of calls and waits, which takes longest, if that is not wanted.
+    pub(super) fn read(&self, texts: bool) -> impl Iterator<Item = Recorded> {
+        self.full.iter().chain([&self.now]).flat_map(move |chunk| Events::of(self, chunk, texts))
     }
 }
 

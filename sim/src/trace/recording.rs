@@ -194,7 +194,16 @@ impl Recording {
 
     /// What happened, in order.
     pub fn events(&self) -> impl Iterator<Item = Recorded> {
-        self.log.read()
+        self.log.read(true)
+    }
+
+    /// The packets that were sent, in order: when, by which host, and what.
+    #[cfg(feature = "capture")]
+    pub(super) fn packets(&self) -> impl Iterator<Item = (Instant, Place, Box<Packet>)> {
+        self.log.read(false).filter_map(|Recorded { event, detail, .. }| match detail {
+            Detail::Packet(packet) => Some((event.at, event.place, packet)),
+            Detail::None | Detail::Call { .. } | Detail::Waits(_) => None,
+        })
     }
 
     /// How many events there are.

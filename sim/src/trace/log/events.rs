@@ -17,6 +17,8 @@ pub(super) struct Events<'a> {
     log: &'a Log,
     chunk: &'a Chunk,
     reader: Reader<'a>,
+    /// Whether calls and waits get their text.
+    texts: bool,
     at: u64,
     step: u64,
     /// Where the next event is whose thread is unknown.
@@ -56,12 +58,13 @@ impl Iterator for Events<'_> {
 }
 
 impl<'a> Events<'a> {
-    pub(super) fn of(log: &'a Log, chunk: &'a Chunk) -> Events<'a> {
+    pub(super) fn of(log: &'a Log, chunk: &'a Chunk, texts: bool) -> Events<'a> {
         let (at, step) = chunk.start;
         Events {
             log,
             chunk,
             reader: Reader::new(&chunk.bytes),
+            texts,
             at,
             step,
             place: Place::WORLD,
@@ -126,16 +129,29 @@ impl<'a> Events<'a> {
         self.log.words[usize::from(number)]
     }
 
-    /// The beginning of data of so many bytes: the last packet's, or that which was kept.
-    fn shown(&mut self, again: bool, len: usize) -> Vec<u8> {
-        if again { self.echo.to_vec() } else { self.reader.take(len.min(DATA_SHOWN_MAX_BYTES)).to_vec() }
+    /// The arguments of `send(2)` or `recv(2)` of data of so many bytes, which begins as the last packet's or as what was kept.
+    fn short(&mut self, fd: i32, again: bool, (len, room): (usize, usize), flags: u16) -> Box<str> {
+        let kept = if again { &[] } else { self.reader.take(len.min(DATA_SHOWN_MAX_BYTES)) };
+        if !self.texts {
+            return Box::default();
+        }
+        let shown = if again { &self.echo } else { kept };
+        Text::short(fd, Some((shown, len)), room, i32::from(flags)).into()
+    }
+
+    /// The arguments that follow, of so many bytes.
+    fn arguments(&mut self, len: u32) -> String {
+        if self.texts {
+            return Text::read(&mut self.reader, &self.echo);
+        }
+        self.reader.take(to_usize(len));
+        String::new()
     }
 
     fn send(&mut self, kind: u8, flags: u16) -> (Event, Detail) {
         let ([thread, fd], [connection, len]) = (self.reader.pair(), self.reader.pair());
         let (fd, len) = (fd.cast_signed(), to_usize(len));
-        let shown = self.shown(kind == kind::SEND_AGAIN, len);
-        let arguments = Text::short(fd, Some((&shown, len)), len, i32::from(flags)).into();
+        let arguments = self.short(fd, kind == kind::SEND_AGAIN, (len, len), flags);
         let what = What::CallEnd { call: CallName::new("sendto"), fd: Some(fd), result: Ok(len) };
         let detail = Detail::Call { arguments, since: self.now(), connection: self.chunk.connection(connection) };
         (self.at(self.place(thread), what), detail)
@@ -144,8 +160,7 @@ impl<'a> Events<'a> {
     fn recv(&mut self, kind: u8, flags: u16) -> (Event, Detail) {
         let ([thread, fd], [connection, len], [room, ago]) = (self.reader.pair(), self.reader.pair(), self.reader.pair());
         let (fd, len) = (fd.cast_signed(), to_usize(len));
-        let shown = self.shown(kind == kind::RECV_AGAIN, len);
-        let arguments = Text::short(fd, Some((&shown, len)), to_usize(room), i32::from(flags)).into();
+        let arguments = self.short(fd, kind == kind::RECV_AGAIN, (len, to_usize(room)), flags);
         let since = Instant::from_nanos(self.at - u64::from(ago));
         let what = What::CallEnd { call: CallName::new("recvfrom"), fd: Some(fd), result: Ok(len) };
         let detail = Detail::Call { arguments, since, connection: self.chunk.connection(connection) };
@@ -153,8 +168,9 @@ impl<'a> Events<'a> {
     }
 
     fn call(&mut self, bits: u16) -> (Event, Detail) {
-        let ([thread, fd], [connection, _]) = (self.reader.pair(), self.reader.pair());
+        let [thread, fd] = self.reader.pair();
         let (since, result) = (Instant::from_nanos(self.reader.word()), self.reader.word());
+        let [connection, len] = self.reader.pair();
         let call = CallName::new(self.word(bits & call::NAME));
         let fd = (bits & call::HAS_FD != 0).then_some(fd.cast_signed());
         let result = if bits & call::HAS_FAILED == 0 {
@@ -163,7 +179,7 @@ impl<'a> Events<'a> {
             let [errno, _] = halves(result);
             Err(Errno::from_raw(errno.cast_signed()))
         };
-        let arguments = Text::read(&mut self.reader, &self.echo).into();
+        let arguments = self.arguments(len).into();
         let detail = Detail::Call { arguments, since, connection: self.chunk.connection(connection) };
         (self.at(self.place(thread), What::CallEnd { call, fd, result }), detail)
     }
@@ -173,9 +189,12 @@ impl<'a> Events<'a> {
         let text = match kind {
             kind::WAITS_RECV => {
                 let [room, _] = self.reader.pair();
+                if !self.texts {
+                    return (self.at(self.place(thread), What::Waits), Detail::Waits(Box::default()));
+                }
                 format!("recvfrom({})", Text::short(second.cast_signed(), None, to_usize(room), i32::from(by_kind)))
             }
-            kind::WAITS_CALL => format!("{}({})", self.word(by_kind), Text::read(&mut self.reader, &self.echo)),
+            kind::WAITS_CALL => format!("{}({})", self.word(by_kind), self.arguments(second)),
             _ => String::from_utf8_lossy(self.reader.take(to_usize(second))).into_owned(),
         };
         (self.at(self.place(thread), What::Waits), Detail::Waits(text.into()))

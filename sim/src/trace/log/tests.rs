@@ -79,6 +79,19 @@ fn every_event_reads_back_with_its_time_its_turn_and_its_place() {
     assert_eq!(read(trace), expected);
 }
 
+#[cfg(feature = "capture")]
+#[test]
+fn packets_are_found_without_reading_the_text_between_them() {
+    let mut trace = recording();
+    much(&mut trace);
+    let recording = trace.take_recording(Vec::new()).unwrap();
+    let all = recording.events().filter_map(|recorded| match recorded.detail {
+        Detail::Packet(packet) => Some((recorded.event.at, recorded.event.place, packet)),
+        Detail::None | Detail::Call { .. } | Detail::Waits(_) => None,
+    });
+    assert!(recording.packets().eq(all) && recording.packets().count() == 2000);
+}
+
 fn between(last: u8, body: Body) -> Packet {
     let addr = |last| IpAddr::V4(Ipv4Addr::new(10, 0, 0, last));
     Packet { src: addr(1), dst: addr(last), ttl: 63, tos: 0x12, body }
@@ -281,6 +294,8 @@ fn much(trace: &mut Trace) {
         let label = trace.packet_sent(now, turn % 3, &packets[usual]);
         trace.labelled_delivered(now, 1, &packets[usual], &label);
         trace.wakes(now, place);
+        trace.waits_in_recv(now, place, 3, 5000, 0);
+        trace.waits_in_call(now, place, CallName::new("poll"), |to| _ = to.open().poll_fd(3, 1, None).close().number(-1));
         trace.count_step();
         let data = packets[usual].data();
         let ends = Ends::new(Protocol::TCP, (&here, 1), (&here, u16::try_from(turn % 5).unwrap()));
