@@ -393,6 +393,7 @@ impl Trace {
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn packet_in_full(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) -> u32 {
         let Some((log, step)) = self.log_mut() else { return 0 };

@@ -22,6 +22,7 @@ impl Scheduler {
     }
 
     /// A call has returned that went the short way.
+    #[cold]
     #[inline(never)]
     pub(super) fn note_short_call(&mut self, thread: ThreadId, fd: RawFd, short: &ShortCall<'_>) {
         let (name, count) = match *short {
@@ -69,6 +70,7 @@ impl Scheduler {
     }
 
     /// A receive that went the short way is about to wait: `read(2)` if it has no flags.
+    #[cold]
     #[inline(never)]
     pub(super) fn note_short_wait(&mut self, thread: ThreadId, fd: RawFd, len: usize, flags: Option<i32>, asks_name: bool) {
         let (at, place) = (self.world.now(), self.place(thread));
