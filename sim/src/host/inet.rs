@@ -30,12 +30,13 @@ impl Socket {
 
     /// Writes the IP header of a packet of this socket.
     #[inline]
-    pub(super) fn address(&self, sysctl: &Sysctl, packet: &mut Packet) {
+    pub(super) fn address(&mut self, sysctl: &Sysctl, packet: &mut Packet) {
         let remote = self.tuple.remote;
         packet.src = self.tuple.local;
         packet.dst = remote;
         packet.ttl = self.options.ttl_to(remote).unwrap_or(sysctl.ip_default_ttl);
         packet.tos = self.options.tos_to(remote);
+        self.has_lost_route = false;
     }
 
     /// Puts the socket into the queue of those that may have something to send, or, if it has nothing, arms its timer.

@@ -54,6 +54,8 @@ pub(super) struct Socket {
     pub(super) peer_calm: u64,
     /// In the index of connections.
     pub(super) is_hashed: bool,
+    /// An option was set that makes the route to the peer void: the next segment looks for it again.
+    pub(super) has_lost_route: bool,
     /// A `close(2)` waits for its data, SO_LINGER.
     pub(super) is_lingering: bool,
     /// An AF_INET6 socket that has connected to an IPv4-mapped address: it goes on sending IPv4.
@@ -107,6 +109,7 @@ impl Socket {
             calm: 0,
             peer_calm: 0,
             is_hashed: false,
+            has_lost_route: false,
             is_lingering: false,
             sends_ipv4: false,
             addr_locked: false,
