@@ -21,16 +21,17 @@ use scan::{Source, Token};
 const SIM_IMPORTS: [(&str, &[&str]); 19] = [
     // Tables that hold whatever the rooms put in.
     ("slab", &[]),
+    ("shared", &[]),
     ("packet", &[]),
     ("choice", &["packet"]),
     ("trace", &["packet"]),
     // How what is said looks on a terminal.
     ("colour", &["trace"]),
     ("link", &["packet"]),
-    ("tcp", &["packet"]),
+    ("tcp", &["packet", "shared"]),
     ("udp", &["packet"]),
     ("unix", &["packet", "slab"]),
-    ("host", &["tcp", "udp", "unix", "packet", "slab"]),
+    ("host", &["tcp", "udp", "unix", "packet", "slab", "shared"]),
     ("world", &["host", "link", "choice", "trace", "packet"]),
     ("process", &["world", "host", "choice", "trace"]),
     ("api", &["process", "world", "host"]),
@@ -52,17 +53,18 @@ const SIM_IMPORTS: [(&str, &[&str]); 19] = [
 const FACE_ONLY: [&str; 3] = ["conform", "workload", "bin"];
 
 /// Rooms that take time, chance and order as arguments: no clock, thread, hash order, float or global.
-const CORE: [&str; 10] = ["slab", "packet", "choice", "trace", "link", "tcp", "udp", "unix", "host", "world"];
+const CORE: [&str; 11] = ["slab", "shared", "packet", "choice", "trace", "link", "tcp", "udp", "unix", "host", "world"];
 
 /// Files of `src` that may name the real backend, besides `src/os/` itself.
 const MAY_NAME_OS: [&str; 2] = ["src/lib.rs", "src/any.rs"];
 
 /// Files that may hold `unsafe`, and how many times; `usize::MAX` where each block is argued on its own.
-const UNSAFE: [(&str, usize); 11] = [
+const UNSAFE: [(&str, usize); 12] = [
     ("src/os/syscalls.rs", usize::MAX),
     ("src/raw.rs", 1), // the declaration of `Vouch::new`
     ("sim/src/process/coroutine.rs", usize::MAX),
     ("sim/src/process/stack.rs", usize::MAX),      // the carrier's memory
+    ("sim/src/process/memory.rs", 1),              // madvise(2), for huge pages
     ("sim/src/process/current.rs", 1),             // the owner check of shared handles finds its simulation
     ("sim/src/process/breakpoint.rs", usize::MAX), // signal(2) and raise(3), for a debugger
     ("sim/src/process/overflow.rs", usize::MAX),   // the handler of SIGSEGV that names whose stack has overflowed

@@ -44,6 +44,7 @@ pub mod link;
 pub mod packet;
 mod process;
 mod report;
+mod shared;
 pub mod sim;
 mod slab;
 #[cfg(feature = "proptest")]

@@ -6,10 +6,10 @@ use crate::process::current::Shared;
 use crate::process::driver;
 use crate::process::failure::{catch, install_panic_hook};
 use crate::process::leaks::{LEAK_GRACE, LeakCheck};
-use crate::process::overflow;
 use crate::process::scheduler::Scheduler;
 use crate::process::turns::{CALLS_EXPECTED, Interleaving, Turns};
 use crate::process::watchdog::Pulse;
+use crate::process::{memory, overflow};
 use crate::trace::{EVENTS_MAX, Trace};
 use crate::world::World;
 use std::rc::Rc;
@@ -510,7 +510,7 @@ impl Builder {
         let mut trace = Trace::new();
         trace.keep_last(self.keeps_events.unwrap_or(REPORT_EVENTS_AMONG));
         if let Some(events_max) = self.records {
-            trace.record_last(events_max);
+            trace.record_last(events_max, memory::OF_RECORDINGS);
         }
         if self.keeps_story {
             choice.keep_story();
