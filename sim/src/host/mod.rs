@@ -65,6 +65,7 @@ mod wait;
 
 pub use call::{Call, RecvRef};
 pub use cx::{Credentials, Cx, Pid, Progress, Token, WALL_START_SECONDS};
+pub(crate) use dgram::store_inet_name;
 pub(crate) use fast::{Ends, Landing, QuietRecv, Recent, Short, ShortSend};
 pub use left::FileLine;
 pub(crate) use left::Left;
@@ -159,6 +160,7 @@ pub struct Host {
     iss_secret: Option<u32>,
     timers: TimerQueue,
     /// Operations that are over, for those to come.
+    #[expect(clippy::vec_box, reason = "an operation moves from here and back as it is, without its parts being moved")]
     spare_ops: Vec<Box<op::Waiting>>,
     /// Sockets that may have segments to send, first come first served.
     dirty: KeyQueue,

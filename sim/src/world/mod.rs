@@ -185,7 +185,7 @@ pub struct World {
     wires: Wires,
     queue: EventQueue<Due>,
     in_flight: InFlight,
-    /// How often a connection was found to be calm.
+    /// How often a connection was found to be calm, or a way of datagrams got a number.
     calms: u64,
     choice: Choice,
     wakes: Fifo<Token>,
