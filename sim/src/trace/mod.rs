@@ -302,7 +302,7 @@ impl Trace {
 
     /// The same of a datagram that differs only in its data, which may have another length.
     #[inline(always)]
-    pub fn datagram_sent_again(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
+    pub(crate) fn datagram_sent_again(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
         let Body::Udp(datagram) = &packet.body else { return };
         if !label.is_usual {
             *label = self.packet_sent(at, host, packet);
