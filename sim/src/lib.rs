@@ -42,8 +42,8 @@ pub mod link;
 pub mod packet;
 mod process;
 mod report;
-pub mod sim;
 mod shared;
+pub mod sim;
 mod slab;
 #[cfg(feature = "proptest")]
 pub mod strategy;

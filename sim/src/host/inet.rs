@@ -3,6 +3,7 @@
 //! After every entry into a control block comes [`Host::settle`]: it puts the socket into the queue of senders, arms its timer, follows
 //! its change of state (port, index of connections, queues of the listener, TIME-WAIT) and wakes those who wait.
 
+use super::addr::Route;
 use super::conns::{Conn, FourTuple};
 use super::cx::Cx;
 use super::fast::Ends;
@@ -15,7 +16,7 @@ use crate::slab::{Key, KeyQueue};
 use crate::tcp::{self, Config, ListenVerdict, State, Tcb};
 use crate::udp::IpHeader;
 use std::net::IpAddr;
-use twinsock::{Instant, Result};
+use twinsock::Instant;
 
 impl Socket {
     /// Writes the next packet that this socket has to send; `false`: there is none.
@@ -208,7 +209,7 @@ impl Host {
         if !completes {
             return true;
         }
-        let waits_for_data = child.tcb.info().retransmits < child.tcb.options.defer_accept;
+        let waits_for_data = child.tcb.retransmits() < child.tcb.options.defer_accept;
         if waits_for_data && segment.payload.is_empty() && segment.control != Control::Fin {
             return false;
         }
@@ -253,6 +254,10 @@ impl Host {
     /// SO_REUSEPORT group the 4-tuple decides.
     pub(super) fn find_listener(&self, cx: &mut Cx<'_>, tuple: &FourTuple) -> Option<Key> {
         let listeners = self.ports.listeners(tuple.local_port);
+        if let [only] = listeners {
+            let socket = &self.sockets[*only];
+            return addr::covers(socket.tuple.local, socket.v6only, tuple.local).then_some(*only);
+        }
         let score_of = |key: &Key| {
             let socket = &self.sockets[*key];
             if !addr::covers(socket.tuple.local, socket.v6only, tuple.local) {
@@ -273,11 +278,16 @@ impl Host {
 
     /// Makes the half-open connection of a SYN. Options are inherited here, at the handshake.
     fn admit(&mut self, cx: &mut Cx<'_>, parent: Key, tuple: FourTuple, syn: &Segment, iss: Option<u32>) {
-        let Ok(config) = self.config_for(cx, tuple.local, tuple.remote) else { return };
+        self.addresses.forget_old_paths(cx.now);
+        let Ok(route) = self.addresses.route(tuple.local, tuple.remote) else { return };
+        let config = self.config_for(cx, &route, tuple.remote);
         let iss = iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
         let listener = &self.sockets[parent];
         let ports = (tuple.local_port, tuple.remote_port);
-        let tcb = Tcb::from_syn(&listener.tcb, cx.now, &config, ports, iss, syn);
+        let mut tcb = Tcb::from_syn(&listener.tcb, cx.now, &config, ports, iss, syn);
+        if let Some(spare) = self.spares.pop() {
+            tcb.furnish(spare);
+        }
         let mut child = Socket::new(tcb, listener.family, listener.uid, listener.options.inherited());
         child.v6only = listener.v6only;
         child.heard = listener.heard;
@@ -293,14 +303,12 @@ impl Host {
     }
 
     /// What a connection between these ends is told of its path.
-    pub(super) fn config_for(&mut self, cx: &mut Cx<'_>, local: IpAddr, remote: IpAddr) -> Result<Config> {
-        self.addresses.forget_old_paths(cx.now);
-        let route = self.addresses.route(local, remote)?;
+    pub(super) fn config_for(&self, cx: &mut Cx<'_>, route: &Route, remote: IpAddr) -> Config {
         let headers = if remote.is_ipv4() { 40 } else { 60 };
         let mss_bytes =
             u16::try_from(route.mtu_bytes.saturating_sub(headers).max(MSS_MIN_BYTES)).expect("an IP packet is below 64 KiB");
         let timestamp_offset = cx.luck.below(Latitude::TimestampOffset, u32::MAX);
-        Ok(Config { mss_bytes, sysctl: self.sysctl.tcp.clone(), timestamp_offset })
+        Config { mss_bytes, sysctl: self.sysctl.tcp.clone(), timestamp_offset }
     }
 
     fn handle_icmp(&mut self, now: Instant, header: IpHeader, icmp: Icmp) {
@@ -331,10 +339,16 @@ impl Host {
         if self.has_output() && self.next_packet(now, packet, ends) {
             return true;
         }
+        self.output_is_out();
+        false
+    }
+
+    /// There is no packet to send any more.
+    #[inline]
+    pub fn output_is_out(&mut self) {
         if !self.late_wakes.is_empty() {
             self.wake_late();
         }
-        false
     }
 
     /// Whether there may be a packet to send.
@@ -572,8 +586,14 @@ impl Host {
             self.ports.unlisten(num, key);
         }
         self.put_port(key);
-        if self.sockets[key].armed < Instant::FAR {
+        let socket = &mut self.sockets[key];
+        if socket.armed < Instant::FAR {
             self.timers.clear(TimerOf::Socket(key));
+        }
+        if self.spares.len() < SPARES_MAX
+            && let Some(spare) = socket.tcb.take_spare()
+        {
+            self.spares.push(spare);
         }
         self.sockets.forget(key);
     }
@@ -588,6 +608,8 @@ impl Host {
     }
 }
 
+/// Of how many connections that are over the buffers are kept.
+const SPARES_MAX: usize = 64;
 /// The indices of `lo` and `eth0`.
 const LOOPBACK_INDEX: u8 = 1;
 const WIRE_INDEX: u8 = 2;

@@ -75,6 +75,7 @@ pub use sysctl::Sysctl;
 use crate::packet::Packet;
 use crate::shared::Shared;
 use crate::slab::{self, Key, KeyQueue, Slab};
+use crate::tcp::Spare;
 use addr::{Addresses, canonical};
 use conns::Conns;
 use dgram::{Dgram, DgramPorts, Memberships};
@@ -145,6 +146,8 @@ pub struct Host {
     timers: TimerQueue,
     /// Operations that are over, for those to come.
     spare_ops: Vec<Box<op::Waiting>>,
+    /// What connections that are over have left to those to come.
+    spares: Vec<Box<Spare>>,
     /// Sockets that may have segments to send, first come first served.
     dirty: KeyQueue,
     /// Packets that no socket has to send any more.
@@ -187,6 +190,7 @@ impl Host {
             iss_secret: None,
             timers: TimerQueue::default(),
             spare_ops: Vec::new(),
+            spares: Vec::new(),
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
             late_wakes: VecDeque::new(),

@@ -1,18 +1,19 @@
 //! The transmission control block, RFC 9293 section 3.3.1: the variables of a connection, how one begins, what can be read off it.
 
 use super::config::{Config, Options, TcpSysctl};
-use crate::shared::Shared;
 use super::congestion::Congestion;
 use super::output::AckState;
 use super::poll::Wakes;
 use super::recv_buffer::RecvBuffer;
 use super::rtt::Rtt;
 use super::send_buffer::SendBuffer;
+use super::spare::Spare;
 use super::state::State;
 use super::time_wait::TimeWait;
 use super::timer::Timers;
 use super::user::ShutdownBits;
 use crate::packet::{Segment, SeqNumber};
+use crate::shared::Shared;
 use std::time::Duration;
 use twinsock::{Errno, Instant};
 
@@ -141,7 +142,8 @@ pub struct Tcb {
     pub(super) recv: Option<Box<RecvBuffer>>,
     /// RSTs and answers that wait for `poll_transmit`.
     pub(super) replies: Vec<Segment>,
-    pub(super) time_wait: Option<Box<TimeWait>>,
+    /// What an earlier connection has left, and what is rare.
+    pub(super) spare: Option<Box<Spare>>,
 }
 
 impl Tcb {
@@ -205,7 +207,7 @@ impl Tcb {
             send: None,
             recv: None,
             replies: Vec::new(),
-            time_wait: None,
+            spare: None,
         }
     }
 
@@ -293,6 +295,12 @@ impl Tcb {
         self.write_seq = iss + 1;
     }
 
+    /// How often what waits for an answer has been sent again.
+    #[must_use]
+    pub fn retransmits(&self) -> u8 {
+        self.timers.retransmits
+    }
+
     /// The state.
     #[must_use]
     pub fn state(&self) -> State {
@@ -338,12 +346,15 @@ impl Tcb {
     /// Whether the host may drop the block: closed by its user, CLOSED, nothing left to transmit.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.orphan && self.state == State::Closed && self.replies.is_empty() && self.time_wait.is_none()
+        self.orphan
+            && self.state == State::Closed
+            && self.replies.is_empty()
+            && self.spare.as_ref().is_none_or(|spare| spare.time_wait.is_none())
     }
 
     /// Takes the rest of a connection that has just entered TIME-WAIT; this block is CLOSED.
     pub fn take_time_wait(&mut self) -> Option<TimeWait> {
-        self.time_wait.take().map(|rest| *rest)
+        self.spare.as_mut()?.time_wait.take()
     }
 
     /// `FIONREAD`: bytes that can be read now, up to the urgent mark.
