@@ -22,7 +22,7 @@ pub(super) struct Agenda {
 }
 
 /// How many events there are in the row at most.
-const ROW_MAX: usize = 4;
+const ROW_MAX: usize = 8;
 
 impl Agenda {
     /// Nothing will happen.
@@ -34,16 +34,19 @@ impl Agenda {
     /// Adds an event that happens at `at`, after those already pending for that instant.
     #[inline(always)]
     pub(super) fn push(&mut self, at: Instant, due: Due) {
-        if self.len == 0 && self.queue.is_idle_until(at) {
+        if self.len > 0 {
+            self.push_among(at, due);
+        } else if self.queue.is_idle_until(at) {
             self.row[0] = (at, due);
             self.len = 1;
             self.next_at = at;
         } else {
-            self.push_among(at, due);
+            self.queue.push(at, due);
+            self.next_at = self.next_at.min(at);
         }
     }
 
-    /// Adds an event where others are pending.
+    /// Adds an event where others are in the row.
     #[inline(never)]
     fn push_among(&mut self, at: Instant, due: Due) {
         self.next_at = self.next_at.min(at);
@@ -71,20 +74,17 @@ impl Agenda {
     /// Takes the earliest event; of those at one instant, the one that was pushed first.
     #[inline(always)]
     pub(super) fn pop(&mut self) -> Option<(Instant, Due)> {
-        let Some(([earlier @ .., next], _)) = self.row.split_at_checked(self.len) else { return self.pop_from_queue() };
+        let Some(([earlier @ .., next], _)) = self.row.split_at_checked(self.len) else {
+            let next = self.queue.pop();
+            self.next_at = self.queue.peek().unwrap_or(Instant::FAR);
+            return next;
+        };
         self.next_at = match earlier {
             [.., (at, _)] => *at,
             [] => self.queue.peek().unwrap_or(Instant::FAR),
         };
         self.len -= 1;
         Some(*next)
-    }
-
-    #[inline(never)]
-    fn pop_from_queue(&mut self) -> Option<(Instant, Due)> {
-        let next = self.queue.pop();
-        self.next_at = self.queue.peek().unwrap_or(Instant::FAR);
-        next
     }
 
     /// The instant of the earliest event.
