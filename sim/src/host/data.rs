@@ -283,7 +283,7 @@ impl Host {
     }
 
     /// How many SIGPIPE the process has been sent since the last time this was asked, `signal(7)`. The host itself ignores them.
-    pub fn take_sigpipes(&mut self, pid: Pid) -> u32 {
+    pub(crate) fn take_sigpipes(&mut self, pid: Pid) -> u32 {
         self.process_mut(pid).map_or(0, |process| std::mem::take(&mut process.sigpipes))
     }
 

@@ -83,7 +83,7 @@ impl Host {
 
     /// The same, with the packet where it is: a small one is not worth moving. What is left of it means nothing.
     #[inline]
-    pub fn take_packet(&mut self, cx: &mut Cx<'_>, packet: &mut Packet, ends: Ends) {
+    pub(crate) fn take_packet(&mut self, cx: &mut Cx<'_>, packet: &mut Packet, ends: Ends) {
         let Packet { src, dst, ttl, .. } = *packet;
         let Body::Tcp(segment) = &mut packet.body else {
             if !self.take_datagram(cx.now, packet) {
@@ -196,7 +196,7 @@ impl Host {
     /// The same, written to where the caller wants the packet: a small one is not worth moving. `false`: there is none, and what is there
     /// now means nothing.
     #[inline]
-    pub fn transmit_into(&mut self, now: Instant, packet: &mut Packet, ends: &mut Ends) -> bool {
+    pub(crate) fn transmit_into(&mut self, now: Instant, packet: &mut Packet, ends: &mut Ends) -> bool {
         if self.has_output() && self.next_packet(now, packet, ends) {
             return true;
         }
@@ -215,7 +215,7 @@ impl Host {
     /// Whether there may be a packet to send.
     #[inline]
     #[must_use]
-    pub fn has_output(&self) -> bool {
+    pub(crate) fn has_output(&self) -> bool {
         !self.dirty.is_empty() || !self.outbox.is_empty()
     }
 

@@ -45,7 +45,7 @@ impl fmt::Display for FileLine {
 impl Host {
     /// What is open.
     #[must_use]
-    pub fn left(&self, now: Instant) -> Left {
+    pub(crate) fn left(&self, now: Instant) -> Left {
         let users = self.users();
         let files = self.files.iter().filter_map(|(key, file)| {
             let (kind, what) = self.nameless(file.object)?;
@@ -60,7 +60,7 @@ impl Host {
 
     /// The descriptors that a process has open, in order of their numbers, each with what it is, on one line.
     #[must_use]
-    pub fn open_descriptors(&self, pid: Pid, now: Instant) -> Vec<(RawFd, String)> {
+    pub(crate) fn open_descriptors(&self, pid: Pid, now: Instant) -> Vec<(RawFd, String)> {
         let Ok(process) = self.process(pid) else { return Vec::new() };
         let open: Vec<(RawFd, Key)> = process.descriptors().collect();
         if open.is_empty() {

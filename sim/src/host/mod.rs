@@ -23,7 +23,7 @@
 
 mod addr;
 mod buckets;
-pub mod call;
+mod call;
 mod cmsg;
 mod conns;
 mod crowds;
@@ -31,9 +31,9 @@ mod cx;
 mod data;
 mod dgram;
 mod dispatch;
-pub mod epoll;
+mod epoll;
 mod fast;
-pub mod fifo;
+pub(crate) mod fifo;
 mod file;
 mod handshake;
 mod inet;
@@ -43,10 +43,10 @@ mod local_call;
 mod netstat;
 mod op;
 mod option;
-pub mod pipe;
+mod pipe;
 mod plain;
 mod pmtu;
-pub mod poll;
+mod poll;
 mod ports;
 mod power;
 mod process;
@@ -66,11 +66,12 @@ mod wait;
 
 pub use call::{Call, RecvRef};
 pub use cx::{Credentials, Cx, Pid, Progress, Token, WALL_START_SECONDS};
-pub use fast::{Ends, Landing, QuietRecv, Recent, Short, ShortSend};
+pub(crate) use dgram::store_inet_name;
+pub(crate) use fast::{Ends, Landing, QuietRecv, Recent, Short, ShortSend};
 pub use left::{FileLine, Left};
 pub use netstat::{SocketLine, Timer, users_text};
 pub use op::Op;
-pub use snmp::InCsumErrors;
+pub(crate) use snmp::InCsumErrors;
 pub use sysctl::Sysctl;
 
 use crate::packet::Packet;
@@ -146,8 +147,10 @@ pub struct Host {
     iss_secret: Option<u32>,
     timers: TimerQueue,
     /// Operations that are over, for those to come.
+    #[expect(clippy::vec_box, reason = "an operation moves from here and back as it is, without its parts being moved")]
     spare_ops: Vec<Box<op::Waiting>>,
     /// What connections that are over have left to those to come.
+    #[expect(clippy::vec_box, reason = "they go from one block to another as they are, in their boxes")]
     spares: Vec<Box<Spare>>,
     /// Sockets that may have segments to send, first come first served.
     dirty: KeyQueue,
@@ -301,7 +304,7 @@ impl Host {
 
     /// Who a process runs as; `None`: it has ended.
     #[must_use]
-    pub fn credentials(&self, pid: Pid) -> Option<Credentials> {
+    pub(crate) fn credentials(&self, pid: Pid) -> Option<Credentials> {
         self.process(pid).ok().map(|process| process.credentials)
     }
 
@@ -309,12 +312,12 @@ impl Host {
     ///
     /// # Errors
     /// `EPERM`: the process is not root's, and this is not its real user. `ESRCH`: it has ended.
-    pub fn seteuid(&mut self, pid: Pid, uid: u32) -> Result<()> {
+    pub(crate) fn seteuid(&mut self, pid: Pid, uid: u32) -> Result<()> {
         self.process_mut(pid).map_err(|_| Errno::SRCH)?.seteuid(uid)
     }
 
     /// Sets the wall clock, `clock_settime(2)`: it shows so many nanoseconds since the epoch when the monotonic clock shows zero.
-    pub fn set_wall_start(&mut self, nanos: u64) {
+    pub(crate) fn set_wall_start(&mut self, nanos: u64) {
         self.wall_start = nanos;
     }
 
@@ -325,12 +328,12 @@ impl Host {
 
     /// The kernel constants.
     #[must_use]
-    pub fn sysctl(&self) -> &Sysctl {
+    pub(crate) fn sysctl(&self) -> &Sysctl {
         &self.sysctl
     }
 
     /// The kernel constants, to be changed; sockets follow as on Linux, some at once, some when they are made or connect.
-    pub fn sysctl_mut(&mut self) -> &mut Sysctl {
+    pub(crate) fn sysctl_mut(&mut self) -> &mut Sysctl {
         self.sockets.disturb_all();
         self.changes = self.changes.wrapping_add(1);
         &mut self.sysctl
@@ -343,7 +346,7 @@ impl Host {
     }
 
     /// Gives the machine these addresses instead of those it has, `ip-address(8)`. Sockets keep the names they have.
-    pub fn set_addrs(&mut self, addrs: &[IpAddr]) {
+    pub(crate) fn set_addrs(&mut self, addrs: &[IpAddr]) {
         self.changes = self.changes.wrapping_add(1);
         self.addresses.set(addrs);
         let keys: Vec<Key> = self.sockets.iter().map(|(key, _)| key).collect();
@@ -363,7 +366,7 @@ impl Host {
     /// Whether there is a thread to be resumed.
     #[inline]
     #[must_use]
-    pub fn has_woken(&self) -> bool {
+    pub(crate) fn has_woken(&self) -> bool {
         self.sleepers.has_woken()
     }
 

@@ -408,7 +408,7 @@ impl Host {
 
     /// The same of a receive that waits on the short way.
     #[must_use]
-    pub fn describe_quiet(&self, quiet: &QuietRecv) -> String {
+    pub(crate) fn describe_quiet(&self, quiet: &QuietRecv) -> String {
         let what = format!("{} on fd {}", Kind::Recv { socket: quiet.socket, target: QUIET_TARGET_BYTES }.name(), quiet.fd);
         let ends = if quiet.is_dgram { self.dgrams.get(quiet.socket).map(Dgram::ends) } else { self.ends(quiet.socket) };
         match ends {
@@ -489,7 +489,7 @@ impl Host {
     }
 
     /// The operation of a receive that began to wait on the short way: from here on it is like any other.
-    pub fn take_up(&mut self, quiet: QuietRecv) -> Op {
+    pub(crate) fn take_up(&mut self, quiet: QuietRecv) -> Op {
         let QuietRecv { token, pid, fd, flags, file, socket, is_dgram } = quiet;
         let Host { files, sleepers, .. } = self;
         // Where the file is gone, the process was killed silently: the operation finds that out.

@@ -207,7 +207,7 @@ impl Host {
     ///
     /// # Errors
     /// `EEXIST`, `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`.
-    pub fn mkdir(&mut self, pid: Pid, path: &[u8], mode: u32) -> Result<()> {
+    pub(crate) fn mkdir(&mut self, pid: Pid, path: &[u8], mode: u32) -> Result<()> {
         let caller = self.caller(pid)?;
         self.local.space.files.mkdir(path, mode, &caller).map(|_| ())
     }
@@ -216,7 +216,7 @@ impl Host {
     ///
     /// # Errors
     /// `EEXIST`, `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`, `ELOOP`.
-    pub fn symlink(&mut self, pid: Pid, target: &[u8], path: &[u8]) -> Result<()> {
+    pub(crate) fn symlink(&mut self, pid: Pid, target: &[u8], path: &[u8]) -> Result<()> {
         let caller = self.caller(pid)?;
         self.local.space.files.symlink(target, path, &caller).map(|_| ())
     }
@@ -225,7 +225,7 @@ impl Host {
     ///
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENOTEMPTY`, `EBUSY`; `EPERM` in a sticky directory.
-    pub fn rmdir(&mut self, pid: Pid, path: &[u8]) -> Result<()> {
+    pub(crate) fn rmdir(&mut self, pid: Pid, path: &[u8]) -> Result<()> {
         let caller = self.caller(pid)?;
         self.local.space.files.rmdir(path, &caller)
     }
@@ -247,7 +247,7 @@ impl Host {
     ///
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `EACCES`, `EISDIR`, `ENOTEMPTY`, `EINVAL` (into itself), `EBUSY`; `EPERM` in a sticky directory.
-    pub fn rename(&mut self, pid: Pid, from: &[u8], to: &[u8]) -> Result<()> {
+    pub(crate) fn rename(&mut self, pid: Pid, from: &[u8], to: &[u8]) -> Result<()> {
         let caller = self.caller(pid)?;
         let names = &mut self.local.space.files;
         let (moved, replaced) = (names.lookup_link(from, &caller), names.lookup_link(to, &caller));
@@ -264,7 +264,7 @@ impl Host {
     ///
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `EACCES`; `EPERM`: it is somebody else's.
-    pub fn chmod(&mut self, pid: Pid, path: &[u8], mode: u32) -> Result<()> {
+    pub(crate) fn chmod(&mut self, pid: Pid, path: &[u8], mode: u32) -> Result<()> {
         let caller = self.caller(pid)?;
         self.local.space.files.chmod(path, mode, &caller)
     }
@@ -282,7 +282,7 @@ impl Host {
     ///
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`: there is none, or the process cannot see it.
-    pub fn stat_mode(&self, pid: Pid, path: &[u8]) -> Result<u32> {
+    pub(crate) fn stat_mode(&self, pid: Pid, path: &[u8]) -> Result<u32> {
         let caller = self.caller(pid)?;
         let files = &self.local.space.files;
         let inode = files.lookup(path, &caller)?;

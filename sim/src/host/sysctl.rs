@@ -209,7 +209,7 @@ impl Sysctl {
     /// sysctl.set("net.ipv4.ip_local_port_range", "40000 40099").unwrap();
     /// assert_eq!(sysctl.ip_local_port_range, [40000, 40099]);
     /// ```
-    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let mut changed = self.clone();
         changed.assign(name, value)?;
         let [low, high] = changed.ip_local_port_range;

@@ -48,7 +48,7 @@ impl Packet {
 
     /// The packet's segment, to be written over; whatever else it carried is gone.
     #[inline(always)]
-    pub fn segment_mut(&mut self) -> &mut Segment {
+    pub(crate) fn segment_mut(&mut self) -> &mut Segment {
         match &mut self.body {
             Body::Tcp(_) => {}
             Body::Udp(_) | Body::Icmp(_) => self.make_segment(),
@@ -66,7 +66,7 @@ impl Packet {
 
     /// The packet's datagram, to be written over; whatever else it carried is gone.
     #[inline]
-    pub fn datagram_mut(&mut self) -> &mut Datagram {
+    pub(crate) fn datagram_mut(&mut self) -> &mut Datagram {
         if !matches!(self.body, Body::Udp(_)) {
             self.body = Body::Udp(Datagram::EMPTY);
         }
@@ -86,7 +86,7 @@ impl Packet {
     /// ```
     #[inline]
     #[must_use]
-    pub fn data(&self) -> &[u8] {
+    pub(crate) fn data(&self) -> &[u8] {
         match &self.body {
             Body::Tcp(segment) => segment.payload.as_slice(),
             Body::Udp(datagram) => datagram.payload.as_slice(),
@@ -97,7 +97,7 @@ impl Packet {
     /// Whether the packet holds nothing but itself: no memory that others could use meanwhile.
     #[inline]
     #[must_use]
-    pub fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         match &self.body {
             Body::Tcp(segment) => segment.payload.is_plain(),
             Body::Udp(datagram) => datagram.payload.is_plain(),
@@ -108,7 +108,7 @@ impl Packet {
     /// At most how long the largest frame is in bytes that the packet is cut into: what can be said without looking closely.
     #[inline]
     #[must_use]
-    pub fn frame_bytes_at_most(&self) -> u32 {
+    pub(crate) fn frame_bytes_at_most(&self) -> u32 {
         match &self.body {
             Body::Tcp(segment) => HEADERS_MAX_BYTES + segment.payload_bytes(),
             Body::Udp(datagram) if datagram.dont_fragment => {
@@ -128,7 +128,7 @@ impl Packet {
     /// ```
     #[inline]
     #[must_use]
-    pub fn largest_frame_bytes(&self) -> u32 {
+    pub(crate) fn largest_frame_bytes(&self) -> u32 {
         let ip = if self.src.is_ipv4() { 20 } else { 40 };
         let transport = match &self.body {
             Body::Tcp(segment) => segment.header_bytes() + u32::from(segment.frame_bytes).min(segment.payload_bytes()),
@@ -189,7 +189,7 @@ pub struct Datagram {
 
 impl Datagram {
     /// The datagrams that it stands for, see [`Datagram::segment_bytes`]; each still knows that it was cut.
-    pub fn pieces(&self) -> impl Iterator<Item = Datagram> + '_ {
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Datagram> + '_ {
         let payload = self.payload.to_bytes();
         let len = payload.len();
         let segment = if self.segment_bytes == 0 { len.max(1) } else { usize::from(self.segment_bytes) };

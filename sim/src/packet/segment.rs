@@ -36,7 +36,7 @@ impl SeqNumber {
     /// ```
     #[inline]
     #[must_use]
-    pub const fn value(self) -> u32 {
+    pub(crate) const fn value(self) -> u32 {
         self.0
     }
 
@@ -60,7 +60,7 @@ impl SeqNumber {
     /// ```
     #[inline]
     #[must_use]
-    pub const fn before_or_at(self, other: SeqNumber) -> bool {
+    pub(crate) const fn before_or_at(self, other: SeqNumber) -> bool {
         other.0.wrapping_sub(self.0) < 1 << 31
     }
 
@@ -72,7 +72,7 @@ impl SeqNumber {
     /// ```
     #[inline]
     #[must_use]
-    pub const fn max(self, other: SeqNumber) -> SeqNumber {
+    pub(crate) const fn max(self, other: SeqNumber) -> SeqNumber {
         if self.before(other) { other } else { self }
     }
 
@@ -84,7 +84,7 @@ impl SeqNumber {
     /// ```
     #[inline]
     #[must_use]
-    pub const fn min(self, other: SeqNumber) -> SeqNumber {
+    pub(crate) const fn min(self, other: SeqNumber) -> SeqNumber {
         if self.before(other) { self } else { other }
     }
 }
@@ -174,7 +174,7 @@ impl Payload {
 
     /// Becomes a copy of `other`.
     #[inline]
-    pub fn set(&mut self, other: &Payload) {
+    pub(crate) fn set(&mut self, other: &Payload) {
         match other {
             Payload::Inline { .. } => self.assign(other.as_slice()),
             Payload::Shared(bytes) => *self = Payload::Shared(bytes.clone()),
@@ -186,7 +186,7 @@ impl Payload {
     /// # Panics
     /// If they are more than [`Payload::INLINE_MAX_BYTES`].
     #[inline(always)]
-    pub fn assign(&mut self, data: &[u8]) {
+    pub(crate) fn assign(&mut self, data: &[u8]) {
         match self {
             Payload::Inline { len, bytes } => {
                 *len = inline_len(data);
@@ -206,7 +206,7 @@ impl Payload {
 
     /// Lets go of what others could use: what the payload holds from here on means nothing.
     #[inline]
-    pub fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         if let Payload::Shared(bytes) = self {
             *bytes = Bytes::new();
         }
@@ -215,7 +215,7 @@ impl Payload {
     /// Whether the payload holds nothing but itself.
     #[inline]
     #[must_use]
-    pub fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         match self {
             Payload::Inline { .. } => true,
             Payload::Shared(bytes) => bytes.is_empty(),
@@ -224,7 +224,7 @@ impl Payload {
 
     /// The data as a slice that can be shared: a copy if the payload is inline.
     #[must_use]
-    pub fn to_bytes(&self) -> Bytes {
+    pub(crate) fn to_bytes(&self) -> Bytes {
         match self {
             Payload::Inline { .. } => Bytes::copy_from_slice(self.as_slice()),
             Payload::Shared(bytes) => bytes.clone(),
@@ -234,7 +234,7 @@ impl Payload {
     /// Takes the data out; what is left means nothing.
     #[inline]
     #[must_use]
-    pub fn take(&mut self) -> Payload {
+    pub(crate) fn take(&mut self) -> Payload {
         match self {
             Payload::Inline { len, bytes } => Payload::Inline { len: *len, bytes: *bytes },
             Payload::Shared(bytes) => Payload::Shared(std::mem::take(bytes)),
@@ -242,7 +242,7 @@ impl Payload {
     }
 
     /// Keeps the first `len` bytes, if there are more.
-    pub fn truncate(&mut self, new_len: usize) {
+    pub(crate) fn truncate(&mut self, new_len: usize) {
         match self {
             Payload::Inline { len, .. } => *len = u8::try_from(new_len).map_or(*len, |new_len| new_len.min(*len)),
             Payload::Shared(bytes) => bytes.truncate(new_len),
@@ -251,7 +251,7 @@ impl Payload {
 
     /// Holds no data from here on.
     #[inline]
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         match self {
             Payload::Inline { len, .. } => *len = 0,
             Payload::Shared(bytes) => *bytes = Bytes::new(),
@@ -261,7 +261,7 @@ impl Payload {
     /// The data.
     #[inline]
     #[must_use]
-    pub fn as_slice(&self) -> &[u8] {
+    pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
             Payload::Inline { len, bytes } => &bytes[..usize::from(*len)],
             Payload::Shared(bytes) => bytes,
@@ -428,14 +428,14 @@ impl Segment {
     /// How many bytes of data.
     #[inline]
     #[must_use]
-    pub fn payload_bytes(&self) -> u32 {
+    pub(crate) fn payload_bytes(&self) -> u32 {
         count(self.payload.len())
     }
 
     /// The length of the TCP header in bytes, options included, laid out and padded as Linux does (`tcp_options_write`).
     #[inline]
     #[must_use]
-    pub fn header_bytes(&self) -> u32 {
+    pub(crate) fn header_bytes(&self) -> u32 {
         let options = &self.options;
         let mss = if options.mss_bytes.is_some() { 4 } else { 0 };
         // SACK-permitted takes the place of the padding before the timestamps.

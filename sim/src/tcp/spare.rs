@@ -21,7 +21,6 @@ pub struct Spare {
 
 impl Tcb {
     /// Gives the block what an earlier connection has left.
-    #[expect(clippy::boxed_local, reason = "it stays in its box, which is what is spared")]
     pub fn furnish(&mut self, mut spare: Box<Spare>) {
         if self.replies.is_empty() {
             self.replies = std::mem::take(&mut spare.replies);

@@ -31,7 +31,6 @@ impl Address {
 
     /// The length of the `sockaddr_un`.
     #[cfg(test)]
-    #[expect(clippy::len_without_is_empty, reason = "an address has at least its family")]
     #[must_use]
     pub fn len(&self) -> usize {
         FAMILY_BYTES + self.sun_path.len()

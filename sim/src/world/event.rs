@@ -167,14 +167,14 @@ impl<E> EventQueue<E> {
     /// The instant of the earliest event.
     #[inline]
     #[must_use]
-    pub fn peek(&self) -> Option<Instant> {
+    pub(crate) fn peek(&self) -> Option<Instant> {
         if self.len == 0 { None } else { Some(Instant::from_nanos(self.next_at)) }
     }
 
     /// Whether the earliest event is later than `at`. At the end of time the answer may be `false` although nothing is pending.
     #[inline]
     #[must_use]
-    pub fn is_idle_until(&self, at: Instant) -> bool {
+    pub(crate) fn is_idle_until(&self, at: Instant) -> bool {
         self.next_at > at.as_nanos()
     }
 
@@ -218,16 +218,17 @@ impl<E> EventQueue<E> {
     }
 
     /// How many events are pending.
+    #[cfg(test)]
     #[inline]
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Whether nothing is pending.
     #[inline]
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 

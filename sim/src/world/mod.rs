@@ -23,10 +23,10 @@ use crate::host::{Call, Credentials, Cx, Ends, Host, HostConfig, Op, Pid, Progre
 use crate::link::Link;
 use crate::trace::{Event, Place, Recording, Trace, What};
 use agenda::Agenda;
-pub use arrival::{Ended, Happened, Rest};
-pub use chains::Chains;
+pub(crate) use arrival::{Ended, Happened, Rest};
+pub(crate) use chains::Chains;
 use clock::HostClock;
-pub use in_flight::Data;
+pub(crate) use in_flight::Data;
 use in_flight::{Flying, InFlight};
 pub use names::{LookupError, NameFault};
 use neighbour::Neighbours;
@@ -53,7 +53,7 @@ impl HostId {
 pub struct Alarm(pub u64);
 
 impl Alarm {
-    /// Not the driver's own: a packet waits for what rules say, see [`World::take_unjudged`].
+    /// Not the driver's own: a packet waits for what rules say, see `World::take_unjudged`.
     pub const UNJUDGED: Alarm = Alarm(u64::MAX);
 }
 
@@ -159,7 +159,7 @@ pub struct World {
     wires: Wires,
     queue: Agenda,
     in_flight: InFlight,
-    /// How often a connection was found to be calm.
+    /// How often a connection was found to be calm, or a way of datagrams got a number.
     calms: u64,
     choice: Choice,
     wakes: Fifo<Token>,
@@ -236,7 +236,7 @@ impl World {
     ///
     /// # Panics
     /// If something in the queue is due before `at`, or `at` lies in the past: the driver has lost the order of things.
-    pub fn set_now(&mut self, at: Instant) {
+    pub(crate) fn set_now(&mut self, at: Instant) {
         assert!(at >= self.now, "time does not go back");
         assert!(self.queue.peek().is_none_or(|next| next >= at), "nothing due is skipped");
         self.now = at;
@@ -246,7 +246,7 @@ impl World {
     /// Moves the clock to `at`, unless it is there already or past it, if nothing in the queue is due until then and at that moment.
     /// Answers whether nothing is.
     #[inline]
-    pub fn pass_until(&mut self, at: Instant) -> bool {
+    pub(crate) fn pass_until(&mut self, at: Instant) -> bool {
         if !self.queue.is_idle_until(at) && !self.queue.is_empty() {
             return false;
         }
@@ -258,31 +258,31 @@ impl World {
     /// Whether nothing in the queue is due until `at` or at that moment. At the end of time the answer may be `false` although nothing is.
     #[inline]
     #[must_use]
-    pub fn is_idle_until(&self, at: Instant) -> bool {
+    pub(crate) fn is_idle_until(&self, at: Instant) -> bool {
         self.queue.is_idle_until(at)
     }
 
     /// The moment of the next thing in the queue.
     #[inline]
     #[must_use]
-    pub fn next_due(&self) -> Option<Instant> {
+    pub(crate) fn next_due(&self) -> Option<Instant> {
         self.queue.peek()
     }
 
     /// How many hosts there are.
     #[must_use]
-    pub fn host_count(&self) -> usize {
+    pub(crate) fn host_count(&self) -> usize {
         self.machines.len()
     }
 
     /// The kernel of a host.
     #[must_use]
-    pub fn host(&self, id: HostId) -> &Host {
+    pub(crate) fn host(&self, id: HostId) -> &Host {
         &self.machines[id.index()].host
     }
 
     /// The kernel of a host, for what has no consequences that the world would have to carry: constants, limits, credentials.
-    pub fn host_mut(&mut self, id: HostId) -> &mut Host {
+    pub(crate) fn host_mut(&mut self, id: HostId) -> &mut Host {
         &mut self.machines[id.index()].host
     }
 
@@ -290,7 +290,7 @@ impl World {
     ///
     /// # Errors
     /// `ENOENT`: there is none of that name. `EINVAL`: it cannot have that value.
-    pub fn set_sysctl(&mut self, id: HostId, name: &str, value: &str) -> twinsock::Result<()> {
+    pub(crate) fn set_sysctl(&mut self, id: HostId, name: &str, value: &str) -> twinsock::Result<()> {
         let machine = &mut self.machines[id.index()];
         machine.config.sysctl.set(name, value)?;
         machine.host.sysctl_mut().set(name, value)
@@ -298,42 +298,42 @@ impl World {
 
     /// The name of a host.
     #[must_use]
-    pub fn host_name(&self, id: HostId) -> &str {
+    pub(crate) fn host_name(&self, id: HostId) -> &str {
         &self.machines[id.index()].name
     }
 
     /// The addresses of a host, besides loopback.
     #[must_use]
-    pub fn addrs(&self, id: HostId) -> &[IpAddr] {
+    pub(crate) fn addrs(&self, id: HostId) -> &[IpAddr] {
         &self.machines[id.index()].addrs
     }
 
     /// What happened so far.
     #[must_use]
-    pub fn trace(&self) -> &Trace {
+    pub(crate) fn trace(&self) -> &Trace {
         &self.trace
     }
 
     /// Everything that was recorded, with the addresses of the hosts.
-    pub fn take_recording(&mut self) -> Option<Recording> {
+    pub(crate) fn take_recording(&mut self) -> Option<Recording> {
         let addrs = self.machines.iter().map(|machine| machine.addrs.clone()).collect();
         self.trace.take_recording(addrs)
     }
 
     /// The record of what happens, for the driver's own events.
     #[inline]
-    pub fn trace_mut(&mut self) -> &mut Trace {
+    pub(crate) fn trace_mut(&mut self) -> &mut Trace {
         &mut self.trace
     }
 
     /// The one source of chance.
     #[must_use]
-    pub fn choice(&self) -> &Choice {
+    pub(crate) fn choice(&self) -> &Choice {
         &self.choice
     }
 
     /// What every host has gone through. It is kept from the first time that somebody asks for it, which is best done before anything happens.
-    pub fn chains_mut(&mut self) -> &mut Chains {
+    pub(crate) fn chains_mut(&mut self) -> &mut Chains {
         if self.chains.is_none() {
             self.chains = Some(Box::default());
             self.refresh_all();
@@ -342,7 +342,7 @@ impl World {
     }
 
     /// The one source of chance, for the driver's own doors.
-    pub fn choice_mut(&mut self) -> &mut Choice {
+    pub(crate) fn choice_mut(&mut self) -> &mut Choice {
         &mut self.choice
     }
 
@@ -364,12 +364,12 @@ impl World {
     }
 
     /// Makes an operation of a receive that waits on the short way, see [`Host::take_up`].
-    pub fn take_up(&mut self, at: HostId, quiet: QuietRecv) -> Op {
+    pub(crate) fn take_up(&mut self, at: HostId, quiet: QuietRecv) -> Op {
         self.machines[at.index()].host.take_up(quiet)
     }
 
     /// A thread that waits in a parked call is sent a signal.
-    pub fn signal(&mut self, at: HostId, op: &Op) {
+    pub(crate) fn signal(&mut self, at: HostId, op: &Op) {
         self.host_mut(at).signal_local(op);
     }
 
@@ -394,7 +394,7 @@ impl World {
     /// Whether there is a waiter to be woken.
     #[inline]
     #[must_use]
-    pub fn has_woken(&self) -> bool {
+    pub(crate) fn has_woken(&self) -> bool {
         !self.wakes.is_empty()
     }
 

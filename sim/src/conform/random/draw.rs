@@ -145,7 +145,7 @@ impl Scene {
     }
 
     /// Adds a step.
-    pub fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         match self.dice.below(100) {
             0..=24 => self.send(),
             25..=46 => self.receive(),
