@@ -148,6 +148,7 @@ pub struct Tcb {
 
 impl Tcb {
     /// The control block of a fresh socket: CLOSED.
+    #[inline(always)]
     #[must_use]
     pub fn new(config: &Config) -> Tcb {
         let zero = SeqNumber::new(0);

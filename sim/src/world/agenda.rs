@@ -4,8 +4,8 @@
 //! they never go through the wheel. Three facts hold between any two calls:
 //!
 //! 1. The row is in the order in which its events happen, the next one last.
-//! 2. Every event in the row happens before every event in the queue.
-//! 3. What comes in goes to the row only if it is earlier than everything in the queue. So what is at one instant stays first in, first out, wherever it is.
+//! 2. Every event in the row is earlier than every event in the queue: those of one instant are all here or all there.
+//! 3. So what is at one instant stays first in, first out, for both keep that order.
 
 use super::Due;
 use super::event::EventQueue;
@@ -53,14 +53,8 @@ impl Agenda {
         if !self.queue.is_idle_until(at) {
             return self.queue.push(at, due);
         }
-        if self.len == ROW_MAX {
-            let (last_at, last) = self.row[0];
-            if at >= last_at {
-                return self.queue.push(at, due);
-            }
-            self.queue.push(last_at, last);
-            self.row.copy_within(1.., 0);
-            self.len -= 1;
+        if self.len == ROW_MAX && !self.make_room(at) {
+            return self.queue.push(at, due);
         }
         let mut place = self.len;
         while place > 0 && self.row[place - 1].0 <= at {
@@ -69,6 +63,21 @@ impl Agenda {
         }
         self.row[place] = (at, due);
         self.len += 1;
+    }
+
+    /// The row is full: those of its latest instant go to the queue, where all others are later, unless what comes in at `at` is later still. Answers
+    /// whether that has a place in the row.
+    fn make_room(&mut self, at: Instant) -> bool {
+        let (last_at, _) = self.row[0];
+        if at <= last_at {
+            let count = self.row.iter().take_while(|(other, _)| *other == last_at).count();
+            for (_, due) in self.row[..count].iter().rev() {
+                self.queue.push(last_at, *due);
+            }
+            self.row.copy_within(count.., 0);
+            self.len -= count;
+        }
+        at < last_at
     }
 
     /// Takes the earliest event; of those at one instant, the one that was pushed first.
