@@ -14,7 +14,7 @@
 //! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
 //! | `local.rs`, `local_call.rs`, `rights.rs` | local sockets; their calls that may wait; descriptors in flight |
 //! | `plain.rs`, `power.rs` | the file name space and plain files; what outlives a loss of power |
-//! | `inet.rs`, `time_wait.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `buckets.rs`, `timers.rs`, `addr.rs`, `pmtu.rs` | packets and timers; what is left of connections; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
+//! | `inet.rs`, `handshake.rs`, `time_wait.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `buckets.rs`, `timers.rs`, `addr.rs`, `pmtu.rs` | packets and timers; how connections begin; what is left of them; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `netstat.rs`, `left.rs`, `snmp.rs` | what a person asks of a machine: sockets, what is open; counters |
 //! | `sockets.rs`, `fifo.rs`, and the room `slab` | the tables and queues behind all of this |
@@ -35,6 +35,7 @@ mod epoll;
 mod fast;
 pub(crate) mod fifo;
 mod file;
+mod handshake;
 mod inet;
 mod left;
 mod local;
@@ -78,6 +79,7 @@ pub use sysctl::Sysctl;
 use crate::packet::Packet;
 use crate::shared::Shared;
 use crate::slab::{self, Key, KeyQueue, Slab};
+use crate::tcp::Spare;
 use addr::{Addresses, canonical};
 use conns::Conns;
 use dgram::{Dgram, DgramPorts, Memberships};
@@ -162,6 +164,9 @@ pub struct Host {
     /// Operations that are over, for those to come.
     #[expect(clippy::vec_box, reason = "an operation moves from here and back as it is, without its parts being moved")]
     spare_ops: Vec<Box<op::Waiting>>,
+    /// What connections that are over have left to those to come.
+    #[expect(clippy::vec_box, reason = "they go from one block to another as they are, in their boxes")]
+    spares: Vec<Box<Spare>>,
     /// Sockets that may have segments to send, first come first served.
     dirty: KeyQueue,
     /// Packets that no socket has to send any more.
@@ -211,6 +216,7 @@ impl Host {
             iss_secret: None,
             timers: TimerQueue::default(),
             spare_ops: Vec::new(),
+            spares: Vec::new(),
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
             late_wakes: VecDeque::new(),

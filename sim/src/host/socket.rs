@@ -93,6 +93,7 @@ pub(super) struct Heard {
 
 impl Socket {
     /// A socket around a control block.
+    #[inline(always)]
     pub(super) fn new(tcb: Tcb, family: Family, uid: u32, options: Shared<Options>) -> Socket {
         let any = family.any();
         Socket {

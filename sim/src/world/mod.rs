@@ -4,6 +4,7 @@
 //! calls on hosts, is told which waiters to wake ([`World::poll_wake`]), and may put alarms of its own into the queue. A test can
 //! drive it by hand, without any process; `process` is the driver that runs programs.
 
+mod agenda;
 mod arrival;
 mod chains;
 mod clock;
@@ -21,10 +22,10 @@ use crate::host::fifo::Fifo;
 use crate::host::{Call, Credentials, Cx, Ends, Host, HostConfig, Op, Pid, Progress, QuietRecv, Token};
 use crate::link::Link;
 use crate::trace::{Event, Place, Recording, Trace, What};
+use agenda::Agenda;
 pub(crate) use arrival::{Ended, Happened, Rest};
 pub(crate) use chains::Chains;
 use clock::HostClock;
-use event::EventQueue;
 pub(crate) use in_flight::Data;
 use in_flight::{Flying, InFlight};
 pub(crate) use names::LookupError;
@@ -85,6 +86,7 @@ impl Alarm {
 }
 
 /// What the queue holds: each a word, so that it goes through it in registers.
+#[derive(Clone, Copy)]
 enum Due {
     /// A packet, kept in `in_flight` under the second number, reaches the host of the first.
     Arrival(Pair),
@@ -183,7 +185,7 @@ pub struct World {
     paths: Vec<Path>,
     path_index: BTreeMap<(HostId, HostId), usize>,
     wires: Wires,
-    queue: EventQueue<Due>,
+    queue: Agenda,
     in_flight: InFlight,
     /// How often a connection was found to be calm, or a way of datagrams got a number.
     calms: u64,
@@ -218,7 +220,7 @@ impl World {
             paths: Vec::new(),
             path_index: BTreeMap::new(),
             wires: Wires::default(),
-            queue: EventQueue::new(),
+            queue: Agenda::new(),
             in_flight: InFlight::default(),
             calms: 0,
             choice,
@@ -673,25 +675,33 @@ impl World {
     fn transmit(&mut self, id: HostId) {
         loop {
             let machine = &mut self.machines[id.index()];
+            if !machine.host.has_output() {
+                machine.host.output_is_out();
+                return;
+            }
             let (slot, Flying { packet, label, ends, .. }) = self.in_flight.place_whole();
             label.forget();
             *ends = Ends::UNKNOWN;
             if !machine.host.transmit_into(machine.clock.own(self.now), packet, ends) {
                 return;
             }
-            self.carry(id, slot);
+            *label = self.trace.packet_sent(self.now, id.0, packet);
+            // What `carry_on` does in the usual case.
+            if let Some((addr, path)) = machine.last_route
+                && addr == packet.dst
+                && self.chains.is_none()
+                && let Some(path) = self.paths.get_mut(path)
+                && let Some(at) = path.direction.arrival(self.now, packet.frame_bytes_at_most())
+            {
+                self.in_flight.take_off();
+                self.queue.push(at, Due::arrival(path.to, slot));
+                continue;
+            }
+            self.carry_on(id, slot);
         }
     }
 
-    /// Takes the packet in this place, the next one, to where it goes.
-    #[inline]
-    fn carry(&mut self, from: HostId, slot: u32) {
-        let Flying { packet, label, .. } = &mut self.in_flight.slots[index(slot)];
-        *label = self.trace.packet_sent(self.now, from.0, packet);
-        self.carry_on(from, slot);
-    }
-
-    /// The same of a packet that is recorded already.
+    /// Takes the packet in this place, the next one, which is recorded already, to where it goes.
     fn carry_on(&mut self, from: HostId, slot: u32) {
         let packet = self.in_flight.packet(slot);
         if let Some((addr, index)) = self.machines[from.index()].last_route
