@@ -18,19 +18,21 @@ mod scan;
 use scan::{Source, Token};
 
 /// Who may import whom in `sim/src`: a room, and the rooms that it may name. Nothing points left or up.
-const SIM_IMPORTS: [(&str, &[&str]); 18] = [
+const SIM_IMPORTS: [(&str, &[&str]); 19] = [
+    // What the caches are made ready for.
+    ("prefetch", &[]),
     // Tables that hold whatever the rooms put in.
-    ("slab", &[]),
+    ("slab", &["prefetch"]),
     ("packet", &[]),
     ("choice", &["packet"]),
     ("trace", &["packet"]),
     ("link", &["packet"]),
-    ("tcp", &["packet"]),
+    ("tcp", &["packet", "prefetch"]),
     ("udp", &["packet"]),
     ("unix", &["packet", "slab"]),
-    ("host", &["tcp", "udp", "unix", "packet", "slab"]),
-    ("world", &["host", "link", "choice", "trace", "packet"]),
-    ("process", &["world", "host", "choice", "trace"]),
+    ("host", &["tcp", "udp", "unix", "packet", "slab", "prefetch"]),
+    ("world", &["host", "link", "choice", "trace", "packet", "prefetch"]),
+    ("process", &["world", "host", "choice", "trace", "prefetch"]),
     ("api", &["process", "world", "host"]),
     ("sync", &["api", "process"]),
     ("sim", &["api", "sync", "process", "world", "host", "link", "choice", "trace"]),
@@ -50,17 +52,18 @@ const SIM_IMPORTS: [(&str, &[&str]); 18] = [
 const FACE_ONLY: [&str; 3] = ["conform", "workload", "bin"];
 
 /// Rooms that take time, chance and order as arguments: no clock, thread, hash order, float or global.
-const CORE: [&str; 10] = ["slab", "packet", "choice", "trace", "link", "tcp", "udp", "unix", "host", "world"];
+const CORE: [&str; 11] = ["prefetch", "slab", "packet", "choice", "trace", "link", "tcp", "udp", "unix", "host", "world"];
 
 /// Files of `src` that may name the real backend, besides `src/os/` itself.
 const MAY_NAME_OS: [&str; 2] = ["src/lib.rs", "src/any.rs"];
 
 /// Files that may hold `unsafe`, and how many times; `usize::MAX` where each block is argued on its own.
-const UNSAFE: [(&str, usize); 11] = [
+const UNSAFE: [(&str, usize); 12] = [
     ("src/os/syscalls.rs", usize::MAX),
     ("src/raw.rs", 1), // the declaration of `Vouch::new`
     ("sim/src/process/coroutine.rs", usize::MAX),
     ("sim/src/process/stack.rs", usize::MAX),      // the carrier's memory
+    ("sim/src/prefetch.rs", 1),                    // advice to the processor's caches
     ("sim/src/process/current.rs", 1),             // the owner check of shared handles finds its simulation
     ("sim/src/process/breakpoint.rs", usize::MAX), // signal(2) and raise(3), for a debugger
     ("sim/src/process/overflow.rs", usize::MAX),   // the handler of SIGSEGV that names whose stack has overflowed

@@ -40,6 +40,7 @@ pub mod explore;
 pub mod host;
 pub mod link;
 pub mod packet;
+mod prefetch;
 mod process;
 mod report;
 pub mod sim;

@@ -3,6 +3,7 @@
 //!
 //! Where names of one table must not be mixed up with those of another, the table has names of a type of its own, made of and into [`Key`]s.
 
+use crate::prefetch::prefetch;
 use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
 
@@ -92,6 +93,15 @@ impl<T, K: From<Key> + Into<Key>> Slab<T, K> {
         let key: Key = name.into();
         let entry = self.entries.get(to_usize(key.index))?;
         if entry.generation == key.generation { entry.value.as_ref() } else { None }
+    }
+
+    /// Makes the caches ready for an entry.
+    #[inline]
+    pub(crate) fn prefetch(&self, name: K) {
+        let key: Key = name.into();
+        if let Some(entry) = self.entries.get(to_usize(key.index)) {
+            prefetch(entry);
+        }
     }
 
     /// The entry, if the name is not stale.

@@ -9,6 +9,7 @@
 //! | `cx.rs`, `call.rs` | what entries take and give; system calls as values |
 //! | `dispatch.rs`, `op.rs` | the table of calls; calls in progress: begin, wait, resume, time out, interrupt |
 //! | `process.rs`, `file.rs`, `wait.rs` | descriptors; open file descriptions; who waits for them |
+//! | `ahead.rs` | what the caches are made ready for |
 //! | `ready.rs`, `poll.rs`, `epoll.rs`, `pipe.rs` | readiness and pipes |
 //! | `socket.rs`, `stream.rs`, `data.rs`, `fast.rs` | sockets and their names; bind to close; send and receive; the same, short |
 //! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
@@ -22,6 +23,7 @@
 //! Names in `Key` are generation-checked indices, so that a call in progress may outlive what it names when a process is killed.
 
 mod addr;
+mod ahead;
 mod call;
 mod cmsg;
 mod conns;
@@ -113,20 +115,29 @@ impl Default for HostConfig {
 }
 
 /// One machine's kernel.
+///
+/// The fields stand in memory as they stand here: what every call and packet looks at is together, [`Host::HOT_BYTES`] from the beginning on.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Host {
-    addresses: Addresses,
-    sysctl: Sysctl,
     /// By pid; number 0 is nobody's.
     processes: Vec<Option<Process>>,
-    files: Slab<File>,
     sockets: Sockets,
+    files: Slab<File>,
+    /// Earliest first; entries are not taken out when a deadline moves later.
+    timers: BinaryHeap<Reverse<(Instant, TimerOf)>>,
+    /// Sockets that may have segments to send, first come first served.
+    dirty: KeyQueue,
+    /// Packets that no socket has to send any more.
+    outbox: VecDeque<Packet>,
+    sleepers: Sleepers,
+    addresses: Addresses,
+    sysctl: Sysctl,
     dgrams: Slab<Dgram>,
     pipes: Slab<PipeEnds>,
     epolls: Slab<EpollSet>,
     local: Local,
     plain: PlainFiles,
-    sleepers: Sleepers,
     /// TCP's ports.
     ports: Ports,
     /// UDP's ports.
@@ -137,12 +148,6 @@ pub struct Host {
     time_wait_ends: VecDeque<(Instant, Key)>,
     /// What makes initial sequence numbers hard to guess; drawn when the first is needed.
     iss_secret: Option<u32>,
-    /// Earliest first; entries are not taken out when a deadline moves later.
-    timers: BinaryHeap<Reverse<(Instant, TimerOf)>>,
-    /// Sockets that may have segments to send, first come first served.
-    dirty: KeyQueue,
-    /// Packets that no socket has to send any more.
-    outbox: VecDeque<Packet>,
     /// Who is told when all of it is out: what a call sends over loopback is taken in before the call's own socket wakes anybody.
     late_wakes: VecDeque<inet::LateWake>,
     /// Room for the files of epoll sets that a wake has reached.

@@ -16,6 +16,7 @@ use twinsock::Instant;
 /// assert!(matches!(fate, FrameFate::Arrives { at, .. } if at == Instant::ZERO + Duration::from_millis(5)));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
 pub struct Direction {
     /// Packets whose largest frame may be longer than this do not go by express; 0: none does.
     express_bytes_max: u32,
@@ -23,8 +24,6 @@ pub struct Direction {
     express_delay_ns: u64,
     /// When the last packet arrives.
     last_arrival: Instant,
-    /// Whether losses come in bursts, and this is one.
-    is_bad: bool,
     /// When the last frame will have been put on the wire.
     free_at: Instant,
     /// What a frame takes beyond whole nanoseconds, in bytes times nanoseconds per second.
@@ -32,6 +31,8 @@ pub struct Direction {
     /// The frames that wait for their turn on the wire: when that is, and how long they are.
     waiting: VecDeque<(Instant, u32)>,
     waiting_bytes: u64,
+    /// Whether losses come in bursts, and this is one.
+    is_bad: bool,
 }
 
 /// What becomes of a frame.

@@ -185,14 +185,16 @@ impl Turns {
         Mark::Pause(pause)
     }
 
-    /// Which of these threads is going to be next, very probably, if they are all that are due then: its index.
+    /// Which of these threads is going to be next after so many of them, very probably, if they are all that are due until then: its index now.
     #[inline]
-    pub fn foresee(&self, world: &mut World, ready: usize) -> Option<usize> {
+    pub fn foresee(&self, world: &mut World, turns: usize, ready: usize) -> Option<usize> {
         match self.how {
-            How::FirstCome => Some(0),
+            How::FirstCome => Some(turns),
             How::Random => {
-                let next = world.choice_mut().foresee(self.order, u32::try_from(ready).ok()?)?;
-                usize::try_from(next).ok()
+                // The chosen one's place goes to the first in line, so that whoever stands behind those stays where it is.
+                let left = u32::try_from(ready.checked_sub(turns)?).ok()?;
+                let next = world.choice_mut().foresee(self.order, turns, left)?;
+                Some(turns + usize::try_from(next).ok()?)
             }
             How::Priorities(_) | How::Systematic { .. } => None,
         }

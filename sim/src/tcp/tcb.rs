@@ -12,6 +12,7 @@ use super::time_wait::TimeWait;
 use super::timer::Timers;
 use super::user::ShutdownBits;
 use crate::packet::{Segment, SeqNumber};
+use crate::prefetch::prefetch;
 use std::time::Duration;
 use twinsock::{Errno, Instant};
 
@@ -290,6 +291,17 @@ impl Tcb {
         self.snd_up = iss;
         self.snd_sml = iss;
         self.write_seq = iss + 1;
+    }
+
+    /// Makes the caches ready for what it holds.
+    #[inline]
+    pub fn prefetch_buffers(&self) {
+        if let Some(send) = &self.send {
+            prefetch(&**send);
+        }
+        if let Some(recv) = &self.recv {
+            prefetch(&**recv);
+        }
     }
 
     /// The state.
