@@ -4,24 +4,34 @@
 //! It is advice, without any effect but on time: what is fetched in vain costs a little of that. A leaf: it knows nobody.
 
 /// All of a value.
-#[inline]
+#[inline(always)]
 pub(crate) fn prefetch<T>(value: &T) {
     prefetch_bytes(std::ptr::from_ref(value).cast(), size_of::<T>());
 }
 
 /// So many bytes from an address on, whatever is there.
-#[inline]
+#[inline(always)]
 pub(crate) fn prefetch_bytes(from: *const u8, bytes: usize) {
-    #[cfg(target_arch = "x86_64")]
-    for offset in (0..bytes).step_by(LINE_BYTES).chain(bytes.checked_sub(1)) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing and faults nowhere, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(offset).cast()) };
+    let mut offset = 0;
+    while offset < bytes {
+        prefetch_line(from.wrapping_add(offset));
+        offset += LINE_BYTES;
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (from, bytes);
+    // Where it does not begin at the beginning of a line, it ends in one more.
+    prefetch_line(from.wrapping_add(bytes.saturating_sub(1)));
 }
 
-/// What a cache fetches at once.
 #[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn prefetch_line(address: *const u8) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: a prefetch reads nothing and faults nowhere, whatever the address.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn prefetch_line(_address: *const u8) {}
+
+/// What a cache fetches at once.
 const LINE_BYTES: usize = 64;

@@ -201,8 +201,22 @@ impl Turns {
     }
 
     /// Which of several threads that are due goes next: its index.
+    #[inline]
     pub fn choose(&mut self, world: &mut World, ready: &VecDeque<ThreadId>, name: NameOf<'_>) -> usize {
         let count = u32::try_from(ready.len()).expect("fewer than 2^32 threads are ready");
+        match self.how {
+            // The usual one, where nobody wants to hear of it.
+            How::Random if !world.choice().keeps_story() => {
+                usize::try_from(draw(world, self.order, count)).expect("an index fits usize")
+            }
+            How::FirstCome | How::Random | How::Priorities(_) | How::Systematic { .. } => {
+                self.choose_slowly(world, ready, count, name)
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn choose_slowly(&mut self, world: &mut World, ready: &VecDeque<ThreadId>, count: u32, name: NameOf<'_>) -> usize {
         match &mut self.how {
             How::FirstCome => 0,
             How::Random => {
@@ -241,6 +255,7 @@ impl Turns {
 pub type NameOf<'a> = &'a dyn Fn(&World, ThreadId) -> String;
 
 /// Draws, and records the choice as an event of the run.
+#[inline]
 fn draw(world: &mut World, stream: StreamId, n: u32) -> u32 {
     let value = world.choice_mut().draw(stream, n);
     let at = world.now();
