@@ -17,7 +17,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 use twinsock::consts::{
-    AF_INET, AF_INET6, F_GETFD, F_SETFL, MSG_TRUNC, O_CREAT, O_RDWR, POLLERR, POLLHUP, POLLNVAL, SOCK_STREAM,
+    AF_INET, AF_INET6, AF_UNIX, F_GETFD, F_SETFL, MSG_TRUNC, O_CREAT, O_RDWR, POLLERR, POLLHUP, POLLNVAL, SOCK_STREAM,
 };
 use twinsock::raw::{EpollEvent, RawFd};
 use twinsock::{Errno, Instant, Result, SocketAddr};
@@ -488,6 +488,12 @@ impl Scene {
         }
         for at in 0..PROCS {
             self.end_process(at, false);
+        }
+        // Sockets that are left in each other's queues alone are looked for when the next one is freed, `unix_release_sock`.
+        for proc in self.procs {
+            if let Ok(fd) = self.call(proc, &mut Call::Socket { domain: AF_UNIX, kind: SOCK_STREAM, protocol: 0 }).map(number) {
+                self.call(proc, &mut Call::Close { fd }).expect("the descriptor is open");
+            }
         }
         self.release(false);
         self.pass(FORGOTTEN_AFTER);

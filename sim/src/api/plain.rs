@@ -82,7 +82,7 @@ impl Syscalls for Plain {
 
     fn recv(&self, fd: RawFd, into: &mut [u8], flags: i32) -> Result<usize> {
         let running = self.0.running()?;
-        let posted = Posted { as_file: false, fd, flags: flags, room: u32::try_from(into.len()).unwrap_or(u32::MAX) };
+        let posted = Posted { as_file: false, fd, flags, room: u32::try_from(into.len()).unwrap_or(u32::MAX) };
         let (mut scheduler, has_waited) = running.enter_to_receive(posted)?;
         if !has_waited {
             match scheduler.recv_short(running.thread, false, fd, into, flags) {
@@ -91,7 +91,7 @@ impl Syscalls for Plain {
                 ShortRecv::Long => return recv_dgram(&running, scheduler, fd, into, flags, None),
             }
         }
-        if let Some(received) = scheduler.take_received(running.thread, into) {
+        if let Some(received) = scheduler.take_received(running.thread, false, fd, into, flags) {
             return Ok(received);
         }
         match scheduler.resume_recv_short(running.thread, fd, into) {
@@ -121,7 +121,7 @@ impl Syscalls for Plain {
                 ShortRecv::Long => return running.call(scheduler, &mut Call::Read { fd, into }),
             }
         }
-        if let Some(received) = scheduler.take_received(running.thread, into) {
+        if let Some(received) = scheduler.take_received(running.thread, true, fd, into, 0) {
             return Ok(received);
         }
         match scheduler.resume_recv_short(running.thread, fd, into) {

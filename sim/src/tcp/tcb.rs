@@ -13,6 +13,7 @@ use super::timer::Timers;
 use super::user::ShutdownBits;
 use crate::packet::{Segment, SeqNumber};
 use crate::prefetch::prefetch;
+use crate::shared::Shared;
 use std::time::Duration;
 use twinsock::{Errno, Instant};
 
@@ -135,7 +136,7 @@ pub struct Tcb {
     pub(super) timers: Timers,
     /// The MSS we announce.
     pub(super) advmss: u16,
-    pub(super) sysctl: TcpSysctl,
+    pub(super) sysctl: Shared<TcpSysctl>,
 
     pub(super) send: Option<Box<SendBuffer>>,
     pub(super) recv: Option<Box<RecvBuffer>>,
@@ -201,7 +202,7 @@ impl Tcb {
             rtt: Rtt::default(),
             timers: Timers::default(),
             advmss: config.mss_bytes,
-            sysctl: config.sysctl,
+            sysctl: config.sysctl.clone(),
             send: None,
             recv: None,
             replies: Vec::new(),
@@ -258,7 +259,7 @@ impl Tcb {
 
     /// What every opening begins with.
     fn begin(&mut self, config: &Config, ports: (u16, u16), iss: SeqNumber) {
-        self.sysctl = config.sysctl;
+        self.sysctl.clone_from(&config.sysctl);
         (self.local_port, self.remote_port) = ports;
         self.err = None;
         self.soft_err = None;

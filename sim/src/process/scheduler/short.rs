@@ -44,7 +44,7 @@ impl Scheduler {
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
         let call = if as_file { const { CallName::new("write") } } else { const { CallName::new("sendto") } };
         world.trace_mut().call_ended(at, place, call, Some(fd), Ok(data.len()));
-        if world.trace().is_recording() {
+        if world.trace().wants_calls() {
             self.note_short_call(thread, fd, &if as_file { ShortCall::Write(data) } else { ShortCall::Send(data, flags, None) });
         }
         self.collect_wakes();
@@ -121,6 +121,9 @@ impl Scheduler {
     #[inline(always)]
     pub(super) fn recv_ended(&mut self, thread: ThreadId, data: Data) -> ThreadId {
         self.stack_ends[thread.index()].prefetch();
+        if self.world.trace().is_recording() {
+            self.note_wake(thread);
+        }
         let at = self.world.now();
         let slot = &mut self.threads[thread.index()];
         let quiet = slot.quiet.take().expect("a receive that has hardly been taken note of is its thread's");
@@ -139,9 +142,11 @@ impl Scheduler {
 
     /// What the running thread's receive that has ended returns. `None`: it has not.
     #[inline(always)]
-    pub fn take_received(&mut self, thread: ThreadId, into: &mut [u8]) -> Option<usize> {
+    pub fn take_received(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Option<usize> {
         let data = self.threads.get_mut(thread.index())?.received.take()?;
         self.world.take_data(data, into);
+        // The rest of what is recorded of it has been when it ended, which is now.
+        self.note_short_recv(thread, as_file, fd, (into, data.bytes()), flags);
         Some(data.bytes())
     }
 
@@ -154,7 +159,7 @@ impl Scheduler {
             return false;
         }
         self.end_short_call(thread, const { CallName::new("sendto") }, fd, data.len());
-        if self.world.trace().is_recording() {
+        if self.world.trace().wants_calls() {
             let (flags, name) = how;
             self.note_short_call(thread, fd, &ShortCall::Send(data, flags, name));
         }
@@ -213,7 +218,13 @@ impl Scheduler {
     #[inline(always)]
     fn end_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
         self.end_short_call(thread, recv_name(as_file), fd, received);
-        if self.world.trace().is_recording() {
+        self.note_short_recv(thread, as_file, fd, (into, received), flags);
+    }
+
+    /// The same, for a recording.
+    #[inline(always)]
+    fn note_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
+        if self.world.trace().wants_calls() {
             let (data, len) = (&into[..received], into.len());
             let short = if as_file { ShortCall::Read(data, len) } else { ShortCall::Recv(data, len, flags, None) };
             self.note_short_call(thread, fd, &short);
@@ -231,7 +242,7 @@ impl Scheduler {
         name: Option<&Name<'_>>,
     ) {
         self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
-        if self.world.trace().is_recording() {
+        if self.world.trace().wants_calls() {
             self.note_short_call(thread, fd, &ShortCall::Recv(&into[..received], into.len(), flags, name));
         }
     }
