@@ -27,10 +27,11 @@ fn crowd(seed: u64, interleaving: Interleaving, is_recorded: bool) -> u64 {
             }
             net.sleep(Duration::from_secs(10));
         });
-        for number in 0..CLIENTS {
-            sim.host(&format!("client-{number}")).spawn("client", move |net| client(&net, addr, number));
+        let clients: Vec<_> = (0..CLIENTS).map(|number| sim.host(&format!("client-{number}"))).collect();
+        for (number, host) in (0..).zip(&clients) {
+            host.spawn("client", move |net| client(&net, addr, number));
         }
-        let doomed = sim.host("client-7");
+        let doomed = &clients[7];
         sim.run_for(Duration::from_millis(1002));
         doomed.crash();
         sim.run_for(Duration::from_micros(500));

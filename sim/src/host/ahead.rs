@@ -12,7 +12,7 @@ impl Host {
     /// Makes the caches ready for a call with the socket that a thread used last, and its file.
     pub(crate) fn prefetch_socket(&self, recent: &Recent) {
         let (file, socket) = recent.keys();
-        self.files.prefetch(file);
+        self.files.prefetch(file, usize::MAX);
         self.sockets.prefetch(socket);
         prefetch_bytes(self.processes.as_ptr().cast(), 128);
     }
@@ -32,7 +32,7 @@ impl Host {
     pub(crate) fn prefetch_buffers_of_arrival(&self, ends: &Ends) {
         self.prefetch_buffers_of(ends.to());
         if let Some(file) = self.sockets.get(ends.to()).and_then(|socket| socket.file) {
-            self.files.prefetch(file);
+            self.files.prefetch(file, usize::MAX);
         }
     }
 

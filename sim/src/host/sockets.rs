@@ -49,7 +49,7 @@ impl Sockets {
     /// Makes the caches ready for a socket.
     #[inline]
     pub(super) fn prefetch(&self, key: Key) {
-        self.0.prefetch(key);
+        self.0.prefetch(key, Socket::HOT_BYTES);
     }
 
     /// Something that all go by is about to change.

@@ -16,6 +16,7 @@ use twinsock::Instant;
 /// assert!(matches!(fate, FrameFate::Arrives { at, .. } if at == Instant::ZERO + Duration::from_millis(5)));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
+// The fields stand in memory as they stand here: what express looks at is together, at the beginning.
 #[repr(C)]
 pub struct Direction {
     /// Packets whose largest frame may be longer than this do not go by express; 0: none does.
@@ -69,6 +70,9 @@ pub const QUEUE_FULL: &str = "the queue is full";
 pub const LOST: &str = "lost";
 
 impl Direction {
+    /// How much of a direction, from its beginning on, express looks at.
+    pub(crate) const HOT_BYTES: usize = std::mem::offset_of!(Direction, free_at);
+
     /// A direction that nothing has used.
     #[must_use]
     pub const fn new() -> Direction {

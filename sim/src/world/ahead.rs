@@ -1,5 +1,6 @@
 //! What arrives soon: so that the caches are made ready for it, step by step. Nothing here has any effect but on time.
 
+use super::wire::Path;
 use super::{Alarm, Due, HostId, Machine, Pair, World, index};
 use crate::host::Recent;
 use crate::prefetch::{prefetch, prefetch_bytes};
@@ -55,6 +56,9 @@ impl World {
             machine.host.prefetch_buffers(recent);
             if let Some(flying) = self.in_flight.slots.get(index(machine.spare)) {
                 prefetch(flying);
+            }
+            if let Some(path) = machine.last_route.and_then(|(_, path)| self.paths.get(path)) {
+                prefetch_bytes(std::ptr::from_ref(path).cast(), Path::HOT_BYTES);
             }
         }
     }

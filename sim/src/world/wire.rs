@@ -38,6 +38,11 @@ pub(super) struct Path {
     held: VecDeque<u32>,
 }
 
+impl Path {
+    /// How much of a path, from its beginning on, a packet looks at that goes by express.
+    pub(super) const HOT_BYTES: usize = std::mem::offset_of!(Path, direction) + Direction::HOT_BYTES;
+}
+
 /// The state of all wires, besides the links.
 #[derive(Default)]
 pub(super) struct Wires {
