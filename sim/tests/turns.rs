@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use twinsock::net::{TcpListener, TcpStream};
 use twinsock::{Clock, Instant, Spawn};
-use twinsock_sim::{Interleaving, Net, Sim};
+use twinsock_sim::{Interleaving, Link, Net, Sim};
 
 const CLIENTS: u32 = 150;
 const ROUNDS: usize = 4;
@@ -17,6 +17,7 @@ const BEGIN: Instant = Instant::from_nanos(1_000_000_000);
 fn crowd(seed: u64, interleaving: Interleaving, is_recorded: bool) -> u64 {
     let builder = Sim::builder().seed(seed).interleaving(interleaving).record(is_recorded);
     let report = builder.run(|sim| {
+        sim.default_link(Link::new().delay(Duration::from_millis(1)));
         let server = sim.host("server");
         let addr = SocketAddr::new(server.ipv4(), PORT);
         let process = server.spawn("server", |net| {
@@ -54,7 +55,7 @@ fn echo(mut stream: TcpStream<Net>, number: u32) {
 }
 
 fn client(net: &Net, server: SocketAddr, number: u32) {
-    net.sleep(Duration::from_micros(20) * number);
+    net.sleep(Duration::from_millis(1) + Duration::from_micros(20) * number);
     let mut stream = TcpStream::connect(net, server).unwrap();
     stream.set_nodelay(true).unwrap();
     match number % 5 {
