@@ -260,13 +260,32 @@ impl Udp {
     /// A datagram arrives for this socket.
     #[inline]
     pub fn deliver(&mut self, now: Instant, header: IpHeader, datagram: Datagram) -> Delivery {
+        let delivery = self.enqueue(now, header, datagram);
+        self.wakes.readable |= delivery == Delivery::Accepted;
+        delivery
+    }
+
+    /// The same of a datagram that stays where it is, where whoever waits for one is told by the caller and not by [`Udp::take_wakes`].
+    #[inline]
+    pub fn deliver_silently(&mut self, now: Instant, header: IpHeader, datagram: &Datagram) -> Delivery {
+        self.enqueue(now, header, datagram.clone())
+    }
+
+    /// A datagram of so many bytes to this address arrives, and is what a plain receive returns that has waited for it: with all that [`Udp::deliver`] and
+    /// [`Udp::recv_plainly`] would have done. `false`: nothing has happened, it is for them.
+    #[inline]
+    pub fn pass_on(&mut self, len: usize, dst: IpAddr) -> bool {
+        self.must_wait() && self.peek_off < 0 && self.queue.pass(len, dst)
+    }
+
+    #[inline]
+    fn enqueue(&mut self, now: Instant, header: IpHeader, datagram: Datagram) -> Delivery {
         let dropped_before = if self.options.rxq_ovfl { self.drops } else { 0 };
         let Datagram { src_port, dst_port, payload, segment_bytes: cut, .. } = datagram;
         let has_interface = self.options.pktinfo || header.dst.is_ipv6();
         let segment_bytes = if payload.len() > usize::from(cut) { cut } else { 0 };
         let source = Source { header, src_port, dst_port, arrived: now, dropped_before, has_interface, segment_bytes };
         if self.queue.push(Queued::new(source, payload, cut != 0)) {
-            self.wakes.readable = true;
             Delivery::Accepted
         } else {
             self.drops = self.drops.wrapping_add(1);

@@ -46,7 +46,7 @@ fn crowd(seed: u64, interleaving: Interleaving, is_recorded: bool) -> u64 {
 fn echo(mut stream: TcpStream<Net>, number: u32) {
     let mut message = [0; 64];
     // Some read more than there is at once, some less.
-    let len = if number % 3 == 0 { 64 } else { 40 };
+    let len = if number.is_multiple_of(3) { 64 } else { 40 };
     while let Ok(read @ 1..) = stream.read(&mut message[..len]) {
         if stream.write_all(&message[..read]).is_err() {
             return;

@@ -224,6 +224,9 @@ fn recv_dgram<'a>(
         ShortRecv::Done(received) => Ok(received),
         ShortRecv::Waits => {
             scheduler = running.suspend(scheduler);
+            if let Some(received) = scheduler.take_datagram(running.thread, into, name.as_mut()) {
+                return Ok(received);
+            }
             match scheduler.resume_dgram_short(running.thread, fd, into, name.as_mut()) {
                 Some(received) => Ok(received),
                 None => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name }),

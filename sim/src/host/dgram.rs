@@ -25,6 +25,7 @@ use group::Groups;
 pub(super) use group::Memberships;
 pub(super) use ports::DgramPorts;
 pub(super) use route::Device;
+pub(crate) use short::store_inet_name;
 pub(super) use source::{Member, is_source_option};
 
 use super::addr::Family;
@@ -38,7 +39,7 @@ use super::{Host, addr, poll};
 use crate::slab::Key;
 use crate::udp::{self, Udp};
 use send::{Flow, Message, Way};
-use short::ShortWay;
+use short::{Heard, ShortWay};
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
 use twinsock::consts as c;
@@ -75,6 +76,8 @@ pub(super) struct Dgram {
     pub(super) flow: Flow,
     /// Where the last datagram went, for the next.
     short: Option<ShortWay>,
+    /// Whose datagrams are known to be for it.
+    heard: Heard,
 }
 
 impl Dgram {
@@ -95,6 +98,7 @@ impl Dgram {
             way: None,
             flow: Flow { source: family.any(), destination: SocketAddr::new(family.any(), 0), is_cached: false },
             short: None,
+            heard: Heard::NOTHING,
         }
     }
 

@@ -56,11 +56,14 @@ pub(super) const QUIET_TARGET_BYTES: u32 = 1;
 pub struct Ends {
     from: Key,
     to: Key,
-    /// The calm as which the first one has written the packet, zero if it was not.
+    /// The calm as which the first one has written the packet, zero if it was not. Of a datagram, the number of its way.
     calm: u64,
 }
 
 impl Ends {
+    /// Nothing is known.
+    pub const UNKNOWN: Ends = Ends { from: Key::NOBODY, to: Key::NOBODY, calm: 0 };
+
     /// Those of a packet that is sent by one of these sockets and is thought to be for the other.
     #[inline]
     pub(super) fn between(from: Key, to: Key) -> Ends {
@@ -73,20 +76,40 @@ impl Ends {
         self.from
     }
 
-    /// Whom it may be for.
+    /// Whom it may be for: where to look first.
     #[inline]
     pub(super) fn to(self) -> Key {
         self.to
     }
-
-    /// Nothing is known.
-    pub const UNKNOWN: Ends = Ends { from: Key::NOBODY, to: Key::NOBODY, calm: 0 };
 
     /// The packet is another from here on, and not written by a calm connection. Where to look first stays as a guess, which is verified anyway: most places
     /// serve the same two sockets again.
     #[inline]
     pub(crate) fn forget(&mut self) {
         self.calm = 0;
+    }
+
+    /// Those of a datagram that goes a way of this number, which it has in place of a calm.
+    #[inline]
+    pub(super) fn of_way(number: u64) -> Ends {
+        Ends { calm: number, ..Ends::UNKNOWN }
+    }
+
+    /// Whether the packet was written for a datagram of this way, if that has a number.
+    #[inline(always)]
+    pub(super) fn is_of(&self, number: u64) -> bool {
+        self.calm == number && number != 0
+    }
+
+    /// The number of the way that a datagram goes, 0 if it was not written for one.
+    #[inline]
+    pub(super) fn way(&self) -> u64 {
+        self.calm
+    }
+
+    /// Here it was found.
+    pub(super) fn lead_to(&mut self, key: Key) {
+        self.to = key;
     }
 }
 
@@ -109,6 +132,8 @@ pub enum Landing {
         /// The host has a timer more.
         is_armed: bool,
     },
+    /// It is taken in, or there was no room for it, which has led to nothing.
+    Kept,
     /// It is taken in.
     Done,
     /// Nothing has happened: it is for the long way, [`Host::take_packet`].
@@ -173,6 +198,14 @@ impl Recent {
 
 /// No descriptor is as much as this.
 const DGRAM: i64 = 1 << 32;
+
+impl Recent {
+    /// Whether the descriptor was that of a datagram socket when it was looked up.
+    #[inline(always)]
+    pub(crate) fn is_dgram(&self, fd: RawFd) -> bool {
+        self.fd == i64::from(fd) + DGRAM
+    }
+}
 
 impl Default for Recent {
     fn default() -> Recent {
@@ -300,18 +333,22 @@ impl Host {
         Some(received)
     }
 
-    /// [`Host::take_packet`], of a small segment that is just what comes next. `may_end`: a receive that waits for it, if it returns all of it, may
+    /// [`Host::take_packet`], of a small segment that is just what comes next, or of a datagram of a known way. `may_end`: a receive that waits for it, if it returns all of it, may
     /// do so at once.
     #[inline(never)]
     pub(crate) fn take_packet_short(
         &mut self,
         now: Instant,
         packet: &Packet,
-        ends: &Ends,
+        ends: &mut Ends,
         may_end: bool,
         calms: &mut u64,
     ) -> Landing {
-        let Body::Tcp(segment) = &packet.body else { return Landing::Long };
+        let segment = match &packet.body {
+            Body::Tcp(segment) => segment,
+            Body::Udp(datagram) => return self.take_datagram_short(now, packet, datagram, ends, may_end),
+            Body::Icmp(_) => return Landing::Long,
+        };
         let Host { files, sockets, timers, .. } = self;
         if let Some(socket) = sockets.get_calmly(ends.to)
             && socket.calm != 0

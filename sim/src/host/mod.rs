@@ -67,6 +67,7 @@ mod wait;
 
 pub use call::{Call, RecvRef};
 pub use cx::{Credentials, Cx, Pid, Progress, Token, WALL_START_SECONDS};
+pub(crate) use dgram::store_inet_name;
 pub(crate) use fast::{Ends, Landing, QuietRecv, Recent, Short, ShortSend};
 pub use left::{FileLine, Left};
 pub use netstat::{SocketLine, Timer, users_text};
@@ -153,6 +154,7 @@ pub struct Host {
     /// What makes initial sequence numbers hard to guess; drawn when the first is needed.
     iss_secret: Option<u32>,
     /// Operations that are over, for those to come.
+    #[expect(clippy::vec_box, reason = "an operation moves from here and back as it is, without its parts being moved")]
     spare_ops: Vec<Box<op::Waiting>>,
     /// Who is told when all of it is out: what a call sends over loopback is taken in before the call's own socket wakes anybody.
     late_wakes: VecDeque<inet::LateWake>,

@@ -129,6 +129,17 @@ impl Shared {
         Some((at, step, place, [host.map(str::to_owned), process.map(str::to_owned)]))
     }
 
+    /// Whether somebody is told of what happens whenever the driver is at work.
+    #[cfg(feature = "tracing")]
+    fn is_told(&self) -> bool {
+        self.telling.is_some()
+    }
+
+    #[cfg(not(feature = "tracing"))]
+    fn is_told(&self) -> bool {
+        false
+    }
+
     /// Says who runs.
     #[inline]
     pub fn set_running(&self, running: Option<(ThreadId, ProcId)>) {
@@ -320,6 +331,9 @@ impl Running {
     /// Leaves the processor to others until the thread's turn comes.
     pub fn wait_for_turn<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
         scheduler.wait_for_turn(self.thread);
+        if !self.shared.is_told() && scheduler.chooses_at_once(self.thread) {
+            return scheduler;
+        }
         self.suspend(scheduler)
     }
 

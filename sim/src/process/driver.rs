@@ -20,6 +20,7 @@ pub fn drive(shared: &Rc<Shared>, limit: Option<Instant>) {
     let _entered = Entered::new(shared);
     let mut scheduler = shared.scheduler.borrow_mut();
     scheduler.pulse.drive(true);
+    scheduler.set_limit(limit);
     loop {
         scheduler = tell(shared, scheduler);
         match scheduler.next_turn(limit) {

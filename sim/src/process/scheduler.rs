@@ -192,6 +192,10 @@ pub struct Scheduler {
     pub(super) kills: VecDeque<ProcId>,
     /// The running thread was chosen among all that are due now, and has not acted yet.
     just_chosen: bool,
+    /// Who was chosen to run next before the driver was there to do so.
+    chosen: Option<ThreadId>,
+    /// Nothing happens that is later.
+    limit: Instant,
     /// What is to run before anything else happens.
     pub(super) outside: Option<Outside>,
     turns: Turns,
@@ -233,6 +237,8 @@ impl Scheduler {
             fault_streams: BTreeMap::new(),
             kills: VecDeque::new(),
             just_chosen: false,
+            chosen: None,
+            limit: Instant::FAR,
             outside: None,
             turns,
             call_cost_ns: u64::try_from(call_cost.as_nanos()).unwrap_or(u64::MAX),
@@ -395,7 +401,33 @@ impl Scheduler {
     pub fn wait_for_turn(&mut self, thread: ThreadId) {
         let clock = self.threads[thread.index()].clock;
         self.threads[thread.index()].state = State::Due;
-        self.queue_turn(thread, clock);
+        if clock <= self.world.now() && self.is_a_turn_next() {
+            // Its alarm would be the last one due now, and the next thing to happen.
+            self.make_ready(thread);
+        } else {
+            self.queue_turn(thread, clock);
+        }
+    }
+
+    /// Whether the driver, if it took over, would have nothing to do before it chooses among those whose turn it is now.
+    fn is_a_turn_next(&self) -> bool {
+        let now = self.world.now();
+        let is_undisturbed = self.kills.is_empty() && self.failure.is_none() && self.outside.is_none();
+        is_undisturbed && self.live > 0 && now <= self.limit && self.world.is_idle_until(now)
+    }
+
+    /// What the driver would do next for a thread that has just begun to wait for its turn: if that is to choose, somebody is chosen here. Answers
+    /// whether it is that thread, which goes on at once.
+    pub fn chooses_at_once(&mut self, thread: ThreadId) -> bool {
+        let is_ready = self.threads[thread.index()].state == State::Ready;
+        if !is_ready || self.ready.is_empty() || !self.is_a_turn_next() || self.world.trace().steps() + 1 == self.break_at {
+            return false;
+        }
+        let chosen = self.choose();
+        if chosen != thread {
+            self.chosen = Some(chosen);
+        }
+        chosen == thread
     }
 
     /// Begins a system call of the running thread.

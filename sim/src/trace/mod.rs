@@ -295,6 +295,21 @@ impl Trace {
         self.digest.fold_data(segment.payload.as_slice());
     }
 
+    /// The same of a datagram that differs only in its data, which may have another length.
+    #[inline(always)]
+    pub fn datagram_sent_again(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
+        let Body::Udp(datagram) = &packet.body else { return };
+        if !label.is_usual {
+            *label = self.packet_sent(at, host, packet);
+            return;
+        }
+        if label.words.resize(datagram) {
+            label.word = label.words.label();
+        }
+        label.number = self.usual_packet(at, host, PacketKind::Sent, packet, label);
+        self.digest.fold_data(datagram.payload.as_slice());
+    }
+
     /// Records that a packet arrived at a host.
     pub fn packet_delivered(&mut self, at: Instant, host: u32, packet: &Packet) {
         self.packet(at, host, PacketKind::Delivered, packet);

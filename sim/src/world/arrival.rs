@@ -3,8 +3,10 @@
 use super::in_flight::{Data, Flying, NONE};
 use super::{Alarm, Due, HostId, World, index};
 use crate::choice::LuckOf;
-use crate::host::{Cx, Landing, Token};
+use crate::host::{Cx, Landing, Token, store_inet_name};
+use crate::packet::Body;
 use twinsock::Instant;
+use twinsock::raw::Name;
 
 /// What a step of the world came to.
 pub enum Happened {
@@ -114,13 +116,13 @@ impl World {
     #[inline(always)]
     fn arrival(&mut self, to: HostId, slot: u32, may_end: bool) -> Result<Ended, Rest> {
         let at = self.now;
-        if let (Some(machine), Some(flying)) = (self.machines.get_mut(to.index()), self.in_flight.slots.get(index(slot)))
+        if let (Some(machine), Some(flying)) = (self.machines.get_mut(to.index()), self.in_flight.slots.get_mut(index(slot)))
             && machine.runs & !machine.has_lost_addrs & self.chains.is_none()
         {
             self.trace.labelled_delivered(at, to.0, &flying.packet, &flying.label);
             let now = machine.clock.own(at);
             let may_end = may_end & self.queue.is_idle_until(at);
-            let landing = machine.host.take_packet_short(now, &flying.packet, &flying.ends, may_end, &mut self.calms);
+            let landing = machine.host.take_packet_short(now, &flying.packet, &mut flying.ends, may_end, &mut self.calms);
             if let Landing::Ends { waiter, received, is_armed } = landing {
                 if is_armed {
                     self.follow_timer(to);
@@ -143,6 +145,7 @@ impl World {
                 }
                 return Happened::Woken(waiter);
             }
+            Landing::Kept => self.in_flight.land(slot),
             Landing::Done => self.arrived(to, slot),
             Landing::Long => self.take_in(to, slot),
         }
@@ -161,6 +164,19 @@ impl World {
             Some(machine) if machine.spare == NONE => machine.spare = data.slot,
             Some(_) | None => self.in_flight.land(data.slot),
         }
+    }
+
+    /// The same of a datagram, with the name of its sender, for which there is room if it is asked for.
+    #[inline(always)]
+    pub(crate) fn take_datagram(&mut self, data: Data, into: &mut [u8], name: Option<&mut Name<'_>>) {
+        if let Some(name) = name {
+            let packet = self.in_flight.packet(data.slot);
+            if let Body::Udp(datagram) = &packet.body {
+                let is_stored = store_inet_name(packet.src, datagram.src_port, name);
+                debug_assert!(is_stored, "a receive ends this way only if it has room for the name");
+            }
+        }
+        self.take_data(data, into);
     }
 
     /// The packet in this place reaches a host.

@@ -56,7 +56,7 @@ impl InFlight {
     }
 
     /// A place to be kept for a packet.
-    #[cold]
+    #[inline(never)]
     pub(super) fn reserve(&mut self) -> u32 {
         let (slot, _) = self.place_whole();
         self.take_off();

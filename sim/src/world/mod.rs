@@ -172,7 +172,7 @@ pub struct World {
     in_flight: InFlight,
     /// What arrives soon.
     ahead: Ahead,
-    /// How often a connection was found to be calm.
+    /// How often a connection was found to be calm, or a way of datagrams got a number.
     calms: u64,
     choice: Choice,
     wakes: Fifo<Token>,

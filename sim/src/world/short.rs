@@ -101,7 +101,7 @@ impl World {
 
     /// `send(2)` or `sendto(2)` on a datagram socket, if it is an easy one: see [`Host::send_dgram_short`](crate::host::Host::send_dgram_short).
     /// `false`: nothing has happened.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send_dgram_short(
         &mut self,
         at: HostId,
@@ -110,14 +110,32 @@ impl World {
         data: &[u8],
         how: (i32, Option<&[u8]>),
     ) -> bool {
-        let (slot, Flying { packet, label, ends, .. }) = self.in_flight.place_whole();
-        ends.forget();
         let Some(machine) = self.machines.get_mut(at.index()) else { return false };
-        if !machine.host.send_dgram_short(who, fd, data, how, packet) {
-            return false;
+        if machine.spare == NONE {
+            machine.spare = self.in_flight.reserve();
         }
-        *label = self.trace.packet_sent(self.now, at.0, packet);
-        self.carry_on(at, slot);
+        let slot = machine.spare;
+        let Some(Flying { packet, label, ends, owner }) = self.in_flight.slots.get_mut(index(slot)) else { return false };
+        match machine.host.send_dgram_short(who, fd, data, how, (packet, ends, &mut self.calms)) {
+            ShortSend::Out { again: true, .. } => self.trace.datagram_sent_again(self.now, at.0, packet, label),
+            ShortSend::Out { again: false, .. } => *label = self.trace.packet_sent(self.now, at.0, packet),
+            ShortSend::Queued | ShortSend::Long => return false,
+        }
+        machine.spare = NONE;
+        *owner = at.0;
+        let path = match machine.last_route {
+            Some((addr, path)) if addr == packet.dst => self.paths.get_mut(path),
+            Some(_) | None => None,
+        };
+        if let Some(path) = path
+            && self.chains.is_none()
+            && let Some(arrives) = path.direction.arrival(self.now, Packet::SMALL_FRAME_MAX_BYTES)
+        {
+            self.queue.push(arrives, Due::arrival(path.to, slot));
+        } else {
+            self.in_flight.put_back(slot);
+            self.carry_on(at, slot);
+        }
         if self.machines[at.index()].host.has_woken() {
             self.follow(at);
         }

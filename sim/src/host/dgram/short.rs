@@ -6,12 +6,13 @@
 use super::super::Host;
 use super::super::addr::{Family, is_multicast_or_broadcast};
 use super::super::cx::{Pid, Token};
-use super::super::fast::{INDIFFERENT_FLAGS, QuietRecv, Recent, Short};
+use super::super::fast::{Ends, INDIFFERENT_FLAGS, Landing, QuietRecv, Recent, Short, ShortSend};
 use super::super::poll;
 use super::Dgram;
 use super::send::Message;
-use crate::packet::{Body, Packet, Payload};
-use crate::udp::IpHeader;
+use crate::packet::{Body, Datagram, Packet, Payload};
+use crate::slab::{Key, to_usize};
+use crate::udp::{Delivery, IpHeader};
 use std::net::{IpAddr, SocketAddr};
 use twinsock::Instant;
 use twinsock::consts as c;
@@ -23,6 +24,8 @@ use twinsock::raw::{Name, RawFd};
 pub(super) struct ShortWay {
     /// `Host::changes` when it was found.
     changes: u32,
+    /// Which of all ways it is, by which a receiver knows it again; 0: no datagram has gone it yet.
+    number: u64,
     /// The name that the call gave, of this length; 0: none, it went to the peer.
     name: [u8; NAME_MAX_BYTES],
     name_len: u8,
@@ -36,6 +39,21 @@ pub(super) struct ShortWay {
     no_check: bool,
 }
 
+/// What was true when a socket was last found to be the one that datagrams of a way are for: it is, as long as that is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Heard {
+    /// [`ShortWay::number`]; 0: nothing was found.
+    way: u64,
+    /// `Host::changes`.
+    host: u32,
+    /// [`DgramPorts::changes`](super::ports::DgramPorts::changes).
+    ports: u64,
+}
+
+impl Heard {
+    pub(super) const NOTHING: Heard = Heard { way: 0, host: 0, ports: 0 };
+}
+
 /// `sizeof(struct sockaddr_in6)`: a longer name is sent to the long way.
 const NAME_MAX_BYTES: usize = 28;
 /// The way has been gone, but by a call that says nothing of the next.
@@ -47,6 +65,7 @@ impl ShortWay {
         let Body::Udp(datagram) = &packet.body else { return None };
         Some(ShortWay {
             changes,
+            number: 0,
             name: [0; NAME_MAX_BYTES],
             name_len: NAME_OF_NOBODY,
             src: packet.src,
@@ -60,17 +79,17 @@ impl ShortWay {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_to(&self, name: Option<&[u8]>) -> bool {
-        // A name of no bytes is none that a datagram could go to: EINVAL, as the long way has it.
-        if name.is_some_and(<[u8]>::is_empty) {
-            return false;
+        let Some(name) = name else { return self.name_len == 0 };
+        if let Ok(name) = <&[u8; SOCKADDR_IN_BYTES]>::try_from(name) {
+            return usize::from(self.name_len) == SOCKADDR_IN_BYTES && self.name.first_chunk() == Some(name);
         }
-        let name = name.unwrap_or_default();
-        usize::from(self.name_len) == name.len() && self.name.get(..name.len()) == Some(name)
+        // A name of no bytes is none that a datagram could go to: EINVAL, as the long way has it.
+        !name.is_empty() && usize::from(self.name_len) == name.len() && self.name.get(..name.len()) == Some(name)
     }
 
-    #[inline]
+    #[inline(never)]
     fn write(&self, data: &[u8], packet: &mut Packet) {
         packet.src = self.src;
         packet.dst = self.dst;
@@ -87,9 +106,10 @@ impl ShortWay {
 }
 
 impl Dgram {
-    /// A call sends by the long way, or changes the socket: what was known of its way is forgotten.
+    /// A call sends by the long way, or changes the socket: what was known of its way is forgotten, and of the way that leads to it.
     pub(super) fn forget_way(&mut self) {
         self.short = None;
+        self.heard = Heard::NOTHING;
     }
 
     /// Such a send has succeeded. If it was a plain one, the next may take the way that it went; `steady`: it would go the same way again.
@@ -120,33 +140,48 @@ impl Dgram {
 }
 
 impl Host {
-    /// `send(2)` or `sendto(2)` on a datagram socket, if it is an easy one: it is written as `packet`, which is to be sent. `false`: nothing has
-    /// happened, it is for the long way.
-    #[inline]
+    /// `send(2)` or `sendto(2)` on a datagram socket, if it is an easy one: it is written as `packet`, which is to be sent. `ways` numbers the
+    /// ways of all hosts.
+    #[inline(always)]
     pub(crate) fn send_dgram_short(
         &mut self,
         (pid, recent): (Pid, &mut Recent),
         fd: RawFd,
         data: &[u8],
         (flags, name): (i32, Option<&[u8]>),
-        packet: &mut Packet,
-    ) -> bool {
+        (packet, ends, ways): (&mut Packet, &mut Ends, &mut u64),
+    ) -> ShortSend {
         if flags & !INDIFFERENT_FLAGS != 0 || data.len() > Payload::INLINE_MAX_BYTES || self.has_output() {
-            return false;
+            return ShortSend::Long;
         }
-        let Some((file, key)) = self.dgram_of(pid, fd, recent) else { return false };
-        let Some(dgram) = self.dgrams.get(key) else { return false };
-        let Some(way) = &dgram.short else { return false };
-        let is_known = way.changes == self.changes && !self.addresses.has_learned_paths() && way.is_to(name);
+        let Some((file, key)) = self.dgram_of(pid, fd, recent) else { return ShortSend::Long };
+        let Host { dgrams, files, addresses, changes, .. } = self;
+        let Some(dgram) = dgrams.get_mut(key) else { return ShortSend::Long };
+        let Some(way) = &mut dgram.short else { return ShortSend::Long };
+        let is_known = way.changes == *changes && !addresses.has_learned_paths() && way.is_to(name);
         if !is_known || !dgram.udp.may_send() {
-            return false;
+            return ShortSend::Long;
         }
-        way.write(data, packet);
+        let again = match &mut packet.body {
+            Body::Udp(datagram) if ends.is_of(way.number) => {
+                datagram.payload.assign(data);
+                true
+            }
+            Body::Tcp(_) | Body::Udp(_) | Body::Icmp(_) => {
+                if way.number == 0 {
+                    *ways += 1;
+                    way.number = *ways;
+                }
+                way.write(data, packet);
+                *ends = Ends::of_way(way.number);
+                false
+            }
+        };
         // Its memory is given back at once: `sk_write_space`.
-        if self.files.get(file).is_some_and(|file| !file.queue.is_empty()) {
+        if files.get(file).is_some_and(|file| !file.queue.is_empty()) {
             self.wake_file(file, poll::KEY_WRITABLE, false);
         }
-        true
+        ShortSend::Out { is_armed: false, again }
     }
 
     /// `recv(2)` or `recvfrom(2)` on a datagram socket, if it is an easy one: it finds a datagram, or has only to wait. Otherwise nothing has
@@ -166,12 +201,15 @@ impl Host {
         }
         let Some((file, key)) = self.dgram_of(pid, fd, recent) else { return Short::Long };
         let Some(dgram) = self.dgrams.get_mut(key) else { return Short::Long };
+        let is_easily_named = name.as_ref().is_none_or(|name| dgram.family == Family::Inet && has_room_for_inet_name(name));
         if let Some(received) = dgram.receive(into, name) {
             return Short::Done(received);
         }
         let may_wait = flags & c::MSG_DONTWAIT == 0 && dgram.must_wait();
         let Some(entry) = self.files.get_mut(file) else { return Short::Long };
-        if !may_wait || entry.nonblocking || !entry.queue.sit_down_alone(token) {
+        // What it has room for matters to whoever may end it where its datagram arrives.
+        let room = if is_easily_named { into.len() } else { 0 };
+        if !may_wait || entry.nonblocking || !entry.queue.sit_down_alone(token, room) {
             return Short::Long;
         }
         entry.hold();
@@ -196,22 +234,77 @@ impl Host {
         Some(received)
     }
 
+    /// [`Host::take_packet`], of a datagram that was sent on the short way and is for the only socket of its port. `may_end`: a receive that waits for
+    /// it, if it has room for all of it, may end at once.
+    #[inline(always)]
+    pub(in crate::host) fn take_datagram_short(
+        &mut self,
+        now: Instant,
+        packet: &Packet,
+        datagram: &Datagram,
+        ends: &mut Ends,
+        may_end: bool,
+    ) -> Landing {
+        let heard = Heard { way: ends.way(), host: self.changes, ports: self.dgram_ports.changes() };
+        if heard.way == 0 {
+            return Landing::Long;
+        }
+        if self.dgrams.get(ends.to()).is_none_or(|dgram| dgram.heard != heard) {
+            let Some(key) = self.find_plain_receiver(&IpHeader::from(packet), datagram) else { return Landing::Long };
+            self.dgrams[key].heard = heard;
+            ends.lead_to(key);
+        }
+        let Host { dgrams, files, .. } = self;
+        let Some(dgram) = dgrams.get_mut(ends.to()) else { return Landing::Long };
+        let Some((file, entry)) = dgram.file.and_then(|file| Some((file, files.get_mut(file)?))) else { return Landing::Long };
+        let received = datagram.payload.len();
+        if may_end
+            && let Some((waiter, room)) = entry.queue.asleep()
+            && to_usize(room) >= received.max(1)
+            && entry.is_shared()
+            && dgram.udp.pass_on(received, packet.dst)
+        {
+            entry.queue.get_up();
+            entry.put_one_of_several();
+            return Landing::Ends { waiter, received, is_armed: false };
+        }
+        let delivery = dgram.udp.deliver_silently(now, IpHeader::from(packet), datagram);
+        let woken = match delivery {
+            Delivery::Accepted => entry.queue.wake_quiet(poll::KEY_READABLE),
+            Delivery::Dropped => return Landing::Kept,
+        };
+        match woken {
+            Some(Some(waiter)) => Landing::Wakes { waiter, is_armed: false },
+            Some(None) => Landing::Kept,
+            None if entry.queue.is_empty() => Landing::Kept,
+            None => {
+                self.wake_file(file, poll::KEY_READABLE, false);
+                Landing::Done
+            }
+        }
+    }
+
+    /// The socket that a datagram is for, if it is the only one of its port and has a claim to it in the usual way.
+    #[inline(never)]
+    fn find_plain_receiver(&self, header: &IpHeader, datagram: &Datagram) -> Option<Key> {
+        let [key] = *self.dgram_ports.holders(datagram.dst_port) else { return None };
+        let is_special = datagram.no_check || datagram.segment_bytes != 0;
+        if is_special || is_multicast_or_broadcast(header.dst) || !self.addresses.owns(header.dst) {
+            return None;
+        }
+        let dgram = self.dgrams.get(key).filter(|dgram| dgram.options.device() == 0)?;
+        let (src, dst) = (SocketAddr::new(header.src, datagram.src_port), SocketAddr::new(header.dst, datagram.dst_port));
+        let has_claim = dgram.takes_plainly(src, dst) || dgram.udp.score(dgram.local_end(), dgram.v6only, src, dst).is_some();
+        has_claim.then_some(key)
+    }
+
     /// A datagram arrives for the only socket of its port. `false`: nothing has happened, it is another case.
     #[inline]
     pub(in crate::host) fn take_datagram(&mut self, now: Instant, packet: &mut Packet) -> bool {
         let header = IpHeader::from(&*packet);
         let Body::Udp(datagram) = &mut packet.body else { return false };
-        let [key] = *self.dgram_ports.holders(datagram.dst_port) else { return false };
-        let is_special = datagram.no_check || datagram.segment_bytes != 0;
-        if is_special || is_multicast_or_broadcast(header.dst) || !self.addresses.owns(header.dst) {
-            return false;
-        }
-        let Some(dgram) = self.dgrams.get_mut(key).filter(|dgram| dgram.options.device() == 0) else { return false };
-        let (src, dst) = (SocketAddr::new(header.src, datagram.src_port), SocketAddr::new(header.dst, datagram.dst_port));
-        if !dgram.takes_plainly(src, dst) && dgram.udp.score(dgram.local_end(), dgram.v6only, src, dst).is_none() {
-            return false;
-        }
-        dgram.udp.deliver_from(now, header, datagram);
+        let Some(key) = self.find_plain_receiver(&header, datagram) else { return false };
+        self.dgrams[key].udp.deliver_from(now, header, datagram);
         self.settle_dgram(key);
         true
     }
@@ -231,9 +324,15 @@ impl Dgram {
     }
 }
 
+/// Whether [`store_inet_name`] has room for all of an IPv4 name.
+#[inline]
+fn has_room_for_inet_name(name: &Name<'_>) -> bool {
+    usize::try_from(*name.len).unwrap_or(0).min(name.bytes.len()) >= SOCKADDR_IN_BYTES
+}
+
 /// Stores an IPv4 name as `addr::store_name` does, where there is room for all of it; `false`: nothing is stored.
 #[inline]
-fn store_inet_name(ip: IpAddr, port: u16, name: &mut Name<'_>) -> bool {
+pub(crate) fn store_inet_name(ip: IpAddr, port: u16, name: &mut Name<'_>) -> bool {
     let IpAddr::V4(v4) = ip else { return false };
     let room = usize::try_from(*name.len).unwrap_or(0);
     let Some(bytes) = name.bytes.get_mut(..room).and_then(|bytes| bytes.first_chunk_mut::<SOCKADDR_IN_BYTES>()) else {

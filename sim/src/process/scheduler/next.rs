@@ -85,9 +85,19 @@ impl Scheduler {
         }
     }
 
-    /// Who is next. With a `limit`, nothing later than that happens.
+    /// Nothing later than this happens, from here on; without it, everything does.
+    pub fn set_limit(&mut self, limit: Option<Instant>) {
+        self.limit = limit.unwrap_or(Instant::FAR);
+    }
+
+    /// Who is next. With a `limit`, that of [`Scheduler::set_limit`], nothing later than that happens.
     #[inline]
     pub fn next_turn(&mut self, limit: Option<Instant>) -> Turn {
+        if let Some(thread) = self.chosen.take()
+            && !self.waits_at_once(thread)
+        {
+            return Turn::Run(thread);
+        }
         loop {
             if self.failure.is_some() {
                 return Turn::Stop;
@@ -189,7 +199,7 @@ impl Scheduler {
     }
 
     #[inline]
-    fn choose(&mut self) -> ThreadId {
+    pub(super) fn choose(&mut self) -> ThreadId {
         let thread = if self.ready.len() == 1 { self.ready.pop_front() } else { self.choose_among_several() };
         let thread = thread.expect("the choice is below the number of ready threads");
         if self.ready.len() >= PREPARED_FROM {

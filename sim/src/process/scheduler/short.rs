@@ -36,7 +36,7 @@ impl Scheduler {
     pub fn send_short(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> bool {
         let Scheduler { threads, world, call_cost_ns, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return false };
-        if !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
+        if slot.recent.is_dgram(fd) || !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
             return false;
         }
         let at = world.now();
@@ -150,15 +150,28 @@ impl Scheduler {
         Some(data.bytes())
     }
 
+    /// The same of a datagram, with the name of its sender if that is asked for.
+    #[inline(always)]
+    pub fn take_datagram(&mut self, thread: ThreadId, into: &mut [u8], name: Option<&mut Name<'_>>) -> Option<usize> {
+        let data = self.threads.get_mut(thread.index())?.received.take()?;
+        self.world.take_datagram(data, into, name);
+        Some(data.bytes())
+    }
+
     /// `send(2)` or `sendto(2)` of the running thread on a datagram socket, if it is an easy one; `how`: the flags and the name. `false`: nothing has
     /// happened.
-    #[inline]
+    #[inline(always)]
     pub fn send_dgram_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], how: (i32, Option<&[u8]>)) -> bool {
-        let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
-        if !self.world.send_dgram_short(slot.host, (slot.pid, &mut slot.recent), fd, data, how) {
+        let Scheduler { threads, world, call_cost_ns, .. } = self;
+        let Some(slot) = threads.get_mut(thread.index()) else { return false };
+        if !world.send_dgram_short(slot.host, (slot.pid, &mut slot.recent), fd, data, how) {
             return false;
         }
-        self.end_short_call(thread, const { CallName::new("sendto") }, fd, data.len());
+        let at = world.now();
+        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
+        slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
+        world.trace_mut().call_ended(at, place, const { CallName::new("sendto") }, Some(fd), Ok(data.len()));
+        self.collect_wakes();
         if self.world.trace().wants_calls() {
             let (flags, name) = how;
             self.note_short_call(thread, fd, &ShortCall::Send(data, flags, name));
@@ -167,7 +180,7 @@ impl Scheduler {
     }
 
     /// `recv(2)` or `recvfrom(2)` of the running thread on a datagram socket, if it is an easy one; `how`: the flags and where the sender's name goes.
-    #[inline]
+    #[inline(always)]
     pub fn recv_dgram_short(
         &mut self,
         thread: ThreadId,
@@ -184,12 +197,14 @@ impl Scheduler {
                 ShortRecv::Done(received)
             }
             Short::Waits(quiet) => {
+                slot.reads_as_file = false;
+                assert!(slot.state == State::Running, "only the running thread begins to wait");
                 slot.quiet = Some(quiet);
                 slot.signal = None;
+                slot.state = State::Waiting(Wait::Call, self.world.now());
                 if self.world.trace().is_recording() {
                     self.note_short_wait(thread, fd, into.len(), Some(flags), name.is_some());
                 }
-                self.wait(thread, Wait::Call, None);
                 ShortRecv::Waits
             }
             Short::Long => ShortRecv::Long,
