@@ -4,6 +4,7 @@ use super::Host;
 use super::fast::{Ends, Recent};
 use crate::prefetch::prefetch_bytes;
 use crate::slab::Key;
+use std::net::IpAddr;
 
 impl Host {
     /// How much of a host, from its beginning on, the short ways look at.
@@ -21,6 +22,20 @@ impl Host {
     pub(crate) fn prefetch_buffers(&self, recent: &Recent) {
         let (_, socket) = recent.keys();
         self.prefetch_buffers_of(socket);
+    }
+
+    /// The same for what it is going to send with.
+    pub(crate) fn prefetch_send(&self, recent: &Recent) {
+        let (_, socket) = recent.keys();
+        if let Some(socket) = self.sockets.get(socket) {
+            socket.tcb.prefetch_send();
+        }
+    }
+
+    /// The other end of the socket that a thread used last, if it is one of a stream.
+    pub(crate) fn remote_of(&self, recent: &Recent) -> Option<IpAddr> {
+        let (_, socket) = recent.keys();
+        Some(self.sockets.get(socket)?.tuple.remote)
     }
 
     /// The same for a packet that is going to arrive.

@@ -44,9 +44,9 @@ pub(super) struct Socket {
     pub(super) calm: u64,
     /// The calm of the other end as which the last segment was sent that was found to be of this connection.
     pub(super) peer_calm: u64,
-    pub(super) tcb: Tcb,
     /// Both ends, canonical, as segments carry them and names show them. The local port is shown even when it is not held any longer.
     pub(super) tuple: FourTuple,
+    pub(super) tcb: Tcb,
     /// The state at the end of the last entry into TCP.
     pub(super) state: State,
     pub(super) ss: Ss,

@@ -41,6 +41,12 @@ struct Chunk {
 }
 
 impl SendBuffer {
+    /// Makes the caches ready for the next chunk.
+    #[inline]
+    pub(super) fn prefetch_next(&self) {
+        self.chunks.prefetch_next();
+    }
+
     /// Bytes in the queue.
     pub(super) fn queued_bytes(&self) -> u32 {
         self.bytes

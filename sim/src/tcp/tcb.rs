@@ -299,7 +299,7 @@ impl Tcb {
     }
 
     /// How much of a block, from its beginning on, the ways of a few bytes look at.
-    pub(crate) const HOT_BYTES: usize = std::mem::offset_of!(Tcb, options) + size_of::<Options>();
+    pub(crate) const HOT_BYTES: usize = std::mem::offset_of!(Tcb, size_goal);
 
     /// Makes the caches ready for what it holds.
     #[inline]
@@ -309,6 +309,14 @@ impl Tcb {
         }
         if let Some(recv) = &self.recv {
             prefetch(&**recv);
+        }
+    }
+
+    /// The same for what the next bytes to be sent are put into.
+    #[inline]
+    pub fn prefetch_send(&self) {
+        if let Some(send) = &self.send {
+            send.prefetch_next();
         }
     }
 

@@ -1,5 +1,6 @@
 //! What arrives soon: so that the caches are made ready for it, step by step. Nothing here has any effect but on time.
 
+use super::in_flight::NONE;
 use super::wire::Path;
 use super::{Alarm, Due, HostId, Machine, Pair, World, index};
 use crate::host::Recent;
@@ -57,9 +58,24 @@ impl World {
             if let Some(flying) = self.in_flight.slots.get(index(machine.spare)) {
                 prefetch(flying);
             }
-            if let Some(path) = machine.last_route.and_then(|(_, path)| self.paths.get(path)) {
-                prefetch_bytes(std::ptr::from_ref(path).cast(), Path::HOT_BYTES);
+            match (machine.last_route, machine.host.remote_of(recent)) {
+                (Some((addr, _)), Some(remote)) if addr != remote => self.routes.prefetch(id.0, remote),
+                (Some(_) | None, _) => {}
             }
+        }
+    }
+
+    /// The same for what it sends with, and for the way that this takes.
+    pub fn prefetch_way(&self, id: HostId, recent: &Recent) {
+        let Some(machine) = self.machines.get(id.index()) else { return };
+        machine.host.prefetch_send(recent);
+        if machine.spare == NONE {
+            self.in_flight.prefetch_next();
+        }
+        let Some(remote) = machine.host.remote_of(recent) else { return };
+        let known = machine.last_route.filter(|(addr, _)| *addr == remote).map(|(_, path)| path);
+        if let Some(path) = known.or_else(|| self.routes.get(id.0, remote)).and_then(|path| self.paths.get(path)) {
+            prefetch_bytes(std::ptr::from_ref(path).cast(), Path::HOT_BYTES);
         }
     }
 }

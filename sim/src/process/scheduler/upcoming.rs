@@ -3,15 +3,16 @@
 //! Nothing here has any effect but on time: who comes is foreseen (and may not come), never drawn.
 
 use super::{Scheduler, State, ThreadId};
+use crate::host::Recent;
 use crate::prefetch::prefetch;
-use crate::world::Alarm;
+use crate::world::{Alarm, HostId, World};
 
 /// From how many ready threads on that is worth while.
 pub(super) const PREPARED_FROM: usize = 64;
 /// From how many threads on there is more of them than the caches hold, of which a turn may look at some kilobytes.
 const CROWDED_FROM: usize = 1536;
 /// How many turns ahead a thread is looked for.
-const TURNS_AHEAD: usize = 6;
+const TURNS_AHEAD: usize = 7;
 
 /// The threads that are going to run, where they are known: the first one is the last, [`TURNS_AHEAD`] turns ahead.
 pub(super) type Upcoming = [Option<ThreadId>; TURNS_AHEAD];
@@ -41,11 +42,14 @@ impl Scheduler {
                 world.prefetch_host(slot.host);
             }
         }
-        if let Some((_, slot)) = thread_of(TURNS_AHEAD - 2) {
-            world.prefetch_socket(slot.host, &slot.recent);
-        }
-        if let Some((_, slot)) = thread_of(TURNS_AHEAD - 1) {
-            world.prefetch_buffers(slot.host, &slot.recent);
+        for (place, fetch) in
+            [(4, World::prefetch_socket as fn(&World, HostId, &Recent)), (5, World::prefetch_buffers), (6, World::prefetch_way)]
+        {
+            if let Some((_, slot)) = thread_of(place)
+                && slot.recent.is_known()
+            {
+                fetch(world, slot.host, &slot.recent);
+            }
         }
     }
 
