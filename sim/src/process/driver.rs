@@ -188,7 +188,7 @@ fn fail_with(scheduler: &mut Scheduler, thread: ThreadId, message: String, locat
     let process = scheduler.process(scheduler.process_of(thread));
     let failure = FailureKind::Panic {
         host: scheduler.world().host_name(process.host).to_owned(),
-        process: process.name.clone(),
+        process: process.name.to_string(),
         thread: scheduler.thread_name(thread).to_owned(),
         message,
         location,
