@@ -35,6 +35,8 @@
 
 pub mod api;
 pub mod choice;
+#[cfg(feature = "cli")]
+pub mod colour;
 pub mod conform;
 pub mod explore;
 pub mod host;
@@ -42,6 +44,7 @@ pub mod link;
 pub mod packet;
 mod process;
 mod report;
+mod shared;
 pub mod sim;
 mod slab;
 #[cfg(feature = "proptest")]
@@ -61,7 +64,7 @@ pub use link::{Delay, GilbertElliott, Link, Ratio};
 pub use process::failure::{FailureKind, Waiting};
 pub use process::leaks::{HostLeaks, LEAK_GRACE, LeakCheck, Leaks, LeftAtExit, LeftThread};
 pub use process::signal::Signal;
-pub use report::{ReportError, ReportFiles, write_report};
+pub use report::{NotWritten, ReportError, ReportFiles, write_report};
 #[cfg(feature = "tracing-subscriber")]
 pub use sim::SimTime;
 pub use sim::{

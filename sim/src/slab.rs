@@ -4,18 +4,23 @@
 //! Where names of one table must not be mixed up with those of another, the table has names of a type of its own, made of and into [`Key`]s.
 
 use std::marker::PhantomData;
+use std::num::NonZeroU32;
 use std::ops::{Index, IndexMut};
 
 /// The name of an entry, as long as the entry lives.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Key {
     index: u32,
-    generation: u32,
+    generation: Generation,
 }
+
+/// How often a place was used before; never zero, so that a name which may be missing takes no more room than one that may not.
+type Generation = NonZeroU32;
+const FIRST: Generation = Generation::MIN;
 
 impl Key {
     /// The name of nothing.
-    pub(crate) const NOBODY: Key = Key { index: u32::MAX, generation: 0 };
+    pub(crate) const NOBODY: Key = Key { index: u32::MAX, generation: FIRST };
 
     /// A number for the life of the entry that orders keys and may serve as an id.
     pub(crate) const fn number(self) -> u32 {
@@ -25,8 +30,16 @@ impl Key {
 
 #[derive(Debug)]
 struct Entry<T> {
-    generation: u32,
+    generation: Generation,
     value: Option<T>,
+}
+
+impl<T> Entry<T> {
+    /// Names of what was here are stale from now on.
+    #[inline]
+    fn retire(&mut self) {
+        self.generation = self.generation.checked_add(1).unwrap_or(FIRST);
+    }
 }
 
 /// The table, whose entries have names of type `K`.
@@ -68,8 +81,8 @@ impl<T, K: From<Key> + Into<Key>> Slab<T, K> {
             return K::from(key);
         }
         let index = u32::try_from(self.entries.len()).expect("a table has fewer than 2^32 entries");
-        let key = Key { index, generation: 0 };
-        self.entries.push(Entry { generation: 0, value: Some(make(key)) });
+        let key = Key { index, generation: FIRST };
+        self.entries.push(Entry { generation: FIRST, value: Some(make(key)) });
         K::from(key)
     }
 
@@ -81,9 +94,22 @@ impl<T, K: From<Key> + Into<Key>> Slab<T, K> {
             return None;
         }
         let value = entry.value.take()?;
-        entry.generation = entry.generation.wrapping_add(1);
+        entry.retire();
         self.free.push(key.index);
         Some(value)
+    }
+
+    /// Drops an entry where it is, for one that is large; its name is stale from now on.
+    pub(crate) fn forget(&mut self, name: K) {
+        let key: Key = name.into();
+        if let Some(entry) = self.entries.get_mut(to_usize(key.index))
+            && entry.generation == key.generation
+            && entry.value.is_some()
+        {
+            entry.value = None;
+            entry.retire();
+            self.free.push(key.index);
+        }
     }
 
     /// The entry, if the name is not stale.
@@ -220,6 +246,10 @@ mod tests {
         assert_eq!(second.number(), first.number(), "the place is used again");
         assert_eq!(slab.get(first), None);
         assert_eq!(slab.remove(first), None);
+        slab.forget(first);
         assert_eq!(slab[second], 'b');
+        slab.forget(second);
+        assert_eq!(slab.get(second), None);
+        assert_eq!(slab.insert('c').number(), first.number());
     }
 }

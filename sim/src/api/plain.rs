@@ -87,7 +87,7 @@ impl Syscalls for Plain {
             ShortRecv::Done(received) => Ok(received),
             ShortRecv::Waits => {
                 scheduler = running.suspend(scheduler);
-                if let Some(received) = scheduler.take_received(running.thread, into) {
+                if let Some(received) = scheduler.take_received(running.thread, false, fd, into, flags) {
                     return Ok(received);
                 }
                 match scheduler.resume_recv_short(running.thread, fd, into) {
@@ -116,7 +116,7 @@ impl Syscalls for Plain {
             ShortRecv::Done(received) => Ok(received),
             ShortRecv::Waits => {
                 scheduler = running.suspend(scheduler);
-                if let Some(received) = scheduler.take_received(running.thread, into) {
+                if let Some(received) = scheduler.take_received(running.thread, true, fd, into, 0) {
                     return Ok(received);
                 }
                 match scheduler.resume_recv_short(running.thread, fd, into) {
@@ -222,7 +222,7 @@ fn recv_dgram<'a>(
         ShortRecv::Done(received) => Ok(received),
         ShortRecv::Waits => {
             scheduler = running.suspend(scheduler);
-            if let Some(received) = scheduler.take_datagram(running.thread, into, name.as_mut()) {
+            if let Some(received) = scheduler.take_datagram(running.thread, fd, into, (flags, name.as_mut())) {
                 return Ok(received);
             }
             match scheduler.resume_dgram_short(running.thread, fd, into, name.as_mut()) {

@@ -23,6 +23,14 @@ use twinsock::raw::{RawFd, Vouch};
 use twinsock::{Errno, Os, Result};
 
 /// The argument that makes the `twinsock` command a worker.
+///
+/// ```
+/// use twinsock_sim::conform::{WORKER_ARGUMENT, worker_main};
+/// // How `main` of a program begins whose workers are the program itself.
+/// if std::env::args().nth(1).as_deref() == Some(WORKER_ARGUMENT) {
+///     worker_main();
+/// }
+/// ```
 pub const WORKER_ARGUMENT: &str = "conform-worker";
 /// Numbers of cases in one worker are apart from those in the next by this.
 const CASES_PER_WORKER: u32 = 10_007;
@@ -197,6 +205,14 @@ fn new_network(apart: &Apart) -> Result<()> {
 }
 
 /// The worker's whole life: answers cases until its standard input ends.
+///
+/// ```
+/// use twinsock_sim::conform::{WORKER_ARGUMENT, worker_main};
+/// // How `main` of a program begins whose workers are the program itself.
+/// if std::env::args().nth(1).as_deref() == Some(WORKER_ARGUMENT) {
+///     worker_main();
+/// }
+/// ```
 pub fn main() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,19 @@ use std::fmt;
 use twinsock::{Instant, Result};
 
 /// Where a host's realtime clock starts, at [`Instant::ZERO`]: 2000-01-01 00:00:00 UTC, in seconds since the epoch.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use twinsock::Clock;
+/// use twinsock_sim::{Sim, api::WALL_START_SECONDS};
+/// let run = Sim::builder().run(|sim| {
+///     sim.host("a").spawn("p", |net| {
+///         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(WALL_START_SECONDS);
+///         assert!(net.wall().duration_since(start).unwrap() < Duration::from_millis(1));
+///     });
+/// });
+/// run.unwrap();
+/// ```
 pub const WALL_START_SECONDS: u64 = 946_684_800;
 
 /// A process of one host.

@@ -27,6 +27,14 @@ impl Host {
                 Err(error) => Entered::Done(Err(error)),
             };
         }
+        if self.is_for_stream(pid, call) {
+            return match self.enter_waiting(cx, pid, call) {
+                Ok(Some((fd, task))) => Entered::Task(fd, task),
+                // AF_UNSPEC: everything is done.
+                Ok(None) => Entered::Done(Ok(0)),
+                Err(error) => Entered::Done(Err(error)),
+            };
+        }
         if let Some(at) = self.local_target(pid, call) {
             return self.enter_local(cx, pid, at, call);
         }
@@ -45,6 +53,12 @@ impl Host {
             Ok(None) => Entered::Done(self.call_at_once(cx, pid, call)),
             Err(error) => Entered::Done(Err(error)),
         }
+    }
+
+    /// Whether it is a call that only stream sockets have a way of their own for, on one.
+    fn is_for_stream(&self, pid: Pid, call: &Call<'_, '_>) -> bool {
+        let (Call::Connect { fd, .. } | Call::Accept4 { fd, .. }) = call else { return false };
+        self.socket_of(pid, *fd).is_ok()
     }
 
     /// The calls that may wait: their checks at entry. `None`: it is another call.

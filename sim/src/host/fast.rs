@@ -6,16 +6,14 @@ use super::Host;
 use super::conns::{Conn, FourTuple};
 use super::cx::{Pid, Token};
 use super::file::Object;
-use super::inet::TimerOf;
 use super::option::Options;
 use super::poll::KEY_READABLE;
 use super::process::Process;
 use super::socket::Socket;
+use super::timers::TimerQueue;
 use crate::packet::{Body, Packet, Segment};
 use crate::slab::{Key, KeyQueue, to_usize};
-use crate::tcp::Taken;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use crate::tcp::{Taken, Tcb};
 use twinsock::Instant;
 use twinsock::consts as c;
 use twinsock::raw::RawFd;
@@ -63,6 +61,24 @@ pub struct Ends {
 }
 
 impl Ends {
+    /// Those of a packet that is sent by one of these sockets and is thought to be for the other.
+    #[inline]
+    pub(super) fn between(from: Key, to: Key) -> Ends {
+        Ends { from, to, calm: 0 }
+    }
+
+    /// Who has sent it.
+    #[inline]
+    pub(super) fn from(self) -> Key {
+        self.from
+    }
+
+    /// Whom it may be for.
+    #[inline]
+    pub(super) fn to(self) -> Key {
+        self.to
+    }
+
     /// Nothing is known.
     pub const UNKNOWN: Ends = Ends { from: Key::NOBODY, to: Key::NOBODY, calm: 0 };
 
@@ -89,12 +105,6 @@ impl Ends {
     #[inline]
     pub(super) fn way(&self) -> u64 {
         self.calm
-    }
-
-    /// Where to look first.
-    #[inline]
-    pub(super) fn to(&self) -> Key {
-        self.to
     }
 
     /// Here it was found.
@@ -321,7 +331,7 @@ impl Host {
                 (Taken::Not, _) => {}
             }
         }
-        self.take_small(now, packet, segment, ends.from, calms)
+        self.take_small(now, packet, segment, *ends, calms)
     }
 
     /// There is something to read.
@@ -341,15 +351,24 @@ impl Host {
 
     /// The same on a connection that is not calm, and may be so now, or of which it is not known yet which it is.
     #[inline(never)]
-    fn take_small(&mut self, now: Instant, packet: &Packet, segment: &Segment, from: Key, calms: &mut u64) -> Landing {
+    fn take_small(&mut self, now: Instant, packet: &Packet, segment: &Segment, ends: Ends, calms: &mut u64) -> Landing {
+        if !Tcb::may_be_small(segment) {
+            return Landing::Long;
+        }
         let (local_port, remote_port) = (segment.dst_port, segment.src_port);
         let tuple = FourTuple { local: packet.dst, remote: packet.src, local_port, remote_port };
-        let Some(Conn::Socket(key)) = self.conns.get(&tuple) else { return Landing::Long };
+        let key = match self.guess(ends, &tuple) {
+            Some(key) => key,
+            None => match self.conn(&tuple) {
+                Some(Conn::Socket(key)) => key,
+                Some(Conn::TimeWait(_)) | None => return Landing::Long,
+            },
+        };
         let socket = &mut self.sockets[key];
         if u16::from(packet.ttl) < socket.options.look_below_ttl || !socket.tcb.take_small(now, segment) {
             return Landing::Long;
         }
-        socket.peer = from;
+        socket.peer = ends.from;
         self.settle(now, key);
         if let Some(socket) = self.sockets.get_calmly(key)
             && socket.settle_down()
@@ -415,7 +434,7 @@ impl Socket {
 
     /// Whether the short ways may take for granted what is usual, until something else is done to the socket.
     fn settle_down(&mut self) -> bool {
-        let Options { peek_off, look_below_ttl, receive_timeout, .. } = self.options;
+        let Options { peek_off, look_below_ttl, receive_timeout, .. } = *self.options;
         let is_plain = peek_off <= 0 && look_below_ttl == 0 && receive_timeout.is_none();
         is_plain && !self.is_dirty && !self.is_lingering && self.tcb.settle_down()
     }
@@ -443,7 +462,7 @@ impl Socket {
         key: Key,
         into: &mut [u8],
         target: u32,
-        (dirty, timers): (&mut KeyQueue, &mut BinaryHeap<Reverse<(Instant, TimerOf)>>),
+        (dirty, timers): (&mut KeyQueue, &mut TimerQueue),
     ) -> Option<usize> {
         if self.calm != 0
             && let Some(received) = self.tcb.recv_calmly(now, into)
@@ -461,7 +480,7 @@ impl Socket {
         key: Key,
         into: &mut [u8],
         target: u32,
-        (dirty, timers): (&mut KeyQueue, &mut BinaryHeap<Reverse<(Instant, TimerOf)>>),
+        (dirty, timers): (&mut KeyQueue, &mut TimerQueue),
     ) -> Option<usize> {
         if self.options.peek_off > 0 {
             return None;

@@ -5,15 +5,15 @@
 
 use super::conns::{Conn, FourTuple};
 use super::cx::Cx;
+use super::fast::Ends;
 use super::socket::Socket;
 use super::sysctl::Sysctl;
+use super::timers::{TimerOf, TimerQueue};
 use super::{Host, addr, poll};
 use crate::packet::{Body, Control, Icmp, IcmpError, Latitude, Packet, Segment};
 use crate::slab::{Key, KeyQueue};
 use crate::tcp::{self, Config, ListenVerdict, State, Tcb};
 use crate::udp::IpHeader;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::net::IpAddr;
 use twinsock::{Instant, Result};
 
@@ -40,7 +40,7 @@ impl Socket {
 
     /// Puts the socket into the queue of those that may have something to send, or, if it has nothing, arms its timer.
     #[inline]
-    pub(super) fn mark_dirty(&mut self, key: Key, dirty: &mut KeyQueue, timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>) {
+    pub(super) fn mark_dirty(&mut self, key: Key, dirty: &mut KeyQueue, timers: &mut TimerQueue) {
         if self.is_dirty {
             return;
         }
@@ -54,14 +54,14 @@ impl Socket {
 
     /// Sees to it that the queue of timers has an entry no later than the socket's deadline. A deadline that moves later costs nothing.
     ///
-    /// Answers whether an entry was made.
+    /// Answers whether there is an earlier one now.
     #[inline(always)]
-    pub(super) fn arm(&mut self, key: Key, timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>) -> bool {
+    pub(super) fn arm(&mut self, key: Key, timers: &mut TimerQueue) -> bool {
         let deadline = self.tcb.poll_timeout().unwrap_or(Instant::FAR);
         let is_earlier = deadline < self.armed;
         if is_earlier {
             self.armed = deadline;
-            timers.push(Reverse((deadline, TimerOf::Socket(key))));
+            timers.set(TimerOf::Socket(key), deadline);
         }
         is_earlier
     }
@@ -76,48 +76,53 @@ pub(super) struct LateWake {
     error: bool,
 }
 
-/// Whose timer it is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum TimerOf {
-    /// A socket's.
-    Socket(Key),
-    /// That of the connection in TIME-WAIT which ends first.
-    TimeWaits,
-}
-
 impl Host {
     /// Takes in a packet from a link or from this host itself.
     pub fn handle_packet(&mut self, cx: &mut Cx<'_>, mut packet: Packet) {
-        self.take_packet(cx, &mut packet);
+        self.take_packet(cx, &mut packet, Ends::UNKNOWN);
     }
 
     /// The same, with the packet where it is: a small one is not worth moving. What is left of it means nothing.
     #[inline]
-    pub(crate) fn take_packet(&mut self, cx: &mut Cx<'_>, packet: &mut Packet) {
-        if let Body::Tcp(segment) = &mut packet.body {
-            let (local_port, remote_port) = (segment.dst_port, segment.src_port);
-            let tuple = FourTuple { local: packet.dst, remote: packet.src, local_port, remote_port };
-            if let Some(Conn::Socket(key)) = self.conns.get(&tuple) {
-                return self.segment_for_socket(cx, key, segment, packet.ttl);
+    pub(crate) fn take_packet(&mut self, cx: &mut Cx<'_>, packet: &mut Packet, ends: Ends) {
+        let Packet { src, dst, ttl, .. } = *packet;
+        let Body::Tcp(segment) = &mut packet.body else {
+            if !self.take_datagram(cx.now, packet) {
+                self.rare_packet(cx, std::mem::replace(packet, Packet::EMPTY));
             }
-        } else if self.take_datagram(cx.now, packet) {
             return;
+        };
+        let (local_port, remote_port) = (segment.dst_port, segment.src_port);
+        let tuple = FourTuple { local: dst, remote: src, local_port, remote_port };
+        let conn = match self.guess(ends, &tuple) {
+            Some(key) => Some(Conn::Socket(key)),
+            None => self.conn(&tuple),
+        };
+        match conn {
+            Some(Conn::Socket(key)) => {
+                self.sockets[key].peer = ends.from();
+                self.segment_for_socket(cx, key, segment, ttl);
+            }
+            Some(Conn::TimeWait(key)) => {
+                self.segment_for_time_wait(cx, key, tuple, std::mem::replace(segment, Segment::EMPTY), ttl);
+            }
+            None => self.segment_for_port(cx, tuple, segment, ttl, None),
         }
-        self.packet_for_no_socket(cx, std::mem::replace(packet, Packet::EMPTY));
     }
 
-    /// Packets that are not of a connection with a socket.
-    fn packet_for_no_socket(&mut self, cx: &mut Cx<'_>, packet: Packet) {
-        let (local, remote) = (packet.dst, packet.src);
+    /// The connection that a packet's sender takes it to be for, if it is for that one.
+    #[inline]
+    pub(super) fn guess(&self, ends: Ends, tuple: &FourTuple) -> Option<Key> {
+        let key = ends.to();
+        self.sockets.get(key).is_some_and(|socket| socket.is_hashed && socket.tuple == *tuple).then_some(key)
+    }
+
+    /// Packets of no connection that are not plain datagrams.
+    #[cold]
+    fn rare_packet(&mut self, cx: &mut Cx<'_>, packet: Packet) {
         let header = IpHeader::from(&packet);
         match packet.body {
-            Body::Tcp(segment) => {
-                let tuple = FourTuple { local, remote, local_port: segment.dst_port, remote_port: segment.src_port };
-                match self.conns.get(&tuple) {
-                    Some(Conn::TimeWait(key)) => self.segment_for_time_wait(cx, key, tuple, segment, header.ttl),
-                    Some(Conn::Socket(_)) | None => self.segment_for_port(cx, tuple, segment, header.ttl, None),
-                }
-            }
+            Body::Tcp(_) => unreachable!("a segment goes its own way"),
             Body::Udp(datagram) => self.handle_datagram(cx.now, header, datagram),
             Body::Icmp(icmp) => {
                 if let IcmpError::PacketTooBig { mtu_bytes } = icmp.error {
@@ -151,10 +156,10 @@ impl Host {
         let device = self.device_towards(remote);
         let socket = &mut self.sockets[key];
         if remote.is_ipv4() {
-            socket.options.multicast_ttl = ttl;
+            socket.heard.ttl = ttl;
         }
-        socket.options.multicast_hops = ttl;
-        socket.options.multicast_device = device;
+        socket.heard.hops = ttl;
+        socket.heard.device = device;
         socket.tcb.take_segment(cx.now, segment);
         self.settle(cx.now, key);
     }
@@ -177,10 +182,10 @@ impl Host {
         if remote.is_ipv6() && socket.tcb.state() != State::Closed && socket.tcb.has_received_up_to(end) {
             let [device_is_noted, hops_are_noted] = socket.options.notes_headers();
             if device_is_noted {
-                socket.options.multicast_device = device;
+                socket.heard.device = device;
             }
             if hops_are_noted {
-                socket.options.multicast_hops = ttl;
+                socket.heard.hops = ttl;
             }
         }
         self.settle(cx.now, key);
@@ -219,12 +224,12 @@ impl Host {
     }
 
     /// A segment that belongs to no connection: for a listener, or for nobody.
-    pub(super) fn segment_for_port(&mut self, cx: &mut Cx<'_>, tuple: FourTuple, segment: Segment, ttl: u8, iss: Option<u32>) {
+    pub(super) fn segment_for_port(&mut self, cx: &mut Cx<'_>, tuple: FourTuple, segment: &Segment, ttl: u8, iss: Option<u32>) {
         if !self.addresses.owns(tuple.local) {
             return;
         }
         let Some(listener) = self.find_listener(cx, &tuple) else {
-            if let Some(reply) = tcp::reply_to_closed(&segment) {
+            if let Some(reply) = tcp::reply_to_closed(segment) {
                 self.reply(&tuple, reply);
             }
             return;
@@ -232,13 +237,13 @@ impl Host {
         if tuple.remote.is_ipv4() && self.sockets[listener].options.drops_ttl(ttl) {
             return;
         }
-        match tcp::segment_for_listener(&segment) {
+        match tcp::segment_for_listener(segment) {
             ListenVerdict::Ignore => {}
             ListenVerdict::Reply(reply) => self.reply(&tuple, reply),
             ListenVerdict::Syn => {
                 let admits = self.sockets[listener].listener.as_ref().is_some_and(|queues| queues.admits_syn());
                 if admits {
-                    self.admit(cx, listener, tuple, &segment, iss);
+                    self.admit(cx, listener, tuple, segment, iss);
                 }
             }
         }
@@ -275,6 +280,7 @@ impl Host {
         let tcb = Tcb::from_syn(&listener.tcb, cx.now, &config, ports, iss, syn);
         let mut child = Socket::new(tcb, listener.family, listener.uid, listener.options.inherited());
         child.v6only = listener.v6only;
+        child.heard = listener.heard;
         child.addr_locked = listener.addr_locked;
         child.ss = super::socket::Ss::Connected;
         child.tuple = tuple;
@@ -294,7 +300,7 @@ impl Host {
         let mss_bytes =
             u16::try_from(route.mtu_bytes.saturating_sub(headers).max(MSS_MIN_BYTES)).expect("an IP packet is below 64 KiB");
         let timestamp_offset = cx.luck.below(Latitude::TimestampOffset, u32::MAX);
-        Ok(Config { mss_bytes, sysctl: self.sysctl.tcp, timestamp_offset })
+        Ok(Config { mss_bytes, sysctl: self.sysctl.tcp.clone(), timestamp_offset })
     }
 
     fn handle_icmp(&mut self, now: Instant, header: IpHeader, icmp: Icmp) {
@@ -306,7 +312,7 @@ impl Host {
         let Body::Tcp(segment) = about.body else { return };
         let tuple =
             FourTuple { local: about.src, remote: about.dst, local_port: segment.src_port, remote_port: segment.dst_port };
-        if let Some(Conn::Socket(key)) = self.conns.get(&tuple) {
+        if let Some(Conn::Socket(key)) = self.conn(&tuple) {
             self.sockets[key].tcb.handle_icmp(now, icmp.error, segment.seq, tuple.remote.is_ipv4());
             self.settle(now, key);
         }
@@ -315,14 +321,14 @@ impl Host {
     /// The next packet to send, among them those to the host's own addresses; to be polled until `None` after every entry.
     pub fn poll_transmit(&mut self, cx: &mut Cx<'_>) -> Option<Packet> {
         let mut packet = Packet::EMPTY;
-        self.transmit_into(cx.now, &mut packet).then_some(packet)
+        self.transmit_into(cx.now, &mut packet, &mut { Ends::UNKNOWN }).then_some(packet)
     }
 
     /// The same, written to where the caller wants the packet: a small one is not worth moving. `false`: there is none, and what is there
     /// now means nothing.
     #[inline]
-    pub(crate) fn transmit_into(&mut self, now: Instant, packet: &mut Packet) -> bool {
-        if self.has_output() && self.next_packet(now, packet) {
+    pub(crate) fn transmit_into(&mut self, now: Instant, packet: &mut Packet, ends: &mut Ends) -> bool {
+        if self.has_output() && self.next_packet(now, packet, ends) {
             return true;
         }
         if !self.late_wakes.is_empty() {
@@ -339,7 +345,7 @@ impl Host {
     }
 
     #[inline(always)]
-    fn next_packet(&mut self, now: Instant, packet: &mut Packet) -> bool {
+    fn next_packet(&mut self, now: Instant, packet: &mut Packet, ends: &mut Ends) -> bool {
         if !self.outbox.is_empty() {
             return self.next_reply(packet);
         }
@@ -349,6 +355,7 @@ impl Host {
             let mut is_gone = false;
             if let Some(socket) = sockets.get_mut(key) {
                 found = socket.transmit_into(sysctl, now, packet);
+                *ends = Ends::between(key, socket.peer);
                 // Usually that was all.
                 if found && socket.tcb.has_output() {
                     return true;
@@ -360,7 +367,7 @@ impl Host {
             dirty.drop_first();
             if is_gone {
                 self.forget_socket(key);
-                return found || self.has_output() && self.next_packet_of_many(now, packet);
+                return found || self.has_output() && self.next_packet_of_many(now, packet, ends);
             }
             if found {
                 return true;
@@ -383,8 +390,8 @@ impl Host {
         }
     }
 
-    fn next_packet_of_many(&mut self, now: Instant, packet: &mut Packet) -> bool {
-        self.next_packet(now, packet)
+    fn next_packet_of_many(&mut self, now: Instant, packet: &mut Packet, ends: &mut Ends) -> bool {
+        self.next_packet(now, packet, ends)
     }
 
     #[cold]
@@ -394,7 +401,7 @@ impl Host {
 
     /// Moves what a socket has to send into the outbox, because its names are about to change or it is about to go.
     pub(super) fn flush(&mut self, now: Instant, key: Key) {
-        let Some(socket) = self.sockets.get_mut(key) else { return };
+        let Some(socket) = self.sockets.get_mut(key).filter(|socket| socket.tcb.has_output()) else { return };
         let mut packet = Packet::EMPTY;
         while socket.transmit_into(&self.sysctl, now, &mut packet) {
             self.outbox.push_back(std::mem::replace(&mut packet, Packet::EMPTY));
@@ -410,44 +417,26 @@ impl Host {
     /// When [`Host::handle_timeout`] wants to be called, at the latest; it may turn out that there is nothing to do then.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.peek().map(|Reverse((at, _))| *at)
+        self.timers.first().map(|(at, _)| at)
     }
 
     /// Runs the timers that are due.
     pub fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
-        while let Some(Reverse((at, whose))) = self.timers.peek().copied() {
+        while let Some((at, whose)) = self.timers.first() {
             if at > cx.now {
                 break;
             }
-            self.timers.pop();
+            self.timers.drop_first();
             match whose {
-                TimerOf::Socket(key) => self.socket_timer(cx.now, key, at),
-                TimerOf::TimeWaits => self.time_waits_timer(cx.now, at),
-            }
-        }
-        self.drop_stale_timers();
-    }
-
-    /// Takes out entries in front that are of no use, so that nobody waits for them.
-    pub(super) fn drop_stale_timers(&mut self) {
-        while let Some(Reverse((at, whose))) = self.timers.peek().copied() {
-            let is_live = match whose {
-                TimerOf::Socket(key) => self.sockets.get(key).is_some_and(|socket| socket.armed == at),
-                TimerOf::TimeWaits => self.first_time_wait() == Some(at),
-            };
-            if is_live {
-                return;
-            }
-            self.timers.pop();
-            if whose == TimerOf::TimeWaits {
-                self.arm_time_waits();
+                TimerOf::Socket(key) => self.socket_timer(cx.now, key),
+                TimerOf::TimeWaits => self.time_waits_timer(cx.now),
             }
         }
     }
 
-    /// An entry of the queue of timers is due. Entries are not taken out when a deadline moves: a stale one does nothing.
-    fn socket_timer(&mut self, now: Instant, key: Key, at: Instant) {
-        let Some(socket) = self.sockets.get_calmly(key).filter(|socket| socket.armed == at) else { return };
+    /// An entry of the queue of timers is due. It does not move when a deadline moves later: then there is nothing to do yet.
+    fn socket_timer(&mut self, now: Instant, key: Key) {
+        let Some(socket) = self.sockets.get_calmly(key) else { return };
         socket.armed = Instant::FAR;
         if socket.tcb.poll_timeout().is_some_and(|deadline| deadline <= now) {
             socket.calm = 0;
@@ -559,7 +548,7 @@ impl Host {
     pub(super) fn hash(&mut self, key: Key) {
         let socket = &mut self.sockets[key];
         socket.is_hashed = true;
-        self.conns.insert(socket.tuple, Conn::Socket(key));
+        self.conns.insert(&socket.tuple, Conn::Socket(key));
     }
 
     /// Takes the socket's connection out of the index.
@@ -583,8 +572,10 @@ impl Host {
             self.ports.unlisten(num, key);
         }
         self.put_port(key);
-        self.sockets.remove(key);
-        self.drop_stale_timers();
+        if self.sockets[key].armed < Instant::FAR {
+            self.timers.clear(TimerOf::Socket(key));
+        }
+        self.sockets.forget(key);
     }
 
     /// The initial sequence number of a connection, RFC 6528: a part that belongs to its ends and to a secret of the host, and a clock that

@@ -14,7 +14,7 @@
 //! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
 //! | `local.rs`, `local_call.rs`, `rights.rs` | local sockets; their calls that may wait; descriptors in flight |
 //! | `plain.rs`, `power.rs` | the file name space and plain files; what outlives a loss of power |
-//! | `inet.rs`, `time_wait.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `addr.rs`, `pmtu.rs` | packets and timers; what is left of connections; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
+//! | `inet.rs`, `time_wait.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `buckets.rs`, `timers.rs`, `addr.rs`, `pmtu.rs` | packets and timers; what is left of connections; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `netstat.rs`, `left.rs`, `snmp.rs` | what a person asks of a machine: sockets, what is open; counters |
 //! | `sockets.rs`, `fifo.rs`, and the room `slab` | the tables and queues behind all of this |
@@ -22,6 +22,7 @@
 //! Names in `Key` are generation-checked indices, so that a call in progress may outlive what it names when a process is killed.
 
 mod addr;
+mod buckets;
 mod call;
 mod cmsg;
 mod conns;
@@ -59,6 +60,7 @@ mod sysctl;
 #[cfg(test)]
 mod tests;
 mod time_wait;
+mod timers;
 mod wait;
 
 pub use call::{Call, RecvRef};
@@ -72,21 +74,22 @@ pub(crate) use snmp::InCsumErrors;
 pub use sysctl::Sysctl;
 
 use crate::packet::Packet;
+use crate::shared::Shared;
 use crate::slab::{self, Key, KeyQueue, Slab};
 use addr::{Addresses, canonical};
 use conns::Conns;
 use dgram::{Dgram, DgramPorts, Memberships};
 use file::{EpollSet, File, Object, PipeEnds};
-use inet::TimerOf;
 use local::Local;
+use option::Options;
 use plain::PlainFiles;
 use ports::Ports;
 use process::Process;
 use sockets::Sockets;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use time_wait::TimeWaitEntry;
+use timers::TimerQueue;
 use twinsock::{Errno, Instant, Result};
 use wait::Sleepers;
 
@@ -122,6 +125,8 @@ pub struct Host {
     processes: Vec<Option<Process>>,
     files: Slab<File>,
     sockets: Sockets,
+    /// The options of a stream socket for which none has been set, once there has been one.
+    default_options: Option<Shared<Options>>,
     dgrams: Slab<Dgram>,
     pipes: Slab<PipeEnds>,
     epolls: Slab<EpollSet>,
@@ -138,8 +143,9 @@ pub struct Host {
     time_wait_ends: VecDeque<(Instant, Key)>,
     /// What makes initial sequence numbers hard to guess; drawn when the first is needed.
     iss_secret: Option<u32>,
-    /// Earliest first; entries are not taken out when a deadline moves later.
-    timers: BinaryHeap<Reverse<(Instant, TimerOf)>>,
+    timers: TimerQueue,
+    /// Operations that are over, for those to come.
+    spare_ops: Vec<Box<op::Waiting>>,
     /// Sockets that may have segments to send, first come first served.
     dirty: KeyQueue,
     /// Packets that no socket has to send any more.
@@ -169,6 +175,7 @@ impl Host {
             processes: vec![None],
             files: Slab::new(),
             sockets: Sockets::new(),
+            default_options: None,
             dgrams: Slab::new(),
             pipes: Slab::new(),
             epolls: Slab::new(),
@@ -179,7 +186,8 @@ impl Host {
             time_waits: Slab::new(),
             time_wait_ends: VecDeque::new(),
             iss_secret: None,
-            timers: BinaryHeap::new(),
+            timers: TimerQueue::default(),
+            spare_ops: Vec::new(),
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
             late_wakes: VecDeque::new(),

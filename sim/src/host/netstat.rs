@@ -143,14 +143,16 @@ impl Host {
     }
 
     /// What a descriptor is connected to: the protocol and both ends, if it is a connected socket of the Internet families.
+    #[inline(always)]
     #[must_use]
     pub(crate) fn connection_of(&self, pid: Pid, fd: RawFd) -> Option<(&'static str, SocketAddr, SocketAddr)> {
         match self.files[self.file_of(pid, fd).ok()?].object {
             Object::Socket(key) => {
                 let tuple = &self.sockets.get(key)?.tuple;
-                let (local, remote) =
-                    (SocketAddr::new(tuple.local, tuple.local_port), SocketAddr::new(tuple.remote, tuple.remote_port));
-                (tuple.remote_port != 0).then_some(("tcp", local, remote))
+                if tuple.remote_port == 0 {
+                    return None;
+                }
+                Some(("tcp", SocketAddr::new(tuple.local, tuple.local_port), SocketAddr::new(tuple.remote, tuple.remote_port)))
             }
             Object::Dgram(key) => {
                 let dgram = self.dgrams.get(key)?;

@@ -299,7 +299,9 @@ impl Host {
         match self.step(cx, *pid, task, call, is_late) {
             Step::Done(result) => {
                 self.leave(cx, &op.0, true);
-                Progress::Done(self.finish(op.0.pid, &op.0.task, result))
+                let result = self.finish(op.0.pid, &op.0.task, result);
+                self.drop_op(op);
+                Progress::Done(result)
             }
             Step::Wait if is_late => {
                 self.leave(cx, &op.0, false);
@@ -420,7 +422,26 @@ impl Host {
                 queue.add_call(sleeper, filter, exclusive);
             }
         }
-        Op(Box::new(Waiting { sleeper, pid, fd, deadline, task, watched: Vec::new() }))
+        self.make_op(Waiting { sleeper, pid, fd, deadline, task, watched: Vec::new() })
+    }
+
+    /// An operation, where another one was if there is such a place.
+    fn make_op(&mut self, waiting: Waiting) -> Op {
+        match self.spare_ops.pop() {
+            Some(mut place) => {
+                *place = waiting;
+                Op(place)
+            }
+            None => Op(Box::new(waiting)),
+        }
+    }
+
+    /// An operation is over: its place is another's.
+    #[inline]
+    fn drop_op(&mut self, Op(place): Op) {
+        if self.spare_ops.len() < SPARE_OPS_MAX {
+            self.spare_ops.push(place);
+        }
     }
 
     /// The operation of a receive that began to wait on the short way: from here on it is like any other.
@@ -433,7 +454,7 @@ impl Host {
         let stream = Kind::Recv { socket, target: QUIET_TARGET_BYTES };
         let kind = if is_dgram { Kind::DgramRecv { dgram: socket } } else { stream };
         let task = Task::new(kind, file, false, flags);
-        Op(Box::new(Waiting { sleeper, pid, fd, deadline: Instant::FAR, task, watched: Vec::new() }))
+        self.make_op(Waiting { sleeper, pid, fd, deadline: Instant::FAR, task, watched: Vec::new() })
     }
 
     /// When the call gives up waiting.
@@ -496,6 +517,9 @@ impl Host {
         }
     }
 }
+
+/// How many places of operations that are over are kept.
+const SPARE_OPS_MAX: usize = 16;
 
 /// The timeout argument of a call; one that has none waits for ever.
 pub(super) fn call_timeout(now: Instant, call: &Call<'_, '_>) -> Timeout {

@@ -7,6 +7,7 @@ use super::file::{Object, value};
 use super::option::Options;
 use super::ports::{Claim, Owner};
 use super::{Host, ports};
+use crate::shared::Shared;
 use crate::slab::Key;
 use crate::tcp::{Config, Listener, State, Tcb};
 use twinsock::consts as c;
@@ -73,12 +74,24 @@ pub(super) struct Socket {
     pub(super) uid: u32,
     /// How often it was disconnected: a connect that waits notices.
     pub(super) disconnects: u32,
-    pub(super) options: Options,
+    pub(super) options: Shared<Options>,
+    pub(super) heard: Heard,
+}
+
+/// What the header of a packet that was received left behind, as those options show it that a stream socket can only be asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    /// `IP_MULTICAST_TTL`.
+    pub(super) ttl: u8,
+    /// `IPV6_MULTICAST_HOPS`.
+    pub(super) hops: u8,
+    /// `IPV6_MULTICAST_IF`, an interface index.
+    pub(super) device: u8,
 }
 
 impl Socket {
     /// A socket around a control block.
-    pub(super) fn new(tcb: Tcb, family: Family, uid: u32, options: Options) -> Socket {
+    pub(super) fn new(tcb: Tcb, family: Family, uid: u32, options: Shared<Options>) -> Socket {
         let any = family.any();
         Socket {
             state: tcb.state(),
@@ -105,6 +118,7 @@ impl Socket {
             uid,
             disconnects: 0,
             options,
+            heard: Heard { ttl: 1, hops: 1, device: 0 },
         }
     }
 
@@ -135,8 +149,9 @@ impl Host {
             Transport::Udp => return self.dgram_socket(pid, family, flags),
         }
         let uid = self.process(pid)?.credentials.uid;
-        let config = Config { sysctl: self.sysctl.tcp, ..Config::default() };
-        let mut socket = Socket::new(Tcb::new(&config), family, uid, Options::default());
+        let config = Config::without_path(self.sysctl.tcp.clone());
+        let options = self.default_options.get_or_insert_default().clone();
+        let mut socket = Socket::new(Tcb::new(&config), family, uid, options);
         socket.v6only = family == Family::Inet6 && self.sysctl.bindv6only;
         let process = self.process_mut(pid)?;
         let fd = process.reserve(0)?;

@@ -21,9 +21,9 @@ impl Sockets {
         self.0.insert(socket)
     }
 
-    /// Takes a socket out; its key is stale from now on.
-    pub(super) fn remove(&mut self, key: Key) -> Option<Socket> {
-        self.0.remove(key)
+    /// A socket goes; its key is stale from now on.
+    pub(super) fn forget(&mut self, key: Key) {
+        self.0.forget(key);
     }
 
     /// The socket, if the key is not stale.

@@ -5,7 +5,7 @@
 
 use super::Host;
 use super::addr::{self, Family};
-use super::conns::{Conn, FourTuple};
+use super::conns::{Conn, FourTuple, name_of};
 use super::cx::{Cx, Pid};
 use super::file::Object;
 use super::op::{Kind, Step, Task};
@@ -294,7 +294,7 @@ impl Host {
             self.sockets[key].tuple.local = local;
             self.hold_port(key, tuple.local_port, true);
         } else {
-            match self.conns.get(&tuple) {
+            match self.conn(&tuple) {
                 None => {}
                 Some(Conn::Socket(_)) => return Err(Errno::ADDRNOTAVAIL),
                 // A port that was asked for takes a connection in TIME-WAIT over at any age, if it had timestamps.
@@ -303,7 +303,7 @@ impl Host {
                 }
             }
         }
-        if let Some(Conn::TimeWait(old)) = self.conns.get(&tuple) {
+        if let Some(Conn::TimeWait(old)) = self.conn(&tuple) {
             self.forget_time_wait(old);
         }
         let iss = iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
@@ -372,7 +372,7 @@ impl Host {
                 return Probe::Taken;
             }
             let tuple = FourTuple { local_port: port, ..*tuple };
-            match conns.get(&tuple) {
+            match conns.get(&tuple, |conn| name_of(sockets, time_waits, conn)) {
                 None => Probe::Free,
                 Some(Conn::TimeWait(old)) if reuses => {
                     iss = time_waits[old].rest.reuse(now);
@@ -381,7 +381,7 @@ impl Host {
                 Some(Conn::Socket(_) | Conn::TimeWait(_)) => {
                     tried += 1;
                     if tried == CROWD_TRIES {
-                        conns.expect_many(&tuple);
+                        conns.expect_many(&tuple, |conn| name_of(sockets, time_waits, conn));
                     }
                     // A port in TIME-WAIT that may be had again must be looked at.
                     conns.next_free_port(&tuple).filter(|_| !reuses).map_or(Probe::Taken, Probe::TakenBefore)
@@ -434,7 +434,10 @@ impl Host {
         self.settle_late(now, key, true);
         self.reset_names(key);
         // `tcp_disconnect`
-        self.sockets[key].options.peek_off = -1;
+        let options = &mut self.sockets[key].options;
+        if options.peek_off != -1 {
+            options.peek_off = -1;
+        }
     }
 
     /// `inet_csk_listen_stop`: the listener takes no more connections, and those that nobody has accepted are reset.

@@ -1,5 +1,6 @@
 //! Kernel constants by their Linux names, `socket(7)`, `ip(7)`, `tcp(7)`: one table, settable per host by name or by field.
 
+use crate::shared::Shared;
 use crate::tcp::TcpSysctl;
 use twinsock::{Errno, Result};
 
@@ -43,7 +44,7 @@ pub struct Sysctl {
     /// `net.ipv4.tcp_congestion_control`: what TCP_CONGESTION reads by default. The algorithm is the one that is modelled, whatever its name.
     pub tcp_congestion_control: String,
     /// `net.ipv4.tcp_*` that the protocol itself reads.
-    pub tcp: TcpSysctl,
+    pub(crate) tcp: Shared<TcpSysctl>,
 }
 
 impl Default for Sysctl {
@@ -64,7 +65,7 @@ impl Default for Sysctl {
             tcp_tw_reuse: 2,
             tcp_abort_on_overflow: false,
             tcp_congestion_control: "bbr".to_owned(),
-            tcp: TcpSysctl::default(),
+            tcp: Shared::default(),
         }
     }
 }

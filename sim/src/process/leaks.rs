@@ -34,9 +34,25 @@ pub enum LeakCheck {
 /// How much virtual time passes between the end of the last process that keeps a run going and the look at what is left, unless
 /// [`Builder::leak_grace`](crate::Builder::leak_grace) says otherwise: longer than a connection may take to be closed by both ends, TIME_WAIT and
 /// `net.ipv4.tcp_fin_timeout` included.
+///
+/// ```
+/// use twinsock_sim::{LEAK_GRACE, LeakCheck, Sim};
+/// let run = Sim::builder().leaks(LeakCheck::Report).run(|sim| drop(sim.host("a").spawn("p", |_net| {}))).unwrap();
+/// assert!(run.elapsed >= LEAK_GRACE);
+/// ```
 pub const LEAK_GRACE: Duration = Duration::from_secs(150);
 
 /// A thread that has not ended.
+///
+/// ```
+/// use twinsock_sim::Sim;
+/// Sim::builder().run(|sim| {
+///     sim.host("a").spawn("p", |net| twinsock::Clock::sleep(&net, std::time::Duration::from_secs(9)));
+///     sim.run_for(std::time::Duration::from_secs(1));
+///     let thread = &sim.leaks().hosts[0].threads[0];
+///     assert_eq!((thread.process.as_str(), thread.what.as_str()), ("p", "sleep"));
+/// }).unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftThread {
     /// The name of its process.
@@ -54,6 +70,15 @@ pub struct LeftThread {
 }
 
 /// What a process that came to its end by itself left to its kernel.
+///
+/// ```
+/// use twinsock_sim::{LeakCheck, Sim};
+/// let run = Sim::builder().leaks(LeakCheck::Report).run(|sim| {
+///     sim.host("a").spawn("p", |net| std::mem::forget(twinsock::SocketApi::epoll_create(&net).unwrap()));
+/// });
+/// let exit = &run.unwrap().leaks.hosts[0].exits[0];
+/// assert_eq!((exit.process.as_str(), exit.descriptors.len()), ("p", 1));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftAtExit {
     /// The name of the process.
@@ -177,6 +202,14 @@ impl fmt::Display for Leaks {
 
 impl HostLeaks {
     /// Whether nothing of it is a leak.
+    ///
+    /// ```
+    /// use twinsock_sim::{LeakCheck, Sim};
+    /// let run = Sim::builder().leaks(LeakCheck::Report).run(|sim| {
+    ///     sim.host("a").spawn("p", |net| std::mem::forget(twinsock::SocketApi::epoll_create(&net).unwrap()));
+    /// });
+    /// assert!(!run.unwrap().leaks.hosts[0].is_clean());
+    /// ```
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.kinds().is_empty()

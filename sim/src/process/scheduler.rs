@@ -467,7 +467,7 @@ impl Scheduler {
         let at = self.world.now();
         let place = self.place(thread);
         self.world.trace_mut().call_ended(at, place, name, fd, result);
-        if self.world.trace().is_recording() {
+        if self.world.trace().wants_calls() {
             self.note_call(&CallEnd { at, place, call: name, fd, result }, thread, call);
         }
         self.charge(thread);

@@ -1,6 +1,7 @@
 //! The transmission control block, RFC 9293 section 3.3.1: the variables of a connection, how one begins, what can be read off it.
 
 use super::config::{Config, Options, TcpSysctl};
+use crate::shared::Shared;
 use super::congestion::Congestion;
 use super::output::AckState;
 use super::poll::Wakes;
@@ -134,7 +135,7 @@ pub struct Tcb {
     pub(super) timers: Timers,
     /// The MSS we announce.
     pub(super) advmss: u16,
-    pub(super) sysctl: TcpSysctl,
+    pub(super) sysctl: Shared<TcpSysctl>,
 
     pub(super) send: Option<Box<SendBuffer>>,
     pub(super) recv: Option<Box<RecvBuffer>>,
@@ -200,7 +201,7 @@ impl Tcb {
             rtt: Rtt::default(),
             timers: Timers::default(),
             advmss: config.mss_bytes,
-            sysctl: config.sysctl,
+            sysctl: config.sysctl.clone(),
             send: None,
             recv: None,
             replies: Vec::new(),
@@ -257,7 +258,7 @@ impl Tcb {
 
     /// What every opening begins with.
     fn begin(&mut self, config: &Config, ports: (u16, u16), iss: SeqNumber) {
-        self.sysctl = config.sysctl;
+        self.sysctl.clone_from(&config.sysctl);
         (self.local_port, self.remote_port) = ports;
         self.err = None;
         self.soft_err = None;

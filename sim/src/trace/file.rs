@@ -150,7 +150,9 @@ pub fn read_trace(bytes: &[u8]) -> Result<TraceFile, TraceFileError> {
         match serde_json::from_slice(text) {
             Ok(line) => file.lines.push(line),
             Err(error) => {
-                let at = offset + error.column().saturating_sub(1).min(text.len());
+                // Of what is missing, the place is behind the last byte.
+                let column = if error.is_eof() { text.trim_ascii_end().len() } else { error.column().saturating_sub(1) };
+                let at = offset + column.min(text.len());
                 let cut_off = if text.ends_with(b"\n") { "" } else { "the file is cut off here: " };
                 file.broken =
                     Some(TraceFileError { line: number, offset: at, what: format!("{cut_off}{}", without_place(&error)) });

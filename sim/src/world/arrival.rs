@@ -184,7 +184,10 @@ impl World {
         let machine = &mut self.machines[to.index()];
         let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
         let mut cx = Cx { now: machine.clock.own(self.now), luck: &mut luck };
-        machine.host.take_packet(&mut cx, self.in_flight.packet_mut(slot));
+        let Flying { packet, ends, .. } = &mut self.in_flight.slots[index(slot)];
+        let known = *ends;
+        ends.forget();
+        machine.host.take_packet(&mut cx, packet, known);
         self.arrived(to, slot);
     }
 

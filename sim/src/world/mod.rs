@@ -18,7 +18,7 @@ mod wire;
 
 use crate::choice::{Choice, Door, LuckOf, StreamId};
 use crate::host::fifo::Fifo;
-use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, QuietRecv, Token};
+use crate::host::{Call, Credentials, Cx, Ends, Host, HostConfig, Op, Pid, Progress, QuietRecv, Token};
 use crate::link::Link;
 use crate::trace::{Event, Place, Recording, Trace, What};
 pub(crate) use arrival::{Ended, Happened, Rest};
@@ -473,8 +473,10 @@ impl World {
     fn transmit(&mut self, id: HostId) {
         loop {
             let machine = &mut self.machines[id.index()];
-            let (slot, packet) = self.in_flight.place();
-            if !machine.host.transmit_into(machine.clock.own(self.now), packet) {
+            let (slot, Flying { packet, label, ends, .. }) = self.in_flight.place_whole();
+            label.forget();
+            *ends = Ends::UNKNOWN;
+            if !machine.host.transmit_into(machine.clock.own(self.now), packet, ends) {
                 return;
             }
             self.carry(id, slot);
@@ -513,11 +515,13 @@ impl World {
     /// Sends the packet in this place, the next one, to where it has not just been sent to.
     fn send_anywhere(&mut self, from: HostId, slot: u32) {
         let machine = &mut self.machines[from.index()];
-        let packet = self.in_flight.packet_mut(slot);
+        let Flying { packet, ends, .. } = &mut self.in_flight.slots[index(slot)];
+        let known = *ends;
+        ends.forget();
         if machine.host.owns(packet.dst) {
             let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
             // The place is still free: nothing else is written to it meanwhile.
-            machine.host.take_packet(&mut Cx { now: machine.clock.own(self.now), luck: &mut luck }, packet);
+            machine.host.take_packet(&mut Cx { now: machine.clock.own(self.now), luck: &mut luck }, packet, known);
             return;
         }
         if machine.has_lost_addrs && machine.is_sender_gone(packet) {

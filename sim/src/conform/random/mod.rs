@@ -26,6 +26,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 const PAUSE_MS: u32 = 20;
 
 /// What the random run came to.
+///
+/// ```
+/// use twinsock_sim::conform::RandomReport;
+/// let report = RandomReport { sequences: 100, calls: 2500, ..RandomReport::default() };
+/// assert!(report.to_text().starts_with("100 sequences, 2500 calls in each world, 0 differences"));
+/// ```
 #[derive(Clone, Default, Debug)]
 pub struct RandomReport {
     /// Sequences run.
@@ -40,6 +46,12 @@ pub struct RandomReport {
 
 impl RandomReport {
     /// As one JSON object.
+    ///
+    /// ```
+    /// use twinsock_sim::conform::RandomReport;
+    /// let report = RandomReport { sequences: 100, ..RandomReport::default() };
+    /// assert_eq!(report.to_json()["sequences"], 100);
+    /// ```
     #[must_use]
     pub fn to_json(&self) -> Value {
         let differences: Vec<Value> = self
@@ -51,6 +63,12 @@ impl RandomReport {
     }
 
     /// As text; the cases of the differences are lines of their own.
+    ///
+    /// ```
+    /// use twinsock_sim::conform::RandomReport;
+    /// let report = RandomReport { unsteady: 3, ..RandomReport::default() };
+    /// assert!(report.to_text().contains("3 sequences had more than one answer"));
+    /// ```
     #[must_use]
     pub fn to_text(&self) -> String {
         let RandomReport { sequences, calls, unsteady, differences } = self;
@@ -102,10 +120,24 @@ pub fn run(program: &Path, jobs: usize, count: u64, seed: u64, tell: &(dyn Fn(u6
 }
 
 /// Sequences that somebody else chooses, a fuzzer, made in both worlds one after the other.
+///
+/// ```
+/// use twinsock_sim::conform::Twins;
+/// let program = std::env::current_exe().unwrap();
+/// let twins = Twins::new(&program);
+/// # drop(twins);
+/// ```
 pub struct Twins<'a>(Kernel<'a>);
 
 impl<'a> Twins<'a> {
     /// With workers that are this program: see [`WORKER_ARGUMENT`](super::WORKER_ARGUMENT).
+    ///
+    /// ```
+    /// use twinsock_sim::conform::Twins;
+    /// let program = std::env::current_exe().unwrap();
+    /// let twins = Twins::new(&program);
+    /// # drop(twins);
+    /// ```
     #[must_use]
     pub fn new(worker: &'a Path) -> Twins<'a> {
         Twins(Kernel::new(worker))
@@ -115,6 +147,16 @@ impl<'a> Twins<'a> {
     ///
     /// # Errors
     /// No worker can be started.
+    ///
+    /// ```
+    /// use twinsock_sim::conform::Twins;
+    /// /// What a fuzzer does with its input.
+    /// fn differential(twins: &mut Twins<'_>, input: &[u8]) {
+    ///     let report = twins.compare(input).unwrap();
+    ///     assert!(report.differences.is_empty(), "{}", report.to_text());
+    /// }
+    /// # let _: fn(&mut Twins<'_>, &[u8]) = differential;
+    /// ```
     pub fn compare(&mut self, bytes: &[u8]) -> io::Result<RandomReport> {
         let Compared { calls, unsteady, difference } = compare(&mut self.0, draw::line_from_bytes(bytes))?;
         // No call of such a sequence waits: one that did not come back in time was made on a machine with no time for it.

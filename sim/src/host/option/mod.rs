@@ -15,6 +15,7 @@ use super::Host;
 use super::addr::Family;
 use super::cx::{Cx, Pid};
 use super::dgram::{Device, Member};
+use crate::shared::Shared;
 use crate::slab::Key;
 use stamps::Stamps;
 use std::net::IpAddr;
@@ -75,12 +76,6 @@ pub(super) struct Options {
     max_pacing_rate: u64,
     /// `TCP_CONGESTION`; `None`: the host's default.
     congestion: Option<&'static str>,
-    /// `IP_MULTICAST_TTL` of a TCP socket, which can only be asked.
-    pub(super) multicast_ttl: u8,
-    /// `IPV6_MULTICAST_HOPS` of a TCP socket, which can only be asked.
-    pub(super) multicast_hops: u8,
-    /// `IPV6_MULTICAST_IF` of a TCP socket, an interface index, which can only be asked.
-    pub(super) multicast_device: u8,
     /// `IP_MULTICAST_ALL`; until it is set, on for AF_INET and off for AF_INET6 sockets.
     multicast_all: Option<bool>,
     /// `SO_TIMESTAMP` and its kin.
@@ -115,9 +110,6 @@ impl Default for Options {
             device: 0,
             max_pacing_rate: u64::MAX,
             congestion: None,
-            multicast_ttl: 1,
-            multicast_hops: 1,
-            multicast_device: 0,
             multicast_all: None,
             stamps: Stamps::default(),
             plain: plain::Values::default(),
@@ -125,12 +117,18 @@ impl Default for Options {
     }
 }
 
-impl Options {
+impl Shared<Options> {
     /// What a connection takes over from its listener: all but SO_PRIORITY and TCP_FASTOPEN.
-    pub(super) fn inherited(&self) -> Options {
-        Options { priority: 0, fastopen: 0, ..self.clone() }
+    pub(super) fn inherited(&self) -> Shared<Options> {
+        let mut options = self.clone();
+        if options.priority != 0 || options.fastopen != 0 {
+            (options.priority, options.fastopen) = (0, 0);
+        }
+        options
     }
+}
 
+impl Options {
     /// Whether any address may be bound.
     pub(super) fn may_bind_any(&self) -> bool {
         self.freebind || self.transparent

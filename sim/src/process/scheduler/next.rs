@@ -41,8 +41,7 @@ impl Scheduler {
     #[inline(always)]
     fn step_and_choose(&mut self) -> Option<ThreadId> {
         let trace = self.world.trace();
-        let is_watched = trace.is_recording() | (trace.steps() + 1 == self.break_at);
-        let may_end = self.ready.is_empty() & self.stalled.is_empty() & !is_watched;
+        let may_end = self.ready.is_empty() & self.stalled.is_empty() & (trace.steps() + 1 != self.break_at);
         match self.world.happen_short(may_end)? {
             Ok(Ended { waiter, data }) => Some(self.recv_ended(thread_of(waiter), data)),
             Err(rest) => self.go_on_and_choose(rest),
@@ -157,14 +156,18 @@ impl Scheduler {
         let now = self.world.now();
         let is_only_one = self.ready.is_empty() && self.stalled.is_empty() && self.world.is_idle_until(now);
         self.stack_ends[thread.index()].prefetch();
-        let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
+        let Some(slot) = self.threads.get(thread.index()) else { return false };
         let is_waiting = match slot.state {
             State::Waiting(..) => true,
             State::Ready | State::Due | State::Running | State::Ended => false,
         };
-        if !is_only_one || !is_waiting || self.world.trace().is_recording() || self.world.trace().steps() + 1 == self.break_at {
+        if !is_only_one || !is_waiting || self.world.trace().steps() + 1 == self.break_at {
             return false;
         }
+        if self.world.trace().is_recording() {
+            self.note_wake(thread);
+        }
+        let slot = &mut self.threads[thread.index()];
         slot.state = State::Running;
         slot.turn = slot.turn.wrapping_add(1);
         slot.clock = slot.clock.max(now);

@@ -31,7 +31,7 @@ impl Scheduler {
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
         let call = if as_file { const { CallName::new("write") } } else { const { CallName::new("sendto") } };
         world.trace_mut().call_ended(at, place, call, Some(fd), Ok(data.len()));
-        if world.trace().is_recording() {
+        if world.trace().wants_calls() {
             self.note_short_call(thread, fd, &if as_file { ShortCall::Write(data) } else { ShortCall::Send(data, flags, None) });
         }
         self.collect_wakes();
@@ -79,6 +79,9 @@ impl Scheduler {
     #[inline(always)]
     pub(super) fn recv_ended(&mut self, thread: ThreadId, data: Data) -> ThreadId {
         self.stack_ends[thread.index()].prefetch();
+        if self.world.trace().is_recording() {
+            self.note_wake(thread);
+        }
         let at = self.world.now();
         let slot = &mut self.threads[thread.index()];
         let quiet = slot.quiet.take().expect("a receive that has hardly been taken note of is its thread's");
@@ -97,17 +100,26 @@ impl Scheduler {
 
     /// What the running thread's receive that has ended returns. `None`: it has not.
     #[inline(always)]
-    pub fn take_received(&mut self, thread: ThreadId, into: &mut [u8]) -> Option<usize> {
+    pub fn take_received(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Option<usize> {
         let data = self.threads.get_mut(thread.index())?.received.take()?;
         self.world.take_data(data, into);
+        // The rest of what is recorded of it has been when it ended, which is now.
+        self.note_short_recv(thread, as_file, fd, (into, data.bytes()), flags);
         Some(data.bytes())
     }
 
     /// The same of a datagram, with the name of its sender if that is asked for.
     #[inline(always)]
-    pub fn take_datagram(&mut self, thread: ThreadId, into: &mut [u8], name: Option<&mut Name<'_>>) -> Option<usize> {
+    pub fn take_datagram(
+        &mut self,
+        thread: ThreadId,
+        fd: RawFd,
+        into: &mut [u8],
+        (flags, mut name): (i32, Option<&mut Name<'_>>),
+    ) -> Option<usize> {
         let data = self.threads.get_mut(thread.index())?.received.take()?;
-        self.world.take_datagram(data, into, name);
+        self.world.take_datagram(data, into, name.as_deref_mut());
+        self.note_dgram_recv(thread, fd, (into, data.bytes()), flags, name.as_deref());
         Some(data.bytes())
     }
 
@@ -125,7 +137,7 @@ impl Scheduler {
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
         world.trace_mut().call_ended(at, place, const { CallName::new("sendto") }, Some(fd), Ok(data.len()));
         self.collect_wakes();
-        if self.world.trace().is_recording() {
+        if self.world.trace().wants_calls() {
             let (flags, name) = how;
             self.note_short_call(thread, fd, &ShortCall::Send(data, flags, name));
         }
@@ -186,7 +198,13 @@ impl Scheduler {
     #[inline(always)]
     fn end_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
         self.end_short_call(thread, recv_name(as_file), fd, received);
-        if self.world.trace().is_recording() {
+        self.note_short_recv(thread, as_file, fd, (into, received), flags);
+    }
+
+    /// The same, for a recording.
+    #[inline(always)]
+    fn note_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
+        if self.world.trace().wants_calls() {
             let (data, len) = (&into[..received], into.len());
             let short = if as_file { ShortCall::Read(data, len) } else { ShortCall::Recv(data, len, flags, None) };
             self.note_short_call(thread, fd, &short);
@@ -204,7 +222,20 @@ impl Scheduler {
         name: Option<&Name<'_>>,
     ) {
         self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
-        if self.world.trace().is_recording() {
+        self.note_dgram_recv(thread, fd, (into, received), flags, name);
+    }
+
+    /// The same, for a recording.
+    #[inline(always)]
+    fn note_dgram_recv(
+        &mut self,
+        thread: ThreadId,
+        fd: RawFd,
+        (into, received): (&[u8], usize),
+        flags: i32,
+        name: Option<&Name<'_>>,
+    ) {
+        if self.world.trace().wants_calls() {
             self.note_short_call(thread, fd, &ShortCall::Recv(&into[..received], into.len(), flags, name));
         }
     }

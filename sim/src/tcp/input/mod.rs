@@ -26,7 +26,7 @@ impl Tcb {
     /// The same, with the segment where it is: a small one is not worth moving. What is left of it means nothing.
     #[inline]
     pub fn take_segment(&mut self, now: Instant, segment: &mut Segment) {
-        if !self.take_small(now, segment) {
+        if !Tcb::may_be_small(segment) || !self.take_small(now, segment) {
             self.arrives(now, segment);
         }
     }
