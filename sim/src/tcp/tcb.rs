@@ -1,7 +1,6 @@
 //! The transmission control block, RFC 9293 section 3.3.1: the variables of a connection, how one begins, what can be read off it.
 
 use super::config::{Config, Options, TcpSysctl};
-use crate::shared::Shared;
 use super::congestion::Congestion;
 use super::output::AckState;
 use super::poll::Wakes;
@@ -13,6 +12,7 @@ use super::time_wait::TimeWait;
 use super::timer::Timers;
 use super::user::ShutdownBits;
 use crate::packet::{Segment, SeqNumber};
+use crate::shared::Shared;
 use std::time::Duration;
 use twinsock::{Errno, Instant};
 
