@@ -93,7 +93,6 @@ impl RawAddr {
     /// assert_eq!(SocketAddr::inet([127, 0, 0, 1].into(), 80).encode()?.as_bytes().len(), 16, "struct sockaddr_in");
     /// # Ok::<(), twinsock::Errno>(())
     /// ```
-    #[inline]
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
@@ -123,7 +122,6 @@ impl SocketAddr {
     /// assert_eq!(SocketAddr::decode(addr.encode()?.as_bytes())?, addr);
     /// # Ok::<(), twinsock::Errno>(())
     /// ```
-    #[inline]
     pub fn encode(&self) -> Result<RawAddr> {
         match self {
             SocketAddr::Unspec => {
