@@ -414,7 +414,8 @@ impl Dgram {
 /// Whether [`store_inet_name`] has room for all of an IPv4 name.
 #[inline]
 fn has_room_for_inet_name(name: &Name<'_>) -> bool {
-    usize::try_from(*name.len).unwrap_or(0).min(name.bytes.len()) >= SOCKADDR_IN_BYTES
+    let room = usize::try_from(*name.len).unwrap_or(0);
+    (SOCKADDR_IN_BYTES..=name.bytes.len()).contains(&room)
 }
 
 /// Stores an IPv4 name as `addr::store_name` does, where there is room for all of it; `false`: nothing is stored.
