@@ -61,6 +61,9 @@ pub struct Ends {
 }
 
 impl Ends {
+    /// Nothing is known.
+    pub const UNKNOWN: Ends = Ends { from: Key::NOBODY, to: Key::NOBODY, calm: 0 };
+
     /// Those of a packet that is sent by one of these sockets and is thought to be for the other.
     #[inline]
     pub(super) fn between(from: Key, to: Key) -> Ends {
@@ -73,14 +76,11 @@ impl Ends {
         self.from
     }
 
-    /// Whom it may be for.
+    /// Whom it may be for: where to look first.
     #[inline]
     pub(super) fn to(self) -> Key {
         self.to
     }
-
-    /// Nothing is known.
-    pub const UNKNOWN: Ends = Ends { from: Key::NOBODY, to: Key::NOBODY, calm: 0 };
 
     /// The packet is another from here on, and not written by a calm connection. Where to look first stays as a guess, which is verified anyway: most places
     /// serve the same two sockets again.

@@ -145,6 +145,7 @@ pub struct Host {
     iss_secret: Option<u32>,
     timers: TimerQueue,
     /// Operations that are over, for those to come.
+    #[expect(clippy::vec_box, reason = "an operation moves from here and back as it is, without its parts being moved")]
     spare_ops: Vec<Box<op::Waiting>>,
     /// Sockets that may have segments to send, first come first served.
     dirty: KeyQueue,
