@@ -313,7 +313,7 @@ impl Host {
             && route.cast == Cast::Unicast
             && route.device == Device::Wire
             && !self.addresses.has_learned_paths();
-        self.dgrams[key].short = if is_short { ShortWay::of(&packet, self.changes) } else { None };
+        self.dgrams[key].gone = if is_short { ShortWay::of(&packet, self.changes) } else { None };
         if !leaves {
             return;
         }
