@@ -96,6 +96,12 @@ impl Agenda {
         Some(*next)
     }
 
+    /// An event that comes after those in the row, where one is at hand, see [`EventQueue::scout`].
+    #[inline]
+    pub(super) fn scout(&mut self) -> Option<&Due> {
+        self.queue.scout()
+    }
+
     /// The instant of the earliest event.
     #[inline]
     pub(super) fn peek(&self) -> Option<Instant> {
