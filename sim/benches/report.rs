@@ -9,7 +9,7 @@ use std::time::Duration;
 use twinsock::net::{TcpListener, TcpStream};
 use twinsock::{Clock, Os};
 use twinsock_sim::trace::{Recording, lines, pcapng, timeline};
-use twinsock_sim::{Link, Sim};
+use twinsock_sim::{EventKind, Link, Sim};
 
 const ROUNDS: u32 = 8_000;
 /// So many make more than 100,000 events.
@@ -58,7 +58,7 @@ fn recorded(c: &mut Criterion) {
 fn written(c: &mut Criterion) {
     let recording = ping_pong(true, WRITTEN_ROUNDS).unwrap();
     let lines = lines(&recording);
-    let packets = recording.events().filter(|recorded| recorded.event.what.packet().is_some()).count() / 2;
+    let packets = lines.iter().filter(|line| line.kind == EventKind::Sent).count();
     println!("a recording of {} events, {packets} packets", lines.len());
     let mut group = c.benchmark_group("report");
     group.sample_size(10);

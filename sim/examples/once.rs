@@ -4,20 +4,29 @@
 //! cargo build --release -p twinsock-sim --example once
 //! valgrind --tool=callgrind target/release/examples/once W1 10000
 //! valgrind --tool=callgrind target/release/examples/once W1 10000 recorded
+//! valgrind --tool=callgrind target/release/examples/once W4:1000 20    # of a thousand clients
 //! ```
 
 use std::process::ExitCode;
 use twinsock_sim::workload::{Bulk, Churn, Crowd, Done, Duo, Flood, PingPong, UdpPingPong, World, empty_runs, timers_in};
 
-const USAGE: &str = "expected a workload (W1, W2, W3, W4, W5, W6, W6-flood, W9) and how much of it, such as W1 10000; of all but W9 also a third word, what is kept of the run: recorded, silent (nothing), plain";
+const USAGE: &str = "expected a workload (W1, W2, W3, W4, W5, W6, W6-flood, W9) and how much of it, such as W1 10000; of all but W9 also a third word, what is kept of the run: recorded, silent (nothing), plain; W4:1000 is of so many hosts";
+
+/// Of how many hosts W4 and W5 are, where it is not said.
+const HOSTS: u32 = 100;
 
 fn run(workload: &str, size: u64, here: World) -> Option<Done> {
+    let (workload, hosts) = match workload.split_once(':') {
+        Some((workload @ ("W4" | "W5"), hosts)) => (workload, hosts.parse().ok()?),
+        Some(_) => return None,
+        None => (workload, HOSTS),
+    };
     Some(match workload {
         "W1" => PingPong { bytes: 64, rounds: size }.run(here),
         "W2" => Bulk { writes: size }.run(here),
         "W3" => Churn { connections: size }.run(here),
-        "W4" => Crowd { clients: 100, rounds: u32::try_from(size).ok()? }.run(here),
-        "W5" => timers_in(here, 100, size),
+        "W4" => Crowd { clients: hosts, rounds: u32::try_from(size).ok()? }.run(here),
+        "W5" => timers_in(here, u64::from(hosts), size),
         "W6" => UdpPingPong { rounds: size }.run(here),
         "W6-flood" => Flood { datagrams: size }.run(here),
         "W9" if here == World::Simulator => empty_runs(size, false),

@@ -37,15 +37,16 @@ pub struct Recording {
 }
 
 /// How many events a recording keeps, the last ones, if nothing else is asked for: some tens of megabytes, and what the packets carry.
+///
+/// ```
+/// use twinsock_sim::{Sim, trace::EVENTS_MAX};
+/// // Ten times as long.
+/// let builder = Sim::builder().record_last(10 * EVENTS_MAX);
+/// # assert!(builder.run(|_sim| {}).is_ok());
+/// ```
 pub const EVENTS_MAX: usize = 1_000_000;
 
 /// An event of a recording.
-///
-/// ```
-/// use twinsock_sim::Sim;
-/// let run = Sim::builder().record(true).run(|sim| drop(sim.host("a").spawn("p", |_net| {}))).unwrap();
-/// assert_eq!(run.recording.unwrap().events().next().unwrap().step, 0);
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
     /// The turn in which it happened: how many had been taken until then.
@@ -183,7 +184,7 @@ impl fmt::Display for Connection {
 impl Recording {
     /// Which host has an address.
     #[must_use]
-    pub fn owners(&self) -> BTreeMap<IpAddr, u32> {
+    pub(crate) fn owners(&self) -> BTreeMap<IpAddr, u32> {
         (0..).zip(&self.addrs).flat_map(|(host, addrs)| addrs.iter().map(move |addr| (*addr, host))).collect()
     }
 
@@ -193,7 +194,7 @@ impl Recording {
     }
 
     /// What happened, in order.
-    pub fn events(&self) -> impl Iterator<Item = Recorded> {
+    pub(crate) fn events(&self) -> impl Iterator<Item = Recorded> {
         self.log.read(true)
     }
 
@@ -207,18 +208,48 @@ impl Recording {
     }
 
     /// How many events there are.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let run = Sim::builder().record_last(10).run(|sim| {
+    ///     let host = sim.host("a");
+    ///     (0..50).for_each(|_| drop(host.spawn("p", |_net| {})));
+    /// });
+    /// let recording = run.unwrap().recording.unwrap();
+    /// assert!(recording.events_count() >= 10);
+    /// ```
     #[must_use]
     pub fn events_count(&self) -> usize {
         self.log.events_count()
     }
 
     /// How many events came before the first of these, for which there was no room in the end.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let run = Sim::builder().record_last(10).run(|sim| {
+    ///     let host = sim.host("a");
+    ///     (0..50).for_each(|_| drop(host.spawn("p", |_net| {})));
+    /// });
+    /// let recording = run.unwrap().recording.unwrap();
+    /// assert!(recording.dropped() > 0);
+    /// ```
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.log.dropped()
     }
 
     /// How many events were dropped, in words; nothing if none was.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let run = Sim::builder().record_last(10).run(|sim| {
+    ///     let host = sim.host("a");
+    ///     (0..50).for_each(|_| drop(host.spawn("p", |_net| {})));
+    /// });
+    /// let recording = run.unwrap().recording.unwrap();
+    /// println!("{}", recording.dropped_words().unwrap());
+    /// ```
     #[must_use]
     pub fn dropped_words(&self) -> Option<String> {
         dropped_words(self.dropped())

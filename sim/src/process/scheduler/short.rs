@@ -7,6 +7,19 @@ use crate::world::Data;
 use twinsock::Instant;
 use twinsock::raw::{Name, RawFd};
 
+/// A receive that a thread is about to make, and would have to wait for its turn with.
+#[derive(Clone, Copy, Debug)]
+pub struct Posted {
+    /// It is a `read(2)`.
+    pub as_file: bool,
+    /// The descriptor.
+    pub fd: RawFd,
+    /// The flags.
+    pub flags: i32,
+    /// How many bytes it has room for, or so many.
+    pub room: u32,
+}
+
 /// What the short way of a receive came to.
 pub enum ShortRecv {
     /// It returns this.
@@ -61,6 +74,35 @@ impl Scheduler {
             }
             Short::Long => ShortRecv::Long,
         }
+    }
+
+    /// The running thread, which is going to wait for its turn, makes this receive then.
+    pub fn post(&mut self, thread: ThreadId, receive: Posted) {
+        self.threads[thread.index()].posted = Some(receive);
+    }
+
+    /// The running thread has its turn: whether the receive that it was going to make has been begun for it, and has waited.
+    pub fn has_waited(&mut self, thread: ThreadId) -> bool {
+        self.threads[thread.index()].posted.take().is_none()
+    }
+
+    /// The thread just chosen makes the receive that it has posted, if that only has to wait, as [`Scheduler::recv_short`] would do it: then nothing of the
+    /// program runs in this turn, and no stack is switched to. `false`: nothing has happened.
+    #[inline]
+    pub(super) fn waits_at_once(&mut self, thread: ThreadId) -> bool {
+        let slot = &mut self.threads[thread.index()];
+        let Some(Posted { as_file, fd, flags, room }) = slot.posted else { return false };
+        if slot.is_held_up || self.world.trace().is_recording() {
+            return false;
+        }
+        let who = (slot.pid, &mut slot.recent);
+        let Some(quiet) = self.world.wait_short(slot.host, who, thread.token(), fd, room, flags) else { return false };
+        slot.posted = None;
+        slot.reads_as_file = as_file;
+        slot.quiet = Some(quiet);
+        slot.signal = None;
+        slot.state = State::Waiting(Wait::Call, self.world.now());
+        true
     }
 
     /// Goes on with the running thread's parked receive, if it is an easy one. `None`: nothing has happened.
