@@ -42,6 +42,7 @@ pub mod explore;
 pub mod host;
 pub mod link;
 pub mod packet;
+mod prefetch;
 mod process;
 mod report;
 mod shared;

@@ -296,11 +296,12 @@ impl Choice {
         value
     }
 
-    /// What [`Choice::draw`] is going to answer next, very probably, where that costs nothing to know: so that what it leads to can be made ready.
+    /// What [`Choice::draw`] is going to answer after it has been asked so many times, very probably, where that costs nothing to know: so that what
+    /// it leads to can be made ready.
     #[inline]
-    pub(crate) fn foresee(&mut self, stream: StreamId, n: u32) -> Option<u32> {
+    pub(crate) fn foresee(&mut self, stream: StreamId, times: usize, n: u32) -> Option<u32> {
         match &mut self.streams[stream.0 as usize].choices {
-            Choices::Drawn(words) => Some(words.foresee(n)),
+            Choices::Drawn(words) => words.foresee(times, n),
             Choices::Untouched { .. } | Choices::Replayed(..) | Choices::Shared | Choices::Boring => None,
         }
     }

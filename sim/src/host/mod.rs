@@ -9,12 +9,13 @@
 //! | `cx.rs`, `call.rs` | what entries take and give; system calls as values |
 //! | `dispatch.rs`, `op.rs` | the table of calls; calls in progress: begin, wait, resume, time out, interrupt |
 //! | `process.rs`, `file.rs`, `wait.rs` | descriptors; open file descriptions; who waits for them |
+//! | `ahead.rs` | what the caches are made ready for |
 //! | `ready.rs`, `poll.rs`, `epoll.rs`, `pipe.rs` | readiness and pipes |
 //! | `socket.rs`, `stream.rs`, `data.rs`, `fast.rs` | sockets and their names; bind to close; send and receive; the same, short |
 //! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
 //! | `local.rs`, `local_call.rs`, `rights.rs` | local sockets; their calls that may wait; descriptors in flight |
 //! | `plain.rs`, `power.rs` | the file name space and plain files; what outlives a loss of power |
-//! | `inet.rs`, `time_wait.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `buckets.rs`, `timers.rs`, `addr.rs`, `pmtu.rs` | packets and timers; what is left of connections; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
+//! | `inet.rs`, `handshake.rs`, `time_wait.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `buckets.rs`, `timers.rs`, `addr.rs`, `pmtu.rs` | packets and timers; how connections begin; what is left of them; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `netstat.rs`, `left.rs`, `snmp.rs` | what a person asks of a machine: sockets, what is open; counters |
 //! | `sockets.rs`, `fifo.rs`, and the room `slab` | the tables and queues behind all of this |
@@ -22,6 +23,7 @@
 //! Names in `Key` are generation-checked indices, so that a call in progress may outlive what it names when a process is killed.
 
 mod addr;
+mod ahead;
 mod buckets;
 mod call;
 mod cmsg;
@@ -35,6 +37,7 @@ mod epoll;
 mod fast;
 pub(crate) mod fifo;
 mod file;
+mod handshake;
 mod inet;
 mod left;
 mod local;
@@ -78,6 +81,7 @@ pub use sysctl::Sysctl;
 use crate::packet::Packet;
 use crate::shared::Shared;
 use crate::slab::{self, Key, KeyQueue, Slab};
+use crate::tcp::Spare;
 use addr::{Addresses, canonical};
 use conns::Conns;
 use dgram::{Dgram, DgramPorts, Memberships};
@@ -120,6 +124,8 @@ impl Default for HostConfig {
 
 /// One machine's kernel.
 ///
+/// The fields stand in memory as they stand here: what every call and packet looks at is together, [`Host::HOT_BYTES`] from the beginning on.
+///
 /// ```
 /// # use twinsock::{Instant, consts as c};
 /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
@@ -133,13 +139,20 @@ impl Default for HostConfig {
 /// assert!(host.poll_transmit(&mut cx).is_none() && host.poll_timeout().is_none() && host.poll_wake().is_none());
 /// ```
 #[derive(Debug)]
+#[repr(C)]
 pub struct Host {
-    addresses: Addresses,
-    sysctl: Sysctl,
     /// By pid; number 0 is nobody's.
     processes: Vec<Option<Process>>,
-    files: Slab<File>,
     sockets: Sockets,
+    files: Slab<File>,
+    timers: TimerQueue,
+    /// Sockets that may have segments to send, first come first served.
+    dirty: KeyQueue,
+    /// Packets that no socket has to send any more.
+    outbox: VecDeque<Packet>,
+    sleepers: Sleepers,
+    addresses: Addresses,
+    sysctl: Sysctl,
     /// The options of a stream socket for which none has been set, once there has been one.
     default_options: Option<Shared<Options>>,
     dgrams: Slab<Dgram>,
@@ -147,7 +160,6 @@ pub struct Host {
     epolls: Slab<EpollSet>,
     local: Local,
     plain: PlainFiles,
-    sleepers: Sleepers,
     /// TCP's ports.
     ports: Ports,
     /// UDP's ports.
@@ -158,14 +170,12 @@ pub struct Host {
     time_wait_ends: VecDeque<(Instant, Key)>,
     /// What makes initial sequence numbers hard to guess; drawn when the first is needed.
     iss_secret: Option<u32>,
-    timers: TimerQueue,
     /// Operations that are over, for those to come.
     #[expect(clippy::vec_box, reason = "an operation moves from here and back as it is, without its parts being moved")]
     spare_ops: Vec<Box<op::Waiting>>,
-    /// Sockets that may have segments to send, first come first served.
-    dirty: KeyQueue,
-    /// Packets that no socket has to send any more.
-    outbox: VecDeque<Packet>,
+    /// What connections that are over have left to those to come.
+    #[expect(clippy::vec_box, reason = "they go from one block to another as they are, in their boxes")]
+    spares: Vec<Box<Spare>>,
     /// Who is told when all of it is out: what a call sends over loopback is taken in before the call's own socket wakes anybody.
     late_wakes: VecDeque<inet::LateWake>,
     /// Room for the files of epoll sets that a wake has reached.
@@ -211,6 +221,7 @@ impl Host {
             iss_secret: None,
             timers: TimerQueue::default(),
             spare_ops: Vec::new(),
+            spares: Vec::new(),
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
             late_wakes: VecDeque::new(),

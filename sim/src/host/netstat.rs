@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use twinsock::Instant;
 use twinsock::raw::RawFd;
+use twinsock::{Instant, Protocol};
 
 /// A socket, on one line.
 ///
@@ -216,21 +216,28 @@ impl Host {
         lines
     }
 
-    /// What a descriptor is connected to: the protocol and both ends, if it is a connected socket of the Internet families.
+    /// What `make` makes of what a descriptor is connected to, if it is a connected socket of the Internet families: the protocol, address and port of
+    /// this end, and those of the other.
     #[inline(always)]
     #[must_use]
-    pub(crate) fn connection_of(&self, pid: Pid, fd: RawFd) -> Option<(&'static str, SocketAddr, SocketAddr)> {
+    pub(crate) fn connection_of<T>(
+        &self,
+        pid: Pid,
+        fd: RawFd,
+        make: impl FnOnce(Protocol, (&IpAddr, u16), (&IpAddr, u16)) -> T,
+    ) -> Option<T> {
         match self.files[self.file_of(pid, fd).ok()?].object {
             Object::Socket(key) => {
                 let tuple = &self.sockets.get(key)?.tuple;
                 if tuple.remote_port == 0 {
                     return None;
                 }
-                Some(("tcp", SocketAddr::new(tuple.local, tuple.local_port), SocketAddr::new(tuple.remote, tuple.remote_port)))
+                Some(make(Protocol::TCP, (&tuple.local, tuple.local_port), (&tuple.remote, tuple.remote_port)))
             }
             Object::Dgram(key) => {
                 let dgram = self.dgrams.get(key)?;
-                Some(("udp", dgram.local_end(), dgram.udp.peer()?))
+                let (local, peer) = (dgram.local_end(), dgram.udp.peer()?);
+                Some(make(Protocol::UDP, (&local.ip(), local.port()), (&peer.ip(), peer.port())))
             }
             Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => None,
         }

@@ -336,15 +336,35 @@ impl Host {
     /// # drop(host.interrupt(&mut cx, op));
     /// ```
     pub fn begin(&mut self, cx: &mut Cx<'_>, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Progress {
-        if let Call::Sendto { fd, data, flags, addr: None } = call {
-            let mut packet = Packet::EMPTY;
-            match self.send_short(cx.now, (pid, &mut Recent::default()), *fd, data, *flags, (&mut packet, &mut { Ends::UNKNOWN }))
-            {
-                ShortSend::Out { .. } => self.outbox.push_back(packet),
-                ShortSend::Queued => {}
-                ShortSend::Long => return self.begin_any(cx, pid, token, call),
+        // First what a stream socket is made, used and closed by.
+        if let Call::Close { fd } = *call {
+            return match self.close(cx, pid, fd) {
+                Ok(None) => Progress::Done(Ok(0)),
+                Ok(Some(task)) => self.begin_task(cx, pid, token, fd, task, call),
+                Err(error) => Progress::Done(Err(error)),
+            };
+        } else if let Call::Connect { fd, addr } = *call {
+            if let Ok((file, socket)) = self.socket_of(pid, fd) {
+                return match self.enter_connect(cx, file, socket, addr) {
+                    Ok(Some(task)) => self.begin_task(cx, pid, token, fd, task, call),
+                    // AF_UNSPEC: all is done.
+                    Ok(None) => Progress::Done(Ok(0)),
+                    Err(error) => Progress::Done(Err(error)),
+                };
             }
-            return Progress::Done(Ok(data.len()));
+        } else if let Call::Accept4 { fd, flags, .. } = *call {
+            if self.socket_of(pid, fd).is_ok() {
+                return match self.enter_accept(pid, fd, flags) {
+                    Ok(task) => self.begin_task(cx, pid, token, fd, task, call),
+                    Err(error) => Progress::Done(Err(error)),
+                };
+            }
+        } else if let Call::Socket { domain, kind, protocol } = *call {
+            return Progress::Done(self.socket(pid, domain, kind, protocol));
+        } else if let Call::Sendto { fd, data, flags, addr: None } = *call {
+            if self.begin_send(cx, pid, fd, data, flags) {
+                return Progress::Done(Ok(data.len()));
+            }
         } else if let Call::Recvfrom { fd, into, flags, name: None } = call {
             match self.recv_short(cx.now, (pid, &mut Recent::default()), token, *fd, into, *flags) {
                 Short::Done(received) => return Progress::Done(Ok(received)),
@@ -355,13 +375,37 @@ impl Host {
         self.begin_any(cx, pid, token, call)
     }
 
+    /// A send, if it is an easy one. `false`: nothing has happened.
+    #[inline(never)]
+    fn begin_send(&mut self, cx: &mut Cx<'_>, pid: Pid, fd: RawFd, data: &[u8], flags: i32) -> bool {
+        let mut packet = Packet::EMPTY;
+        match self.send_short(cx.now, (pid, &mut Recent::default()), fd, data, flags, (&mut packet, &mut { Ends::UNKNOWN })) {
+            ShortSend::Out { .. } => self.outbox.push_back(packet),
+            ShortSend::Queued => {}
+            ShortSend::Long => return false,
+        }
+        true
+    }
+
     /// Starts a call of any kind.
     fn begin_any(&mut self, cx: &mut Cx<'_>, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Progress {
-        let (fd, mut task) = match self.enter(cx, pid, call) {
-            Entered::Done(result) => return Progress::Done(result),
-            Entered::Task(fd, task) => (fd, task),
-            Entered::Wait(fd, task) => return self.park(cx, pid, token, fd, task, call),
-        };
+        match self.enter(cx, pid, call) {
+            Entered::Done(result) => Progress::Done(result),
+            Entered::Task(fd, task) => self.begin_task(cx, pid, token, fd, task, call),
+            Entered::Wait(fd, task) => self.park(cx, pid, token, fd, task, call),
+        }
+    }
+
+    /// Makes the first step of a call that may wait.
+    fn begin_task(
+        &mut self,
+        cx: &mut Cx<'_>,
+        pid: Pid,
+        token: Token,
+        fd: RawFd,
+        mut task: Task,
+        call: &mut Call<'_, '_>,
+    ) -> Progress {
         let is_last = task.nonblocking;
         match self.step(cx, pid, &mut task, call, is_last) {
             Step::Done(result) => Progress::Done(self.finish(pid, &task, result)),

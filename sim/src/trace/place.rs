@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// Where something happened: in the world at large, on a host, or in a thread of a process of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,7 +61,8 @@ impl Place {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     hosts: BTreeMap<u32, String>,
-    processes: BTreeMap<(u32, u32), String>,
+    /// By host: those of its processes, in the order of their numbers.
+    processes: BTreeMap<u32, Vec<(u32, Arc<str>)>>,
 }
 
 impl Names {
@@ -70,8 +72,12 @@ impl Names {
     }
 
     /// Names a process of a host.
-    pub fn name_process(&mut self, host: u32, pid: u32, name: &str) {
-        self.processes.insert((host, pid), name.to_string());
+    pub fn name_process(&mut self, host: u32, pid: u32, name: impl Into<Arc<str>>) {
+        let (processes, name) = (self.processes.entry(host).or_default(), name.into());
+        match processes.binary_search_by_key(&pid, |(pid, _)| *pid) {
+            Ok(known) => processes[known].1 = name,
+            Err(place) => processes.insert(place, (pid, name)),
+        }
     }
 
     /// The name of a host.
@@ -83,7 +89,9 @@ impl Names {
     /// The name of a process of a host.
     #[must_use]
     pub fn process(&self, host: u32, pid: u32) -> Option<&str> {
-        self.processes.get(&(host, pid)).map(String::as_str)
+        let processes = self.processes.get(&host)?;
+        let known = processes.binary_search_by_key(&pid, |(pid, _)| *pid).ok()?;
+        Some(&processes[known].1)
     }
 
     /// A place by its names: `server kv[7.1]` is thread 1 of process 7.
@@ -109,7 +117,7 @@ impl fmt::Display for NamedPlace<'_> {
             None => write!(f, "host {host}")?,
         }
         if pid != 0 {
-            let name = self.names.processes.get(&(host, pid)).map_or("process", String::as_str);
+            let name = self.names.process(host, pid).unwrap_or("process");
             write!(f, " {name}[{pid}")?;
             if thread != 0 {
                 write!(f, ".{thread}")?;

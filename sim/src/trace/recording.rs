@@ -13,7 +13,7 @@ use crate::packet::Packet;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use twinsock::{Instant, Result};
+use twinsock::{Instant, Protocol, Result};
 
 /// A run that was recorded.
 ///
@@ -105,44 +105,48 @@ impl Connection {
 }
 
 /// The two ends of what a descriptor is connected to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ends {
     /// IPv4's: both addresses; above both ports, whether it is UDP. The local end is the upper half of each pair.
     V4([u64; 2]),
-    /// Others.
-    Other(Connection),
+    /// Others; apart, so that these take little room.
+    Other(Box<Connection>),
 }
 
 /// In [`Ends::V4`]: it is UDP.
 const IS_UDP: u64 = 1 << 32;
 
 impl Ends {
-    /// The ends of a connection by `protocol`: `tcp` or `udp`.
+    /// The ends of a TCP or UDP connection: address and port of the local one and of the other.
     #[inline(always)]
     #[must_use]
-    pub fn new(protocol: &'static str, local: SocketAddr, remote: SocketAddr) -> Ends {
+    pub fn new(protocol: Protocol, local: (&IpAddr, u16), remote: (&IpAddr, u16)) -> Ends {
+        let is_udp = protocol == Protocol::UDP;
         match (local, remote) {
-            (SocketAddr::V4(local), SocketAddr::V4(remote)) => {
-                let ports = u64::from(local.port()) << 16 | u64::from(remote.port());
-                let is_udp = if protocol == "udp" { IS_UDP } else { 0 };
-                Ends::V4([pair(local.ip().to_bits(), remote.ip().to_bits()), ports | is_udp])
+            ((IpAddr::V4(local), local_port), (IpAddr::V4(remote), remote_port)) => {
+                let ports = u64::from(local_port) << 16 | u64::from(remote_port);
+                Ends::V4([pair(local.to_bits(), remote.to_bits()), ports | if is_udp { IS_UDP } else { 0 }])
             }
-            (SocketAddr::V4(_) | SocketAddr::V6(_), SocketAddr::V4(_) | SocketAddr::V6(_)) => {
-                Ends::Other(Connection::new(protocol, local, remote))
-            }
+            ((IpAddr::V4(_) | IpAddr::V6(_), _), (IpAddr::V4(_) | IpAddr::V6(_), _)) => Ends::other(is_udp, local, remote),
         }
+    }
+
+    #[inline(never)]
+    fn other(is_udp: bool, local: (&IpAddr, u16), remote: (&IpAddr, u16)) -> Ends {
+        let protocol = if is_udp { "udp" } else { "tcp" };
+        Ends::Other(Box::new(Connection::new(protocol, SocketAddr::new(*local.0, local.1), SocketAddr::new(*remote.0, remote.1))))
     }
 
     /// The connection that these are the ends of.
     pub(super) fn connection(&self) -> Connection {
-        match *self {
+        match self {
             Ends::V4([addrs, ports]) => {
-                let ([remote, local], [low, high, local_low, local_high, ..]) = (halves(addrs), ports.to_le_bytes());
+                let ([remote, local], [low, high, local_low, local_high, ..]) = (halves(*addrs), ports.to_le_bytes());
                 let end = |addr, port| SocketAddr::from((Ipv4Addr::from_bits(addr), u16::from_le_bytes(port)));
                 let protocol = if ports & IS_UDP == 0 { "tcp" } else { "udp" };
                 Connection::new(protocol, end(local, [local_low, local_high]), end(remote, [low, high]))
             }
-            Ends::Other(connection) => connection,
+            Ends::Other(connection) => **connection,
         }
     }
 }

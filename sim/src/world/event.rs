@@ -54,6 +54,8 @@ pub struct EventQueue<E> {
     /// The instant of the last event popped.
     base: u64,
     nodes: Vec<Node<E>>,
+    /// The node of the event that [`EventQueue::scout`] has answered last.
+    scout: u32,
     /// Bit L: level L holds an event.
     levels: u32,
     /// Bit S of word L: slot S of level L holds an event.
@@ -97,6 +99,8 @@ const SLOTS: usize = 64;
 const BITS_PER_LEVEL: u32 = 6;
 /// The end of a list.
 const NONE: u32 = u32::MAX;
+/// How many events [`EventQueue::scout`] is ahead of the next one.
+const SCOUTS_AHEAD: usize = 6;
 
 const _: () = assert!(SLOTS == 1 << BITS_PER_LEVEL);
 const _: () = assert!(LEVELS * 6 >= 64, "the levels tell all instants apart");
@@ -119,6 +123,7 @@ impl<E> EventQueue<E> {
             len: 0,
             base: 0,
             nodes: Vec::new(),
+            scout: NONE,
             levels: 0,
             occupied: [0; LEVELS],
             mixed: [0; LEVELS],
@@ -245,6 +250,24 @@ impl<E> EventQueue<E> {
         self.wheel_at = if self.levels == 0 { u64::MAX } else { self.slots[self.first_list().slot].head_at };
         self.next_at = self.wheel_at;
         Some((Instant::from_nanos(at), event))
+    }
+
+    /// An event that comes a few events after the next one, of those of one instant, where that is at hand: so that the caches can be made ready for it. To be
+    /// asked for before each of them is taken; it is another one each time.
+    pub(crate) fn scout(&mut self) -> Option<&E> {
+        let known = self.nodes.get(self.scout as usize).filter(|node| node.event.is_some() && node.at == self.next_at);
+        self.scout = match known {
+            Some(node) => node.next,
+            None if self.levels == 0 => NONE,
+            None => {
+                let mut index = self.slots[self.first_list().slot].head;
+                for _ in 0..SCOUTS_AHEAD {
+                    index = self.nodes.get(index as usize).map_or(NONE, |node| node.next);
+                }
+                index
+            }
+        };
+        self.nodes.get(self.scout as usize)?.event.as_ref()
     }
 
     /// How many events are pending.

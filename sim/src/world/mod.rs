@@ -4,6 +4,8 @@
 //! calls on hosts, is told which waiters to wake ([`World::poll_wake`]), and may put alarms of its own into the queue. A test can
 //! drive it by hand, without any process; `process` is the driver that runs programs.
 
+mod agenda;
+mod ahead;
 mod arrival;
 mod chains;
 mod clock;
@@ -13,6 +15,7 @@ mod in_flight;
 mod names;
 mod neighbour;
 mod power;
+mod routes;
 mod short;
 mod wire;
 
@@ -21,16 +24,18 @@ use crate::host::fifo::Fifo;
 use crate::host::{Call, Credentials, Cx, Ends, Host, HostConfig, Op, Pid, Progress, QuietRecv, Token};
 use crate::link::Link;
 use crate::trace::{Event, Place, Recording, Trace, What};
+use agenda::Agenda;
+use ahead::Ahead;
 pub(crate) use arrival::{Ended, Happened, Rest};
 pub(crate) use chains::Chains;
 use clock::HostClock;
-use event::EventQueue;
 pub(crate) use in_flight::Data;
 use in_flight::{Flying, InFlight};
 pub(crate) use names::LookupError;
 pub use names::NameFault;
 use neighbour::Neighbours;
 pub use power::NIC_RING_PACKETS;
+use routes::Routes;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use twinsock::Instant;
@@ -85,6 +90,7 @@ impl Alarm {
 }
 
 /// What the queue holds: each a word, so that it goes through it in registers.
+#[derive(Clone, Copy)]
 enum Due {
     /// A packet, kept in `in_flight` under the second number, reaches the host of the first.
     Arrival(Pair),
@@ -129,25 +135,33 @@ impl Pair {
 }
 
 /// A host and what the world keeps about it.
+///
+/// The fields stand in memory as they stand here: what every call and packet looks at is together, [`Machine::HOT_BYTES`] from the beginning on.
+#[repr(C)]
 struct Machine {
-    host: Host,
-    name: String,
-    addrs: Vec<IpAddr>,
-    latitude: StreamId,
-    /// The moment for which a `Due::Timer` of this host is in the queue; [`Instant::FAR`] if there is none.
-    timer_at: Instant,
+    clock: HostClock,
     /// Where the last packet went, so that a conversation looks its path up once.
     last_route: Option<(IpAddr, usize)>,
+    /// The moment for which a `Due::Timer` of this host is in the queue; [`Instant::FAR`] if there is none.
+    timer_at: Instant,
+    latitude: StreamId,
     /// The place among the packets on their way that is kept for its next small one.
     spare: u32,
     /// Whether it takes part in what happens: it is switched on and does not stand still.
     runs: bool,
     /// It has lost addresses since it booted, which sockets may still have.
     has_lost_addrs: bool,
-    clock: HostClock,
+    host: Host,
+    name: String,
+    addrs: Vec<IpAddr>,
     idle: power::Idle,
     /// What it is made of whenever it is switched on.
     config: HostConfig,
+}
+
+impl Machine {
+    /// How much of a machine, from its beginning on, the short ways look at.
+    const HOT_BYTES: usize = std::mem::offset_of!(Machine, host) + Host::HOT_BYTES;
 }
 
 #[inline]
@@ -182,9 +196,12 @@ pub struct World {
     links: BTreeMap<(HostId, HostId), Link>,
     paths: Vec<Path>,
     path_index: BTreeMap<(HostId, HostId), usize>,
+    routes: Routes,
     wires: Wires,
-    queue: EventQueue<Due>,
+    queue: Agenda,
     in_flight: InFlight,
+    /// What arrives soon.
+    ahead: Ahead,
     /// How often a connection was found to be calm, or a way of datagrams got a number.
     calms: u64,
     choice: Choice,
@@ -217,9 +234,11 @@ impl World {
             links: BTreeMap::new(),
             paths: Vec::new(),
             path_index: BTreeMap::new(),
+            routes: Routes::default(),
             wires: Wires::default(),
-            queue: EventQueue::new(),
+            queue: Agenda::new(),
             in_flight: InFlight::default(),
+            ahead: Ahead::default(),
             calms: 0,
             choice,
             wakes: Fifo::new(),
@@ -673,30 +692,37 @@ impl World {
     fn transmit(&mut self, id: HostId) {
         loop {
             let machine = &mut self.machines[id.index()];
+            if !machine.host.has_output() {
+                machine.host.output_is_out();
+                return;
+            }
             let (slot, Flying { packet, label, ends, .. }) = self.in_flight.place_whole();
             label.forget();
             *ends = Ends::UNKNOWN;
             if !machine.host.transmit_into(machine.clock.own(self.now), packet, ends) {
                 return;
             }
-            self.carry(id, slot);
+            *label = self.trace.packet_sent(self.now, id.0, packet);
+            // What `carry_on` does in the usual case.
+            if let Some((addr, path)) = machine.last_route
+                && addr == packet.dst
+                && self.chains.is_none()
+                && let Some(path) = self.paths.get_mut(path)
+                && let Some(at) = path.direction.arrival(self.now, packet.frame_bytes_at_most())
+            {
+                self.in_flight.take_off();
+                self.queue.push(at, Due::arrival(path.to, slot));
+                continue;
+            }
+            self.carry_on(id, slot);
         }
     }
 
-    /// Takes the packet in this place, the next one, to where it goes.
-    #[inline]
-    fn carry(&mut self, from: HostId, slot: u32) {
-        let Flying { packet, label, .. } = &mut self.in_flight.slots[index(slot)];
-        *label = self.trace.packet_sent(self.now, from.0, packet);
-        self.carry_on(from, slot);
-    }
-
-    /// The same of a packet that is recorded already.
+    /// Takes the packet in this place, the next one, which is recorded already, to where it goes.
     fn carry_on(&mut self, from: HostId, slot: u32) {
         let packet = self.in_flight.packet(slot);
-        if let Some((addr, index)) = self.machines[from.index()].last_route
-            && addr == packet.dst
-        {
+        let known = self.machines[from.index()].last_route.filter(|(addr, _)| *addr == packet.dst);
+        if let Some(index) = known.map(|(_, index)| index).or_else(|| self.routes.get(from.0, packet.dst)) {
             // The usual case of `send`, unless somebody asks what every host has gone through.
             let path = &mut self.paths[index];
             if self.chains.is_none()
@@ -748,6 +774,9 @@ impl World {
         let machine = &mut self.machines[from.index()];
         // Where addresses have been lost each packet is looked at.
         machine.last_route = (!machine.has_lost_addrs).then_some((dst, index));
+        if !machine.has_lost_addrs {
+            self.routes.insert(from.0, dst, index);
+        }
         Some(index)
     }
 
