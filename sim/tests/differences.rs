@@ -126,7 +126,7 @@ fn what_msg_more_holds_back_stays_whatever_memory_comes_in_needs() {
         let listener = TcpListener::bind(&net, "127.0.0.1:80").expect("nobody has the port");
         let mut client = TcpStream::connect(&net, "127.0.0.1:80").expect("there is a listener");
         let (server, _) = listener.accept().expect("a connection waits");
-        assert_eq!(net.send(server.owned(), b"held", MsgFlags::MORE), Ok(4));
+        assert_eq!(SocketApi::send(&net, server.owned(), b"held", MsgFlags::MORE), Ok(4));
         for _ in 0..20 {
             client.write_all(&[7; 1_000]).expect("there is room");
         }

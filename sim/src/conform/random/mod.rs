@@ -230,6 +230,14 @@ fn differ(kernel: &mut Kernel<'_>, sequence: &Arc<Case>, pause_ms: u32) -> io::R
     Ok((answers.len(), found))
 }
 
+/// What an act comes to, and how long it took, in milliseconds.
+#[expect(clippy::disallowed_methods, reason = "the kernel side runs in real time")]
+fn timed<T>(act: impl FnOnce() -> T) -> (T, u128) {
+    let begun = Instant::now();
+    let result = act();
+    (result, begun.elapsed().as_millis())
+}
+
 /// How long a sequence may take on the kernel so that its answers count, in milliseconds: on a slower machine a delayed ACK (`TCP_DELACK_MIN`, 40
 /// ms) goes out between two calls.
 const TAKES_MS_MAX: u128 = 20;
@@ -237,10 +245,9 @@ const TAKES_MS_MAX: u128 = 20;
 /// Whether the kernel answers the same again at once, in time, and whether the simulator also differs from what it answers with time between the
 /// steps: what the kernel leaves to its own threads under load, such as an ICMP error on loopback, comes late now and then.
 fn is_steady(kernel: &mut Kernel<'_>, sequence: &Arc<Case>, first: &Found) -> io::Result<bool> {
-    #[expect(clippy::disallowed_methods, reason = "the kernel side runs in real time")]
-    let begun = Instant::now();
-    let (_, second) = differ(kernel, sequence, 0)?;
-    if begun.elapsed().as_millis() > TAKES_MS_MAX {
+    let (compared, took_ms) = timed(|| differ(kernel, sequence, 0));
+    let (_, second) = compared?;
+    if took_ms > TAKES_MS_MAX {
         return Ok(false);
     }
     if second.is_none_or(|second| second.at != first.at) {
