@@ -4,7 +4,6 @@
 //! calls on hosts, is told which waiters to wake ([`World::poll_wake`]), and may put alarms of its own into the queue. A test can
 //! drive it by hand, without any process; `process` is the driver that runs programs.
 
-mod agenda;
 mod arrival;
 mod chains;
 mod clock;
@@ -22,10 +21,10 @@ use crate::host::fifo::Fifo;
 use crate::host::{Call, Credentials, Cx, Ends, Host, HostConfig, Op, Pid, Progress, QuietRecv, Token};
 use crate::link::Link;
 use crate::trace::{Event, Place, Recording, Trace, What};
-use agenda::Agenda;
 pub(crate) use arrival::{Ended, Happened, Rest};
 pub(crate) use chains::Chains;
 use clock::HostClock;
+use event::EventQueue;
 pub(crate) use in_flight::Data;
 use in_flight::{Flying, InFlight};
 pub use names::{LookupError, NameFault};
@@ -58,7 +57,6 @@ impl Alarm {
 }
 
 /// What the queue holds: each a word, so that it goes through it in registers.
-#[derive(Clone, Copy)]
 enum Due {
     /// A packet, kept in `in_flight` under the second number, reaches the host of the first.
     Arrival(Pair),
@@ -157,7 +155,7 @@ pub struct World {
     paths: Vec<Path>,
     path_index: BTreeMap<(HostId, HostId), usize>,
     wires: Wires,
-    queue: Agenda,
+    queue: EventQueue<Due>,
     in_flight: InFlight,
     /// How often a connection was found to be calm, or a way of datagrams got a number.
     calms: u64,
@@ -185,7 +183,7 @@ impl World {
             paths: Vec::new(),
             path_index: BTreeMap::new(),
             wires: Wires::default(),
-            queue: Agenda::new(),
+            queue: EventQueue::new(),
             in_flight: InFlight::default(),
             calms: 0,
             choice,
