@@ -18,9 +18,11 @@ mod scan;
 use scan::{Source, Token};
 
 /// Who may import whom in `sim/src`: a room, and the rooms that it may name. Nothing points left or up.
-const SIM_IMPORTS: [(&str, &[&str]); 20] = [
+const SIM_IMPORTS: [(&str, &[&str]); 21] = [
+    // What the caches are made ready for.
+    ("prefetch", &[]),
     // Tables that hold whatever the rooms put in.
-    ("slab", &[]),
+    ("slab", &["prefetch"]),
     ("shared", &[]),
     ("packet", &[]),
     ("choice", &["packet"]),
@@ -28,12 +30,12 @@ const SIM_IMPORTS: [(&str, &[&str]); 20] = [
     // How what is said looks on a terminal.
     ("colour", &["trace"]),
     ("link", &["packet"]),
-    ("tcp", &["packet", "shared"]),
+    ("tcp", &["packet", "shared", "prefetch"]),
     ("udp", &["packet"]),
     ("unix", &["packet", "slab"]),
-    ("host", &["tcp", "udp", "unix", "packet", "slab", "shared"]),
-    ("world", &["host", "link", "choice", "trace", "packet"]),
-    ("process", &["world", "host", "choice", "trace"]),
+    ("host", &["tcp", "udp", "unix", "packet", "slab", "shared", "prefetch"]),
+    ("world", &["host", "link", "choice", "trace", "packet", "prefetch"]),
+    ("process", &["world", "host", "choice", "trace", "prefetch"]),
     ("api", &["process", "world", "host"]),
     ("sync", &["api", "process"]),
     ("sim", &["api", "sync", "process", "world", "host", "link", "choice", "trace", "colour"]),
@@ -53,17 +55,19 @@ const SIM_IMPORTS: [(&str, &[&str]); 20] = [
 const FACE_ONLY: [&str; 3] = ["conform", "workload", "bin"];
 
 /// Rooms that take time, chance and order as arguments: no clock, thread, hash order, float or global.
-const CORE: [&str; 11] = ["slab", "shared", "packet", "choice", "trace", "link", "tcp", "udp", "unix", "host", "world"];
+const CORE: [&str; 12] =
+    ["prefetch", "slab", "shared", "packet", "choice", "trace", "link", "tcp", "udp", "unix", "host", "world"];
 
 /// Files of `src` that may name the real backend, besides `src/os/` itself.
 const MAY_NAME_OS: [&str; 2] = ["src/lib.rs", "src/any.rs"];
 
 /// Files that may hold `unsafe`, and how many times; `usize::MAX` where each block is argued on its own.
-const UNSAFE: [(&str, usize); 12] = [
+const UNSAFE: [(&str, usize); 13] = [
     ("src/os/syscalls.rs", usize::MAX),
     ("src/raw.rs", 1), // the declaration of `Vouch::new`
     ("sim/src/process/coroutine.rs", usize::MAX),
     ("sim/src/process/stack.rs", usize::MAX),      // the carrier's memory
+    ("sim/src/prefetch.rs", 1),                    // advice to the processor's caches
     ("sim/src/process/memory.rs", 1),              // madvise(2), for huge pages
     ("sim/src/process/current.rs", 1),             // the owner check of shared handles finds its simulation
     ("sim/src/process/breakpoint.rs", usize::MAX), // signal(2) and raise(3), for a debugger

@@ -42,6 +42,7 @@ pub mod explore;
 pub mod host;
 pub mod link;
 pub mod packet;
+mod prefetch;
 mod process;
 mod report;
 mod shared;
@@ -54,7 +55,9 @@ mod tcp;
 pub mod trace;
 mod udp;
 mod unix;
+// For the command and the benches, and no promise to anybody else.
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod workload;
 pub mod world;
 

@@ -3,6 +3,7 @@
 //!
 //! Where names of one table must not be mixed up with those of another, the table has names of a type of its own, made of and into [`Key`]s.
 
+use crate::prefetch::prefetch_bytes;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
 use std::ops::{Index, IndexMut};
@@ -28,7 +29,9 @@ impl Key {
     }
 }
 
+/// In memory the generation comes first, next to what an entry that has been found is asked for first.
 #[derive(Debug)]
+#[repr(C)]
 struct Entry<T> {
     generation: Generation,
     value: Option<T>,
@@ -118,6 +121,15 @@ impl<T, K: From<Key> + Into<Key>> Slab<T, K> {
         let key: Key = name.into();
         let entry = self.entries.get(to_usize(key.index))?;
         if entry.generation == key.generation { entry.value.as_ref() } else { None }
+    }
+
+    /// Makes the caches ready for an entry, or for the first so many bytes of it.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, name: K, bytes_max: usize) {
+        let key: Key = name.into();
+        if let Some(entry) = self.entries.get(to_usize(key.index)) {
+            prefetch_bytes(std::ptr::from_ref(entry).cast(), bytes_max.min(size_of::<Entry<T>>()));
+        }
     }
 
     /// The entry, if the name is not stale.

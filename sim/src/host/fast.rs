@@ -182,6 +182,20 @@ pub struct Recent {
     socket: Key,
 }
 
+impl Recent {
+    /// Whether there is one.
+    #[inline]
+    pub(crate) fn is_known(&self) -> bool {
+        self.fd >= 0
+    }
+
+    /// Its file and itself.
+    #[inline]
+    pub(super) fn keys(&self) -> (Key, Key) {
+        (self.file, self.socket)
+    }
+}
+
 /// No descriptor is as much as this.
 const DGRAM: i64 = 1 << 32;
 
@@ -263,14 +277,45 @@ impl Host {
         if !socket.must_wait() {
             return socket.receive(now, key, into, target, (dirty, timers)).map_or(Short::Long, Short::Done);
         }
-        let is_patient = socket.options.receive_timeout.is_none() && target == QUIET_TARGET_BYTES;
-        let may_wait = flags & c::MSG_DONTWAIT == 0 && is_patient && !into.is_empty();
-        let Some(entry) = self.files.get_mut(file) else { return Short::Long };
-        if !may_wait || entry.nonblocking || !entry.queue.sit_down(token, into.len()) {
+        if !socket.may_wait(into.len(), flags) {
             return Short::Long;
         }
-        entry.hold();
-        Short::Waits(QuietRecv { token, pid, fd, flags, file, socket: key, is_dgram: false })
+        let quiet = QuietRecv { token, pid, fd, flags, file, socket: key, is_dgram: false };
+        if self.sit_down(&quiet, into.len()) { Short::Waits(quiet) } else { Short::Long }
+    }
+
+    /// [`Host::recv_short`] of a receive that has room for so many bytes, if it only has to wait. `None`: nothing has happened.
+    #[inline]
+    pub(crate) fn wait_short(
+        &mut self,
+        (pid, recent): (Pid, &mut Recent),
+        token: Token,
+        fd: RawFd,
+        room: u32,
+        flags: i32,
+    ) -> Option<QuietRecv> {
+        let room = to_usize(room);
+        if flags & !INDIFFERENT_FLAGS != 0 {
+            return None;
+        }
+        let (file, key) = self.socket_behind(pid, fd, recent)?;
+        let socket = self.sockets.get(key)?;
+        if !socket.must_wait() || !socket.may_wait(room, flags) {
+            return None;
+        }
+        let quiet = QuietRecv { token, pid, fd, flags, file, socket: key, is_dgram: false };
+        self.sit_down(&quiet, room).then_some(quiet)
+    }
+
+    /// A receive begins to wait, and holds its file. `false`: it does not.
+    #[inline(always)]
+    fn sit_down(&mut self, quiet: &QuietRecv, room: usize) -> bool {
+        let Some(entry) = self.files.get_mut(quiet.file) else { return false };
+        let sits = !entry.nonblocking && entry.queue.sit_down(quiet.token, room);
+        if sits {
+            entry.hold();
+        }
+        sits
     }
 
     /// Goes on with a receive that waited, if it is an easy one. `None`: nothing has happened, see [`Host::take_up`].
@@ -452,6 +497,13 @@ impl Socket {
     #[inline(always)]
     fn must_wait(&self) -> bool {
         if self.calm != 0 { self.tcb.must_wait_calmly() } else { self.tcb.must_wait() }
+    }
+
+    /// Whether such a receive may wait on the short way.
+    #[inline(always)]
+    fn may_wait(&self, room: usize, flags: i32) -> bool {
+        let is_patient = self.options.receive_timeout.is_none() && self.tcb.options.rcvlowat == QUIET_TARGET_BYTES;
+        flags & c::MSG_DONTWAIT == 0 && is_patient && room > 0
     }
 
     /// A receive that finds enough.

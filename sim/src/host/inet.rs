@@ -29,12 +29,13 @@ impl Socket {
 
     /// Writes the IP header of a packet of this socket.
     #[inline]
-    pub(super) fn address(&self, sysctl: &Sysctl, packet: &mut Packet) {
+    pub(super) fn address(&mut self, sysctl: &Sysctl, packet: &mut Packet) {
         let remote = self.tuple.remote;
         packet.src = self.tuple.local;
         packet.dst = remote;
         packet.ttl = self.options.ttl_to(remote).unwrap_or(sysctl.ip_default_ttl);
         packet.tos = self.options.tos_to(remote);
+        self.has_lost_route = false;
     }
 
     /// Puts the socket into the queue of those that may have something to send, or, if it has nothing, arms its timer.
@@ -77,6 +78,25 @@ pub(super) struct LateWake {
 
 impl Host {
     /// Takes in a packet from a link or from this host itself.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { udp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// let mut send = Call::Sendto { fd: 0, data: b"x", flags: 0, addr: Some(addr.as_bytes()) };
+    /// drop(host.begin(&mut cx, pid, Token(1), &mut send));
+    /// while let Some(packet) = host.poll_transmit(&mut cx) {
+    ///     host.handle_packet(&mut cx, packet);
+    /// }
+    /// assert_eq!(host.netstat(cx.now)[0].recv_q > 0, true, "it waits to be received");
+    /// ```
     pub fn handle_packet(&mut self, cx: &mut Cx<'_>, mut packet: Packet) {
         self.take_packet(cx, &mut packet, Ends::UNKNOWN);
     }
@@ -188,6 +208,24 @@ impl Host {
     }
 
     /// The next packet to send, among them those to the host's own addresses; to be polled until `None` after every entry.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { udp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// let mut send = Call::Sendto { fd: 0, data: b"x", flags: 0, addr: Some(addr.as_bytes()) };
+    /// drop(host.begin(&mut cx, pid, Token(1), &mut send));
+    /// let packet = host.poll_transmit(&mut cx).unwrap();
+    /// assert_eq!((packet.dst.to_string().as_str(), packet.data()), ("10.0.0.1", b"x".as_slice()));
+    /// assert!(host.poll_transmit(&mut cx).is_none());
+    /// ```
     pub fn poll_transmit(&mut self, cx: &mut Cx<'_>) -> Option<Packet> {
         let mut packet = Packet::EMPTY;
         self.transmit_into(cx.now, &mut packet, &mut { Ends::UNKNOWN }).then_some(packet)
@@ -290,12 +328,46 @@ impl Host {
     }
 
     /// When [`Host::handle_timeout`] wants to be called, at the latest; it may turn out that there is nothing to do then.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let tcp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_STREAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { tcp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 2].into(), 80).encode().unwrap();
+    /// let connecting = host.begin(&mut cx, pid, Token(1), &mut Call::Connect { fd: 0, addr: addr.as_bytes() });
+    /// assert!(host.poll_transmit(&mut cx).is_some(), "a SYN");
+    /// assert_eq!(host.poll_timeout(), Some(Instant::from_nanos(1_000_000_000)), "RFC 6298 section 2: after a second it is sent again");
+    /// # drop(connecting);
+    /// ```
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.first().map(|(at, _)| at)
     }
 
     /// Runs the timers that are due.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let tcp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_STREAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { tcp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 2].into(), 80).encode().unwrap();
+    /// let connecting = host.begin(&mut cx, pid, Token(1), &mut Call::Connect { fd: 0, addr: addr.as_bytes() });
+    /// assert!(host.poll_transmit(&mut cx).is_some(), "a SYN");
+    /// cx.now = host.poll_timeout().unwrap();
+    /// host.handle_timeout(&mut cx);
+    /// assert!(host.poll_transmit(&mut cx).is_some(), "the SYN again");
+    /// # drop(connecting);
+    /// ```
     pub fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
         while let Some((at, whose)) = self.timers.first() {
             if at > cx.now {

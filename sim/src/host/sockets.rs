@@ -47,6 +47,12 @@ impl Sockets {
         self.0.get_mut(key)
     }
 
+    /// Makes the caches ready for a socket.
+    #[inline]
+    pub(super) fn prefetch(&self, key: Key) {
+        self.0.prefetch(key, Socket::HOT_BYTES);
+    }
+
     /// Something that all go by is about to change.
     pub(super) fn disturb_all(&mut self) {
         for socket in self.0.iter_mut() {

@@ -167,7 +167,8 @@ fn resume<'a>(
     scheduler.pulse.rest();
     match outcome {
         Outcome::Suspended => {
-            scheduler.thread_mut(thread).carrier = Some(carrier);
+            // Nothing is there that would have to be dropped.
+            std::mem::forget(scheduler.thread_mut(thread).carrier.replace(carrier));
             (scheduler, None)
         }
         Outcome::Finished(result) => {
@@ -188,7 +189,7 @@ fn fail_with(scheduler: &mut Scheduler, thread: ThreadId, message: String, locat
     let process = scheduler.process(scheduler.process_of(thread));
     let failure = FailureKind::Panic {
         host: scheduler.world().host_name(process.host).to_owned(),
-        process: process.name.clone(),
+        process: process.name.to_string(),
         thread: scheduler.thread_name(thread).to_owned(),
         message,
         location,

@@ -196,8 +196,8 @@ impl Scheduler {
             };
             list.push(Waiting {
                 host: self.world.host_name(process.host).to_owned(),
-                process: process.name.clone(),
-                thread: thread.name.clone(),
+                process: process.name.to_string(),
+                thread: thread.name.to_string(),
                 what,
                 since,
                 daemon: process.daemon,

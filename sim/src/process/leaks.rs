@@ -312,7 +312,7 @@ impl Scheduler {
 
     fn left_threads(&self, host: HostId) -> Vec<LeftThread> {
         let alive = self.processes.iter().filter(|process| process.host == host && process.life == Life::Alive);
-        let threads = alive.flat_map(|process| process.threads.iter().map(move |thread| (process, *thread)));
+        let threads = alive.flat_map(|process| process.threads().map(move |thread| (process, thread)));
         let left = threads.filter_map(|(process, id)| {
             let thread = &self.threads[id.index()];
             let (what, since) = match thread.state {
@@ -320,8 +320,8 @@ impl Scheduler {
                 State::Ready | State::Due | State::Running => ("its turn".to_owned(), thread.clock()),
                 State::Ended => return None,
             };
-            let (process, pid, daemon) = (process.name.clone(), process.pid, process.daemon);
-            Some(LeftThread { process, pid, thread: thread.name.clone(), what, since, daemon })
+            let (process, pid, daemon) = (process.name.to_string(), process.pid, process.daemon);
+            Some(LeftThread { process, pid, thread: thread.name.to_string(), what, since, daemon })
         });
         left.collect()
     }
@@ -336,7 +336,7 @@ impl Scheduler {
         }
         let running = threads.iter().filter(|thread| !has_ended(thread));
         let left = LeftAtExit {
-            process: process.name.clone(),
+            process: process.name.to_string(),
             pid: process.pid,
             at: self.world.now(),
             descriptors: self.world.host(process.host).open_descriptors(process.pid, self.world.now()),

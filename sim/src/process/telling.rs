@@ -137,7 +137,7 @@ impl Label {
         let process = scheduler.process(scheduler.process_of(thread));
         let host = scheduler.world().host_name(process.host).to_owned();
         let (name, started) = (scheduler.thread_name(thread).to_owned(), scheduler.world().now().as_nanos());
-        Some(Label { thread, host, process: process.name.clone(), pid: process.pid.0, name, started })
+        Some(Label { thread, host, process: process.name.to_string(), pid: process.pid.0, name, started })
     }
 }
 

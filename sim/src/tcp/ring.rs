@@ -1,5 +1,6 @@
 //! A queue in a ring whose places are used again as they are, so that what is put into one need not be moved there.
 
+use crate::prefetch::prefetch;
 use std::ops::{Index, IndexMut};
 
 /// A queue; what a place holds while it is not in use means nothing, and keeps what it owns.
@@ -67,6 +68,14 @@ impl<T: Default> Ring<T> {
         let place = self.place(self.len);
         self.len += 1;
         &mut self.places[place]
+    }
+
+    /// Makes the caches ready for an element more.
+    #[inline]
+    pub(super) fn prefetch_next(&self) {
+        if let Some(place) = self.places.get(self.place(self.len)) {
+            prefetch(place);
+        }
     }
 
     #[cold]

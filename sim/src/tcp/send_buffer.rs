@@ -51,6 +51,12 @@ impl SendBuffer {
         self.chunks.places() <= SPARE_CHUNKS_MAX && self.tail.capacity() == 0 && self.retired.capacity() == 0
     }
 
+    /// Makes the caches ready for the next chunk.
+    #[inline]
+    pub(super) fn prefetch_next(&self) {
+        self.chunks.prefetch_next();
+    }
+
     /// Bytes in the queue.
     pub(super) fn queued_bytes(&self) -> u32 {
         self.bytes

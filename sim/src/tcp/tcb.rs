@@ -13,6 +13,7 @@ use super::time_wait::TimeWait;
 use super::timer::Timers;
 use super::user::ShutdownBits;
 use crate::packet::{Segment, SeqNumber};
+use crate::prefetch::prefetch;
 use crate::shared::Shared;
 use std::time::Duration;
 use twinsock::{Errno, Instant};
@@ -45,10 +46,37 @@ pub(super) struct TimestampState {
 
 /// A transmission control block.
 ///
+/// The fields stand in memory as they stand here: what every segment looks at is together, [`Tcb::HOT_BYTES`] from the beginning on.
+///
 /// After every call that takes `now`: drain [`Tcb::transmit_into`], look at [`Tcb::take_wakes`] and [`Tcb::take_time_wait`], ask
 /// [`Tcb::poll_timeout`] again.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Tcb {
+    // What a segment of a calm connection looks at.
+    pub(super) send: Option<Box<SendBuffer>>,
+    pub(super) recv: Option<Box<RecvBuffer>>,
+    pub(super) snd_una: SeqNumber,
+    pub(super) snd_nxt: SeqNumber,
+    /// The end of what the user has sent.
+    pub(super) write_seq: SeqNumber,
+    /// The end of the last segment sent that was smaller than the MSS: Minshall's variable.
+    pub(super) snd_sml: SeqNumber,
+    pub(super) snd_wl1: SeqNumber,
+    /// SND.UP: after the last urgent byte; `snd_una` or before: none.
+    pub(super) snd_up: SeqNumber,
+    pub(super) rcv_nxt: SeqNumber,
+    /// RCV.NXT when the window was last advertised.
+    pub(super) rcv_wup: SeqNumber,
+    /// The window last advertised.
+    pub(super) rcv_wnd: u32,
+    /// How far the user has read.
+    pub(super) copied_seq: SeqNumber,
+    pub(super) timestamps: TimestampState,
+    pub(super) ack: AckState,
+    pub(super) rtt: Rtt,
+    pub(super) timers: Timers,
+    pub(super) congestion: Congestion,
     /// The options of the socket.
     pub options: Options,
 
@@ -60,29 +88,20 @@ pub struct Tcb {
     pub(super) orphan: bool,
     /// Made by a listener.
     pub(super) passive: bool,
+    pub(super) wakes: Wakes,
+    /// SOCK_NOSPACE: somebody found the send buffer full.
+    pub(super) nospace: bool,
     /// sk_err.
     pub(super) err: Option<Errno>,
     /// sk_err_soft: what ICMP said meanwhile.
     pub(super) soft_err: Option<Errno>,
-    pub(super) wakes: Wakes,
-    /// SOCK_NOSPACE: somebody found the send buffer full.
-    pub(super) nospace: bool,
     pub(super) local_port: u16,
     pub(super) remote_port: u16,
 
     // Send sequence variables.
     pub(super) iss: SeqNumber,
-    pub(super) snd_una: SeqNumber,
-    pub(super) snd_nxt: SeqNumber,
     /// SND.WND, scaled.
     pub(super) snd_wnd: u32,
-    pub(super) snd_wl1: SeqNumber,
-    /// SND.UP: after the last urgent byte; `snd_una` or before: none.
-    pub(super) snd_up: SeqNumber,
-    /// The end of the last segment sent that was smaller than the MSS: Minshall's variable.
-    pub(super) snd_sml: SeqNumber,
-    /// The end of what the user has sent.
-    pub(super) write_seq: SeqNumber,
     /// After the end of a connection: how far `write_seq` was ahead of `snd_una`, which Linux leaves as they are, and TIOCOUTQ tells.
     pub(super) unsettled: u32,
     /// MAX.SND.WND: the largest window the peer ever offered.
@@ -108,13 +127,6 @@ pub struct Tcb {
     pub(super) rtx_end: SeqNumber,
 
     // Receive sequence variables.
-    pub(super) rcv_nxt: SeqNumber,
-    /// RCV.NXT when the window was last advertised.
-    pub(super) rcv_wup: SeqNumber,
-    /// The window last advertised.
-    pub(super) rcv_wnd: u32,
-    /// How far the user has read.
-    pub(super) copied_seq: SeqNumber,
     /// The urgent byte's sequence number.
     pub(super) urg_seq: SeqNumber,
     pub(super) urgent: Urgent,
@@ -123,23 +135,16 @@ pub struct Tcb {
     pub(super) scaling_ratio: u8,
     /// The peer's usual segment size, estimated.
     pub(super) rcv_mss: u16,
+    /// The MSS we announce.
+    pub(super) advmss: u16,
     /// The largest window to advertise for now.
     pub(super) rcv_ssthresh: u32,
     pub(super) window_clamp: u32,
     pub(super) sndbuf: u32,
     pub(super) rcvbuf: u32,
 
-    pub(super) ack: AckState,
-    pub(super) timestamps: TimestampState,
-    pub(super) congestion: Congestion,
-    pub(super) rtt: Rtt,
-    pub(super) timers: Timers,
-    /// The MSS we announce.
-    pub(super) advmss: u16,
     pub(super) sysctl: Shared<TcpSysctl>,
 
-    pub(super) send: Option<Box<SendBuffer>>,
-    pub(super) recv: Option<Box<RecvBuffer>>,
     /// RSTs and answers that wait for `poll_transmit`.
     pub(super) replies: Vec<Segment>,
     /// What an earlier connection has left, and what is rare.
@@ -300,6 +305,28 @@ impl Tcb {
     #[must_use]
     pub fn retransmits(&self) -> u8 {
         self.timers.retransmits
+    }
+
+    /// How much of a block, from its beginning on, the ways of a few bytes look at.
+    pub(crate) const HOT_BYTES: usize = std::mem::offset_of!(Tcb, size_goal);
+
+    /// Makes the caches ready for what it holds.
+    #[inline]
+    pub fn prefetch_buffers(&self) {
+        if let Some(send) = &self.send {
+            prefetch(&**send);
+        }
+        if let Some(recv) = &self.recv {
+            prefetch(&**recv);
+        }
+    }
+
+    /// The same for what the next bytes to be sent are put into.
+    #[inline]
+    pub fn prefetch_send(&self) {
+        if let Some(send) = &self.send {
+            send.prefetch_next();
+        }
     }
 
     /// The state.

@@ -270,6 +270,7 @@ impl Tcb {
                     self.unlisten();
                     self.skip_ahead();
                 }
+                self.wakes.state = true;
                 return Ok(());
             }
             State::SynSent => {

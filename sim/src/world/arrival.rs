@@ -29,6 +29,18 @@ pub struct Ended {
 /// What has begun to happen.
 pub struct Rest(What);
 
+impl Rest {
+    /// The alarm that it is, for the driver to act on, if it is one.
+    #[inline]
+    pub(crate) fn alarm(&self) -> Option<Alarm> {
+        match self.0 {
+            What::Due(Due::Alarm(alarm)) => Some(alarm),
+            What::Due(Due::Arrival(_) | Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) | Due::Timer(_))
+            | What::Landed(..) => None,
+        }
+    }
+}
+
 enum What {
     /// This is due.
     Due(Due),

@@ -3,6 +3,7 @@
 use super::index;
 use crate::host::Ends;
 use crate::packet::Packet;
+use crate::prefetch::prefetch;
 use crate::trace::Label;
 
 /// The packets on their way, apart from the queue, whose entries stay small. Packets are written and read in their places here.
@@ -41,6 +42,15 @@ impl InFlight {
     pub(super) fn place_whole(&mut self) -> (u32, &mut Flying) {
         let slot = self.free.last().copied().unwrap_or_else(|| self.grow());
         (slot, &mut self.slots[index(slot)])
+    }
+
+    /// Makes the caches ready for the place after the next one.
+    pub(super) fn prefetch_next(&self) {
+        if let [.., slot, _] = self.free[..]
+            && let Some(flying) = self.slots.get(index(slot))
+        {
+            prefetch(flying);
+        }
     }
 
     #[inline]

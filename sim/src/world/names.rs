@@ -109,6 +109,7 @@ impl World {
         for machine in &mut self.machines {
             machine.last_route = None;
         }
+        self.routes.clear();
     }
 }
 

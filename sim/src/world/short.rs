@@ -36,10 +36,10 @@ impl World {
         machine.spare = NONE;
         *owner = at.0;
         let path = match machine.last_route {
-            Some((addr, path)) if addr == packet.dst => self.paths.get_mut(path),
-            Some(_) | None => None,
+            Some((addr, path)) if addr == packet.dst => Some(path),
+            Some(_) | None => self.routes.get(at.0, packet.dst),
         };
-        if let Some(path) = path
+        if let Some(path) = path.and_then(|path| self.paths.get_mut(path))
             && self.chains.is_none()
             && let Some(arrives) = path.direction.arrival(self.now, Packet::SMALL_FRAME_MAX_BYTES)
         {
@@ -74,6 +74,20 @@ impl World {
             self.follow(at);
         }
         short
+    }
+
+    /// The same of a receive that has room for so many bytes, if it only has to wait. `None`: nothing has happened.
+    #[inline]
+    pub(crate) fn wait_short(
+        &mut self,
+        at: HostId,
+        who: (Pid, &mut Recent),
+        token: Token,
+        fd: RawFd,
+        room: u32,
+        flags: i32,
+    ) -> Option<QuietRecv> {
+        self.machines.get_mut(at.index())?.host.wait_short(who, token, fd, room, flags)
     }
 
     /// Goes on with a receive that waits on the short way, if it is an easy one. `None`: nothing has happened, see [`World::take_up`].

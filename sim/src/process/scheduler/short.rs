@@ -7,6 +7,19 @@ use crate::world::Data;
 use twinsock::Instant;
 use twinsock::raw::{Name, RawFd};
 
+/// A receive that a thread is about to make, and would have to wait for its turn with.
+#[derive(Clone, Copy, Debug)]
+pub struct Posted {
+    /// It is a `read(2)`.
+    pub as_file: bool,
+    /// The descriptor.
+    pub fd: RawFd,
+    /// The flags.
+    pub flags: i32,
+    /// How many bytes it has room for, or so many.
+    pub room: u32,
+}
+
 /// What the short way of a receive came to.
 pub enum ShortRecv {
     /// It returns this.
@@ -63,6 +76,35 @@ impl Scheduler {
         }
     }
 
+    /// The running thread, which is going to wait for its turn, makes this receive then.
+    pub fn post(&mut self, thread: ThreadId, receive: Posted) {
+        self.threads[thread.index()].posted = Some(receive);
+    }
+
+    /// The running thread has its turn: whether the receive that it was going to make has been begun for it, and has waited.
+    pub fn has_waited(&mut self, thread: ThreadId) -> bool {
+        self.threads[thread.index()].posted.take().is_none()
+    }
+
+    /// The thread just chosen makes the receive that it has posted, if that only has to wait, as [`Scheduler::recv_short`] would do it: then nothing of the
+    /// program runs in this turn, and no stack is switched to. `false`: nothing has happened.
+    #[inline]
+    pub(super) fn waits_at_once(&mut self, thread: ThreadId) -> bool {
+        let slot = &mut self.threads[thread.index()];
+        let Some(Posted { as_file, fd, flags, room }) = slot.posted else { return false };
+        if slot.is_held_up || self.world.trace().is_recording() {
+            return false;
+        }
+        let who = (slot.pid, &mut slot.recent);
+        let Some(quiet) = self.world.wait_short(slot.host, who, thread.token(), fd, room, flags) else { return false };
+        slot.posted = None;
+        slot.reads_as_file = as_file;
+        slot.quiet = Some(quiet);
+        slot.signal = None;
+        slot.state = State::Waiting(Wait::Call, self.world.now());
+        true
+    }
+
     /// Goes on with the running thread's parked receive, if it is an easy one. `None`: nothing has happened.
     #[inline(never)]
     pub fn resume_recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8]) -> Option<usize> {
@@ -110,9 +152,16 @@ impl Scheduler {
 
     /// The same of a datagram, with the name of its sender if that is asked for.
     #[inline(always)]
-    pub fn take_datagram(&mut self, thread: ThreadId, into: &mut [u8], name: Option<&mut Name<'_>>) -> Option<usize> {
+    pub fn take_datagram(
+        &mut self,
+        thread: ThreadId,
+        fd: RawFd,
+        into: &mut [u8],
+        (flags, mut name): (i32, Option<&mut Name<'_>>),
+    ) -> Option<usize> {
         let data = self.threads.get_mut(thread.index())?.received.take()?;
-        self.world.take_datagram(data, into, name);
+        self.world.take_datagram(data, into, name.as_deref_mut());
+        self.note_dgram_recv(thread, fd, (into, data.bytes()), flags, name.as_deref());
         Some(data.bytes())
     }
 
@@ -215,6 +264,19 @@ impl Scheduler {
         name: Option<&Name<'_>>,
     ) {
         self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+        self.note_dgram_recv(thread, fd, (into, received), flags, name);
+    }
+
+    /// The same, for a recording.
+    #[inline(always)]
+    fn note_dgram_recv(
+        &mut self,
+        thread: ThreadId,
+        fd: RawFd,
+        (into, received): (&[u8], usize),
+        flags: i32,
+        name: Option<&Name<'_>>,
+    ) {
         if self.world.trace().wants_calls() {
             self.note_short_call(thread, fd, &ShortCall::Recv(&into[..received], into.len(), flags, name));
         }
