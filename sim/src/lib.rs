@@ -55,7 +55,9 @@ mod tcp;
 pub mod trace;
 mod udp;
 mod unix;
+// For the command and the benches, and no promise to anybody else.
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod workload;
 pub mod world;
 

@@ -69,13 +69,13 @@ impl<T, K> Slab<T, K> {
 
 impl<T, K: From<Key> + Into<Key>> Slab<T, K> {
     /// Adds an entry; the place that was freed last is taken first.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, value: T) -> K {
         self.insert_with(|_| value)
     }
 
     /// Adds an entry that knows its own name.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert_with(&mut self, make: impl FnOnce(Key) -> T) -> K {
         if let Some(index) = self.free.pop() {
             let entry = &mut self.entries[to_usize(index)];

@@ -1,5 +1,5 @@
-//! The short ways of calls, of packets and of turns change nothing of a run: its digest is what it was before there were any, and what it is where a
-//! recording keeps most of them closed.
+//! The short ways of calls, of packets and of turns change nothing of a run: its digest is what it was before there were any, and what it is where the
+//! run is recorded.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -138,7 +138,7 @@ fn a_call_is_told_as_strace_writes_it() {
         run.unwrap();
     });
     let told = [
-        "socket(AF_INET, SOCK_DGRAM|SOCK_CLOEXEC, 0) = 0 step=",
+        "socket(AF_INET, SOCK_DGRAM|SOCK_CLOEXEC, IPPROTO_IP) = 0 step=",
         "recvfrom(0, ..., 8, 0, ...) = -1 EAGAIN (resource temporarily unavailable) step=",
         "sendto(0, \"to itself\", 9, MSG_NOSIGNAL, 10.0.0.1:9) = 9 step=",
         "recvfrom(0, \"to itself\", 16, 0, 10.0.0.1:9) = 9 step=",

@@ -224,7 +224,7 @@ fn recv_dgram<'a>(
         ShortRecv::Done(received) => Ok(received),
         ShortRecv::Waits => {
             scheduler = running.suspend(scheduler);
-            if let Some(received) = scheduler.take_datagram(running.thread, into, name.as_mut()) {
+            if let Some(received) = scheduler.take_datagram(running.thread, fd, into, (flags, name.as_mut())) {
                 return Ok(received);
             }
             match scheduler.resume_dgram_short(running.thread, fd, into, name.as_mut()) {

@@ -31,7 +31,7 @@ impl Side {
     /// assert_eq!([Side::Os, Side::Sim].map(Side::name), ["os", "sim"]);
     /// ```
     #[must_use]
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Side::Os => "os",
             Side::Sim => "sim",

@@ -31,8 +31,7 @@ impl Campaign {
             Ok(report) => report.recording,
             Err(failure) => failure.recording,
         };
-        let title = format!("{}, seed {seed}", self.test.full_name());
-        write_report(folder, &title, seed, &recording.unwrap_or_default())
+        write_report(folder, &self.test.full_name(), seed, &recording.unwrap_or_default())
     }
 }
 
@@ -42,7 +41,7 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
         let Some(recording) = found.failure.recording.take() else { return };
         let beside = || found.tape.as_ref().map(|tape| tape.with_extension("report"));
         let Some(folder) = self.campaign.report_to.clone().or_else(beside) else { return };
-        let title = format!("{}, seed {}", self.campaign.test.full_name(), found.seed);
+        let title = self.campaign.test.full_name();
         let (written, not_written) = match write_report(&folder, &title, found.seed, &recording) {
             Ok(files) => (files.into_paths(), Vec::new()),
             Err(ReportError { written, not_written }) => (written, not_written),

@@ -129,7 +129,7 @@ impl Shard {
     ///
     /// # Errors
     /// What is set makes no sense, or is not enough.
-    pub fn from_environment(variable: &dyn Fn(&str) -> Option<String>) -> Result<Shard, ShardError> {
+    pub(super) fn from_environment(variable: &dyn Fn(&str) -> Option<String>) -> Result<Shard, ShardError> {
         let number = |name: &str| match variable(name) {
             None => Ok(None),
             Some(text) => match text.trim().parse::<u64>() {

@@ -39,7 +39,7 @@ use super::{Host, addr, poll};
 use crate::slab::Key;
 use crate::udp::{self, Udp};
 use send::{Flow, Message, Way};
-use short::{Heard, ShortWay};
+use short::{Heard, ShortWay, Ways};
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
 use twinsock::consts as c;
@@ -74,8 +74,10 @@ pub(super) struct Dgram {
     way: Option<Way>,
     /// The route to the peer, if it is known.
     pub(super) flow: Flow,
-    /// Where the last datagram went, for the next.
-    short: Option<ShortWay>,
+    /// Where the datagram that was just sent went.
+    gone: Option<ShortWay>,
+    /// Where datagrams went, for the next ones.
+    ways: Ways,
     /// Whose datagrams are known to be for it.
     heard: Heard,
 }
@@ -97,7 +99,8 @@ impl Dgram {
             groups: Groups::default(),
             way: None,
             flow: Flow { source: family.any(), destination: SocketAddr::new(family.any(), 0), is_cached: false },
-            short: None,
+            gone: None,
+            ways: Ways::default(),
             heard: Heard::NOTHING,
         }
     }
@@ -199,9 +202,7 @@ impl Host {
             let nonblocking = is_nonblocking || flags & c::MSG_DONTWAIT != 0;
             Ok(DgramEntered::Task(Task::new(Kind::DgramRecv { dgram: key }, file, nonblocking, flags)))
         };
-        if !matches!(call, Call::Recvfrom { .. } | Call::Recvmsg { .. } | Call::Read { .. } | Call::Readv { .. }) {
-            self.dgrams[key].forget_way();
-        }
+        self.dgrams[key].forget_ways_at(call);
         let done = match call {
             Call::Recvfrom { flags, .. } => return receive(*flags),
             Call::Recvmsg { hdr, flags, .. } => {

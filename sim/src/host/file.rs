@@ -214,7 +214,7 @@ impl Host {
             Object::Local(id) => self.close_local(cx, id),
             Object::Plain(open) => self.close_plain(open),
         }
-        self.files.remove(file);
+        self.files.forget(file);
         None
     }
 

@@ -13,6 +13,19 @@ use twinsock::Instant;
 use twinsock::raw::RawFd;
 
 /// An open file description that is no socket with an address: those are [`SocketLine`]s.
+///
+/// ```
+/// use twinsock_sim::{FileLine, Sim};
+/// Sim::builder().run(|sim| {
+///     sim.host("a").spawn("p", |net| {
+///         let _epoll = twinsock::SocketApi::epoll_create(&net).unwrap();
+///         twinsock::Clock::sleep(&net, std::time::Duration::from_secs(9));
+///     });
+///     sim.run_for(std::time::Duration::from_secs(1));
+///     let FileLine { kind, what, .. } = &sim.leaks().hosts[0].files[0];
+///     assert_eq!((*kind, what.as_str()), ("epoll", "watches 0 files"));
+/// }).unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileLine {
     /// `socket`, one without an address; `pipe`, `epoll`, `file`.

@@ -15,7 +15,7 @@
 //! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
 //! | `local.rs`, `local_call.rs`, `rights.rs` | local sockets; their calls that may wait; descriptors in flight |
 //! | `plain.rs`, `power.rs` | the file name space and plain files; what outlives a loss of power |
-//! | `inet.rs`, `time_wait.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `buckets.rs`, `timers.rs`, `addr.rs`, `pmtu.rs` | packets and timers; what is left of connections; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
+//! | `inet.rs`, `handshake.rs`, `time_wait.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `buckets.rs`, `timers.rs`, `addr.rs`, `pmtu.rs` | packets and timers; how connections begin; what is left of them; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `netstat.rs`, `left.rs`, `snmp.rs` | what a person asks of a machine: sockets, what is open; counters |
 //! | `sockets.rs`, `fifo.rs`, and the room `slab` | the tables and queues behind all of this |
@@ -37,6 +37,7 @@ mod epoll;
 mod fast;
 pub(crate) mod fifo;
 mod file;
+mod handshake;
 mod inet;
 mod left;
 mod local;
@@ -69,8 +70,10 @@ pub use call::{Call, RecvRef};
 pub use cx::{Credentials, Cx, Pid, Progress, Token, WALL_START_SECONDS};
 pub(crate) use dgram::store_inet_name;
 pub(crate) use fast::{Ends, Landing, QuietRecv, Recent, Short, ShortSend};
-pub use left::{FileLine, Left};
-pub use netstat::{SocketLine, Timer, users_text};
+pub use left::FileLine;
+pub(crate) use left::Left;
+pub(crate) use netstat::users_text;
+pub use netstat::{SocketLine, Timer};
 pub use op::Op;
 pub(crate) use snmp::InCsumErrors;
 pub use sysctl::Sysctl;
@@ -78,6 +81,7 @@ pub use sysctl::Sysctl;
 use crate::packet::Packet;
 use crate::shared::Shared;
 use crate::slab::{self, Key, KeyQueue, Slab};
+use crate::tcp::Spare;
 use addr::{Addresses, canonical};
 use conns::Conns;
 use dgram::{Dgram, DgramPorts, Memberships};
@@ -121,6 +125,19 @@ impl Default for HostConfig {
 /// One machine's kernel.
 ///
 /// The fields stand in memory as they stand here: what every call and packet looks at is together, [`Host::HOT_BYTES`] from the beginning on.
+///
+/// ```
+/// # use twinsock::{Instant, consts as c};
+/// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+/// # use twinsock_sim::packet::Boring;
+/// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+/// # let pid = host.spawn_process(Credentials::default());
+/// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+/// // Driven by hand: a call begins, and what it comes to is polled out.
+/// let mut call = Call::Pipe2 { flags: 0, out: &mut [0; 2] };
+/// assert!(matches!(host.begin(&mut cx, pid, Token(1), &mut call), Progress::Done(Ok(0))));
+/// assert!(host.poll_transmit(&mut cx).is_none() && host.poll_timeout().is_none() && host.poll_wake().is_none());
+/// ```
 #[derive(Debug)]
 #[repr(C)]
 pub struct Host {
@@ -156,6 +173,9 @@ pub struct Host {
     /// Operations that are over, for those to come.
     #[expect(clippy::vec_box, reason = "an operation moves from here and back as it is, without its parts being moved")]
     spare_ops: Vec<Box<op::Waiting>>,
+    /// What connections that are over have left to those to come.
+    #[expect(clippy::vec_box, reason = "they go from one block to another as they are, in their boxes")]
+    spares: Vec<Box<Spare>>,
     /// Who is told when all of it is out: what a call sends over loopback is taken in before the call's own socket wakes anybody.
     late_wakes: VecDeque<inet::LateWake>,
     /// Room for the files of epoll sets that a wake has reached.
@@ -171,6 +191,13 @@ pub struct Host {
 
 impl Host {
     /// A machine that has just booted.
+    ///
+    /// ```
+    /// use twinsock_sim::HostConfig;
+    /// use twinsock_sim::host::Host;
+    /// let host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// assert!(host.owns("10.0.0.1".parse().unwrap()));
+    /// ```
     #[must_use]
     pub fn new(config: HostConfig) -> Host {
         Host {
@@ -194,6 +221,7 @@ impl Host {
             iss_secret: None,
             timers: TimerQueue::default(),
             spare_ops: Vec::new(),
+            spares: Vec::new(),
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
             late_wakes: VecDeque::new(),
@@ -206,6 +234,14 @@ impl Host {
     }
 
     /// Starts a process with an empty descriptor table.
+    ///
+    /// ```
+    /// use twinsock_sim::HostConfig;
+    /// use twinsock_sim::host::{Credentials, Host};
+    /// let mut host = Host::new(HostConfig::default());
+    /// let (root, user) = (host.spawn_process(Credentials::default()), host.spawn_process(Credentials { uid: 1000, gid: 1000 }));
+    /// assert_ne!(root, user);
+    /// ```
     pub fn spawn_process(&mut self, credentials: Credentials) -> Pid {
         let pid = self.next_pid();
         self.processes.push(Some(Process::new(credentials)));
@@ -216,6 +252,21 @@ impl Host {
     /// sends is carried away before the next is closed, as on Linux.
     ///
     /// Calls of its threads that still wait hold their files until they are ended with [`Host::interrupt`].
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { udp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// while host.exit_process(&mut cx, pid) {}
+    /// assert!(host.netstat(cx.now).is_empty(), "its socket is closed");
+    /// ```
     pub fn exit_process(&mut self, cx: &mut Cx<'_>, pid: Pid) -> bool {
         let Ok(process) = self.process_mut(pid) else { return false };
         match process.take_first() {
@@ -233,6 +284,21 @@ impl Host {
     /// Ends a process as a power cut does: its sockets are gone and nothing is sent.
     ///
     /// Calls of its threads that still wait find their files gone: they end with `EINTR`.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { udp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// host.kill_silently(pid);
+    /// assert!(host.netstat(cx.now).is_empty() && host.poll_transmit(&mut cx).is_none());
+    /// ```
     pub fn kill_silently(&mut self, pid: Pid) {
         while let Ok(process) = self.process_mut(pid) {
             let Some(descriptor) = process.take_first() else { break };
@@ -295,6 +361,18 @@ impl Host {
     }
 
     /// Sets the limit on a process's descriptors, `RLIMIT_NOFILE` of `setrlimit(2)`: numbers below it may be used.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// host.set_rlimit_nofile(pid, 1);
+    /// let progress = host.begin(&mut cx, pid, Token(1), &mut Call::Pipe2 { flags: 0, out: &mut [0; 2] });
+    /// assert!(matches!(progress, Progress::Done(Err(twinsock::Errno::MFILE))));
+    /// ```
     pub fn set_rlimit_nofile(&mut self, pid: Pid, limit: u32) {
         if let Ok(process) = self.process_mut(pid) {
             process.rlimit_nofile = limit.min(NR_OPEN);
@@ -339,6 +417,28 @@ impl Host {
     }
 
     /// The next thread to be resumed; each is named at most once per park.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { udp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// # let mut byte = [0];
+    /// let mut recv = Call::Recvfrom { fd: 0, into: &mut byte, flags: 0, name: None };
+    /// let Progress::Parked(op) = host.begin(&mut cx, pid, Token(7), &mut recv) else { panic!("nothing is there") };
+    /// # drop((op, recv));
+    /// drop(host.begin(&mut cx, pid, Token(8), &mut Call::Sendto { fd: 0, data: b"x", flags: 0, addr: Some(addr.as_bytes()) }));
+    /// while let Some(packet) = host.poll_transmit(&mut cx) {
+    ///     host.handle_packet(&mut cx, packet);
+    /// }
+    /// assert_eq!((host.poll_wake(), host.poll_wake()), (Some(Token(7)), None));
+    /// ```
     #[inline]
     pub fn poll_wake(&mut self) -> Option<Token> {
         self.sleepers.next_woken()
@@ -370,6 +470,13 @@ impl Host {
     }
 
     /// Whether the address is one of this host's.
+    ///
+    /// ```
+    /// use twinsock_sim::HostConfig;
+    /// use twinsock_sim::host::Host;
+    /// let host = Host::new(HostConfig::default());
+    /// assert!(host.owns("127.0.0.1".parse().unwrap()) && !host.owns("10.0.0.1".parse().unwrap()));
+    /// ```
     #[must_use]
     pub fn owns(&self, addr: IpAddr) -> bool {
         self.addresses.owns(canonical(addr))

@@ -57,6 +57,8 @@ pub(super) struct Socket {
     pub(super) is_dirty: bool,
     /// In the index of connections.
     pub(super) is_hashed: bool,
+    /// An option was set that makes the route to the peer void: the next segment looks for it again.
+    pub(super) has_lost_route: bool,
     /// A `close(2)` waits for its data, SO_LINGER.
     pub(super) is_lingering: bool,
     /// An AF_INET6 socket that has connected to an IPv4-mapped address: it goes on sending IPv4.
@@ -97,6 +99,7 @@ impl Socket {
     pub(super) const HOT_BYTES: usize = size_of::<u64>() + std::mem::offset_of!(Socket, tcb) + Tcb::HOT_BYTES;
 
     /// A socket around a control block.
+    #[inline(always)]
     pub(super) fn new(tcb: Tcb, family: Family, uid: u32, options: Shared<Options>) -> Socket {
         let any = family.any();
         Socket {
@@ -113,6 +116,7 @@ impl Socket {
             calm: 0,
             peer_calm: 0,
             is_hashed: false,
+            has_lost_route: false,
             is_lingering: false,
             sends_ipv4: false,
             addr_locked: false,

@@ -17,6 +17,7 @@ impl Sockets {
     }
 
     /// Adds a socket.
+    #[inline(always)]
     pub(super) fn insert(&mut self, socket: Socket) -> Key {
         self.0.insert(socket)
     }

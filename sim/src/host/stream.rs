@@ -198,8 +198,7 @@ impl Host {
     }
 
     /// `connect(2)` at its entry: `__inet_stream_connect` up to where it waits. `None`: AF_UNSPEC, all is done.
-    pub(super) fn enter_connect(&mut self, cx: &mut Cx<'_>, pid: Pid, fd: RawFd, addr: &[u8]) -> Result<Option<Task>> {
-        let (file, key) = self.socket_of(pid, fd)?;
+    pub(super) fn enter_connect(&mut self, cx: &mut Cx<'_>, file: Key, key: Key, addr: &[u8]) -> Result<Option<Task>> {
         addr::check_length(addr)?;
         if addr::sa_family(addr).ok_or(Errno::INVAL)? == c::AF_UNSPEC {
             self.sockets[key].disconnects += 1;
@@ -283,8 +282,10 @@ impl Host {
         let bound = socket.tuple.local;
         // A multicast address that was bound is not a source.
         let source = if addr::is_multicast_or_broadcast(bound) { socket.family.any() } else { bound };
-        let local = self.addresses.route(source, remote)?.source;
-        let config = self.config_for(cx, local, remote)?;
+        self.addresses.forget_old_paths(cx.now);
+        let route = self.addresses.route(source, remote)?;
+        let local = route.source;
+        let config = self.config_for(cx, &route, remote);
         let mut tuple = FourTuple { local, remote, local_port: self.sockets[key].num, remote_port: target.port };
         let mut iss = None;
         if tuple.local_port == 0 {
@@ -314,6 +315,9 @@ impl Host {
         socket.sends_ipv4 |= socket.family == Family::Inet6 && remote.is_ipv4();
         socket.tuple = tuple;
         let ports = (tuple.local_port, tuple.remote_port);
+        if let Some(spare) = self.spares.pop() {
+            socket.tcb.furnish(spare);
+        }
         socket.tcb.connect(cx.now, &config, ports, iss);
         socket.tcb.assume_peer_mss(if remote.is_ipv4() { MSS_DEFAULT_V4 } else { MSS_DEFAULT_V6 });
         socket.state = socket.tcb.state();

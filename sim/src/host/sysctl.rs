@@ -139,9 +139,19 @@ macro_rules! table {
     ($($name:literal => $($field:ident).+;)*) => {
         impl Sysctl {
             /// The names of all constants.
+            ///
+            /// ```
+            /// use twinsock_sim::host::Sysctl;
+            /// assert!(Sysctl::NAMES.contains(&"net.core.somaxconn"));
+            /// ```
             pub const NAMES: &'static [&'static str] = &[$($name),*];
 
             /// The value of a constant as `/proc/sys` shows it; `None`: there is none of that name.
+            ///
+            /// ```
+            /// use twinsock_sim::host::Sysctl;
+            /// assert_eq!(Sysctl::default().get("net.ipv4.ip_local_port_range").as_deref(), Some("32768\t60999"));
+            /// ```
             #[must_use]
             pub fn get(&self, name: &str) -> Option<String> {
                 match name {
@@ -209,7 +219,7 @@ impl Sysctl {
     /// sysctl.set("net.ipv4.ip_local_port_range", "40000 40099").unwrap();
     /// assert_eq!(sysctl.ip_local_port_range, [40000, 40099]);
     /// ```
-    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<()> {
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let mut changed = self.clone();
         changed.assign(name, value)?;
         let [low, high] = changed.ip_local_port_range;

@@ -55,8 +55,9 @@ impl TimerQueue {
         let Some(place) = self.place(whose) else { return };
         self.heap.swap_remove(place);
         if place < self.heap.len() {
+            // Whoever has come from the end may have to go either way.
+            self.sink(place);
             self.rise(place);
-            self.sink(to_usize(self.place_of(self.heap[place].1)).min(place));
         }
     }
 
@@ -108,7 +109,7 @@ impl TimerQueue {
     fn rise(&mut self, mut place: usize) {
         while place > 0 {
             let parent = (place - 1) / 2;
-            if self.heap[parent] <= self.heap[place] {
+            if !is_before(&self.heap[place], &self.heap[parent]) {
                 break;
             }
             self.heap.swap(parent, place);
@@ -123,8 +124,8 @@ impl TimerQueue {
         loop {
             let left = 2 * place + 1;
             let Some(first) = self.heap.get(left) else { break };
-            let child = if self.heap.get(left + 1).is_some_and(|second| second < first) { left + 1 } else { left };
-            if self.heap[place] <= self.heap[child] {
+            let child = if self.heap.get(left + 1).is_some_and(|second| is_before(second, first)) { left + 1 } else { left };
+            if !is_before(&self.heap[child], &self.heap[place]) {
                 break;
             }
             self.heap.swap(place, child);
@@ -133,6 +134,12 @@ impl TimerQueue {
         }
         self.settle(place);
     }
+}
+
+/// Whether a timer goes off before another.
+#[inline]
+fn is_before((at, whose): &Entry, (other_at, other): &Entry) -> bool {
+    at < other_at || (at == other_at && whose < other)
 }
 
 #[cfg(test)]

@@ -6,15 +6,6 @@ use std::time::Duration;
 use twinsock::Instant;
 
 /// How far one direction of a link has come.
-///
-/// ```
-/// use std::time::Duration;
-/// use twinsock::Instant;
-/// use twinsock_sim::link::{Direction, FrameFate, Link, NoChance};
-/// let (link, mut there) = (Link::new().delay(Duration::from_millis(5)), Direction::new());
-/// let fate = link.frame(&mut there, Instant::ZERO, 1500, Duration::from_millis(5), &mut NoChance);
-/// assert!(matches!(fate, FrameFate::Arrives { at, .. } if at == Instant::ZERO + Duration::from_millis(5)));
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 // The fields stand in memory as they stand here: what express looks at is together, at the beginning.
 #[repr(C)]
@@ -37,16 +28,6 @@ pub struct Direction {
 }
 
 /// What becomes of a frame.
-///
-/// ```
-/// use std::time::Duration;
-/// use twinsock::Instant;
-/// use twinsock_sim::link::{Direction, FrameFate, Link, NoChance};
-/// let (link, mut there) = (Link::new().delay(Duration::from_millis(5)), Direction::new());
-/// let link = link.loss(twinsock_sim::Ratio::ALWAYS);
-/// let fate = link.frame(&mut there, Instant::ZERO, 1500, Duration::ZERO, &mut NoChance);
-/// assert!(matches!(fate, FrameFate::Lost(_)));
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameFate {
     /// It is lost, and why.

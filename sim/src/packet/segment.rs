@@ -36,7 +36,7 @@ impl SeqNumber {
     /// ```
     #[inline]
     #[must_use]
-    pub(crate) const fn value(self) -> u32 {
+    pub const fn value(self) -> u32 {
         self.0
     }
 
@@ -60,7 +60,7 @@ impl SeqNumber {
     /// ```
     #[inline]
     #[must_use]
-    pub(crate) const fn before_or_at(self, other: SeqNumber) -> bool {
+    pub const fn before_or_at(self, other: SeqNumber) -> bool {
         other.0.wrapping_sub(self.0) < 1 << 31
     }
 
@@ -72,7 +72,7 @@ impl SeqNumber {
     /// ```
     #[inline]
     #[must_use]
-    pub(crate) const fn max(self, other: SeqNumber) -> SeqNumber {
+    pub const fn max(self, other: SeqNumber) -> SeqNumber {
         if self.before(other) { other } else { self }
     }
 
@@ -84,7 +84,7 @@ impl SeqNumber {
     /// ```
     #[inline]
     #[must_use]
-    pub(crate) const fn min(self, other: SeqNumber) -> SeqNumber {
+    pub const fn min(self, other: SeqNumber) -> SeqNumber {
         if self.before(other) { self } else { other }
     }
 }
@@ -141,6 +141,12 @@ pub enum Control {
 }
 
 /// The data of a segment or datagram: shared with the sender's buffer, or inline where that is cheaper.
+///
+/// ```
+/// use twinsock_sim::packet::Payload;
+/// assert!(matches!(Payload::copy_of(b"a few"), Payload::Inline { len: 5, .. }));
+/// assert!(matches!(Payload::from(vec![0; 1460]), Payload::Shared(_)));
+/// ```
 #[derive(Clone)]
 pub enum Payload {
     /// Up to [`Payload::INLINE_MAX_BYTES`], by value.
@@ -156,11 +162,27 @@ pub enum Payload {
 
 impl Payload {
     /// The largest payload that is carried by value.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::Payload;
+    /// let most = [0; Payload::INLINE_MAX_BYTES];
+    /// assert!(matches!(Payload::copy_of(&most), Payload::Inline { .. }));
+    /// ```
     pub const INLINE_MAX_BYTES: usize = 79;
     /// No data.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::Payload;
+    /// assert_eq!(Payload::EMPTY, Payload::default());
+    /// ```
     pub const EMPTY: Payload = Payload::Shared(Bytes::new());
 
     /// A payload of these bytes, inline if they are few, else a copy on the heap.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::Payload;
+    /// assert_eq!(Payload::copy_of(b"data"), Payload::from(b"data".to_vec()));
+    /// ```
     #[must_use]
     pub fn copy_of(data: &[u8]) -> Payload {
         if data.is_empty() {
@@ -269,6 +291,11 @@ impl Payload {
     }
 
     /// How many bytes of data.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::Payload;
+    /// assert_eq!(Payload::copy_of(b"data").len(), 4);
+    /// ```
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
@@ -279,6 +306,11 @@ impl Payload {
     }
 
     /// Whether there is no data.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::Payload;
+    /// assert!(Payload::copy_of(b"").is_empty());
+    /// ```
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -330,6 +362,12 @@ impl fmt::Debug for Payload {
 }
 
 /// The timestamps option, RFC 7323 section 3.
+///
+/// ```
+/// use twinsock_sim::packet::{TcpOptions, Timestamps};
+/// let options = TcpOptions { timestamps: Some(Timestamps { value: 7, echo: 0 }), ..TcpOptions::NONE };
+/// assert_eq!(options.timestamps.map(|timestamps| timestamps.value), Some(7));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timestamps {
     /// TSval.
@@ -339,6 +377,12 @@ pub struct Timestamps {
 }
 
 /// Up to three SACK blocks, RFC 2018, `[left, right)` each; unused ones are `None`.
+///
+/// ```
+/// use twinsock_sim::packet::{SackBlocks, SeqNumber, TcpOptions};
+/// let sack: SackBlocks = [Some((SeqNumber::new(1000), SeqNumber::new(2460))), None, None];
+/// assert_eq!(TcpOptions { sack, ..TcpOptions::NONE }.sack.iter().flatten().count(), 1);
+/// ```
 pub type SackBlocks = [Option<(SeqNumber, SeqNumber)>; 3];
 
 /// The options of a segment.
@@ -395,12 +439,23 @@ pub struct Segment {
 
 impl TcpOptions {
     /// No options.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::TcpOptions;
+    /// assert_eq!(TcpOptions::NONE, TcpOptions::default());
+    /// ```
     pub const NONE: TcpOptions =
         TcpOptions { mss_bytes: None, window_scale: None, sack_permitted: false, timestamps: None, sack: [None; 3] };
 }
 
 impl Segment {
     /// A segment of nothing, for memory that is going to hold another.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::{Control, Segment};
+    /// let syn = Segment { dst_port: 80, control: Control::Syn, ..Segment::EMPTY };
+    /// assert!(syn.ack.is_none() && syn.payload.is_empty());
+    /// ```
     pub const EMPTY: Segment = Segment {
         src_port: 0,
         dst_port: 0,
@@ -415,6 +470,12 @@ impl Segment {
     };
 
     /// SEG.LEN: octets of sequence space, counting SYN and FIN.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::{Control, Segment};
+    /// let last = Segment { control: Control::Fin, payload: b"bye".as_slice().into(), ..Segment::EMPTY };
+    /// assert_eq!(last.sequence_len(), 4);
+    /// ```
     #[inline]
     #[must_use]
     pub fn sequence_len(&self) -> u32 {

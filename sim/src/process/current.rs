@@ -330,8 +330,8 @@ impl Running {
 
     /// Leaves the processor to others until the thread's turn comes.
     pub fn wait_for_turn<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
-        scheduler.wait_for_turn(self.thread);
-        if !self.shared.is_told() && scheduler.chooses_at_once(self.thread) {
+        let is_now = scheduler.wait_for_turn(self.thread);
+        if is_now && !self.shared.is_told() && scheduler.chooses_at_once(self.thread) {
             return scheduler;
         }
         self.suspend(scheduler)

@@ -167,7 +167,8 @@ fn resume<'a>(
     scheduler.pulse.rest();
     match outcome {
         Outcome::Suspended => {
-            scheduler.thread_mut(thread).carrier = Some(carrier);
+            // Nothing is there that would have to be dropped.
+            std::mem::forget(scheduler.thread_mut(thread).carrier.replace(carrier));
             (scheduler, None)
         }
         Outcome::Finished(result) => {

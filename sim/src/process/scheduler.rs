@@ -397,16 +397,19 @@ impl Scheduler {
         }
     }
 
-    /// Puts the running thread's turn into the queue, at its own clock.
-    pub fn wait_for_turn(&mut self, thread: ThreadId) {
+    /// Puts the running thread's turn into the queue, at its own clock. Answers `true` if that is now, and all that the driver would do next is to choose
+    /// among those whose turn it is.
+    pub fn wait_for_turn(&mut self, thread: ThreadId) -> bool {
         let clock = self.threads[thread.index()].clock;
         self.threads[thread.index()].state = State::Due;
-        if clock <= self.world.now() && self.is_a_turn_next() {
+        let is_now = clock <= self.world.now() && self.is_a_turn_next();
+        if is_now {
             // Its alarm would be the last one due now, and the next thing to happen.
             self.make_ready(thread);
         } else {
             self.queue_turn(thread, clock);
         }
+        is_now
     }
 
     /// Whether the driver, if it took over, would have nothing to do before it chooses among those whose turn it is now.
@@ -416,11 +419,9 @@ impl Scheduler {
         is_undisturbed && self.live > 0 && now <= self.limit && self.world.is_idle_until(now)
     }
 
-    /// What the driver would do next for a thread that has just begun to wait for its turn: if that is to choose, somebody is chosen here. Answers
-    /// whether it is that thread, which goes on at once.
+    /// Chooses as the driver would, after [`Scheduler::wait_for_turn`] has answered `true`. Answers whether it is that thread, which goes on at once.
     pub fn chooses_at_once(&mut self, thread: ThreadId) -> bool {
-        let is_ready = self.threads[thread.index()].state == State::Ready;
-        if !is_ready || self.ready.is_empty() || !self.is_a_turn_next() || self.world.trace().steps() + 1 == self.break_at {
+        if self.ready.is_empty() || self.world.trace().steps() + 1 == self.break_at {
             return false;
         }
         let chosen = self.choose();

@@ -97,7 +97,7 @@ impl Part {
     }
 }
 
-pub(super) fn page_bytes() -> usize {
+fn page_bytes() -> usize {
     // SAFETY: it only answers a number.
     let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     usize::try_from(bytes).expect("the size of a page is positive")

@@ -95,6 +95,19 @@ impl<T: Default> Ring<T> {
         }
     }
 
+    /// Takes all elements out, and leaves them in their places.
+    pub(super) fn clear(&mut self, mut leave: impl FnMut(&mut T)) {
+        for index in 0..self.len {
+            leave(&mut self[index]);
+        }
+        self.len = 0;
+    }
+
+    /// How many places there are.
+    pub(super) fn places(&self) -> usize {
+        self.places.len()
+    }
+
     /// Puts an element before that of this index, or at the end.
     pub(super) fn insert(&mut self, index: usize, element: T) {
         *self.push() = element;

@@ -7,6 +7,7 @@ use super::poll::Wakes;
 use super::recv_buffer::RecvBuffer;
 use super::rtt::Rtt;
 use super::send_buffer::SendBuffer;
+use super::spare::Spare;
 use super::state::State;
 use super::time_wait::TimeWait;
 use super::timer::Timers;
@@ -146,11 +147,13 @@ pub struct Tcb {
 
     /// RSTs and answers that wait for `poll_transmit`.
     pub(super) replies: Vec<Segment>,
-    pub(super) time_wait: Option<Box<TimeWait>>,
+    /// What an earlier connection has left, and what is rare.
+    pub(super) spare: Option<Box<Spare>>,
 }
 
 impl Tcb {
     /// The control block of a fresh socket: CLOSED.
+    #[inline(always)]
     #[must_use]
     pub fn new(config: &Config) -> Tcb {
         let zero = SeqNumber::new(0);
@@ -210,7 +213,7 @@ impl Tcb {
             send: None,
             recv: None,
             replies: Vec::new(),
-            time_wait: None,
+            spare: None,
         }
     }
 
@@ -298,6 +301,12 @@ impl Tcb {
         self.write_seq = iss + 1;
     }
 
+    /// How often what waits for an answer has been sent again.
+    #[must_use]
+    pub fn retransmits(&self) -> u8 {
+        self.timers.retransmits
+    }
+
     /// How much of a block, from its beginning on, the ways of a few bytes look at.
     pub(crate) const HOT_BYTES: usize = std::mem::offset_of!(Tcb, size_goal);
 
@@ -365,12 +374,15 @@ impl Tcb {
     /// Whether the host may drop the block: closed by its user, CLOSED, nothing left to transmit.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.orphan && self.state == State::Closed && self.replies.is_empty() && self.time_wait.is_none()
+        self.orphan
+            && self.state == State::Closed
+            && self.replies.is_empty()
+            && self.spare.as_ref().is_none_or(|spare| spare.time_wait.is_none())
     }
 
     /// Takes the rest of a connection that has just entered TIME-WAIT; this block is CLOSED.
     pub fn take_time_wait(&mut self) -> Option<TimeWait> {
-        self.time_wait.take().map(|rest| *rest)
+        self.spare.as_mut()?.time_wait.take()
     }
 
     /// `FIONREAD`: bytes that can be read now, up to the urgent mark.

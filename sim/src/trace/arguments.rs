@@ -14,7 +14,6 @@ pub(super) const DATA_SHOWN_MAX_BYTES: usize = 32;
 
 /// A family of constants: those whose names begin alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the variants are the prefixes")]
 pub enum Family {
     Af,
     Sock,

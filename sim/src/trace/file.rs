@@ -85,6 +85,13 @@ pub struct TraceFile {
 
 impl TraceFile {
     /// How many events were dropped, in words; nothing if none was.
+    ///
+    /// ```
+    /// use twinsock_sim::trace::TraceFile;
+    /// let whole = TraceFile { seed: 7, dropped: 0, lines: Vec::new(), broken: None };
+    /// assert_eq!(whole.dropped_words(), None);
+    /// assert!(TraceFile { dropped: 9, ..whole }.dropped_words().is_some());
+    /// ```
     #[must_use]
     pub fn dropped_words(&self) -> Option<String> {
         dropped_words(self.dropped)

@@ -51,6 +51,11 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
+    ///
+    /// ```
+    /// use twinsock_sim::EventKind;
+    /// assert!(EventKind::ALL.into_iter().any(|kind| kind.name() == "call"));
+    /// ```
     pub const ALL: [EventKind; 12] = [
         EventKind::Call,
         EventKind::Wait,

@@ -158,7 +158,7 @@ impl Log {
     fn begin_chunk(&mut self, step: u64, at: Instant) {
         (self.at, self.step, self.echo) = (at.as_nanos(), step, Echo::default());
         self.threads.forget_numbers();
-        self.full_at = chunk::full_at(self.full.len() + 1, self.events_max);
+        self.full_at = chunk::full_at(self.events_max);
         let last = std::mem::take(&mut self.now);
         self.now = Chunk::after(&last, self.full_at, self.memory, (self.at, self.step));
         if last.events > 0 {

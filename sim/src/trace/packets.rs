@@ -19,7 +19,6 @@ pub struct PacketLine {
 
 /// The transport header of a [`PacketLine`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are those of Segment, Datagram and Icmp")]
 pub enum Transport {
     /// A TCP segment.
     Tcp { ports: [u16; 2], seq: SeqNumber, ack: Option<SeqNumber>, control: Control, urgent: Option<u16>, window: u16 },

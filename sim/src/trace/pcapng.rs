@@ -24,6 +24,16 @@ use std::time::Duration;
 ///
 /// # Errors
 /// The writer's; and a packet that no bytes stand for.
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock_sim::Sim;
+/// use twinsock_sim::trace::{lines, pcapng};
+/// let run = Sim::builder().record(true).run(|sim| drop(sim.host("a").spawn("p", |_net| {}))).unwrap();
+/// let (recording, mut capture) = (run.recording.unwrap(), Vec::new());
+/// pcapng::write(&recording, &lines(&recording), Duration::ZERO, &mut capture).unwrap();
+/// assert_eq!(capture[..4], [0x0a, 0x0d, 0x0d, 0x0a], "a section header block");
+/// ```
 pub fn write(recording: &Recording, lines: &[TraceLine], epoch: Duration, to: impl Write) -> io::Result<()> {
     let options = recording.dropped_words().map(|words| SectionHeaderOption::Comment(Cow::Owned(words)));
     let endianness = Endianness::Little;

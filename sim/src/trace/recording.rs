@@ -13,7 +13,7 @@ use crate::packet::Packet;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use twinsock::{Instant, Result};
+use twinsock::{Instant, Protocol, Result};
 
 /// A run that was recorded.
 ///
@@ -37,15 +37,16 @@ pub struct Recording {
 }
 
 /// How many events a recording keeps, the last ones, if nothing else is asked for: some tens of megabytes, and what the packets carry.
+///
+/// ```
+/// use twinsock_sim::{Sim, trace::EVENTS_MAX};
+/// // Ten times as long.
+/// let builder = Sim::builder().record_last(10 * EVENTS_MAX);
+/// # assert!(builder.run(|_sim| {}).is_ok());
+/// ```
 pub const EVENTS_MAX: usize = 1_000_000;
 
 /// An event of a recording.
-///
-/// ```
-/// use twinsock_sim::Sim;
-/// let run = Sim::builder().record(true).run(|sim| drop(sim.host("a").spawn("p", |_net| {}))).unwrap();
-/// assert_eq!(run.recording.unwrap().events().next().unwrap().step, 0);
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
     /// The turn in which it happened: how many had been taken until then.
@@ -104,44 +105,48 @@ impl Connection {
 }
 
 /// The two ends of what a descriptor is connected to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ends {
     /// IPv4's: both addresses; above both ports, whether it is UDP. The local end is the upper half of each pair.
     V4([u64; 2]),
-    /// Others.
-    Other(Connection),
+    /// Others; apart, so that these take little room.
+    Other(Box<Connection>),
 }
 
 /// In [`Ends::V4`]: it is UDP.
 const IS_UDP: u64 = 1 << 32;
 
 impl Ends {
-    /// The ends of a connection by `protocol`: `tcp` or `udp`.
+    /// The ends of a TCP or UDP connection: address and port of the local one and of the other.
     #[inline(always)]
     #[must_use]
-    pub fn new(protocol: &'static str, local: SocketAddr, remote: SocketAddr) -> Ends {
+    pub fn new(protocol: Protocol, local: (&IpAddr, u16), remote: (&IpAddr, u16)) -> Ends {
+        let is_udp = protocol == Protocol::UDP;
         match (local, remote) {
-            (SocketAddr::V4(local), SocketAddr::V4(remote)) => {
-                let ports = u64::from(local.port()) << 16 | u64::from(remote.port());
-                let is_udp = if protocol == "udp" { IS_UDP } else { 0 };
-                Ends::V4([pair(local.ip().to_bits(), remote.ip().to_bits()), ports | is_udp])
+            ((IpAddr::V4(local), local_port), (IpAddr::V4(remote), remote_port)) => {
+                let ports = u64::from(local_port) << 16 | u64::from(remote_port);
+                Ends::V4([pair(local.to_bits(), remote.to_bits()), ports | if is_udp { IS_UDP } else { 0 }])
             }
-            (SocketAddr::V4(_) | SocketAddr::V6(_), SocketAddr::V4(_) | SocketAddr::V6(_)) => {
-                Ends::Other(Connection::new(protocol, local, remote))
-            }
+            ((IpAddr::V4(_) | IpAddr::V6(_), _), (IpAddr::V4(_) | IpAddr::V6(_), _)) => Ends::other(is_udp, local, remote),
         }
+    }
+
+    #[inline(never)]
+    fn other(is_udp: bool, local: (&IpAddr, u16), remote: (&IpAddr, u16)) -> Ends {
+        let protocol = if is_udp { "udp" } else { "tcp" };
+        Ends::Other(Box::new(Connection::new(protocol, SocketAddr::new(*local.0, local.1), SocketAddr::new(*remote.0, remote.1))))
     }
 
     /// The connection that these are the ends of.
     pub(super) fn connection(&self) -> Connection {
-        match *self {
+        match self {
             Ends::V4([addrs, ports]) => {
-                let ([remote, local], [low, high, local_low, local_high, ..]) = (halves(addrs), ports.to_le_bytes());
+                let ([remote, local], [low, high, local_low, local_high, ..]) = (halves(*addrs), ports.to_le_bytes());
                 let end = |addr, port| SocketAddr::from((Ipv4Addr::from_bits(addr), u16::from_le_bytes(port)));
                 let protocol = if ports & IS_UDP == 0 { "tcp" } else { "udp" };
                 Connection::new(protocol, end(local, [local_low, local_high]), end(remote, [low, high]))
             }
-            Ends::Other(connection) => connection,
+            Ends::Other(connection) => **connection,
         }
     }
 }
@@ -179,7 +184,7 @@ impl fmt::Display for Connection {
 impl Recording {
     /// Which host has an address.
     #[must_use]
-    pub fn owners(&self) -> BTreeMap<IpAddr, u32> {
+    pub(crate) fn owners(&self) -> BTreeMap<IpAddr, u32> {
         (0..).zip(&self.addrs).flat_map(|(host, addrs)| addrs.iter().map(move |addr| (*addr, host))).collect()
     }
 
@@ -189,23 +194,53 @@ impl Recording {
     }
 
     /// What happened, in order.
-    pub fn events(&self) -> impl Iterator<Item = Recorded> {
+    pub(crate) fn events(&self) -> impl Iterator<Item = Recorded> {
         self.log.read()
     }
 
     /// How many events there are.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let run = Sim::builder().record_last(10).run(|sim| {
+    ///     let host = sim.host("a");
+    ///     (0..50).for_each(|_| drop(host.spawn("p", |_net| {})));
+    /// });
+    /// let recording = run.unwrap().recording.unwrap();
+    /// assert!(recording.events_count() >= 10);
+    /// ```
     #[must_use]
     pub fn events_count(&self) -> usize {
         self.log.events_count()
     }
 
     /// How many events came before the first of these, for which there was no room in the end.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let run = Sim::builder().record_last(10).run(|sim| {
+    ///     let host = sim.host("a");
+    ///     (0..50).for_each(|_| drop(host.spawn("p", |_net| {})));
+    /// });
+    /// let recording = run.unwrap().recording.unwrap();
+    /// assert!(recording.dropped() > 0);
+    /// ```
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.log.dropped()
     }
 
     /// How many events were dropped, in words; nothing if none was.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let run = Sim::builder().record_last(10).run(|sim| {
+    ///     let host = sim.host("a");
+    ///     (0..50).for_each(|_| drop(host.spawn("p", |_net| {})));
+    /// });
+    /// let recording = run.unwrap().recording.unwrap();
+    /// println!("{}", recording.dropped_words().unwrap());
+    /// ```
     #[must_use]
     pub fn dropped_words(&self) -> Option<String> {
         dropped_words(self.dropped())

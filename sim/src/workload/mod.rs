@@ -28,7 +28,7 @@ mod udp;
 
 pub use crowd::Crowd;
 pub use duo::{Duo, LINK_DELAY};
-pub use runs::{empty_runs, empty_threads, idle_hours, recorded_timers, timers};
+pub use runs::{empty_runs, empty_threads, idle_hours, timers, timers_in};
 pub use tcp::{Bulk, Churn, PingPong, WRITE_BYTES};
 pub use udp::{Flood, UDP_BYTES, UdpPingPong};
 
@@ -43,6 +43,8 @@ pub enum World {
     Simulator,
     /// On simulated hosts, in a run that is recorded.
     Recorded,
+    /// On simulated hosts, in a run that keeps no event.
+    Silent,
     /// On the kernel's loopback, [`Os`], each program in a thread of its own.
     Kernel,
 }
@@ -54,6 +56,7 @@ impl World {
         match self {
             World::Simulator => Some(builder),
             World::Recorded => Some(builder.record(true)),
+            World::Silent => Some(builder.keep_events(0)),
             World::Kernel => None,
         }
     }

@@ -1,7 +1,7 @@
 //! W5 and W9: what a whole run costs, in which programs sleep, or in which there are none.
 
-use super::{Done, Stopwatch};
-use crate::{Builder, Net, Sim};
+use super::{Done, Stopwatch, World};
+use crate::{Net, Sim};
 use std::time::Duration;
 use twinsock::{Clock, Os, Spawn};
 
@@ -13,19 +13,16 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// If the run fails.
 #[must_use]
 pub fn timers(hosts: u64, seconds: u64) -> Done {
-    timers_in(Sim::builder().seed(1), hosts, seconds)
+    timers_in(World::Simulator, hosts, seconds)
 }
 
-/// The same in a run that is recorded.
+/// The same in one of the simulator's worlds.
 ///
 /// # Panics
-/// If the run fails.
+/// If the run fails, or the world is the kernel's.
 #[must_use]
-pub fn recorded_timers(hosts: u64, seconds: u64) -> Done {
-    timers_in(Sim::builder().seed(1).record(true), hosts, seconds)
-}
-
-fn timers_in(builder: Builder, hosts: u64, seconds: u64) -> Done {
+pub fn timers_in(world: World, hosts: u64, seconds: u64) -> Done {
+    let builder = world.builder().expect("only a simulator's hours are short");
     let run = builder.run(|sim| {
         for index in 0..hosts {
             sim.host(&format!("host-{index}")).spawn("sleeper", move |net: Net| {

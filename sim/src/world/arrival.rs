@@ -200,7 +200,8 @@ impl World {
         let known = *ends;
         ends.forget();
         machine.host.take_packet(&mut cx, packet, known);
-        self.arrived(to, slot);
+        self.in_flight.land(slot);
+        self.follow(to);
     }
 
     /// The packet in this place has been taken in.

@@ -107,6 +107,11 @@ const _: () = assert!(LEVELS * 6 >= 64, "the levels tell all instants apart");
 
 impl<E> EventQueue<E> {
     /// A queue without events, at the beginning of time.
+    ///
+    /// ```
+    /// use twinsock_sim::world::event::EventQueue;
+    /// assert_eq!(EventQueue::<u8>::new().pop(), None);
+    /// ```
     #[must_use]
     pub fn new() -> EventQueue<E> {
         EventQueue {
@@ -133,6 +138,15 @@ impl<E> EventQueue<E> {
     ///
     /// # Panics
     /// If 2^32 - 1 events are pending.
+    ///
+    /// ```
+    /// use twinsock::Instant;
+    /// use twinsock_sim::world::event::EventQueue;
+    /// let mut queue = EventQueue::new();
+    /// queue.push(Instant::from_nanos(20), 'b');
+    /// queue.push(Instant::from_nanos(10), 'a');
+    /// assert_eq!(queue.pop(), Some((Instant::from_nanos(10), 'a')));
+    /// ```
     #[inline(always)]
     pub fn push(&mut self, at: Instant, event: E) {
         let at = at.as_nanos();
@@ -170,9 +184,17 @@ impl<E> EventQueue<E> {
     }
 
     /// The instant of the earliest event.
+    ///
+    /// ```
+    /// use twinsock::Instant;
+    /// use twinsock_sim::world::event::EventQueue;
+    /// let mut queue = EventQueue::new();
+    /// queue.push(Instant::from_nanos(10), 'a');
+    /// assert_eq!(queue.peek(), Some(Instant::from_nanos(10)));
+    /// ```
     #[inline]
     #[must_use]
-    pub(crate) fn peek(&self) -> Option<Instant> {
+    pub fn peek(&self) -> Option<Instant> {
         if self.len == 0 { None } else { Some(Instant::from_nanos(self.next_at)) }
     }
 
@@ -184,6 +206,14 @@ impl<E> EventQueue<E> {
     }
 
     /// Takes the earliest event; of those at one instant, the one that was pushed first.
+    ///
+    /// ```
+    /// use twinsock::Instant;
+    /// use twinsock_sim::world::event::EventQueue;
+    /// let mut queue = EventQueue::new();
+    /// ['a', 'b'].map(|event| queue.push(Instant::from_nanos(10), event));
+    /// assert_eq!([queue.pop(), queue.pop()].map(|event| event.unwrap().1), ['a', 'b'], "first come, first served");
+    /// ```
     #[inline]
     pub fn pop(&mut self) -> Option<(Instant, E)> {
         let Some(event) = self.front.take() else { return self.pop_from_wheel() };

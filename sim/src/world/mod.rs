@@ -4,6 +4,7 @@
 //! calls on hosts, is told which waiters to wake ([`World::poll_wake`]), and may put alarms of its own into the queue. A test can
 //! drive it by hand, without any process; `process` is the driver that runs programs.
 
+mod agenda;
 mod ahead;
 mod arrival;
 mod chains;
@@ -23,24 +24,38 @@ use crate::host::fifo::Fifo;
 use crate::host::{Call, Credentials, Cx, Ends, Host, HostConfig, Op, Pid, Progress, QuietRecv, Token};
 use crate::link::Link;
 use crate::trace::{Event, Place, Recording, Trace, What};
+use agenda::Agenda;
 use ahead::Ahead;
 pub(crate) use arrival::{Ended, Happened, Rest};
 pub(crate) use chains::Chains;
 use clock::HostClock;
-use event::EventQueue;
 pub(crate) use in_flight::Data;
 use in_flight::{Flying, InFlight};
-pub use names::{LookupError, NameFault};
+pub(crate) use names::LookupError;
+pub use names::NameFault;
 use neighbour::Neighbours;
 pub use power::NIC_RING_PACKETS;
 use routes::Routes;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use twinsock::Instant;
-pub use wire::{Fate, PacketView, Protocol, RuleId, Unjudged};
+pub(crate) use wire::RuleId;
+pub use wire::{Fate, PacketView, Protocol};
 use wire::{Path, Wires};
 
 /// A host of the world.
+///
+/// ```
+/// # use twinsock::{Instant, consts as c};
+/// # use twinsock_sim::choice::Choice;
+/// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+/// # use twinsock_sim::trace::Trace;
+/// # use twinsock_sim::world::World;
+/// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+/// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+/// # let pid = world.spawn_process(host, Credentials::default());
+/// assert_eq!(host, twinsock_sim::world::HostId(0), "they are numbered as they come");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct HostId(pub u32);
 
@@ -52,15 +67,30 @@ impl HostId {
 }
 
 /// Something of the driver's own that is due at a moment: the world hands it back and does not look inside.
+///
+/// ```
+/// # use twinsock::{Instant, consts as c};
+/// # use twinsock_sim::choice::Choice;
+/// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+/// # use twinsock_sim::trace::Trace;
+/// # use twinsock_sim::world::World;
+/// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+/// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+/// # let pid = world.spawn_process(host, Credentials::default());
+/// use twinsock_sim::world::Alarm;
+/// world.schedule(Instant::from_nanos(5), Alarm(42));
+/// assert_eq!(world.step(), Some(Some(Alarm(42))));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Alarm(pub u64);
 
 impl Alarm {
     /// Not the driver's own: a packet waits for what rules say, see `World::take_unjudged`.
-    pub const UNJUDGED: Alarm = Alarm(u64::MAX);
+    pub(crate) const UNJUDGED: Alarm = Alarm(u64::MAX);
 }
 
 /// What the queue holds: each a word, so that it goes through it in registers.
+#[derive(Clone, Copy)]
 enum Due {
     /// A packet, kept in `in_flight` under the second number, reaches the host of the first.
     Arrival(Pair),
@@ -168,7 +198,7 @@ pub struct World {
     path_index: BTreeMap<(HostId, HostId), usize>,
     routes: Routes,
     wires: Wires,
-    queue: EventQueue<Due>,
+    queue: Agenda,
     in_flight: InFlight,
     /// What arrives soon.
     ahead: Ahead,
@@ -183,6 +213,13 @@ pub struct World {
 
 impl World {
     /// An empty world at time zero.
+    ///
+    /// ```
+    /// use twinsock::Instant;
+    /// use twinsock_sim::{choice::Choice, trace::Trace, world::World};
+    /// let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// assert_eq!((world.now(), world.step()), (Instant::ZERO, None));
+    /// ```
     #[must_use]
     pub fn new(choice: Choice, trace: Trace) -> World {
         World {
@@ -199,7 +236,7 @@ impl World {
             path_index: BTreeMap::new(),
             routes: Routes::default(),
             wires: Wires::default(),
-            queue: EventQueue::new(),
+            queue: Agenda::new(),
             in_flight: InFlight::default(),
             ahead: Ahead::default(),
             calms: 0,
@@ -214,6 +251,13 @@ impl World {
     ///
     /// # Panics
     /// If the name or one of the addresses is taken: a mistake of whoever builds the network.
+    ///
+    /// ```
+    /// use twinsock_sim::{HostConfig, choice::Choice, trace::Trace, world::World};
+    /// let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// let [a, b] = ["a", "b"].map(|name| world.add_host(name, HostConfig::default()));
+    /// assert_ne!(a, b);
+    /// ```
     pub fn add_host(&mut self, name: &str, config: HostConfig) -> HostId {
         let id = HostId(u32::try_from(self.machines.len()).expect("fewer than 2^32 hosts"));
         for addr in &config.addrs {
@@ -241,6 +285,21 @@ impl World {
     }
 
     /// The current moment.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::choice::Choice;
+    /// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+    /// # use twinsock_sim::trace::Trace;
+    /// # use twinsock_sim::world::World;
+    /// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = world.spawn_process(host, Credentials::default());
+    /// use twinsock_sim::world::Alarm;
+    /// world.schedule(Instant::from_nanos(5), Alarm(1));
+    /// world.step();
+    /// assert_eq!(world.now().as_nanos(), 5);
+    /// ```
     #[inline]
     #[must_use]
     pub fn now(&self) -> Instant {
@@ -312,8 +371,15 @@ impl World {
     }
 
     /// The name of a host.
+    ///
+    /// ```
+    /// use twinsock_sim::{HostConfig, choice::Choice, trace::Trace, world::World};
+    /// let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// let host = world.add_host("a", HostConfig::default());
+    /// assert_eq!(world.host_name(host), "a");
+    /// ```
     #[must_use]
-    pub(crate) fn host_name(&self, id: HostId) -> &str {
+    pub fn host_name(&self, id: HostId) -> &str {
         &self.machines[id.index()].name
     }
 
@@ -362,17 +428,70 @@ impl World {
     }
 
     /// Makes a process on a host.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::choice::Choice;
+    /// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+    /// # use twinsock_sim::trace::Trace;
+    /// # use twinsock_sim::world::World;
+    /// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = world.spawn_process(host, Credentials::default());
+    /// assert_eq!(pid, twinsock_sim::host::Pid(1));
+    /// ```
     pub fn spawn_process(&mut self, at: HostId, credentials: Credentials) -> Pid {
         self.machines[at.index()].host.spawn_process(credentials)
     }
 
     /// Begins a system call of a process. `token` names the waiter if the call parks.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::choice::Choice;
+    /// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+    /// # use twinsock_sim::trace::Trace;
+    /// # use twinsock_sim::world::World;
+    /// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = world.spawn_process(host, Credentials::default());
+    /// # let mut udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(world.begin(host, pid, Token(1), &mut udp));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(world.begin(host, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// # let mut byte = [0];
+    /// let mut recv = Call::Recvfrom { fd: 0, into: &mut byte, flags: 0, name: None };
+    /// let Progress::Parked(op) = world.begin(host, pid, Token(7), &mut recv) else { panic!("nothing is there") };
+    /// assert_eq!(op.what().to_string(), "recv on fd 0");
+    /// # drop(world.interrupt(host, op));
+    /// ```
     #[inline]
     pub fn begin(&mut self, at: HostId, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Progress {
         self.on_host(at, |host, cx| host.begin(cx, pid, token, call))
     }
 
     /// Goes on with a parked call, after its waiter was woken or its deadline passed.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::choice::Choice;
+    /// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+    /// # use twinsock_sim::trace::Trace;
+    /// # use twinsock_sim::world::World;
+    /// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = world.spawn_process(host, Credentials::default());
+    /// # let mut udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(world.begin(host, pid, Token(1), &mut udp));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(world.begin(host, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// # let mut byte = [0];
+    /// let mut recv = Call::Recvfrom { fd: 0, into: &mut byte, flags: 0, name: None };
+    /// let Progress::Parked(op) = world.begin(host, pid, Token(7), &mut recv) else { panic!("nothing is there") };
+    /// drop(world.begin(host, pid, Token(8), &mut Call::Sendto { fd: 0, data: b"x", flags: 0, addr: Some(addr.as_bytes()) }));
+    /// assert_eq!(world.poll_wake(), Some(Token(7)));
+    /// assert!(matches!(world.resume(host, op, &mut recv), Progress::Done(Ok(1))));
+    /// ```
     #[inline]
     pub fn resume(&mut self, at: HostId, op: Op, call: &mut Call<'_, '_>) -> Progress {
         self.on_host(at, |host, cx| host.resume(cx, op, call))
@@ -392,16 +511,64 @@ impl World {
     ///
     /// # Errors
     /// `EINTR`, unless something was done already: then the answer is how much.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::choice::Choice;
+    /// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+    /// # use twinsock_sim::trace::Trace;
+    /// # use twinsock_sim::world::World;
+    /// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = world.spawn_process(host, Credentials::default());
+    /// # let mut udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(world.begin(host, pid, Token(1), &mut udp));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(world.begin(host, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// # let mut byte = [0];
+    /// let mut recv = Call::Recvfrom { fd: 0, into: &mut byte, flags: 0, name: None };
+    /// let Progress::Parked(op) = world.begin(host, pid, Token(7), &mut recv) else { panic!("nothing is there") };
+    /// assert_eq!(world.interrupt(host, op), Err(twinsock::Errno::INTR));
+    /// ```
     pub fn interrupt(&mut self, at: HostId, op: Op) -> twinsock::Result<usize> {
         self.on_host(at, |host, cx| host.interrupt(cx, op))
     }
 
     /// Ends a process: its descriptors are closed in the order of their numbers, as by `exit(2)`.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::choice::Choice;
+    /// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+    /// # use twinsock_sim::trace::Trace;
+    /// # use twinsock_sim::world::World;
+    /// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = world.spawn_process(host, Credentials::default());
+    /// drop(world.begin(host, pid, Token(1), &mut Call::Pipe2 { flags: 0, out: &mut [0; 2] }));
+    /// world.exit_process(host, pid);
+    /// let progress = world.begin(host, pid, Token(1), &mut Call::Close { fd: 0 });
+    /// assert!(matches!(progress, Progress::Done(Err(_))), "it has ended");
+    /// ```
     pub fn exit_process(&mut self, at: HostId, pid: Pid) {
         while self.on_host(at, |host, cx| host.exit_process(cx, pid)) {}
     }
 
     /// Puts an alarm of the driver's into the queue.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::choice::Choice;
+    /// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+    /// # use twinsock_sim::trace::Trace;
+    /// # use twinsock_sim::world::World;
+    /// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = world.spawn_process(host, Credentials::default());
+    /// use twinsock_sim::world::Alarm;
+    /// [2, 1].map(|nanos| world.schedule(Instant::from_nanos(nanos), Alarm(nanos)));
+    /// assert_eq!([world.step(), world.step()], [Some(Some(Alarm(1))), Some(Some(Alarm(2)))]);
+    /// ```
     pub fn schedule(&mut self, at: Instant, alarm: Alarm) {
         self.queue.push(at.max(self.now), Due::Alarm(alarm));
     }
@@ -414,6 +581,27 @@ impl World {
     }
 
     /// The next waiter to be woken.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::choice::Choice;
+    /// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+    /// # use twinsock_sim::trace::Trace;
+    /// # use twinsock_sim::world::World;
+    /// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = world.spawn_process(host, Credentials::default());
+    /// # let mut udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(world.begin(host, pid, Token(1), &mut udp));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(world.begin(host, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// # let mut byte = [0];
+    /// let mut recv = Call::Recvfrom { fd: 0, into: &mut byte, flags: 0, name: None };
+    /// let Progress::Parked(op) = world.begin(host, pid, Token(7), &mut recv) else { panic!("nothing is there") };
+    /// drop(world.begin(host, pid, Token(8), &mut Call::Sendto { fd: 0, data: b"x", flags: 0, addr: Some(addr.as_bytes()) }));
+    /// # drop(op);
+    /// assert_eq!((world.poll_wake(), world.poll_wake()), (Some(Token(7)), None));
+    /// ```
     #[inline]
     pub fn poll_wake(&mut self) -> Option<Token> {
         self.wakes.pop()
@@ -425,6 +613,20 @@ impl World {
     ///
     /// # Panics
     /// If the queue went back in time: a bug here.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::choice::Choice;
+    /// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+    /// # use twinsock_sim::trace::Trace;
+    /// # use twinsock_sim::world::World;
+    /// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = world.spawn_process(host, Credentials::default());
+    /// assert_eq!(world.step(), None, "nothing will ever happen");
+    /// world.schedule(Instant::from_nanos(5), twinsock_sim::world::Alarm(1));
+    /// assert!(world.step().is_some() && world.now().as_nanos() == 5);
+    /// ```
     pub fn step(&mut self) -> Option<Option<Alarm>> {
         match self.happen()? {
             Happened::Alarm(alarm) => return Some(Some(alarm)),
@@ -490,25 +692,33 @@ impl World {
     fn transmit(&mut self, id: HostId) {
         loop {
             let machine = &mut self.machines[id.index()];
+            if !machine.host.has_output() {
+                machine.host.output_is_out();
+                return;
+            }
             let (slot, Flying { packet, label, ends, .. }) = self.in_flight.place_whole();
             label.forget();
             *ends = Ends::UNKNOWN;
             if !machine.host.transmit_into(machine.clock.own(self.now), packet, ends) {
                 return;
             }
-            self.carry(id, slot);
+            *label = self.trace.packet_sent(self.now, id.0, packet);
+            // What `carry_on` does in the usual case.
+            if let Some((addr, path)) = machine.last_route
+                && addr == packet.dst
+                && self.chains.is_none()
+                && let Some(path) = self.paths.get_mut(path)
+                && let Some(at) = path.direction.arrival(self.now, packet.frame_bytes_at_most())
+            {
+                self.in_flight.take_off();
+                self.queue.push(at, Due::arrival(path.to, slot));
+                continue;
+            }
+            self.carry_on(id, slot);
         }
     }
 
-    /// Takes the packet in this place, the next one, to where it goes.
-    #[inline]
-    fn carry(&mut self, from: HostId, slot: u32) {
-        let Flying { packet, label, .. } = &mut self.in_flight.slots[index(slot)];
-        *label = self.trace.packet_sent(self.now, from.0, packet);
-        self.carry_on(from, slot);
-    }
-
-    /// The same of a packet that is recorded already.
+    /// Takes the packet in this place, the next one, which is recorded already, to where it goes.
     fn carry_on(&mut self, from: HostId, slot: u32) {
         let packet = self.in_flight.packet(slot);
         let known = self.machines[from.index()].last_route.filter(|(addr, _)| *addr == packet.dst);

@@ -18,6 +18,12 @@ pub(super) enum Idle {
 }
 
 /// How many packets the receive ring of a card holds: as many as drivers of fast cards set up, see `ethtool(8)`, `--show-ring`.
+///
+/// ```
+/// use twinsock_sim::world::NIC_RING_PACKETS;
+/// // Of what is sent to a host that stands still, so many packets are there when it goes on, and the rest is lost.
+/// assert_eq!(NIC_RING_PACKETS, 1024);
+/// ```
 pub const NIC_RING_PACKETS: usize = 1024;
 
 impl World {

@@ -9,7 +9,7 @@ mod gates;
 mod rules;
 mod words;
 
-pub use rules::{Fate, PacketView, Protocol, RuleId, Unjudged};
+pub use rules::{Fate, PacketView, Protocol, RuleId};
 
 use super::{Due, HostId, Pair, World};
 use crate::choice::{Choice, Door, StreamId};

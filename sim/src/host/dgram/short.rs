@@ -5,6 +5,7 @@
 
 use super::super::Host;
 use super::super::addr::{Family, is_multicast_or_broadcast};
+use super::super::call::Call;
 use super::super::cx::{Pid, Token};
 use super::super::fast::{Ends, INDIFFERENT_FLAGS, Landing, QuietRecv, Recent, Short, ShortSend};
 use super::super::poll;
@@ -37,6 +38,58 @@ pub(super) struct ShortWay {
     tos: u8,
     dont_fragment: bool,
     no_check: bool,
+}
+
+/// The ways of a socket's datagrams: that of the last one, and others, one for each name that it has sent to lately.
+#[derive(Debug, Default)]
+pub(super) struct Ways {
+    last: Option<ShortWay>,
+    /// Each at the place of its name. There are none before a datagram goes to a second name.
+    others: Option<Box<[Option<ShortWay>; OTHER_WAYS_MAX]>>,
+}
+
+/// How many names a socket can send to on the short way, besides the last one, if no two have the same place.
+const OTHER_WAYS_MAX: usize = 1 << OTHER_WAYS_LOG2;
+const OTHER_WAYS_LOG2: u32 = 5;
+
+impl Ways {
+    /// The way to a name, from here on the last one.
+    #[inline(always)]
+    fn find(&mut self, name: Option<&[u8]>) -> Option<&mut ShortWay> {
+        if !self.last.as_ref().is_some_and(|way| way.is_to(name)) {
+            self.turn_to(name?)?;
+        }
+        self.last.as_mut()
+    }
+
+    #[inline(never)]
+    fn turn_to(&mut self, name: &[u8]) -> Option<()> {
+        let way = self.others.as_mut()?[place_of(name)].take_if(|way| way.is_to(Some(name)))?;
+        self.keep(way);
+        Some(())
+    }
+
+    /// Keeps a way, the last one.
+    fn keep(&mut self, way: ShortWay) {
+        let before = self.last.replace(way).filter(|before| before.name_len > 0 && before.name() != way.name());
+        if let Some(before) = before {
+            let others = self.others.get_or_insert_with(|| Box::new([const { None }; OTHER_WAYS_MAX]));
+            others[place_of(before.name())] = Some(before);
+        }
+    }
+
+    /// The way to the peer, which has no name.
+    fn forget_peer(&mut self) {
+        self.last.take_if(|way| way.name_len == 0);
+    }
+}
+
+/// Where the way to a name is kept: by its ends, which hold port and address.
+fn place_of(name: &[u8]) -> usize {
+    let first = name.first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
+    let last = name.last_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
+    let mixed = (first ^ last.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    usize::try_from(mixed >> (u64::BITS - OTHER_WAYS_LOG2)).expect("a few bits fit usize")
 }
 
 /// What was true when a socket was last found to be the one that datagrams of a way are for: it is, as long as that is.
@@ -79,6 +132,11 @@ impl ShortWay {
         })
     }
 
+    /// The name that it is for; none if it is for the peer.
+    fn name(&self) -> &[u8] {
+        self.name.get(..usize::from(self.name_len)).unwrap_or_default()
+    }
+
     #[inline(always)]
     fn is_to(&self, name: Option<&[u8]>) -> bool {
         let Some(name) = name else { return self.name_len == 0 };
@@ -106,10 +164,39 @@ impl ShortWay {
 }
 
 impl Dgram {
-    /// A call sends by the long way, or changes the socket: what was known of its way is forgotten, and of the way that leads to it.
-    pub(super) fn forget_way(&mut self) {
-        self.short = None;
-        self.heard = Heard::NOTHING;
+    /// A call goes the long way. One that sends may change the way to the peer, which the flow decides, and no other, for nothing but the name and the
+    /// socket decides that; any that does not receive may change the socket: what was known of its ways is forgotten, and of those that lead to it.
+    pub(super) fn forget_ways_at(&mut self, call: &Call<'_, '_>) {
+        self.gone = None;
+        match call {
+            Call::Recvfrom { .. } | Call::Recvmsg { .. } | Call::Read { .. } | Call::Readv { .. } => {}
+            Call::Sendto { .. } | Call::Sendmsg { .. } | Call::Write { .. } | Call::Writev { .. } => self.ways.forget_peer(),
+            Call::Socket { .. }
+            | Call::Socketpair { .. }
+            | Call::Bind { .. }
+            | Call::Listen { .. }
+            | Call::Accept4 { .. }
+            | Call::Connect { .. }
+            | Call::Shutdown { .. }
+            | Call::Getsockname { .. }
+            | Call::Getpeername { .. }
+            | Call::Getsockopt { .. }
+            | Call::Setsockopt { .. }
+            | Call::Fcntl { .. }
+            | Call::Ioctl { .. }
+            | Call::Pipe2 { .. }
+            | Call::Dup { .. }
+            | Call::Dup3 { .. }
+            | Call::Close { .. }
+            | Call::Poll { .. }
+            | Call::Select { .. }
+            | Call::EpollCreate1 { .. }
+            | Call::EpollCtl { .. }
+            | Call::EpollWait { .. } => {
+                self.ways = Ways::default();
+                self.heard = Heard::NOTHING;
+            }
+        }
     }
 
     /// Such a send has succeeded. If it was a plain one, the next may take the way that it went; `steady`: it would go the same way again.
@@ -117,12 +204,12 @@ impl Dgram {
         let name = message.name.unwrap_or_default();
         let is_cut = self.options.udp_segment != 0;
         let is_plain = message.control.is_empty() && message.flags & !INDIFFERENT_FLAGS == 0 && !is_cut;
-        let known = self.short.take().filter(|_| is_plain && steady && name.len() <= NAME_MAX_BYTES);
-        self.short = known.map(|mut way| {
+        let known = self.gone.take().filter(|_| is_plain && steady && name.len() <= NAME_MAX_BYTES);
+        if let Some(mut way) = known {
             way.name[..name.len()].copy_from_slice(name);
             way.name_len = u8::try_from(name.len()).expect("a name that is kept has at most 28 bytes");
-            way
-        });
+            self.ways.keep(way);
+        }
     }
 
     /// Whether a datagram is for the socket, which has the only claim to its port, in the usual case: between IPv4 addresses. `false`: ask
@@ -157,8 +244,8 @@ impl Host {
         let Some((file, key)) = self.dgram_of(pid, fd, recent) else { return ShortSend::Long };
         let Host { dgrams, files, addresses, changes, .. } = self;
         let Some(dgram) = dgrams.get_mut(key) else { return ShortSend::Long };
-        let Some(way) = &mut dgram.short else { return ShortSend::Long };
-        let is_known = way.changes == *changes && !addresses.has_learned_paths() && way.is_to(name);
+        let Some(way) = dgram.ways.find(name) else { return ShortSend::Long };
+        let is_known = way.changes == *changes && !addresses.has_learned_paths();
         if !is_known || !dgram.udp.may_send() {
             return ShortSend::Long;
         }
@@ -327,7 +414,8 @@ impl Dgram {
 /// Whether [`store_inet_name`] has room for all of an IPv4 name.
 #[inline]
 fn has_room_for_inet_name(name: &Name<'_>) -> bool {
-    usize::try_from(*name.len).unwrap_or(0).min(name.bytes.len()) >= SOCKADDR_IN_BYTES
+    let room = usize::try_from(*name.len).unwrap_or(0);
+    (SOCKADDR_IN_BYTES..=name.bytes.len()).contains(&room)
 }
 
 /// Stores an IPv4 name as `addr::store_name` does, where there is room for all of it; `false`: nothing is stored.

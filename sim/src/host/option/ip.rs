@@ -40,6 +40,9 @@ impl Host {
         if tuple.remote_port == 0 && self.sockets[key].ss == Ss::Unconnected {
             return Err(Errno::NOTCONN);
         }
+        if self.sockets[key].has_lost_route {
+            return Err(Errno::NOTCONN);
+        }
         let route = self.addresses.route(tuple.local, tuple.remote).map_err(|_| Errno::NOTCONN)?;
         Ok(super::shown(route.mtu_bytes))
     }

@@ -128,7 +128,17 @@ impl Shared<Options> {
     }
 }
 
+/// Whether an option, however it is set, makes the routes void that are known, `sk_dst_reset`.
+fn names_way(level: i32, name: i32) -> bool {
+    level == c::SOL_SOCKET && (name == c::SO_DONTROUTE || name == c::SO_BINDTODEVICE)
+}
+
 impl Options {
+    /// What routes depend on: a change makes those that are known void, `sk_dst_reset`.
+    fn way(&self) -> (u8, u8, i32) {
+        (self.tos, self.tclass, self.plain_value(c::SOL_SOCKET, c::SO_MARK))
+    }
+
     /// Whether any address may be bound.
     pub(super) fn may_bind_any(&self) -> bool {
         self.freebind || self.transparent
@@ -256,6 +266,7 @@ impl Host {
         let (_, key) = self.socket_of(pid, fd)?;
         let is_root = self.process(pid)?.credentials.is_root();
         let set = SetCx { now: cx.now, key, is_root };
+        let way = self.sockets[key].options.way();
         match (level, self.sockets[key].family) {
             (c::SOL_SOCKET, _) => self.set_socket_option(&set, name, value)?,
             (c::SOL_TCP, _) => self.set_tcp_option(&set, name, value)?,
@@ -263,6 +274,8 @@ impl Host {
             (c::SOL_IPV6, Family::Inet6) => self.set_ipv6_option(&set, name, value)?,
             (_, Family::Inet | Family::Inet6) => return Err(Errno::NOPROTOOPT),
         }
+        let socket = &mut self.sockets[key];
+        socket.has_lost_route |= names_way(level, name) || socket.options.way() != way;
         // Some options let go of segments or wake somebody.
         self.settle(cx.now, key);
         Ok(0)

@@ -108,44 +108,44 @@ impl Twins {
     }
 
     /// A receive begins to wait on both, if there is nothing to receive.
-    fn wait(&mut self, proc: Proc, fd: RawFd, room: usize, asks_name: bool) -> Option<Waiting> {
-        let mut buffers = Buffers::new(room);
-        let Progress::Parked(op) = self.long.begin(proc, WAITER, &mut buffers.call(fd, asks_name)) else {
-            let found = buffers.found(room, asks_name);
-            let mut buffers = Buffers::new(room);
-            let Progress::Done(_) = self.short.begin(proc, WAITER, &mut buffers.call(fd, asks_name)) else {
+    fn wait(&mut self, proc: Proc, fd: RawFd, room: usize, name_room: Option<i32>) -> Option<Waiting> {
+        let mut buffers = Buffers::new(room, name_room);
+        let Progress::Parked(op) = self.long.begin(proc, WAITER, &mut buffers.call(fd)) else {
+            let found = buffers.found(room);
+            let mut buffers = Buffers::new(room, name_room);
+            let Progress::Done(_) = self.short.begin(proc, WAITER, &mut buffers.call(fd)) else {
                 panic!("there is nothing on the short way")
             };
-            assert_eq!(buffers.found(room, asks_name), found);
+            assert_eq!(buffers.found(room), found);
             return None;
         };
-        let mut buffers = Buffers::new(room);
-        let Buffers { into, name, len } = &mut buffers;
+        let mut buffers = Buffers::new(room, name_room);
+        let Buffers { into, name, len, .. } = &mut buffers;
         let mut name = Name { bytes: name, len };
         let who = (proc.pid, &mut self.recents[proc.host]);
         let host = &mut self.short.hosts[proc.host];
-        let short = match host.recv_dgram_short(who, Token(WAITER), fd, into, 0, asks_name.then_some(&mut name)) {
+        let short = match host.recv_dgram_short(who, Token(WAITER), fd, into, 0, name_room.map(|_| &mut name)) {
             Short::Waits(quiet) => Quietly::Quiet(quiet),
             Short::Done(_) => panic!("there is something on the short way"),
-            Short::Long => match self.short.begin(proc, WAITER, &mut buffers.call(fd, asks_name)) {
+            Short::Long => match self.short.begin(proc, WAITER, &mut buffers.call(fd)) {
                 Progress::Parked(op) => Quietly::Op(op),
                 Progress::Done(_) => panic!("there is something on the short way"),
             },
         };
-        Some(Waiting { proc, fd, room, asks_name, op, short })
+        Some(Waiting { proc, fd, room, name_room, op, short })
     }
 
     /// A receive that has waited goes on or, if nothing has come for it, is interrupted: what it gives is the same on both.
     fn end(&mut self, waiting: Waiting, landing: Landing, from: usize) {
-        let Waiting { proc, fd, room, asks_name, op, short } = waiting;
-        let mut expected = Buffers::new(room);
+        let Waiting { proc, fd, room, name_room, op, short } = waiting;
+        let mut expected = Buffers::new(room, name_room);
         let woken = self.long.wakes(proc);
         let long = if woken.is_empty() {
             self.long.enter(proc.host, |host, cx| host.interrupt(cx, op))
         } else {
-            self.long.resume(proc, op, expected.call(fd, asks_name))
+            self.long.resume(proc, op, expected.call(fd))
         };
-        let mut buffers = Buffers::new(room);
+        let mut buffers = Buffers::new(room, name_room);
         let result = match (landing, short) {
             (Landing::Ends { waiter, received, .. }, _) => {
                 assert_eq!((vec![waiter.0], Vec::new()), (woken, self.short.wakes(proc)));
@@ -153,7 +153,7 @@ impl Twins {
                 let Body::Udp(datagram) = &packet.body else { panic!("a datagram has ended the receive") };
                 buffers.into[..received].copy_from_slice(datagram.payload.as_slice());
                 let mut name = Name { bytes: &mut buffers.name, len: &mut buffers.len };
-                assert!(!asks_name || store_inet_name(packet.src, datagram.src_port, &mut name));
+                assert!(name_room.is_none() || store_inet_name(packet.src, datagram.src_port, &mut name));
                 Ok(received)
             }
             (landing, short) => {
@@ -169,11 +169,11 @@ impl Twins {
                 if woken.is_empty() {
                     self.short.enter(proc.host, |host, cx| host.interrupt(cx, op))
                 } else {
-                    self.short.resume(proc, op, buffers.call(fd, asks_name))
+                    self.short.resume(proc, op, buffers.call(fd))
                 }
             }
         };
-        assert_eq!((result, buffers.found(room, asks_name)), (long, expected.found(room, asks_name)));
+        assert_eq!((result, buffers.found(room)), (long, expected.found(room)));
     }
 
     /// What the kernel says of a socket's memory is the same on both.
@@ -242,7 +242,7 @@ struct Waiting {
     proc: Proc,
     fd: RawFd,
     room: usize,
-    asks_name: bool,
+    name_room: Option<i32>,
     op: Op,
     short: Quietly,
 }
@@ -253,26 +253,27 @@ enum Quietly {
     Op(Op),
 }
 
-/// What a receive writes to.
+/// What a receive writes to, with room for so much of a name, as it is told, if it asks for one.
 struct Buffers {
     into: Vec<u8>,
+    asks_name: bool,
     name: [u8; 128],
     len: i32,
 }
 
 impl Buffers {
-    fn new(room: usize) -> Buffers {
-        Buffers { into: vec![0; room], name: [0; 128], len: 128 }
+    fn new(room: usize, name_room: Option<i32>) -> Buffers {
+        Buffers { into: vec![0; room], asks_name: name_room.is_some(), name: [0; 128], len: name_room.unwrap_or(0) }
     }
 
-    fn call(&mut self, fd: RawFd, asks_name: bool) -> Call<'_, '_> {
-        let name = asks_name.then_some(Name { bytes: &mut self.name, len: &mut self.len });
+    fn call(&mut self, fd: RawFd) -> Call<'_, '_> {
+        let name = self.asks_name.then_some(Name { bytes: &mut self.name, len: &mut self.len });
         Call::Recvfrom { fd, into: &mut self.into, flags: 0, name }
     }
 
-    fn found(self, room: usize, asks_name: bool) -> (Vec<u8>, Option<([u8; 128], i32)>) {
+    fn found(self, room: usize) -> (Vec<u8>, [u8; 128], i32) {
         assert_eq!(self.into.len(), room);
-        (self.into, asks_name.then_some((self.name, self.len)))
+        (self.into, self.name, self.len)
     }
 }
 
@@ -307,9 +308,10 @@ fn converse(seed: u64) -> Taken {
             0..=5 | 30..=49 => twins.send(client, fd, data, 0, Some(place), None),
             6..=9 => {
                 let which = if below(4) == 0 { below(2) } else { usize::from(place == PLACES[1]) };
-                let (far, room, asks_name) = (far[which], [200, 64, 1, 0][below(4)], below(2) == 0);
+                let (far, room) = (far[which], [200, 64, 1, 0][below(4)]);
+                let name_room = [None, None, Some(128), Some(16), Some(15), Some(129), Some(-1)][below(7)];
                 while twins.recv(server, far, 64) {}
-                let waiting = twins.wait(server, far, room, asks_name);
+                let waiting = twins.wait(server, far, room, name_room);
                 twins.send(client, fd, data, 0, Some(place), waiting);
                 if below(2) == 0 {
                     twins.compare(server, far);

@@ -55,8 +55,7 @@ impl Scheduler {
     #[inline(always)]
     fn ends_of(&self, thread: ThreadId, fd: Option<RawFd>) -> Option<Ends> {
         let slot = &self.threads[thread.index()];
-        let (protocol, local, remote) = self.world.host(slot.host).connection_of(slot.pid, fd?)?;
-        Some(Ends::new(protocol, local, remote))
+        self.world.host(slot.host).connection_of(slot.pid, fd?, Ends::new)
     }
 
     /// A call is about to wait.

@@ -152,9 +152,16 @@ impl Scheduler {
 
     /// The same of a datagram, with the name of its sender if that is asked for.
     #[inline(always)]
-    pub fn take_datagram(&mut self, thread: ThreadId, into: &mut [u8], name: Option<&mut Name<'_>>) -> Option<usize> {
+    pub fn take_datagram(
+        &mut self,
+        thread: ThreadId,
+        fd: RawFd,
+        into: &mut [u8],
+        (flags, mut name): (i32, Option<&mut Name<'_>>),
+    ) -> Option<usize> {
         let data = self.threads.get_mut(thread.index())?.received.take()?;
-        self.world.take_datagram(data, into, name);
+        self.world.take_datagram(data, into, name.as_deref_mut());
+        self.note_dgram_recv(thread, fd, (into, data.bytes()), flags, name.as_deref());
         Some(data.bytes())
     }
 
@@ -257,6 +264,19 @@ impl Scheduler {
         name: Option<&Name<'_>>,
     ) {
         self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
+        self.note_dgram_recv(thread, fd, (into, received), flags, name);
+    }
+
+    /// The same, for a recording.
+    #[inline(always)]
+    fn note_dgram_recv(
+        &mut self,
+        thread: ThreadId,
+        fd: RawFd,
+        (into, received): (&[u8], usize),
+        flags: i32,
+        name: Option<&Name<'_>>,
+    ) {
         if self.world.trace().wants_calls() {
             self.note_short_call(thread, fd, &ShortCall::Recv(&into[..received], into.len(), flags, name));
         }

@@ -35,12 +35,8 @@ pub(super) struct Bytes {
     memory: Memory,
 }
 
-/// How large the first chunks of a recording are: one of a short run is not to cost much.
-const FIRST_BYTES: usize = 64 << 10;
-/// How many they are.
-const FIRST_CHUNKS: usize = 4;
-/// How large the others are: twice what is called a huge page on the machines that have least of it, so that there is one in it.
-const BYTES: usize = 4 << 20;
+/// How large a chunk is.
+const BYTES: usize = 64 << 10;
 /// How large the usual event is.
 const EVENT_BYTES: usize = 40;
 /// What a chunk has room for beyond its size, for the event by which it is full: few have more bytes.
@@ -50,10 +46,9 @@ pub(super) const CHUNK_HELD_BYTES: usize = 4 << 20;
 /// How many bytes of packets' data and other values a recording holds: beyond that, the oldest chunks go.
 pub(super) const HELD_MAX_BYTES: usize = 512 << 20;
 
-/// At how many bytes the chunk of this number is full, in a recording that keeps so many events: one of eight, or less.
-pub(super) fn full_at(number: usize, events_max: usize) -> usize {
-    let bytes = if number <= FIRST_CHUNKS { FIRST_BYTES } else { BYTES };
-    bytes.min(events_max / 8 * EVENT_BYTES).max(1)
+/// At how many bytes a chunk is full, in a recording that keeps so many events: an eighth of them is one chunk or more.
+pub(super) fn full_at(events_max: usize) -> usize {
+    BYTES.min(events_max / 8 * EVENT_BYTES).max(1)
 }
 
 impl Chunk {

@@ -5,7 +5,7 @@ use crate::trace::{
     CallEnd, CallName, Connection, Detail, Ends, Event, Family, MachineEvent, Memory, NetworkEvent, Place, Recorded, Trace, What,
 };
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use twinsock::{Errno, Instant};
+use twinsock::{Errno, Instant, Protocol};
 
 fn recording() -> Trace {
     let mut trace = Trace::new();
@@ -236,7 +236,10 @@ fn a_call_says_what_its_descriptor_is_or_was_connected_to() {
     let addr = |text: &str| text.parse::<SocketAddr>().unwrap();
     let (mine, one, other) = (addr("10.0.0.1:40000"), addr("10.0.0.2:80"), addr("10.0.0.3:80"));
     let (v6, udp) = (("tcp", addr("[fd00::1]:9"), addr("[fd00::2]:80")), ("udp", mine, one));
-    let ends = |(protocol, local, remote)| Ends::new(protocol, local, remote);
+    let ends = |(protocol, local, remote): (&str, SocketAddr, SocketAddr)| {
+        let protocol = if protocol == "udp" { Protocol::UDP } else { Protocol::TCP };
+        Ends::new(protocol, (&local.ip(), local.port()), (&remote.ip(), remote.port()))
+    };
     let mut trace = recording();
     let mut expected = Vec::new();
     let (tcp, second) = (("tcp", mine, one), ("tcp", mine, other));
@@ -270,7 +273,7 @@ fn a_call_says_what_its_descriptor_is_or_was_connected_to() {
 
 /// Much of everything.
 fn much(trace: &mut Trace) {
-    let addr = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let packets = packets();
     for turn in 0..2000_u32 {
         let (place, now) = (Place::process(turn % 3, 1).thread(turn % 7), at(u64::from(turn) * 1000));
@@ -280,7 +283,7 @@ fn much(trace: &mut Trace) {
         trace.wakes(now, place);
         trace.count_step();
         let data = packets[usual].data();
-        let ends = Ends::new("tcp", addr(1), addr(u16::try_from(turn % 5).unwrap()));
+        let ends = Ends::new(Protocol::TCP, (&here, 1), (&here, u16::try_from(turn % 5).unwrap()));
         let end = CallEnd { at: now, place, ..end("recvfrom", 3, data.len()) };
         trace.recv_in_full(&end, Some(&ends), 3, (data, 5000), 0);
         trace.record(Event { at: now, place: Place::WORLD, what: What::Choice { door: "wire", n: 10, value: turn % 10 } });

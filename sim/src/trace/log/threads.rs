@@ -23,7 +23,7 @@ pub(super) struct Threads {
 type Descriptor = (u64, i32);
 
 /// What a descriptor is connected to.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Connected {
     ends: Ends,
     /// Its number in the chunk that has room, if [`Threads::chunks`] is still this.
@@ -174,10 +174,10 @@ impl Threads {
             self.voids += 1;
             return last.map_or(0, |mut known| number(&mut known));
         };
-        let unnumbered = Connected { ends: *ends, number: 0, chunks: 0 };
-        let known = self.connections.entry(key).or_insert(unnumbered);
+        let unnumbered = || Connected { ends: ends.clone(), number: 0, chunks: 0 };
+        let known = self.connections.entry(key).or_insert_with(unnumbered);
         if known.ends != *ends {
-            *known = unnumbered;
+            *known = unnumbered();
         }
         let (number, voids) = (number(known), self.voids);
         if let (Ends::V4(words), Some(thread)) = (ends, self.note(end.place)) {

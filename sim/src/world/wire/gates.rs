@@ -9,6 +9,20 @@ impl World {
     /// Sets the link of every pair of hosts that has none of its own.
     ///
     /// Pairs that have exchanged packets already take it up as well.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::choice::Choice;
+    /// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+    /// # use twinsock_sim::trace::Trace;
+    /// # use twinsock_sim::world::World;
+    /// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = world.spawn_process(host, Credentials::default());
+    /// use twinsock_sim::Link;
+    /// world.set_default_link(Link::new().delay(std::time::Duration::from_millis(10)));
+    /// # assert_eq!(world.step(), None);
+    /// ```
     pub fn set_default_link(&mut self, link: Link) {
         for (pair, at) in &self.path_index {
             if !self.links.contains_key(pair) {
