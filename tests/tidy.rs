@@ -18,26 +18,31 @@ mod scan;
 use scan::{Source, Token};
 
 /// Who may import whom in `sim/src`: a room, and the rooms that it may name. Nothing points left or up.
-const SIM_IMPORTS: [(&str, &[&str]); 18] = [
+const SIM_IMPORTS: [(&str, &[&str]); 21] = [
+    // What the caches are made ready for.
+    ("prefetch", &[]),
     // Tables that hold whatever the rooms put in.
-    ("slab", &[]),
+    ("slab", &["prefetch"]),
+    ("shared", &[]),
     ("packet", &[]),
     ("choice", &["packet"]),
     ("trace", &["packet"]),
+    // How what is said looks on a terminal.
+    ("colour", &["trace"]),
     ("link", &["packet"]),
-    ("tcp", &["packet"]),
+    ("tcp", &["packet", "shared", "prefetch"]),
     ("udp", &["packet"]),
     ("unix", &["packet", "slab"]),
-    ("host", &["tcp", "udp", "unix", "packet", "slab"]),
-    ("world", &["host", "link", "choice", "trace", "packet"]),
-    ("process", &["world", "host", "choice", "trace"]),
+    ("host", &["tcp", "udp", "unix", "packet", "slab", "shared", "prefetch"]),
+    ("world", &["host", "link", "choice", "trace", "packet", "prefetch"]),
+    ("process", &["world", "host", "choice", "trace", "prefetch"]),
     ("api", &["process", "world", "host"]),
     ("sync", &["api", "process"]),
-    ("sim", &["api", "sync", "process", "world", "host", "link", "choice", "trace"]),
+    ("sim", &["api", "sync", "process", "world", "host", "link", "choice", "trace", "colour"]),
     // What is written of a recording; `host` for when its wall clock starts.
     ("report", &["trace", "host"]),
     // A run seen from outside, and tapes; `trace` for its digest of a name.
-    ("explore", &["sim", "api", "report", "choice", "trace"]),
+    ("explore", &["sim", "api", "report", "choice", "trace", "colour"]),
     // Values that a run is built from, and tapes.
     ("strategy", &["sim", "link", "choice"]),
     (
@@ -50,17 +55,20 @@ const SIM_IMPORTS: [(&str, &[&str]); 18] = [
 const FACE_ONLY: [&str; 3] = ["conform", "workload", "bin"];
 
 /// Rooms that take time, chance and order as arguments: no clock, thread, hash order, float or global.
-const CORE: [&str; 10] = ["slab", "packet", "choice", "trace", "link", "tcp", "udp", "unix", "host", "world"];
+const CORE: [&str; 12] =
+    ["prefetch", "slab", "shared", "packet", "choice", "trace", "link", "tcp", "udp", "unix", "host", "world"];
 
 /// Files of `src` that may name the real backend, besides `src/os/` itself.
 const MAY_NAME_OS: [&str; 2] = ["src/lib.rs", "src/any.rs"];
 
 /// Files that may hold `unsafe`, and how many times; `usize::MAX` where each block is argued on its own.
-const UNSAFE: [(&str, usize); 11] = [
+const UNSAFE: [(&str, usize); 13] = [
     ("src/os/syscalls.rs", usize::MAX),
     ("src/raw.rs", 1), // the declaration of `Vouch::new`
     ("sim/src/process/coroutine.rs", usize::MAX),
     ("sim/src/process/stack.rs", usize::MAX),      // the carrier's memory
+    ("sim/src/prefetch.rs", 1),                    // advice to the processor's caches
+    ("sim/src/process/memory.rs", 1),              // madvise(2), for huge pages
     ("sim/src/process/current.rs", 1),             // the owner check of shared handles finds its simulation
     ("sim/src/process/breakpoint.rs", usize::MAX), // signal(2) and raise(3), for a debugger
     ("sim/src/process/overflow.rs", usize::MAX),   // the handler of SIGSEGV that names whose stack has overflowed
@@ -137,9 +145,10 @@ fn sim_imports_follow_the_table(source: &Source) -> Vec<Breach> {
     found
 }
 
-/// Inside the crate through `sim` and `api` alone; outside it through what the crate's root exports, and the command also through `explore`.
+/// Inside the crate through `sim` and `api` alone; outside it through what the crate's root exports, and the command also through `explore` and `colour`.
 fn face_only(source: &Source) -> Vec<Breach> {
-    let face: &[&str] = if source.path.starts_with("sim/src/bin/") { &["sim", "api", "explore"] } else { &["sim", "api"] };
+    let face: &[&str] =
+        if source.path.starts_with("sim/src/bin/") { &["sim", "api", "explore", "colour"] } else { &["sim", "api"] };
     let is_inner = |name: &str| SIM_IMPORTS.iter().any(|(room, _)| *room == name) && !face.contains(&name);
     let inside = source.crate_paths().into_iter().filter(|_| !source.path.starts_with("sim/src/bin/"));
     let outside = source.paths().into_iter().filter(|path| path.names[0] == "twinsock_sim").map(|mut path| {

@@ -41,8 +41,9 @@ pub fn run(data: &[u8]) {
 const STEPS_MAX: usize = 200;
 /// How many packets, wakes or timers there may be at one instant.
 const AT_ONCE_MAX: usize = 10_000;
-/// How many timers may go off between the end of the process and rest.
-const TIMERS_MAX: usize = 10_000;
+/// How many timers may go off between the end of the process and rest: a FIN is repeated every two minutes until TCP_USER_TIMEOUT is over, which
+/// may be 2^32 milliseconds.
+const TIMERS_MAX: usize = 40_000;
 const LOCAL_PORT: u16 = 80;
 const REMOTE_PORT: u16 = 40_000;
 

@@ -47,6 +47,17 @@ pub struct Net {
 }
 
 /// A descriptor of a simulated process; dropping it closes it.
+///
+/// ```
+/// use twinsock::{Domain, Protocol, SockFlags, SocketApi, Type};
+/// let run = twinsock_sim::Sim::builder().run(|sim| {
+///     sim.host("a").spawn("p", |net| {
+///         let socket = net.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::TCP).unwrap();
+///         assert_eq!(net.fileno(&socket), 0, "the lowest that is free");
+///     });
+/// });
+/// run.unwrap();
+/// ```
 #[derive(Debug)]
 pub struct NetSocket {
     net: Net,
@@ -211,6 +222,17 @@ impl Spawn for Net {
 }
 
 /// The right to wait for a simulated thread.
+///
+/// ```
+/// use twinsock::{JoinThread, Spawn};
+/// let run = twinsock_sim::Sim::builder().run(|sim| {
+///     sim.host("a").spawn("p", |net| {
+///         let thread = net.spawn(|| 6 * 7);
+///         assert_eq!(thread.join().unwrap(), 42);
+///     });
+/// });
+/// run.unwrap();
+/// ```
 #[derive(Debug)]
 pub struct NetJoin<T> {
     net: Net,

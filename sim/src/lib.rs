@@ -3,8 +3,8 @@
 //! A program written over [`twinsock::SocketApi`] runs here unchanged, given a [`Net`] in place of `Os`. The rooms of this crate stand in the
 //! order in which a byte travels:
 //!
-//! [`api`] (the door) → `process` (turns) → [`world`] (clock, hosts, links) → [`host`] (one machine's kernel) → [`tcp`], [`udp`] and
-//! [`unix`] (the protocols) → [`packet`] (values), carried by [`link`] as [`choice`] decides, and recorded by [`trace`].
+//! [`api`] (the door) → `process` (turns) → [`world`] (clock, hosts, links) → [`host`] (one machine's kernel) → `tcp`, `udp` and
+//! `unix` (the protocols) → [`packet`] (values), carried by [`link`] as [`choice`] decides, and recorded by [`trace`].
 //!
 //! ```
 //! use std::io::{Read, Write};
@@ -35,23 +35,29 @@
 
 pub mod api;
 pub mod choice;
+#[cfg(feature = "cli")]
+pub mod colour;
 pub mod conform;
 pub mod explore;
 pub mod host;
 pub mod link;
 pub mod packet;
+mod prefetch;
 mod process;
 mod report;
+mod shared;
 pub mod sim;
 mod slab;
 #[cfg(feature = "proptest")]
 pub mod strategy;
 pub mod sync;
-pub mod tcp;
+mod tcp;
 pub mod trace;
-pub mod udp;
-pub mod unix;
+mod udp;
+mod unix;
+// For the command and the benches, and no promise to anybody else.
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod workload;
 pub mod world;
 
@@ -61,7 +67,7 @@ pub use link::{Delay, GilbertElliott, Link, Ratio};
 pub use process::failure::{FailureKind, Waiting};
 pub use process::leaks::{HostLeaks, LEAK_GRACE, LeakCheck, Leaks, LeftAtExit, LeftThread};
 pub use process::signal::Signal;
-pub use report::{ReportError, ReportFiles, write_report};
+pub use report::{NotWritten, ReportError, ReportFiles, write_report};
 #[cfg(feature = "tracing-subscriber")]
 pub use sim::SimTime;
 pub use sim::{

@@ -69,6 +69,9 @@ pub struct Report<T> {
 /// A run that failed. Printed, by `{}` and by `unwrap`, it says what happened, where and when, the last events, and the command that
 /// reproduces it.
 ///
+/// `{:?}`, which `unwrap` prints, is for a person: on a terminal, and with the feature `cli`, it is in colours, unless the failed run stands in another
+/// one. `{}` never is: take that for a file.
+///
 /// ```
 /// use twinsock_sim::{FailureKind, Sim};
 ///
@@ -180,7 +183,13 @@ impl fmt::Display for SocketsOf<'_> {
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\n{self}\n")
+        let text = self.to_string();
+        // What fails within another run becomes a part of what that one says.
+        #[cfg(feature = "cli")]
+        if !crate::process::failure::is_in_a_run() && crate::colour::in_a_test() {
+            return write!(f, "\n{}\n", crate::colour::report(&text));
+        }
+        write!(f, "\n{text}\n")
     }
 }
 
@@ -366,6 +375,16 @@ impl Sim {
 
     /// What there is now on every host: threads, sockets, pipes and other files, timers. Of what processes left when they ended it tells if
     /// [`Builder::leaks`] asked for it.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// Sim::builder().run(|sim| {
+    ///     sim.host("a").spawn("p", |net| twinsock::Clock::sleep(&net, std::time::Duration::from_secs(9)));
+    ///     sim.run_for(std::time::Duration::from_secs(1));
+    ///     let leaks = sim.leaks();
+    ///     assert!(leaks.is_clean() && leaks.hosts[0].threads.len() == 1, "a thread that sleeps is no leak");
+    /// }).unwrap();
+    /// ```
     #[must_use]
     pub fn leaks(&self) -> Leaks {
         self.shared.scheduler.borrow().leaks()

@@ -3,19 +3,25 @@
 //!
 //! Where names of one table must not be mixed up with those of another, the table has names of a type of its own, made of and into [`Key`]s.
 
+use crate::prefetch::prefetch_bytes;
 use std::marker::PhantomData;
+use std::num::NonZeroU32;
 use std::ops::{Index, IndexMut};
 
 /// The name of an entry, as long as the entry lives.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Key {
     index: u32,
-    generation: u32,
+    generation: Generation,
 }
+
+/// How often a place was used before; never zero, so that a name which may be missing takes no more room than one that may not.
+type Generation = NonZeroU32;
+const FIRST: Generation = Generation::MIN;
 
 impl Key {
     /// The name of nothing.
-    pub(crate) const NOBODY: Key = Key { index: u32::MAX, generation: 0 };
+    pub(crate) const NOBODY: Key = Key { index: u32::MAX, generation: FIRST };
 
     /// A number for the life of the entry that orders keys and may serve as an id.
     pub(crate) const fn number(self) -> u32 {
@@ -23,10 +29,20 @@ impl Key {
     }
 }
 
+/// In memory the generation comes first, next to what an entry that has been found is asked for first.
 #[derive(Debug)]
+#[repr(C)]
 struct Entry<T> {
-    generation: u32,
+    generation: Generation,
     value: Option<T>,
+}
+
+impl<T> Entry<T> {
+    /// Names of what was here are stale from now on.
+    #[inline]
+    fn retire(&mut self) {
+        self.generation = self.generation.checked_add(1).unwrap_or(FIRST);
+    }
 }
 
 /// The table, whose entries have names of type `K`.
@@ -53,13 +69,13 @@ impl<T, K> Slab<T, K> {
 
 impl<T, K: From<Key> + Into<Key>> Slab<T, K> {
     /// Adds an entry; the place that was freed last is taken first.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, value: T) -> K {
         self.insert_with(|_| value)
     }
 
     /// Adds an entry that knows its own name.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert_with(&mut self, make: impl FnOnce(Key) -> T) -> K {
         if let Some(index) = self.free.pop() {
             let entry = &mut self.entries[to_usize(index)];
@@ -68,8 +84,8 @@ impl<T, K: From<Key> + Into<Key>> Slab<T, K> {
             return K::from(key);
         }
         let index = u32::try_from(self.entries.len()).expect("a table has fewer than 2^32 entries");
-        let key = Key { index, generation: 0 };
-        self.entries.push(Entry { generation: 0, value: Some(make(key)) });
+        let key = Key { index, generation: FIRST };
+        self.entries.push(Entry { generation: FIRST, value: Some(make(key)) });
         K::from(key)
     }
 
@@ -81,9 +97,22 @@ impl<T, K: From<Key> + Into<Key>> Slab<T, K> {
             return None;
         }
         let value = entry.value.take()?;
-        entry.generation = entry.generation.wrapping_add(1);
+        entry.retire();
         self.free.push(key.index);
         Some(value)
+    }
+
+    /// Drops an entry where it is, for one that is large; its name is stale from now on.
+    pub(crate) fn forget(&mut self, name: K) {
+        let key: Key = name.into();
+        if let Some(entry) = self.entries.get_mut(to_usize(key.index))
+            && entry.generation == key.generation
+            && entry.value.is_some()
+        {
+            entry.value = None;
+            entry.retire();
+            self.free.push(key.index);
+        }
     }
 
     /// The entry, if the name is not stale.
@@ -92,6 +121,15 @@ impl<T, K: From<Key> + Into<Key>> Slab<T, K> {
         let key: Key = name.into();
         let entry = self.entries.get(to_usize(key.index))?;
         if entry.generation == key.generation { entry.value.as_ref() } else { None }
+    }
+
+    /// Makes the caches ready for an entry, or for the first so many bytes of it.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, name: K, bytes_max: usize) {
+        let key: Key = name.into();
+        if let Some(entry) = self.entries.get(to_usize(key.index)) {
+            prefetch_bytes(std::ptr::from_ref(entry).cast(), bytes_max.min(size_of::<Entry<T>>()));
+        }
     }
 
     /// The entry, if the name is not stale.
@@ -220,6 +258,10 @@ mod tests {
         assert_eq!(second.number(), first.number(), "the place is used again");
         assert_eq!(slab.get(first), None);
         assert_eq!(slab.remove(first), None);
+        slab.forget(first);
         assert_eq!(slab[second], 'b');
+        slab.forget(second);
+        assert_eq!(slab.get(second), None);
+        assert_eq!(slab.insert('c').number(), first.number());
     }
 }

@@ -61,6 +61,23 @@ impl WaitList {
 }
 
 /// A simulated lock.
+///
+/// ```
+/// use std::sync::Arc;
+/// use twinsock::sync::Mutex;
+/// use twinsock::{JoinThread, Spawn};
+/// use twinsock_sim::Sim;
+/// let run = Sim::builder().run(|sim| {
+///     sim.host("a").spawn("p", |net| {
+///         // Over `Net`, twinsock's `Mutex` is one of these.
+///         let count = Arc::new(Mutex::new(&net, 0));
+///         let other = count.clone();
+///         net.spawn(move || *other.lock() += 1).join().unwrap();
+///         assert_eq!(*count.lock(), 1);
+///     });
+/// });
+/// run.unwrap();
+/// ```
 #[derive(Debug)]
 pub struct NetMutex<T> {
     value: Mutex<T>,
@@ -73,6 +90,19 @@ pub struct NetMutex<T> {
 const NOBODY: u32 = u32::MAX;
 
 /// The right to use the value of a [`NetMutex`].
+///
+/// ```
+/// use twinsock::sync::Mutex;
+/// let run = twinsock_sim::Sim::builder().run(|sim| {
+///     sim.host("a").spawn("p", |net| {
+///         let lock = Mutex::new(&net, String::new());
+///         let mut guard = lock.lock();
+///         guard.push_str("held");
+///         assert!(lock.try_lock().is_none(), "until the guard is dropped");
+///     });
+/// });
+/// run.unwrap();
+/// ```
 pub struct NetGuard<'a, T: Send + 'static> {
     net: Net,
     mutex: &'a NetMutex<T>,
@@ -114,6 +144,27 @@ impl<T: Send + 'static> Drop for NetGuard<'_, T> {
 }
 
 /// A simulated condition variable.
+///
+/// ```
+/// use std::sync::Arc;
+/// use twinsock::Spawn;
+/// use twinsock::sync::{Condvar, Mutex};
+/// let run = twinsock_sim::Sim::builder().run(|sim| {
+///     sim.host("a").spawn("p", |net| {
+///         let ready = Arc::new((Mutex::new(&net, false), Condvar::new(&net)));
+///         let other = ready.clone();
+///         net.spawn(move || {
+///             *other.0.lock() = true;
+///             other.1.notify_one();
+///         });
+///         let mut is_ready = ready.0.lock();
+///         while !*is_ready {
+///             is_ready = ready.1.wait(is_ready);
+///         }
+///     });
+/// });
+/// run.unwrap();
+/// ```
 #[derive(Default, Debug)]
 pub struct NetCondvar {
     waiters: WaitList,
@@ -149,10 +200,36 @@ impl<T> Channel<T> {
 }
 
 /// The end of a simulated channel that values go into.
+///
+/// ```
+/// use twinsock::Spawn;
+/// use twinsock::sync::channel;
+/// let run = twinsock_sim::Sim::builder().run(|sim| {
+///     sim.host("a").spawn("p", |net| {
+///         let (sender, receiver) = channel(&net);
+///         let other = sender.clone();
+///         net.spawn(move || other.send(7).unwrap());
+///         assert_eq!(receiver.recv(), Ok(7));
+///     });
+/// });
+/// run.unwrap();
+/// ```
 #[derive(Debug)]
 pub struct NetSender<T: Send + 'static>(Arc<Channel<T>>);
 
 /// The end of a simulated channel that values come out of.
+///
+/// ```
+/// use twinsock::sync::channel;
+/// let run = twinsock_sim::Sim::builder().run(|sim| {
+///     sim.host("a").spawn("p", |net| {
+///         let (sender, receiver) = channel::<_, u8>(&net);
+///         drop(sender);
+///         assert!(receiver.recv().is_err(), "nobody will ever send");
+///     });
+/// });
+/// run.unwrap();
+/// ```
 #[derive(Debug)]
 pub struct NetReceiver<T: Send + 'static>(Arc<Channel<T>>);
 

@@ -13,10 +13,10 @@ mod error;
 mod queue;
 mod send;
 
-pub use error::{ErrorReport, Origin, ReceivedError};
+pub use error::{ErrorReport, ReceivedError};
 pub use send::{Next, Route, SendFlags};
 
-use crate::packet::{Datagram, Packet};
+use crate::packet::{Datagram, Packet, Payload};
 use error::ErrorQueue;
 use queue::{Queued, ReceiveQueue};
 use send::Corked;
@@ -208,6 +208,7 @@ impl Udp {
     }
 
     /// The family.
+    #[cfg(test)]
     #[must_use]
     pub const fn family(&self) -> Family {
         self.family
@@ -250,6 +251,7 @@ impl Udp {
     }
 
     /// What was shut down.
+    #[cfg(test)]
     #[must_use]
     pub const fn shutdown_bits(&self) -> ShutdownBits {
         self.shutdown
@@ -257,14 +259,32 @@ impl Udp {
 
     /// A datagram arrives for this socket.
     #[inline]
-    pub fn deliver(&mut self, now: Instant, header: IpHeader, datagram: Datagram) -> Delivery {
+    pub fn deliver(&mut self, now: Instant, header: IpHeader, mut datagram: Datagram) -> Delivery {
+        self.deliver_from(now, header, &mut datagram)
+    }
+
+    /// The same of a datagram that stays where it is, where whoever waits for one is told by the caller and not by [`Udp::take_wakes`].
+    #[inline]
+    pub fn deliver_silently(&mut self, now: Instant, header: IpHeader, datagram: &Datagram) -> Delivery {
+        let payload = datagram.payload.clone();
+        self.enqueue(now, header, datagram, payload)
+    }
+
+    /// A datagram of so many bytes to this address arrives, and is what a plain receive returns that has waited for it: with all that [`Udp::deliver`] and
+    /// [`Udp::recv_plainly`] would have done. `false`: nothing has happened, it is for them.
+    #[inline]
+    pub fn pass_on(&mut self, len: usize, dst: IpAddr) -> bool {
+        self.must_wait() && self.peek_off < 0 && self.queue.pass(len, dst)
+    }
+
+    #[inline]
+    fn enqueue(&mut self, now: Instant, header: IpHeader, datagram: &Datagram, payload: Payload) -> Delivery {
         let dropped_before = if self.options.rxq_ovfl { self.drops } else { 0 };
-        let Datagram { src_port, dst_port, payload, segment_bytes: cut, .. } = datagram;
+        let Datagram { src_port, dst_port, segment_bytes: cut, .. } = *datagram;
         let has_interface = self.options.pktinfo || header.dst.is_ipv6();
         let segment_bytes = if payload.len() > usize::from(cut) { cut } else { 0 };
         let source = Source { header, src_port, dst_port, arrived: now, dropped_before, has_interface, segment_bytes };
         if self.queue.push(Queued::new(source, payload, cut != 0)) {
-            self.wakes.readable = true;
             Delivery::Accepted
         } else {
             self.drops = self.drops.wrapping_add(1);
@@ -276,7 +296,9 @@ impl Udp {
     #[inline]
     pub fn deliver_from(&mut self, now: Instant, header: IpHeader, datagram: &mut Datagram) -> Delivery {
         let payload = datagram.payload.take();
-        self.deliver(now, header, Datagram { payload, ..*datagram })
+        let delivery = self.enqueue(now, header, datagram, payload);
+        self.wakes.readable |= delivery == Delivery::Accepted;
+        delivery
     }
 
     /// A plain receive that finds a datagram and no error before it: its length, or what of it there is room for. `tell` is told where it came from,
@@ -348,6 +370,7 @@ impl Udp {
     }
 
     /// The pending error.
+    #[cfg(test)]
     #[must_use]
     pub const fn error(&self) -> Option<Errno> {
         self.error

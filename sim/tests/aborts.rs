@@ -211,6 +211,26 @@ fn a_stack_that_overflows_says_whose_it_is_and_what_to_set() {
 }
 
 #[test]
+fn after_a_run_within_a_run_the_outer_ones_stacks_are_looked_after_again() {
+    const TEST: &str = "after_a_run_within_a_run_the_outer_ones_stacks_are_looked_after_again";
+    #[inline(never)]
+    fn depth(of: u64) -> u64 {
+        let room = std::hint::black_box([of; 64]);
+        if of == 0 { 0 } else { depth(of - 1) + room[7] }
+    }
+    let body = || {
+        let report = Sim::builder().stack_bytes(4 << 20).run_here(|sim| {
+            Sim::builder().stack_bytes(128 << 10).run_here(|sim| drop(sim.host("inner").spawn("p", |_net| ()))).unwrap();
+            sim.host("outer").spawn("p", |_net| assert!(depth(1 << 40) > 0));
+        });
+        report.unwrap();
+    };
+    let Some((output, text)) = in_a_child(TEST, &[], body) else { return };
+    assert_eq!(output.status.signal(), Some(SIGABRT), "{text}");
+    assert!(text.contains("twinsock: host outer, process p, thread p has overflowed its stack of 4194304 bytes.\n"), "{text}");
+}
+
+#[test]
 fn an_os_thread_that_overflows_is_still_the_standard_librarys() {
     const TEST: &str = "an_os_thread_that_overflows_is_still_the_standard_librarys";
     #[inline(never)]

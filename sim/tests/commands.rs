@@ -158,7 +158,13 @@ fn a_tape_of_another_version_or_test_is_refused_and_both_are_named() {
     refused(folder.join("missing.tape"), &["missing.tape: No such file"]);
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(folder.join("cut.tape"), &bytes[..bytes.len() - 1]).unwrap();
-    refused(folder.join("cut.tape"), &["cut.tape: not a tape of choices: at byte "]);
+    let seed = tape.origin.seed;
+    let beginning = format!("its beginning says that it was recorded by twinsock-sim 0.1.0 from test `{ours}`, seed {seed}");
+    let again = format!(" explore eof-as-error --seed {seed}");
+    refused(folder.join("cut.tape"), &["cut.tape: not a tape of choices: at byte ", &beginning, &again]);
+    let at = bytes.len() - 1;
+    let (code, _, err) = run(&folder, &["replay", folder.join("cut.tape").to_str().unwrap()]);
+    assert!(code == Some(2) && err.contains(&format!("at byte {at}, expected ")), "{err}");
 }
 
 #[test]
@@ -189,20 +195,90 @@ fn shards_are_merged_and_what_is_missing_or_there_twice_is_named() {
     let (code, text, _) = run(&folder, &["merge", "parts"]);
     assert!(code == Some(1) && text.contains("the lines that were sent are stored") && text.contains("reproduce: "), "{text}");
 
-    refused(&folder, &["merge", &one, &three], &["of 3 shards, these are missing: [2]"]);
-    refused(&folder, &["merge", &one, &two, &two, &three], &["-2-of-3.jsonl", "records of the same shard"]);
-    refused(&folder, &["merge", "parts", "whole"], &["1-of-1.jsonl: the record is of another campaign", "number of shards is 1"]);
     refused(&folder, &["merge", "nowhere"], &["nowhere: No such file"]);
     refused(&folder, &["merge", "."], &["no record"]);
     refused(&folder, &["merge"], &["<FILE|FOLDER>"]);
+
+    // What is wrong is named, and the rest is joined and told.
+    let partly = |args: &[&str], words: &[&str]| {
+        let (code, out, err) = run(&folder, &[&["merge", "--json"], args].concat());
+        assert_eq!(code, Some(2), "{out}\n{err}");
+        let merged: Value = serde_json::from_str(&out).unwrap();
+        let errors = merged["errors"].as_array().unwrap().iter().map(|error| format!("twinsock: {}\n", error.as_str().unwrap()));
+        assert_eq!(err, errors.collect::<String>());
+        words.iter().for_each(|words| assert!(err.contains(words), "{words:?} is not in {err}"));
+        merged
+    };
+    let without = partly(&[&one, &three], &["of 3 shards, these are missing: [2]"]);
+    assert!(without["seeds"].as_u64().unwrap() < 40 && !without["found"].as_array().unwrap().is_empty(), "{without:#}");
+    let twice = partly(&[&one, &two, &two, &three], &["-2-of-3.jsonl", "records of the same shard"]);
+    let foreign = partly(&["parts", "whole"], &["1-of-1.jsonl: the record is of another campaign", "number of shards is 1"]);
+    for all in [twice, foreign] {
+        assert_eq!((&all["seeds"], &all["found"]), (&whole["seeds"], &whole["found"]));
+    }
     let text = std::fs::read_to_string(folder.join(&two)).unwrap();
-    std::fs::write(folder.join(&two), text.lines().next().unwrap()).unwrap();
-    refused(&folder, &["merge", "parts"], &["2-of-3.jsonl: the shard did not come to its end; run it again"]);
-    std::fs::write(folder.join(&two), &text[..text.len() - 5]).unwrap();
+    let broken = |text: &str, words: &[&str]| {
+        std::fs::write(folder.join(&two), text).unwrap();
+        partly(&["parts"], words)
+    };
+    let first_line = text.lines().next().unwrap();
+    let unfinished = broken(first_line, &["2-of-3.jsonl: the shard did not come to its end; run it again"]);
+    assert_eq!((&unfinished["seeds"], &unfinished["found"]), (&without["seeds"], &without["found"]));
     let last_line = text.lines().count();
-    refused(&folder, &["merge", "parts"], &[&format!("2-of-3.jsonl: line {last_line}, byte "), "the file is cut off here: "]);
-    std::fs::write(folder.join(&two), "{\"line\": \"campaign\"}\n").unwrap();
-    refused(&folder, &["merge", "parts"], &["2-of-3.jsonl: line 1, byte 0: it does not say which campaign"]);
+    let cut_off = broken(
+        &text[..text.len() - 5],
+        &[&format!("2-of-3.jsonl: line {last_line}, byte {}: ", text.len() - 5), "the file is cut off here: "],
+    );
+    assert_eq!(cut_off["found"], whole["found"], "the failures come before the last line");
+    assert_eq!(cut_off["seeds"], without["seeds"], "how many seeds it had stands in the last line");
+    let odd = format!("{first_line}\n{{\"line\":\"failure\",\"site\":7}}\n");
+    let place = format!("2-of-3.jsonl: line 2, byte {}: expected the field \"site\", a text, in ", first_line.len() + 1);
+    broken(&odd, &[&place]);
+    broken("{\"line\": \"campaign\"}\n", &["2-of-3.jsonl: line 1, byte 0: a record of format null", "these are missing: [2]"]);
+    broken("GIF89a", &["2-of-3.jsonl: line 1, byte 0: the file is cut off here: expected value"]);
+    let (code, out, err) = run(&folder, &["merge", "parts"]);
+    assert!(code == Some(2) && out.contains("reproduce: ") && err.contains("2-of-3.jsonl: "), "{out}\n{err}");
+    refused(&folder, &["merge", &two], &["2-of-3.jsonl: line 1, byte 0"]);
+}
+
+#[test]
+fn a_trace_that_is_cut_off_or_foreign_is_shown_up_to_there() {
+    let folder = folder("traces");
+    let (code, _, err) = run(&folder, &["demo", "--backend", "sim", "--clients", "1", "--report", "demo"]);
+    assert_eq!(code, Some(0), "{err}");
+    let bytes = std::fs::read(folder.join("demo/trace.jsonl")).unwrap();
+    std::fs::write(folder.join("cut.jsonl"), &bytes[..100_000]).unwrap();
+    let (code, out, err) = run(&folder, &["trace", "cut.jsonl"]);
+    let lines = out.lines().count();
+    assert!(code == Some(2) && lines > 100, "{err}");
+    let place = format!("cut.jsonl: line {}, byte ", lines + 2);
+    assert!(err.contains(&place) && err.contains("the file is cut off here: ") && err.contains("is above"), "{err}");
+    std::fs::write(folder.join("foreign.jsonl"), "GIF89a").unwrap();
+    refused(&folder, &["trace", "foreign.jsonl"], &["foreign.jsonl: line 1, byte 0: not a trace of twinsock: expected "]);
+    refused(&folder, &["trace", "none.jsonl"], &["none.jsonl: No such file"]);
+}
+
+#[test]
+fn a_command_or_case_file_that_is_none_is_refused_by_file_and_line() {
+    let folder = folder("inputs");
+    let commands = |bytes: &[u8], words: &[&str]| {
+        std::fs::write(folder.join("commands"), bytes).unwrap();
+        refused(&folder, &["demo", "--backend", "sim", "--commands", "commands"], words);
+    };
+    commands(b"session a\nSET k 1\nTELEPORT\n", &["commands:3: "]);
+    commands(b"session a\nSET k \xff\n", &["commands:2: the line is not UTF-8"]);
+    commands(b"", &["commands:1: the file asks for nothing"]);
+    refused(&folder, &["demo", "--commands", "none"], &["none: No such file"]);
+
+    // The cases that can be read run.
+    std::fs::write(folder.join("cases"), b"GIF89a\n\xff\xfe\n{\"id\": \"cut").unwrap();
+    let (code, out, err) = run(&folder, &["conform", "--backend", "sim", "--cases", "cases"]);
+    assert_eq!(code, Some(2), "{out}\n{err}");
+    for words in ["cases:1: expected a JSON object", "cases:2: expected a JSON object on one line, in UTF-8: byte 0", "cases:3: "]
+    {
+        assert!(err.contains(words), "{words:?} is not in {err}");
+    }
+    refused(&folder, &["conform", "--cases", "none"], &["none: No such file"]);
 }
 
 #[test]
@@ -330,6 +406,33 @@ fn a_failure_is_told_where_its_report_cannot_be_written() {
     ] {
         assert!(out.contains(part), "{part} is missing: {out}");
     }
+
+    assert!(out.contains("timeline: ") && report.join("timeline.html").exists(), "what has room is there: {out}");
+    assert!(!report.join("trace.jsonl").exists(), "and nothing that is half written");
+
+    // The timeline is what does not fit: the trace is named in its place.
+    let text = std::fs::metadata(report.join("trace.txt")).unwrap().len();
+    let limit = text.div_ceil(1024) + 1;
+    let small = |command: &str| {
+        // `ulimit -f` is RLIMIT_FSIZE, in units of 512 or of 1,024 bytes; write(2) is EFBIG where SIGXFSZ is ignored.
+        let line = format!("trap '' XFSZ; ulimit -f {limit}; exec {} {command}", env!("CARGO_BIN_EXE_twinsock"));
+        let mut shell = Command::new("bash");
+        shell.args(["-c", &line]).env_clear().env("PATH", "/usr/bin:/bin").current_dir(&folder);
+        said(&shell.output().unwrap())
+    };
+    let tape = tape_in(&folder);
+    std::fs::remove_file(&tape).unwrap();
+    let (code, out, err) = small("explore eintr-not-retried");
+    assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
+    for part in ["timeline.html cannot be written: File too large (os error 27)", "\ntrace: ", "trace.txt\n", "reproduce: "] {
+        assert!(out.contains(part), "{part} is missing: {out}");
+    }
+    let (code, out, err) = small(&format!("replay {} --report small", tape.display()));
+    assert_eq!(code, Some(1), "{out}");
+    assert!(err.contains("timeline.html cannot be written: ") && out.contains("every request is answered"), "{err}\n{out}");
+    let (code, out, err) = small("demo --backend sim --clients 1 --report demo");
+    assert_eq!(code, Some(3), "{out}");
+    assert!(err.contains("timeline.html cannot be written: ") && out.contains("same: the transcript expected"), "{err}\n{out}");
 
     // No folder at all.
     std::fs::write(folder.join("file"), "").unwrap();

@@ -1,6 +1,6 @@
 //! Where the simulator differs from Linux on purpose: each row of `docs/src/differences.md` has its test here.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::time::{Duration, SystemTime};
 use twinsock::control::SendControl;
 use twinsock::net::{TcpListener, TcpStream};
@@ -117,5 +117,20 @@ fn lost_sockets_are_found_at_once() {
         assert_eq!(SocketApi::recv(&net, &mine, &mut [0], MsgFlags::NONE), Err(Errno::AGAIN), "nobody has looked");
         drop(pair());
         assert_eq!(SocketApi::recv(&net, &mine, &mut [0], MsgFlags::NONE), Ok(0));
+    });
+}
+
+#[test]
+fn what_msg_more_holds_back_stays_whatever_memory_comes_in_needs() {
+    alone(|net| {
+        let listener = TcpListener::bind(&net, "127.0.0.1:80").expect("nobody has the port");
+        let mut client = TcpStream::connect(&net, "127.0.0.1:80").expect("there is a listener");
+        let (server, _) = listener.accept().expect("a connection waits");
+        assert_eq!(SocketApi::send(&net, server.owned(), b"held", MsgFlags::MORE), Ok(4));
+        for _ in 0..20 {
+            client.write_all(&[7; 1_000]).expect("there is room");
+        }
+        client.set_nonblocking(true).expect("it can be set");
+        assert_eq!(client.read(&mut [0; 9]).expect_err("nothing has come").kind(), ErrorKind::WouldBlock);
     });
 }

@@ -444,6 +444,7 @@ fn a_printed_seed_fails_again_in_a_fresh_process() {
     let failed = in_a_fresh_process("victim", &[]);
     let text = String::from_utf8_lossy(&failed.stderr).into_owned();
     assert!(!failed.status.success() && text.contains("no deposit is lost"), "{text}");
+    assert!(text.contains("panicked at sim/tests/explore.rs:"), "the test's own place is named: {text}");
     let line = text.lines().find(|line| line.starts_with("reproduce: ")).unwrap();
     let seed = line.strip_prefix("reproduce: TWINSOCK_SEED=").and_then(|rest| rest.split(' ').next()).unwrap();
     assert!(line.ends_with(" cargo test -p twinsock-sim --test explore victim -- --exact"), "{line}");
@@ -454,6 +455,43 @@ fn a_printed_seed_fails_again_in_a_fresh_process() {
     // Everything but how long it took is the same.
     let tail = |text: &str| text.split_once("\n\n").unwrap().1.to_owned();
     assert_eq!(tail(&again).lines().take(10).collect::<Vec<_>>(), tail(&text).lines().take(10).collect::<Vec<_>>());
+}
+
+/// A victim that unwraps a failed run, alone and within a campaign.
+#[cfg(feature = "cli")]
+#[test]
+fn unwrapping_victim() {
+    if is_child() {
+        let fails = || Sim::builder().seed(3).run_here(|sim| drop(sim.host("a").spawn("p", |_net| panic!("lost"))));
+        let outcome = campaign("nested").seeds(1).run(|_sim| drop(fails().unwrap()));
+        assert!(!outcome.found[0].failure.kind.to_string().contains('\u{1b}'), "what becomes a part of a failure is plain");
+        println!("the campaign is told in plain words");
+        drop(fails().unwrap());
+    }
+}
+
+/// `unwrap` of a run that failed prints in colours for a person who watches, and for nobody else.
+#[cfg(feature = "cli")]
+#[test]
+fn an_unwrapped_failure_is_coloured_on_a_terminal() {
+    let painted = "\u{1b}[31m  lost";
+    let plain = in_a_fresh_process("unwrapping_victim", &[("TERM", "xterm")]);
+    let text = String::from_utf8_lossy(&plain.stderr).into_owned();
+    assert!(text.contains("\n  lost\n") && !text.contains('\u{1b}'), "{text}");
+    // On a terminal, as script(1) makes one; not every system has it.
+    let on_a_terminal = |variables: &[(&str, &str)]| {
+        let line = format!("{} unwrapping_victim --exact --nocapture", std::env::current_exe().unwrap().display());
+        let mut script = Command::new("script");
+        script.args(["-qec", &line, "/dev/null"]).stdin(std::process::Stdio::null()).env_clear();
+        script.env("TERM", "xterm").env("PATH", "/usr/bin:/bin").env(CHILD, "1").envs(variables.iter().copied());
+        script.output().ok().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let Some(seen) = on_a_terminal(&[]) else { return };
+    assert!(seen.contains("the campaign is told in plain words") && seen.contains(painted), "{seen}");
+    for variable in [("NO_COLOR", "1"), ("CI", "true")] {
+        let seen = on_a_terminal(&[variable]).unwrap();
+        assert!(seen.contains("lost") && !seen.contains(painted), "{variable:?}: {seen}");
+    }
 }
 
 #[test]

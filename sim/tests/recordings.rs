@@ -56,6 +56,56 @@ fn a_recorded_run_is_the_run_it_would_have_been() {
     assert!(plain.recording.is_none() && recorded.recording.is_some());
 }
 
+/// Words there and back, beside programs that make something happen at every moment, or at none: then, calls may take their shortest ways.
+fn words(beside: u32) -> Vec<TraceLine> {
+    let run = Sim::builder().seed(7).record(true).run(|sim| {
+        sim.default_link(Link::new().delay(Duration::from_micros(50)));
+        sim.host("server").spawn("echo", |net| {
+            let udp = UdpSocket::bind(&net, "0.0.0.0:7").unwrap();
+            let (mut stream, _) = TcpListener::bind(&net, "0.0.0.0:7").unwrap().accept().unwrap();
+            let mut word = [0; 40];
+            for _ in 0..20 {
+                stream.read_exact(&mut word).unwrap();
+                stream.write_all(&word).unwrap();
+                let (_, from) = udp.recv_from(&mut word).unwrap();
+                udp.send_to(&word, from).unwrap();
+            }
+        });
+        sim.host("client").spawn("client", |net| {
+            net.sleep(Duration::from_micros(10));
+            let udp = UdpSocket::bind(&net, "0.0.0.0:9").unwrap();
+            let mut stream = TcpStream::connect(&net, "10.0.0.1:7").unwrap();
+            for round in 0..20 {
+                let mut word = [round; 40];
+                stream.write_all(&word).unwrap();
+                stream.read_exact(&mut word).unwrap();
+                udp.send_to(&word, "10.0.0.1:7").unwrap();
+                udp.recv(&mut word).unwrap();
+            }
+        });
+        for other in 0..beside {
+            sim.host(&format!("other-{other}"))
+                .spawn("beside", |net| (0..5000).for_each(|_| net.sleep(Duration::from_micros(1))));
+        }
+    });
+    let mut lines = lines(&run.unwrap().recording.unwrap());
+    lines.retain(|line| matches!(line.host.as_deref(), Some("server" | "client")));
+    // How many turns the others had in between is another matter.
+    lines.iter_mut().for_each(|line| line.step = 0);
+    lines
+}
+
+#[test]
+fn what_is_recorded_of_a_call_does_not_depend_on_its_way() {
+    let (alone, among_others) = (words(0), words(3));
+    let (end, half) = (alone.last().unwrap().at, among_others.len() / 2);
+    assert!(half > 100 && end > 2_000_000, "{half} lines, until {end}");
+    for (alone, among_others) in alone.iter().zip(&among_others) {
+        assert_eq!(alone, among_others);
+    }
+    assert!(alone.len() <= among_others.len(), "the others go on a little longer");
+}
+
 #[test]
 fn a_report_lists_the_sockets_that_there_were_at_the_end() {
     let failure = Sim::builder().record(true).run(|sim| {
@@ -335,7 +385,10 @@ fn a_report_that_cannot_be_written_names_the_file() {
     fs::create_dir_all(folder.join("capture.pcapng")).unwrap();
     let error = write_report(&folder, "exchange", 7, &report.recording.unwrap()).unwrap_err();
     assert!(error.to_string().contains("capture.pcapng cannot be written: "), "{error}");
-    assert!(folder.join("trace.txt").exists(), "what came before is there");
+    let names =
+        |paths: &[PathBuf]| paths.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!(names(&error.written), ["netstat.txt", "trace.txt", "timeline.html", "trace.jsonl"]);
+    assert!(error.written.iter().all(|path| path.exists()), "the others are there");
     fs::remove_dir_all(folder).unwrap();
 }
 

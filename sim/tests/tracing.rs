@@ -7,7 +7,7 @@ use tracing::subscriber::with_default;
 use tracing::{debug, info, info_span};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
-use twinsock::net::{TcpListener, TcpStream};
+use twinsock::net::{TcpListener, TcpStream, UdpSocket};
 use twinsock::{Clock, Spawn};
 use twinsock_sim::explore::{Campaign, TestId};
 use twinsock_sim::{Sim, SimTime};
@@ -92,13 +92,13 @@ fn what_happens_is_told_in_order_with_its_own_moment() {
     let place = |words: &str| text.find(words).unwrap_or_else(|| panic!("{words:?} is missing: {text}"));
     let story = [
         "0.000000000s server echo[1]  INFO twinsock::process: start step=0 at=0 host=\"server\" process=\"echo\"",
-        "DEBUG twinsock::call: bind(0) = 0",
-        "DEBUG twinsock::call: connect(0) = 0",
+        "DEBUG twinsock::call: bind(0, 0.0.0.0:7) = 0",
+        "DEBUG twinsock::call: connect(0, 10.0.0.1:7) = 0",
         "DEBUG process{host=\"client\" process=\"client\" pid=1 thread=\"client\"",
         "}: tracing: connected",
         "DEBUG twinsock::packet: sent 10.0.0.2:",
         "DEBUG twinsock::packet: dropped (",
-        "DEBUG twinsock::call: recvfrom(1) = 5",
+        "DEBUG twinsock::call: recvfrom(1, \"hello\", 5, 0) = 5",
         "}:serving: tracing: a word has come",
         "INFO twinsock::process: exit",
     ];
@@ -120,6 +120,34 @@ fn a_filter_chooses_by_target_and_level() {
     let draw = || drop(Sim::builder().seed(7).run(|sim| sim.draw("a misfortune", 9)).unwrap());
     let text = heard("twinsock::choice=trace", draw);
     assert!(text.contains("TRACE twinsock::choice: chose ") && text.contains(" of 0..9 (misfortune)"), "{text}");
+}
+
+#[test]
+fn a_call_is_told_as_strace_writes_it() {
+    let text = heard("twinsock::call=debug", || {
+        let run = Sim::builder().seed(7).run(|sim| {
+            sim.host("a").spawn("p", |net| {
+                let one = UdpSocket::bind(&net, "10.0.0.1:9").unwrap();
+                one.set_nonblocking(true).unwrap();
+                one.recv_from(&mut [0; 8]).unwrap_err();
+                one.send_to(b"to itself", "10.0.0.1:9").unwrap();
+                one.recv_from(&mut [0; 16]).unwrap();
+                TcpStream::connect(&net, "10.0.0.1:80").unwrap_err();
+            });
+        });
+        run.unwrap();
+    });
+    let told = [
+        "socket(AF_INET, SOCK_DGRAM|SOCK_CLOEXEC, IPPROTO_IP) = 0 step=",
+        "recvfrom(0, ..., 8, 0, ...) = -1 EAGAIN (resource temporarily unavailable) step=",
+        "sendto(0, \"to itself\", 9, MSG_NOSIGNAL, 10.0.0.1:9) = 9 step=",
+        "recvfrom(0, \"to itself\", 16, 0, 10.0.0.1:9) = 9 step=",
+        "connect(1, 10.0.0.1:80) = -1 ECONNREFUSED (connection refused) step=",
+        "close(0) = 0 step=",
+    ];
+    for words in told {
+        assert!(text.contains(&format!(" DEBUG twinsock::call: {words}")), "{words} is missing: {text}");
+    }
 }
 
 #[test]

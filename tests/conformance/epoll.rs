@@ -76,6 +76,22 @@ conformance! {
         assert_eq!(epoll.now(), [(IN | OUT | ERR | HUP | RDHUP, 7)]);
     }
 
+    fn shutdown_of_a_listener_tells_who_watches_it(env: &E) {
+        let (listener, addr) = listener(env);
+        let (client, server) = pair(env);
+        let epoll = Epoll::new(env);
+        epoll.add(&listener, IN | ET, 1).unwrap();
+        epoll.add(&server, IN | ET, 2).unwrap();
+        assert_eq!(epoll.now(), []);
+        listener.shutdown(Shutdown::Write).unwrap();
+        client.send_all(b"x");
+        server.wait(PollEvents::IN);
+        let second = Sock::tcp(env);
+        second.connect(&addr).unwrap();
+        listener.wait(PollEvents::IN);
+        assert_eq!(epoll.now(), [(IN, 1), (IN, 2)], "in the order in which they were told of");
+    }
+
     fn a_listener_gives_an_edge_for_each_connection(env: &E) {
         let (listener, addr) = listener(env);
         let epoll = Epoll::new(env);

@@ -1,7 +1,7 @@
 //! Options of which no row speaks, `getsockopt(2)` and `setsockopt(2)`.
 
 use crate::conformance;
-use crate::support::scene::pair_of;
+use crate::support::scene::{loopback, pair_of};
 use crate::support::sock::Sock;
 use twinsock::consts as c;
 use twinsock::{Domain, Errno, PollEvents, Shutdown, Type};
@@ -40,6 +40,27 @@ conformance! {
         server.shutdown(Shutdown::Write).unwrap();
         client.wait_for("the end", |client| client.mask().contains(PollEvents::RDHUP));
         assert_eq!((hops(&client), interface(&client)), (Ok(44), Ok(1)));
+    }
+
+    fn the_mtu_of_a_streams_path_is_unknown_between_an_option_that_names_the_way_and_the_next_segment(env: &E) {
+        let (client, _server) = pair_of(env, Domain::INET);
+        let mtu = || client.get(c::SOL_IP, c::IP_MTU);
+        assert_eq!(mtu(), Ok(65_535));
+        for (level, name) in [(c::SOL_SOCKET, c::SO_DONTROUTE), (c::SOL_IP, c::IP_TOS)] {
+            client.set(level, name, 8).unwrap();
+            assert_eq!(mtu(), Err(Errno::NOTCONN));
+            client.send_all(b"x");
+            assert_eq!(mtu(), Ok(65_535));
+        }
+        client.set(c::SOL_IP, c::IP_TOS, 8).unwrap();
+        assert_eq!(mtu(), Ok(65_535), "it is the same");
+    }
+
+    fn a_stream_connected_to_itself_has_heard_of_its_whole_window(env: &E) {
+        let socket = Sock::tcp(env);
+        socket.bind(&loopback(Domain::INET)).unwrap();
+        socket.connect(&socket.name()).unwrap();
+        assert_eq!(socket.get(c::SOL_TCP, c::TCP_MAXSEG), Ok(32_768), "half of 65,536 bytes, which only a segment with a scaled window can say");
     }
 
     fn tcp_timestamp_can_be_read_and_only_repair_may_set_it(env: &E) {

@@ -139,6 +139,22 @@ conformance! {
         assert_eq!(socket.get(c::SOL_IP, c::IP_MTU), Ok(65_535));
     }
 
+    fn what_is_corked_goes_to_the_peer_wherever_the_last_one_went(env: &E) {
+        let ((peer, addr), (other, elsewhere)) = (udp_bound(env, Domain::INET), udp_bound(env, Domain::INET));
+        let socket = Sock::udp(env);
+        socket.connect(&addr).unwrap();
+        assert_eq!(socket.send_to_with(b"a", &elsewhere, MsgFlags::MORE), Ok(1));
+        assert_eq!(socket.send(b"b"), Ok(1));
+        assert_eq!(other.recv(9), Ok(b"ab".to_vec()));
+        assert_eq!(socket.send(b"c"), Ok(1), "it follows the flow that is left, inet->cork.fl");
+        assert_eq!(other.recv(9), Ok(b"c".to_vec()));
+        assert_eq!(socket.send_with(b"d", MsgFlags::MORE), Ok(1));
+        assert_eq!(socket.send(b"e"), Ok(1));
+        assert_eq!(peer.recv(9), Ok(b"de".to_vec()));
+        assert_eq!(socket.send(b"f"), Ok(1), "and that is the peer's again");
+        assert_eq!(peer.recv(9), Ok(b"f".to_vec()));
+    }
+
     fn a_corked_ipv6_datagram_is_lost_when_its_socket_connects_to_an_ipv4_peer(env: &E) {
         let (receiver, to) = udp_bound(env, Domain::INET6);
         let (other, mapped) = udp_bound(env, Domain::INET);

@@ -7,104 +7,35 @@ use twinsock::SocketAddr;
 use twinsock::consts as c;
 use twinsock::raw::{EpollEvent, FdSet, Name, PollFd, RawFd, SendHdr};
 use twinsock_sim::host::Call;
-use twinsock_sim::host::call::RecvRef;
+use twinsock_sim::host::RecvRef;
 
-/// Which call.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verb {
-    Socket,
-    Socketpair,
-    Bind,
-    Listen,
-    Accept4,
-    Connect,
-    Shutdown,
-    Getsockname,
-    Getpeername,
-    Getsockopt,
-    Setsockopt,
-    Sendto,
-    Sendmsg,
-    Recvfrom,
-    Recvmsg,
-    Read,
-    Write,
-    Readv,
-    Writev,
-    Fcntl,
-    Ioctl,
-    Pipe2,
-    Dup,
-    Dup3,
-    Close,
-    Poll,
-    Select,
-    EpollCreate1,
-    EpollCtl,
-    EpollWait,
+/// The calls, each once, and those again that matter most.
+macro_rules! verbs {
+    ([$($verb:ident),* $(,)?], often: [$($often:ident),* $(,)?] $(,)?) => {
+        /// Which call.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Verb {
+            $($verb,)*
+        }
+
+        /// What is drawn from. An input means the calls at these places: what is kept in the corpus is stale when they move.
+        const VERBS: &[Verb] = &[$(Verb::$verb,)* $(Verb::$often,)*];
+    };
+}
+
+verbs! {
+    [
+        Socket, Socketpair, Bind, Listen, Accept4, Connect, Shutdown, Getsockname, Getpeername, Getsockopt, Setsockopt, Sendto,
+        Sendmsg, Recvfrom, Recvmsg, Read, Write, Readv, Writev, Fcntl, Ioctl, Pipe2, Dup, Dup3, Close, Poll, Select,
+        EpollCreate1, EpollCtl, EpollWait,
+    ],
+    often: [
+        Socket, Socket, Bind, Listen, Accept4, Accept4, Connect, Connect, Shutdown, Setsockopt, Sendto, Sendto, Sendmsg,
+        Recvfrom, Recvfrom, Recvmsg, Close, Close, EpollCtl, EpollWait, Poll, Write, Read, Setsockopt, Getsockopt, Sendto,
+    ],
 }
 
 use Verb::*;
-
-/// Every call, those that matter most several times.
-const VERBS: [Verb; 56] = [
-    Socket,
-    Socketpair,
-    Bind,
-    Listen,
-    Accept4,
-    Connect,
-    Shutdown,
-    Getsockname,
-    Getpeername,
-    Getsockopt,
-    Setsockopt,
-    Sendto,
-    Sendmsg,
-    Recvfrom,
-    Recvmsg,
-    Read,
-    Write,
-    Readv,
-    Writev,
-    Fcntl,
-    Ioctl,
-    Pipe2,
-    Dup,
-    Dup3,
-    Close,
-    Poll,
-    Select,
-    EpollCreate1,
-    EpollCtl,
-    EpollWait,
-    Socket,
-    Socket,
-    Bind,
-    Listen,
-    Accept4,
-    Accept4,
-    Connect,
-    Connect,
-    Shutdown,
-    Setsockopt,
-    Sendto,
-    Sendto,
-    Sendmsg,
-    Recvfrom,
-    Recvfrom,
-    Recvmsg,
-    Close,
-    Close,
-    EpollCtl,
-    EpollWait,
-    Poll,
-    Write,
-    Read,
-    Setsockopt,
-    Getsockopt,
-    Sendto,
-];
 
 /// A call and its arguments; each call uses those that it has.
 #[derive(Clone, Debug)]
@@ -140,7 +71,7 @@ const NAME_ROOM: usize = 128;
 impl Ask {
     /// The next call of the input.
     pub fn draw(input: &mut Input<'_>) -> Ask {
-        let verb = input.pick(&VERBS);
+        let verb = input.pick(VERBS);
         let mut ask = Ask {
             verb,
             fd: some_fd(input),

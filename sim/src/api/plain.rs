@@ -3,7 +3,7 @@
 use super::Net;
 use crate::host::Call;
 use crate::process::current::Running;
-use crate::process::scheduler::{Scheduler, ShortRecv};
+use crate::process::scheduler::{Posted, Scheduler, ShortRecv};
 use std::cell::RefMut;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::time::{Duration, SystemTime};
@@ -82,20 +82,21 @@ impl Syscalls for Plain {
 
     fn recv(&self, fd: RawFd, into: &mut [u8], flags: i32) -> Result<usize> {
         let running = self.0.running()?;
-        let mut scheduler = running.enter()?;
-        match scheduler.recv_short(running.thread, false, fd, into, flags) {
-            ShortRecv::Done(received) => Ok(received),
-            ShortRecv::Waits => {
-                scheduler = running.suspend(scheduler);
-                if let Some(received) = scheduler.take_received(running.thread, into) {
-                    return Ok(received);
-                }
-                match scheduler.resume_recv_short(running.thread, fd, into) {
-                    Some(received) => Ok(received),
-                    None => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name: None }),
-                }
+        let posted = Posted { as_file: false, fd, flags, room: u32::try_from(into.len()).unwrap_or(u32::MAX) };
+        let (mut scheduler, has_waited) = running.enter_to_receive(posted)?;
+        if !has_waited {
+            match scheduler.recv_short(running.thread, false, fd, into, flags) {
+                ShortRecv::Done(received) => return Ok(received),
+                ShortRecv::Waits => scheduler = running.suspend(scheduler),
+                ShortRecv::Long => return recv_dgram(&running, scheduler, fd, into, flags, None),
             }
-            ShortRecv::Long => recv_dgram(&running, scheduler, fd, into, flags, None),
+        }
+        if let Some(received) = scheduler.take_received(running.thread, false, fd, into, flags) {
+            return Ok(received);
+        }
+        match scheduler.resume_recv_short(running.thread, fd, into) {
+            Some(received) => Ok(received),
+            None => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name: None }),
         }
     }
 
@@ -111,20 +112,21 @@ impl Syscalls for Plain {
 
     fn read(&self, fd: RawFd, into: &mut [u8]) -> Result<usize> {
         let running = self.0.running()?;
-        let mut scheduler = running.enter()?;
-        match scheduler.recv_short(running.thread, true, fd, into, 0) {
-            ShortRecv::Done(received) => Ok(received),
-            ShortRecv::Waits => {
-                scheduler = running.suspend(scheduler);
-                if let Some(received) = scheduler.take_received(running.thread, into) {
-                    return Ok(received);
-                }
-                match scheduler.resume_recv_short(running.thread, fd, into) {
-                    Some(received) => Ok(received),
-                    None => running.go_on(scheduler, &mut Call::Read { fd, into }),
-                }
+        let posted = Posted { as_file: true, fd, flags: 0, room: u32::try_from(into.len()).unwrap_or(u32::MAX) };
+        let (mut scheduler, has_waited) = running.enter_to_receive(posted)?;
+        if !has_waited {
+            match scheduler.recv_short(running.thread, true, fd, into, 0) {
+                ShortRecv::Done(received) => return Ok(received),
+                ShortRecv::Waits => scheduler = running.suspend(scheduler),
+                ShortRecv::Long => return running.call(scheduler, &mut Call::Read { fd, into }),
             }
-            ShortRecv::Long => running.call(scheduler, &mut Call::Read { fd, into }),
+        }
+        if let Some(received) = scheduler.take_received(running.thread, true, fd, into, 0) {
+            return Ok(received);
+        }
+        match scheduler.resume_recv_short(running.thread, fd, into) {
+            Some(received) => Ok(received),
+            None => running.go_on(scheduler, &mut Call::Read { fd, into }),
         }
     }
 
@@ -222,6 +224,9 @@ fn recv_dgram<'a>(
         ShortRecv::Done(received) => Ok(received),
         ShortRecv::Waits => {
             scheduler = running.suspend(scheduler);
+            if let Some(received) = scheduler.take_datagram(running.thread, fd, into, (flags, name.as_mut())) {
+                return Ok(received);
+            }
             match scheduler.resume_dgram_short(running.thread, fd, into, name.as_mut()) {
                 Some(received) => Ok(received),
                 None => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name }),

@@ -69,6 +69,24 @@ impl Enumeration {
     /// Leaves out runs that differ from one that was made in nothing but the order of acts on different hosts, and in choices that come to the same.
     ///
     /// That is sound if the programs are deterministic and the hosts share nothing but the network: no lock, channel or memory.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::Enumeration;
+    /// use twinsock_sim::{Interleaving, Sim};
+    /// let (all, pruned) = (Enumeration::new(1), Enumeration::new(1).pruned());
+    /// for runs in [&all, &pruned] {
+    ///     while let Some(choice) = runs.next_run() {
+    ///         let builder = Sim::builder().interleaving(Interleaving::Systematic { pause: std::time::Duration::from_millis(1) });
+    ///         let run = builder.run_with(choice, |sim| {
+    ///             for name in ["a", "b"] {
+    ///                 sim.host(name).spawn(name, |net| { twinsock::Clock::now(&net); });
+    ///             }
+    ///         });
+    ///         run.unwrap();
+    ///     }
+    /// }
+    /// assert!(pruned.runs() <= all.runs());
+    /// ```
     #[must_use]
     pub fn pruned(self) -> Enumeration {
         self.state().seen.get_or_insert_default();
@@ -76,6 +94,14 @@ impl Enumeration {
     }
 
     /// The choices of the next run, after the one before has come to its end; `None` if there was none left.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::Enumeration;
+    /// let all = Enumeration::new(1);
+    /// let choice = all.next_run().unwrap();
+    /// drop(choice); // a run in which nobody chose anything
+    /// assert!(all.next_run().is_none());
+    /// ```
     #[must_use]
     pub fn next_run(&self) -> Option<Choice> {
         let mut state = self.state();
@@ -87,6 +113,13 @@ impl Enumeration {
     }
 
     /// How many runs were handed out.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::Enumeration;
+    /// let all = Enumeration::new(1);
+    /// while all.next_run().is_some() {}
+    /// assert_eq!(all.runs(), 1);
+    /// ```
     #[must_use]
     pub fn runs(&self) -> u64 {
         self.state().runs
@@ -94,7 +127,7 @@ impl Enumeration {
 
     /// Tells the enumeration what the run has come to, as a digest of everything that its future depends on but the choices to come. If that was there
     /// before, with no fewer choices left, the runs that go on from here were made already, and are not made again.
-    pub fn at(&self, situation: u64) {
+    pub(crate) fn at(&self, situation: u64) {
         self.state().at(situation);
     }
 

@@ -5,7 +5,7 @@ use crate::packet::{Latitude, Luck};
 
 /// The luck of one host, drawn from one stream (of [`Door::Latitude`](super::Door::Latitude)).
 #[derive(Debug)]
-pub struct LuckOf<'a> {
+pub(crate) struct LuckOf<'a> {
     choice: &'a mut Choice,
     stream: StreamId,
 }
@@ -14,7 +14,7 @@ impl<'a> LuckOf<'a> {
     /// Luck drawn from `stream`.
     #[inline]
     #[must_use]
-    pub fn new(choice: &'a mut Choice, stream: StreamId) -> LuckOf<'a> {
+    pub(crate) fn new(choice: &'a mut Choice, stream: StreamId) -> LuckOf<'a> {
         LuckOf { choice, stream }
     }
 }

@@ -20,7 +20,7 @@ mod tape;
 mod track;
 
 pub use enumerate::Enumeration;
-pub use luck::LuckOf;
+pub(crate) use luck::LuckOf;
 pub use story::Told;
 pub use tape::{ForeignTape, Origin, Tape, TapeError};
 
@@ -52,9 +52,19 @@ pub enum Door {
 
 impl Door {
     /// Every door, in the order of their numbers on tapes and in keys.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::Door;
+    /// assert_eq!(Door::ALL.map(Door::name), ["interleaving", "wire", "misfortune", "latitude", "run"]);
+    /// ```
     pub const ALL: [Door; 5] = [Door::Interleaving, Door::Wire, Door::Misfortune, Door::Latitude, Door::Run];
 
     /// The door's name, in lower case.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::Door;
+    /// assert_eq!(Door::Wire.name(), "wire");
+    /// ```
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -206,6 +216,14 @@ impl Choice {
     }
 
     /// The same choices, but none of them goes on the tape: for a measurement of what that costs.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Choice, Door};
+    /// let mut choice = Choice::from_seed(7).unrecorded();
+    /// let stream = choice.stream(Door::Run, "size");
+    /// (0..9).for_each(|_| drop(choice.draw(stream, 10)));
+    /// assert_eq!(choice.tape().spike_count(), 0);
+    /// ```
     #[must_use]
     pub fn unrecorded(self) -> Choice {
         Choice { records: false, ..self }
@@ -278,11 +296,12 @@ impl Choice {
         value
     }
 
-    /// What [`Choice::draw`] is going to answer next, very probably, where that costs nothing to know: so that what it leads to can be made ready.
+    /// What [`Choice::draw`] is going to answer after it has been asked so many times, very probably, where that costs nothing to know: so that what
+    /// it leads to can be made ready.
     #[inline]
-    pub fn foresee(&mut self, stream: StreamId, n: u32) -> Option<u32> {
+    pub(crate) fn foresee(&mut self, stream: StreamId, times: usize, n: u32) -> Option<u32> {
         match &mut self.streams[stream.0 as usize].choices {
-            Choices::Drawn(words) => Some(words.foresee(n)),
+            Choices::Drawn(words) => words.foresee(times, n),
             Choices::Untouched { .. } | Choices::Replayed(..) | Choices::Shared | Choices::Boring => None,
         }
     }
@@ -291,15 +310,8 @@ impl Choice {
     /// many times that it does not are boring ones. (Of [`Choice::draw`]'s answers, all but the first are worth a place on the tape.)
     ///
     /// Where there is no choice (`of` is 0, or `in_` at least), nothing is drawn or recorded.
-    ///
-    /// ```
-    /// use twinsock_sim::choice::{Choice, Door};
-    /// let mut choice = Choice::boring();
-    /// let stream = choice.stream(Door::Wire, "a/b");
-    /// assert!(!choice.happens(stream, 1, 2));
-    /// ```
     #[inline]
-    pub fn happens(&mut self, stream: StreamId, of: u32, in_: u32) -> bool {
+    pub(crate) fn happens(&mut self, stream: StreamId, of: u32, in_: u32) -> bool {
         if of == 0 || of >= in_ {
             return of > 0;
         }
@@ -362,12 +374,21 @@ impl Choice {
     }
 
     /// Keeps every choice that is not boring from here on, for [`Choice::story`].
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Choice, Door};
+    /// let mut choice = Choice::from_seed(7);
+    /// choice.keep_story();
+    /// let stream = choice.stream(Door::Run, "size");
+    /// while choice.draw(stream, 10) == 0 {}
+    /// assert_eq!(choice.story()[0].stream, "size");
+    /// ```
     pub fn keep_story(&mut self) {
         self.story = Some(Box::default());
     }
 
     /// Says what the choice that was made last comes to, if the story is kept and the choice was not boring.
-    pub fn tell(&mut self, stream: StreamId, words: String) {
+    pub(crate) fn tell(&mut self, stream: StreamId, words: String) {
         if let Some(story) = &mut self.story {
             let track = &self.tape.tracks[stream.0 as usize];
             story.tell(track.door(), track.name(), words);
@@ -377,19 +398,19 @@ impl Choice {
     /// Whether the story is kept.
     #[inline]
     #[must_use]
-    pub fn keeps_story(&self) -> bool {
+    pub(crate) fn keeps_story(&self) -> bool {
         self.story.is_some()
     }
 
     /// Tells an enumeration, if that is the source, what the run has come to: see [`Enumeration::at`].
-    pub fn at(&self, situation: u64) {
+    pub(crate) fn at(&self, situation: u64) {
         if let Source::Enumerated(enumeration) = &self.source {
             enumeration.at(situation);
         }
     }
 
     /// Remarks what choices of a stream that were made before have come to now, if the story is kept.
-    pub fn remark(&mut self, stream: StreamId, words: String) {
+    pub(crate) fn remark(&mut self, stream: StreamId, words: String) {
         if let Some(story) = &mut self.story {
             let track = &self.tape.tracks[stream.0 as usize];
             let (door, stream) = (track.door(), track.name().to_owned());
@@ -398,6 +419,15 @@ impl Choice {
     }
 
     /// What was not boring, in the order in which it was chosen; nothing unless [`Choice::keep_story`] was called.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::{Choice, Door};
+    /// let mut choice = Choice::boring();
+    /// choice.keep_story();
+    /// let stream = choice.stream(Door::Run, "size");
+    /// choice.draw(stream, 10);
+    /// assert!(choice.story().is_empty(), "a boring choice is not worth a word");
+    /// ```
     #[must_use]
     pub fn story(&self) -> &[Told] {
         self.story.as_deref().map_or(&[], Story::told)
@@ -405,7 +435,7 @@ impl Choice {
 
     /// Lets the story know what time it is.
     #[inline]
-    pub fn set_now(&mut self, now: Instant) {
+    pub(crate) fn set_now(&mut self, now: Instant) {
         self.now = now;
     }
 
@@ -414,7 +444,7 @@ impl Choice {
     /// A stream's bytes are one choice, made when they are first asked for: which of 2^32 - 1 endless sequences they
     /// are. The tape holds that one number, and the boring answer, sequence 0, is as random as any other, since programs may well wait
     /// for random bytes that differ from the last ones.
-    pub fn fill(&mut self, stream: StreamId, bytes: &mut [u8]) {
+    pub(crate) fn fill(&mut self, stream: StreamId, bytes: &mut [u8]) {
         let index = stream.0 as usize;
         let mut entropy = match self.streams[index].entropy.take() {
             Some(entropy) => entropy,
@@ -443,7 +473,7 @@ impl Choice {
     }
 
     /// What was chosen so far, when nothing more is to be recorded: the end of a run, whose programs may still be unwound.
-    pub fn take_tape(&mut self) -> Tape {
+    pub(crate) fn take_tape(&mut self) -> Tape {
         let afterwards = self.tape.afterwards();
         std::mem::replace(&mut self.tape, afterwards)
     }

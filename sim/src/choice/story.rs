@@ -30,12 +30,26 @@ pub struct Told {
 
 impl Told {
     /// Whether it is a choice, and no remark.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let story = |seed| Sim::builder().seed(seed).keep_story(true).run(|sim| sim.swarm("size", 1..=9)).unwrap().story;
+    /// let told = (0..).find_map(|seed| story(seed).into_iter().next()).unwrap();
+    /// assert!(told.is_choice() && told.n == 9);
+    /// ```
     #[must_use]
     pub fn is_choice(&self) -> bool {
         self.n > 0
     }
 
     /// Whether it says something that nothing else does.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let story = |seed| Sim::builder().seed(seed).keep_story(true).run(|sim| sim.swarm("size", 1..=9)).unwrap().story;
+    /// let told = (0..).find_map(|seed| story(seed).into_iter().next()).unwrap();
+    /// assert!(told.is_heard() && told.words.is_some());
+    /// ```
     #[must_use]
     pub fn is_heard(&self) -> bool {
         self.words.as_ref().is_none_or(|words| !words.is_empty())

@@ -13,35 +13,76 @@
 //! Streams of different keys have nothing to do with each other, so no mixing is needed beyond keys that differ.
 
 use super::Door;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
+use rand_chacha::rand_core::block::BlockRngCore;
+use rand_chacha::{ChaCha8Core, ChaCha8Rng};
 
-/// The generator of a stream's choices, whose next word can be looked at before it is drawn.
+/// The generator of a stream's choices, whose next words can be looked at before they are drawn.
 pub(super) struct Words {
-    rng: ChaCha8Rng,
-    ahead: Option<u32>,
+    core: ChaCha8Core,
+    block: Block,
+    /// The place of the next word in `block`; behind its end: the next one is the first of the next block.
+    at: usize,
+    /// The next block, where it has been looked at.
+    more: Option<Box<Block>>,
 }
 
+/// So many words at a time.
+type Block = <ChaCha8Core as BlockRngCore>::Results;
+
 impl Words {
+    fn new(key: [u8; 32]) -> Words {
+        Words { core: ChaCha8Core::from_seed(key), block: Block::default(), at: usize::MAX, more: None }
+    }
+
     #[inline]
     fn next(&mut self) -> u32 {
-        match self.ahead.take() {
-            Some(word) => word,
-            None => self.rng.next_u32(),
+        match self.block.as_ref().get(self.at) {
+            Some(word) => {
+                self.at += 1;
+                *word
+            }
+            None => self.next_of_next_block(),
         }
     }
 
-    /// What [`below`] is going to answer, nearly always: it may find that the next word does not do.
+    #[inline(never)]
+    fn next_of_next_block(&mut self) -> u32 {
+        match self.more.take() {
+            Some(more) => self.block = *more,
+            None => self.core.generate(&mut self.block),
+        }
+        self.at = 1;
+        self.block.as_ref()[0]
+    }
+
+    /// What [`below`] is going to answer after it has been asked so many times, nearly always: it may find that a word does not do. Known only for
+    /// somewhat less than a block.
     #[inline]
-    pub(super) fn foresee(&mut self, n: u32) -> u32 {
-        let word = *self.ahead.get_or_insert_with(|| self.rng.next_u32());
-        upper(u64::from(word) * u64::from(n))
+    pub(super) fn foresee(&mut self, times: usize, n: u32) -> Option<u32> {
+        let words = self.block.as_ref().len();
+        let place = self.at.checked_add(times)?;
+        let word = match self.block.as_ref().get(place) {
+            Some(word) => *word,
+            None => *self.next_block().as_ref().get(place.checked_sub(words)?)?,
+        };
+        Some(upper(u64::from(word) * u64::from(n)))
+    }
+
+    #[cold]
+    fn next_block(&mut self) -> &Block {
+        let Words { core, more, .. } = self;
+        more.get_or_insert_with(|| {
+            let mut block = Box::<Block>::default();
+            core.generate(&mut block);
+            block
+        })
     }
 }
 
 /// The generator of a stream's choices.
 pub(super) fn choices_rng(seed: u64, door: Door, name: &str) -> Words {
-    Words { rng: ChaCha8Rng::from_seed(key(seed, door, 0, name)), ahead: None }
+    Words::new(key(seed, door, 0, name))
 }
 
 /// The generator of a stream's random bytes.
@@ -120,11 +161,29 @@ mod tests {
     #[test]
     fn what_is_foreseen_comes_and_shifts_nothing() {
         let (mut plain, mut looked) = (choices_rng(3, Door::Run, "dice"), choices_rng(3, Door::Run, "dice"));
+        let mut foreseen = std::collections::VecDeque::new();
         for n in (2..40).cycle().take(10_000) {
-            let foreseen = (n % 3 == 0).then(|| looked.foresee(n));
             let value = below(&mut looked, n);
             assert_eq!(below(&mut plain, n), value);
-            assert!(foreseen.is_none_or(|foreseen| foreseen == value), "a word is refused once in 2^27 times here");
+            if foreseen.len() == 7 {
+                let expected: Option<u32> = foreseen.pop_front().flatten();
+                assert!(expected.is_none_or(|expected| expected == value), "a word is refused once in 2^27 times here");
+            }
+            let seven_later = (n + 7 - 2) % 38 + 2;
+            foreseen.push_back((n % 3 != 0).then(|| looked.foresee(6, seven_later)).flatten());
+        }
+    }
+
+    #[test]
+    fn words_are_those_of_the_generator_one_after_the_other() {
+        use rand_chacha::rand_core::RngCore;
+        let mut rng = ChaCha8Rng::from_seed(key(5, Door::Run, 0, "dice"));
+        let mut words = choices_rng(5, Door::Run, "dice");
+        for count in 0..1000_usize {
+            assert_eq!(words.next(), rng.next_u32());
+            if count % 50 < 25 {
+                words.foresee(count % 7, 2);
+            }
         }
     }
 

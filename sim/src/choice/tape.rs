@@ -82,6 +82,13 @@ impl Origin {
     ///
     /// # Errors
     /// They are not.
+    ///
+    /// ```
+    /// use twinsock_sim::choice::Origin;
+    /// let mine = Origin { version: "0.1.0".into(), test: "mine".into(), seed: 7 };
+    /// assert!(mine.check(&Origin { seed: 8, ..mine.clone() }).is_ok());
+    /// assert!(mine.check(&Origin { test: "another".into(), ..mine.clone() }).is_err());
+    /// ```
     pub fn check(&self, here: &Origin) -> Result<(), ForeignTape> {
         let agree = |one: &str, other: &str| one.is_empty() || other.is_empty() || one == other;
         if agree(&self.version, &here.version) && agree(&self.test, &here.test) {
@@ -260,15 +267,7 @@ impl Tape {
     /// ```
     pub fn from_bytes(bytes: &[u8]) -> Result<Tape, TapeError> {
         let mut input = Input { bytes, offset: 0 };
-        if input.take(MAGIC.len(), "\"TWTAPE\"")? != MAGIC {
-            return Err(TapeError { offset: 0, expected: "\"TWTAPE\"" });
-        }
-        if input.byte("a format")? != FORMAT {
-            return Err(TapeError { offset: MAGIC.len(), expected: "format 2" });
-        }
-        let (version, test) = (input.text()?.to_owned(), input.text()?.to_owned());
-        let seed = input.number("a seed")?;
-        let mut tape = Tape { origin: Origin { version, test, seed }, ..Tape::new() };
+        let mut tape = Tape { origin: input.origin()?, ..Tape::new() };
         let mut last = None;
         for _ in 0..input.number("how many streams follow")? {
             let start = input.offset;
@@ -282,6 +281,22 @@ impl Tape {
             last = Some(order);
         }
         if input.offset == bytes.len() { Ok(tape) } else { Err(input.expected("the end of the tape")) }
+    }
+
+    /// Which run a tape is of, though what follows may be cut off or damaged: the test and the seed may say enough to run it again.
+    ///
+    /// # Errors
+    /// As for [`from_bytes`](Tape::from_bytes), of the beginning alone.
+    ///
+    /// ```
+    /// use twinsock_sim::{Sim, choice::Tape};
+    /// let tape = Sim::builder().seed(7).test("mine").run(|sim| sim.swarm("size", 2..=9)).unwrap().tape.to_bytes();
+    /// let cut_off = &tape[..tape.len() - 1];
+    /// assert!(Tape::from_bytes(cut_off).is_err());
+    /// assert_eq!(Tape::origin_of(cut_off).unwrap().seed, 7);
+    /// ```
+    pub fn origin_of(bytes: &[u8]) -> Result<Origin, TapeError> {
+        Input { bytes, offset: 0 }.origin()
     }
 
     /// The tracks with a choice on them, in order of door, then name.
@@ -404,6 +419,18 @@ impl<'a> Input<'a> {
         let offset = self.offset;
         let name = self.take(len, "a name of the length given")?;
         std::str::from_utf8(name).map_err(|error| TapeError { offset: offset + error.valid_up_to(), expected: "a name in UTF-8" })
+    }
+
+    /// What stands at the beginning of a tape.
+    fn origin(&mut self) -> Result<Origin, TapeError> {
+        if self.take(MAGIC.len(), "\"TWTAPE\"")? != MAGIC {
+            return Err(TapeError { offset: 0, expected: "\"TWTAPE\"" });
+        }
+        if self.byte("a format")? != FORMAT {
+            return Err(TapeError { offset: MAGIC.len(), expected: "format 2" });
+        }
+        let (version, test) = (self.text()?.to_owned(), self.text()?.to_owned());
+        Ok(Origin { version, test, seed: self.number("a seed")? })
     }
 
     fn track(&mut self) -> Result<Track, TapeError> {

@@ -15,17 +15,17 @@ pub struct Args<'a> {
 
 impl<'a> Args<'a> {
     /// The arguments of operation `op`.
-    pub fn new(op: &'a str, rest: &'a [Value]) -> Args<'a> {
+    pub(crate) fn new(op: &'a str, rest: &'a [Value]) -> Args<'a> {
         Args { op, rest, taken: 0 }
     }
 
     /// The operation's name.
-    pub fn op(&self) -> &'a str {
+    pub(crate) fn op(&self) -> &'a str {
         self.op
     }
 
     /// Whether there is another argument.
-    pub fn has_more(&self) -> bool {
+    pub(crate) fn has_more(&self) -> bool {
         !self.rest.is_empty()
     }
 
@@ -45,7 +45,7 @@ impl<'a> Args<'a> {
     }
 
     /// The next argument, by `read`.
-    pub fn read<T>(&mut self, read: impl FnOnce(&Value) -> Read<T>) -> Read<T> {
+    pub(crate) fn read<T>(&mut self, read: impl FnOnce(&Value) -> Read<T>) -> Read<T> {
         let value = self.take("an argument")?;
         self.explain(read(value))
     }
@@ -56,63 +56,63 @@ impl<'a> Args<'a> {
     }
 
     /// A name to be given.
-    pub fn name(&mut self) -> Read<String> {
+    pub(crate) fn name(&mut self) -> Read<String> {
         self.parsed("a name", |value| value.as_str().map(str::to_owned))
     }
 
     /// A handle to be used.
-    pub fn handle(&mut self) -> Read<HandleRef> {
+    pub(crate) fn handle(&mut self) -> Read<HandleRef> {
         let value = self.take("a handle")?;
         self.explain(HandleRef::read(value))
     }
 
     /// A number, or a name that stands for one.
-    pub fn named(&mut self, what: &str, number: impl FnOnce(&str) -> Option<i32>) -> Read<i32> {
+    pub(crate) fn named(&mut self, what: &str, number: impl FnOnce(&str) -> Option<i32>) -> Read<i32> {
         self.parsed(what, |value| value.as_str().map_or_else(|| small(value), number))
     }
 
     /// An int.
-    pub fn int(&mut self) -> Read<i32> {
+    pub(crate) fn int(&mut self) -> Read<i32> {
         self.parsed("an int", small)
     }
 
     /// An int, if there is another argument that is not null.
-    pub fn int_if(&mut self) -> Read<Option<i32>> {
+    pub(crate) fn int_if(&mut self) -> Read<Option<i32>> {
         if self.skip_missing() { Ok(None) } else { self.int().map(Some) }
     }
 
     /// An int, or `default` if there is none.
-    pub fn int_or(&mut self, default: i32) -> Read<i32> {
+    pub(crate) fn int_or(&mut self, default: i32) -> Read<i32> {
         Ok(self.int_if()?.unwrap_or(default))
     }
 
     /// A number of bytes or of things.
-    pub fn size(&mut self) -> Read<usize> {
+    pub(crate) fn size(&mut self) -> Read<usize> {
         self.parsed("a size", |value| value.as_u64().and_then(|n| usize::try_from(n).ok()))
     }
 
     /// A size, if there is another argument that is not null.
-    pub fn size_if(&mut self) -> Read<Option<usize>> {
+    pub(crate) fn size_if(&mut self) -> Read<Option<usize>> {
         if self.skip_missing() { Ok(None) } else { self.size().map(Some) }
     }
 
     /// A number that is not negative.
-    pub fn u64(&mut self) -> Read<u64> {
+    pub(crate) fn u64(&mut self) -> Read<u64> {
         self.parsed("a number", Value::as_u64)
     }
 
     /// A number that is not negative, or `default` if there is none.
-    pub fn u64_or(&mut self, default: u64) -> Read<u64> {
+    pub(crate) fn u64_or(&mut self, default: u64) -> Read<u64> {
         if self.skip_missing() { Ok(default) } else { self.u64() }
     }
 
     /// A user id or a mode.
-    pub fn u32(&mut self) -> Read<u32> {
+    pub(crate) fn u32(&mut self) -> Read<u32> {
         self.parsed("a number", |value| value.as_u64().and_then(|n| u32::try_from(n).ok()))
     }
 
     /// A boolean, or `default` if there is none.
-    pub fn bool_or(&mut self, default: bool) -> Read<bool> {
+    pub(crate) fn bool_or(&mut self, default: bool) -> Read<bool> {
         if self.skip_missing() {
             return Ok(default);
         }
@@ -120,7 +120,7 @@ impl<'a> Args<'a> {
     }
 
     /// Flags whose names begin with `prefix`, or a number; none if there is no further argument.
-    pub fn flags(&mut self, prefix: &str) -> Read<i32> {
+    pub(crate) fn flags(&mut self, prefix: &str) -> Read<i32> {
         if self.skip_missing() {
             return Ok(0);
         }
@@ -131,7 +131,7 @@ impl<'a> Args<'a> {
     }
 
     /// A call: an array of its own, or the rest of this one.
-    pub fn nested_step(&mut self) -> Read<Step> {
+    pub(crate) fn nested_step(&mut self) -> Read<Step> {
         let (array, rest) = match self.rest.split_first() {
             Some((first, rest)) if first.is_array() => (first.clone(), rest),
             Some(_) | None => (Value::from(self.rest.to_vec()), [].as_slice()),
@@ -148,7 +148,7 @@ impl<'a> Args<'a> {
     }
 
     /// There must be no further argument.
-    pub fn end(&self) -> Read<()> {
+    pub(crate) fn end(&self) -> Read<()> {
         match self.rest.first() {
             None => Ok(()),
             Some(extra) => Err(format!("{}: expected no argument {}, found {extra}", self.op, self.taken + 1)),

@@ -61,7 +61,7 @@ pub struct Place {
 impl Place {
     /// The place of the case of this number; numbers below 10^8 differ from each other.
     #[must_use]
-    pub fn numbered(number: u32) -> Place {
+    pub(crate) fn numbered(number: u32) -> Place {
         let unique = format!("{:08}", number % 100_000_000);
         // 20,000 ports, a case needs a few: cases that follow each other never share one.
         let first_port = u16::try_from(10_000 + number % 2_000 * 10).expect("10,000 to 29,990 fits");

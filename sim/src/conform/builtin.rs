@@ -23,6 +23,12 @@ pub fn text() -> io::Result<String> {
 }
 
 /// Compresses the text of case files.
+///
+/// ```
+/// use twinsock_sim::conform::pack;
+/// let packed = pack(&"the same line\n".repeat(100));
+/// assert!(packed.len() < 100);
+/// ```
 #[must_use]
 pub fn pack(text: &str) -> Vec<u8> {
     miniz_oxide::deflate::compress_to_vec_zlib(text.as_bytes(), LEVEL)
@@ -36,7 +42,7 @@ mod tests {
     #[test]
     fn every_built_in_case_is_well_formed() {
         let (mut cases, mut errors) = (Vec::new(), Vec::new());
-        format::read_file(NAME, &text().expect("the set is whole"), &mut cases, &mut errors);
+        format::read_file(NAME, text().expect("the set is whole").as_bytes(), &mut cases, &mut errors);
         assert_eq!(errors, []);
         let mut ids: Vec<&str> = cases.iter().map(|case| case.id.as_str()).collect();
         let all = ids.len();

@@ -73,7 +73,7 @@ impl Ready {
     ///
     /// # Errors
     /// The call's errno.
-    pub fn make<B: Backend>(&self, backend: &B) -> Result<Answer> {
+    pub(crate) fn make<B: Backend>(&self, backend: &B) -> Result<Answer> {
         let calls = backend.calls(backend.vouch());
         match self {
             Call::Open(how) => open(calls, how),
@@ -90,12 +90,12 @@ impl Ready {
     }
 
     /// Whether the call may raise SIGPIPE.
-    pub fn may_raise_sigpipe(&self) -> bool {
+    pub(crate) fn may_raise_sigpipe(&self) -> bool {
         matches!(self, Call::Send(..) | Call::Bulk(_))
     }
 
     /// For how long the call may wait by its own arguments; `None`: it never waits.
-    pub fn may_wait(&self) -> Option<Duration> {
+    pub(crate) fn may_wait(&self) -> Option<Duration> {
         let unless = |flags: &i32| (flags & (MSG_DONTWAIT | MSG_ERRQUEUE) == 0).then_some(Duration::ZERO);
         let within = |timeout: &i32| (*timeout != 0).then(|| Duration::from_millis(u64::try_from(*timeout).unwrap_or(0)));
         match self {

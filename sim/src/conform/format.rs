@@ -34,6 +34,16 @@ pub struct Case {
 }
 
 /// A line of a case file that is not a case.
+///
+/// ```
+/// use twinsock_sim::conform::{ConformArgs, Side, conform};
+/// let path = std::env::temp_dir().join(format!("twinsock-doc-cases-{}", std::process::id()));
+/// std::fs::write(&path, "no case\n").unwrap();
+/// let args = ConformArgs { cases: vec![path.clone()], sides: vec![Side::Sim], ..ConformArgs::default() };
+/// let (_, malformed) = conform(&args).unwrap();
+/// assert_eq!(malformed[0].line, 1);
+/// # std::fs::remove_file(path).unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
     /// The file.
@@ -50,14 +60,15 @@ impl fmt::Display for Malformed {
     }
 }
 
-/// Reads the text of a case file; empty lines are left out.
-pub fn read_file(file: &str, text: &str, cases: &mut Vec<Case>, errors: &mut Vec<Malformed>) {
-    for (index, line) in text.lines().enumerate() {
-        if line.trim().is_empty() {
-            continue;
-        }
-        match Case::read(line) {
-            Ok(case) => cases.push(case),
+/// Reads what a case file holds; empty lines are left out.
+pub fn read_file(file: &str, bytes: &[u8], cases: &mut Vec<Case>, errors: &mut Vec<Malformed>) {
+    for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        let text = std::str::from_utf8(line).map_err(|error| {
+            let at = error.valid_up_to();
+            format!("expected a JSON object on one line, in UTF-8: byte {at} of the line is 0x{:02x}", line[at])
+        });
+        match text.map(str::trim).and_then(|text| if text.is_empty() { Ok(None) } else { Case::read(text).map(Some) }) {
+            Ok(case) => cases.extend(case),
             Err(what) => errors.push(Malformed { file: file.to_owned(), line: index + 1, what }),
         }
     }
@@ -68,7 +79,7 @@ impl Case {
     ///
     /// # Errors
     /// A sentence that says where in the case what was expected.
-    pub fn read(line: &str) -> Read<Case> {
+    pub(crate) fn read(line: &str) -> Read<Case> {
         let value: Value = serde_json::from_str(line).map_err(|error| format!("expected a JSON object on one line: {error}"))?;
         let Some(fields) = value.as_object() else { return expected("a case: a JSON object", &value) };
         let id = text(fields, "id")?;
@@ -76,7 +87,7 @@ impl Case {
     }
 
     /// A step as the case file writes it.
-    pub fn step_text(&self, step: usize) -> String {
+    pub(crate) fn step_text(&self, step: usize) -> String {
         let value: Value = serde_json::from_str(&self.line).unwrap_or_default();
         let op =
             if step + 1 == self.steps.len() { value.get("op") } else { value.get("setup").and_then(|setup| setup.get(step)) };
@@ -167,7 +178,7 @@ mod tests {
         let short = GOOD.replace("[null]", "[]");
         let text = format!("{GOOD}\nnonsense\n\n{bad_op}\n{bad_flag}\n[1]\n{short}\n{{}}\n");
         let (mut cases, mut errors) = (Vec::new(), Vec::new());
-        read_file("f.jsonl", &text, &mut cases, &mut errors);
+        read_file("f.jsonl", text.as_bytes(), &mut cases, &mut errors);
         assert_eq!(cases.len(), 1);
         assert!(cases[0].env && !cases[0].root && cases[0].steps.len() == 2);
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();

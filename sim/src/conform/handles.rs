@@ -47,17 +47,17 @@ pub type Resolved<T> = Result<T, String>;
 
 impl Handles {
     /// No names yet.
-    pub fn new(place: Place, range: (u16, u16)) -> Handles {
+    pub(crate) fn new(place: Place, range: (u16, u16)) -> Handles {
         Handles { place, slots: Vec::new(), by_name: BTreeMap::new(), ports: BTreeMap::new(), chosen: BTreeMap::new(), range }
     }
 
     /// The range of ports that the kernel chooses from has changed.
-    pub fn set_range(&mut self, range: (u16, u16)) {
+    pub(crate) fn set_range(&mut self, range: (u16, u16)) {
         self.range = range;
     }
 
     /// Gives `name` to a descriptor.
-    pub fn open(&mut self, name: &str, fd: RawFd) -> usize {
+    pub(crate) fn open(&mut self, name: &str, fd: RawFd) -> usize {
         let slot = Slot { name: name.to_owned(), fd, ports: Vec::new(), own: None, peer: None };
         match self.by_name.get(name) {
             Some(index) => {
@@ -73,7 +73,7 @@ impl Handles {
     }
 
     /// The place of a handle among [`Handles::slots`]; `None` for a number, or a name that was never given.
-    pub fn index(&self, handle: &HandleRef) -> Option<usize> {
+    pub(crate) fn index(&self, handle: &HandleRef) -> Option<usize> {
         match handle {
             HandleRef::Name(name) => self.by_name.get(name).copied(),
             HandleRef::Number(_) => None,
@@ -81,7 +81,7 @@ impl Handles {
     }
 
     /// The descriptor of a handle; of a name that was never given, one that is not open.
-    pub fn fd(&self, handle: &HandleRef) -> RawFd {
+    pub(crate) fn fd(&self, handle: &HandleRef) -> RawFd {
         match handle {
             HandleRef::Number(number) => *number,
             HandleRef::Name(_) => self.index(handle).map_or(NEVER_OPEN, |index| self.slots[index].fd),
@@ -89,22 +89,22 @@ impl Handles {
     }
 
     /// Everything that was ever opened under a name.
-    pub fn slots(&self) -> &[Slot] {
+    pub(crate) fn slots(&self) -> &[Slot] {
         &self.slots
     }
 
     /// The name of the handle at a place.
-    pub fn name(&self, index: u64) -> &str {
+    pub(crate) fn name(&self, index: u64) -> &str {
         usize::try_from(index).ok().and_then(|index| self.slots.get(index)).map_or("?", |slot| &slot.name)
     }
 
     /// The handle's descriptor is closed.
-    pub fn closed(&mut self, index: usize) {
+    pub(crate) fn closed(&mut self, index: usize) {
         self.slots[index].fd = NEVER_OPEN;
     }
 
     /// Takes note of what `getsockname(2)` said of a handle.
-    pub fn note_own(&mut self, index: usize, bytes: Vec<u8>) {
+    pub(crate) fn note_own(&mut self, index: usize, bytes: Vec<u8>) {
         let slot = &mut self.slots[index];
         let port = if is_inet(&bytes) { port_of(&bytes) } else { 0 };
         if port != 0 && !self.ports.contains_key(&port) {
@@ -119,17 +119,17 @@ impl Handles {
     }
 
     /// Takes note of what `getpeername(2)` said of a handle.
-    pub fn note_peer(&mut self, index: usize, bytes: Vec<u8>) {
+    pub(crate) fn note_peer(&mut self, index: usize, bytes: Vec<u8>) {
         self.slots[index].peer = Some(bytes);
     }
 
     /// `$T` and `$N` filled in.
-    pub fn fill_in(&self, text: &str) -> String {
+    pub(crate) fn fill_in(&self, text: &str) -> String {
         text.replace("$T", &self.place.dir).replace("$N", &self.place.unique)
     }
 
     /// The path of the file that an address names.
-    pub fn path(&self, addr: &Addr) -> Resolved<String> {
+    pub(crate) fn path(&self, addr: &Addr) -> Resolved<String> {
         if let Addr::Unix(path) = addr { Ok(self.fill_in(path)) } else { Err(format!("{addr:?} names no file")) }
     }
 
@@ -161,7 +161,7 @@ impl Handles {
     }
 
     /// The bytes of an address.
-    pub fn bytes(&mut self, addr: &Addr) -> Resolved<Vec<u8>> {
+    pub(crate) fn bytes(&mut self, addr: &Addr) -> Resolved<Vec<u8>> {
         let known =
             |name: &str, bytes: Option<&Vec<u8>>| bytes.cloned().ok_or_else(|| format!("no address is known of handle {name}"));
         match addr {
@@ -200,7 +200,7 @@ impl Handles {
     }
 
     /// How the bytes of an address are written in a result.
-    pub fn write(&self, bytes: &[u8]) -> Value {
+    pub(crate) fn write(&self, bytes: &[u8]) -> Value {
         let Some(family) = bytes.first_chunk().map(|family| i32::from(u16::from_ne_bytes(*family))) else {
             return if bytes.is_empty() { Value::Null } else { json!({"hex": write_hex(bytes)}) };
         };

@@ -47,6 +47,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What `twinsock conform` is asked to do.
+///
+/// ```
+/// use twinsock_sim::conform::{ConformArgs, Side};
+/// let args = ConformArgs { filter: Some("listen".to_owned()), sides: vec![Side::Sim], ..ConformArgs::default() };
+/// assert!(args.cases.is_empty(), "the set that is built in");
+/// ```
 #[derive(Clone, Debug)]
 pub struct ConformArgs {
     /// Case files; empty: the built-in set.
@@ -109,6 +115,13 @@ const EXIT_BAD_INPUT: u8 = 2;
 /// Runs cases and prints what they came to: the command `twinsock conform`.
 ///
 /// Lines that are not cases are named on standard error, and the other cases run all the same. How far it is, is told there too.
+///
+/// ```
+/// use std::process::ExitCode;
+/// use twinsock_sim::conform::{ConformArgs, main};
+/// let args = ConformArgs { cases: vec!["/no/such/file".into()], ..ConformArgs::default() };
+/// assert_eq!(main(&args), ExitCode::from(2));
+/// ```
 #[must_use]
 pub fn main(args: &ConformArgs) -> ExitCode {
     if args.record {
@@ -158,6 +171,17 @@ pub fn main(args: &ConformArgs) -> ExitCode {
 ///
 /// # Errors
 /// A case file cannot be read, or no worker can be started.
+///
+/// ```
+/// use twinsock_sim::conform::{ConformArgs, Side, conform};
+/// # let path = std::env::temp_dir().join(format!("twinsock-doc-case-{}", std::process::id()));
+/// let case = r#"{"id":"a","group":"listen","family":"inet","type":"stream","tags":[],"note":"",
+///     "setup":[["socket","x","inet","stream"]],"setup_expect":[{"ok":"fd"}],"op":["listen","x",1],"expect":{"ok":0}}"#;
+/// std::fs::write(&path, case.replace('\n', "")).unwrap();
+/// let (report, malformed) = conform(&ConformArgs { cases: vec![path.clone()], sides: vec![Side::Sim], ..ConformArgs::default() }).unwrap();
+/// assert!(report.all().agree == 1 && malformed.is_empty(), "{}", report.to_table());
+/// # std::fs::remove_file(path).unwrap();
+/// ```
 pub fn conform(args: &ConformArgs) -> io::Result<(Report, Vec<Malformed>)> {
     run_sides(args, &|_, _| ())
 }
@@ -166,6 +190,13 @@ pub fn conform(args: &ConformArgs) -> io::Result<(Report, Vec<Malformed>)> {
 ///
 /// # Errors
 /// No worker can be started.
+///
+/// ```
+/// use twinsock_sim::conform::{ConformArgs, random};
+/// // The program that calls this has to be able to become a worker: see `worker_main`.
+/// let report = random(&ConformArgs::default(), 0).unwrap();
+/// assert!(report.sequences == 0 && report.differences.is_empty());
+/// ```
 pub fn random(args: &ConformArgs, count: u64) -> io::Result<RandomReport> {
     random::run(&args.worker()?, args.jobs(), count, args.seed, &|_| ())
 }
@@ -230,12 +261,12 @@ fn run_sides(args: &ConformArgs, tell: Tell<'_>) -> io::Result<(Report, Vec<Malf
 fn read_cases(args: &ConformArgs) -> io::Result<(Vec<Arc<Case>>, Vec<Malformed>)> {
     let (mut cases, mut errors) = (Vec::new(), Vec::new());
     if args.cases.is_empty() {
-        format::read_file(builtin::NAME, &builtin::text()?, &mut cases, &mut errors);
+        format::read_file(builtin::NAME, builtin::text()?.as_bytes(), &mut cases, &mut errors);
     }
     for path in &args.cases {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(named)?;
-        format::read_file(&path.display().to_string(), &text, &mut cases, &mut errors);
+        let bytes = std::fs::read(path).map_err(named)?;
+        format::read_file(&path.display().to_string(), &bytes, &mut cases, &mut errors);
     }
     if let Some(filter) = &args.filter {
         cases.retain(|case| case.id.contains(filter) || case.group.contains(filter));

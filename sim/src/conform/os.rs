@@ -75,7 +75,7 @@ pub struct Kernel<'a> {
 
 impl<'a> Kernel<'a> {
     /// The side whose workers are this program.
-    pub fn new(program: &'a Path) -> Kernel<'a> {
+    pub(crate) fn new(program: &'a Path) -> Kernel<'a> {
         Kernel { program, worker: None }
     }
 
@@ -83,7 +83,7 @@ impl<'a> Kernel<'a> {
     ///
     /// # Errors
     /// No worker can be started.
-    pub fn run(&mut self, case: &Case, order: Order) -> io::Result<Answered> {
+    pub(crate) fn run(&mut self, case: &Case, order: Order) -> io::Result<Answered> {
         let mut current = match self.worker.take() {
             Some(worker) => worker,
             None => Worker::start(self.program)?,
@@ -106,7 +106,7 @@ impl<'a> Kernel<'a> {
     ///
     /// # Errors
     /// No worker can be started.
-    pub fn judge(&mut self, case: &Case) -> io::Result<(Verdict, bool)> {
+    pub(crate) fn judge(&mut self, case: &Case) -> io::Result<(Verdict, bool)> {
         let first = {
             let _others = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
             self.run(case, Order::default())?.verdict
@@ -129,7 +129,7 @@ impl<'a> Kernel<'a> {
 
 impl Difference {
     /// The case broke down, for this reason.
-    pub fn fault(case: &Case, why: &str) -> Difference {
+    pub(crate) fn fault(case: &Case, why: &str) -> Difference {
         let step = case.steps.len() - 1;
         let expected = case.expect[step].as_ref().map_or(json!(null), super::outcome::Outcome::to_json);
         Difference { step, expected, got: json!({"fault": why}) }

@@ -46,12 +46,12 @@ impl From<Value> for Outcome {
 
 impl Outcome {
     /// An answer without SIGPIPE, untimed.
-    pub fn new(end: End) -> Outcome {
+    pub(crate) fn new(end: End) -> Outcome {
         Outcome { end, sigpipe: false, in_time: None, ms: None }
     }
 
     /// Reads a result of a case; `null` is none.
-    pub fn read_optional(value: &Value) -> Read<Option<Outcome>> {
+    pub(crate) fn read_optional(value: &Value) -> Read<Option<Outcome>> {
         if value.is_null() { Ok(None) } else { Outcome::read(value).map(Some) }
     }
 
@@ -78,7 +78,7 @@ impl Outcome {
     }
 
     /// The answer as a case file writes it.
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let mut fields = Map::new();
         match &self.end {
             End::Ok(value) => fields.insert("ok".to_owned(), value.clone()),
@@ -99,7 +99,7 @@ impl Outcome {
     }
 
     /// Whether `got` is what this says; with `loose`, as far as a case asks whose numbers depend on the machine.
-    pub fn agrees(&self, got: &Outcome, loose: Option<Loose>) -> bool {
+    pub(crate) fn agrees(&self, got: &Outcome, loose: Option<Loose>) -> bool {
         if self.sigpipe != got.sigpipe || self.in_time != got.in_time {
             return false;
         }

@@ -22,7 +22,7 @@ impl Op {
     ///
     /// # Errors
     /// A sentence that names the operation and, where there is one, the argument, and says what was expected.
-    pub fn read(value: &Value) -> Read<Op> {
+    pub(crate) fn read(value: &Value) -> Read<Op> {
         let list = value.as_array().filter(|list| !list.is_empty());
         let Some((name, rest)) = list.and_then(|list| list.split_first()) else {
             return expected("an operation: a non-empty array", value);

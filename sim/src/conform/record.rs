@@ -40,7 +40,7 @@ pub fn answers(
 
 impl Case {
     /// The line of the case with these answers as what is expected; steps beyond them are left out.
-    pub fn line_with(&self, answers: &[Value]) -> Option<String> {
+    pub(crate) fn line_with(&self, answers: &[Value]) -> Option<String> {
         let (last, before) = answers.split_last()?;
         let mut value: Value = serde_json::from_str(&self.line).ok()?;
         let steps = self.step_values(&value);

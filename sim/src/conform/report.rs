@@ -10,6 +10,11 @@ use std::fmt::Write;
 const DIFFERENCES_SHOWN: usize = 10;
 
 /// The two sides on which a case can run.
+///
+/// ```
+/// use twinsock_sim::conform::{ConformArgs, Side};
+/// assert_eq!(ConformArgs::default().sides, [Side::Os, Side::Sim]);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Side {
     /// The kernel.
@@ -20,6 +25,11 @@ pub enum Side {
 
 impl Side {
     /// The side's name, as `--backend` takes it.
+    ///
+    /// ```
+    /// use twinsock_sim::conform::Side;
+    /// assert_eq!([Side::Os, Side::Sim].map(Side::name), ["os", "sim"]);
+    /// ```
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -30,6 +40,12 @@ impl Side {
 }
 
 /// Verdicts of one group, or of all.
+///
+/// ```
+/// use twinsock_sim::conform::Counts;
+/// let counts = Counts { agree: 7, ..Counts::default() };
+/// assert_eq!((counts.total(), counts.differ), (7, 0));
+/// ```
 #[derive(Clone, Default, Debug, PartialEq, Eq)]
 pub struct Counts {
     /// Runs that agreed.
@@ -50,12 +66,24 @@ impl Counts {
     }
 
     /// Runs that were skipped, for whatever reason.
+    ///
+    /// ```
+    /// use twinsock_sim::conform::Counts;
+    /// let counts = Counts { skipped: [("needs root".to_owned(), 2), ("needs IPv6".to_owned(), 1)].into(), ..Counts::default() };
+    /// assert_eq!(counts.skipped_total(), 3);
+    /// ```
     #[must_use]
     pub fn skipped_total(&self) -> usize {
         self.skipped.values().sum()
     }
 
     /// All runs.
+    ///
+    /// ```
+    /// use twinsock_sim::conform::Counts;
+    /// let counts = Counts { agree: 7, differ: 1, skipped: [("needs root".to_owned(), 2)].into() };
+    /// assert_eq!(counts.total(), 10);
+    /// ```
     #[must_use]
     pub fn total(&self) -> usize {
         self.agree + self.differ + self.skipped_total()
@@ -73,6 +101,11 @@ impl Counts {
 }
 
 /// What a run over many cases came to. A case counts once for each side that it ran on.
+///
+/// ```
+/// use twinsock_sim::conform::Report;
+/// assert_eq!(Report::default().all().total(), 0);
+/// ```
 #[derive(Clone, Default, Debug)]
 pub struct Report {
     all: Counts,
@@ -83,7 +116,7 @@ pub struct Report {
 
 impl Report {
     /// Counts a verdict; `rerun`: it is the second, since the first was that the case differs.
-    pub fn add(&mut self, case: &Case, side: Side, verdict: Verdict, rerun: bool) {
+    pub(crate) fn add(&mut self, case: &Case, side: Side, verdict: Verdict, rerun: bool) {
         self.all.add(&verdict);
         self.rerun += usize::from(rerun);
         self.groups.entry(case.group.clone()).or_default().add(&verdict);
@@ -94,6 +127,11 @@ impl Report {
     }
 
     /// Verdicts of all groups together.
+    ///
+    /// ```
+    /// use twinsock_sim::conform::Report;
+    /// assert_eq!(Report::default().all().differ, 0);
+    /// ```
     #[must_use]
     pub fn all(&self) -> &Counts {
         &self.all
@@ -101,17 +139,32 @@ impl Report {
 
     /// How many runs differed at first and ran again, with pauses between the steps; their second verdict counts. Only the kernel, whose
     /// answers may come late on a busy machine, is given a second run.
+    ///
+    /// ```
+    /// use twinsock_sim::conform::Report;
+    /// assert_eq!(Report::default().rerun(), 0);
+    /// ```
     #[must_use]
     pub fn rerun(&self) -> usize {
         self.rerun
     }
 
     /// Verdicts by group, in the order of their names.
+    ///
+    /// ```
+    /// use twinsock_sim::conform::Report;
+    /// assert_eq!(Report::default().groups().count(), 0);
+    /// ```
     pub fn groups(&self) -> impl Iterator<Item = (&str, &Counts)> {
         self.groups.iter().map(|(name, counts)| (name.as_str(), counts))
     }
 
     /// The whole as one JSON object.
+    ///
+    /// ```
+    /// use twinsock_sim::conform::Report;
+    /// assert_eq!(Report::default().to_json()["differ"], 0);
+    /// ```
     #[must_use]
     pub fn to_json(&self) -> Value {
         let groups: BTreeMap<&String, Value> = self.groups.iter().map(|(name, counts)| (name, counts.to_json())).collect();
@@ -140,6 +193,11 @@ impl Report {
     }
 
     /// The whole as a table, the first differences in full below it.
+    ///
+    /// ```
+    /// use twinsock_sim::conform::Report;
+    /// assert!(Report::default().to_table().starts_with("group"));
+    /// ```
     #[must_use]
     pub fn to_table(&self) -> String {
         let mut text = format!("{:<22} {:>6} {:>6} {:>7}  why skipped\n", "group", "agree", "differ", "skipped");

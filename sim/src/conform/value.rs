@@ -94,7 +94,7 @@ pub fn expected<T>(what: &str, value: &Value) -> Read<T> {
 
 impl HandleRef {
     /// Reads a handle.
-    pub fn read(value: &Value) -> Read<HandleRef> {
+    pub(crate) fn read(value: &Value) -> Read<HandleRef> {
         if let Some(name) = value.as_str() {
             return Ok(HandleRef::Name(name.to_owned()));
         }
@@ -129,7 +129,7 @@ pub fn write_hex(bytes: &[u8]) -> String {
 
 impl Data {
     /// Reads data.
-    pub fn read(value: &Value) -> Read<Data> {
+    pub(crate) fn read(value: &Value) -> Read<Data> {
         if let Some(bytes) = value.as_str().and_then(latin1) {
             return Ok(Data::Bytes(bytes));
         }
@@ -140,7 +140,7 @@ impl Data {
     }
 
     /// The bytes.
-    pub fn bytes(&self) -> Cow<'_, [u8]> {
+    pub(crate) fn bytes(&self) -> Cow<'_, [u8]> {
         match self {
             Data::Bytes(bytes) => Cow::Borrowed(bytes),
             Data::Pattern(n) => Cow::Owned(pattern(*n)),
@@ -148,7 +148,7 @@ impl Data {
     }
 
     /// The same data, all of it there: making many megabytes takes a while, which is not to be taken for the call's.
-    pub fn made(&self) -> Data {
+    pub(crate) fn made(&self) -> Data {
         Data::Bytes(self.bytes().into_owned())
     }
 }
@@ -179,7 +179,7 @@ impl Port {
 
 impl Addr {
     /// Reads an address.
-    pub fn read(value: &Value) -> Read<Addr> {
+    pub(crate) fn read(value: &Value) -> Read<Addr> {
         if let Some(text) = value.as_str() {
             return Addr::read_text(text).map_or_else(|| expected("an address", value), Ok);
         }
@@ -231,7 +231,7 @@ impl Addr {
 
 impl Control<HandleRef> {
     /// Reads the control messages of a `sendmsg`.
-    pub fn read_list(value: &Value) -> Read<Vec<Control<HandleRef>>> {
+    pub(crate) fn read_list(value: &Value) -> Read<Vec<Control<HandleRef>>> {
         match value.as_array() {
             Some(list) => list.iter().map(Control::read).collect(),
             None if value.is_null() => Ok(Vec::new()),

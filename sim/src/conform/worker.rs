@@ -23,6 +23,14 @@ use twinsock::raw::{RawFd, Vouch};
 use twinsock::{Errno, Os, Result};
 
 /// The argument that makes the `twinsock` command a worker.
+///
+/// ```
+/// use twinsock_sim::conform::{WORKER_ARGUMENT, worker_main};
+/// // How `main` of a program begins whose workers are the program itself.
+/// if std::env::args().nth(1).as_deref() == Some(WORKER_ARGUMENT) {
+///     worker_main();
+/// }
+/// ```
 pub const WORKER_ARGUMENT: &str = "conform-worker";
 /// Numbers of cases in one worker are apart from those in the next by this.
 const CASES_PER_WORKER: u32 = 10_007;
@@ -45,7 +53,7 @@ pub struct Order {
 
 impl Order {
     /// The line that asks for it.
-    pub fn line(self, case: &Case) -> String {
+    pub(crate) fn line(self, case: &Case) -> String {
         format!("{} {} {} {}", self.pause_ms, u8::from(self.record), u8::from(self.shared), case.line)
     }
 
@@ -197,6 +205,14 @@ fn new_network(apart: &Apart) -> Result<()> {
 }
 
 /// The worker's whole life: answers cases until its standard input ends.
+///
+/// ```
+/// use twinsock_sim::conform::{WORKER_ARGUMENT, worker_main};
+/// // How `main` of a program begins whose workers are the program itself.
+/// if std::env::args().nth(1).as_deref() == Some(WORKER_ARGUMENT) {
+///     worker_main();
+/// }
+/// ```
 pub fn main() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
@@ -318,7 +334,7 @@ pub struct Answered {
 
 impl Answered {
     /// Reads a worker's line.
-    pub fn read(line: &str) -> Option<Answered> {
+    pub(crate) fn read(line: &str) -> Option<Answered> {
         let mut answer: Value = serde_json::from_str(line).ok()?;
         let (verdict, spoilt) = (read_verdict(answer.get("verdict")?)?, answer.get("spoilt")?.as_bool()?);
         let answers = answer.get_mut("answers")?.as_array_mut().map(std::mem::take)?;

@@ -44,6 +44,14 @@ impl Count {
 }
 
 /// Counts by the assertions' names.
+///
+/// ```
+/// use twinsock_sim::explore::{Campaign, Counts, TestId};
+/// let test = TestId::of_program("doc", "tapes", "doc --seed", "doc --tape");
+/// let campaign = Campaign::new(test).seeds(10).rerun_every(0).keeps_regressions(false);
+/// let counts: Counts = campaign.run(|sim| twinsock_sim::sometimes!(sim.swarm("n", 1..=2) == 2, "two")).assertions;
+/// assert!(counts["two"].reached == 10 && counts["two"].held > 0);
+/// ```
 pub type Counts = BTreeMap<String, Count>;
 
 thread_local! {

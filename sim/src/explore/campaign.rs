@@ -147,6 +147,18 @@ impl Campaign {
     }
 
     /// Runs this tape alone; `TWINSOCK_TAPE` asks for it, too. One that cannot be read, or is of another version or test, is a panic of [`Campaign::run`].
+    ///
+    /// ```
+    /// use twinsock_sim::{Sim, explore::{Campaign, TestId}};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// # let path = std::env::temp_dir().join(format!("twinsock-doc-only-{}.tape", std::process::id()));
+    /// let tape = Sim::builder().seed(7).test("doc").run(|sim| sim.swarm("size", 1..=9)).unwrap().tape;
+    /// std::fs::write(&path, tape.to_bytes()).unwrap();
+    /// let outcome = campaign.only_tape(&path).run(|sim| drop(sim.swarm("size", 1..=9)));
+    /// assert_eq!((outcome.tapes, outcome.seeds), (1, 0));
+    /// # std::fs::remove_file(path).unwrap();
+    /// ```
     #[must_use]
     pub fn only_tape(mut self, path: impl Into<PathBuf>) -> Campaign {
         self.only_tape = Some(path.into());
@@ -205,6 +217,16 @@ impl Campaign {
 
     /// Into which folder a shard's record goes, for [`merge`](super::merge): `TWINSOCK_RECORD` says so, too. What is recorded depends on the test and its
     /// seeds alone, so the tapes of earlier failures are not tried.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId, merge};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// # let folder = std::env::temp_dir().join(format!("twinsock-doc-records-{}", std::process::id()));
+    /// campaign.seeds(5).record(&folder).run(|_sim| {});
+    /// assert_eq!(merge(&[folder.join("doc-1-of-1.jsonl")]).unwrap().seeds, 5);
+    /// # std::fs::remove_dir_all(folder).unwrap();
+    /// ```
     #[must_use]
     pub fn record(mut self, folder: impl Into<PathBuf>) -> Campaign {
         self.record = Some(folder.into());
@@ -258,6 +280,16 @@ impl Campaign {
 
     /// Into which folder the report of a failure goes: trace, capture, timeline and sockets of its smallest run; by default one beside its tape, which
     /// version control is told to leave alone.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// # let folder = std::env::temp_dir().join(format!("twinsock-doc-report-to-{}", std::process::id()));
+    /// let outcome = campaign.report_to(&folder).run(|_sim| panic!("at once"));
+    /// assert!(outcome.found[0].report.contains(&folder.join("timeline.html")));
+    /// # std::fs::remove_dir_all(folder).unwrap();
+    /// ```
     #[must_use]
     pub fn report_to(mut self, folder: impl Into<PathBuf>) -> Campaign {
         self.report_to = Some(folder.into());
@@ -335,6 +367,14 @@ impl Campaign {
 
     /// At which step of the run that is told a debugger stops: see [`Builder::break_at`]. That is the smallest run of the first failure, the one that
     /// its report is of; or, if nothing fails, that of [`Campaign::only_seed`].
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// let outcome = campaign.only_seed(7).break_at(1).run(|sim| drop(sim.host("a").spawn("p", |_net| {})));
+    /// assert!(outcome.is_ok(), "standard error has a line that step 1 was reached");
+    /// ```
     #[must_use]
     pub fn break_at(mut self, step: u64) -> Campaign {
         self.break_at = Some(step);
@@ -388,6 +428,23 @@ impl Campaign {
     }
 
     /// Who is told of progress; by default, plain lines go to standard error, or, with the feature `cli`, a bar if a person watches.
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use twinsock_sim::explore::{Campaign, Snapshot, TestId, Watch};
+    /// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+    /// # let campaign = Campaign::new(test).keeps_regressions(false);
+    /// struct Last(Mutex<u64>);
+    /// impl Watch for Last {
+    ///     fn progress(&self, _snapshot: &Snapshot) {}
+    ///     fn end(&self, snapshot: &Snapshot) {
+    ///         *self.0.lock().unwrap() = snapshot.done;
+    ///     }
+    /// }
+    /// let last = Arc::new(Last(Mutex::new(0)));
+    /// campaign.seeds(5).watch(last.clone()).run(|_sim| {});
+    /// assert_eq!(*last.0.lock().unwrap(), 5);
+    /// ```
     #[must_use]
     pub fn watch(mut self, watch: Arc<dyn Watch + Send>) -> Campaign {
         self.watch = Some(watch);
@@ -427,6 +484,7 @@ impl Campaign {
     /// # let campaign = Campaign::new(test).keeps_regressions(false);
     /// campaign.seeds(3).check(|sim| drop(sim.host("a").spawn("p", |_net| {})));
     /// ```
+    #[track_caller]
     pub fn check(self, body: impl Fn(&Sim) + Sync) {
         let campaign = self.as_the_environment_asks().unwrap_or_else(|error| panic!("{error}"));
         let outcome = campaign.run(body);

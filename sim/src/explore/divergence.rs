@@ -3,6 +3,20 @@
 use std::fmt;
 
 /// Two runs of one seed that were not the same.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use twinsock_sim::explore::{Campaign, TestId};
+/// # let test = TestId::of_program("doc", std::env::temp_dir().join("twinsock-doc-tapes"), "doc --seed", "doc --tape");
+/// static RUNS: AtomicU64 = AtomicU64::new(0);
+/// let outcome = Campaign::new(test).keeps_regressions(false).seeds(1).run(|sim| {
+///     // How long it sleeps depends on what ran before.
+///     let nanos = RUNS.fetch_add(1, Ordering::Relaxed);
+///     sim.host("a").spawn("p", move |net| twinsock::Clock::sleep(&net, std::time::Duration::from_nanos(nanos)));
+/// });
+/// let divergence = outcome.divergence.unwrap();
+/// assert!(divergence.seed == 0 && divergence.to_string().contains("likely cause: "));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Divergence {
     /// The seed.

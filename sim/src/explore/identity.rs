@@ -44,6 +44,13 @@ struct CargoTest {
 
 impl TestId {
     /// The test in which a function of this path (as [`std::any::type_name_of_val`] gives it) stands. [`check!`](crate::check) knows what to pass.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::TestId;
+    /// let test = TestId::new("kv", "/src/kv", "tests/slow.rs", "slow::writes::none_is_lost::here");
+    /// assert_eq!(test.full_name(), "slow::writes::none_is_lost");
+    /// assert_eq!(test.seed_command(7), "TWINSOCK_SEED=7 cargo test -p kv --test slow writes::none_is_lost -- --exact");
+    /// ```
     #[must_use]
     pub fn new(package: &str, manifest_dir: &str, file: &str, path: &str) -> TestId {
         let mut parts: Vec<&str> = path.split("::").filter(|part| *part != "{{closure}}").collect();
@@ -124,6 +131,12 @@ impl TestId {
     }
 
     /// Where the test's tapes lie: `twinsock-regressions` beside its file. `None` where the source is not.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::TestId;
+    /// let test = TestId::of_program("dice", "tapes", "dice --seed", "dice --tape");
+    /// assert_eq!(test.regressions(), Some("tapes".into()));
+    /// ```
     #[must_use]
     pub fn regressions(&self) -> Option<PathBuf> {
         match &self.0 {
@@ -133,6 +146,12 @@ impl TestId {
     }
 
     /// How the files of this test's tapes begin.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::TestId;
+    /// let test = TestId::of_program("games::dice", "tapes", "dice --seed", "dice --tape");
+    /// assert_eq!(test.file_stem(), "games-dice");
+    /// ```
     #[must_use]
     pub fn file_stem(&self) -> String {
         self.full_name().replace("::", "-")

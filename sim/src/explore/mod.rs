@@ -3,17 +3,17 @@
 //! [`check!`](crate::check) is how a test asks for a campaign. `campaign.rs` is what can be set, `campaign/course.rs` what happens: first the tapes of earlier failures (`regressions.rs`), then
 //! seeds, of which this process may have a share (`shard.rs`), on a thread for every core; some seeds run twice (`divergence.rs`); a failure is shrunk and
 //! told (`report.rs`), and kept as a tape. `assertions.rs` counts what holds over all runs, `identity.rs` knows which test this is, `settings.rs` what the
-//! environment asks for, `record.rs` writes what a shard did, a line each, and joins the shards, `progress.rs` (a bar: `bar.rs`) says how far it is, `colour.rs` paints what is said, and
+//! environment asks for, `record.rs` writes what a shard did, a line each, and joins the shards, `progress.rs` (a bar: `bar.rs`) says how far it is, and
 //! `interrupt.rs` hears Ctrl-C.
 //!
 //! This room sees a run from outside: it knows the public face, and tapes.
 
+/// What [`always!`](crate::always) and its like call; nothing for a program to name.
+#[doc(hidden)]
 pub mod assertions;
 #[cfg(feature = "cli")]
 mod bar;
 mod campaign;
-#[cfg(feature = "cli")]
-pub mod colour;
 mod divergence;
 mod identity;
 mod interrupt;
@@ -25,13 +25,13 @@ mod reports;
 mod settings;
 mod shard;
 
-pub use assertions::Count;
+pub use assertions::{Count, Counts};
 pub use campaign::Campaign;
 pub use divergence::Divergence;
 pub use identity::TestId;
 pub use progress::{Snapshot, Watch};
-pub use record::{MergeError, Merged, MergedFailure, merge};
-pub use regressions::read_tape;
+pub use record::{MergeError, Merged, MergedFailure, PartlyMerged, merge};
+pub use regressions::{read_origin, read_tape};
 pub use report::{Found, Outcome};
 pub use settings::{SettingsError, step_from_environment};
 pub use shard::{Shard, ShardError};

@@ -27,6 +27,14 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Seeds for each second of real time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::explore::Snapshot;
+    /// let took = Duration::from_secs(2);
+    /// let snapshot = Snapshot { done: 50, seeds: 100, failures: 0, elapsed: Duration::ZERO, took };
+    /// assert_eq!(snapshot.seeds_per_second(), 25);
+    /// ```
     #[must_use]
     pub fn seeds_per_second(&self) -> u64 {
         let micros = self.took.as_micros().max(1);
@@ -34,6 +42,14 @@ impl Snapshot {
     }
 
     /// How much real time the seeds that are left will take, as far as one can tell; `None` before the first is done.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::explore::Snapshot;
+    /// let took = Duration::from_secs(2);
+    /// let snapshot = Snapshot { done: 50, seeds: 100, failures: 0, elapsed: Duration::ZERO, took };
+    /// assert_eq!(snapshot.left(), Some(Duration::from_secs(2)));
+    /// ```
     #[must_use]
     pub fn left(&self) -> Option<Duration> {
         let left = u128::from(self.seeds.saturating_sub(self.done));
@@ -57,8 +73,31 @@ impl Snapshot {
 /// ```
 pub trait Watch: Sync {
     /// How far the campaign is.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Snapshot, Watch};
+    /// struct Dots;
+    /// impl Watch for Dots {
+    ///     fn progress(&self, _snapshot: &Snapshot) {
+    ///         eprint!(".");
+    ///     }
+    /// }
+    /// # Dots.progress(&Snapshot { done: 1, seeds: 2, failures: 0, elapsed: Default::default(), took: Default::default() });
+    /// ```
     fn progress(&self, snapshot: &Snapshot);
     /// It has come to its end.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Snapshot, Watch};
+    /// struct Sum;
+    /// impl Watch for Sum {
+    ///     fn progress(&self, _snapshot: &Snapshot) {}
+    ///     fn end(&self, snapshot: &Snapshot) {
+    ///         eprintln!("{} seeds, {} failed", snapshot.done, snapshot.failures);
+    ///     }
+    /// }
+    /// # Sum.end(&Snapshot { done: 2, seeds: 2, failures: 0, elapsed: Default::default(), took: Default::default() });
+    /// ```
     fn end(&self, _snapshot: &Snapshot) {}
 }
 

@@ -70,7 +70,7 @@ pub(super) fn prepare(folder: &Path, test: &TestId, shard: Shard, (first_seed, s
         }
         let Ok(text) = fs::read_to_string(&path) else { continue };
         let first = text.lines().next().and_then(|line| serde_json::from_str::<Value>(line).ok());
-        let Some((other, _)) = first.as_ref().and_then(head_of) else { continue };
+        let Some((other, _)) = first.as_ref().and_then(|line| head_of(line).ok()) else { continue };
         if other.test == this.test
             && let Some(difference) = this.difference(&other, "this one's")
         {
@@ -84,6 +84,20 @@ pub(super) fn prepare(folder: &Path, test: &TestId, shard: Shard, (first_seed, s
 }
 
 /// A campaign's shards, joined.
+///
+/// ```
+/// # use twinsock_sim::explore::{Campaign, Shard, TestId, merge};
+/// # let folder = std::env::temp_dir().join(format!("twinsock-doc-merged-{}", std::process::id()));
+/// let test = TestId::of_program("doc", "tapes", "doc --seed", "doc --tape");
+/// let campaign = Campaign::new(test).keeps_regressions(false).seeds(10).record(&folder);
+/// for number in 1..=2 {
+///     campaign.clone().shard(Shard::new(number, 2).unwrap()).run(|_sim| {});
+/// }
+/// let records: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+/// let merged = merge(&records).unwrap();
+/// assert!(merged.seeds == 10 && merged.is_ok());
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Merged {
     /// The test.
@@ -103,6 +117,18 @@ pub struct Merged {
 }
 
 /// A failure of one or several shards.
+///
+/// ```
+/// # use twinsock_sim::explore::{Campaign, TestId, merge};
+/// # let folder = std::env::temp_dir().join(format!("twinsock-doc-merged-failure-{}", std::process::id()));
+/// let test = TestId::of_program("doc", "tapes", "doc --seed", "doc --tape");
+/// let campaign = Campaign::new(test).keeps_regressions(false).record(&folder);
+/// campaign.run(|sim| assert!(sim.swarm("size", 1..=9) < 5, "too large"));
+/// # let records: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+/// let merged = merge(&records).unwrap();
+/// assert!(merged.found[0].kind.contains("too large") && merged.found[0].reproduce.starts_with("doc --seed "));
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MergedFailure {
     /// What it is known by.
@@ -117,10 +143,43 @@ pub struct MergedFailure {
     pub reproduce: String,
 }
 
-/// Records that cannot be joined.
+/// Records of which not all could be joined: what could be, and what is wrong with the others.
+///
+/// ```
+/// use twinsock_sim::explore::{MergeError, merge};
+/// let path = std::env::temp_dir().join(format!("twinsock-doc-{}.jsonl", std::process::id()));
+/// std::fs::write(&path, r#"{"line":"campaign","format":1,"version":"0.1.0","test":"t","shard":1,"shards":2,"first_seed":0,"seeds":8}"#).unwrap();
+/// let partly = merge(&[path.clone()]).unwrap_err();
+/// assert_eq!(partly.merged.test, "t");
+/// assert_eq!(partly.errors, [MergeError::Unfinished(path.clone()), MergeError::Missing(vec![2], 2)]);
+/// # std::fs::remove_file(path).unwrap();
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartlyMerged {
+    /// What could be read and joined: of a broken record, the lines before the one that is broken.
+    pub merged: Merged,
+    /// What is wrong. Never empty.
+    pub errors: Vec<MergeError>,
+}
+
+impl fmt::Display for PartlyMerged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.errors.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for PartlyMerged {}
+
+/// Why a record, or all of them, cannot be joined.
+///
+/// ```
+/// use twinsock_sim::explore::{MergeError, merge};
+/// assert_eq!(merge(&[]).unwrap_err().errors, [MergeError::Nothing]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MergeError {
-    /// A file cannot be read, or is no record: which, and why.
+    /// A file cannot be read, or is no record: which, at which line and byte, and what was expected there.
     File(PathBuf, String),
     /// A shard did not come to its end: run it again.
     Unfinished(PathBuf),
@@ -177,84 +236,134 @@ impl Head {
 /// Joins the records of all shards of one campaign, whatever their order.
 ///
 /// # Errors
-/// A record cannot be read or is unfinished, shards are missing or there twice, or not all are of one campaign.
+/// A record cannot be read or is unfinished, shards are missing or there twice, or not all are of one campaign. The error holds what could be joined.
 ///
 /// ```
 /// use twinsock_sim::explore::{MergeError, merge};
-/// let missing = merge(&["/no/such/record.jsonl".into()]);
-/// assert!(matches!(missing, Err(MergeError::File(..))));
+/// let missing = merge(&["/no/such/record.jsonl".into()]).unwrap_err();
+/// assert!(matches!(missing.errors[..], [MergeError::File(..)]));
 /// ```
-pub fn merge(records: &[PathBuf]) -> Result<Merged, MergeError> {
-    let (mut merged, mut head, mut shards) = (Merged::default(), None::<Head>, BTreeMap::new());
+pub fn merge(records: &[PathBuf]) -> Result<Merged, Box<PartlyMerged>> {
+    let mut joining = Joining::default();
     for path in records {
+        let joined = joining.add(path);
+        joining.errors.extend(joined.err());
+    }
+    joining.end()
+}
+
+/// Records that are being joined.
+#[derive(Default)]
+struct Joining<'a> {
+    merged: Merged,
+    /// The first that could be read.
+    head: Option<Head>,
+    /// By their numbers.
+    shards: BTreeMap<u64, &'a PathBuf>,
+    errors: Vec<MergeError>,
+}
+
+impl<'a> Joining<'a> {
+    /// Adds a record, up to where it is broken.
+    fn add(&mut self, path: &'a PathBuf) -> Result<(), MergeError> {
         let file = |why: String| MergeError::File(path.clone(), why);
         let bytes = fs::read(path).map_err(|error| file(error.to_string()))?;
-        let lines = lines_of(&bytes).map_err(file)?;
-        let Some((_, first)) = lines.first() else { return Err(file("an empty file".to_owned())) };
-        let (this, number) =
-            head_of(first).ok_or_else(|| file("line 1, byte 0: it does not say which campaign the record is of".to_owned()))?;
-        match &head {
-            Some(head) => {
-                if let Some(difference) = head.difference(&this, "the first one's") {
-                    return Err(MergeError::Foreign(path.clone(), difference));
-                }
-            }
-            None => head = Some(this),
+        let (lines, broken) = lines_of(&bytes);
+        let Some((_, first)) = lines.first() else {
+            return Err(file(broken.unwrap_or_else(|| "an empty file".to_owned())));
+        };
+        let (this, number) = head_of(first).map_err(|expected| file(format!("line 1, byte 0: {expected}")))?;
+        if let Some(difference) = self.head.as_ref().and_then(|head| head.difference(&this, "the first one's")) {
+            return Err(MergeError::Foreign(path.clone(), difference));
         }
-        if let Some(other) = shards.insert(number, path) {
-            return Err(MergeError::Twice(path.clone(), other.clone()));
+        if let Some(other) = self.shards.get(&number) {
+            return Err(MergeError::Twice(path.clone(), (*other).clone()));
         }
-        if lines.last().is_none_or(|(_, last)| last["line"] != "end" || last["interrupted"] != false) {
-            return Err(MergeError::Unfinished(path.clone()));
-        }
+        self.shards.insert(number, path);
+        self.head.get_or_insert(this);
         for (number, (offset, line)) in (2..).zip(&lines[1..]) {
-            let wrong = || file(format!("line {number}, byte {offset}: not a line of a record: {line}"));
-            merged.add(line).ok_or_else(wrong)?;
+            self.merged.add(line).map_err(|expected| file(format!("line {number}, byte {offset}: {expected}")))?;
+        }
+        let is_end = |line: &Value| line["line"] == "end" && line["interrupted"] == false;
+        match (broken, lines.last()) {
+            (Some(broken), _) => Err(file(broken)),
+            (None, Some((_, last))) if is_end(last) => Ok(()),
+            (None, _) => Err(MergeError::Unfinished(path.clone())),
         }
     }
-    let head = head.ok_or(MergeError::Nothing)?;
-    let missing: Vec<u64> = (1..=head.shards).filter(|number| !shards.contains_key(number)).collect();
-    if !missing.is_empty() {
-        return Err(MergeError::Missing(missing, head.shards));
+
+    fn end(self) -> Result<Merged, Box<PartlyMerged>> {
+        let Joining { mut merged, head, shards, mut errors } = self;
+        match head {
+            Some(head) => {
+                let missing: Vec<u64> = (1..=head.shards).filter(|number| !shards.contains_key(number)).collect();
+                if !missing.is_empty() {
+                    errors.push(MergeError::Missing(missing, head.shards));
+                }
+                merged.test = head.test;
+            }
+            None if errors.is_empty() => errors.push(MergeError::Nothing),
+            None => {}
+        }
+        merged.found.sort_by_key(|found| found.seed);
+        merged.divergences.sort();
+        if errors.is_empty() { Ok(merged) } else { Err(Box::new(PartlyMerged { merged, errors })) }
     }
-    merged.test = head.test;
-    merged.found.sort_by_key(|found| found.seed);
-    merged.divergences.sort();
-    Ok(merged)
 }
 
-/// The lines of a record, each with the offset of its first byte. Of what is no JSON, the error names line and byte.
-fn lines_of(bytes: &[u8]) -> Result<Vec<(usize, Value)>, String> {
-    let mut offset = 0;
-    let lines = (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')).map(|(number, line)| {
-        let start = offset;
-        offset += line.len();
-        serde_json::from_slice(line).map(|value| (start, value)).map_err(|error| {
-            let at = start + error.column().saturating_sub(1).min(line.len());
-            let cut_off = if line.ends_with(b"\n") { "" } else { "the file is cut off here: " };
-            // Where in the line is said already.
-            let words = error.to_string();
-            let what = words.split_once(" at line ").map_or(words.as_str(), |(what, _)| what);
-            format!("line {number}, byte {at}: {cut_off}{what}")
-        })
-    });
-    lines.collect()
+/// The lines of a record, each with the offset of its first byte, up to the first that is no JSON; of that one, the line and the byte.
+fn lines_of(bytes: &[u8]) -> (Vec<(usize, Value)>, Option<String>) {
+    let (mut lines, mut start) = (Vec::new(), 0);
+    for (number, line) in (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
+        match serde_json::from_slice(line) {
+            Ok(value) => lines.push((start, value)),
+            Err(error) => {
+                // Of what is missing, the place is behind the last byte.
+                let column = if error.is_eof() { line.trim_ascii_end().len() } else { error.column().saturating_sub(1) };
+                let at = start + column.min(line.len());
+                let cut_off = if line.ends_with(b"\n") { "" } else { "the file is cut off here: " };
+                // Where in the line is said already.
+                let words = error.to_string();
+                let what = words.split_once(" at line ").map_or(words.as_str(), |(what, _)| what);
+                return (lines, Some(format!("line {number}, byte {at}: {cut_off}{what}")));
+            }
+        }
+        start += line.len();
+    }
+    (lines, None)
 }
 
-fn head_of(line: &Value) -> Option<(Head, u64)> {
-    let text = |name: &str| line[name].as_str().map(str::to_owned);
-    let number = |name: &str| line[name].as_u64();
-    if line["line"] != "campaign" || number("format") != Some(FORMAT) {
-        return None;
+/// A field of a line, or what was expected.
+fn field<'v, T>(line: &'v Value, name: &str, kind: &str, get: impl FnOnce(&'v Value) -> Option<T>) -> Result<T, String> {
+    get(&line[name]).ok_or_else(|| format!("expected the field \"{name}\", {kind}, in {line}"))
+}
+
+fn text(line: &Value, name: &str) -> Result<String, String> {
+    field(line, name, "a text", |value| value.as_str().map(str::to_owned))
+}
+
+fn number(line: &Value, name: &str) -> Result<u64, String> {
+    field(line, name, "a number", Value::as_u64)
+}
+
+/// What the first line of a record says, and the number of its shard; or what was expected.
+fn head_of(line: &Value) -> Result<(Head, u64), String> {
+    if line["line"] != "campaign" {
+        return Err(format!(
+            "not a record of twinsock: expected its first line, {{\"line\":\"campaign\",\"format\":{FORMAT},...}}"
+        ));
+    }
+    if line["format"] != FORMAT {
+        return Err(format!("a record of format {}: this version reads format {FORMAT}", line["format"]));
     }
     let head = Head {
-        version: text("version")?,
-        test: text("test")?,
-        shards: number("shards")?,
-        first_seed: number("first_seed")?,
-        seeds: number("seeds")?,
+        version: text(line, "version")?,
+        test: text(line, "test")?,
+        shards: number(line, "shards")?,
+        first_seed: number(line, "first_seed")?,
+        seeds: number(line, "seeds")?,
     };
-    Some((head, number("shard")?))
+    Ok((head, number(line, "shard")?))
 }
 
 impl fmt::Display for Merged {
@@ -280,16 +389,23 @@ impl fmt::Display for Merged {
 
 impl Merged {
     /// Whether nothing was found.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::Merged;
+    /// assert!(Merged::default().is_ok() && !Merged { failures: 1, ..Merged::default() }.is_ok());
+    /// ```
     #[must_use]
     pub fn is_ok(&self) -> bool {
         self.failures == 0 && self.found.is_empty() && self.divergences.is_empty()
     }
 
-    /// Adds what a line says. `None` if it is none.
-    fn add(&mut self, line: &Value) -> Option<()> {
-        let text = |name: &str| line[name].as_str().map(str::to_owned);
-        let number = |name: &str| line[name].as_u64();
-        match line["line"].as_str()? {
+    /// Adds what a line says, or nothing of it.
+    ///
+    /// # Errors
+    /// It is none of a record: what was expected.
+    fn add(&mut self, line: &Value) -> Result<(), String> {
+        let (text, number) = (|name: &str| text(line, name), |name: &str| number(line, name));
+        match text("line")?.as_str() {
             "failure" => {
                 let (site, seed, seeds) = (text("site")?, number("seed")?, number("seeds")?);
                 let failure = MergedFailure { site, seed, seeds, kind: text("kind")?, reproduce: text("reproduce")? };
@@ -306,17 +422,18 @@ impl Merged {
             }
             "divergence" => self.divergences.push(text("what")?),
             "assertion" => {
-                let is_sometimes = line["sometimes"].as_bool()?;
+                let is_sometimes = field(line, "sometimes", "true or false", Value::as_bool)?;
                 let count = Count { reached: number("reached")?, held: number("held")?, is_sometimes };
                 self.assertions.entry(text("name")?).or_default().add(count);
             }
             "end" => {
-                self.seeds += number("seeds")?;
-                self.failures += number("failures")?;
-                self.elapsed_us += number("elapsed_us")?;
+                let (seeds, failures, elapsed_us) = (number("seeds")?, number("failures")?, number("elapsed_us")?);
+                self.seeds += seeds;
+                self.failures += failures;
+                self.elapsed_us += elapsed_us;
             }
-            _ => return None,
+            _ => return Err(format!("expected a line of a record, a failure, divergence, assertion or end: {line}")),
         }
-        Some(())
+        Ok(())
     }
 }

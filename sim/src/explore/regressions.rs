@@ -1,7 +1,7 @@
 //! The tapes of earlier failures: files in `twinsock-regressions/` beside the test, tried first.
 
 use super::identity::TestId;
-use crate::choice::Tape;
+use crate::choice::{Origin, Tape};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -39,6 +39,25 @@ pub(super) fn of(test: &TestId) -> Vec<Regression> {
 pub fn read_tape(path: &Path) -> Result<Tape, String> {
     let bytes = fs::read(path).map_err(|error| error.to_string())?;
     Tape::from_bytes(&bytes).map_err(|error| error.to_string())
+}
+
+/// Reads which run a tape is of, though what follows in the file may be cut off or damaged.
+///
+/// # Errors
+/// The file cannot be read, or not even its beginning is that of a tape.
+///
+/// ```
+/// use twinsock_sim::{Sim, explore};
+/// let tape = Sim::builder().seed(7).test("mine").run(|sim| sim.swarm("size", 2..=9)).unwrap().tape.to_bytes();
+/// let path = std::env::temp_dir().join(format!("twinsock-doc-{}.tape", std::process::id()));
+/// std::fs::write(&path, &tape[..tape.len() - 1]).unwrap();
+/// assert!(explore::read_tape(&path).is_err());
+/// assert_eq!(explore::read_origin(&path).unwrap().seed, 7);
+/// # std::fs::remove_file(path).unwrap();
+/// ```
+pub fn read_origin(path: &Path) -> Result<Origin, String> {
+    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    Tape::origin_of(&bytes).map_err(|error| error.to_string())
 }
 
 /// Where the tape of a failure at this site lies: one file for each site.

@@ -5,7 +5,6 @@ use super::divergence::Divergence;
 use super::identity::TestId;
 use crate::choice::Told;
 use crate::choice::shrink::Shrunk;
-use crate::report::ReportFiles;
 use crate::sim::Failure;
 use std::fmt::{self, Display};
 use std::path::PathBuf;
@@ -36,8 +35,8 @@ pub struct Found {
     pub shrink_took: Duration,
     /// Where the tape lies.
     pub tape: Option<PathBuf>,
-    /// What was written of its run.
-    pub report: Option<ReportFiles>,
+    /// What was written of its run: the files that [`ReportFiles`](crate::ReportFiles) names, or those of them that could be.
+    pub report: Vec<PathBuf>,
     /// What could not be written of it, and why: the disk is full, say.
     pub not_written: Vec<String>,
     /// The command that runs it again.
@@ -112,8 +111,8 @@ impl Outcome {
     pub(super) fn text_of_a_test(&self) -> String {
         let text = self.to_string();
         #[cfg(feature = "cli")]
-        if super::colour::in_a_test() {
-            return super::colour::report(&text);
+        if crate::colour::in_a_test() {
+            return crate::colour::report(&text);
         }
         text
     }
@@ -164,10 +163,13 @@ impl Display for Found {
         if let Some(path) = &self.tape {
             writeln!(f, "tape: {}", path.display())?;
         }
-        if let Some(ReportFiles { capture, timeline, .. }) = &self.report {
-            writeln!(f, "timeline: {}", timeline.display())?;
-            if let Some(capture) = capture {
-                writeln!(f, "capture: {}", capture.display())?;
+        let written = |name: &str| self.report.iter().find(|path| path.ends_with(name));
+        let (timeline, text) = (written("timeline.html"), written("trace.txt"));
+        // The trace lies beside the timeline: it is named where there is none.
+        let trace = if timeline.is_some() { None } else { text };
+        for (what, path) in [("timeline", timeline), ("trace", trace), ("capture", written("capture.pcapng"))] {
+            if let Some(path) = path {
+                writeln!(f, "{what}: {}", path.display())?;
             }
         }
         self.not_written.iter().try_for_each(|what| writeln!(f, "not written: {what}"))?;

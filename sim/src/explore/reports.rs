@@ -3,7 +3,7 @@
 use super::campaign::{Campaign, Runner};
 use super::report::Found;
 use crate::choice::{Choice, Tape};
-use crate::report::{ReportError, ReportFiles, write_report};
+use crate::report::{NotWritten, ReportError, ReportFiles, write_report};
 use crate::sim::Sim;
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,18 @@ impl Campaign {
     /// Runs a tape of this test and writes the report of the run, whether it fails or not.
     ///
     /// # Errors
-    /// A file cannot be written.
+    /// A file cannot be written; the others are there.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::{Campaign, TestId};
+    /// let campaign = Campaign::new(TestId::of_program("doc", "tapes", "doc --seed", "doc --tape")).keeps_regressions(false);
+    /// let body = |sim: &twinsock_sim::Sim| assert!(sim.swarm("size", 1..=9) < 5, "too large");
+    /// let tape = campaign.run(body).found.remove(0).failure.tape;
+    /// let folder = std::env::temp_dir().join(format!("twinsock-doc-report-of-{}", std::process::id()));
+    /// let files = campaign.write_report_of(tape, &folder, body).unwrap();
+    /// assert!(std::fs::read_to_string(files.timeline).unwrap().starts_with("<!doctype html>"));
+    /// # std::fs::remove_dir_all(folder).unwrap();
+    /// ```
     pub fn write_report_of(&self, tape: Tape, folder: &Path, body: impl Fn(&Sim) + Sync) -> Result<ReportFiles, ReportError> {
         let (runner, seed) = (self.runner(&body), tape.origin.seed);
         let builder = runner.builder.clone().seed(seed).record(true);
@@ -20,8 +31,7 @@ impl Campaign {
             Ok(report) => report.recording,
             Err(failure) => failure.recording,
         };
-        let title = format!("{}, seed {seed}", self.test.full_name());
-        write_report(folder, &title, seed, &recording.unwrap_or_default())
+        write_report(folder, &self.test.full_name(), seed, &recording.unwrap_or_default())
     }
 }
 
@@ -31,16 +41,20 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
         let Some(recording) = found.failure.recording.take() else { return };
         let beside = || found.tape.as_ref().map(|tape| tape.with_extension("report"));
         let Some(folder) = self.campaign.report_to.clone().or_else(beside) else { return };
-        let title = format!("{}, seed {}", self.campaign.test.full_name(), found.seed);
-        match write_report(&folder, &title, found.seed, &recording).and_then(|files| ignore(&folder).map(|()| files)) {
-            Ok(files) => found.report = Some(files),
-            Err(error) => found.not_written.push(error.to_string()),
-        }
+        let title = self.campaign.test.full_name();
+        let (written, not_written) = match write_report(&folder, &title, found.seed, &recording) {
+            Ok(files) => (files.into_paths(), Vec::new()),
+            Err(ReportError { written, not_written }) => (written, not_written),
+        };
+        found.report = written;
+        // Where nothing is, nothing has to be ignored.
+        let ignored = if found.report.is_empty() { Ok(()) } else { ignore(&folder) };
+        found.not_written.extend(not_written.into_iter().chain(ignored.err()).map(|file| file.to_string()));
     }
 }
 
 /// Tells git to leave a report alone.
-fn ignore(folder: &Path) -> Result<(), ReportError> {
+fn ignore(folder: &Path) -> Result<(), NotWritten> {
     let path = folder.join(".gitignore");
-    fs::write(&path, "*\n").map_err(|source| ReportError { path, source })
+    fs::write(&path, "*\n").map_err(|source| NotWritten { path, source })
 }

@@ -10,6 +10,17 @@ use std::path::PathBuf;
 ///
 /// # Errors
 /// It is no step.
+///
+/// ```
+/// use twinsock_sim::{Sim, explore::step_from_environment};
+/// let builder = Sim::builder();
+/// // TWINSOCK_BREAK=66
+/// let builder = match step_from_environment().unwrap() {
+///     Some(step) => builder.break_at(step),
+///     None => builder,
+/// };
+/// # assert!(builder.run(|_sim| {}).is_ok());
+/// ```
 pub fn step_from_environment() -> Result<Option<u64>, SettingsError> {
     sim::step_from_environment().map_err(SettingsError)
 }
@@ -28,6 +39,15 @@ pub(super) struct Settings {
 }
 
 /// A variable of the environment that makes no sense.
+///
+/// ```
+/// use twinsock_sim::explore::{Campaign, SettingsError, TestId};
+/// /// Whatever the environment asks for, or why that makes no sense.
+/// fn campaign() -> Result<Campaign, SettingsError> {
+///     Campaign::new(TestId::of_program("doc", "tapes", "doc --seed", "doc --tape")).as_the_environment_asks()
+/// }
+/// assert!(campaign().is_ok());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingsError(pub(super) String);
 

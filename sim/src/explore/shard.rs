@@ -17,6 +17,12 @@ pub struct Shard {
 }
 
 /// A share that makes no sense: which variable says what.
+///
+/// ```
+/// use twinsock_sim::explore::Shard;
+/// let error = "5/4".parse::<Shard>().unwrap_err();
+/// assert!(error.to_string().contains("there is no shard 5 of 4"), "{error}");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardError(String);
 
@@ -95,6 +101,11 @@ impl Engine {
 
 impl Shard {
     /// All there is.
+    ///
+    /// ```
+    /// use twinsock_sim::explore::Shard;
+    /// assert_eq!("1/1".parse(), Ok(Shard::WHOLE));
+    /// ```
     pub const WHOLE: Shard = Shard { index: 0, count: 1 };
 
     /// Share `number`, from 1, of `count`.
@@ -118,7 +129,7 @@ impl Shard {
     ///
     /// # Errors
     /// What is set makes no sense, or is not enough.
-    pub fn from_environment(variable: &dyn Fn(&str) -> Option<String>) -> Result<Shard, ShardError> {
+    pub(super) fn from_environment(variable: &dyn Fn(&str) -> Option<String>) -> Result<Shard, ShardError> {
         let number = |name: &str| match variable(name) {
             None => Ok(None),
             Some(text) => match text.trim().parse::<u64>() {

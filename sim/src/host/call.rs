@@ -7,6 +7,17 @@ use std::io::{IoSlice, IoSliceMut};
 use twinsock::raw::{EpollEvent, FdSet, Name, PollFd, RawFd, RecvHdr, SendHdr};
 
 /// A system call and its arguments.
+///
+/// ```
+/// # use twinsock::{Instant, consts as c};
+/// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+/// # use twinsock_sim::packet::Boring;
+/// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+/// # let pid = host.spawn_process(Credentials::default());
+/// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+/// let mut call = Call::Socket { domain: c::AF_INET, kind: c::SOCK_STREAM, protocol: 0 };
+/// assert!(matches!(host.begin(&mut cx, pid, Token(1), &mut call), Progress::Done(Ok(0))), "descriptor 0");
+/// ```
 #[derive(Debug)]
 #[expect(missing_docs, reason = "variants and fields are those of twinsock::raw::Syscalls")]
 pub enum Call<'a, 'b> {
@@ -157,6 +168,21 @@ pub enum Call<'a, 'b> {
 }
 
 /// A `RecvHdr` borrowed field by field.
+///
+/// ```
+/// use twinsock_sim::host::{Call, RecvRef};
+/// let (mut name, mut name_len, mut control, mut control_len, mut flags) = ([0; 16], 16, [0; 64], 64, 0);
+/// let hdr = RecvRef {
+///     name: &mut name,
+///     name_len: &mut name_len,
+///     iov: &mut [],
+///     control: &mut control,
+///     control_len: &mut control_len,
+///     flags: &mut flags,
+/// };
+/// let call = Call::Recvmsg { fd: 0, hdr, flags: twinsock::consts::MSG_DONTWAIT };
+/// # drop(call);
+/// ```
 #[derive(Debug)]
 #[expect(missing_docs, reason = "fields are those of twinsock::raw::RecvHdr")]
 pub struct RecvRef<'a, 'b> {

@@ -1,9 +1,13 @@
 //! The index of connections: 4-tuple to what has it, a small deterministic hash table with open addressing.
 //!
-//! Its order is never seen: it only answers look-ups. Deletion shifts the entries behind back, so there are no tombstones.
+//! Its order is never seen: it only answers look-ups. Deletion shifts the entries behind back, so there are no tombstones. An entry is what has
+//! the connection and a hash of its name; the name itself is where the connection is, so that there is one of it only.
 
+use super::Host;
 use super::crowds::Crowds;
-use crate::slab::{Key, to_usize};
+use super::sockets::Sockets;
+use super::time_wait::TimeWaitEntry;
+use crate::slab::{Key, Slab, to_usize};
 use std::net::IpAddr;
 
 /// A connection's name: both ends, seen from here. Addresses are canonical: an IPv4-mapped one is IPv4.
@@ -62,9 +66,10 @@ pub(super) enum Conn {
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     hash: u32,
-    tuple: FourTuple,
     conn: Conn,
 }
+
+const _: () = assert!(size_of::<Option<Slot>>() == 16, "an index of very many connections stays small");
 
 /// The index.
 #[derive(Debug, Default)]
@@ -78,18 +83,18 @@ pub(super) struct Conns {
 const CAPACITY_MIN: usize = 16;
 
 impl Conns {
-    /// Who has this connection.
+    /// Who has this connection; `name_of` says which one somebody has who is in the index.
     #[inline(always)]
-    pub(super) fn get(&self, tuple: &FourTuple) -> Option<Conn> {
-        self.find(tuple).map(|(_, slot)| slot.conn)
+    pub(super) fn get<'a>(&self, tuple: &FourTuple, name_of: impl Fn(Conn) -> &'a FourTuple) -> Option<Conn> {
+        if self.len == 0 {
+            return None;
+        }
+        let hash = tuple.hash();
+        self.at(hash, |conn| name_of(conn) == tuple).and_then(|at| self.slots[at]).map(|slot| slot.conn)
     }
 
-    /// Enters a connection, or changes who has it.
-    pub(super) fn insert(&mut self, tuple: FourTuple, conn: Conn) {
-        if let Some((at, _)) = self.find(&tuple) {
-            self.slots[at].as_mut().expect("find answers full slots").conn = conn;
-            return;
-        }
+    /// Enters a connection that nobody has.
+    pub(super) fn insert(&mut self, tuple: &FourTuple, conn: Conn) {
         // At most three quarters full.
         if (self.len + 1) * 4 > self.slots.len() * 3 {
             let bigger = (self.slots.len() * 2).max(CAPACITY_MIN);
@@ -98,11 +103,17 @@ impl Conns {
                 self.place(slot);
             }
         }
-        self.place(Slot { hash: tuple.hash(), tuple, conn });
+        self.place(Slot { hash: tuple.hash(), conn });
         self.len += 1;
         if !self.crowds.is_empty() {
-            self.crowds.note(&tuple, true);
+            self.crowds.note(tuple, true);
         }
+    }
+
+    /// A connection that `old` has is `new`'s from here on.
+    pub(super) fn hand_over(&mut self, tuple: &FourTuple, old: Conn, new: Conn) {
+        let at = self.at(tuple.hash(), |conn| conn == old).expect("whoever hands a connection over has it");
+        self.slots[at] = self.slots[at].map(|slot| Slot { conn: new, ..slot });
     }
 
     /// The first local port after this connection's own, and of the same parity, that no connection to its destination has; more than a port can
@@ -113,15 +124,18 @@ impl Conns {
 
     /// Many connections have the destination of this one: account is kept of their local ports from here on.
     #[cold]
-    pub(super) fn expect_many(&mut self, tuple: &FourTuple) {
+    pub(super) fn expect_many<'a>(&mut self, tuple: &FourTuple, name_of: impl Fn(Conn) -> &'a FourTuple) {
         if !self.crowds.has(tuple) {
-            self.crowds.begin(tuple, self.slots.iter().flatten().map(|slot| &slot.tuple));
+            self.crowds.begin(tuple, self.slots.iter().flatten().map(|slot| name_of(slot.conn)));
         }
     }
 
     /// Takes a connection out if `conn` has it.
     pub(super) fn remove(&mut self, tuple: &FourTuple, conn: Conn) {
-        let Some((mut hole, _)) = self.find(tuple).filter(|(_, slot)| slot.conn == conn) else { return };
+        if self.len == 0 {
+            return;
+        }
+        let Some(mut hole) = self.at(tuple.hash(), |other| other == conn) else { return };
         let mask = self.slots.len() - 1;
         let mut at = hole;
         loop {
@@ -141,18 +155,15 @@ impl Conns {
         }
     }
 
+    /// Where the entry of this hash is that is the one which is meant. The table is not empty.
     #[inline(always)]
-    fn find(&self, tuple: &FourTuple) -> Option<(usize, &Slot)> {
-        if self.len == 0 {
-            return None;
-        }
-        let hash = tuple.hash();
-        let mask = self.slots.len() - 1;
+    fn at(&self, hash: u32, is_meant: impl Fn(Conn) -> bool) -> Option<usize> {
+        let mask = self.slots.len().wrapping_sub(1);
         let mut at = to_usize(hash) & mask;
         loop {
-            let slot = self.slots[at].as_ref()?;
-            if slot.hash == hash && slot.tuple == *tuple {
-                return Some((at, slot));
+            let slot = self.slots.get(at)?.as_ref()?;
+            if slot.hash == hash && is_meant(slot.conn) {
+                return Some(at);
             }
             at = (at + 1) & mask;
         }
@@ -168,37 +179,63 @@ impl Conns {
     }
 }
 
+impl Host {
+    /// Who has a connection.
+    #[inline(always)]
+    pub(super) fn conn(&self, tuple: &FourTuple) -> Option<Conn> {
+        self.conns.get(tuple, |conn| name_of(&self.sockets, &self.time_waits, conn))
+    }
+}
+
+/// The name of the connection that somebody has who is in the index: it does not change meanwhile.
+#[inline(always)]
+pub(super) fn name_of<'a>(sockets: &'a Sockets, time_waits: &'a Slab<TimeWaitEntry>, conn: Conn) -> &'a FourTuple {
+    match conn {
+        Conn::Socket(key) => &sockets[key].tuple,
+        Conn::TimeWait(key) => &time_waits[key].tuple,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::slab::Slab;
     use std::collections::BTreeMap;
     use std::net::Ipv4Addr;
 
     #[test]
     fn the_index_answers_as_an_ordered_map_does() {
-        let mut slab = Slab::new();
-        let keys: Vec<Key> = (0..64).map(|n| slab.insert(n)).collect();
+        let local = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let tuples: Vec<FourTuple> =
+            (0..97).map(|remote_port| FourTuple { local, remote: local, local_port: 80, remote_port }).collect();
+        let mut names = Slab::new();
+        let mut holders = Vec::new();
+        for _ in 0..3 {
+            holders.push(tuples.iter().map(|tuple| names.insert(*tuple)).collect::<Vec<Key>>());
+        }
+        let name_of = |conn| match conn {
+            Conn::Socket(key) | Conn::TimeWait(key) => &names[key],
+        };
         let (mut conns, mut model) = (Conns::default(), BTreeMap::new());
         let mut state = 1_u32;
         for _ in 0..20_000 {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let port = u16::try_from(state >> 24).expect("8 bits") % 97;
-            let local = IpAddr::from(Ipv4Addr::LOCALHOST);
-            let tuple = FourTuple { local, remote: local, local_port: 80, remote_port: port };
-            let conn = Conn::Socket(keys[to_usize(state >> 16 & 63)]);
+            let which = to_usize((state >> 24) % 97);
+            let tuple = tuples[which];
+            let conn = Conn::Socket(holders[to_usize((state >> 16) % 3)][which]);
             if state & 0x8000 == 0 {
-                conns.insert(tuple, conn);
-                model.insert(tuple, conn);
+                match model.insert(tuple, conn) {
+                    Some(old) => conns.hand_over(&tuple, old, conn),
+                    None => conns.insert(&tuple, conn),
+                }
             } else {
                 conns.remove(&tuple, conn);
                 if model.get(&tuple) == Some(&conn) {
                     model.remove(&tuple);
                 }
             }
-            assert_eq!(conns.get(&tuple), model.get(&tuple).copied());
+            assert_eq!(conns.get(&tuple, name_of), model.get(&tuple).copied());
             assert_eq!(conns.len, model.len());
         }
-        assert!(model.iter().all(|(tuple, conn)| conns.get(tuple) == Some(*conn)), "nothing is lost");
+        assert!(model.iter().all(|(tuple, conn)| conns.get(tuple, name_of) == Some(*conn)), "nothing is lost");
     }
 }

@@ -147,8 +147,8 @@ impl Host {
     /// Bytes were taken: a peek offset moves back with the stream (`sk_peek_offset_bwd`).
     #[inline]
     fn retreat_peek_off(&mut self, key: Key, count: usize) {
-        let offset = &mut self.sockets[key].options.peek_off;
-        if *offset > 0 {
+        if self.sockets[key].options.peek_off > 0 {
+            let offset = &mut self.sockets[key].options.peek_off;
             *offset = offset.saturating_sub_unsigned(u32::try_from(count).unwrap_or(u32::MAX)).max(0);
         }
     }
@@ -199,8 +199,8 @@ impl Host {
 
     /// Bytes were peeked at: SO_PEEK_OFF moves on behind them (`sk_peek_offset_fwd`).
     fn advance_peek_off(&mut self, key: Key, count: usize) {
-        let offset = &mut self.sockets[key].options.peek_off;
-        if *offset >= 0 {
+        if self.sockets[key].options.peek_off >= 0 {
+            let offset = &mut self.sockets[key].options.peek_off;
             *offset = offset.saturating_add_unsigned(u32::try_from(count).unwrap_or(u32::MAX));
         }
     }
@@ -283,7 +283,7 @@ impl Host {
     }
 
     /// How many SIGPIPE the process has been sent since the last time this was asked, `signal(7)`. The host itself ignores them.
-    pub fn take_sigpipes(&mut self, pid: Pid) -> u32 {
+    pub(crate) fn take_sigpipes(&mut self, pid: Pid) -> u32 {
         self.process_mut(pid).map_or(0, |process| std::mem::take(&mut process.sigpipes))
     }
 

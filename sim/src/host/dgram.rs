@@ -25,6 +25,7 @@ use group::Groups;
 pub(super) use group::Memberships;
 pub(super) use ports::DgramPorts;
 pub(super) use route::Device;
+pub(crate) use short::store_inet_name;
 pub(super) use source::{Member, is_source_option};
 
 use super::addr::Family;
@@ -38,7 +39,7 @@ use super::{Host, addr, poll};
 use crate::slab::Key;
 use crate::udp::{self, Udp};
 use send::{Flow, Message, Way};
-use short::ShortWay;
+use short::{Heard, ShortWay, Ways};
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
 use twinsock::consts as c;
@@ -73,8 +74,12 @@ pub(super) struct Dgram {
     way: Option<Way>,
     /// The route to the peer, if it is known.
     pub(super) flow: Flow,
-    /// Where the last datagram went, for the next.
-    short: Option<ShortWay>,
+    /// Where the datagram that was just sent went.
+    gone: Option<ShortWay>,
+    /// Where datagrams went, for the next ones.
+    ways: Ways,
+    /// Whose datagrams are known to be for it.
+    heard: Heard,
 }
 
 impl Dgram {
@@ -94,7 +99,9 @@ impl Dgram {
             groups: Groups::default(),
             way: None,
             flow: Flow { source: family.any(), destination: SocketAddr::new(family.any(), 0), is_cached: false },
-            short: None,
+            gone: None,
+            ways: Ways::default(),
+            heard: Heard::NOTHING,
         }
     }
 
@@ -195,9 +202,7 @@ impl Host {
             let nonblocking = is_nonblocking || flags & c::MSG_DONTWAIT != 0;
             Ok(DgramEntered::Task(Task::new(Kind::DgramRecv { dgram: key }, file, nonblocking, flags)))
         };
-        if !matches!(call, Call::Recvfrom { .. } | Call::Recvmsg { .. } | Call::Read { .. } | Call::Readv { .. }) {
-            self.dgrams[key].forget_way();
-        }
+        self.dgrams[key].forget_ways_at(call);
         let done = match call {
             Call::Recvfrom { flags, .. } => return receive(*flags),
             Call::Recvmsg { hdr, flags, .. } => {

@@ -20,13 +20,6 @@ const IOV_MAX: usize = 1024;
 impl Host {
     /// Checks a call's arguments and does it, or finds out what kind of call it is that may wait.
     pub(super) fn enter(&mut self, cx: &mut Cx<'_>, pid: Pid, call: &mut Call<'_, '_>) -> Entered {
-        if let Call::Close { fd } = *call {
-            return match self.close(cx, pid, fd) {
-                Ok(None) => Entered::Done(Ok(0)),
-                Ok(Some(task)) => Entered::Task(fd, task),
-                Err(error) => Entered::Done(Err(error)),
-            };
-        }
         if let Some(at) = self.local_target(pid, call) {
             return self.enter_local(cx, pid, at, call);
         }
@@ -69,10 +62,8 @@ impl Host {
             Call::Write { fd, .. } => (*fd, self.enter_write(pid, *fd, 0)?),
             Call::Writev { fd, iov } => (*fd, self.enter_write(pid, *fd, iov.len())?),
             Call::Accept4 { fd, flags, .. } => (*fd, self.enter_accept(pid, *fd, *flags)?),
-            Call::Connect { fd, addr } => match self.enter_connect(cx, pid, *fd, addr)? {
-                Some(task) => (*fd, task),
-                None => return Ok(None),
-            },
+            // On a stream socket it has gone its own way, see `begin`.
+            Call::Connect { fd, .. } => return self.socket_of(pid, *fd).and(Ok(None)),
             Call::Poll { fds, .. } => {
                 if fds.len() > self.process(pid)?.limit() {
                     return Err(Errno::INVAL);
@@ -128,8 +119,7 @@ impl Host {
             Call::Dup3 { fd, new, flags } => self.dup3(cx, pid, *fd, *new, *flags),
             Call::EpollCreate1 { flags } => self.epoll_create1(pid, *flags),
             Call::EpollCtl { epfd, op, fd, event } => self.epoll_ctl(pid, *epfd, *op, *fd, *event),
-            // AF_UNSPEC: everything was done at entry.
-            Call::Connect { .. } => Ok(0),
+            Call::Connect { .. } => unreachable!("a connect of a stream socket has gone its own way"),
             Call::Accept4 { .. }
             | Call::Sendto { .. }
             | Call::Sendmsg { .. }

@@ -44,7 +44,7 @@ pub enum Op {
 impl Op {
     /// The operation of this number, if there is one.
     #[must_use]
-    pub const fn from_raw(op: i32) -> Option<Op> {
+    pub(crate) const fn from_raw(op: i32) -> Option<Op> {
         match op {
             c::EPOLL_CTL_ADD => Some(Op::Add),
             c::EPOLL_CTL_MOD => Some(Op::Modify),
@@ -108,7 +108,7 @@ impl<F> Default for Epoll<F> {
 impl<F: Copy + Ord> Epoll<F> {
     /// An instance that watches nothing, `epoll_create1(2)`.
     #[must_use]
-    pub fn new() -> Epoll<F> {
+    pub(crate) fn new() -> Epoll<F> {
         Epoll::default()
     }
 
@@ -117,7 +117,7 @@ impl<F: Copy + Ord> Epoll<F> {
     ///
     /// # Errors
     /// `EINVAL`: no such operation, `EPOLLEXCLUSIVE` where it may not be. `EFAULT`: an event is needed and there is none.
-    pub fn check_ctl(op: i32, event: Option<EpollEvent>, target_is_epoll: bool) -> Result<Op> {
+    pub(crate) fn check_ctl(op: i32, event: Option<EpollEvent>, target_is_epoll: bool) -> Result<Op> {
         let Some(op) = Op::from_raw(op) else { return Err(Errno::INVAL) };
         let exclusive = match (op, event) {
             (Op::Delete, _) => return Ok(op),
@@ -140,7 +140,7 @@ impl<F: Copy + Ord> Epoll<F> {
     ///
     /// # Errors
     /// `EEXIST`: the key is there already.
-    pub fn add(&mut self, key: Key<F>, event: EpollEvent, mask: impl FnOnce() -> PollEvents) -> Result<Added> {
+    pub(crate) fn add(&mut self, key: Key<F>, event: EpollEvent, mask: impl FnOnce() -> PollEvents) -> Result<Added> {
         if self.index.contains_key(&key) {
             return Err(Errno::EXIST);
         }
@@ -156,7 +156,7 @@ impl<F: Copy + Ord> Epoll<F> {
     ///
     /// # Errors
     /// `ENOENT`: no such entry. `EINVAL`: it is exclusive.
-    pub fn modify(&mut self, key: Key<F>, event: EpollEvent, mask: impl FnOnce() -> PollEvents) -> Result<bool> {
+    pub(crate) fn modify(&mut self, key: Key<F>, event: EpollEvent, mask: impl FnOnce() -> PollEvents) -> Result<bool> {
         let index = *self.index.get(&key).ok_or(Errno::NOENT)?;
         let item = self.item_mut(index);
         if item.events & EXCLUSIVE != 0 {
@@ -171,14 +171,14 @@ impl<F: Copy + Ord> Epoll<F> {
     ///
     /// # Errors
     /// `ENOENT`: no such entry.
-    pub fn delete(&mut self, key: Key<F>) -> Result<ItemId> {
+    pub(crate) fn delete(&mut self, key: Key<F>) -> Result<ItemId> {
         let item = self.find(key).ok_or(Errno::NOENT)?;
         self.remove(item);
         Ok(item)
     }
 
     /// Removes an entry: the last descriptor of its file is closed. An item that is gone already is passed over.
-    pub fn remove(&mut self, item: ItemId) {
+    pub(crate) fn remove(&mut self, item: ItemId) {
         let Some(entry) = self.get(item) else { return };
         let key = entry.key;
         if entry.link.is_some() {
@@ -193,7 +193,7 @@ impl<F: Copy + Ord> Epoll<F> {
 
     /// The file of this item has an event: `key` is the wake-up key, none meaning "anything may have changed". `has_waiters` says
     /// whether somebody sleeps in `epoll_wait(2)` on this instance.
-    pub fn notify(&mut self, item: ItemId, key: PollEvents, has_waiters: bool) -> Notified {
+    pub(crate) fn notify(&mut self, item: ItemId, key: PollEvents, has_waiters: bool) -> Notified {
         let Some(entry) = self.get(item) else { return Notified { wake: false, taken: false } };
         let events = entry.events;
         let is_linked = entry.link.is_some();
@@ -209,7 +209,7 @@ impl<F: Copy + Ord> Epoll<F> {
 
     /// Fills `out` with what is ready, `epoll_wait(2)`, and answers how many events it holds. Every entry of the ready list is polled
     /// again by `mask_of`: one that has nothing to report is dropped. If [`Epoll::has_ready`] afterwards, the next waiter is to be woken.
-    pub fn collect(&mut self, out: &mut [EpollEvent], mut mask_of: impl FnMut(&Key<F>) -> PollEvents) -> usize {
+    pub(crate) fn collect(&mut self, out: &mut [EpollEvent], mut mask_of: impl FnMut(&Key<F>) -> PollEvents) -> usize {
         let Some(Ends { tail: last, .. }) = self.ready else { return 0 };
         let mut count = 0;
         while count < out.len() {
@@ -235,7 +235,7 @@ impl<F: Copy + Ord> Epoll<F> {
     }
 
     /// What `poll(2)` says of the instance: readable, if an entry of the ready list has something to report.
-    pub fn poll_mask(&mut self, mut mask_of: impl FnMut(&Key<F>) -> PollEvents) -> PollEvents {
+    pub(crate) fn poll_mask(&mut self, mut mask_of: impl FnMut(&Key<F>) -> PollEvents) -> PollEvents {
         while let Some(Ends { head, .. }) = self.ready {
             let item = self.item(head);
             if report(item.events, mask_of(&item.key)) != 0 {
@@ -248,37 +248,38 @@ impl<F: Copy + Ord> Epoll<F> {
 
     /// Whether the ready list holds an entry, which may turn out to have nothing to report.
     #[must_use]
-    pub fn has_ready(&self) -> bool {
+    pub(crate) fn has_ready(&self) -> bool {
         self.ready.is_some()
     }
 
     /// The entry with this key.
     #[must_use]
-    pub fn find(&self, key: Key<F>) -> Option<ItemId> {
+    pub(crate) fn find(&self, key: Key<F>) -> Option<ItemId> {
         self.index.get(&key).map(|index| ItemId { index: *index, generation: self.slots[as_index(*index)].generation })
     }
 
     /// What this item watches.
+    #[cfg(test)]
     #[must_use]
-    pub fn key(&self, item: ItemId) -> Option<Key<F>> {
+    pub(crate) fn key(&self, item: ItemId) -> Option<Key<F>> {
         self.get(item).map(|entry| entry.key)
     }
 
     /// Whether this item is exclusive: such an item stands in the file's wait queue behind the others, in order of being added.
     #[must_use]
-    pub fn is_exclusive(&self, item: ItemId) -> bool {
+    pub(crate) fn is_exclusive(&self, item: ItemId) -> bool {
         self.get(item).is_some_and(|entry| entry.events & EXCLUSIVE != 0)
     }
 
     /// Every entry, in order of key: what the files' wait queues are to forget when the instance is closed.
-    pub fn items(&self) -> impl Iterator<Item = (ItemId, Key<F>)> + '_ {
+    pub(crate) fn items(&self) -> impl Iterator<Item = (ItemId, Key<F>)> + '_ {
         self.index
             .iter()
             .map(|(key, index)| (ItemId { index: *index, generation: self.slots[as_index(*index)].generation }, *key))
     }
 
     /// Every entry and what it is about, in order of key.
-    pub fn registered(&self) -> impl Iterator<Item = (Key<F>, EpollEvent)> + '_ {
+    pub(crate) fn registered(&self) -> impl Iterator<Item = (Key<F>, EpollEvent)> + '_ {
         let item = |index: &u32| match &self.slots[as_index(*index)].state {
             SlotState::Used(item) => Some((item.key, EpollEvent { events: item.events, data: item.data })),
             SlotState::Free { .. } => None,
@@ -288,14 +289,8 @@ impl<F: Copy + Ord> Epoll<F> {
 
     /// How many entries there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.index.len()
-    }
-
-    /// Whether nothing is watched.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
     }
 
     fn push_if_ready(&mut self, index: u32, mask: PollEvents) -> bool {

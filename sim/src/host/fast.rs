@@ -6,16 +6,14 @@ use super::Host;
 use super::conns::{Conn, FourTuple};
 use super::cx::{Pid, Token};
 use super::file::Object;
-use super::inet::TimerOf;
 use super::option::Options;
 use super::poll::KEY_READABLE;
 use super::process::Process;
 use super::socket::Socket;
+use super::timers::TimerQueue;
 use crate::packet::{Body, Packet, Segment};
 use crate::slab::{Key, KeyQueue, to_usize};
-use crate::tcp::Taken;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use crate::tcp::{Taken, Tcb};
 use twinsock::Instant;
 use twinsock::consts as c;
 use twinsock::raw::RawFd;
@@ -58,7 +56,7 @@ pub(super) const QUIET_TARGET_BYTES: u32 = 1;
 pub struct Ends {
     from: Key,
     to: Key,
-    /// The calm as which the first one has written the packet, zero if it was not.
+    /// The calm as which the first one has written the packet, zero if it was not. Of a datagram, the number of its way.
     calm: u64,
 }
 
@@ -66,11 +64,52 @@ impl Ends {
     /// Nothing is known.
     pub const UNKNOWN: Ends = Ends { from: Key::NOBODY, to: Key::NOBODY, calm: 0 };
 
+    /// Those of a packet that is sent by one of these sockets and is thought to be for the other.
+    #[inline]
+    pub(super) fn between(from: Key, to: Key) -> Ends {
+        Ends { from, to, calm: 0 }
+    }
+
+    /// Who has sent it.
+    #[inline]
+    pub(super) fn from(self) -> Key {
+        self.from
+    }
+
+    /// Whom it may be for: where to look first.
+    #[inline]
+    pub(super) fn to(self) -> Key {
+        self.to
+    }
+
     /// The packet is another from here on, and not written by a calm connection. Where to look first stays as a guess, which is verified anyway: most places
     /// serve the same two sockets again.
     #[inline]
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.calm = 0;
+    }
+
+    /// Those of a datagram that goes a way of this number, which it has in place of a calm.
+    #[inline]
+    pub(super) fn of_way(number: u64) -> Ends {
+        Ends { calm: number, ..Ends::UNKNOWN }
+    }
+
+    /// Whether the packet was written for a datagram of this way, if that has a number.
+    #[inline(always)]
+    pub(super) fn is_of(&self, number: u64) -> bool {
+        self.calm == number && number != 0
+    }
+
+    /// The number of the way that a datagram goes, 0 if it was not written for one.
+    #[inline]
+    pub(super) fn way(&self) -> u64 {
+        self.calm
+    }
+
+    /// Here it was found.
+    pub(super) fn lead_to(&mut self, key: Key) {
+        self.to = key;
     }
 }
 
@@ -93,6 +132,8 @@ pub enum Landing {
         /// The host has a timer more.
         is_armed: bool,
     },
+    /// It is taken in, or there was no room for it, which has led to nothing.
+    Kept,
     /// It is taken in.
     Done,
     /// Nothing has happened: it is for the long way, [`Host::take_packet`].
@@ -118,14 +159,14 @@ impl QuietRecv {
     /// The flags that the call was given.
     #[inline]
     #[must_use]
-    pub fn flags(&self) -> i32 {
+    pub(crate) fn flags(&self) -> i32 {
         self.flags
     }
 
     /// Its descriptor.
     #[inline]
     #[must_use]
-    pub fn fd(&self) -> RawFd {
+    pub(crate) fn fd(&self) -> RawFd {
         self.fd
     }
 }
@@ -141,8 +182,30 @@ pub struct Recent {
     socket: Key,
 }
 
+impl Recent {
+    /// Whether there is one.
+    #[inline]
+    pub(crate) fn is_known(&self) -> bool {
+        self.fd >= 0
+    }
+
+    /// Its file and itself.
+    #[inline]
+    pub(super) fn keys(&self) -> (Key, Key) {
+        (self.file, self.socket)
+    }
+}
+
 /// No descriptor is as much as this.
 const DGRAM: i64 = 1 << 32;
+
+impl Recent {
+    /// Whether the descriptor was that of a datagram socket when it was looked up.
+    #[inline(always)]
+    pub(crate) fn is_dgram(&self, fd: RawFd) -> bool {
+        self.fd == i64::from(fd) + DGRAM
+    }
+}
 
 impl Default for Recent {
     fn default() -> Recent {
@@ -153,7 +216,7 @@ impl Default for Recent {
 impl Host {
     /// `send(2)`, if it is an easy one: a few bytes that the buffer takes. Where they may go out at once, they do, as `packet`.
     #[inline(always)]
-    pub fn send_short(
+    pub(crate) fn send_short(
         &mut self,
         now: Instant,
         (pid, recent): (Pid, &mut Recent),
@@ -195,7 +258,7 @@ impl Host {
 
     /// `recv(2)`, if it is an easy one: it finds enough, or has only to wait. Otherwise nothing has happened: see [`Host::begin`].
     #[inline(always)]
-    pub fn recv_short(
+    pub(crate) fn recv_short(
         &mut self,
         now: Instant,
         (pid, recent): (Pid, &mut Recent),
@@ -214,19 +277,50 @@ impl Host {
         if !socket.must_wait() {
             return socket.receive(now, key, into, target, (dirty, timers)).map_or(Short::Long, Short::Done);
         }
-        let is_patient = socket.options.receive_timeout.is_none() && target == QUIET_TARGET_BYTES;
-        let may_wait = flags & c::MSG_DONTWAIT == 0 && is_patient && !into.is_empty();
-        let Some(entry) = self.files.get_mut(file) else { return Short::Long };
-        if !may_wait || entry.nonblocking || !entry.queue.sit_down(token, into.len()) {
+        if !socket.may_wait(into.len(), flags) {
             return Short::Long;
         }
-        entry.hold();
-        Short::Waits(QuietRecv { token, pid, fd, flags, file, socket: key, is_dgram: false })
+        let quiet = QuietRecv { token, pid, fd, flags, file, socket: key, is_dgram: false };
+        if self.sit_down(&quiet, into.len()) { Short::Waits(quiet) } else { Short::Long }
+    }
+
+    /// [`Host::recv_short`] of a receive that has room for so many bytes, if it only has to wait. `None`: nothing has happened.
+    #[inline]
+    pub(crate) fn wait_short(
+        &mut self,
+        (pid, recent): (Pid, &mut Recent),
+        token: Token,
+        fd: RawFd,
+        room: u32,
+        flags: i32,
+    ) -> Option<QuietRecv> {
+        let room = to_usize(room);
+        if flags & !INDIFFERENT_FLAGS != 0 {
+            return None;
+        }
+        let (file, key) = self.socket_behind(pid, fd, recent)?;
+        let socket = self.sockets.get(key)?;
+        if !socket.must_wait() || !socket.may_wait(room, flags) {
+            return None;
+        }
+        let quiet = QuietRecv { token, pid, fd, flags, file, socket: key, is_dgram: false };
+        self.sit_down(&quiet, room).then_some(quiet)
+    }
+
+    /// A receive begins to wait, and holds its file. `false`: it does not.
+    #[inline(always)]
+    fn sit_down(&mut self, quiet: &QuietRecv, room: usize) -> bool {
+        let Some(entry) = self.files.get_mut(quiet.file) else { return false };
+        let sits = !entry.nonblocking && entry.queue.sit_down(quiet.token, room);
+        if sits {
+            entry.hold();
+        }
+        sits
     }
 
     /// Goes on with a receive that waited, if it is an easy one. `None`: nothing has happened, see [`Host::take_up`].
     #[inline]
-    pub fn resume_recv_short(&mut self, now: Instant, quiet: &QuietRecv, into: &mut [u8]) -> Option<usize> {
+    pub(crate) fn resume_recv_short(&mut self, now: Instant, quiet: &QuietRecv, into: &mut [u8]) -> Option<usize> {
         let Host { files, sockets, dirty, timers, .. } = self;
         let entry = files.get_mut(quiet.file)?;
         if !entry.queue.sits(quiet.token) || !entry.is_shared() {
@@ -239,11 +333,22 @@ impl Host {
         Some(received)
     }
 
-    /// [`Host::take_packet`], of a small segment that is just what comes next. `may_end`: a receive that waits for it, if it returns all of it, may
+    /// [`Host::take_packet`], of a small segment that is just what comes next, or of a datagram of a known way. `may_end`: a receive that waits for it, if it returns all of it, may
     /// do so at once.
     #[inline(never)]
-    pub fn take_packet_short(&mut self, now: Instant, packet: &Packet, ends: &Ends, may_end: bool, calms: &mut u64) -> Landing {
-        let Body::Tcp(segment) = &packet.body else { return Landing::Long };
+    pub(crate) fn take_packet_short(
+        &mut self,
+        now: Instant,
+        packet: &Packet,
+        ends: &mut Ends,
+        may_end: bool,
+        calms: &mut u64,
+    ) -> Landing {
+        let segment = match &packet.body {
+            Body::Tcp(segment) => segment,
+            Body::Udp(datagram) => return self.take_datagram_short(now, packet, datagram, ends, may_end),
+            Body::Icmp(_) => return Landing::Long,
+        };
         let Host { files, sockets, timers, .. } = self;
         if let Some(socket) = sockets.get_calmly(ends.to)
             && socket.calm != 0
@@ -271,7 +376,7 @@ impl Host {
                 (Taken::Not, _) => {}
             }
         }
-        self.take_small(now, packet, segment, ends.from, calms)
+        self.take_small(now, packet, segment, *ends, calms)
     }
 
     /// There is something to read.
@@ -291,15 +396,24 @@ impl Host {
 
     /// The same on a connection that is not calm, and may be so now, or of which it is not known yet which it is.
     #[inline(never)]
-    fn take_small(&mut self, now: Instant, packet: &Packet, segment: &Segment, from: Key, calms: &mut u64) -> Landing {
+    fn take_small(&mut self, now: Instant, packet: &Packet, segment: &Segment, ends: Ends, calms: &mut u64) -> Landing {
+        if !Tcb::may_be_small(segment) {
+            return Landing::Long;
+        }
         let (local_port, remote_port) = (segment.dst_port, segment.src_port);
         let tuple = FourTuple { local: packet.dst, remote: packet.src, local_port, remote_port };
-        let Some(Conn::Socket(key)) = self.conns.get(&tuple) else { return Landing::Long };
+        let key = match self.guess(ends, &tuple) {
+            Some(key) => key,
+            None => match self.conn(&tuple) {
+                Some(Conn::Socket(key)) => key,
+                Some(Conn::TimeWait(_)) | None => return Landing::Long,
+            },
+        };
         let socket = &mut self.sockets[key];
         if u16::from(packet.ttl) < socket.options.look_below_ttl || !socket.tcb.take_small(now, segment) {
             return Landing::Long;
         }
-        socket.peer = from;
+        socket.peer = ends.from;
         self.settle(now, key);
         if let Some(socket) = self.sockets.get_calmly(key)
             && socket.settle_down()
@@ -365,7 +479,7 @@ impl Socket {
 
     /// Whether the short ways may take for granted what is usual, until something else is done to the socket.
     fn settle_down(&mut self) -> bool {
-        let Options { peek_off, look_below_ttl, receive_timeout, .. } = self.options;
+        let Options { peek_off, look_below_ttl, receive_timeout, .. } = *self.options;
         let is_plain = peek_off <= 0 && look_below_ttl == 0 && receive_timeout.is_none();
         is_plain && !self.is_dirty && !self.is_lingering && self.tcb.settle_down()
     }
@@ -385,6 +499,13 @@ impl Socket {
         if self.calm != 0 { self.tcb.must_wait_calmly() } else { self.tcb.must_wait() }
     }
 
+    /// Whether such a receive may wait on the short way.
+    #[inline(always)]
+    fn may_wait(&self, room: usize, flags: i32) -> bool {
+        let is_patient = self.options.receive_timeout.is_none() && self.tcb.options.rcvlowat == QUIET_TARGET_BYTES;
+        flags & c::MSG_DONTWAIT == 0 && is_patient && room > 0
+    }
+
     /// A receive that finds enough.
     #[inline(always)]
     fn receive(
@@ -393,7 +514,7 @@ impl Socket {
         key: Key,
         into: &mut [u8],
         target: u32,
-        (dirty, timers): (&mut KeyQueue, &mut BinaryHeap<Reverse<(Instant, TimerOf)>>),
+        (dirty, timers): (&mut KeyQueue, &mut TimerQueue),
     ) -> Option<usize> {
         if self.calm != 0
             && let Some(received) = self.tcb.recv_calmly(now, into)
@@ -411,7 +532,7 @@ impl Socket {
         key: Key,
         into: &mut [u8],
         target: u32,
-        (dirty, timers): (&mut KeyQueue, &mut BinaryHeap<Reverse<(Instant, TimerOf)>>),
+        (dirty, timers): (&mut KeyQueue, &mut TimerQueue),
     ) -> Option<usize> {
         if self.options.peek_off > 0 {
             return None;

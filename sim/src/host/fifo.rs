@@ -13,20 +13,20 @@ pub struct Fifo<T> {
 impl<T> Fifo<T> {
     /// An empty queue.
     #[must_use]
-    pub const fn new() -> Fifo<T> {
+    pub(crate) const fn new() -> Fifo<T> {
         Fifo { first: None, rest: VecDeque::new() }
     }
 
     /// Whether there is nothing in it.
     #[inline]
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.first.is_none()
     }
 
     /// Adds an element at the end.
     #[inline]
-    pub fn push(&mut self, element: T) {
+    pub(crate) fn push(&mut self, element: T) {
         if self.first.is_none() {
             self.first = Some(element);
         } else {
@@ -36,7 +36,7 @@ impl<T> Fifo<T> {
 
     /// Takes the first element out.
     #[inline]
-    pub fn pop(&mut self) -> Option<T> {
+    pub(crate) fn pop(&mut self) -> Option<T> {
         let first = self.first.take();
         if !self.rest.is_empty() {
             self.first = self.rest.pop_front();

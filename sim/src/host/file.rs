@@ -146,7 +146,7 @@ impl Host {
     /// What an epoll instance of a process is interested in, as far as the numbers still stand for what was registered, in order of the numbers. Nothing
     /// for what is no such instance.
     #[must_use]
-    pub fn epoll_registered(&self, pid: Pid, epfd: RawFd) -> Vec<(RawFd, twinsock::raw::EpollEvent)> {
+    pub(crate) fn epoll_registered(&self, pid: Pid, epfd: RawFd) -> Vec<(RawFd, twinsock::raw::EpollEvent)> {
         let Ok(file) = self.file_of(pid, epfd) else { return Vec::new() };
         match self.files[file].object {
             Object::Epoll(set) => {
@@ -214,7 +214,7 @@ impl Host {
             Object::Local(id) => self.close_local(cx, id),
             Object::Plain(open) => self.close_plain(open),
         }
-        self.files.remove(file);
+        self.files.forget(file);
         None
     }
 

@@ -5,17 +5,16 @@
 
 use super::conns::{Conn, FourTuple};
 use super::cx::Cx;
+use super::fast::Ends;
 use super::socket::Socket;
 use super::sysctl::Sysctl;
-use super::{Host, addr, poll};
-use crate::packet::{Body, Control, Icmp, IcmpError, Latitude, Packet, Segment};
+use super::timers::{TimerOf, TimerQueue};
+use super::{Host, poll};
+use crate::packet::{Body, Icmp, IcmpError, Packet, Segment};
 use crate::slab::{Key, KeyQueue};
-use crate::tcp::{self, Config, ListenVerdict, State, Tcb};
+use crate::tcp::{self, State};
 use crate::udp::IpHeader;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::net::IpAddr;
-use twinsock::{Instant, Result};
+use twinsock::Instant;
 
 impl Socket {
     /// Writes the next packet that this socket has to send; `false`: there is none.
@@ -30,17 +29,18 @@ impl Socket {
 
     /// Writes the IP header of a packet of this socket.
     #[inline]
-    pub(super) fn address(&self, sysctl: &Sysctl, packet: &mut Packet) {
+    pub(super) fn address(&mut self, sysctl: &Sysctl, packet: &mut Packet) {
         let remote = self.tuple.remote;
         packet.src = self.tuple.local;
         packet.dst = remote;
         packet.ttl = self.options.ttl_to(remote).unwrap_or(sysctl.ip_default_ttl);
         packet.tos = self.options.tos_to(remote);
+        self.has_lost_route = false;
     }
 
     /// Puts the socket into the queue of those that may have something to send, or, if it has nothing, arms its timer.
     #[inline]
-    pub(super) fn mark_dirty(&mut self, key: Key, dirty: &mut KeyQueue, timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>) {
+    pub(super) fn mark_dirty(&mut self, key: Key, dirty: &mut KeyQueue, timers: &mut TimerQueue) {
         if self.is_dirty {
             return;
         }
@@ -54,14 +54,14 @@ impl Socket {
 
     /// Sees to it that the queue of timers has an entry no later than the socket's deadline. A deadline that moves later costs nothing.
     ///
-    /// Answers whether an entry was made.
+    /// Answers whether there is an earlier one now.
     #[inline(always)]
-    pub(super) fn arm(&mut self, key: Key, timers: &mut BinaryHeap<Reverse<(Instant, TimerOf)>>) -> bool {
+    pub(super) fn arm(&mut self, key: Key, timers: &mut TimerQueue) -> bool {
         let deadline = self.tcb.poll_timeout().unwrap_or(Instant::FAR);
         let is_earlier = deadline < self.armed;
         if is_earlier {
             self.armed = deadline;
-            timers.push(Reverse((deadline, TimerOf::Socket(key))));
+            timers.set(TimerOf::Socket(key), deadline);
         }
         is_earlier
     }
@@ -76,48 +76,72 @@ pub(super) struct LateWake {
     error: bool,
 }
 
-/// Whose timer it is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum TimerOf {
-    /// A socket's.
-    Socket(Key),
-    /// That of the connection in TIME-WAIT which ends first.
-    TimeWaits,
-}
-
 impl Host {
     /// Takes in a packet from a link or from this host itself.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { udp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// let mut send = Call::Sendto { fd: 0, data: b"x", flags: 0, addr: Some(addr.as_bytes()) };
+    /// drop(host.begin(&mut cx, pid, Token(1), &mut send));
+    /// while let Some(packet) = host.poll_transmit(&mut cx) {
+    ///     host.handle_packet(&mut cx, packet);
+    /// }
+    /// assert_eq!(host.netstat(cx.now)[0].recv_q > 0, true, "it waits to be received");
+    /// ```
     pub fn handle_packet(&mut self, cx: &mut Cx<'_>, mut packet: Packet) {
-        self.take_packet(cx, &mut packet);
+        self.take_packet(cx, &mut packet, Ends::UNKNOWN);
     }
 
     /// The same, with the packet where it is: a small one is not worth moving. What is left of it means nothing.
     #[inline]
-    pub fn take_packet(&mut self, cx: &mut Cx<'_>, packet: &mut Packet) {
-        if let Body::Tcp(segment) = &mut packet.body {
-            let (local_port, remote_port) = (segment.dst_port, segment.src_port);
-            let tuple = FourTuple { local: packet.dst, remote: packet.src, local_port, remote_port };
-            if let Some(Conn::Socket(key)) = self.conns.get(&tuple) {
-                return self.segment_for_socket(cx, key, segment, packet.ttl);
+    pub(crate) fn take_packet(&mut self, cx: &mut Cx<'_>, packet: &mut Packet, ends: Ends) {
+        let Packet { src, dst, ttl, .. } = *packet;
+        let Body::Tcp(segment) = &mut packet.body else {
+            if !self.take_datagram(cx.now, packet) {
+                self.rare_packet(cx, std::mem::replace(packet, Packet::EMPTY));
             }
-        } else if self.take_datagram(cx.now, packet) {
             return;
+        };
+        let (local_port, remote_port) = (segment.dst_port, segment.src_port);
+        let tuple = FourTuple { local: dst, remote: src, local_port, remote_port };
+        let conn = match self.guess(ends, &tuple) {
+            Some(key) => Some(Conn::Socket(key)),
+            None => self.conn(&tuple),
+        };
+        match conn {
+            Some(Conn::Socket(key)) => {
+                self.sockets[key].peer = ends.from();
+                self.segment_for_socket(cx, key, segment, ttl);
+            }
+            Some(Conn::TimeWait(key)) => {
+                self.segment_for_time_wait(cx, key, tuple, std::mem::replace(segment, Segment::EMPTY), ttl);
+            }
+            None => self.segment_for_port(cx, tuple, segment, ttl, None),
         }
-        self.packet_for_no_socket(cx, std::mem::replace(packet, Packet::EMPTY));
     }
 
-    /// Packets that are not of a connection with a socket.
-    fn packet_for_no_socket(&mut self, cx: &mut Cx<'_>, packet: Packet) {
-        let (local, remote) = (packet.dst, packet.src);
+    /// The connection that a packet's sender takes it to be for, if it is for that one.
+    #[inline]
+    pub(super) fn guess(&self, ends: Ends, tuple: &FourTuple) -> Option<Key> {
+        let key = ends.to();
+        self.sockets.get(key).is_some_and(|socket| socket.is_hashed && socket.tuple == *tuple).then_some(key)
+    }
+
+    /// Packets of no connection that are not plain datagrams.
+    #[cold]
+    fn rare_packet(&mut self, cx: &mut Cx<'_>, packet: Packet) {
         let header = IpHeader::from(&packet);
         match packet.body {
-            Body::Tcp(segment) => {
-                let tuple = FourTuple { local, remote, local_port: segment.dst_port, remote_port: segment.src_port };
-                match self.conns.get(&tuple) {
-                    Some(Conn::TimeWait(key)) => self.segment_for_time_wait(cx, key, tuple, segment, header.ttl),
-                    Some(Conn::Socket(_)) | None => self.segment_for_port(cx, tuple, segment, header.ttl, None),
-                }
-            }
+            Body::Tcp(_) => unreachable!("a segment goes its own way"),
             Body::Udp(datagram) => self.handle_datagram(cx.now, header, datagram),
             Body::Icmp(icmp) => {
                 if let IcmpError::PacketTooBig { mtu_bytes } = icmp.error {
@@ -141,24 +165,6 @@ impl Host {
         self.settle(cx.now, key);
     }
 
-    /// A segment that may complete a connection. What its header says becomes the connection's: `tcp_v4_syn_recv_sock` takes `mc_ttl` from
-    /// it, `tcp_v6_syn_recv_sock`, whatever IP carries it, `mcast_hops` and `mcast_oif`.
-    fn segment_for_half_open(&mut self, cx: &mut Cx<'_>, key: Key, segment: &mut Segment, ttl: u8) {
-        if !self.may_establish(cx.now, key, segment) {
-            return;
-        }
-        let remote = self.sockets[key].tuple.remote;
-        let device = self.device_towards(remote);
-        let socket = &mut self.sockets[key];
-        if remote.is_ipv4() {
-            socket.options.multicast_ttl = ttl;
-        }
-        socket.options.multicast_hops = ttl;
-        socket.options.multicast_device = device;
-        socket.tcb.take_segment(cx.now, segment);
-        self.settle(cx.now, key);
-    }
-
     /// A segment whose header matters to its socket: over IPv4 it may be dropped for its time to live, over IPv6 it may be noted.
     #[cold]
     fn segment_looked_at(&mut self, cx: &mut Cx<'_>, key: Key, segment: &mut Segment, ttl: u8) {
@@ -177,124 +183,13 @@ impl Host {
         if remote.is_ipv6() && socket.tcb.state() != State::Closed && socket.tcb.has_received_up_to(end) {
             let [device_is_noted, hops_are_noted] = socket.options.notes_headers();
             if device_is_noted {
-                socket.options.multicast_device = device;
+                socket.heard.device = device;
             }
             if hops_are_noted {
-                socket.options.multicast_hops = ttl;
+                socket.heard.hops = ttl;
             }
         }
         self.settle(cx.now, key);
-    }
-
-    /// The index of the interface by which packets from an address come.
-    fn device_towards(&self, remote: IpAddr) -> u8 {
-        if self.addresses.owns(remote) { LOOPBACK_INDEX } else { WIRE_INDEX }
-    }
-
-    /// Whether a segment may complete a half-open connection: not while the accept queue is full, nor without data under
-    /// TCP_DEFER_ACCEPT; the segment is dropped then, and the SYN-ACK is repeated.
-    fn may_establish(&mut self, now: Instant, key: Key, segment: &Segment) -> bool {
-        let child = &self.sockets[key];
-        let Some(parent) = child.parent.and_then(|parent| self.sockets.get(parent)) else { return true };
-        let completes = match segment.control {
-            Control::None | Control::Push | Control::Fin => segment.ack.is_some(),
-            Control::Syn | Control::Rst => false,
-        };
-        if !completes {
-            return true;
-        }
-        let waits_for_data = child.tcb.info().retransmits < child.tcb.options.defer_accept;
-        if waits_for_data && segment.payload.is_empty() && segment.control != Control::Fin {
-            return false;
-        }
-        if !parent.listener.as_ref().is_some_and(|listener| listener.is_full()) {
-            return true;
-        }
-        if self.sysctl.tcp_abort_on_overflow {
-            self.sockets[key].tcb.abort(now);
-            self.flush(now, key);
-            self.settle(now, key);
-        }
-        false
-    }
-
-    /// A segment that belongs to no connection: for a listener, or for nobody.
-    pub(super) fn segment_for_port(&mut self, cx: &mut Cx<'_>, tuple: FourTuple, segment: Segment, ttl: u8, iss: Option<u32>) {
-        if !self.addresses.owns(tuple.local) {
-            return;
-        }
-        let Some(listener) = self.find_listener(cx, &tuple) else {
-            if let Some(reply) = tcp::reply_to_closed(&segment) {
-                self.reply(&tuple, reply);
-            }
-            return;
-        };
-        if tuple.remote.is_ipv4() && self.sockets[listener].options.drops_ttl(ttl) {
-            return;
-        }
-        match tcp::segment_for_listener(&segment) {
-            ListenVerdict::Ignore => {}
-            ListenVerdict::Reply(reply) => self.reply(&tuple, reply),
-            ListenVerdict::Syn => {
-                let admits = self.sockets[listener].listener.as_ref().is_some_and(|queues| queues.admits_syn());
-                if admits {
-                    self.admit(cx, listener, tuple, &segment, iss);
-                }
-            }
-        }
-    }
-
-    /// The listener for a connection: an exact address beats the wildcard, IPv4 beats dual stack (`inet_lookup_listener`); within a
-    /// SO_REUSEPORT group the 4-tuple decides.
-    pub(super) fn find_listener(&self, cx: &mut Cx<'_>, tuple: &FourTuple) -> Option<Key> {
-        let listeners = self.ports.listeners(tuple.local_port);
-        let score_of = |key: &Key| {
-            let socket = &self.sockets[*key];
-            if !addr::covers(socket.tuple.local, socket.v6only, tuple.local) {
-                return None;
-            }
-            Some((socket.tuple.local == tuple.local, socket.family == addr::Family::Inet))
-        };
-        let best = listeners.iter().filter_map(score_of).max()?;
-        let mut group = listeners.iter().filter(|key| score_of(key) == Some(best));
-        let count = group.clone().count();
-        if count == 1 {
-            return group.next().copied();
-        }
-        let count = u32::try_from(count).expect("a port has fewer than 2^32 listeners");
-        let choice = (tuple.hash() % count + cx.luck.below(Latitude::ReusePort, count)) % count;
-        group.nth(crate::slab::to_usize(choice)).copied()
-    }
-
-    /// Makes the half-open connection of a SYN. Options are inherited here, at the handshake.
-    fn admit(&mut self, cx: &mut Cx<'_>, parent: Key, tuple: FourTuple, syn: &Segment, iss: Option<u32>) {
-        let Ok(config) = self.config_for(cx, tuple.local, tuple.remote) else { return };
-        let iss = iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
-        let listener = &self.sockets[parent];
-        let ports = (tuple.local_port, tuple.remote_port);
-        let tcb = Tcb::from_syn(&listener.tcb, cx.now, &config, ports, iss, syn);
-        let mut child = Socket::new(tcb, listener.family, listener.uid, listener.options.inherited());
-        child.v6only = listener.v6only;
-        child.addr_locked = listener.addr_locked;
-        child.ss = super::socket::Ss::Connected;
-        child.tuple = tuple;
-        child.parent = Some(parent);
-        let child = self.sockets.insert(child);
-        self.hold_port(child, tuple.local_port, true);
-        self.hash(child);
-        self.sockets[parent].listener.as_mut().expect("it listens").add_half_open(child);
-        self.settle(cx.now, child);
-    }
-
-    /// What a connection between these ends is told of its path.
-    pub(super) fn config_for(&mut self, cx: &mut Cx<'_>, local: IpAddr, remote: IpAddr) -> Result<Config> {
-        self.addresses.forget_old_paths(cx.now);
-        let route = self.addresses.route(local, remote)?;
-        let headers = if remote.is_ipv4() { 40 } else { 60 };
-        let mss_bytes =
-            u16::try_from(route.mtu_bytes.saturating_sub(headers).max(MSS_MIN_BYTES)).expect("an IP packet is below 64 KiB");
-        let timestamp_offset = cx.luck.below(Latitude::TimestampOffset, u32::MAX);
-        Ok(Config { mss_bytes, sysctl: self.sysctl.tcp, timestamp_offset })
     }
 
     fn handle_icmp(&mut self, now: Instant, header: IpHeader, icmp: Icmp) {
@@ -306,40 +201,64 @@ impl Host {
         let Body::Tcp(segment) = about.body else { return };
         let tuple =
             FourTuple { local: about.src, remote: about.dst, local_port: segment.src_port, remote_port: segment.dst_port };
-        if let Some(Conn::Socket(key)) = self.conns.get(&tuple) {
+        if let Some(Conn::Socket(key)) = self.conn(&tuple) {
             self.sockets[key].tcb.handle_icmp(now, icmp.error, segment.seq, tuple.remote.is_ipv4());
             self.settle(now, key);
         }
     }
 
     /// The next packet to send, among them those to the host's own addresses; to be polled until `None` after every entry.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { udp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// let mut send = Call::Sendto { fd: 0, data: b"x", flags: 0, addr: Some(addr.as_bytes()) };
+    /// drop(host.begin(&mut cx, pid, Token(1), &mut send));
+    /// let packet = host.poll_transmit(&mut cx).unwrap();
+    /// assert_eq!((packet.dst.to_string().as_str(), packet.data()), ("10.0.0.1", b"x".as_slice()));
+    /// assert!(host.poll_transmit(&mut cx).is_none());
+    /// ```
     pub fn poll_transmit(&mut self, cx: &mut Cx<'_>) -> Option<Packet> {
         let mut packet = Packet::EMPTY;
-        self.transmit_into(cx.now, &mut packet).then_some(packet)
+        self.transmit_into(cx.now, &mut packet, &mut { Ends::UNKNOWN }).then_some(packet)
     }
 
     /// The same, written to where the caller wants the packet: a small one is not worth moving. `false`: there is none, and what is there
     /// now means nothing.
     #[inline]
-    pub fn transmit_into(&mut self, now: Instant, packet: &mut Packet) -> bool {
-        if self.has_output() && self.next_packet(now, packet) {
+    pub(crate) fn transmit_into(&mut self, now: Instant, packet: &mut Packet, ends: &mut Ends) -> bool {
+        if self.has_output() && self.next_packet(now, packet, ends) {
             return true;
         }
+        self.output_is_out();
+        false
+    }
+
+    /// There is no packet to send any more.
+    #[inline]
+    pub fn output_is_out(&mut self) {
         if !self.late_wakes.is_empty() {
             self.wake_late();
         }
-        false
     }
 
     /// Whether there may be a packet to send.
     #[inline]
     #[must_use]
-    pub fn has_output(&self) -> bool {
+    pub(crate) fn has_output(&self) -> bool {
         !self.dirty.is_empty() || !self.outbox.is_empty()
     }
 
     #[inline(always)]
-    fn next_packet(&mut self, now: Instant, packet: &mut Packet) -> bool {
+    fn next_packet(&mut self, now: Instant, packet: &mut Packet, ends: &mut Ends) -> bool {
         if !self.outbox.is_empty() {
             return self.next_reply(packet);
         }
@@ -349,6 +268,7 @@ impl Host {
             let mut is_gone = false;
             if let Some(socket) = sockets.get_mut(key) {
                 found = socket.transmit_into(sysctl, now, packet);
+                *ends = Ends::between(key, socket.peer);
                 // Usually that was all.
                 if found && socket.tcb.has_output() {
                     return true;
@@ -360,7 +280,7 @@ impl Host {
             dirty.drop_first();
             if is_gone {
                 self.forget_socket(key);
-                return found || self.has_output() && self.next_packet_of_many(now, packet);
+                return found || self.has_output() && self.next_packet_of_many(now, packet, ends);
             }
             if found {
                 return true;
@@ -383,8 +303,8 @@ impl Host {
         }
     }
 
-    fn next_packet_of_many(&mut self, now: Instant, packet: &mut Packet) -> bool {
-        self.next_packet(now, packet)
+    fn next_packet_of_many(&mut self, now: Instant, packet: &mut Packet, ends: &mut Ends) -> bool {
+        self.next_packet(now, packet, ends)
     }
 
     #[cold]
@@ -394,7 +314,7 @@ impl Host {
 
     /// Moves what a socket has to send into the outbox, because its names are about to change or it is about to go.
     pub(super) fn flush(&mut self, now: Instant, key: Key) {
-        let Some(socket) = self.sockets.get_mut(key) else { return };
+        let Some(socket) = self.sockets.get_mut(key).filter(|socket| socket.tcb.has_output()) else { return };
         let mut packet = Packet::EMPTY;
         while socket.transmit_into(&self.sysctl, now, &mut packet) {
             self.outbox.push_back(std::mem::replace(&mut packet, Packet::EMPTY));
@@ -408,46 +328,62 @@ impl Host {
     }
 
     /// When [`Host::handle_timeout`] wants to be called, at the latest; it may turn out that there is nothing to do then.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let tcp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_STREAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { tcp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 2].into(), 80).encode().unwrap();
+    /// let connecting = host.begin(&mut cx, pid, Token(1), &mut Call::Connect { fd: 0, addr: addr.as_bytes() });
+    /// assert!(host.poll_transmit(&mut cx).is_some(), "a SYN");
+    /// assert_eq!(host.poll_timeout(), Some(Instant::from_nanos(1_000_000_000)), "RFC 6298 section 2: after a second it is sent again");
+    /// # drop(connecting);
+    /// ```
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.peek().map(|Reverse((at, _))| *at)
+        self.timers.first().map(|(at, _)| at)
     }
 
     /// Runs the timers that are due.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let tcp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_STREAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { tcp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 2].into(), 80).encode().unwrap();
+    /// let connecting = host.begin(&mut cx, pid, Token(1), &mut Call::Connect { fd: 0, addr: addr.as_bytes() });
+    /// assert!(host.poll_transmit(&mut cx).is_some(), "a SYN");
+    /// cx.now = host.poll_timeout().unwrap();
+    /// host.handle_timeout(&mut cx);
+    /// assert!(host.poll_transmit(&mut cx).is_some(), "the SYN again");
+    /// # drop(connecting);
+    /// ```
     pub fn handle_timeout(&mut self, cx: &mut Cx<'_>) {
-        while let Some(Reverse((at, whose))) = self.timers.peek().copied() {
+        while let Some((at, whose)) = self.timers.first() {
             if at > cx.now {
                 break;
             }
-            self.timers.pop();
+            self.timers.drop_first();
             match whose {
-                TimerOf::Socket(key) => self.socket_timer(cx.now, key, at),
-                TimerOf::TimeWaits => self.time_waits_timer(cx.now, at),
-            }
-        }
-        self.drop_stale_timers();
-    }
-
-    /// Takes out entries in front that are of no use, so that nobody waits for them.
-    pub(super) fn drop_stale_timers(&mut self) {
-        while let Some(Reverse((at, whose))) = self.timers.peek().copied() {
-            let is_live = match whose {
-                TimerOf::Socket(key) => self.sockets.get(key).is_some_and(|socket| socket.armed == at),
-                TimerOf::TimeWaits => self.first_time_wait() == Some(at),
-            };
-            if is_live {
-                return;
-            }
-            self.timers.pop();
-            if whose == TimerOf::TimeWaits {
-                self.arm_time_waits();
+                TimerOf::Socket(key) => self.socket_timer(cx.now, key),
+                TimerOf::TimeWaits => self.time_waits_timer(cx.now),
             }
         }
     }
 
-    /// An entry of the queue of timers is due. Entries are not taken out when a deadline moves: a stale one does nothing.
-    fn socket_timer(&mut self, now: Instant, key: Key, at: Instant) {
-        let Some(socket) = self.sockets.get_calmly(key).filter(|socket| socket.armed == at) else { return };
+    /// An entry of the queue of timers is due. It does not move when a deadline moves later: then there is nothing to do yet.
+    fn socket_timer(&mut self, now: Instant, key: Key) {
+        let Some(socket) = self.sockets.get_calmly(key) else { return };
         socket.armed = Instant::FAR;
         if socket.tcb.poll_timeout().is_some_and(|deadline| deadline <= now) {
             socket.calm = 0;
@@ -559,7 +495,7 @@ impl Host {
     pub(super) fn hash(&mut self, key: Key) {
         let socket = &mut self.sockets[key];
         socket.is_hashed = true;
-        self.conns.insert(socket.tuple, Conn::Socket(key));
+        self.conns.insert(&socket.tuple, Conn::Socket(key));
     }
 
     /// Takes the socket's connection out of the index.
@@ -583,22 +519,18 @@ impl Host {
             self.ports.unlisten(num, key);
         }
         self.put_port(key);
-        self.sockets.remove(key);
-        self.drop_stale_timers();
-    }
-
-    /// The initial sequence number of a connection, RFC 6528: a part that belongs to its ends and to a secret of the host, and a clock that
-    /// ticks every 64 ns (`secure_tcp_seq`). So a connection that takes the place of an earlier one starts beyond it.
-    pub(super) fn initial_sequence_number(&mut self, cx: &mut Cx<'_>, tuple: &FourTuple) -> u32 {
-        let secret = self.iss_secret.get_or_insert_with(|| cx.luck.below(Latitude::InitialSequenceNumber, u32::MAX));
-        let ticks = (cx.now.as_nanos() >> 6) & u64::from(u32::MAX);
-        let clock = u32::try_from(ticks).expect("32 bits remain");
-        tuple.hash().wrapping_add(*secret).wrapping_add(clock)
+        let socket = &mut self.sockets[key];
+        if socket.armed < Instant::FAR {
+            self.timers.clear(TimerOf::Socket(key));
+        }
+        if self.spares.len() < SPARES_MAX
+            && let Some(spare) = socket.tcb.take_spare()
+        {
+            self.spares.push(spare);
+        }
+        self.sockets.forget(key);
     }
 }
 
-/// The indices of `lo` and `eth0`.
-const LOOPBACK_INDEX: u8 = 1;
-const WIRE_INDEX: u8 = 2;
-/// `TCP_MIN_SND_MSS`: what is sent however small an MTU is said to be.
-const MSS_MIN_BYTES: u32 = 48;
+/// Of how many connections that are over the buffers are kept.
+const SPARES_MAX: usize = 64;

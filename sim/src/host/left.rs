@@ -13,6 +13,19 @@ use twinsock::Instant;
 use twinsock::raw::RawFd;
 
 /// An open file description that is no socket with an address: those are [`SocketLine`]s.
+///
+/// ```
+/// use twinsock_sim::{FileLine, Sim};
+/// Sim::builder().run(|sim| {
+///     sim.host("a").spawn("p", |net| {
+///         let _epoll = twinsock::SocketApi::epoll_create(&net).unwrap();
+///         twinsock::Clock::sleep(&net, std::time::Duration::from_secs(9));
+///     });
+///     sim.run_for(std::time::Duration::from_secs(1));
+///     let FileLine { kind, what, .. } = &sim.leaks().hosts[0].files[0];
+///     assert_eq!((*kind, what.as_str()), ("epoll", "watches 0 files"));
+/// }).unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileLine {
     /// `socket`, one without an address; `pipe`, `epoll`, `file`.
@@ -45,7 +58,7 @@ impl fmt::Display for FileLine {
 impl Host {
     /// What is open.
     #[must_use]
-    pub fn left(&self, now: Instant) -> Left {
+    pub(crate) fn left(&self, now: Instant) -> Left {
         let users = self.users();
         let files = self.files.iter().filter_map(|(key, file)| {
             let (kind, what) = self.nameless(file.object)?;
@@ -60,7 +73,7 @@ impl Host {
 
     /// The descriptors that a process has open, in order of their numbers, each with what it is, on one line.
     #[must_use]
-    pub fn open_descriptors(&self, pid: Pid, now: Instant) -> Vec<(RawFd, String)> {
+    pub(crate) fn open_descriptors(&self, pid: Pid, now: Instant) -> Vec<(RawFd, String)> {
         let Ok(process) = self.process(pid) else { return Vec::new() };
         let open: Vec<(RawFd, Key)> = process.descriptors().collect();
         if open.is_empty() {

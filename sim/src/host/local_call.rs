@@ -176,7 +176,7 @@ impl Host {
 
     /// A thread that waits in a call is sent a signal. Linux looks for one as soon as unix_wait_for_peer returns, and at its peer only
     /// then; a peer that has changed without a wake is not seen.
-    pub fn signal_local(&mut self, op: &Op) {
+    pub(crate) fn signal_local(&mut self, op: &Op) {
         if let Kind::Local { call, .. } = op.kind()
             && let Some(entry) = self.local.calls.get_mut(call)
         {

@@ -9,12 +9,13 @@
 //! | `cx.rs`, `call.rs` | what entries take and give; system calls as values |
 //! | `dispatch.rs`, `op.rs` | the table of calls; calls in progress: begin, wait, resume, time out, interrupt |
 //! | `process.rs`, `file.rs`, `wait.rs` | descriptors; open file descriptions; who waits for them |
+//! | `ahead.rs` | what the caches are made ready for |
 //! | `ready.rs`, `poll.rs`, `epoll.rs`, `pipe.rs` | readiness and pipes |
 //! | `socket.rs`, `stream.rs`, `data.rs`, `fast.rs` | sockets and their names; bind to close; send and receive; the same, short |
 //! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
 //! | `local.rs`, `local_call.rs`, `rights.rs` | local sockets; their calls that may wait; descriptors in flight |
 //! | `plain.rs`, `power.rs` | the file name space and plain files; what outlives a loss of power |
-//! | `inet.rs`, `time_wait.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `addr.rs`, `pmtu.rs` | packets and timers; what is left of connections; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
+//! | `inet.rs`, `handshake.rs`, `time_wait.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `buckets.rs`, `timers.rs`, `addr.rs`, `pmtu.rs` | packets and timers; how connections begin; what is left of them; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `netstat.rs`, `left.rs`, `snmp.rs` | what a person asks of a machine: sockets, what is open; counters |
 //! | `sockets.rs`, `fifo.rs`, and the room `slab` | the tables and queues behind all of this |
@@ -22,7 +23,9 @@
 //! Names in `Key` are generation-checked indices, so that a call in progress may outlive what it names when a process is killed.
 
 mod addr;
-pub mod call;
+mod ahead;
+mod buckets;
+mod call;
 mod cmsg;
 mod conns;
 mod crowds;
@@ -30,10 +33,11 @@ mod cx;
 mod data;
 mod dgram;
 mod dispatch;
-pub mod epoll;
+mod epoll;
 mod fast;
-pub mod fifo;
+pub(crate) mod fifo;
 mod file;
+mod handshake;
 mod inet;
 mod left;
 mod local;
@@ -41,10 +45,10 @@ mod local_call;
 mod netstat;
 mod op;
 mod option;
-pub mod pipe;
+mod pipe;
 mod plain;
 mod pmtu;
-pub mod poll;
+mod poll;
 mod ports;
 mod power;
 mod process;
@@ -59,33 +63,39 @@ mod sysctl;
 #[cfg(test)]
 mod tests;
 mod time_wait;
+mod timers;
 mod wait;
 
 pub use call::{Call, RecvRef};
 pub use cx::{Credentials, Cx, Pid, Progress, Token, WALL_START_SECONDS};
-pub use fast::{Ends, Landing, QuietRecv, Recent, Short, ShortSend};
-pub use left::{FileLine, Left};
-pub use netstat::{SocketLine, Timer, users_text};
+pub(crate) use dgram::store_inet_name;
+pub(crate) use fast::{Ends, Landing, QuietRecv, Recent, Short, ShortSend};
+pub use left::FileLine;
+pub(crate) use left::Left;
+pub(crate) use netstat::users_text;
+pub use netstat::{SocketLine, Timer};
 pub use op::Op;
-pub use snmp::InCsumErrors;
+pub(crate) use snmp::InCsumErrors;
 pub use sysctl::Sysctl;
 
 use crate::packet::Packet;
+use crate::shared::Shared;
 use crate::slab::{self, Key, KeyQueue, Slab};
+use crate::tcp::Spare;
 use addr::{Addresses, canonical};
 use conns::Conns;
 use dgram::{Dgram, DgramPorts, Memberships};
 use file::{EpollSet, File, Object, PipeEnds};
-use inet::TimerOf;
 use local::Local;
+use option::Options;
 use plain::PlainFiles;
 use ports::Ports;
 use process::Process;
 use sockets::Sockets;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use time_wait::TimeWaitEntry;
+use timers::TimerQueue;
 use twinsock::{Errno, Instant, Result};
 use wait::Sleepers;
 
@@ -113,20 +123,43 @@ impl Default for HostConfig {
 }
 
 /// One machine's kernel.
+///
+/// The fields stand in memory as they stand here: what every call and packet looks at is together, [`Host::HOT_BYTES`] from the beginning on.
+///
+/// ```
+/// # use twinsock::{Instant, consts as c};
+/// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+/// # use twinsock_sim::packet::Boring;
+/// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+/// # let pid = host.spawn_process(Credentials::default());
+/// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+/// // Driven by hand: a call begins, and what it comes to is polled out.
+/// let mut call = Call::Pipe2 { flags: 0, out: &mut [0; 2] };
+/// assert!(matches!(host.begin(&mut cx, pid, Token(1), &mut call), Progress::Done(Ok(0))));
+/// assert!(host.poll_transmit(&mut cx).is_none() && host.poll_timeout().is_none() && host.poll_wake().is_none());
+/// ```
 #[derive(Debug)]
+#[repr(C)]
 pub struct Host {
-    addresses: Addresses,
-    sysctl: Sysctl,
     /// By pid; number 0 is nobody's.
     processes: Vec<Option<Process>>,
-    files: Slab<File>,
     sockets: Sockets,
+    files: Slab<File>,
+    timers: TimerQueue,
+    /// Sockets that may have segments to send, first come first served.
+    dirty: KeyQueue,
+    /// Packets that no socket has to send any more.
+    outbox: VecDeque<Packet>,
+    sleepers: Sleepers,
+    addresses: Addresses,
+    sysctl: Sysctl,
+    /// The options of a stream socket for which none has been set, once there has been one.
+    default_options: Option<Shared<Options>>,
     dgrams: Slab<Dgram>,
     pipes: Slab<PipeEnds>,
     epolls: Slab<EpollSet>,
     local: Local,
     plain: PlainFiles,
-    sleepers: Sleepers,
     /// TCP's ports.
     ports: Ports,
     /// UDP's ports.
@@ -137,12 +170,12 @@ pub struct Host {
     time_wait_ends: VecDeque<(Instant, Key)>,
     /// What makes initial sequence numbers hard to guess; drawn when the first is needed.
     iss_secret: Option<u32>,
-    /// Earliest first; entries are not taken out when a deadline moves later.
-    timers: BinaryHeap<Reverse<(Instant, TimerOf)>>,
-    /// Sockets that may have segments to send, first come first served.
-    dirty: KeyQueue,
-    /// Packets that no socket has to send any more.
-    outbox: VecDeque<Packet>,
+    /// Operations that are over, for those to come.
+    #[expect(clippy::vec_box, reason = "an operation moves from here and back as it is, without its parts being moved")]
+    spare_ops: Vec<Box<op::Waiting>>,
+    /// What connections that are over have left to those to come.
+    #[expect(clippy::vec_box, reason = "they go from one block to another as they are, in their boxes")]
+    spares: Vec<Box<Spare>>,
     /// Who is told when all of it is out: what a call sends over loopback is taken in before the call's own socket wakes anybody.
     late_wakes: VecDeque<inet::LateWake>,
     /// Room for the files of epoll sets that a wake has reached.
@@ -158,6 +191,13 @@ pub struct Host {
 
 impl Host {
     /// A machine that has just booted.
+    ///
+    /// ```
+    /// use twinsock_sim::HostConfig;
+    /// use twinsock_sim::host::Host;
+    /// let host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// assert!(host.owns("10.0.0.1".parse().unwrap()));
+    /// ```
     #[must_use]
     pub fn new(config: HostConfig) -> Host {
         Host {
@@ -168,6 +208,7 @@ impl Host {
             processes: vec![None],
             files: Slab::new(),
             sockets: Sockets::new(),
+            default_options: None,
             dgrams: Slab::new(),
             pipes: Slab::new(),
             epolls: Slab::new(),
@@ -178,7 +219,9 @@ impl Host {
             time_waits: Slab::new(),
             time_wait_ends: VecDeque::new(),
             iss_secret: None,
-            timers: BinaryHeap::new(),
+            timers: TimerQueue::default(),
+            spare_ops: Vec::new(),
+            spares: Vec::new(),
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
             late_wakes: VecDeque::new(),
@@ -191,6 +234,14 @@ impl Host {
     }
 
     /// Starts a process with an empty descriptor table.
+    ///
+    /// ```
+    /// use twinsock_sim::HostConfig;
+    /// use twinsock_sim::host::{Credentials, Host};
+    /// let mut host = Host::new(HostConfig::default());
+    /// let (root, user) = (host.spawn_process(Credentials::default()), host.spawn_process(Credentials { uid: 1000, gid: 1000 }));
+    /// assert_ne!(root, user);
+    /// ```
     pub fn spawn_process(&mut self, credentials: Credentials) -> Pid {
         let pid = self.next_pid();
         self.processes.push(Some(Process::new(credentials)));
@@ -201,6 +252,21 @@ impl Host {
     /// sends is carried away before the next is closed, as on Linux.
     ///
     /// Calls of its threads that still wait hold their files until they are ended with [`Host::interrupt`].
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { udp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// while host.exit_process(&mut cx, pid) {}
+    /// assert!(host.netstat(cx.now).is_empty(), "its socket is closed");
+    /// ```
     pub fn exit_process(&mut self, cx: &mut Cx<'_>, pid: Pid) -> bool {
         let Ok(process) = self.process_mut(pid) else { return false };
         match process.take_first() {
@@ -218,6 +284,21 @@ impl Host {
     /// Ends a process as a power cut does: its sockets are gone and nothing is sent.
     ///
     /// Calls of its threads that still wait find their files gone: they end with `EINTR`.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { udp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// host.kill_silently(pid);
+    /// assert!(host.netstat(cx.now).is_empty() && host.poll_transmit(&mut cx).is_none());
+    /// ```
     pub fn kill_silently(&mut self, pid: Pid) {
         while let Ok(process) = self.process_mut(pid) {
             let Some(descriptor) = process.take_first() else { break };
@@ -280,6 +361,18 @@ impl Host {
     }
 
     /// Sets the limit on a process's descriptors, `RLIMIT_NOFILE` of `setrlimit(2)`: numbers below it may be used.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// host.set_rlimit_nofile(pid, 1);
+    /// let progress = host.begin(&mut cx, pid, Token(1), &mut Call::Pipe2 { flags: 0, out: &mut [0; 2] });
+    /// assert!(matches!(progress, Progress::Done(Err(twinsock::Errno::MFILE))));
+    /// ```
     pub fn set_rlimit_nofile(&mut self, pid: Pid, limit: u32) {
         if let Ok(process) = self.process_mut(pid) {
             process.rlimit_nofile = limit.min(NR_OPEN);
@@ -288,7 +381,7 @@ impl Host {
 
     /// Who a process runs as; `None`: it has ended.
     #[must_use]
-    pub fn credentials(&self, pid: Pid) -> Option<Credentials> {
+    pub(crate) fn credentials(&self, pid: Pid) -> Option<Credentials> {
         self.process(pid).ok().map(|process| process.credentials)
     }
 
@@ -296,12 +389,12 @@ impl Host {
     ///
     /// # Errors
     /// `EPERM`: the process is not root's, and this is not its real user. `ESRCH`: it has ended.
-    pub fn seteuid(&mut self, pid: Pid, uid: u32) -> Result<()> {
+    pub(crate) fn seteuid(&mut self, pid: Pid, uid: u32) -> Result<()> {
         self.process_mut(pid).map_err(|_| Errno::SRCH)?.seteuid(uid)
     }
 
     /// Sets the wall clock, `clock_settime(2)`: it shows so many nanoseconds since the epoch when the monotonic clock shows zero.
-    pub fn set_wall_start(&mut self, nanos: u64) {
+    pub(crate) fn set_wall_start(&mut self, nanos: u64) {
         self.wall_start = nanos;
     }
 
@@ -312,25 +405,47 @@ impl Host {
 
     /// The kernel constants.
     #[must_use]
-    pub fn sysctl(&self) -> &Sysctl {
+    pub(crate) fn sysctl(&self) -> &Sysctl {
         &self.sysctl
     }
 
     /// The kernel constants, to be changed; sockets follow as on Linux, some at once, some when they are made or connect.
-    pub fn sysctl_mut(&mut self) -> &mut Sysctl {
+    pub(crate) fn sysctl_mut(&mut self) -> &mut Sysctl {
         self.sockets.disturb_all();
         self.changes = self.changes.wrapping_add(1);
         &mut self.sysctl
     }
 
     /// The next thread to be resumed; each is named at most once per park.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { udp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// # let mut byte = [0];
+    /// let mut recv = Call::Recvfrom { fd: 0, into: &mut byte, flags: 0, name: None };
+    /// let Progress::Parked(op) = host.begin(&mut cx, pid, Token(7), &mut recv) else { panic!("nothing is there") };
+    /// # drop((op, recv));
+    /// drop(host.begin(&mut cx, pid, Token(8), &mut Call::Sendto { fd: 0, data: b"x", flags: 0, addr: Some(addr.as_bytes()) }));
+    /// while let Some(packet) = host.poll_transmit(&mut cx) {
+    ///     host.handle_packet(&mut cx, packet);
+    /// }
+    /// assert_eq!((host.poll_wake(), host.poll_wake()), (Some(Token(7)), None));
+    /// ```
     #[inline]
     pub fn poll_wake(&mut self) -> Option<Token> {
         self.sleepers.next_woken()
     }
 
     /// Gives the machine these addresses instead of those it has, `ip-address(8)`. Sockets keep the names they have.
-    pub fn set_addrs(&mut self, addrs: &[IpAddr]) {
+    pub(crate) fn set_addrs(&mut self, addrs: &[IpAddr]) {
         self.changes = self.changes.wrapping_add(1);
         self.addresses.set(addrs);
         let keys: Vec<Key> = self.sockets.iter().map(|(key, _)| key).collect();
@@ -350,11 +465,18 @@ impl Host {
     /// Whether there is a thread to be resumed.
     #[inline]
     #[must_use]
-    pub fn has_woken(&self) -> bool {
+    pub(crate) fn has_woken(&self) -> bool {
         self.sleepers.has_woken()
     }
 
     /// Whether the address is one of this host's.
+    ///
+    /// ```
+    /// use twinsock_sim::HostConfig;
+    /// use twinsock_sim::host::Host;
+    /// let host = Host::new(HostConfig::default());
+    /// assert!(host.owns("127.0.0.1".parse().unwrap()) && !host.owns("10.0.0.1".parse().unwrap()));
+    /// ```
     #[must_use]
     pub fn owns(&self, addr: IpAddr) -> bool {
         self.addresses.owns(canonical(addr))

@@ -12,10 +12,24 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use twinsock::Instant;
 use twinsock::raw::RawFd;
+use twinsock::{Instant, Protocol};
 
 /// A socket, on one line.
+///
+/// ```
+/// use twinsock_sim::{Sim, SocketLine};
+/// let run = Sim::builder().run(|sim| {
+///     sim.host("a").spawn("p", |net| {
+///         let _socket = twinsock::net::UdpSocket::bind(&net, "10.0.0.1:53").unwrap();
+///         twinsock::Clock::sleep(&net, std::time::Duration::from_secs(9));
+///     });
+///     sim.run_for(std::time::Duration::from_secs(1));
+///     sim.leaks().hosts[0].sockets[0].clone()
+/// });
+/// let line: SocketLine = run.unwrap().value;
+/// assert_eq!((line.protocol, line.local.as_str()), ("udp", "10.0.0.1:53"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocketLine {
     /// `tcp`, `tcp6`, `udp`, `udp6`, and `u_str`, `u_dgr`, `u_seq` of local ones.
@@ -37,6 +51,23 @@ pub struct SocketLine {
 }
 
 /// A timer of a socket.
+///
+/// ```
+/// # use twinsock::{Instant, consts as c};
+/// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+/// # use twinsock_sim::packet::Boring;
+/// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+/// # let pid = host.spawn_process(Credentials::default());
+/// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+/// # let tcp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_STREAM, protocol: 0 };
+/// # drop(host.begin(&mut cx, pid, Token(1), &mut { tcp }));
+/// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 2].into(), 80).encode().unwrap();
+/// let connecting = host.begin(&mut cx, pid, Token(1), &mut Call::Connect { fd: 0, addr: addr.as_bytes() });
+/// assert!(host.poll_transmit(&mut cx).is_some(), "a SYN");
+/// let timer = host.netstat(cx.now)[0].timer.unwrap();
+/// assert_eq!((timer.name, timer.left.as_secs(), timer.retransmits), ("on", 1, 0));
+/// # drop(connecting);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timer {
     /// `on` (retransmission), `keepalive`, `persist` (zero window probe), `timewait`.
@@ -49,6 +80,20 @@ pub struct Timer {
 
 impl SocketLine {
     /// Protocol, state and both ends, without what changes from moment to moment.
+    ///
+    /// ```
+    /// use twinsock_sim::{Sim, SocketLine};
+    /// let run = Sim::builder().run(|sim| {
+    ///     sim.host("a").spawn("p", |net| {
+    ///         let _socket = twinsock::net::UdpSocket::bind(&net, "10.0.0.1:53").unwrap();
+    ///         twinsock::Clock::sleep(&net, std::time::Duration::from_secs(9));
+    ///     });
+    ///     sim.run_for(std::time::Duration::from_secs(1));
+    ///     sim.leaks().hosts[0].sockets[0].clone()
+    /// });
+    /// let line: SocketLine = run.unwrap().value;
+    /// assert!(line.ends().to_string().ends_with("10.0.0.1:53"));
+    /// ```
     #[must_use]
     pub fn ends(&self) -> impl fmt::Display {
         let SocketLine { protocol, local, remote, state, .. } = self;
@@ -58,6 +103,21 @@ impl SocketLine {
     }
 
     /// The line, the processes in it named by `process_name`.
+    ///
+    /// ```
+    /// use twinsock_sim::{Sim, SocketLine};
+    /// let run = Sim::builder().run(|sim| {
+    ///     sim.host("a").spawn("p", |net| {
+    ///         let _socket = twinsock::net::UdpSocket::bind(&net, "10.0.0.1:53").unwrap();
+    ///         twinsock::Clock::sleep(&net, std::time::Duration::from_secs(9));
+    ///     });
+    ///     sim.run_for(std::time::Duration::from_secs(1));
+    ///     sim.leaks().hosts[0].sockets[0].clone()
+    /// });
+    /// let line: SocketLine = run.unwrap().value;
+    /// let text = line.line(&|_pid| "dns".to_owned()).to_string();
+    /// assert!(text.contains(r#"users:(("dns",pid=1,fd=0))"#), "{text}");
+    /// ```
     #[must_use]
     pub fn line<'a>(&'a self, process_name: &'a dyn Fn(Pid) -> String) -> impl fmt::Display + 'a {
         Named { line: self, process_name }
@@ -101,6 +161,20 @@ pub fn users_text(users: &[(Pid, RawFd)], process_name: &dyn Fn(Pid) -> String) 
 
 impl Host {
     /// Every socket that has an address, or that somebody waits at.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { udp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// assert_eq!(host.netstat(cx.now)[0].local, "10.0.0.1:53");
+    /// ```
     #[must_use]
     pub fn netstat(&self, now: Instant) -> Vec<SocketLine> {
         let users = self.users();
@@ -142,19 +216,28 @@ impl Host {
         lines
     }
 
-    /// What a descriptor is connected to: the protocol and both ends, if it is a connected socket of the Internet families.
+    /// What `make` makes of what a descriptor is connected to, if it is a connected socket of the Internet families: the protocol, address and port of
+    /// this end, and those of the other.
+    #[inline(always)]
     #[must_use]
-    pub fn connection_of(&self, pid: Pid, fd: RawFd) -> Option<(&'static str, SocketAddr, SocketAddr)> {
+    pub(crate) fn connection_of<T>(
+        &self,
+        pid: Pid,
+        fd: RawFd,
+        make: impl FnOnce(Protocol, (&IpAddr, u16), (&IpAddr, u16)) -> T,
+    ) -> Option<T> {
         match self.files[self.file_of(pid, fd).ok()?].object {
             Object::Socket(key) => {
                 let tuple = &self.sockets.get(key)?.tuple;
-                let (local, remote) =
-                    (SocketAddr::new(tuple.local, tuple.local_port), SocketAddr::new(tuple.remote, tuple.remote_port));
-                (tuple.remote_port != 0).then_some(("tcp", local, remote))
+                if tuple.remote_port == 0 {
+                    return None;
+                }
+                Some(make(Protocol::TCP, (&tuple.local, tuple.local_port), (&tuple.remote, tuple.remote_port)))
             }
             Object::Dgram(key) => {
                 let dgram = self.dgrams.get(key)?;
-                Some(("udp", dgram.local_end(), dgram.udp.peer()?))
+                let (local, peer) = (dgram.local_end(), dgram.udp.peer()?);
+                Some(make(Protocol::UDP, (&local.ip(), local.port()), (&peer.ip(), peer.port())))
             }
             Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => None,
         }

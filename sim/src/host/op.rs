@@ -22,6 +22,24 @@ use twinsock::{Errno, Instant, PollEvents, Result};
 /// A system call that waits.
 ///
 /// It holds the open file description (never the number), its absolute deadline, the bytes already done and the flags at entry.
+///
+/// ```
+/// # use twinsock::{Instant, consts as c};
+/// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+/// # use twinsock_sim::packet::Boring;
+/// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+/// # let pid = host.spawn_process(Credentials::default());
+/// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+/// # let udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+/// # drop(host.begin(&mut cx, pid, Token(1), &mut { udp }));
+/// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+/// # drop(host.begin(&mut cx, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+/// # let mut byte = [0];
+/// let mut recv = Call::Recvfrom { fd: 0, into: &mut byte, flags: 0, name: None };
+/// let Progress::Parked(op) = host.begin(&mut cx, pid, Token(7), &mut recv) else { panic!("nothing is there") };
+/// assert_eq!(op.what().to_string(), "recv on fd 0");
+/// # drop(host.interrupt(&mut cx, op));
+/// ```
 #[derive(Debug)]
 pub struct Op(pub(super) Box<Waiting>);
 
@@ -39,6 +57,24 @@ pub(super) struct Waiting {
 
 impl Op {
     /// When the call gives up waiting; `None`: never.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { udp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// # let mut byte = [0];
+    /// let mut recv = Call::Recvfrom { fd: 0, into: &mut byte, flags: 0, name: None };
+    /// let Progress::Parked(op) = host.begin(&mut cx, pid, Token(7), &mut recv) else { panic!("nothing is there") };
+    /// assert_eq!(op.deadline(), None, "without SO_RCVTIMEO it waits for ever");
+    /// # drop(host.interrupt(&mut cx, op));
+    /// ```
     #[inline]
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
@@ -52,6 +88,24 @@ impl Op {
 
     /// Whether a signal whose handler was installed with `SA_RESTART` makes the call begin again, `signal(7)`: one that has done nothing
     /// yet and has no timeout of its socket's. Calls that wait for sets of files never begin again.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { udp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// # let mut byte = [0];
+    /// let mut recv = Call::Recvfrom { fd: 0, into: &mut byte, flags: 0, name: None };
+    /// let Progress::Parked(op) = host.begin(&mut cx, pid, Token(7), &mut recv) else { panic!("nothing is there") };
+    /// assert!(op.restarts());
+    /// # drop(host.interrupt(&mut cx, op));
+    /// ```
     #[must_use]
     pub fn restarts(&self) -> bool {
         match self.0.task.kind {
@@ -68,6 +122,24 @@ impl Op {
     }
 
     /// What the call waits for, in a few words, such as `recv on fd 3`; [`Host::describe`] knows more.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { udp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// # let mut byte = [0];
+    /// let mut recv = Call::Recvfrom { fd: 0, into: &mut byte, flags: 0, name: None };
+    /// let Progress::Parked(op) = host.begin(&mut cx, pid, Token(7), &mut recv) else { panic!("nothing is there") };
+    /// assert_eq!(op.what().to_string(), "recv on fd 0");
+    /// # drop(host.interrupt(&mut cx, op));
+    /// ```
     #[must_use]
     pub fn what(&self) -> impl fmt::Display + '_ {
         What(self)
@@ -243,16 +315,56 @@ pub(super) enum Entered {
 
 impl Host {
     /// Starts a system call of the thread `token` of process `pid`.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { udp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// # let mut byte = [0];
+    /// let mut recv = Call::Recvfrom { fd: 0, into: &mut byte, flags: 0, name: None };
+    /// let Progress::Parked(op) = host.begin(&mut cx, pid, Token(7), &mut recv) else { panic!("nothing is there") };
+    /// // Nobody waits who says MSG_DONTWAIT.
+    /// let mut recv = Call::Recvfrom { fd: 0, into: &mut [0], flags: c::MSG_DONTWAIT, name: None };
+    /// assert!(matches!(host.begin(&mut cx, pid, Token(8), &mut recv), Progress::Done(Err(twinsock::Errno::AGAIN))));
+    /// # drop(host.interrupt(&mut cx, op));
+    /// ```
     pub fn begin(&mut self, cx: &mut Cx<'_>, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Progress {
-        if let Call::Sendto { fd, data, flags, addr: None } = call {
-            let mut packet = Packet::EMPTY;
-            match self.send_short(cx.now, (pid, &mut Recent::default()), *fd, data, *flags, (&mut packet, &mut { Ends::UNKNOWN }))
-            {
-                ShortSend::Out { .. } => self.outbox.push_back(packet),
-                ShortSend::Queued => {}
-                ShortSend::Long => return self.begin_any(cx, pid, token, call),
+        // First what a stream socket is made, used and closed by.
+        if let Call::Close { fd } = *call {
+            return match self.close(cx, pid, fd) {
+                Ok(None) => Progress::Done(Ok(0)),
+                Ok(Some(task)) => self.begin_task(cx, pid, token, fd, task, call),
+                Err(error) => Progress::Done(Err(error)),
+            };
+        } else if let Call::Connect { fd, addr } = *call {
+            if let Ok((file, socket)) = self.socket_of(pid, fd) {
+                return match self.enter_connect(cx, file, socket, addr) {
+                    Ok(Some(task)) => self.begin_task(cx, pid, token, fd, task, call),
+                    // AF_UNSPEC: all is done.
+                    Ok(None) => Progress::Done(Ok(0)),
+                    Err(error) => Progress::Done(Err(error)),
+                };
             }
-            return Progress::Done(Ok(data.len()));
+        } else if let Call::Accept4 { fd, flags, .. } = *call {
+            if self.socket_of(pid, fd).is_ok() {
+                return match self.enter_accept(pid, fd, flags) {
+                    Ok(task) => self.begin_task(cx, pid, token, fd, task, call),
+                    Err(error) => Progress::Done(Err(error)),
+                };
+            }
+        } else if let Call::Socket { domain, kind, protocol } = *call {
+            return Progress::Done(self.socket(pid, domain, kind, protocol));
+        } else if let Call::Sendto { fd, data, flags, addr: None } = *call {
+            if self.begin_send(cx, pid, fd, data, flags) {
+                return Progress::Done(Ok(data.len()));
+            }
         } else if let Call::Recvfrom { fd, into, flags, name: None } = call {
             match self.recv_short(cx.now, (pid, &mut Recent::default()), token, *fd, into, *flags) {
                 Short::Done(received) => return Progress::Done(Ok(received)),
@@ -263,13 +375,37 @@ impl Host {
         self.begin_any(cx, pid, token, call)
     }
 
+    /// A send, if it is an easy one. `false`: nothing has happened.
+    #[inline(never)]
+    fn begin_send(&mut self, cx: &mut Cx<'_>, pid: Pid, fd: RawFd, data: &[u8], flags: i32) -> bool {
+        let mut packet = Packet::EMPTY;
+        match self.send_short(cx.now, (pid, &mut Recent::default()), fd, data, flags, (&mut packet, &mut { Ends::UNKNOWN })) {
+            ShortSend::Out { .. } => self.outbox.push_back(packet),
+            ShortSend::Queued => {}
+            ShortSend::Long => return false,
+        }
+        true
+    }
+
     /// Starts a call of any kind.
     fn begin_any(&mut self, cx: &mut Cx<'_>, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Progress {
-        let (fd, mut task) = match self.enter(cx, pid, call) {
-            Entered::Done(result) => return Progress::Done(result),
-            Entered::Task(fd, task) => (fd, task),
-            Entered::Wait(fd, task) => return self.park(cx, pid, token, fd, task, call),
-        };
+        match self.enter(cx, pid, call) {
+            Entered::Done(result) => Progress::Done(result),
+            Entered::Task(fd, task) => self.begin_task(cx, pid, token, fd, task, call),
+            Entered::Wait(fd, task) => self.park(cx, pid, token, fd, task, call),
+        }
+    }
+
+    /// Makes the first step of a call that may wait.
+    fn begin_task(
+        &mut self,
+        cx: &mut Cx<'_>,
+        pid: Pid,
+        token: Token,
+        fd: RawFd,
+        mut task: Task,
+        call: &mut Call<'_, '_>,
+    ) -> Progress {
         let is_last = task.nonblocking;
         match self.step(cx, pid, &mut task, call, is_last) {
             Step::Done(result) => Progress::Done(self.finish(pid, &task, result)),
@@ -279,6 +415,27 @@ impl Host {
     }
 
     /// Goes on with a call that waited, after a wake or at its deadline; `call` is the one that began it.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { udp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// # let mut byte = [0];
+    /// let mut recv = Call::Recvfrom { fd: 0, into: &mut byte, flags: 0, name: None };
+    /// let Progress::Parked(op) = host.begin(&mut cx, pid, Token(7), &mut recv) else { panic!("nothing is there") };
+    /// drop(host.begin(&mut cx, pid, Token(8), &mut Call::Sendto { fd: 0, data: b"x", flags: 0, addr: Some(addr.as_bytes()) }));
+    /// while let Some(packet) = host.poll_transmit(&mut cx) {
+    ///     host.handle_packet(&mut cx, packet);
+    /// }
+    /// assert!(matches!(host.resume(&mut cx, op, &mut recv), Progress::Done(Ok(1))));
+    /// ```
     pub fn resume(&mut self, cx: &mut Cx<'_>, mut op: Op, call: &mut Call<'_, '_>) -> Progress {
         if self.is_stale(&op.0) {
             self.leave(cx, &op.0, true);
@@ -299,7 +456,9 @@ impl Host {
         match self.step(cx, *pid, task, call, is_late) {
             Step::Done(result) => {
                 self.leave(cx, &op.0, true);
-                Progress::Done(self.finish(op.0.pid, &op.0.task, result))
+                let result = self.finish(op.0.pid, &op.0.task, result);
+                self.drop_op(op);
+                Progress::Done(result)
             }
             Step::Wait if is_late => {
                 self.leave(cx, &op.0, false);
@@ -319,6 +478,23 @@ impl Host {
     ///
     /// # Errors
     /// `EINTR`: nothing was done.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { udp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// # let mut byte = [0];
+    /// let mut recv = Call::Recvfrom { fd: 0, into: &mut byte, flags: 0, name: None };
+    /// let Progress::Parked(op) = host.begin(&mut cx, pid, Token(7), &mut recv) else { panic!("nothing is there") };
+    /// assert_eq!(host.interrupt(&mut cx, op), Err(twinsock::Errno::INTR));
+    /// ```
     pub fn interrupt(&mut self, cx: &mut Cx<'_>, op: Op) -> Result<usize> {
         self.leave(cx, &op.0, false);
         let result = match op.0.task.kind {
@@ -340,6 +516,24 @@ impl Host {
     }
 
     /// What a waiting call waits for, such as `recv on fd 3 (tcp 10.0.0.1:80 <-> 10.0.0.2:40000 ESTABLISHED)`.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// # let udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut { udp }));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(host.begin(&mut cx, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// # let mut byte = [0];
+    /// let mut recv = Call::Recvfrom { fd: 0, into: &mut byte, flags: 0, name: None };
+    /// let Progress::Parked(op) = host.begin(&mut cx, pid, Token(7), &mut recv) else { panic!("nothing is there") };
+    /// assert_eq!(host.describe(&op), "recv on fd 0 (udp 10.0.0.1:53)");
+    /// # drop(host.interrupt(&mut cx, op));
+    /// ```
     #[must_use]
     pub fn describe(&self, op: &Op) -> String {
         let ends = match op.0.task.kind {
@@ -362,7 +556,7 @@ impl Host {
 
     /// The same of a receive that waits on the short way.
     #[must_use]
-    pub fn describe_quiet(&self, quiet: &QuietRecv) -> String {
+    pub(crate) fn describe_quiet(&self, quiet: &QuietRecv) -> String {
         let what = format!("{} on fd {}", Kind::Recv { socket: quiet.socket, target: QUIET_TARGET_BYTES }.name(), quiet.fd);
         let ends = if quiet.is_dgram { self.dgrams.get(quiet.socket).map(Dgram::ends) } else { self.ends(quiet.socket) };
         match ends {
@@ -420,11 +614,30 @@ impl Host {
                 queue.add_call(sleeper, filter, exclusive);
             }
         }
-        Op(Box::new(Waiting { sleeper, pid, fd, deadline, task, watched: Vec::new() }))
+        self.make_op(Waiting { sleeper, pid, fd, deadline, task, watched: Vec::new() })
+    }
+
+    /// An operation, where another one was if there is such a place.
+    fn make_op(&mut self, waiting: Waiting) -> Op {
+        match self.spare_ops.pop() {
+            Some(mut place) => {
+                *place = waiting;
+                Op(place)
+            }
+            None => Op(Box::new(waiting)),
+        }
+    }
+
+    /// An operation is over: its place is another's.
+    #[inline]
+    fn drop_op(&mut self, Op(place): Op) {
+        if self.spare_ops.len() < SPARE_OPS_MAX {
+            self.spare_ops.push(place);
+        }
     }
 
     /// The operation of a receive that began to wait on the short way: from here on it is like any other.
-    pub fn take_up(&mut self, quiet: QuietRecv) -> Op {
+    pub(crate) fn take_up(&mut self, quiet: QuietRecv) -> Op {
         let QuietRecv { token, pid, fd, flags, file, socket, is_dgram } = quiet;
         let Host { files, sleepers, .. } = self;
         // Where the file is gone, the process was killed silently: the operation finds that out.
@@ -433,7 +646,7 @@ impl Host {
         let stream = Kind::Recv { socket, target: QUIET_TARGET_BYTES };
         let kind = if is_dgram { Kind::DgramRecv { dgram: socket } } else { stream };
         let task = Task::new(kind, file, false, flags);
-        Op(Box::new(Waiting { sleeper, pid, fd, deadline: Instant::FAR, task, watched: Vec::new() }))
+        self.make_op(Waiting { sleeper, pid, fd, deadline: Instant::FAR, task, watched: Vec::new() })
     }
 
     /// When the call gives up waiting.
@@ -496,6 +709,9 @@ impl Host {
         }
     }
 }
+
+/// How many places of operations that are over are kept.
+const SPARE_OPS_MAX: usize = 16;
 
 /// The timeout argument of a call; one that has none waits for ever.
 pub(super) fn call_timeout(now: Instant, call: &Call<'_, '_>) -> Timeout {

@@ -13,7 +13,8 @@ pub const PAGES_MAX: usize = 16;
 /// The size of a page, in bytes; also `PIPE_BUF`, the largest write that is never split.
 pub const PAGE_BYTES: usize = 4096;
 /// How many bytes a pipe holds at most, `F_GETPIPE_SZ`.
-pub const CAPACITY_BYTES: usize = PAGES_MAX * PAGE_BYTES;
+#[cfg(test)]
+const CAPACITY_BYTES: usize = PAGES_MAX * PAGE_BYTES;
 
 /// Which end of a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,7 +79,7 @@ impl Default for Pipe {
 impl Pipe {
     /// An empty pipe with both ends open, `pipe2(2)`.
     #[must_use]
-    pub fn new() -> Pipe {
+    pub(crate) fn new() -> Pipe {
         Pipe {
             bytes: VecDeque::new(),
             pages: [Page::default(); PAGES_MAX],
@@ -94,7 +95,7 @@ impl Pipe {
     ///
     /// # Errors
     /// `EAGAIN`: nothing is there, and the write end is open.
-    pub fn read(&mut self, iov: &mut [IoSliceMut<'_>], mode: Mode) -> Result<usize> {
+    pub(crate) fn read(&mut self, iov: &mut [IoSliceMut<'_>], mode: Mode) -> Result<usize> {
         let room: usize = iov.iter().map(|part| part.len()).sum();
         if room == 0 {
             return Ok(0);
@@ -132,7 +133,7 @@ impl Pipe {
     ///
     /// # Errors
     /// `EPIPE`: the read end is closed (the host raises SIGPIPE, also after a part). `EAGAIN`: no room.
-    pub fn write(&mut self, iov: &[IoSlice<'_>], skip: usize, mode: Mode) -> Result<usize> {
+    pub(crate) fn write(&mut self, iov: &[IoSlice<'_>], skip: usize, mode: Mode) -> Result<usize> {
         let total: usize = iov.iter().map(|part| part.len()).sum();
         debug_assert!(skip <= total, "a call has written no more than it was given");
         if total == skip {
@@ -163,7 +164,7 @@ impl Pipe {
 
     /// What `poll(2)` says of an end.
     #[must_use]
-    pub fn poll_mask(&self, end: End) -> PollEvents {
+    pub(crate) fn poll_mask(&self, end: End) -> PollEvents {
         let mut mask = PollEvents::NONE;
         match end {
             End::Read => {
@@ -187,7 +188,7 @@ impl Pipe {
     }
 
     /// The last descriptor of an end is closed. Once both are, the pipe may be dropped.
-    pub fn close(&mut self, end: End) {
+    pub(crate) fn close(&mut self, end: End) {
         match end {
             End::Read => self.has_reader = false,
             End::Write => self.has_writer = false,
@@ -197,27 +198,18 @@ impl Pipe {
 
     /// Whether both ends are closed.
     #[must_use]
-    pub fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         !self.has_reader && !self.has_writer
     }
 
     /// How many bytes are there to read, `FIONREAD`.
     #[must_use]
-    pub fn readable_bytes(&self) -> usize {
+    pub(crate) fn readable_bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether a sleeping call at this end would go on, `pipe_readable` and `pipe_writable`.
-    #[must_use]
-    pub fn can_go_on(&self, end: End) -> bool {
-        match end {
-            End::Read => self.used > 0 || !self.has_writer,
-            End::Write => !self.is_full() || !self.has_reader,
-        }
-    }
-
     /// Who is to be woken for what happened since the last time.
-    pub fn take_wakes(&mut self) -> Wakes {
+    pub(crate) fn take_wakes(&mut self) -> Wakes {
         std::mem::take(&mut self.wakes)
     }
 
@@ -393,7 +385,6 @@ mod tests {
         assert_eq!(pipe.write(&iov, 0, PLAIN), Ok(65_536));
         let mut got = read(&mut pipe, 5_000).unwrap();
         assert_eq!(pipe.write(&iov, 65_536, SLEPT), Ok(4_096), "one page is free");
-        assert!(!pipe.can_go_on(End::Write));
         got.extend(read(&mut pipe, 65_536).unwrap());
         assert_eq!(pipe.write(&iov, 69_632, SLEPT), Ok(368));
         got.extend(read(&mut pipe, 65_536).unwrap());

@@ -151,6 +151,18 @@ impl Host {
     /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`: the path. `EEXIST`: `O_CREAT | O_EXCL` and the file is there. `EISDIR`: a directory,
     /// to be made or written. `ENOTDIR`: `O_DIRECTORY`, and it is none. `ENXIO`: a socket. `EMFILE`. `EINVAL`: another flag, or
     /// `O_CREAT | O_DIRECTORY`.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// let fd = host.open(pid, b"/tmp/log", c::O_CREAT | c::O_WRONLY, 0o644).unwrap();
+    /// let progress = host.begin(&mut cx, pid, Token(1), &mut Call::Write { fd, data: b"a line" });
+    /// assert!(matches!(progress, Progress::Done(Ok(6))));
+    /// ```
     pub fn open(&mut self, pid: Pid, path: &[u8], flags: i32, mode: u32) -> Result<RawFd> {
         const CREATE: i32 = c::O_CREAT | c::O_EXCL | c::O_TRUNC;
         const KNOWN: i32 = O_ACCMODE | CREATE | c::O_APPEND | c::O_NONBLOCK | c::O_CLOEXEC | c::O_DIRECTORY;
@@ -207,7 +219,7 @@ impl Host {
     ///
     /// # Errors
     /// `EEXIST`, `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`.
-    pub fn mkdir(&mut self, pid: Pid, path: &[u8], mode: u32) -> Result<()> {
+    pub(crate) fn mkdir(&mut self, pid: Pid, path: &[u8], mode: u32) -> Result<()> {
         let caller = self.caller(pid)?;
         self.local.space.files.mkdir(path, mode, &caller).map(|_| ())
     }
@@ -216,7 +228,7 @@ impl Host {
     ///
     /// # Errors
     /// `EEXIST`, `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`, `ELOOP`.
-    pub fn symlink(&mut self, pid: Pid, target: &[u8], path: &[u8]) -> Result<()> {
+    pub(crate) fn symlink(&mut self, pid: Pid, target: &[u8], path: &[u8]) -> Result<()> {
         let caller = self.caller(pid)?;
         self.local.space.files.symlink(target, path, &caller).map(|_| ())
     }
@@ -225,7 +237,7 @@ impl Host {
     ///
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENOTEMPTY`, `EBUSY`; `EPERM` in a sticky directory.
-    pub fn rmdir(&mut self, pid: Pid, path: &[u8]) -> Result<()> {
+    pub(crate) fn rmdir(&mut self, pid: Pid, path: &[u8]) -> Result<()> {
         let caller = self.caller(pid)?;
         self.local.space.files.rmdir(path, &caller)
     }
@@ -234,6 +246,19 @@ impl Host {
     ///
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `EACCES`, `EISDIR`; `EPERM` in a sticky directory.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// let fd = host.open(pid, b"/tmp/log", c::O_CREAT | c::O_WRONLY, 0o644).unwrap();
+    /// host.unlink(pid, b"/tmp/log").unwrap();
+    /// assert_eq!(host.access(pid, b"/tmp/log"), Err(twinsock::Errno::NOENT));
+    /// # let _ = fd;
+    /// ```
     pub fn unlink(&mut self, pid: Pid, path: &[u8]) -> Result<()> {
         let caller = self.caller(pid)?;
         let names = &mut self.local.space.files;
@@ -247,7 +272,7 @@ impl Host {
     ///
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `EACCES`, `EISDIR`, `ENOTEMPTY`, `EINVAL` (into itself), `EBUSY`; `EPERM` in a sticky directory.
-    pub fn rename(&mut self, pid: Pid, from: &[u8], to: &[u8]) -> Result<()> {
+    pub(crate) fn rename(&mut self, pid: Pid, from: &[u8], to: &[u8]) -> Result<()> {
         let caller = self.caller(pid)?;
         let names = &mut self.local.space.files;
         let (moved, replaced) = (names.lookup_link(from, &caller), names.lookup_link(to, &caller));
@@ -264,7 +289,7 @@ impl Host {
     ///
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `EACCES`; `EPERM`: it is somebody else's.
-    pub fn chmod(&mut self, pid: Pid, path: &[u8], mode: u32) -> Result<()> {
+    pub(crate) fn chmod(&mut self, pid: Pid, path: &[u8], mode: u32) -> Result<()> {
         let caller = self.caller(pid)?;
         self.local.space.files.chmod(path, mode, &caller)
     }
@@ -273,6 +298,18 @@ impl Host {
     ///
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`: there is none, or the process cannot see it.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::host::{Call, Credentials, Cx, Host, HostConfig, Progress, Token};
+    /// # use twinsock_sim::packet::Boring;
+    /// # let mut host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = host.spawn_process(Credentials::default());
+    /// # let mut cx = Cx { now: Instant::ZERO, luck: &mut Boring };
+    /// let fd = host.open(pid, b"/tmp/log", c::O_CREAT | c::O_WRONLY, 0o644).unwrap();
+    /// assert_eq!(host.access(pid, b"/tmp/log"), Ok(()));
+    /// # let _ = fd;
+    /// ```
     pub fn access(&self, pid: Pid, path: &[u8]) -> Result<()> {
         let caller = self.caller(pid)?;
         self.local.space.files.lookup(path, &caller).map(|_| ())
@@ -282,7 +319,7 @@ impl Host {
     ///
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `EACCES`, `ENAMETOOLONG`: there is none, or the process cannot see it.
-    pub fn stat_mode(&self, pid: Pid, path: &[u8]) -> Result<u32> {
+    pub(crate) fn stat_mode(&self, pid: Pid, path: &[u8]) -> Result<u32> {
         let caller = self.caller(pid)?;
         let files = &self.local.space.files;
         let inode = files.lookup(path, &caller)?;

@@ -171,7 +171,7 @@ pub enum Timeout {
 impl Timeout {
     /// The timeout of `poll(2)` and `epoll_wait(2)`: milliseconds, any negative number being for ever.
     #[must_use]
-    pub fn from_millis(now: Instant, timeout: i32) -> Timeout {
+    pub(crate) fn from_millis(now: Instant, timeout: i32) -> Timeout {
         match u64::try_from(timeout) {
             Ok(0) => Timeout::Immediate,
             Ok(millis) => Timeout::after(now, Duration::from_millis(millis)),
@@ -183,7 +183,7 @@ impl Timeout {
     ///
     /// # Errors
     /// `EINVAL`: it is negative.
-    pub fn from_select_micros(now: Instant, timeout: Option<i64>) -> Result<Timeout> {
+    pub(crate) fn from_select_micros(now: Instant, timeout: Option<i64>) -> Result<Timeout> {
         let Some(micros) = timeout else { return Ok(Timeout::Never) };
         match u64::try_from(micros) {
             Ok(0) => Ok(Timeout::Immediate),
@@ -192,34 +192,12 @@ impl Timeout {
         }
     }
 
-    /// The timeout of a socket (`SO_RCVTIMEO`, `SO_SNDTIMEO`), zero being for ever, `socket(7)`; `nonblocking` beats it.
-    #[must_use]
-    pub fn from_socket(now: Instant, nonblocking: bool, timeout: Duration) -> Timeout {
-        if nonblocking {
-            Timeout::Immediate
-        } else if timeout.is_zero() {
-            Timeout::Never
-        } else {
-            Timeout::after(now, timeout)
-        }
-    }
-
     /// When a waiting call gives up, if ever.
     #[must_use]
-    pub const fn deadline(self) -> Option<Instant> {
+    pub(crate) const fn deadline(self) -> Option<Instant> {
         match self {
             Timeout::At(deadline) => Some(deadline),
             Timeout::Immediate | Timeout::Never => None,
-        }
-    }
-
-    /// Whether a call that found nothing returns at once.
-    #[must_use]
-    pub fn is_over(self, now: Instant) -> bool {
-        match self {
-            Timeout::Immediate => true,
-            Timeout::At(deadline) => deadline <= now,
-            Timeout::Never => false,
         }
     }
 
@@ -338,9 +316,5 @@ mod tests {
         assert_eq!(Timeout::from_select_micros(late, None), Ok(Timeout::Never));
         let now = Instant::from_nanos(5);
         assert_eq!(Timeout::from_millis(now, 2).deadline(), Some(Instant::from_nanos(2_000_005)));
-        assert!(Timeout::At(now).is_over(now));
-        assert!(!Timeout::Never.is_over(Instant::FAR));
-        assert_eq!(Timeout::from_socket(now, true, Duration::from_secs(1)), Timeout::Immediate);
-        assert_eq!(Timeout::from_socket(now, false, Duration::ZERO), Timeout::Never);
     }
 }

@@ -2,9 +2,9 @@
 //! choice of ephemeral ports.
 
 use super::addr::overlap;
+use super::buckets::Buckets;
 use crate::packet::{Latitude, Luck};
 use crate::slab::Key;
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// Who holds a port.
@@ -35,20 +35,10 @@ pub(super) struct Claim {
     pub(super) uid: u32,
 }
 
-/// One port.
-#[derive(Debug, Default)]
-pub(super) struct Bucket {
-    owners: Vec<Owner>,
-    /// Those of the owners that listen, in the order of their `listen(2)`.
-    listeners: Vec<Key>,
-    /// Only `connect(2)` has chosen this port so far: it may do so again for another destination (`fastreuse == -1`).
-    connect_only: bool,
-}
-
 /// The port table of one protocol.
 #[derive(Debug, Default)]
 pub(super) struct Ports {
-    buckets: BTreeMap<u16, Bucket>,
+    buckets: Buckets,
     /// Where the search of `connect(2)` for a port goes on, by destination (`table_perturb`); `None`: not begun.
     connect_next: [Option<u32>; CONNECT_CLASSES],
 }
@@ -77,55 +67,51 @@ impl Ports {
         strictness: Strictness,
         claim_of: impl Fn(Owner) -> Claim,
     ) -> bool {
-        let Some(bucket) = self.buckets.get(&port) else { return false };
-        bucket.owners.iter().filter(|owner| Some(**owner) != except).any(|owner| {
-            let other = claim_of(*owner);
+        let Some(bucket) = self.buckets.get(port) else { return false };
+        bucket.owners().filter(|owner| Some(*owner) != except).any(|owner| {
+            let other = claim_of(owner);
             overlap(claim.ip, claim.v6only, other.ip, other.v6only) && !may_share(claim, &other, strictness)
         })
     }
 
     /// Enters a holder; `by_connect`: the port was chosen by `connect(2)`. Answers its place in the bucket.
     pub(super) fn hold(&mut self, port: u16, owner: Owner, by_connect: bool) -> u32 {
-        let bucket = self.buckets.entry(port).or_insert_with(|| Bucket { connect_only: by_connect, ..Bucket::default() });
+        let bucket = self.buckets.get_or_make(port, by_connect);
         bucket.connect_only &= by_connect;
-        bucket.owners.push(owner);
-        u32::try_from(bucket.owners.len() - 1).expect("a port has fewer than 2^32 holders")
+        bucket.push(owner)
     }
 
     /// Whether `connect(2)` may choose the port: nobody has it, or only `connect(2)` has chosen it so far.
     pub(super) fn is_connect_only(&self, port: u16) -> bool {
-        self.buckets.get(&port).is_none_or(|bucket| bucket.connect_only)
+        self.buckets.get(port).is_none_or(|bucket| bucket.connect_only)
     }
 
     /// Takes out the holder at `place`; answers the holder that has moved there, if one has.
     pub(super) fn release(&mut self, port: u16, place: u32) -> Option<Owner> {
-        let bucket = self.buckets.get_mut(&port).expect("a port that is held has a bucket");
-        let place = crate::slab::to_usize(place);
-        bucket.owners.swap_remove(place);
-        let moved = bucket.owners.get(place).copied();
-        if bucket.owners.is_empty() {
-            debug_assert!(bucket.listeners.is_empty(), "a listener holds its port");
-            self.buckets.remove(&port);
+        let bucket = self.buckets.get_mut(port).expect("a port that is held has a bucket");
+        let moved = bucket.remove(place);
+        if bucket.is_empty() {
+            debug_assert!(bucket.listeners().is_empty(), "a listener holds its port");
+            self.buckets.remove(port);
         }
         moved
     }
 
     /// A holder of the port listens from now on.
     pub(super) fn listen(&mut self, port: u16, socket: Key) {
-        let bucket = self.buckets.get_mut(&port).expect("a listener holds its port");
-        bucket.listeners.push(socket);
+        self.buckets.get_mut(port).expect("a listener holds its port").listen(socket);
     }
 
     /// A holder of the port listens no more.
     pub(super) fn unlisten(&mut self, port: u16, socket: Key) {
-        if let Some(bucket) = self.buckets.get_mut(&port) {
-            bucket.listeners.retain(|listener| *listener != socket);
+        if let Some(bucket) = self.buckets.get_mut(port) {
+            bucket.unlisten(socket);
         }
     }
 
     /// Those who listen on the port, in the order of their `listen(2)`.
     pub(super) fn listeners(&self, port: u16) -> &[Key] {
-        self.buckets.get(&port).map_or(&[], |bucket| &bucket.listeners)
+        self.buckets.get(port).map_or(&[], |bucket| bucket.listeners())
     }
 
     /// A port for `bind(2)` with port 0 and for `listen(2)`, `inet_csk_find_open_port`: first the ports whose parity is not that of
@@ -282,7 +268,7 @@ mod tests {
         assert_eq!(bound, [32769, 32771, 32773, 32775, 32768, 32772, 32774], "a reserved port is never chosen");
         let mut ports = Ports::default();
         while let Some(port) =
-            ports.choose_for_connect(&RANGE, 0, &mut Boring, |ports, port| Probe::from(!ports.buckets.contains_key(&port)))
+            ports.choose_for_connect(&RANGE, 0, &mut Boring, |ports, port| Probe::from(ports.buckets.get(port).is_none()))
         {
             ports.hold(port, Owner::Socket(key), true);
             connected.push(port);

@@ -8,7 +8,7 @@ impl Host {
     /// What is left is what a disk holds: the file name space with its owners and permissions, what named files hold, up to the last write that
     /// returned, and the files of sockets that were bound, now stale. Files without a name are gone, as after `fsck(8)`. Process numbers go on
     /// counting, so that a number means one process in all the life of the machine.
-    pub fn power_cycle(&mut self, config: HostConfig) {
+    pub(crate) fn power_cycle(&mut self, config: HostConfig) {
         let before = std::mem::replace(self, Host::new(config));
         self.processes.resize_with(before.processes.len(), || None);
         self.local.space.files = before.local.space.files;

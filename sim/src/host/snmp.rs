@@ -22,7 +22,7 @@ pub struct InCsumErrors {
 
 impl Host {
     /// Takes in a packet whose checksum is wrong: it is dropped, and counted.
-    pub fn take_damaged(&mut self, packet: &Packet) {
+    pub(crate) fn take_damaged(&mut self, packet: &Packet) {
         let errors = &mut self.in_csum_errors;
         match &packet.body {
             Body::Tcp(_) => errors.tcp += 1,
@@ -33,7 +33,7 @@ impl Host {
 
     /// How many packets came with a wrong checksum.
     #[must_use]
-    pub fn in_csum_errors(&self) -> InCsumErrors {
+    pub(crate) fn in_csum_errors(&self) -> InCsumErrors {
         self.in_csum_errors
     }
 }

@@ -7,6 +7,7 @@ use super::file::{Object, value};
 use super::option::Options;
 use super::ports::{Claim, Owner};
 use super::{Host, ports};
+use crate::shared::Shared;
 use crate::slab::Key;
 use crate::tcp::{Config, Listener, State, Tcb};
 use twinsock::consts as c;
@@ -27,17 +28,25 @@ pub(super) enum Ss {
 }
 
 /// A socket: of a file, in an accept queue, or finishing its connection after its last close.
+///
+/// The fields stand in memory as they stand here: what every call and segment looks at is together, at the beginning.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Socket {
-    pub(super) tcb: Tcb,
-    /// Both ends, canonical, as segments carry them and names show them. The local port is shown even when it is not held any longer.
-    pub(super) tuple: FourTuple,
     /// The other end's socket on its host, as the last small segment from there had it; not to be relied on.
     pub(super) peer: Key,
     /// Its file; `None`: nobody has accepted it yet, or nobody has it any longer.
     pub(super) file: Option<Key>,
     /// The earliest entry in the host's queue of timers, [`Instant::FAR`] if there is none.
     pub(super) armed: Instant,
+    /// Not zero while nothing has been done to it since it was found to be calm that could have changed that, see [`Socket::settle_down`]: a
+    /// number that no other calm has.
+    pub(super) calm: u64,
+    /// The calm of the other end as which the last segment was sent that was found to be of this connection.
+    pub(super) peer_calm: u64,
+    /// Both ends, canonical, as segments carry them and names show them. The local port is shown even when it is not held any longer.
+    pub(super) tuple: FourTuple,
+    pub(super) tcb: Tcb,
     /// The state at the end of the last entry into TCP.
     pub(super) state: State,
     pub(super) ss: Ss,
@@ -46,13 +55,10 @@ pub(super) struct Socket {
     pub(super) v6only: bool,
     /// In the queue of sockets that may have segments to send.
     pub(super) is_dirty: bool,
-    /// Not zero while nothing has been done to it since it was found to be calm that could have changed that, see [`Socket::settle_down`]: a
-    /// number that no other calm has.
-    pub(super) calm: u64,
-    /// The calm of the other end as which the last segment was sent that was found to be of this connection.
-    pub(super) peer_calm: u64,
     /// In the index of connections.
     pub(super) is_hashed: bool,
+    /// An option was set that makes the route to the peer void: the next segment looks for it again.
+    pub(super) has_lost_route: bool,
     /// A `close(2)` waits for its data, SO_LINGER.
     pub(super) is_lingering: bool,
     /// An AF_INET6 socket that has connected to an IPv4-mapped address: it goes on sending IPv4.
@@ -73,12 +79,28 @@ pub(super) struct Socket {
     pub(super) uid: u32,
     /// How often it was disconnected: a connect that waits notices.
     pub(super) disconnects: u32,
-    pub(super) options: Options,
+    pub(super) options: Shared<Options>,
+    pub(super) heard: Heard,
+}
+
+/// What the header of a packet that was received left behind, as those options show it that a stream socket can only be asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    /// `IP_MULTICAST_TTL`.
+    pub(super) ttl: u8,
+    /// `IPV6_MULTICAST_HOPS`.
+    pub(super) hops: u8,
+    /// `IPV6_MULTICAST_IF`, an interface index.
+    pub(super) device: u8,
 }
 
 impl Socket {
+    /// How much of its place in the table, from the beginning on, the ways of a few bytes look at.
+    pub(super) const HOT_BYTES: usize = size_of::<u64>() + std::mem::offset_of!(Socket, tcb) + Tcb::HOT_BYTES;
+
     /// A socket around a control block.
-    pub(super) fn new(tcb: Tcb, family: Family, uid: u32, options: Options) -> Socket {
+    #[inline(always)]
+    pub(super) fn new(tcb: Tcb, family: Family, uid: u32, options: Shared<Options>) -> Socket {
         let any = family.any();
         Socket {
             state: tcb.state(),
@@ -94,6 +116,7 @@ impl Socket {
             calm: 0,
             peer_calm: 0,
             is_hashed: false,
+            has_lost_route: false,
             is_lingering: false,
             sends_ipv4: false,
             addr_locked: false,
@@ -105,6 +128,7 @@ impl Socket {
             uid,
             disconnects: 0,
             options,
+            heard: Heard { ttl: 1, hops: 1, device: 0 },
         }
     }
 
@@ -135,8 +159,9 @@ impl Host {
             Transport::Udp => return self.dgram_socket(pid, family, flags),
         }
         let uid = self.process(pid)?.credentials.uid;
-        let config = Config { sysctl: self.sysctl.tcp, ..Config::default() };
-        let mut socket = Socket::new(Tcb::new(&config), family, uid, Options::default());
+        let config = Config::without_path(self.sysctl.tcp.clone());
+        let options = self.default_options.get_or_insert_default().clone();
+        let mut socket = Socket::new(Tcb::new(&config), family, uid, options);
         socket.v6only = family == Family::Inet6 && self.sysctl.bindv6only;
         let process = self.process_mut(pid)?;
         let fd = process.reserve(0)?;

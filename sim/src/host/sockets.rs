@@ -17,13 +17,14 @@ impl Sockets {
     }
 
     /// Adds a socket.
+    #[inline(always)]
     pub(super) fn insert(&mut self, socket: Socket) -> Key {
         self.0.insert(socket)
     }
 
-    /// Takes a socket out; its key is stale from now on.
-    pub(super) fn remove(&mut self, key: Key) -> Option<Socket> {
-        self.0.remove(key)
+    /// A socket goes; its key is stale from now on.
+    pub(super) fn forget(&mut self, key: Key) {
+        self.0.forget(key);
     }
 
     /// The socket, if the key is not stale.
@@ -44,6 +45,12 @@ impl Sockets {
     #[inline(always)]
     pub(super) fn get_calmly(&mut self, key: Key) -> Option<&mut Socket> {
         self.0.get_mut(key)
+    }
+
+    /// Makes the caches ready for a socket.
+    #[inline]
+    pub(super) fn prefetch(&self, key: Key) {
+        self.0.prefetch(key, Socket::HOT_BYTES);
     }
 
     /// Something that all go by is about to change.

@@ -5,7 +5,7 @@
 
 use super::Host;
 use super::addr::{self, Family};
-use super::conns::{Conn, FourTuple};
+use super::conns::{Conn, FourTuple, name_of};
 use super::cx::{Cx, Pid};
 use super::file::Object;
 use super::op::{Kind, Step, Task};
@@ -198,8 +198,7 @@ impl Host {
     }
 
     /// `connect(2)` at its entry: `__inet_stream_connect` up to where it waits. `None`: AF_UNSPEC, all is done.
-    pub(super) fn enter_connect(&mut self, cx: &mut Cx<'_>, pid: Pid, fd: RawFd, addr: &[u8]) -> Result<Option<Task>> {
-        let (file, key) = self.socket_of(pid, fd)?;
+    pub(super) fn enter_connect(&mut self, cx: &mut Cx<'_>, file: Key, key: Key, addr: &[u8]) -> Result<Option<Task>> {
         addr::check_length(addr)?;
         if addr::sa_family(addr).ok_or(Errno::INVAL)? == c::AF_UNSPEC {
             self.sockets[key].disconnects += 1;
@@ -283,8 +282,10 @@ impl Host {
         let bound = socket.tuple.local;
         // A multicast address that was bound is not a source.
         let source = if addr::is_multicast_or_broadcast(bound) { socket.family.any() } else { bound };
-        let local = self.addresses.route(source, remote)?.source;
-        let config = self.config_for(cx, local, remote)?;
+        self.addresses.forget_old_paths(cx.now);
+        let route = self.addresses.route(source, remote)?;
+        let local = route.source;
+        let config = self.config_for(cx, &route, remote);
         let mut tuple = FourTuple { local, remote, local_port: self.sockets[key].num, remote_port: target.port };
         let mut iss = None;
         if tuple.local_port == 0 {
@@ -294,7 +295,7 @@ impl Host {
             self.sockets[key].tuple.local = local;
             self.hold_port(key, tuple.local_port, true);
         } else {
-            match self.conns.get(&tuple) {
+            match self.conn(&tuple) {
                 None => {}
                 Some(Conn::Socket(_)) => return Err(Errno::ADDRNOTAVAIL),
                 // A port that was asked for takes a connection in TIME-WAIT over at any age, if it had timestamps.
@@ -303,7 +304,7 @@ impl Host {
                 }
             }
         }
-        if let Some(Conn::TimeWait(old)) = self.conns.get(&tuple) {
+        if let Some(Conn::TimeWait(old)) = self.conn(&tuple) {
             self.forget_time_wait(old);
         }
         let iss = iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
@@ -314,6 +315,9 @@ impl Host {
         socket.sends_ipv4 |= socket.family == Family::Inet6 && remote.is_ipv4();
         socket.tuple = tuple;
         let ports = (tuple.local_port, tuple.remote_port);
+        if let Some(spare) = self.spares.pop() {
+            socket.tcb.furnish(spare);
+        }
         socket.tcb.connect(cx.now, &config, ports, iss);
         socket.tcb.assume_peer_mss(if remote.is_ipv4() { MSS_DEFAULT_V4 } else { MSS_DEFAULT_V6 });
         socket.state = socket.tcb.state();
@@ -372,7 +376,7 @@ impl Host {
                 return Probe::Taken;
             }
             let tuple = FourTuple { local_port: port, ..*tuple };
-            match conns.get(&tuple) {
+            match conns.get(&tuple, |conn| name_of(sockets, time_waits, conn)) {
                 None => Probe::Free,
                 Some(Conn::TimeWait(old)) if reuses => {
                     iss = time_waits[old].rest.reuse(now);
@@ -381,7 +385,7 @@ impl Host {
                 Some(Conn::Socket(_) | Conn::TimeWait(_)) => {
                     tried += 1;
                     if tried == CROWD_TRIES {
-                        conns.expect_many(&tuple);
+                        conns.expect_many(&tuple, |conn| name_of(sockets, time_waits, conn));
                     }
                     // A port in TIME-WAIT that may be had again must be looked at.
                     conns.next_free_port(&tuple).filter(|_| !reuses).map_or(Probe::Taken, Probe::TakenBefore)
@@ -434,7 +438,10 @@ impl Host {
         self.settle_late(now, key, true);
         self.reset_names(key);
         // `tcp_disconnect`
-        self.sockets[key].options.peek_off = -1;
+        let options = &mut self.sockets[key].options;
+        if options.peek_off != -1 {
+            options.peek_off = -1;
+        }
     }
 
     /// `inet_csk_listen_stop`: the listener takes no more connections, and those that nobody has accepted are reset.

@@ -1,5 +1,6 @@
 //! Kernel constants by their Linux names, `socket(7)`, `ip(7)`, `tcp(7)`: one table, settable per host by name or by field.
 
+use crate::shared::Shared;
 use crate::tcp::TcpSysctl;
 use twinsock::{Errno, Result};
 
@@ -7,7 +8,8 @@ use twinsock::{Errno, Result};
 ///
 /// ```
 /// use twinsock_sim::host::Sysctl;
-/// let sysctl = Sysctl { somaxconn: 128, ..Sysctl::default() };
+/// let mut sysctl = Sysctl::default();
+/// sysctl.somaxconn = 128;
 /// assert_eq!(sysctl.get("net.core.somaxconn").as_deref(), Some("128"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +45,7 @@ pub struct Sysctl {
     /// `net.ipv4.tcp_congestion_control`: what TCP_CONGESTION reads by default. The algorithm is the one that is modelled, whatever its name.
     pub tcp_congestion_control: String,
     /// `net.ipv4.tcp_*` that the protocol itself reads.
-    pub tcp: TcpSysctl,
+    pub(crate) tcp: Shared<TcpSysctl>,
 }
 
 impl Default for Sysctl {
@@ -64,7 +66,7 @@ impl Default for Sysctl {
             tcp_tw_reuse: 2,
             tcp_abort_on_overflow: false,
             tcp_congestion_control: "bbr".to_owned(),
-            tcp: TcpSysctl::default(),
+            tcp: Shared::default(),
         }
     }
 }
@@ -138,9 +140,19 @@ macro_rules! table {
     ($($name:literal => $($field:ident).+;)*) => {
         impl Sysctl {
             /// The names of all constants.
+            ///
+            /// ```
+            /// use twinsock_sim::host::Sysctl;
+            /// assert!(Sysctl::NAMES.contains(&"net.core.somaxconn"));
+            /// ```
             pub const NAMES: &'static [&'static str] = &[$($name),*];
 
             /// The value of a constant as `/proc/sys` shows it; `None`: there is none of that name.
+            ///
+            /// ```
+            /// use twinsock_sim::host::Sysctl;
+            /// assert_eq!(Sysctl::default().get("net.ipv4.ip_local_port_range").as_deref(), Some("32768\t60999"));
+            /// ```
             #[must_use]
             pub fn get(&self, name: &str) -> Option<String> {
                 match name {

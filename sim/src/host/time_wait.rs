@@ -3,12 +3,11 @@
 use super::Host;
 use super::conns::{Conn, FourTuple};
 use super::cx::Cx;
-use super::inet::TimerOf;
 use super::ports::{Claim, Owner};
+use super::timers::TimerOf;
 use crate::packet::Segment;
 use crate::slab::Key;
 use crate::tcp::{TimeWait, TimeWaitAction};
-use std::cmp::Reverse;
 use std::collections::VecDeque;
 use twinsock::Instant;
 
@@ -34,7 +33,7 @@ impl Host {
                 // Without a listener the old connection goes on dying.
                 if self.find_listener(cx, &tuple).is_some() {
                     self.forget_time_wait(key);
-                    self.segment_for_port(cx, tuple, segment, ttl, Some(iss));
+                    self.segment_for_port(cx, tuple, &segment, ttl, Some(iss));
                 }
             }
         }
@@ -49,7 +48,8 @@ impl Host {
         let entry = self.time_waits.insert(TimeWaitEntry { rest, tuple, claim, place: 0 });
         // Its socket holds the port at this moment: whose choice the port was does not change.
         self.time_waits[entry].place = self.ports.hold(tuple.local_port, Owner::TimeWait(entry), true);
-        self.conns.insert(tuple, Conn::TimeWait(entry));
+        self.conns.hand_over(&tuple, Conn::Socket(key), Conn::TimeWait(entry));
+        self.sockets[key].is_hashed = false;
         self.enter_end(deadline, entry);
     }
 
@@ -58,14 +58,11 @@ impl Host {
         let entry = self.time_waits.remove(key).expect("a connection in TIME-WAIT ends once");
         self.conns.remove(&entry.tuple, Conn::TimeWait(key));
         self.release_place(entry.tuple.local_port, entry.place);
-        self.drop_stale_timers();
+        self.arm_time_waits();
     }
 
     /// Those whose time in TIME-WAIT is over go. Entries are not taken out when a connection goes early or stays longer.
-    pub(super) fn time_waits_timer(&mut self, now: Instant, at: Instant) {
-        if self.time_wait_ends.front().is_none_or(|(first, _)| *first != at) {
-            return;
-        }
+    pub(super) fn time_waits_timer(&mut self, now: Instant) {
         while let Some((_, key)) = pop_if(&mut self.time_wait_ends, |at, _| at <= now) {
             match self.time_waits.get(key).map(|entry| entry.rest.deadline()) {
                 Some(deadline) if deadline <= now => self.forget_time_wait(key),
@@ -77,16 +74,17 @@ impl Host {
     }
 
     /// When the first connection in TIME-WAIT ends, or is looked at again.
-    pub(super) fn first_time_wait(&mut self) -> Option<Instant> {
+    fn first_time_wait(&mut self) -> Option<Instant> {
         let Host { time_waits, time_wait_ends, .. } = self;
         while pop_if(time_wait_ends, |_, key| time_waits.get(key).is_none()).is_some() {}
         time_wait_ends.front().map(|(at, _)| *at)
     }
 
     /// Enters that moment into the queue of timers.
-    pub(super) fn arm_time_waits(&mut self) {
-        if let Some(at) = self.first_time_wait() {
-            self.timers.push(Reverse((at, TimerOf::TimeWaits)));
+    fn arm_time_waits(&mut self) {
+        match self.first_time_wait() {
+            Some(at) => self.timers.set(TimerOf::TimeWaits, at),
+            None => self.timers.clear(TimerOf::TimeWaits),
         }
     }
 
@@ -95,7 +93,7 @@ impl Host {
         let place = self.time_wait_ends.iter().rposition(|(other, _)| *other <= at).map_or(0, |before| before + 1);
         self.time_wait_ends.insert(place, (at, key));
         if place == 0 {
-            self.timers.push(Reverse((at, TimerOf::TimeWaits)));
+            self.timers.set(TimerOf::TimeWaits, at);
         }
     }
 }

@@ -62,9 +62,9 @@ impl WaitQueue {
 
     /// The same for a receive of which an event wakes only one.
     #[inline]
-    pub(super) fn sit_down_alone(&mut self, token: Token) -> bool {
+    pub(super) fn sit_down_alone(&mut self, token: Token, room: usize) -> bool {
         self.is_exclusive = true;
-        self.sit_down(token, 0)
+        self.sit_down(token, room)
     }
 
     /// Whether the thread waits here without an entry.

@@ -6,16 +6,9 @@ use std::time::Duration;
 use twinsock::Instant;
 
 /// How far one direction of a link has come.
-///
-/// ```
-/// use std::time::Duration;
-/// use twinsock::Instant;
-/// use twinsock_sim::link::{Direction, FrameFate, Link, NoChance};
-/// let (link, mut there) = (Link::new().delay(Duration::from_millis(5)), Direction::new());
-/// let fate = link.frame(&mut there, Instant::ZERO, 1500, Duration::from_millis(5), &mut NoChance);
-/// assert!(matches!(fate, FrameFate::Arrives { at, .. } if at == Instant::ZERO + Duration::from_millis(5)));
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
+// The fields stand in memory as they stand here: what express looks at is together, at the beginning.
+#[repr(C)]
 pub struct Direction {
     /// Packets whose largest frame may be longer than this do not go by express; 0: none does.
     express_bytes_max: u32,
@@ -23,8 +16,6 @@ pub struct Direction {
     express_delay_ns: u64,
     /// When the last packet arrives.
     last_arrival: Instant,
-    /// Whether losses come in bursts, and this is one.
-    is_bad: bool,
     /// When the last frame will have been put on the wire.
     free_at: Instant,
     /// What a frame takes beyond whole nanoseconds, in bytes times nanoseconds per second.
@@ -32,19 +23,11 @@ pub struct Direction {
     /// The frames that wait for their turn on the wire: when that is, and how long they are.
     waiting: VecDeque<(Instant, u32)>,
     waiting_bytes: u64,
+    /// Whether losses come in bursts, and this is one.
+    is_bad: bool,
 }
 
 /// What becomes of a frame.
-///
-/// ```
-/// use std::time::Duration;
-/// use twinsock::Instant;
-/// use twinsock_sim::link::{Direction, FrameFate, Link, NoChance};
-/// let (link, mut there) = (Link::new().delay(Duration::from_millis(5)), Direction::new());
-/// let link = link.loss(twinsock_sim::Ratio::ALWAYS);
-/// let fate = link.frame(&mut there, Instant::ZERO, 1500, Duration::ZERO, &mut NoChance);
-/// assert!(matches!(fate, FrameFate::Lost(_)));
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameFate {
     /// It is lost, and why.
@@ -68,6 +51,9 @@ pub const QUEUE_FULL: &str = "the queue is full";
 pub const LOST: &str = "lost";
 
 impl Direction {
+    /// How much of a direction, from its beginning on, express looks at.
+    pub(crate) const HOT_BYTES: usize = std::mem::offset_of!(Direction, free_at);
+
     /// A direction that nothing has used.
     #[must_use]
     pub const fn new() -> Direction {

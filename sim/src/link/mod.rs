@@ -1,8 +1,8 @@
 //! What lies between two hosts, and what it does to a packet.
 //!
-//! A [`Link`] is a description and never changes; how far one of its two directions has come is a [`Direction`]. For each packet the
-//! world chooses a delay ([`Link::choose_delay`]) and, where a link treats the frames of a packet each by itself, asks for the [`FrameFate`] of each; and
-//! hands in the choices ([`Chance`]): this room draws nothing by itself, and reads no socket and no packet.
+//! A [`Link`] is a description and never changes; how far one of its two directions has come is a `Direction`. For each packet the
+//! world chooses a delay ([`Link::choose_delay`]) and, where a link treats the frames of a packet each by itself, asks for the `FrameFate` of each; and
+//! hands in the choices (`Chance`): this room draws nothing by itself, and reads no socket and no packet.
 //!
 //! - `delay.rs`: how delays are distributed;
 //! - `fault.rs`: how often something goes wrong;
@@ -13,8 +13,9 @@ mod direction;
 mod fault;
 
 pub use delay::Delay;
-pub use direction::{Direction, FrameFate, LOST, QUEUE_FULL};
-pub use fault::{Chance, GilbertElliott, NoChance, Ratio};
+pub(crate) use direction::{Direction, FrameFate};
+pub(crate) use fault::Chance;
+pub use fault::{GilbertElliott, Ratio};
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -64,6 +65,11 @@ pub struct Link {
 }
 
 /// The MTU of an Ethernet.
+///
+/// ```
+/// use twinsock_sim::{Link, link::MTU_DEFAULT_BYTES};
+/// assert_eq!(Link::new().mtu_bytes, MTU_DEFAULT_BYTES);
+/// ```
 pub const MTU_DEFAULT_BYTES: u32 = 1500;
 
 impl Link {
@@ -260,7 +266,7 @@ impl Link {
         (self.delays.answers() == 1 && !self.acts_on_frames()).then(|| self.delays.min())
     }
 
-    /// Whether what becomes of a packet is decided frame by frame: [`Link::frame`] is to be asked about each.
+    /// Whether what becomes of a packet is decided frame by frame.
     ///
     /// ```
     /// use twinsock_sim::{Link, Ratio};
@@ -290,21 +296,7 @@ impl Link {
     }
 
     /// Decides on a frame of `bytes` that is handed to one direction of the link at `now`, and whose packet is delayed by `delay`.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use twinsock::Instant;
-    /// use twinsock_sim::link::{Direction, FrameFate, Link, NoChance, QUEUE_FULL};
-    ///
-    /// // A byte takes a microsecond, and one frame waits at most.
-    /// let link = Link::new().rate(1_000_000).queue_packets(1);
-    /// let mut there = Direction::new();
-    /// let mut send = || link.frame(&mut there, Instant::ZERO, 1000, Duration::ZERO, &mut NoChance);
-    /// assert!(matches!(send(), FrameFate::Arrives { at, .. } if at == Instant::from_nanos(1_000_000)));
-    /// assert!(matches!(send(), FrameFate::Arrives { at, .. } if at == Instant::from_nanos(2_000_000)));
-    /// assert_eq!(send(), FrameFate::Lost(QUEUE_FULL));
-    /// ```
-    pub fn frame(
+    pub(crate) fn frame(
         &self,
         direction: &mut Direction,
         now: Instant,
@@ -324,6 +316,8 @@ impl Default for Link {
 
 #[cfg(test)]
 mod tests {
+    use super::direction::LOST;
+    use super::fault::NoChance;
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);

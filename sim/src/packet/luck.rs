@@ -28,6 +28,19 @@ pub enum Latitude {
 /// ```
 pub trait Luck {
     /// One of `0..n`; 0 is the boring answer. `n` is at least 1.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::{Latitude, Luck};
+    ///
+    /// /// A kernel that always takes the last answer.
+    /// struct Last;
+    /// impl Luck for Last {
+    ///     fn below(&mut self, _what: Latitude, n: u32) -> u32 {
+    ///         n - 1
+    ///     }
+    /// }
+    /// assert_eq!(Last.below(Latitude::EphemeralPort, 28_232), 28_231);
+    /// ```
     fn below(&mut self, what: Latitude, n: u32) -> u32;
 }
 

@@ -17,7 +17,7 @@ use std::net::{IpAddr, Ipv4Addr};
 /// use twinsock_sim::packet::{Body, Control, Packet, Segment};
 /// let segment = Segment { src_port: 1000, dst_port: 80, control: Control::Syn, ..Segment::EMPTY };
 /// let packet = Packet { src: [10, 0, 0, 1].into(), dst: [10, 0, 0, 2].into(), ttl: 64, tos: 0, body: Body::Tcp(segment) };
-/// assert!(packet.data().is_empty() && packet.is_plain());
+/// assert!(packet.data().is_empty());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
@@ -35,6 +35,11 @@ pub struct Packet {
 
 impl Packet {
     /// A packet of nothing, for memory that is going to hold another.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::Packet;
+    /// assert!(Packet::EMPTY.data().is_empty());
+    /// ```
     pub const EMPTY: Packet = Packet {
         src: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         dst: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -44,11 +49,11 @@ impl Packet {
     };
 
     /// At most how long the frame of a packet is whose data is [`Payload::Inline`], in bytes from its IP header on.
-    pub const SMALL_FRAME_MAX_BYTES: u32 = HEADERS_MAX_BYTES + 79;
+    pub(crate) const SMALL_FRAME_MAX_BYTES: u32 = HEADERS_MAX_BYTES + 79;
 
     /// The packet's segment, to be written over; whatever else it carried is gone.
     #[inline(always)]
-    pub fn segment_mut(&mut self) -> &mut Segment {
+    pub(crate) fn segment_mut(&mut self) -> &mut Segment {
         match &mut self.body {
             Body::Tcp(_) => {}
             Body::Udp(_) | Body::Icmp(_) => self.make_segment(),
@@ -66,7 +71,7 @@ impl Packet {
 
     /// The packet's datagram, to be written over; whatever else it carried is gone.
     #[inline]
-    pub fn datagram_mut(&mut self) -> &mut Datagram {
+    pub(crate) fn datagram_mut(&mut self) -> &mut Datagram {
         if !matches!(self.body, Body::Udp(_)) {
             self.body = Body::Udp(Datagram::EMPTY);
         }
@@ -97,7 +102,7 @@ impl Packet {
     /// Whether the packet holds nothing but itself: no memory that others could use meanwhile.
     #[inline]
     #[must_use]
-    pub fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         match &self.body {
             Body::Tcp(segment) => segment.payload.is_plain(),
             Body::Udp(datagram) => datagram.payload.is_plain(),
@@ -108,7 +113,7 @@ impl Packet {
     /// At most how long the largest frame is in bytes that the packet is cut into: what can be said without looking closely.
     #[inline]
     #[must_use]
-    pub fn frame_bytes_at_most(&self) -> u32 {
+    pub(crate) fn frame_bytes_at_most(&self) -> u32 {
         match &self.body {
             Body::Tcp(segment) => HEADERS_MAX_BYTES + segment.payload_bytes(),
             Body::Udp(datagram) if datagram.dont_fragment => {
@@ -189,7 +194,7 @@ pub struct Datagram {
 
 impl Datagram {
     /// The datagrams that it stands for, see [`Datagram::segment_bytes`]; each still knows that it was cut.
-    pub fn pieces(&self) -> impl Iterator<Item = Datagram> + '_ {
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Datagram> + '_ {
         let payload = self.payload.to_bytes();
         let len = payload.len();
         let segment = if self.segment_bytes == 0 { len.max(1) } else { usize::from(self.segment_bytes) };
@@ -199,11 +204,26 @@ impl Datagram {
     }
 
     /// A datagram of nothing that may be cut into fragments and has a checksum.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::Datagram;
+    /// let question = Datagram { dst_port: 53, payload: b"?".as_slice().into(), ..Datagram::EMPTY };
+    /// assert_eq!(question.payload.len(), 1);
+    /// ```
     pub const EMPTY: Datagram =
         Datagram { src_port: 0, dst_port: 0, payload: Payload::EMPTY, dont_fragment: false, no_check: false, segment_bytes: 0 };
 }
 
 /// An ICMP error, RFC 792 and RFC 4443.
+///
+/// ```
+/// use twinsock_sim::packet::{Body, Datagram, Icmp, IcmpError, Packet};
+/// let [a, b] = [[10, 0, 0, 1].into(), [10, 0, 0, 2].into()];
+/// let sent = Packet { src: a, dst: b, ttl: 64, tos: 0, body: Body::Udp(Datagram { dst_port: 9, ..Datagram::EMPTY }) };
+/// let error = Icmp { error: IcmpError::PortUnreachable, about: Box::new(sent) };
+/// let answer = Packet { src: b, dst: a, ttl: 64, tos: 0, body: Body::Icmp(error) };
+/// assert!(answer.data().is_empty());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Icmp {
     /// What went wrong.
@@ -213,6 +233,12 @@ pub struct Icmp {
 }
 
 /// What an ICMP error says.
+///
+/// ```
+/// use twinsock_sim::packet::IcmpError;
+/// let too_big = IcmpError::PacketTooBig { mtu_bytes: 1280 };
+/// assert_ne!(too_big, IcmpError::TimeExceeded);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IcmpError {
     /// Type 3 code 0.

@@ -141,6 +141,12 @@ pub enum Control {
 }
 
 /// The data of a segment or datagram: shared with the sender's buffer, or inline where that is cheaper.
+///
+/// ```
+/// use twinsock_sim::packet::Payload;
+/// assert!(matches!(Payload::copy_of(b"a few"), Payload::Inline { len: 5, .. }));
+/// assert!(matches!(Payload::from(vec![0; 1460]), Payload::Shared(_)));
+/// ```
 #[derive(Clone)]
 pub enum Payload {
     /// Up to [`Payload::INLINE_MAX_BYTES`], by value.
@@ -156,11 +162,27 @@ pub enum Payload {
 
 impl Payload {
     /// The largest payload that is carried by value.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::Payload;
+    /// let most = [0; Payload::INLINE_MAX_BYTES];
+    /// assert!(matches!(Payload::copy_of(&most), Payload::Inline { .. }));
+    /// ```
     pub const INLINE_MAX_BYTES: usize = 79;
     /// No data.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::Payload;
+    /// assert_eq!(Payload::EMPTY, Payload::default());
+    /// ```
     pub const EMPTY: Payload = Payload::Shared(Bytes::new());
 
     /// A payload of these bytes, inline if they are few, else a copy on the heap.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::Payload;
+    /// assert_eq!(Payload::copy_of(b"data"), Payload::from(b"data".to_vec()));
+    /// ```
     #[must_use]
     pub fn copy_of(data: &[u8]) -> Payload {
         if data.is_empty() {
@@ -174,7 +196,7 @@ impl Payload {
 
     /// Becomes a copy of `other`.
     #[inline]
-    pub fn set(&mut self, other: &Payload) {
+    pub(crate) fn set(&mut self, other: &Payload) {
         match other {
             Payload::Inline { .. } => self.assign(other.as_slice()),
             Payload::Shared(bytes) => *self = Payload::Shared(bytes.clone()),
@@ -186,7 +208,7 @@ impl Payload {
     /// # Panics
     /// If they are more than [`Payload::INLINE_MAX_BYTES`].
     #[inline(always)]
-    pub fn assign(&mut self, data: &[u8]) {
+    pub(crate) fn assign(&mut self, data: &[u8]) {
         match self {
             Payload::Inline { len, bytes } => {
                 *len = inline_len(data);
@@ -206,7 +228,7 @@ impl Payload {
 
     /// Lets go of what others could use: what the payload holds from here on means nothing.
     #[inline]
-    pub fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         if let Payload::Shared(bytes) = self {
             *bytes = Bytes::new();
         }
@@ -215,7 +237,7 @@ impl Payload {
     /// Whether the payload holds nothing but itself.
     #[inline]
     #[must_use]
-    pub fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         match self {
             Payload::Inline { .. } => true,
             Payload::Shared(bytes) => bytes.is_empty(),
@@ -224,7 +246,7 @@ impl Payload {
 
     /// The data as a slice that can be shared: a copy if the payload is inline.
     #[must_use]
-    pub fn to_bytes(&self) -> Bytes {
+    pub(crate) fn to_bytes(&self) -> Bytes {
         match self {
             Payload::Inline { .. } => Bytes::copy_from_slice(self.as_slice()),
             Payload::Shared(bytes) => bytes.clone(),
@@ -234,7 +256,7 @@ impl Payload {
     /// Takes the data out; what is left means nothing.
     #[inline]
     #[must_use]
-    pub fn take(&mut self) -> Payload {
+    pub(crate) fn take(&mut self) -> Payload {
         match self {
             Payload::Inline { len, bytes } => Payload::Inline { len: *len, bytes: *bytes },
             Payload::Shared(bytes) => Payload::Shared(std::mem::take(bytes)),
@@ -242,7 +264,7 @@ impl Payload {
     }
 
     /// Keeps the first `len` bytes, if there are more.
-    pub fn truncate(&mut self, new_len: usize) {
+    pub(crate) fn truncate(&mut self, new_len: usize) {
         match self {
             Payload::Inline { len, .. } => *len = u8::try_from(new_len).map_or(*len, |new_len| new_len.min(*len)),
             Payload::Shared(bytes) => bytes.truncate(new_len),
@@ -251,7 +273,7 @@ impl Payload {
 
     /// Holds no data from here on.
     #[inline]
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         match self {
             Payload::Inline { len, .. } => *len = 0,
             Payload::Shared(bytes) => *bytes = Bytes::new(),
@@ -261,7 +283,7 @@ impl Payload {
     /// The data.
     #[inline]
     #[must_use]
-    pub fn as_slice(&self) -> &[u8] {
+    pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
             Payload::Inline { len, bytes } => &bytes[..usize::from(*len)],
             Payload::Shared(bytes) => bytes,
@@ -269,6 +291,11 @@ impl Payload {
     }
 
     /// How many bytes of data.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::Payload;
+    /// assert_eq!(Payload::copy_of(b"data").len(), 4);
+    /// ```
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
@@ -279,6 +306,11 @@ impl Payload {
     }
 
     /// Whether there is no data.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::Payload;
+    /// assert!(Payload::copy_of(b"").is_empty());
+    /// ```
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -330,6 +362,12 @@ impl fmt::Debug for Payload {
 }
 
 /// The timestamps option, RFC 7323 section 3.
+///
+/// ```
+/// use twinsock_sim::packet::{TcpOptions, Timestamps};
+/// let options = TcpOptions { timestamps: Some(Timestamps { value: 7, echo: 0 }), ..TcpOptions::NONE };
+/// assert_eq!(options.timestamps.map(|timestamps| timestamps.value), Some(7));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timestamps {
     /// TSval.
@@ -339,6 +377,12 @@ pub struct Timestamps {
 }
 
 /// Up to three SACK blocks, RFC 2018, `[left, right)` each; unused ones are `None`.
+///
+/// ```
+/// use twinsock_sim::packet::{SackBlocks, SeqNumber, TcpOptions};
+/// let sack: SackBlocks = [Some((SeqNumber::new(1000), SeqNumber::new(2460))), None, None];
+/// assert_eq!(TcpOptions { sack, ..TcpOptions::NONE }.sack.iter().flatten().count(), 1);
+/// ```
 pub type SackBlocks = [Option<(SeqNumber, SeqNumber)>; 3];
 
 /// The options of a segment.
@@ -395,12 +439,23 @@ pub struct Segment {
 
 impl TcpOptions {
     /// No options.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::TcpOptions;
+    /// assert_eq!(TcpOptions::NONE, TcpOptions::default());
+    /// ```
     pub const NONE: TcpOptions =
         TcpOptions { mss_bytes: None, window_scale: None, sack_permitted: false, timestamps: None, sack: [None; 3] };
 }
 
 impl Segment {
     /// A segment of nothing, for memory that is going to hold another.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::{Control, Segment};
+    /// let syn = Segment { dst_port: 80, control: Control::Syn, ..Segment::EMPTY };
+    /// assert!(syn.ack.is_none() && syn.payload.is_empty());
+    /// ```
     pub const EMPTY: Segment = Segment {
         src_port: 0,
         dst_port: 0,
@@ -415,6 +470,12 @@ impl Segment {
     };
 
     /// SEG.LEN: octets of sequence space, counting SYN and FIN.
+    ///
+    /// ```
+    /// use twinsock_sim::packet::{Control, Segment};
+    /// let last = Segment { control: Control::Fin, payload: b"bye".as_slice().into(), ..Segment::EMPTY };
+    /// assert_eq!(last.sequence_len(), 4);
+    /// ```
     #[inline]
     #[must_use]
     pub fn sequence_len(&self) -> u32 {
@@ -428,14 +489,14 @@ impl Segment {
     /// How many bytes of data.
     #[inline]
     #[must_use]
-    pub fn payload_bytes(&self) -> u32 {
+    pub(crate) fn payload_bytes(&self) -> u32 {
         count(self.payload.len())
     }
 
     /// The length of the TCP header in bytes, options included, laid out and padded as Linux does (`tcp_options_write`).
     #[inline]
     #[must_use]
-    pub fn header_bytes(&self) -> u32 {
+    pub(crate) fn header_bytes(&self) -> u32 {
         let options = &self.options;
         let mss = if options.mss_bytes.is_some() { 4 } else { 0 };
         // SACK-permitted takes the place of the padding before the timestamps.

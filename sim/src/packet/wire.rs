@@ -14,7 +14,8 @@ mod icmp;
 mod tcp;
 mod udp;
 
-pub use frames::{Frames, frames, packet_bytes, part};
+pub(crate) use frames::part;
+pub use frames::{Frames, frames, packet_bytes};
 
 use super::{Body, Datagram, Packet};
 use checksum::Checksum;
@@ -22,6 +23,12 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Bytes that are not a packet which the simulator knows: what is wrong, and where.
+///
+/// ```
+/// use twinsock_sim::packet::wire::decode;
+/// let error = decode(&[0x65; 40]).unwrap_err();
+/// assert_eq!(error.to_string(), format!("not a packet: {} at byte {}", error.what, error.offset));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseError {
     /// What is wrong.
@@ -39,6 +46,13 @@ impl fmt::Display for ParseError {
 impl std::error::Error for ParseError {}
 
 /// A packet that no bytes stand for.
+///
+/// ```
+/// use twinsock_sim::packet::Packet;
+/// use twinsock_sim::packet::wire::{EncodeError, encode};
+/// let mixed = Packet { src: [10, 0, 0, 1].into(), dst: "fd00::2".parse().unwrap(), ..Packet::EMPTY };
+/// assert_eq!(encode(&mixed), Err(EncodeError::MixedFamilies));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EncodeError {
     /// One address is IPv4, the other IPv6.

@@ -3,6 +3,7 @@
 //! A carrier runs on the OS thread that resumes it, on a stack of its own. It is never unwound from outside: to kill a thread,
 //! the scheduler resumes it one last time and [`suspend`]'s caller unwinds from within, so destructors run on the thread's own stack.
 
+use crate::prefetch::prefetch_bytes;
 use crate::process::stack::CarrierStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use std::cell::{Cell, RefCell};
@@ -46,29 +47,21 @@ impl StackEnd {
     /// them has long been out of its caches.
     #[inline]
     pub fn prefetch(self) {
-        #[cfg(target_arch = "x86_64")]
-        for line in 0..PREFETCHED_LINES {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a prefetch reads nothing and faults nowhere, whatever the address.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(self.0.wrapping_add(line * 64).cast()) };
-        }
+        prefetch_bytes(self.0, PREFETCHED_BYTES);
+    }
+
+    /// The same of the other end, where a switch notes whom to go back to: of a stack of which little is in use, that is in the same page.
+    #[inline]
+    pub fn prefetch_beginning(self) {
+        let beginning = self.0.map_addr(|addr| addr | (PAGE_BYTES - 1));
+        prefetch_bytes(beginning, 1);
     }
 }
 
-/// The same for any value, which is going to be touched next but one.
-#[inline]
-pub fn prefetch<T>(value: &T) {
-    #[cfg(target_arch = "x86_64")]
-    for offset in (0..size_of::<T>()).step_by(64) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing and faults nowhere, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(ptr::from_ref(value).cast::<i8>().wrapping_add(offset)) };
-    }
-}
-
-/// How much of a stack's end is fetched, in lines of 64 bytes.
-#[cfg(target_arch = "x86_64")]
-const PREFETCHED_LINES: usize = 8;
+/// How much of a stack's end is fetched.
+const PREFETCHED_BYTES: usize = 512;
+/// The least size of a page; a stack begins at the end of one.
+const PAGE_BYTES: usize = 4096;
 
 /// How a carrier gave control back.
 pub enum Outcome {

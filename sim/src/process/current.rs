@@ -8,7 +8,7 @@ use crate::process::Killed;
 use crate::process::breakpoint;
 use crate::process::coroutine::{self, StackEnd};
 use crate::process::outside::Outsiders;
-use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Wait};
+use crate::process::scheduler::{Posted, ProcId, Scheduler, ThreadId, Wait};
 use crate::trace::Place;
 use crate::world::HostId;
 use std::cell::{Cell, RefCell, RefMut};
@@ -127,6 +127,17 @@ impl Shared {
         let host = place.host_number().and_then(|host| names.host(host));
         let process = place.host_number().zip(place.pid()).and_then(|(host, pid)| names.process(host, pid));
         Some((at, step, place, [host.map(str::to_owned), process.map(str::to_owned)]))
+    }
+
+    /// Whether somebody is told of what happens whenever the driver is at work.
+    #[cfg(feature = "tracing")]
+    fn is_told(&self) -> bool {
+        self.telling.is_some()
+    }
+
+    #[cfg(not(feature = "tracing"))]
+    fn is_told(&self) -> bool {
+        false
     }
 
     /// Says who runs.
@@ -275,6 +286,37 @@ impl Running {
         if scheduler.goes_on(self.thread) { Ok(scheduler) } else { self.enter_slowly(scheduler) }
     }
 
+    /// The same before a receive on a stream. Answers also whether that has been begun meanwhile, and has waited: it is to be gone on with.
+    ///
+    /// # Errors
+    /// As of [`Running::enter`].
+    #[inline(always)]
+    pub fn enter_to_receive(&self, receive: Posted) -> Result<(RefMut<'_, Scheduler>, bool)> {
+        if std::thread::panicking() {
+            return Err(Errno::IO);
+        }
+        let mut scheduler = self.shared.scheduler.borrow_mut();
+        if scheduler.goes_on(self.thread) { Ok((scheduler, false)) } else { self.enter_slowly_to_receive(scheduler, receive) }
+    }
+
+    #[inline(never)]
+    fn enter_slowly_to_receive<'a>(
+        &'a self,
+        mut scheduler: RefMut<'a, Scheduler>,
+        receive: Posted,
+    ) -> Result<(RefMut<'a, Scheduler>, bool)> {
+        if scheduler.thread_mut(self.thread).killed {
+            return Ok((self.refuse(scheduler)?, false));
+        }
+        if scheduler.catch_up(self.thread) {
+            return Ok((scheduler, false));
+        }
+        scheduler.post(self.thread, receive);
+        scheduler = self.wait_for_turn(scheduler);
+        let has_waited = scheduler.has_waited(self.thread);
+        Ok((scheduler, has_waited))
+    }
+
     #[inline(never)]
     fn enter_slowly<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> Result<RefMut<'a, Scheduler>> {
         if scheduler.thread_mut(self.thread).killed {
@@ -288,7 +330,10 @@ impl Running {
 
     /// Leaves the processor to others until the thread's turn comes.
     pub fn wait_for_turn<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
-        scheduler.wait_for_turn(self.thread);
+        let is_now = scheduler.wait_for_turn(self.thread);
+        if is_now && !self.shared.is_told() && scheduler.chooses_at_once(self.thread) {
+            return scheduler;
+        }
         self.suspend(scheduler)
     }
 

@@ -20,6 +20,7 @@ pub fn drive(shared: &Rc<Shared>, limit: Option<Instant>) {
     let _entered = Entered::new(shared);
     let mut scheduler = shared.scheduler.borrow_mut();
     scheduler.pulse.drive(true);
+    scheduler.set_limit(limit);
     loop {
         scheduler = tell(shared, scheduler);
         match scheduler.next_turn(limit) {
@@ -166,7 +167,8 @@ fn resume<'a>(
     scheduler.pulse.rest();
     match outcome {
         Outcome::Suspended => {
-            scheduler.thread_mut(thread).carrier = Some(carrier);
+            // Nothing is there that would have to be dropped.
+            std::mem::forget(scheduler.thread_mut(thread).carrier.replace(carrier));
             (scheduler, None)
         }
         Outcome::Finished(result) => {
@@ -187,7 +189,7 @@ fn fail_with(scheduler: &mut Scheduler, thread: ThreadId, message: String, locat
     let process = scheduler.process(scheduler.process_of(thread));
     let failure = FailureKind::Panic {
         host: scheduler.world().host_name(process.host).to_owned(),
-        process: process.name.clone(),
+        process: process.name.to_string(),
         thread: scheduler.thread_name(thread).to_owned(),
         message,
         location,

@@ -196,8 +196,8 @@ impl Scheduler {
             };
             list.push(Waiting {
                 host: self.world.host_name(process.host).to_owned(),
-                process: process.name.clone(),
-                thread: thread.name.clone(),
+                process: process.name.to_string(),
+                thread: thread.name.to_string(),
                 what,
                 since,
                 daemon: process.daemon,
@@ -255,7 +255,7 @@ pub fn install_panic_hook() {
     ONCE.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
-            if !coroutine::on_carrier() && !KEPT.get() {
+            if !is_in_a_run() {
                 return before(info);
             }
             let message = message_of(info.payload());
@@ -299,6 +299,11 @@ pub fn take_panic(payload: &(dyn Any + Send)) -> (String, Option<String>) {
 /// Message and place of the panic that unwinds the running thread, if one does.
 pub fn pending_panic() -> Option<(String, Option<String>)> {
     PANICS.with_borrow(|[_, newer]| newer.clone()).map(|seen| (seen.message, seen.location))
+}
+
+/// Whether what the running code says of a panic goes into a failure: it is a simulated thread's, or a test's that [`catch`] runs.
+pub fn is_in_a_run() -> bool {
+    coroutine::on_carrier() || KEPT.get()
 }
 
 /// The command that runs the same thing again. Under `cargo test`, the OS thread bears the test's name.

@@ -34,9 +34,25 @@ pub enum LeakCheck {
 /// How much virtual time passes between the end of the last process that keeps a run going and the look at what is left, unless
 /// [`Builder::leak_grace`](crate::Builder::leak_grace) says otherwise: longer than a connection may take to be closed by both ends, TIME_WAIT and
 /// `net.ipv4.tcp_fin_timeout` included.
+///
+/// ```
+/// use twinsock_sim::{LEAK_GRACE, LeakCheck, Sim};
+/// let run = Sim::builder().leaks(LeakCheck::Report).run(|sim| drop(sim.host("a").spawn("p", |_net| {}))).unwrap();
+/// assert!(run.elapsed >= LEAK_GRACE);
+/// ```
 pub const LEAK_GRACE: Duration = Duration::from_secs(150);
 
 /// A thread that has not ended.
+///
+/// ```
+/// use twinsock_sim::Sim;
+/// Sim::builder().run(|sim| {
+///     sim.host("a").spawn("p", |net| twinsock::Clock::sleep(&net, std::time::Duration::from_secs(9)));
+///     sim.run_for(std::time::Duration::from_secs(1));
+///     let thread = &sim.leaks().hosts[0].threads[0];
+///     assert_eq!((thread.process.as_str(), thread.what.as_str()), ("p", "sleep"));
+/// }).unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftThread {
     /// The name of its process.
@@ -54,6 +70,15 @@ pub struct LeftThread {
 }
 
 /// What a process that came to its end by itself left to its kernel.
+///
+/// ```
+/// use twinsock_sim::{LeakCheck, Sim};
+/// let run = Sim::builder().leaks(LeakCheck::Report).run(|sim| {
+///     sim.host("a").spawn("p", |net| std::mem::forget(twinsock::SocketApi::epoll_create(&net).unwrap()));
+/// });
+/// let exit = &run.unwrap().leaks.hosts[0].exits[0];
+/// assert_eq!((exit.process.as_str(), exit.descriptors.len()), ("p", 1));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftAtExit {
     /// The name of the process.
@@ -177,6 +202,14 @@ impl fmt::Display for Leaks {
 
 impl HostLeaks {
     /// Whether nothing of it is a leak.
+    ///
+    /// ```
+    /// use twinsock_sim::{LeakCheck, Sim};
+    /// let run = Sim::builder().leaks(LeakCheck::Report).run(|sim| {
+    ///     sim.host("a").spawn("p", |net| std::mem::forget(twinsock::SocketApi::epoll_create(&net).unwrap()));
+    /// });
+    /// assert!(!run.unwrap().leaks.hosts[0].is_clean());
+    /// ```
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.kinds().is_empty()
@@ -279,7 +312,7 @@ impl Scheduler {
 
     fn left_threads(&self, host: HostId) -> Vec<LeftThread> {
         let alive = self.processes.iter().filter(|process| process.host == host && process.life == Life::Alive);
-        let threads = alive.flat_map(|process| process.threads.iter().map(move |thread| (process, *thread)));
+        let threads = alive.flat_map(|process| process.threads().map(move |thread| (process, thread)));
         let left = threads.filter_map(|(process, id)| {
             let thread = &self.threads[id.index()];
             let (what, since) = match thread.state {
@@ -287,8 +320,8 @@ impl Scheduler {
                 State::Ready | State::Due | State::Running => ("its turn".to_owned(), thread.clock()),
                 State::Ended => return None,
             };
-            let (process, pid, daemon) = (process.name.clone(), process.pid, process.daemon);
-            Some(LeftThread { process, pid, thread: thread.name.clone(), what, since, daemon })
+            let (process, pid, daemon) = (process.name.to_string(), process.pid, process.daemon);
+            Some(LeftThread { process, pid, thread: thread.name.to_string(), what, since, daemon })
         });
         left.collect()
     }
@@ -303,7 +336,7 @@ impl Scheduler {
         }
         let running = threads.iter().filter(|thread| !has_ended(thread));
         let left = LeftAtExit {
-            process: process.name.clone(),
+            process: process.name.to_string(),
             pid: process.pid,
             at: self.world.now(),
             descriptors: self.world.host(process.host).open_descriptors(process.pid, self.world.now()),

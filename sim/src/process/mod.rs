@@ -15,6 +15,7 @@
 //! - [`leaks`]: what a run leaves behind.
 //! - [`breakpoint`]: stops for a debugger at a step.
 //! - [`listener`], `telling`: who listens to `tracing`, and what they hear.
+//! - [`memory`]: where recordings have theirs from.
 //! - [`overflow`]: says whose stack has overflowed.
 //! - [`watchdog`]: aborts a program that blocks its OS thread.
 
@@ -26,6 +27,7 @@ pub mod failure;
 pub mod faults;
 pub mod leaks;
 pub mod listener;
+pub mod memory;
 mod names;
 pub mod outside;
 pub mod overflow;

@@ -19,16 +19,31 @@ const ALTERNATE_BYTES: usize = 64 << 10;
 static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
 
 thread_local! {
-    /// How large the stacks of simulated threads on this OS thread are; 0 before the first run.
+    /// How large the stacks of simulated threads on this OS thread are; 0 outside a run.
     static STACK_BYTES: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Looks after stacks of this size on this OS thread from here on.
-pub fn look_after(stack_bytes: usize) {
+/// Stacks that are looked after; when it is dropped, those of the run around this one are again.
+#[must_use]
+pub struct LookingAfter {
+    /// How large those are; 0 without a run around this one.
+    before: usize,
+}
+
+/// Looks after stacks of this size on this OS thread.
+pub fn look_after(stack_bytes: usize) -> LookingAfter {
     static ONCE: Once = Once::new();
     ONCE.call_once(install);
-    if STACK_BYTES.replace(stack_bytes) == 0 {
+    let before = STACK_BYTES.replace(stack_bytes);
+    if before == 0 {
         have_an_alternate_stack();
+    }
+    LookingAfter { before }
+}
+
+impl Drop for LookingAfter {
+    fn drop(&mut self) {
+        STACK_BYTES.set(self.before);
     }
 }
 

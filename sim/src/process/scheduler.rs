@@ -1,5 +1,5 @@
 //! Who is there, who waits, who is next; `short.rs`: the short ways of calls; `next.rs`: what happens next, and who runs then;
-//! `starting.rs`: who comes; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still;
+//! `upcoming.rs`: who is soon; `starting.rs`: who comes; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still;
 //! `clock.rs`: what time it is for whom; `notes.rs`: what a recording holds of it.
 
 mod clock;
@@ -9,9 +9,10 @@ mod notes;
 mod power;
 mod short;
 mod starting;
+mod upcoming;
 
 use next::thread_of;
-pub use short::ShortRecv;
+pub use short::{Posted, ShortRecv};
 
 use crate::choice::{Door, StreamId};
 use crate::host::{Call, Op, Pid, Progress, QuietRecv, Recent, Token};
@@ -28,9 +29,11 @@ use crate::trace::{CallEnd, Event, Place, What};
 use crate::world::{Alarm, Data, HostId, World};
 use power::Stalled;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 use twinsock::Instant;
 use twinsock::faulty::Course;
+use upcoming::Upcoming;
 
 /// A process of a simulation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -87,33 +90,38 @@ pub(super) enum State {
 }
 
 /// A thread.
+///
+/// The fields stand in memory as they stand here: what every turn looks at is together, at the beginning.
+#[repr(C)]
 pub struct Thread {
-    pub(super) process: ProcId,
-    /// Its process's host and number there.
-    host: HostId,
-    pid: Pid,
-    pub(super) name: String,
     clock: Instant,
     pub(super) state: State,
     /// Counts this thread's waits: an alarm that was set for an earlier one is void.
     turn: u32,
+    /// Its process's host and number there.
+    host: HostId,
+    pid: Pid,
+    pub(super) process: ProcId,
+    pub(super) killed: bool,
+    /// Something is to be done before it goes on with its turn: it is killed, or a debugger stops here.
+    pub(super) is_held_up: bool,
+    /// The receive that its host has hardly taken note of is a `read(2)`.
+    reads_as_file: bool,
+    /// A signal that is to end the call that its host has parked.
+    pub(super) signal: Option<Signal>,
     pub(super) carrier: Option<Box<Carrier>>,
     /// The call that its host has parked.
     pub(super) op: Option<Op>,
     /// Or the receive that its host has hardly taken note of.
     pub(super) quiet: Option<QuietRecv>,
-    /// That is a `read(2)`.
-    reads_as_file: bool,
-    /// What it returns, once it is over.
-    pub(super) received: Option<Data>,
+    /// A receive that it makes as soon as it has its turn.
+    posted: Option<Posted>,
     recent: Recent,
-    /// A signal that is to end that call.
-    pub(super) signal: Option<Signal>,
-    joiners: Vec<ThreadId>,
+    /// What that receive returns, once it is over.
+    pub(super) received: Option<Data>,
+    /// Shared by all that have the same.
+    pub(super) name: Arc<str>,
     children: u32,
-    pub(super) killed: bool,
-    /// Something is to be done before it goes on with its turn: it is killed, or a debugger stops here.
-    pub(super) is_held_up: bool,
     pub(super) calls_after_kill: u32,
 }
 
@@ -132,13 +140,21 @@ pub(super) enum Life {
 pub struct Process {
     pub(crate) host: HostId,
     pub(crate) pid: Pid,
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     pub(crate) main: ThreadId,
-    pub(super) threads: Vec<ThreadId>,
+    /// Its other threads.
+    others: Vec<ThreadId>,
     /// Does not keep the run going.
     pub(super) daemon: bool,
     pub(super) life: Life,
     entropy: Option<StreamId>,
+}
+
+impl Process {
+    /// Its threads, in the order in which they were made.
+    pub(super) fn threads(&self) -> impl Iterator<Item = ThreadId> + '_ {
+        std::iter::once(self.main).chain(self.others.iter().copied())
+    }
 }
 
 /// What the driver does next.
@@ -160,9 +176,14 @@ pub struct Scheduler {
     pub(super) world: World,
     pub(super) processes: Vec<Process>,
     pub(super) threads: Vec<Thread>,
+    /// Who waits for the end of a thread.
+    joiners: BTreeMap<ThreadId, Vec<ThreadId>>,
+    /// The name that was given last.
+    last_name: Arc<str>,
     /// About where their stacks end: apart from them, so as to be found at once.
     stack_ends: Vec<StackEnd>,
     ready: VecDeque<ThreadId>,
+    upcoming: Upcoming,
     /// The threads of hosts that stand still, which are ready but cannot go on; an entry for each such host.
     stalled: BTreeMap<HostId, Stalled>,
     /// What may befall the calls of processes, by host.
@@ -171,6 +192,10 @@ pub struct Scheduler {
     pub(super) kills: VecDeque<ProcId>,
     /// The running thread was chosen among all that are due now, and has not acted yet.
     just_chosen: bool,
+    /// Who was chosen to run next before the driver was there to do so.
+    chosen: Option<ThreadId>,
+    /// Nothing happens that is later.
+    limit: Instant,
     /// What is to run before anything else happens.
     pub(super) outside: Option<Outside>,
     turns: Turns,
@@ -202,13 +227,18 @@ impl Scheduler {
             world,
             processes: Vec::new(),
             threads: Vec::new(),
+            joiners: BTreeMap::new(),
+            last_name: Arc::default(),
             stack_ends: Vec::new(),
             ready: VecDeque::new(),
+            upcoming: Upcoming::default(),
             stalled: BTreeMap::new(),
             call_faults: BTreeMap::new(),
             fault_streams: BTreeMap::new(),
             kills: VecDeque::new(),
             just_chosen: false,
+            chosen: None,
+            limit: Instant::FAR,
             outside: None,
             turns,
             call_cost_ns: u64::try_from(call_cost.as_nanos()).unwrap_or(u64::MAX),
@@ -367,11 +397,38 @@ impl Scheduler {
         }
     }
 
-    /// Puts the running thread's turn into the queue, at its own clock.
-    pub fn wait_for_turn(&mut self, thread: ThreadId) {
+    /// Puts the running thread's turn into the queue, at its own clock. Answers `true` if that is now, and all that the driver would do next is to choose
+    /// among those whose turn it is.
+    pub fn wait_for_turn(&mut self, thread: ThreadId) -> bool {
         let clock = self.threads[thread.index()].clock;
         self.threads[thread.index()].state = State::Due;
-        self.queue_turn(thread, clock);
+        let is_now = clock <= self.world.now() && self.is_a_turn_next();
+        if is_now {
+            // Its alarm would be the last one due now, and the next thing to happen.
+            self.make_ready(thread);
+        } else {
+            self.queue_turn(thread, clock);
+        }
+        is_now
+    }
+
+    /// Whether the driver, if it took over, would have nothing to do before it chooses among those whose turn it is now.
+    fn is_a_turn_next(&self) -> bool {
+        let now = self.world.now();
+        let is_undisturbed = self.kills.is_empty() && self.failure.is_none() && self.outside.is_none();
+        is_undisturbed && self.live > 0 && now <= self.limit && self.world.is_idle_until(now)
+    }
+
+    /// Chooses as the driver would, after [`Scheduler::wait_for_turn`] has answered `true`. Answers whether it is that thread, which goes on at once.
+    pub fn chooses_at_once(&mut self, thread: ThreadId) -> bool {
+        if self.ready.is_empty() || self.world.trace().steps() + 1 == self.break_at {
+            return false;
+        }
+        let chosen = self.choose();
+        if chosen != thread {
+            self.chosen = Some(chosen);
+        }
+        chosen == thread
     }
 
     /// Begins a system call of the running thread.
@@ -435,7 +492,7 @@ impl Scheduler {
         let at = self.world.now();
         let place = self.place(thread);
         self.world.trace_mut().call_ended(at, place, name, fd, result);
-        if self.world.trace().is_recording() {
+        if self.world.trace().wants_calls() {
             self.note_call(&CallEnd { at, place, call: name, fd, result }, thread, call);
         }
         self.charge(thread);
@@ -491,7 +548,7 @@ impl Scheduler {
         if self.threads[other.index()].state == State::Ended {
             return false;
         }
-        self.threads[other.index()].joiners.push(thread);
+        self.joiners.entry(other).or_default().push(thread);
         self.wait(thread, Wait::Join(other), None);
         true
     }

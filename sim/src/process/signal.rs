@@ -36,7 +36,7 @@ pub enum Signal {
 impl Scheduler {
     /// Whether a thread belongs to this process and has not ended.
     pub fn has_thread(&self, process: ProcId, thread: ThreadId) -> bool {
-        self.process(process).threads.contains(&thread) && !self.has_ended(thread)
+        self.process(process).threads().any(|own| own == thread) && !self.has_ended(thread)
     }
 
     /// Sends a thread a signal. It concerns a thread that waits in a system call, and no other.

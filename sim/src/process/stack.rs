@@ -24,9 +24,8 @@ pub enum CarrierStack {
 /// A part of a reservation, its lowest page being the guard.
 pub struct Part {
     base: StackPointer,
-    bytes: usize,
     _registration: ValgrindStackRegistration,
-    _reservation: Rc<Reservation>,
+    reservation: Rc<Reservation>,
 }
 
 /// Address space for several stacks.
@@ -91,9 +90,8 @@ impl Part {
             let base = start.addr().get() + part_bytes;
             Ok(Part {
                 base: StackPointer::new(base).expect("a stack does not end at address 0"),
-                bytes: part_bytes,
                 _registration: ValgrindStackRegistration::new(start.as_ptr(), part_bytes),
-                _reservation: Rc::clone(&current.reservation),
+                reservation: Rc::clone(&current.reservation),
             })
         })
     }
@@ -151,7 +149,8 @@ unsafe impl Stack for CarrierStack {
     fn limit(&self) -> StackPointer {
         match self {
             CarrierStack::Part(part) => {
-                StackPointer::new(part.base.get() - part.bytes).expect("a stack does not begin at address 0")
+                let bytes = part.reservation.bytes / RESERVATION_STACKS;
+                StackPointer::new(part.base.get() - bytes).expect("a stack does not begin at address 0")
             }
             CarrierStack::Own(own) => own.limit(),
         }

@@ -31,7 +31,7 @@ pub fn list(call: &Call<'_, '_>, done: Option<usize>, to: &mut Arguments<'_>) {
         }
         Call::Setsockopt { fd, level, name, value } => option(to.number(*fd), *level, *name, value),
         Call::Sendto { fd, data, flags, addr } => {
-            to.number(*fd).data(data).count(data.len()).flags(*flags, Family::Msg);
+            to.send(*fd, data, *flags);
             addr_if_some(to, *addr);
         }
         Call::Sendmsg { fd, hdr, flags } => {
@@ -222,13 +222,13 @@ fn fd_sets(to: &mut Arguments<'_>, sets: &[Option<&mut FdSet>; 3]) {
 mod tests {
     use super::*;
     use crate::process::names::name_of;
-    use crate::trace::{CallEnd, Detail, Place, Trace};
+    use crate::trace::{CallEnd, Detail, Memory, Place, Trace};
     use twinsock::{Errno, Instant, Result, SocketAddr};
 
     /// What a recording shows of a call: while it waits, or once it has returned.
     fn arguments(call: &Call<'_, '_>, result: Option<Result<usize>>) -> String {
         let mut trace = Trace::new();
-        trace.record_last(1);
+        trace.record_last(1, Memory::default());
         let (at, place, (name, fd)) = (Instant::from_nanos(1), Place::process(0, 1), name_of(call));
         match result {
             None => trace.waits_in_call(at, place, name, |to| list(call, None, to)),
@@ -277,16 +277,16 @@ mod tests {
         let mut into = data.clone();
         into.resize(64, 0);
         let mut trace = Trace::new();
-        trace.record_last(100);
+        trace.record_last(100, Memory::default());
         let end = |call| CallEnd { at, place, call: name_of(call).0, fd: Some(3), result: Ok(40) };
         trace.call_in_full(&end(&send), None, |to| list(&send, Some(40), to));
-        trace.send_in_full(&end(&send), None, &data, MSG_NOSIGNAL);
+        trace.send_in_full(&end(&send), None, 3, &data, MSG_NOSIGNAL);
         let recv = Call::Recvfrom { fd: 3, into: &mut into, flags: 0, name: None };
         let (call, _) = name_of(&recv);
         trace.waits_in_call(at, place, call, |to| list(&recv, None, to));
         trace.waits_in_recv(at, place, 3, 64, 0);
         trace.call_in_full(&end(&recv), None, |to| list(&recv, Some(40), to));
-        trace.recv_in_full(&end(&recv), None, (&data, 64), 0);
+        trace.recv_in_full(&end(&recv), None, 3, (&data, 64), 0);
         let events: Vec<_> = trace.take_recording(Vec::new()).unwrap().events().collect();
         assert!(events.len() == 6 && events.chunks(2).all(|pair| pair[0] == pair[1]), "{events:#?}");
     }

@@ -7,7 +7,7 @@
 use crate::process::current::{Running, Shared};
 use crate::process::listener::is_nobody_here;
 use crate::process::scheduler::{Scheduler, ThreadId};
-use crate::trace::{Event, Place, Topic, What};
+use crate::trace::{Event, Place, Topic, UntoldEvent, What};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use tracing::{Level, Span, enabled, event, span};
@@ -76,7 +76,7 @@ impl Shared {
         if untold.is_empty() || std::thread::panicking() {
             return;
         }
-        let told: Vec<Told> = untold.into_iter().map(|(step, event)| in_words(&scheduler, step, event)).collect();
+        let told: Vec<Told> = untold.into_iter().map(|untold| in_words(&scheduler, untold)).collect();
         drop(scheduler);
         for told in told {
             telling.moment.set(Some((told.step, told.event.at, told.event.place)));
@@ -86,11 +86,12 @@ impl Shared {
     }
 }
 
-fn in_words(scheduler: &Scheduler, step: u64, event: Event) -> Told {
+fn in_words(scheduler: &Scheduler, untold: UntoldEvent) -> Told {
+    let UntoldEvent { step, event, call } = untold;
     let names = scheduler.world().trace().names();
     let host = event.place.host_number().and_then(|host| names.host(host)).unwrap_or_default().to_owned();
     let process = event.place.host_number().zip(event.place.pid()).and_then(|(host, pid)| names.process(host, pid));
-    let (process, words) = (process.unwrap_or_default().to_owned(), event.words(names));
+    let (process, words) = (process.unwrap_or_default().to_owned(), call.unwrap_or_else(|| event.words(names)));
     Told { step, event, host, process, words }
 }
 
@@ -136,7 +137,7 @@ impl Label {
         let process = scheduler.process(scheduler.process_of(thread));
         let host = scheduler.world().host_name(process.host).to_owned();
         let (name, started) = (scheduler.thread_name(thread).to_owned(), scheduler.world().now().as_nanos());
-        Some(Label { thread, host, process: process.name.clone(), pid: process.pid.0, name, started })
+        Some(Label { thread, host, process: process.name.to_string(), pid: process.pid.0, name, started })
     }
 }
 

@@ -185,22 +185,38 @@ impl Turns {
         Mark::Pause(pause)
     }
 
-    /// Which of these threads is going to be next, very probably, if they are all that are due then: its index.
+    /// Which of these threads is going to be next after so many of them, very probably, if they are all that are due until then: its index now.
     #[inline]
-    pub fn foresee(&self, world: &mut World, ready: usize) -> Option<usize> {
+    pub fn foresee(&self, world: &mut World, turns: usize, ready: usize) -> Option<usize> {
         match self.how {
-            How::FirstCome => Some(0),
+            How::FirstCome => Some(turns),
             How::Random => {
-                let next = world.choice_mut().foresee(self.order, u32::try_from(ready).ok()?)?;
-                usize::try_from(next).ok()
+                // The chosen one's place goes to the first in line, so that whoever stands behind those stays where it is.
+                let left = u32::try_from(ready.checked_sub(turns)?).ok()?;
+                let next = world.choice_mut().foresee(self.order, turns, left)?;
+                Some(turns + usize::try_from(next).ok()?)
             }
             How::Priorities(_) | How::Systematic { .. } => None,
         }
     }
 
     /// Which of several threads that are due goes next: its index.
+    #[inline]
     pub fn choose(&mut self, world: &mut World, ready: &VecDeque<ThreadId>, name: NameOf<'_>) -> usize {
         let count = u32::try_from(ready.len()).expect("fewer than 2^32 threads are ready");
+        match self.how {
+            // The usual one, where nobody wants to hear of it.
+            How::Random if !world.choice().keeps_story() => {
+                usize::try_from(draw(world, self.order, count)).expect("an index fits usize")
+            }
+            How::FirstCome | How::Random | How::Priorities(_) | How::Systematic { .. } => {
+                self.choose_slowly(world, ready, count, name)
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn choose_slowly(&mut self, world: &mut World, ready: &VecDeque<ThreadId>, count: u32, name: NameOf<'_>) -> usize {
         match &mut self.how {
             How::FirstCome => 0,
             How::Random => {
@@ -239,6 +255,7 @@ impl Turns {
 pub type NameOf<'a> = &'a dyn Fn(&World, ThreadId) -> String;
 
 /// Draws, and records the choice as an event of the run.
+#[inline]
 fn draw(world: &mut World, stream: StreamId, n: u32) -> u32 {
     let value = world.choice_mut().draw(stream, n);
     let at = world.now();

@@ -18,7 +18,7 @@ struct Counters {
     running: AtomicBool,
     /// The driver is at work, with or without a thread.
     driving: AtomicBool,
-    names: Mutex<Vec<String>>,
+    names: Mutex<Vec<Arc<str>>>,
     os_thread: AtomicU64,
 }
 
@@ -54,8 +54,8 @@ impl Pulse {
     }
 
     /// Keeps the name of the next thread, for the report.
-    pub fn add_thread(&self, name: &str) {
-        self.counters.names.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_owned());
+    pub fn add_thread(&self, name: Arc<str>) {
+        self.counters.names.lock().unwrap_or_else(PoisonError::into_inner).push(name);
     }
 
     /// A thread begins its turn.
@@ -135,7 +135,7 @@ fn report(watched: &Watched) -> ! {
         );
         backtrace::print_and_abort(watched.counters.os_thread.load(Ordering::Relaxed));
     }
-    let name = usize::try_from(thread).ok().and_then(|index| names.get(index)).map_or("?", String::as_str);
+    let name = usize::try_from(thread).ok().and_then(|index| names.get(index)).map_or("?", |name| name);
     eprintln!(
         "twinsock: simulated thread {name} has held its OS thread for {:?} of real time without a call to its world.\n\
          A std Mutex, Condvar, channel or sleep blocks the whole simulation: use twinsock::sync::{{Mutex, Condvar, channel}} and Clock::sleep\n\

@@ -6,25 +6,64 @@ use crate::process::current::Shared;
 use crate::process::driver;
 use crate::process::failure::{catch, install_panic_hook};
 use crate::process::leaks::{LEAK_GRACE, LeakCheck};
-use crate::process::overflow;
 use crate::process::scheduler::Scheduler;
 use crate::process::turns::{CALLS_EXPECTED, Interleaving, Turns};
 use crate::process::watchdog::Pulse;
+use crate::process::{memory, overflow};
 use crate::trace::{EVENTS_MAX, Trace};
 use crate::world::World;
 use std::rc::Rc;
 use std::time::Duration;
 
 /// What a system call costs of virtual time, unless [`Builder::call_cost`] says otherwise.
+///
+/// ```
+/// use twinsock::Clock;
+/// use twinsock_sim::{Sim, sim::CALL_COST};
+/// let run = Sim::builder().run(|sim| {
+///     sim.host("a").spawn("p", |net| {
+///         let before = net.now();
+///         assert_eq!(net.now().since(before), CALL_COST);
+///     });
+/// });
+/// run.unwrap();
+/// ```
 pub const CALL_COST: Duration = Duration::from_micros(1);
 /// How large a thread's stack is, unless [`Builder::stack_bytes`] says otherwise.
+///
+/// ```
+/// use twinsock_sim::{Sim, sim::STACK_BYTES};
+/// let builder = Sim::builder().stack_bytes(4 * STACK_BYTES);
+/// # assert!(builder.run(|_sim| {}).is_ok());
+/// ```
 pub const STACK_BYTES: usize = 256 << 10;
 /// How long a thread may hold its OS thread, in real time, unless [`Builder::watchdog`] says otherwise.
+///
+/// ```
+/// use twinsock_sim::{Sim, sim::WATCHDOG};
+/// // A slow machine.
+/// let builder = Sim::builder().watchdog(Some(4 * WATCHDOG));
+/// # assert!(builder.run(|_sim| {}).is_ok());
+/// ```
 pub const WATCHDOG: Duration = Duration::from_secs(5);
 /// After how many calls a run is taken for one that never ends, unless [`Builder::calls_max`] says otherwise: some ten seconds of real time of a program
 /// that spins, some minutes in a debug build.
+///
+/// ```
+/// use twinsock_sim::{Sim, sim::CALLS_MAX};
+/// // A long run.
+/// let builder = Sim::builder().calls_max(10 * CALLS_MAX);
+/// # assert!(builder.run(|_sim| {}).is_ok());
+/// ```
 pub const CALLS_MAX: u64 = 100_000_000;
 /// After how many events without a turn of any thread a run is taken for one that never ends, unless [`Builder::idle_max`] says otherwise.
+///
+/// ```
+/// use twinsock_sim::{Sim, sim::IDLE_MAX};
+/// // Found out earlier.
+/// let builder = Sim::builder().idle_max(IDLE_MAX / 100);
+/// # assert!(builder.run(|_sim| {}).is_ok());
+/// ```
 pub const IDLE_MAX: u64 = 100_000_000;
 /// How many of the last events of each host a failure report shows.
 const REPORT_EVENTS: usize = 20;
@@ -184,6 +223,23 @@ impl Builder {
 
     /// After how many events (timers of kernels, packets, misfortunes) without a turn of any thread a run is taken for one that never ends, and fails; [`IDLE_MAX`]
     /// by default. Where everybody waits for ever and nothing happens at all, the run fails at once, as a deadlock.
+    ///
+    /// ```
+    /// use std::io::Read;
+    /// use twinsock::net::{TcpListener, TcpStream};
+    /// use twinsock::{SocketApi, option};
+    /// use twinsock_sim::{FailureKind, Net, Sim};
+    /// let wait = |stream: TcpStream<Net>, net: Net| {
+    ///     net.set_option(stream.owned(), option::SO_KEEPALIVE, true).unwrap();
+    ///     (&stream).read(&mut [0]).map(drop)
+    /// };
+    /// let failure = Sim::builder().idle_max(100).run(|sim| {
+    ///     sim.host("a").spawn("server", move |net| wait(TcpListener::bind(&net, "10.0.0.1:80").unwrap().accept().unwrap().0, net));
+    ///     sim.run_for(std::time::Duration::from_secs(1));
+    ///     sim.host("b").spawn("client", move |net| wait(TcpStream::connect(&net, "10.0.0.1:80").unwrap(), net));
+    /// });
+    /// assert!(matches!(failure.unwrap_err().kind, FailureKind::Idle { .. }), "keepalive probes are all that happens");
+    /// ```
     #[must_use]
     pub fn idle_max(mut self, events: u64) -> Builder {
         self.idle_max = events;
@@ -309,6 +365,13 @@ impl Builder {
 
     /// At the beginning of which turn a debugger stops, by its number in a trace: in `twinsock_break`, on the stack of the thread whose turn it is.
     /// `TWINSOCK_BREAK` in the environment overrides it. Without a debugger a line on standard error says that the step was reached.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let builder = Sim::builder().break_at(1);
+    /// let run = builder.run(|sim| drop(sim.host("a").spawn("p", |_net| {})));
+    /// assert!(run.is_ok(), "standard error has a line that step 1 was reached");
+    /// ```
     #[must_use]
     pub fn break_at(mut self, step: u64) -> Builder {
         self.break_at = Some(step);
@@ -336,6 +399,14 @@ impl Builder {
 
     /// How much virtual time passes before it is looked at what is left, so that connections which are being closed may come to their end;
     /// [`LEAK_GRACE`] by default. It counts towards [`Report::elapsed`](crate::Report::elapsed).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock_sim::{LeakCheck, Sim};
+    /// let builder = Sim::builder().leaks(LeakCheck::Fail).leak_grace(Duration::from_secs(1));
+    /// let run = builder.run(|sim| drop(sim.host("a").spawn("p", |_net| {}))).unwrap();
+    /// assert_eq!(run.elapsed, Duration::from_secs(1));
+    /// ```
     #[must_use]
     pub fn leak_grace(mut self, grace: Duration) -> Builder {
         self.leak_grace = grace;
@@ -439,7 +510,7 @@ impl Builder {
         let mut trace = Trace::new();
         trace.keep_last(self.keeps_events.unwrap_or(REPORT_EVENTS_AMONG));
         if let Some(events_max) = self.records {
-            trace.record_last(events_max);
+            trace.record_last(events_max, memory::OF_RECORDINGS);
         }
         if self.keeps_story {
             choice.keep_story();
@@ -450,7 +521,7 @@ impl Builder {
         if self.leaks != LeakCheck::Off {
             scheduler.look_for_leaks();
         }
-        overflow::look_after(self.stack_bytes);
+        let _looking_after = overflow::look_after(self.stack_bytes);
         scheduler.idle_max = self.idle_max;
         scheduler.shows_of_each_host = self.shows_of_each_host;
         scheduler.break_at = self.break_at.unwrap_or(u64::MAX);

@@ -5,6 +5,17 @@ use std::fmt;
 use twinsock::Instant;
 
 /// Where code of a simulation runs, and when. Printed as a trace does: `1.000073000s north node[1]`.
+///
+/// ```
+/// use twinsock_sim::{Sim, Whereabouts, whereabouts};
+/// let run = Sim::builder().run(|sim| {
+///     sim.host("north").spawn("node", |_net| {
+///         let Whereabouts { host, process, pid, .. } = whereabouts().unwrap();
+///         assert_eq!((host.as_deref(), process.as_deref(), pid), (Some("north"), Some("node"), 1));
+///     });
+/// });
+/// run.unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Whereabouts {
     /// The virtual time.

@@ -37,6 +37,15 @@ pub enum Fault {
 }
 
 /// A fault, from a moment on, for a while.
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock_sim::{Sim, strategy::{Fault, FaultPlan, Planned}};
+/// let cut = Planned { fault: Fault::Cut(0, 1), at: Duration::from_secs(1), length: Duration::from_secs(2) };
+/// let plan = FaultPlan { faults: vec![cut] };
+/// let run = Sim::builder().run(|sim| plan.unfold(sim, &[sim.host("a"), sim.host("b")])).unwrap();
+/// assert_eq!(run.elapsed, Duration::from_secs(3));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Planned {
     /// What it is.

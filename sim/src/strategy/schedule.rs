@@ -168,6 +168,15 @@ pub fn schedules() -> Schedules {
 }
 
 /// What [`schedules`] answers.
+///
+/// ```
+/// use proptest::prelude::*;
+/// use twinsock_sim::strategy::{Schedules, schedules};
+/// let both: (Schedules, _) = (schedules(), 1..=9_u8);
+/// proptest!(ProptestConfig::with_cases(3), |((schedule, size) in both)| {
+///     prop_assert!(schedule.run(move |sim| drop(sim.host("a").spawn("p", move |_net| size))).is_ok());
+/// });
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Schedules(());
 
@@ -186,6 +195,15 @@ impl Strategy for Schedules {
 }
 
 /// A schedule that is being made small.
+///
+/// ```
+/// use proptest::strategy::{Strategy, ValueTree};
+/// use proptest::test_runner::TestRunner;
+/// use twinsock_sim::strategy::{ScheduleTree, schedules};
+/// let mut tree: ScheduleTree = schedules().new_tree(&mut TestRunner::deterministic()).unwrap();
+/// let fails = |tree: &ScheduleTree| tree.current().run(|sim| assert!(sim.swarm("size", 1..=9) == 0)).is_err();
+/// assert!(fails(&tree) && tree.simplify() && fails(&tree));
+/// ```
 pub struct ScheduleTree {
     /// What is proposed.
     schedule: Schedule,

@@ -1,13 +1,15 @@
 //! What a connection is told from outside: the path (`Config`), the host's sysctls, the options of its socket.
 
+use crate::shared::Shared;
+
 /// What the host knows about a connection when it opens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The MSS to announce: the path MTU without the IP and TCP headers (40 bytes less for IPv4, 60 for IPv6). The MTU counts as at
     /// most 65535 here, the largest IP packet. `TCP_MAXSEG` limits it further ([`Options::maxseg`]).
     pub mss_bytes: u16,
     /// The host's settings.
-    pub sysctl: TcpSysctl,
+    pub(crate) sysctl: Shared<TcpSysctl>,
     /// What is added to the clock in the timestamps of this connection, RFC 7323 section 5.4.
     pub timestamp_offset: u32,
 }
@@ -15,7 +17,14 @@ pub struct Config {
 impl Default for Config {
     /// Ethernet, IPv4, Linux's defaults.
     fn default() -> Config {
-        Config { mss_bytes: 1460, sysctl: TcpSysctl::default(), timestamp_offset: 0 }
+        Config::without_path(Shared::default())
+    }
+}
+
+impl Config {
+    /// What there is before a path is known: Ethernet, IPv4.
+    pub(crate) fn without_path(sysctl: Shared<TcpSysctl>) -> Config {
+        Config { mss_bytes: 1460, sysctl, timestamp_offset: 0 }
     }
 }
 

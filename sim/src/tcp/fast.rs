@@ -60,6 +60,13 @@ impl Tcb {
         true
     }
 
+    /// Whether a segment, by what can be seen of it alone, may be one for [`Tcb::take_small`].
+    #[inline(always)]
+    pub fn may_be_small(segment: &Segment) -> bool {
+        let is_plain = segment.control == Control::Push || segment.control == Control::None;
+        is_plain && matches!(&segment.payload, Payload::Inline { len: 1.., .. })
+    }
+
     /// [`Tcb::take_segment`] of a few bytes that come next, on a connection on which nothing is amiss. `false`: that is for `take_segment`
     /// itself, and nothing has happened.
     #[inline(always)]
@@ -154,12 +161,16 @@ impl Tcb {
     /// and nothing has happened.
     #[inline]
     pub fn recv_plainly(&mut self, now: Instant, into: &mut [u8], target: u32) -> Option<usize> {
-        if self.urgent != Urgent::None {
+        if self.urgent != Urgent::None || into.is_empty() {
             return None;
         }
+        let unread = usize_from(self.unread_bytes());
+        if unread == 0 {
+            // The end of the stream, unless there is more to be said about it.
+            return (self.done && self.state != State::Listen).then_some(0);
+        }
         let recv = self.recv.as_mut()?;
-        let unread = usize_from(recv.queued_bytes());
-        if unread == 0 || into.is_empty() || (unread < into.len() && unread < usize_from(target)) {
+        if unread < into.len() && unread < usize_from(target) {
             return None;
         }
         let copied = recv.read_into(into);

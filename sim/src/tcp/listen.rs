@@ -106,6 +106,7 @@ impl<Id: Copy + Eq> Listener<Id> {
     }
 
     /// How many connections are half open.
+    #[cfg(test)]
     #[must_use]
     pub fn half_open(&self) -> usize {
         self.half_open.len()

@@ -15,7 +15,7 @@
 //! | `output.rs`, `window.rs` | what to send now; which window to advertise |
 //! | `timer.rs`, `congestion.rs` | RFC 6298 with Linux's constants; RFC 5681 and 6582 |
 //! | `send_buffer.rs`, `recv_buffer.rs` | the two queues of a stream |
-//! | `listen.rs`, `time_wait.rs` | the queues of a listener; the rest of a connection in TIME-WAIT |
+//! | `listen.rs`, `time_wait.rs`, `spare.rs` | the queues of a listener; the rest of a connection in TIME-WAIT; buffers for the next connection |
 
 mod calm;
 mod config;
@@ -32,6 +32,7 @@ mod route;
 mod rtt;
 mod send_buffer;
 mod setopt;
+mod spare;
 mod state;
 mod tcb;
 #[cfg(test)]
@@ -42,11 +43,12 @@ mod user;
 mod window;
 
 pub use calm::Taken;
-pub use config::{Config, Options, TcpSysctl};
+pub use config::{Config, TcpSysctl};
 pub use listen::{ListenVerdict, Listener, segment_for_listener};
 pub use poll::Wakes;
 pub use reset::reply_to_closed;
+pub use spare::Spare;
 pub use state::State;
 pub use tcb::{Info, Tcb};
 pub use time_wait::{TimeWait, TimeWaitAction};
-pub use user::{Linger, RecvFlags, SendFlags, ShutdownBits};
+pub use user::{Linger, RecvFlags, SendFlags};

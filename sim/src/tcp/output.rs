@@ -40,6 +40,7 @@ pub(super) fn timestamp_clock(now: Instant, offset: u32) -> u32 {
 
 impl Tcb {
     /// The next segment to send, `None` when there is nothing more for now. To be drained after every call that takes `now`.
+    #[cfg(test)]
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Segment> {
         let mut segment = Segment::EMPTY;
         self.transmit_into(now, &mut segment).then_some(segment)
@@ -77,25 +78,23 @@ impl Tcb {
             | State::FinWait2
             | State::CloseWait
             | State::Closing
-            | State::LastAck => self.transmit_rare(now).map(|segment| *into = segment).is_some(),
+            | State::LastAck => self.transmit_rare(now, into),
         }
     }
 
     /// Answers, and what is sent before a connection is established.
     #[cold]
-    fn transmit_rare(&mut self, now: Instant) -> Option<Segment> {
+    fn transmit_rare(&mut self, now: Instant, into: &mut Segment) -> bool {
         if !self.replies.is_empty() {
-            return Some(self.replies.remove(0));
+            *into = self.replies.remove(0);
+            return true;
         }
-        if self.state == State::SynSent || self.state == State::SynReceived { self.transmit_syn(now) } else { None }
+        (self.state == State::SynSent || self.state == State::SynReceived) && self.transmit_syn(now, into)
     }
 
     #[inline(always)]
     fn transmit_synchronized(&mut self, now: Instant, into: &mut Segment) -> bool {
-        if self.rtx_nxt.before(self.rtx_end)
-            && let Some(segment) = self.transmit_again(now)
-        {
-            *into = segment;
+        if self.rtx_nxt.before(self.rtx_end) && self.transmit_again(now, into) {
             return true;
         }
         if self.has_unsent() {
@@ -107,18 +106,16 @@ impl Tcb {
             }
         }
         let Some(seq) = self.transmit_ack() else { return false };
-        self.write_header(now, seq, Control::None, into);
-        into.frame_bytes = 0;
-        into.payload.clear();
+        self.write_bare(now, seq, Control::None, into);
         true
     }
 
     /// SYN, SYN-ACK, and the ACK of a SYN in SYN-RECEIVED.
     #[cold]
-    fn transmit_syn(&mut self, now: Instant) -> Option<Segment> {
+    fn transmit_syn(&mut self, now: Instant, into: &mut Segment) -> bool {
         if !self.rtx_nxt.before(self.rtx_end) {
             let ack = if self.state == State::SynReceived { self.transmit_ack() } else { None };
-            return ack.map(|seq| self.segment(now, seq, Control::None, Payload::EMPTY));
+            return ack.map(|seq| self.write_bare(now, seq, Control::None, into)).is_some();
         }
         self.rtx_nxt = self.rtx_end;
         if self.snd_nxt == self.iss {
@@ -133,18 +130,17 @@ impl Tcb {
             self.ack_went_out();
         }
         self.rcv_wup = self.rcv_nxt;
-        Some(Segment {
-            src_port: self.local_port,
-            dst_port: self.remote_port,
-            seq: self.iss,
-            ack,
-            control: Control::Syn,
-            urgent: None,
-            window: u16::try_from(self.rcv_wnd).unwrap_or(u16::MAX),
-            options: self.syn_options(now, ack.is_some()),
-            payload: Payload::EMPTY,
-            frame_bytes: 0,
-        })
+        into.src_port = self.local_port;
+        into.dst_port = self.remote_port;
+        into.seq = self.iss;
+        into.ack = ack;
+        into.control = Control::Syn;
+        into.urgent = None;
+        into.window = u16::try_from(self.rcv_wnd).unwrap_or(u16::MAX);
+        into.options = self.syn_options(now, ack.is_some());
+        into.payload.clear();
+        into.frame_bytes = 0;
+        true
     }
 
     /// The options of our SYN: in a SYN-ACK only what the peer's SYN had too.
@@ -182,7 +178,7 @@ impl Tcb {
     #[inline(always)]
     fn transmit_new(&mut self, now: Instant, into: &mut Segment) -> bool {
         let Some((len, last)) = self.send.as_ref().and_then(|send| send.next_unsent()) else {
-            return self.transmit_fin(now).map(|segment| *into = segment).is_some();
+            return self.transmit_fin(now, into);
         };
         let sendable = self.sendable_bytes(len, last);
         if sendable == 0 {
@@ -209,15 +205,15 @@ impl Tcb {
         true
     }
 
-    #[cold]
-    fn transmit_fin(&mut self, now: Instant) -> Option<Segment> {
+    fn transmit_fin(&mut self, now: Instant, into: &mut Segment) -> bool {
         if !self.snd_nxt.before(self.snd_una + self.snd_wnd) {
-            return None;
+            return false;
         }
         let seq = self.snd_nxt;
         self.snd_nxt += 1;
         self.went_out(now);
-        Some(self.segment(now, seq, Control::Fin, Payload::EMPTY))
+        self.write_bare(now, seq, Control::Fin, into);
+        true
     }
 
     /// Timers and clocks after new data was sent, `tcp_event_data_sent`; a FIN alone is not data.
@@ -286,12 +282,12 @@ impl Tcb {
 
     /// Sends the next segment of what is to be sent again.
     #[cold]
-    fn transmit_again(&mut self, now: Instant) -> Option<Segment> {
+    fn transmit_again(&mut self, now: Instant, into: &mut Segment) -> bool {
         self.rtx_nxt = self.rtx_nxt.max(self.snd_una);
         self.rtx_end = self.rtx_end.min(self.snd_nxt);
         let repeated = self.rtx_nxt - self.snd_una;
         if !self.rtx_nxt.before(self.rtx_end) || (repeated > 0 && repeated >= self.congestion.cwnd) {
-            return None;
+            return false;
         }
         let seq = self.rtx_nxt;
         let mss = u32::from(self.mss);
@@ -313,7 +309,8 @@ impl Tcb {
         if self.timers.retransmit == Retransmit::Off {
             self.arm_after_transmit(now);
         }
-        Some(self.segment(now, seq, control, payload))
+        *into = self.segment(now, seq, control, payload);
+        true
     }
 
     /// A probe or an ACK that nothing else has carried: its sequence number, if one is owed.
@@ -342,6 +339,13 @@ impl Tcb {
 
     fn write_header(&mut self, now: Instant, seq: SeqNumber, control: Control, into: &mut Segment) {
         self.put_header(now, seq, control, into);
+    }
+
+    /// Writes a segment without data.
+    fn write_bare(&mut self, now: Instant, seq: SeqNumber, control: Control, into: &mut Segment) {
+        self.put_header(now, seq, control, into);
+        into.frame_bytes = 0;
+        into.payload.clear();
     }
 
     /// Writes a segment but for its data: what every one of a synchronized connection carries are the ACK, the window, the timestamps and

@@ -23,12 +23,6 @@ impl Wakes {
     pub const fn any(self) -> bool {
         self.readable || self.writable || self.state || self.error
     }
-
-    /// Whether there is more to read, and that is all.
-    #[must_use]
-    pub const fn is_only_readable(self) -> bool {
-        self.readable && !(self.writable || self.state || self.error)
-    }
 }
 
 impl Tcb {

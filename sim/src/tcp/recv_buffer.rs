@@ -52,6 +52,9 @@ impl Tail {
     }
 }
 
+/// How many places for segments the buffer of a connection that is over may have for the next one to get it.
+const SPARE_PLACES_MAX: usize = 16;
+
 /// A segment from beyond RCV.NXT.
 #[derive(Debug)]
 struct Early {
@@ -72,6 +75,18 @@ pub(super) struct ReadingRate {
 }
 
 impl RecvBuffer {
+    /// Becomes as one that was just made; `false`: it has had more than a few bytes, and is not worth keeping.
+    pub(super) fn make_spare(&mut self) -> bool {
+        self.queue.clear();
+        self.early.clear();
+        self.tail.len = 0;
+        self.head = 0;
+        self.bytes = 0;
+        self.early_bytes = 0;
+        self.space = ReadingRate::default();
+        self.queue.capacity() + self.early.capacity() <= SPARE_PLACES_MAX
+    }
+
     /// Unread bytes in order.
     #[inline]
     pub(super) fn queued_bytes(&self) -> u32 {

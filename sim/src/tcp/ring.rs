@@ -1,5 +1,6 @@
 //! A queue in a ring whose places are used again as they are, so that what is put into one need not be moved there.
 
+use crate::prefetch::prefetch;
 use std::ops::{Index, IndexMut};
 
 /// A queue; what a place holds while it is not in use means nothing, and keeps what it owns.
@@ -69,6 +70,14 @@ impl<T: Default> Ring<T> {
         &mut self.places[place]
     }
 
+    /// Makes the caches ready for an element more.
+    #[inline]
+    pub(super) fn prefetch_next(&self) {
+        if let Some(place) = self.places.get(self.place(self.len)) {
+            prefetch(place);
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn grow(&mut self) {
@@ -84,6 +93,19 @@ impl<T: Default> Ring<T> {
             self.head = self.place(1);
             self.len -= 1;
         }
+    }
+
+    /// Takes all elements out, and leaves them in their places.
+    pub(super) fn clear(&mut self, mut leave: impl FnMut(&mut T)) {
+        for index in 0..self.len {
+            leave(&mut self[index]);
+        }
+        self.len = 0;
+    }
+
+    /// How many places there are.
+    pub(super) fn places(&self) -> usize {
+        self.places.len()
     }
 
     /// Puts an element before that of this index, or at the end.

@@ -41,6 +41,22 @@ struct Chunk {
 }
 
 impl SendBuffer {
+    /// Becomes as one that was just made, but that it keeps its small places; `false`: it has more than small ones, and is not worth keeping.
+    pub(super) fn make_spare(&mut self) -> bool {
+        self.chunks.clear(|chunk| chunk.data.release());
+        self.sent = 0;
+        self.bytes = 0;
+        self.open = false;
+        self.calm = Calm::default();
+        self.chunks.places() <= SPARE_CHUNKS_MAX && self.tail.capacity() == 0 && self.retired.capacity() == 0
+    }
+
+    /// Makes the caches ready for the next chunk.
+    #[inline]
+    pub(super) fn prefetch_next(&self) {
+        self.chunks.prefetch_next();
+    }
+
     /// Bytes in the queue.
     pub(super) fn queued_bytes(&self) -> u32 {
         self.bytes
@@ -345,6 +361,8 @@ fn take_front(data: &mut Payload, len: usize) -> Payload {
     front
 }
 
+/// How many places for chunks the buffer of a connection that is over may have for the next one to get it.
+const SPARE_CHUNKS_MAX: usize = 8;
 /// The size of a block: one segment, however large.
 const BLOCK_BYTES: usize = 65_536;
 /// The smallest block.

@@ -7,11 +7,14 @@ use super::poll::Wakes;
 use super::recv_buffer::RecvBuffer;
 use super::rtt::Rtt;
 use super::send_buffer::SendBuffer;
+use super::spare::Spare;
 use super::state::State;
 use super::time_wait::TimeWait;
 use super::timer::Timers;
 use super::user::ShutdownBits;
 use crate::packet::{Segment, SeqNumber};
+use crate::prefetch::prefetch;
+use crate::shared::Shared;
 use std::time::Duration;
 use twinsock::{Errno, Instant};
 
@@ -43,24 +46,37 @@ pub(super) struct TimestampState {
 
 /// A transmission control block.
 ///
-/// After every call that takes `now`: drain [`Tcb::poll_transmit`], look at [`Tcb::take_wakes`] and [`Tcb::take_time_wait`], ask
+/// The fields stand in memory as they stand here: what every segment looks at is together, [`Tcb::HOT_BYTES`] from the beginning on.
+///
+/// After every call that takes `now`: drain [`Tcb::transmit_into`], look at [`Tcb::take_wakes`] and [`Tcb::take_time_wait`], ask
 /// [`Tcb::poll_timeout`] again.
-///
-/// ```
-/// use twinsock::Instant;
-/// use twinsock_sim::packet::Control;
-/// use twinsock_sim::tcp::{Config, State, Tcb};
-///
-/// // A state machine and nothing else: time is an argument, and what it has to say is asked for.
-/// let config = Config::default();
-/// let mut tcb = Tcb::new(&config);
-/// tcb.connect(Instant::ZERO, &config, (1000, 80), 7);
-/// assert_eq!(tcb.state(), State::SynSent);
-/// let syn = tcb.poll_transmit(Instant::ZERO).unwrap();
-/// assert_eq!((syn.control, syn.seq.value()), (Control::Syn, 7));
-/// ```
 #[derive(Debug)]
+#[repr(C)]
 pub struct Tcb {
+    // What a segment of a calm connection looks at.
+    pub(super) send: Option<Box<SendBuffer>>,
+    pub(super) recv: Option<Box<RecvBuffer>>,
+    pub(super) snd_una: SeqNumber,
+    pub(super) snd_nxt: SeqNumber,
+    /// The end of what the user has sent.
+    pub(super) write_seq: SeqNumber,
+    /// The end of the last segment sent that was smaller than the MSS: Minshall's variable.
+    pub(super) snd_sml: SeqNumber,
+    pub(super) snd_wl1: SeqNumber,
+    /// SND.UP: after the last urgent byte; `snd_una` or before: none.
+    pub(super) snd_up: SeqNumber,
+    pub(super) rcv_nxt: SeqNumber,
+    /// RCV.NXT when the window was last advertised.
+    pub(super) rcv_wup: SeqNumber,
+    /// The window last advertised.
+    pub(super) rcv_wnd: u32,
+    /// How far the user has read.
+    pub(super) copied_seq: SeqNumber,
+    pub(super) timestamps: TimestampState,
+    pub(super) ack: AckState,
+    pub(super) rtt: Rtt,
+    pub(super) timers: Timers,
+    pub(super) congestion: Congestion,
     /// The options of the socket.
     pub options: Options,
 
@@ -72,29 +88,20 @@ pub struct Tcb {
     pub(super) orphan: bool,
     /// Made by a listener.
     pub(super) passive: bool,
+    pub(super) wakes: Wakes,
+    /// SOCK_NOSPACE: somebody found the send buffer full.
+    pub(super) nospace: bool,
     /// sk_err.
     pub(super) err: Option<Errno>,
     /// sk_err_soft: what ICMP said meanwhile.
     pub(super) soft_err: Option<Errno>,
-    pub(super) wakes: Wakes,
-    /// SOCK_NOSPACE: somebody found the send buffer full.
-    pub(super) nospace: bool,
     pub(super) local_port: u16,
     pub(super) remote_port: u16,
 
     // Send sequence variables.
     pub(super) iss: SeqNumber,
-    pub(super) snd_una: SeqNumber,
-    pub(super) snd_nxt: SeqNumber,
     /// SND.WND, scaled.
     pub(super) snd_wnd: u32,
-    pub(super) snd_wl1: SeqNumber,
-    /// SND.UP: after the last urgent byte; `snd_una` or before: none.
-    pub(super) snd_up: SeqNumber,
-    /// The end of the last segment sent that was smaller than the MSS: Minshall's variable.
-    pub(super) snd_sml: SeqNumber,
-    /// The end of what the user has sent.
-    pub(super) write_seq: SeqNumber,
     /// After the end of a connection: how far `write_seq` was ahead of `snd_una`, which Linux leaves as they are, and TIOCOUTQ tells.
     pub(super) unsettled: u32,
     /// MAX.SND.WND: the largest window the peer ever offered.
@@ -120,13 +127,6 @@ pub struct Tcb {
     pub(super) rtx_end: SeqNumber,
 
     // Receive sequence variables.
-    pub(super) rcv_nxt: SeqNumber,
-    /// RCV.NXT when the window was last advertised.
-    pub(super) rcv_wup: SeqNumber,
-    /// The window last advertised.
-    pub(super) rcv_wnd: u32,
-    /// How far the user has read.
-    pub(super) copied_seq: SeqNumber,
     /// The urgent byte's sequence number.
     pub(super) urg_seq: SeqNumber,
     pub(super) urgent: Urgent,
@@ -135,30 +135,25 @@ pub struct Tcb {
     pub(super) scaling_ratio: u8,
     /// The peer's usual segment size, estimated.
     pub(super) rcv_mss: u16,
+    /// The MSS we announce.
+    pub(super) advmss: u16,
     /// The largest window to advertise for now.
     pub(super) rcv_ssthresh: u32,
     pub(super) window_clamp: u32,
     pub(super) sndbuf: u32,
     pub(super) rcvbuf: u32,
 
-    pub(super) ack: AckState,
-    pub(super) timestamps: TimestampState,
-    pub(super) congestion: Congestion,
-    pub(super) rtt: Rtt,
-    pub(super) timers: Timers,
-    /// The MSS we announce.
-    pub(super) advmss: u16,
-    pub(super) sysctl: TcpSysctl,
+    pub(super) sysctl: Shared<TcpSysctl>,
 
-    pub(super) send: Option<Box<SendBuffer>>,
-    pub(super) recv: Option<Box<RecvBuffer>>,
     /// RSTs and answers that wait for `poll_transmit`.
     pub(super) replies: Vec<Segment>,
-    pub(super) time_wait: Option<Box<TimeWait>>,
+    /// What an earlier connection has left, and what is rare.
+    pub(super) spare: Option<Box<Spare>>,
 }
 
 impl Tcb {
     /// The control block of a fresh socket: CLOSED.
+    #[inline(always)]
     #[must_use]
     pub fn new(config: &Config) -> Tcb {
         let zero = SeqNumber::new(0);
@@ -214,11 +209,11 @@ impl Tcb {
             rtt: Rtt::default(),
             timers: Timers::default(),
             advmss: config.mss_bytes,
-            sysctl: config.sysctl,
+            sysctl: config.sysctl.clone(),
             send: None,
             recv: None,
             replies: Vec::new(),
-            time_wait: None,
+            spare: None,
         }
     }
 
@@ -271,7 +266,7 @@ impl Tcb {
 
     /// What every opening begins with.
     fn begin(&mut self, config: &Config, ports: (u16, u16), iss: SeqNumber) {
-        self.sysctl = config.sysctl;
+        self.sysctl.clone_from(&config.sysctl);
         (self.local_port, self.remote_port) = ports;
         self.err = None;
         self.soft_err = None;
@@ -306,6 +301,34 @@ impl Tcb {
         self.write_seq = iss + 1;
     }
 
+    /// How often what waits for an answer has been sent again.
+    #[must_use]
+    pub fn retransmits(&self) -> u8 {
+        self.timers.retransmits
+    }
+
+    /// How much of a block, from its beginning on, the ways of a few bytes look at.
+    pub(crate) const HOT_BYTES: usize = std::mem::offset_of!(Tcb, size_goal);
+
+    /// Makes the caches ready for what it holds.
+    #[inline]
+    pub fn prefetch_buffers(&self) {
+        if let Some(send) = &self.send {
+            prefetch(&**send);
+        }
+        if let Some(recv) = &self.recv {
+            prefetch(&**recv);
+        }
+    }
+
+    /// The same for what the next bytes to be sent are put into.
+    #[inline]
+    pub fn prefetch_send(&self) {
+        if let Some(send) = &self.send {
+            send.prefetch_next();
+        }
+    }
+
     /// The state.
     #[must_use]
     pub fn state(&self) -> State {
@@ -336,6 +359,7 @@ impl Tcb {
     }
 
     /// Whether a FIN was received.
+    #[cfg(test)]
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.done
@@ -350,12 +374,15 @@ impl Tcb {
     /// Whether the host may drop the block: closed by its user, CLOSED, nothing left to transmit.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.orphan && self.state == State::Closed && self.replies.is_empty() && self.time_wait.is_none()
+        self.orphan
+            && self.state == State::Closed
+            && self.replies.is_empty()
+            && self.spare.as_ref().is_none_or(|spare| spare.time_wait.is_none())
     }
 
     /// Takes the rest of a connection that has just entered TIME-WAIT; this block is CLOSED.
     pub fn take_time_wait(&mut self) -> Option<TimeWait> {
-        self.time_wait.take().map(|rest| *rest)
+        self.spare.as_mut()?.time_wait.take()
     }
 
     /// `FIONREAD`: bytes that can be read now, up to the urgent mark.
@@ -565,7 +592,7 @@ impl Tcb {
 
 /// What `TCP_INFO` shows of a connection, by the names of `struct tcp_info` where they exist.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(missing_docs, reason = "fields are those of struct tcp_info, tcp(7); units are in the names")]
+// Fields are those of struct tcp_info, tcp(7); units are in the names.
 pub struct Info {
     pub state: State,
     pub retransmits: u8,

@@ -58,12 +58,6 @@ impl TimeWait {
         }
     }
 
-    /// The ports: local, remote.
-    #[must_use]
-    pub fn ports(&self) -> (u16, u16) {
-        self.ports
-    }
-
     /// When it ends.
     #[must_use]
     pub fn deadline(&self) -> Instant {

@@ -2,7 +2,6 @@
 //!
 //! The order of the checks is what a program sees when several things are wrong at once.
 
-use super::recv_buffer::RecvBuffer;
 use super::state::State;
 use super::tcb::{Tcb, Urgent, u32_from, usize_from};
 use crate::packet::Payload;
@@ -116,7 +115,8 @@ impl Tcb {
     fn queue_data(&mut self, source: &mut Gather<'_, '_>) -> (usize, bool) {
         let size_goal = self.size_goal;
         let lowat = self.notsent_lowat();
-        let send = self.send.get_or_insert_with(Box::default);
+        self.send_buffer();
+        let send = self.send.as_mut().expect("the send queue was made above");
         let mut taken = 0;
         while source.left > 0 {
             let mut room = send.tail_room(size_goal);
@@ -270,6 +270,7 @@ impl Tcb {
                     self.unlisten();
                     self.skip_ahead();
                 }
+                self.wakes.state = true;
                 return Ok(());
             }
             State::SynSent => {
@@ -400,7 +401,7 @@ impl Tcb {
         }
         self.state = State::Closed;
         self.shutdown = ShutdownBits::BOTH;
-        self.send = None;
+        self.spare_send();
         self.fin_queued = false;
         self.snd_una = self.snd_nxt;
         self.write_seq = self.snd_nxt;
@@ -439,11 +440,6 @@ impl Tcb {
         };
         self.state = next;
         self.fin_queued = true;
-    }
-
-    /// The receive queue, made at the first need.
-    pub(super) fn recv_buffer(&mut self) -> &mut RecvBuffer {
-        self.recv.get_or_insert_with(Box::default)
     }
 }
 

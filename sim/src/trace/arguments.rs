@@ -14,7 +14,6 @@ pub(super) const DATA_SHOWN_MAX_BYTES: usize = 32;
 
 /// A family of constants: those whose names begin alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the variants are the prefixes")]
 pub enum Family {
     Af,
     Sock,
@@ -139,42 +138,23 @@ mod tag {
 #[derive(Debug)]
 pub struct Arguments<'a> {
     bytes: &'a mut Vec<u8>,
-    /// Where in `bytes` the beginning of the last packet's data is.
-    echo: Echo,
-}
-
-/// Where the data of the last packet begins, and how many bytes it has: what a program sends or receives is mostly that.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Echo {
-    pub(super) from: usize,
-    pub(super) len: usize,
-}
-
-impl Echo {
-    /// Whether the shown part of `data` is the beginning of the last packet's.
-    #[inline]
-    fn is(self, bytes: &[u8], shown: &[u8]) -> bool {
-        shown.len() <= self.len && !shown.is_empty() && bytes[self.from..self.from + shown.len()] == *shown
-    }
-}
-
-/// Appends data: how much it is, and its beginning.
-#[inline]
-pub(super) fn put_data(bytes: &mut Vec<u8>, echo: Echo, data: &[u8]) {
-    let shown = &data[..data.len().min(DATA_SHOWN_MAX_BYTES)];
-    if echo.is(bytes, shown) {
-        bytes.push(tag::DATA_AGAIN);
-        put_len(bytes, data.len());
-    } else {
-        bytes.push(tag::DATA);
-        put_len(bytes, data.len());
-        bytes.extend_from_slice(shown);
-    }
+    /// How the data of the last packet began.
+    echo: &'a [u8; DATA_SHOWN_MAX_BYTES],
 }
 
 impl<'a> Arguments<'a> {
-    pub(super) fn new(bytes: &'a mut Vec<u8>, echo: Echo) -> Arguments<'a> {
+    pub(super) fn new(bytes: &'a mut Vec<u8>, echo: &'a [u8; DATA_SHOWN_MAX_BYTES]) -> Arguments<'a> {
         Arguments { bytes, echo }
+    }
+
+    /// What `list` lists, as it reads.
+    #[cfg(feature = "tracing")]
+    pub(super) fn text(list: impl FnOnce(&mut Arguments<'_>)) -> String {
+        let (mut bytes, echo) = (Vec::new(), [0; DATA_SHOWN_MAX_BYTES]);
+        let mut arguments = Arguments::new(&mut bytes, &echo);
+        list(&mut arguments);
+        arguments.end();
+        Text::read(&mut Reader::new(&bytes), &echo)
     }
 
     /// That is all.
@@ -244,8 +224,24 @@ impl<'a> Arguments<'a> {
 
     /// Data: its beginning is shown.
     pub fn data(&mut self, data: &[u8]) -> &mut Self {
-        put_data(self.bytes, self.echo, data);
+        let shown = data.first_chunk::<DATA_SHOWN_MAX_BYTES>();
+        let again = shown == Some(self.echo);
+        self.bytes.push(if again { tag::DATA_AGAIN } else { tag::DATA });
+        put_len(self.bytes, data.len());
+        if !again {
+            self.bytes.extend_from_slice(shown.map_or(data, |shown| shown));
+        }
         self
+    }
+
+    /// Those of `send(2)`.
+    pub fn send(&mut self, fd: RawFd, data: &[u8], flags: i32) -> &mut Self {
+        self.number(fd).data(data).count(data.len()).flags(flags, Family::Msg)
+    }
+
+    /// Those of `recv(2)` of up to `room` bytes that gave `data`.
+    pub fn recv(&mut self, fd: RawFd, data: &[u8], room: usize, flags: i32) -> &mut Self {
+        self.number(fd).data(data).count(room).flags(flags, Family::Msg)
     }
 
     /// An address.
@@ -323,7 +319,7 @@ pub(super) struct Text {
 
 impl Text {
     /// The arguments that follow, up to their end; `echo` is the data of the last packet before them.
-    pub(super) fn read<'a>(reader: &mut Reader<'a>, echo: &'a [u8]) -> String {
+    pub(super) fn read(reader: &mut Reader<'_>, echo: &[u8; DATA_SHOWN_MAX_BYTES]) -> String {
         let mut text = Text::default();
         loop {
             let tag = reader.byte();
@@ -334,7 +330,7 @@ impl Text {
         }
     }
 
-    fn read_item<'a>(&mut self, tag: u8, reader: &mut Reader<'a>, echo: &'a [u8]) {
+    fn read_item(&mut self, tag: u8, reader: &mut Reader<'_>, echo: &[u8; DATA_SHOWN_MAX_BYTES]) {
         match tag {
             tag::NUMBER => self.show(reader.signed()),
             tag::DOTS => self.item("..."),
@@ -350,7 +346,11 @@ impl Text {
                 self.flags(reader.signed_small(), family);
             }
             tag::KIND => self.kind(reader.signed_small()),
-            tag::DATA | tag::DATA_AGAIN => self.read_data(tag, reader, echo),
+            tag::DATA => {
+                let of = reader.len();
+                self.data(reader.take(of.min(DATA_SHOWN_MAX_BYTES)), of);
+            }
+            tag::DATA_AGAIN => self.data(echo, reader.len()),
             tag::ADDR => {
                 let len = reader.len();
                 self.addr(reader.take(len));
@@ -427,11 +427,6 @@ impl Text {
         }
     }
 
-    fn read_data<'a>(&mut self, tag: u8, reader: &mut Reader<'a>, echo: &'a [u8]) {
-        let (shown, of) = data(tag, reader, echo);
-        self.data(shown, of);
-    }
-
     fn data(&mut self, shown: &[u8], of: usize) {
         let more = if shown.len() < of { "..." } else { "" };
         self.show(format_args!("\"{}\"{more}", shown.escape_ascii()));
@@ -443,18 +438,6 @@ impl Text {
             None => self.show(format_args!("{request:#x}")),
         }
     }
-}
-
-/// Data that [`put_data`] has written, its tag included: the shown part, and how many bytes there were.
-pub(super) fn read_data<'a>(reader: &mut Reader<'a>, echo: &'a [u8]) -> (&'a [u8], usize) {
-    let tag = reader.byte();
-    data(tag, reader, echo)
-}
-
-fn data<'a>(tag: u8, reader: &mut Reader<'a>, echo: &'a [u8]) -> (&'a [u8], usize) {
-    let of = reader.len();
-    let shown = of.min(DATA_SHOWN_MAX_BYTES);
-    (if tag == tag::DATA_AGAIN { &echo[..shown] } else { reader.take(shown) }, of)
 }
 
 fn family(reader: &mut Reader<'_>) -> Family {
@@ -506,19 +489,22 @@ mod tests {
     #[test]
     fn items_of_a_list_stand_apart() {
         let mut bytes = Vec::new();
-        let mut arguments = Arguments::new(&mut bytes, Echo::default());
+        let mut arguments = Arguments::new(&mut bytes, &[0; DATA_SHOWN_MAX_BYTES]);
         arguments.open().number(1).number(-2).close().dots().open().close().null().pair([3, 4]).micros(5).value(b"longer");
         arguments.end();
-        assert_eq!(Text::read(&mut Reader::new(&bytes), b""), r#"[1, -2], ..., [], NULL, [3, 4], 5 us, "longer""#);
+        let text = Text::read(&mut Reader::new(&bytes), &[0; DATA_SHOWN_MAX_BYTES]);
+        assert_eq!(text, r#"[1, -2], ..., [], NULL, [3, 4], 5 us, "longer""#);
     }
 
     #[test]
     fn data_of_the_last_packet_is_kept_once() {
-        let mut bytes = b"hello, world".to_vec();
-        let echo = Echo { from: 0, len: bytes.len() };
-        put_data(&mut bytes, echo, b"hello");
-        assert_eq!(bytes.len(), 12 + 2);
-        let (echo, rest) = bytes.split_at(12);
-        assert_eq!(read_data(&mut Reader::new(rest), echo), (&b"hello"[..], 5));
+        let (data, echo) = ([b'a'; 40], [b'a'; DATA_SHOWN_MAX_BYTES]);
+        let mut bytes = Vec::new();
+        let mut arguments = Arguments::new(&mut bytes, &echo);
+        arguments.data(&data).data(b"ab");
+        arguments.end();
+        assert_eq!(bytes.len(), 2 + 2 + 2 + 1);
+        let text = Text::read(&mut Reader::new(&bytes), &echo);
+        assert_eq!(text, format!(r#""{}"..., "ab""#, "a".repeat(32)));
     }
 }

@@ -66,10 +66,6 @@ impl<'a> Reader<'a> {
     }
 
     /// A number of 32 bits, as it was written.
-    pub(super) fn small(&mut self) -> u32 {
-        u32::try_from(self.number()).expect("what was written as 32 bits is read as such")
-    }
-
     pub(super) fn signed_small(&mut self) -> i32 {
         i32::try_from(self.signed()).expect("what was written as 32 bits is read as such")
     }
@@ -88,6 +84,16 @@ impl<'a> Reader<'a> {
     pub(super) fn word(&mut self) -> u64 {
         u64::from_le_bytes(self.take(8).try_into().expect("eight bytes were asked for"))
     }
+
+    /// The lower half of a word, and the upper.
+    pub(super) fn pair(&mut self) -> [u32; 2] {
+        halves(self.word())
+    }
+}
+
+/// The lower half of a word, and the upper.
+pub(super) fn halves(word: u64) -> [u32; 2] {
+    [word & u64::from(u32::MAX), word >> 32].map(|half| u32::try_from(half).expect("half a word has 32 bits"))
 }
 
 #[cfg(test)]
@@ -101,10 +107,10 @@ mod tests {
         let mut bytes = Vec::new();
         numbers.iter().for_each(|number| put(&mut bytes, *number));
         signed.iter().for_each(|number| put_signed(&mut bytes, *number));
-        bytes.extend_from_slice(&7_u64.to_le_bytes());
+        bytes.extend_from_slice(&(7_u64 << 32 | 8).to_le_bytes());
         let mut reader = Reader::new(&bytes);
         assert_eq!(numbers.map(|_| reader.number()), numbers);
         assert_eq!(signed.map(|_| reader.signed()), signed);
-        assert_eq!((reader.word(), reader.is_at_end()), (7, true));
+        assert_eq!((reader.pair(), reader.is_at_end()), ([8, 7], true));
     }
 }

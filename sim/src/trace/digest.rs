@@ -20,8 +20,8 @@
 /// ```
 /// use twinsock_sim::trace::Digest;
 /// let (mut a, mut b) = (Digest::new(), Digest::new());
-/// a.fold2(1, 2);
-/// b.fold2(2, 1);
+/// [1, 2].map(|word| a.fold(word));
+/// [2, 1].map(|word| b.fold(word));
 /// assert_ne!(a.value(), b.value());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +60,19 @@ impl Digest {
 
     /// Folds in two words, for little more than the price of one.
     #[inline]
-    pub const fn fold2(&mut self, a: u64, b: u64) {
+    pub(crate) const fn fold2(&mut self, a: u64, b: u64) {
         self.fold(mum(a ^ P[0], b ^ P[1]));
     }
 
     /// Folds in four words.
+    ///
+    /// ```
+    /// use twinsock_sim::trace::Digest;
+    /// let (mut one, mut other) = (Digest::new(), Digest::new());
+    /// one.fold4(1, 2, 3, 4);
+    /// other.fold4(4, 3, 2, 1);
+    /// assert_ne!(one.value(), other.value());
+    /// ```
     #[inline]
     pub const fn fold4(&mut self, a: u64, b: u64, c: u64, d: u64) {
         self.fold(Digest::label(a, b, c, d));
@@ -73,13 +81,13 @@ impl Digest {
     /// One word that stands for four, to be folded in several times.
     #[inline]
     #[must_use]
-    pub const fn label(a: u64, b: u64, c: u64, d: u64) -> u64 {
+    pub(crate) const fn label(a: u64, b: u64, c: u64, d: u64) -> u64 {
         mum(a ^ P[0], b ^ P[1]) ^ mum(c ^ P[2], d ^ P[3]).rotate_left(32)
     }
 
     /// Folds in two words and a label.
     #[inline]
-    pub const fn fold2_with(&mut self, a: u64, b: u64, label: u64) {
+    pub(crate) const fn fold2_with(&mut self, a: u64, b: u64, label: u64) {
         self.fold(mum(a ^ P[0], b ^ P[1]) ^ label);
     }
 
@@ -99,6 +107,14 @@ impl Digest {
     }
 
     /// Folds in bytes whose number is folded in elsewhere.
+    ///
+    /// ```
+    /// use twinsock_sim::trace::Digest;
+    /// let (mut one, mut other) = (Digest::new(), Digest::new());
+    /// one.fold_data(b"ab");
+    /// other.fold_data(b"ab");
+    /// assert_eq!(one.value(), other.value());
+    /// ```
     #[inline]
     pub fn fold_data(&mut self, bytes: &[u8]) {
         let (blocks, rest) = bytes.as_chunks::<32>();

@@ -85,6 +85,13 @@ pub struct TraceFile {
 
 impl TraceFile {
     /// How many events were dropped, in words; nothing if none was.
+    ///
+    /// ```
+    /// use twinsock_sim::trace::TraceFile;
+    /// let whole = TraceFile { seed: 7, dropped: 0, lines: Vec::new(), broken: None };
+    /// assert_eq!(whole.dropped_words(), None);
+    /// assert!(TraceFile { dropped: 9, ..whole }.dropped_words().is_some());
+    /// ```
     #[must_use]
     pub fn dropped_words(&self) -> Option<String> {
         dropped_words(self.dropped)
@@ -150,7 +157,9 @@ pub fn read_trace(bytes: &[u8]) -> Result<TraceFile, TraceFileError> {
         match serde_json::from_slice(text) {
             Ok(line) => file.lines.push(line),
             Err(error) => {
-                let at = offset + error.column().saturating_sub(1).min(text.len());
+                // Of what is missing, the place is behind the last byte.
+                let column = if error.is_eof() { text.trim_ascii_end().len() } else { error.column().saturating_sub(1) };
+                let at = offset + column.min(text.len());
                 let cut_off = if text.ends_with(b"\n") { "" } else { "the file is cut off here: " };
                 file.broken =
                     Some(TraceFileError { line: number, offset: at, what: format!("{cut_off}{}", without_place(&error)) });

@@ -104,6 +104,16 @@ impl Kept {
         self.keep(Record::Other);
     }
 
+    /// Whether somebody wants to know of calls in full.
+    #[inline]
+    pub(super) fn wants_calls(&self) -> bool {
+        #[cfg(feature = "tracing")]
+        if self.untold.as_ref().is_some_and(|untold| untold.wants(super::Topic::Call)) {
+            return true;
+        }
+        self.recording.is_some()
+    }
+
     /// Keeps an event for whoever listens.
     #[cfg(feature = "tracing")]
     #[inline]

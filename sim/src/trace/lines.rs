@@ -51,6 +51,11 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
+    ///
+    /// ```
+    /// use twinsock_sim::EventKind;
+    /// assert!(EventKind::ALL.into_iter().any(|kind| kind.name() == "call"));
+    /// ```
     pub const ALL: [EventKind; 12] = [
         EventKind::Call,
         EventKind::Wait,
@@ -303,7 +308,8 @@ fn event_text(event: &Event, names: &Names) -> String {
     }
 }
 
-fn call_text(what: &What, arguments: &str) -> String {
+/// A call that has returned, as `strace(1)` writes it.
+pub(super) fn call_text(what: &What, arguments: &str) -> String {
     let What::CallEnd { call, result, .. } = what else { return what.to_string() };
     match result {
         Ok(value) => format!("{}({arguments}) = {value}", call.name()),

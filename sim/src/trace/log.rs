@@ -1,131 +1,131 @@
-//! A recording's events in a row, packed: about thirty bytes for a call or a packet. They become [`Recorded`] values when somebody reads them.
+//! A recording's events in a row, packed: a few words for a call or a packet, stored as they come. They become [`Recorded`] values when somebody
+//! reads them, and whatever takes time (names, text, the options' meaning) is left until then.
 //!
-//! A log is chunks, and when it has reached its limit the oldest chunk goes: the last events of a run are those that somebody wants to see. Of what
-//! happens often (calls, waits, TCP and UDP over IPv4, timers, choices) the numbers are packed as bytes; anything else is kept as the value that it is. An
-//! event is
+//! A log is chunks (`chunk.rs`), and when it has reached its limit the oldest chunk goes: the last events of a run are those that somebody wants to
+//! see. What happens often (calls, waits, TCP and UDP over IPv4, timers, choices) is packed; anything else is kept as the value that it is. An event is
+//! its head and, by its kind, more words, and text or data behind them:
 //!
 //! ```text
-//! event   = kind time steps where rest
-//! time    = nanoseconds since the event before
-//! steps   = turns since the event before
-//! where   = 0 host pid thread, or 1 + thread; of a packet or a timer, its host
+//! head   = kind (8 bits), turns since the event before (8), by kind (16), nanoseconds since the event before (32)
 //! ```
 //!
-//! with numbers as `bytes.rs` writes them.
+//! Where a head has no room for the time that has passed, [`kind::MOMENT`] comes before it and says when it is; where an event's place does not follow
+//! from its thread's number (`threads.rs`), [`kind::PLACE`] says where it is.
 
+mod chunk;
 mod events;
+mod options;
+mod threads;
 
-use super::arguments::{Arguments, Echo, put_data};
-use super::bytes::{put, put_len, put_signed};
+use super::arguments::{Arguments, DATA_SHOWN_MAX_BYTES};
 use super::event::{CallName, Event, What};
-use super::packets::{PacketKind, Words};
+use super::packets::{PacketKind, Words, pair};
 use super::place::Place;
-use super::recording::{CallEnd, Connection, Recorded};
-use crate::packet::{Body, Datagram, Packet, Payload, Segment, TcpOptions, Timestamps};
+use super::recording::{CallEnd, Ends, Memory, Recorded};
+use crate::packet::{Body, Packet, Payload};
+use chunk::{CHUNK_HELD_BYTES, Chunk, HELD_MAX_BYTES};
 use events::Events;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
+use threads::{Ended, Threads, UNKNOWN};
 use twinsock::Instant;
 use twinsock::raw::RawFd;
 
 /// The events, and what their numbers stand for.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Log {
-    chunks: VecDeque<Chunk>,
+    /// The chunk that has room.
+    now: Chunk,
+    /// Those before, oldest first.
+    full: VecDeque<Chunk>,
+    /// At so many bytes of `now` another chunk is begun.
+    full_at: usize,
+    memory: Memory,
     /// How many events may be kept.
     events_max: usize,
-    /// How many are.
+    /// How many are in `full`.
     events: usize,
     /// How many went with the oldest chunks.
     dropped: u64,
     /// How many packets that were sent went with them.
     dropped_sent: u32,
-    /// How many bytes all chunks hold.
+    /// How many bytes the full chunks hold.
     held_bytes: usize,
-    /// By thread, where it runs; [`Place::WORLD`] of those not seen so far.
-    places: Vec<Place>,
+    threads: Threads,
     /// Names of calls and doors, and reasons.
     words: Vec<&'static str>,
-    /// Of the connections of the last chunk, their places in it, and the one that was asked for last.
-    connections: BTreeMap<Connection, usize>,
-    last_connection: Option<(Connection, usize)>,
     // The event before, in this chunk.
     at: u64,
     step: u64,
     echo: Echo,
 }
 
-/// A run of events.
-#[derive(Clone, Default, PartialEq, Eq)]
-struct Chunk {
-    bytes: Vec<u8>,
-    /// Events that are not packed, in their order.
-    others: Vec<(Event, Option<Box<Packet>>)>,
-    /// The data of packets that have much, in their order.
-    payloads: Vec<Payload>,
-    connections: Vec<Connection>,
-    /// The time and the step that its first event counts from.
-    start: (u64, u64),
-    events: usize,
-    /// How many of them are usual packets that were sent; and the number of the first.
-    sent: u32,
-    first_sent: u32,
-    /// Packets of other kinds that were sent.
-    other_sent: u32,
-    held_bytes: usize,
-}
+/// How the data of the last packet that had so much began: what a program sends or receives is mostly that, and is kept once then.
+type Echo = [u8; DATA_SHOWN_MAX_BYTES];
 
-/// The size of a chunk: when it has so many bytes, another is begun.
-const CHUNK_BYTES: usize = 64 << 10;
-/// How many bytes of packets' data a chunk holds before another is begun.
-const CHUNK_HELD_BYTES: usize = 4 << 20;
-/// How many bytes of packets' data and other values a recording holds: beyond that, the oldest chunks go.
-const HELD_MAX_BYTES: usize = 512 << 20;
 /// Of data longer than that a packet's own is kept, not a copy.
 const COPIED_MAX_BYTES: usize = 256;
 /// What an unpacked event is counted as.
 const OTHER_BYTES: usize = 256;
 
+/// Which event it is, and the words after its head; two in brackets share one, the first in its lower half.
 mod kind {
+    /// `[thread, fd]`, `[connection, length]`; the flags are in the head. The data's beginning follows.
     pub const SEND: u8 = 1;
-    pub const RECV: u8 = 2;
-    pub const CALL: u8 = 3;
-    pub const WAITS_RECV: u8 = 4;
-    pub const WAITS_CALL: u8 = 5;
-    pub const WAITS_FOR: u8 = 6;
-    pub const WAKE: u8 = 7;
-    pub const SENT: u8 = 8;
-    /// A packet arrives as it was sent, in the same chunk.
-    pub const ARRIVED: u8 = 9;
-    pub const PACKET: u8 = 10;
-    pub const TIMER: u8 = 11;
-    pub const CHOICE: u8 = 12;
-    pub const OTHER: u8 = 13;
+    /// The same of data that begins as the last packet's did.
+    pub const SEND_AGAIN: u8 = 2;
+    /// `[thread, fd]`, `[connection, length]`, `[room, nanoseconds since it was called]`; the flags are in the head.
+    pub const RECV: u8 = 3;
+    pub const RECV_AGAIN: u8 = 4;
+    /// `[thread, fd]`, since when, the result, `[connection, length]`; the head has the call's name and the bits of `call`. The arguments follow.
+    pub const CALL: u8 = 5;
+    /// `[thread, fd]`, `[room, 0]`; the flags are in the head.
+    pub const WAITS_RECV: u8 = 6;
+    /// `[thread, length]`; the call's name is in the head, the arguments follow.
+    pub const WAITS_CALL: u8 = 7;
+    /// `[thread, length]`; the text follows.
+    pub const WAITS_FOR: u8 = 8;
+    /// `[thread, 0]`.
+    pub const WAKE: u8 = 9;
+    /// `[host, what options.rs makes of the packet]`, the header's words, and those of the options; TTL and TOS are in the head. The data follows.
+    pub const SENT: u8 = 10;
+    /// `[host, number]`: a packet arrives as it was sent under this number, in the same chunk.
+    pub const ARRIVED: u8 = 11;
+    /// `[host, why]`, the header's words; what becomes of it is in the head.
+    pub const PACKET: u8 = 12;
+    /// `[host, 0]`.
+    pub const TIMER: u8 = 13;
+    /// `[n, value]`; the door is in the head.
+    pub const CHOICE: u8 = 14;
+    /// One word of nothing: it is the next of the chunk's other events.
+    pub const OTHER: u8 = 15;
+    /// No event: the time and the turn, a word each, from which the next event counts.
+    pub const MOMENT: u8 = 16;
+    /// No event: `[host, pid]`, `[thread, 0]`: where the next event is, if its thread is [`UNKNOWN`](super::threads::UNKNOWN).
+    pub const PLACE: u8 = 17;
 }
 
-/// What is recorded of a call's end, besides its arguments.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ended {
-    pub(super) at: Instant,
-    pub(super) place: Place,
-    /// When it was made.
-    pub(super) since: Instant,
-    pub(super) connection: Option<Connection>,
+/// What the head of a [`kind::CALL`] holds besides the number of its name.
+mod call {
+    pub const HAS_FD: u16 = 1 << 15;
+    pub const HAS_FAILED: u16 = 1 << 14;
+    pub const NAME: u16 = HAS_FAILED - 1;
 }
 
 impl Log {
-    pub(super) fn new(events_max: usize) -> Log {
+    pub(super) fn new(events_max: usize, memory: Memory) -> Log {
         Log {
-            chunks: VecDeque::new(),
+            now: Chunk::default(),
+            full: VecDeque::new(),
+            full_at: 0,
+            memory,
             events_max,
             events: 0,
             dropped: 0,
             dropped_sent: 0,
             held_bytes: 0,
-            places: Vec::new(),
+            threads: Threads::default(),
             words: Vec::new(),
-            connections: BTreeMap::new(),
-            last_connection: None,
             at: 0,
             step: 0,
             echo: Echo::default(),
@@ -133,7 +133,7 @@ impl Log {
     }
 
     pub(super) fn events_count(&self) -> usize {
-        self.events
+        self.events + self.now.events
     }
 
     pub(super) fn dropped(&self) -> u64 {
@@ -145,183 +145,196 @@ impl Log {
         self.dropped_sent
     }
 
-    /// Begins another chunk if the last one has no room for an event.
-    #[inline]
+    /// Begins another chunk if there is no room for an event.
+    #[inline(always)]
     fn make_room(&mut self, step: u64, at: Instant) {
-        if self.chunks.back().is_none_or(|chunk| {
-            chunk.bytes.len() >= CHUNK_BYTES || chunk.held_bytes >= CHUNK_HELD_BYTES || chunk.events > self.events_max / 8
-        }) {
+        if self.now.bytes.len() >= self.full_at {
             self.begin_chunk(step, at);
         }
     }
 
-    /// Begins an event: its kind, time and step.
-    #[inline]
-    fn head(&mut self, step: u64, at: Instant, kind: u8) -> &mut Chunk {
-        self.make_room(step, at);
-        let chunk = self.chunks.back_mut().expect("a chunk has been begun");
-        chunk.bytes.push(kind);
-        put_signed(&mut chunk.bytes, at.as_nanos().wrapping_sub(self.at).cast_signed());
-        put(&mut chunk.bytes, step.wrapping_sub(self.step));
-        (self.at, self.step) = (at.as_nanos(), step);
-        chunk.events += 1;
-        self.events += 1;
-        chunk
-    }
-
     #[cold]
+    #[inline(never)]
     fn begin_chunk(&mut self, step: u64, at: Instant) {
-        let first_sent = self.chunks.back().map_or(1, |last| last.first_sent.wrapping_add(last.sent));
         (self.at, self.step, self.echo) = (at.as_nanos(), step, Echo::default());
-        self.connections.clear();
-        self.last_connection = None;
-        if let Some(last) = self.chunks.back_mut() {
-            last.held_bytes += last.bytes.capacity();
-            self.held_bytes += last.held_bytes;
+        self.threads.forget_numbers();
+        self.full_at = chunk::full_at(self.events_max);
+        let last = std::mem::take(&mut self.now);
+        self.now = Chunk::after(&last, self.full_at, self.memory, (self.at, self.step));
+        if last.events > 0 {
+            self.held_bytes += last.held_bytes();
+            self.events += last.events;
+            self.full.push_back(last);
         }
-        while let Some(oldest) = self.chunks.front()
+        while let Some(oldest) = self.full.front()
             && (self.held_bytes > HELD_MAX_BYTES || self.events - oldest.events >= self.events_max)
         {
-            self.held_bytes -= oldest.held_bytes;
+            self.held_bytes -= oldest.held_bytes();
             self.events -= oldest.events;
             self.dropped += u64::try_from(oldest.events).expect("a count in memory fits 64 bits");
             self.dropped_sent += oldest.sent + oldest.other_sent;
-            self.chunks.pop_front();
+            self.full.pop_front();
         }
-        let bytes = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 16);
-        self.chunks.push_back(Chunk { bytes, start: (self.at, self.step), first_sent, ..Chunk::default() });
     }
 
-    /// The same of an event in a thread.
-    #[inline]
-    fn thread_head(&mut self, step: u64, at: Instant, kind: u8, place: Place) -> &mut Chunk {
-        let known = self.is_known(place);
-        let chunk = self.head(step, at, kind);
-        if known {
-            put(&mut chunk.bytes, u64::from(place.thread) + 1);
-        } else {
-            chunk.bytes.push(0);
-            [place.host, place.pid, place.thread].iter().for_each(|number| put(&mut chunk.bytes, u64::from(*number)));
-        }
-        chunk
+    /// Appends words.
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, words: [u64; N]) {
+        self.now.bytes.extend_from_slice(words.map(u64::to_le_bytes).as_flattened());
     }
 
-    /// Whether the place follows from its thread's number.
-    #[inline]
-    fn is_known(&mut self, place: Place) -> bool {
-        let index = usize::try_from(place.thread).unwrap_or(usize::MAX);
-        self.places.get(index).is_some_and(|known| *known == place) || self.learn(index, place)
+    /// Counts an event whose head this is.
+    #[inline(always)]
+    fn head(&mut self, step: u64, at: Instant, kind: u8, by_kind: u16) -> u64 {
+        let (time, steps) = (at.as_nanos().wrapping_sub(self.at), step.wrapping_sub(self.step));
+        (self.at, self.step) = (at.as_nanos(), step);
+        self.now.events += 1;
+        let rest = u64::from(kind) | u64::from(by_kind) << 16;
+        if time >> 32 | steps >> 8 != 0 { self.far_head(rest) } else { rest | steps << 8 | time << 32 }
+    }
+
+    /// The same of an event that is far from the one before.
+    #[cold]
+    #[inline(never)]
+    fn far_head(&mut self, rest: u64) -> u64 {
+        self.put([u64::from(kind::MOMENT), self.at, self.step]);
+        rest
+    }
+
+    /// The number by which an event says whose it is. If that is unknown, the place is said before the event.
+    #[inline(always)]
+    fn thread(&mut self, place: Place) -> u32 {
+        if self.threads.knows(place) { place.thread } else { self.unknown_thread(place) }
     }
 
     #[cold]
-    fn learn(&mut self, index: usize, place: Place) -> bool {
-        // Threads are numbered from 0 on; of whoever numbers them otherwise each event says where it is.
-        if index > self.places.len() + THREADS_SKIPPED_MAX {
-            return false;
+    #[inline(never)]
+    fn unknown_thread(&mut self, place: Place) -> u32 {
+        if self.threads.learn(place) {
+            return place.thread;
         }
-        if index >= self.places.len() {
-            self.places.resize(index + 1, Place::WORLD);
-        }
-        if self.places[index] == Place::WORLD {
-            self.places[index] = place;
-        }
-        self.places[index] == place
+        let Place { host, pid, thread } = place;
+        self.put([u64::from(kind::PLACE), pair(pid, host), u64::from(thread)]);
+        UNKNOWN
     }
 
-    /// The place of a connection in the chunk that has room.
+    /// The number of a name, door or reason. There are some tens of them.
     #[inline]
-    fn connection(&mut self, connection: Connection) -> usize {
-        match &self.last_connection {
-            Some((last, index)) if *last == connection => *index,
-            Some(_) | None => self.other_connection(connection),
-        }
+    fn word(&mut self, word: &'static str) -> u16 {
+        let index = self.words.iter().position(|known| std::ptr::eq(*known, word)).unwrap_or_else(|| self.other_word(word));
+        u16::try_from(index).expect("there are few names of calls, doors and reasons")
     }
 
-    fn other_connection(&mut self, connection: Connection) -> usize {
-        let all = &mut self.chunks.back_mut().expect("a chunk has room").connections;
-        let index = *self.connections.entry(connection).or_insert_with(|| {
-            all.push(connection);
-            all.len() - 1
-        });
-        self.last_connection = Some((connection, index));
-        index
+    #[cold]
+    #[inline(never)]
+    fn other_word(&mut self, word: &'static str) -> usize {
+        self.words.push(word);
+        self.words.len() - 1
     }
 
-    /// Begins the end of a call: whose, since when, and its connection.
-    #[inline]
-    fn end_head(&mut self, step: u64, end: Ended, kind: u8) -> &mut Vec<u8> {
+    /// What has come of a thread's call.
+    #[inline(always)]
+    fn ended(&mut self, step: u64, end: &CallEnd, ends: Option<&Ends>) -> Ended {
         self.make_room(step, end.at);
-        let connection = end.connection.map_or(0, |connection| 1 + self.connection(connection));
-        let bytes = &mut self.thread_head(step, end.at, kind, end.place).bytes;
-        put(bytes, end.at.as_nanos().saturating_sub(end.since.as_nanos()));
-        put_len(bytes, connection);
-        bytes
-    }
-
-    fn word(&mut self, word: &'static str) -> u64 {
-        let index = self.words.iter().position(|known| *known == word).unwrap_or_else(|| {
-            self.words.push(word);
-            self.words.len() - 1
-        });
-        u64::try_from(index).expect("an index in memory fits 64 bits")
+        self.threads.ended(end, ends, &mut self.now.connections)
     }
 
     /// The end of a `send(2)` or `sendto(2)` without an address that took all of `data`.
     #[inline]
-    pub(super) fn send(&mut self, step: u64, end: Ended, fd: RawFd, data: &[u8], flags: i32) {
-        let echo = self.short(step, kind::SEND, end, fd, flags);
-        let chunk = self.chunks.back_mut().expect("the event has begun");
-        put_data(&mut chunk.bytes, echo, data);
+    pub(super) fn send(&mut self, step: u64, end: &CallEnd, ends: Option<&Ends>, fd: RawFd, data: &[u8], flags: i32) {
+        let ended = self.ended(step, end, ends);
+        let (Ok(flags), Ok(len), true) = (u16::try_from(flags), u32::try_from(data.len()), ended.since == end.at) else {
+            return self.call(step, end, ended, |to| _ = to.send(fd, data, flags));
+        };
+        let thread = if ended.knows_place { end.place.thread } else { self.thread(end.place) };
+        let shown = self.shown(data);
+        let head = self.head(step, end.at, if shown.is_none() { kind::SEND_AGAIN } else { kind::SEND }, flags);
+        self.put([head, pair(fd.cast_unsigned(), thread), pair(len, ended.connection)]);
+        if let Some(shown) = shown {
+            self.now.bytes.extend_from_slice(shown);
+        }
     }
 
-    /// The end of a `recv(2)` of up to `len` bytes that gave `data`.
+    /// The end of a `recv(2)` of up to `room` bytes that gave `data`.
     #[inline]
-    pub(super) fn recv(&mut self, step: u64, end: Ended, fd: RawFd, (data, len): (&[u8], usize), flags: i32) {
-        let echo = self.short(step, kind::RECV, end, fd, flags);
-        let chunk = self.chunks.back_mut().expect("the event has begun");
-        put_data(&mut chunk.bytes, echo, data);
-        put_len(&mut chunk.bytes, len);
+    pub(super) fn recv(
+        &mut self,
+        step: u64,
+        end: &CallEnd,
+        ends: Option<&Ends>,
+        fd: RawFd,
+        (data, room): (&[u8], usize),
+        flags: i32,
+    ) {
+        let ended = self.ended(step, end, ends);
+        let ago = end.at.as_nanos().wrapping_sub(ended.since.as_nanos());
+        let sizes = (u32::try_from(data.len()), u32::try_from(room), u32::try_from(ago));
+        let (Ok(flags), (Ok(len), Ok(room), Ok(ago))) = (u16::try_from(flags), sizes) else {
+            return self.call(step, end, ended, |to| _ = to.recv(fd, data, room, flags));
+        };
+        let thread = if ended.knows_place { end.place.thread } else { self.thread(end.place) };
+        let shown = self.shown(data);
+        let head = self.head(step, end.at, if shown.is_none() { kind::RECV_AGAIN } else { kind::RECV }, flags);
+        self.put([head, pair(fd.cast_unsigned(), thread), pair(len, ended.connection), pair(ago, room)]);
+        if let Some(shown) = shown {
+            self.now.bytes.extend_from_slice(shown);
+        }
     }
 
-    #[inline]
-    fn short(&mut self, step: u64, kind: u8, end: Ended, fd: RawFd, flags: i32) -> Echo {
-        let bytes = self.end_head(step, end, kind);
-        put_signed(bytes, i64::from(fd));
-        put_signed(bytes, i64::from(flags));
-        // Taken after the head, which may have begun another chunk.
-        self.echo
+    /// The beginning of data; nothing if it is the last packet's.
+    #[inline(always)]
+    fn shown<'a>(&self, data: &'a [u8]) -> Option<&'a [u8]> {
+        match data.first_chunk() {
+            Some(shown) => (*shown != self.echo).then_some(&shown[..]),
+            None => Some(data),
+        }
     }
 
     /// The end of any call.
-    pub(super) fn call(&mut self, step: u64, end: Ended, of: CallEnd, list: impl FnOnce(&mut Arguments<'_>)) {
-        let word = self.word(of.call.name());
-        self.make_room(step, end.at);
-        let echo = self.echo;
-        let bytes = self.end_head(step, end, kind::CALL);
-        put(bytes, word);
-        // No descriptor is negative; a program may ask about one that is.
-        put(bytes, of.fd.map_or(0, |fd| 1 + u64::from(fd.cast_unsigned())));
-        match of.result {
-            Ok(value) => {
-                bytes.push(0);
-                put_len(bytes, value);
-            }
-            Err(errno) => {
-                bytes.push(1);
-                put_signed(bytes, i64::from(errno.raw()));
-            }
-        }
-        let mut arguments = Arguments::new(bytes, echo);
+    pub(super) fn call_end(&mut self, step: u64, end: &CallEnd, ends: Option<&Ends>, list: impl FnOnce(&mut Arguments<'_>)) {
+        let ended = self.ended(step, end, ends);
+        self.call(step, end, ended, list);
+    }
+
+    fn call(&mut self, step: u64, end: &CallEnd, ended: Ended, list: impl FnOnce(&mut Arguments<'_>)) {
+        let CallEnd { at, place, call, fd, result } = *end;
+        let Ended { since, connection, knows_place } = ended;
+        let thread = if knows_place { place.thread } else { self.thread(place) };
+        let word = self.word(call.name());
+        let (failed, result) = match result {
+            Ok(value) => (0, u64::try_from(value).expect("a count in memory fits 64 bits")),
+            Err(errno) => (call::HAS_FAILED, u64::from(errno.raw().cast_unsigned())),
+        };
+        let bits = word & call::NAME | failed | if fd.is_some() { call::HAS_FD } else { 0 };
+        let head = self.head(step, at, kind::CALL, bits);
+        let fd = fd.unwrap_or(0).cast_unsigned();
+        self.put([head, pair(fd, thread), since.as_nanos(), result, u64::from(connection)]);
+        self.put_arguments(list);
+    }
+
+    /// Appends arguments, and puts their length into the upper half of the word before them.
+    fn put_arguments(&mut self, list: impl FnOnce(&mut Arguments<'_>)) {
+        let from = self.now.bytes.len();
+        let mut arguments = Arguments::new(&mut self.now.bytes, &self.echo);
         list(&mut arguments);
         arguments.end();
+        let len = u32::try_from(self.now.bytes.len() - from).expect("a call's arguments are shorter than 4 GiB");
+        self.now.bytes[from - 4..from].copy_from_slice(&len.to_le_bytes());
     }
 
     /// A thread begins to wait in a `recv(2)`.
-    pub(super) fn waits_recv(&mut self, step: u64, at: Instant, place: Place, fd: RawFd, len: usize, flags: i32) {
-        let chunk = self.thread_head(step, at, kind::WAITS_RECV, place);
-        put_signed(&mut chunk.bytes, i64::from(fd));
-        put_signed(&mut chunk.bytes, i64::from(flags));
-        put_len(&mut chunk.bytes, len);
+    #[inline]
+    pub(super) fn waits_recv(&mut self, step: u64, at: Instant, place: Place, fd: RawFd, room: usize, flags: i32) {
+        self.make_room(step, at);
+        let (Ok(flags), Ok(room)) = (u16::try_from(flags), u32::try_from(room)) else {
+            return self.waits_call(step, at, place, const { CallName::new("recvfrom") }, |to| {
+                to.number(fd).dots().count(room).flags(flags, super::Family::Msg);
+            });
+        };
+        self.threads.waits(place, at);
+        let thread = self.thread(place);
+        let head = self.head(step, at, kind::WAITS_RECV, flags);
+        self.put([head, pair(fd.cast_unsigned(), thread), u64::from(room)]);
     }
 
     /// A thread begins to wait in a call.
@@ -333,97 +346,101 @@ impl Log {
         call: CallName,
         list: impl FnOnce(&mut Arguments<'_>),
     ) {
-        let word = self.word(call.name());
         self.make_room(step, at);
-        let echo = self.echo;
-        let bytes = &mut self.thread_head(step, at, kind::WAITS_CALL, place).bytes;
-        put(bytes, word);
-        let mut arguments = Arguments::new(bytes, echo);
-        list(&mut arguments);
-        arguments.end();
+        self.threads.waits(place, at);
+        let (thread, word) = (self.thread(place), self.word(call.name()));
+        let head = self.head(step, at, kind::WAITS_CALL, word);
+        self.put([head, u64::from(thread)]);
+        self.put_arguments(list);
     }
 
     /// A thread begins to wait for something else.
     pub(super) fn waits_for(&mut self, step: u64, at: Instant, place: Place, what: &str) {
-        let bytes = &mut self.thread_head(step, at, kind::WAITS_FOR, place).bytes;
-        put_len(bytes, what.len());
-        bytes.extend_from_slice(what.as_bytes());
+        self.make_room(step, at);
+        let thread = self.thread(place);
+        let head = self.head(step, at, kind::WAITS_FOR, 0);
+        let len = u32::try_from(what.len()).expect("a name is shorter than 4 GiB");
+        self.put([head, pair(len, thread)]);
+        self.now.bytes.extend_from_slice(what.as_bytes());
     }
 
     /// A thread waits no longer.
+    #[inline]
     pub(super) fn wakes(&mut self, step: u64, at: Instant, place: Place) {
-        self.thread_head(step, at, kind::WAKE, place);
+        self.make_room(step, at);
+        let thread = self.thread(place);
+        let head = self.head(step, at, kind::WAKE, 0);
+        self.put([head, u64::from(thread)]);
     }
 
     /// A host sends a segment or datagram between IPv4 addresses. Answers its number, for [`Log::arrived`].
+    #[inline]
     pub(super) fn sent(&mut self, step: u64, at: Instant, host: u32, words: Words, packet: &Packet) -> u32 {
-        let chunk = self.head(step, at, kind::SENT);
-        put(&mut chunk.bytes, u64::from(host));
-        put_words(&mut chunk.bytes, words);
-        let payload = match &packet.body {
-            Body::Tcp(Segment { options, payload, frame_bytes, .. }) => {
-                let [low, high] = frame_bytes.to_le_bytes();
-                chunk.bytes.extend_from_slice(&[packet.ttl, packet.tos, low, high]);
-                put_options(&mut chunk.bytes, options);
-                payload
-            }
-            Body::Udp(Datagram { payload, dont_fragment, no_check, .. }) => {
-                let flags = u8::from(*dont_fragment) | u8::from(*no_check) << 1;
-                chunk.bytes.extend_from_slice(&[packet.ttl, packet.tos, flags]);
-                payload
-            }
-            Body::Icmp(_) => unreachable!("an ICMP message is no usual packet"),
-        };
-        let data = payload.as_slice();
-        let echo = if data.len() <= COPIED_MAX_BYTES {
-            let from = chunk.bytes.len();
-            chunk.bytes.extend_from_slice(data);
-            Echo { from, len: data.len() }
+        self.make_room(step, at);
+        let head = self.head(step, at, kind::SENT, u16::from_le_bytes([packet.ttl, packet.tos]));
+        let Words { numbers, header, addrs, len_urgent } = words;
+        let rest = options::Rest::of(packet);
+        self.put([head, pair(rest.bits, host), numbers, header, addrs, len_urgent]);
+        if rest.bits & options::TIMESTAMPS != 0 {
+            self.put([rest.timestamps]);
+        }
+        if rest.bits & options::MORE != 0 {
+            options::put_more(&mut self.now.bytes, packet);
+        }
+        let data = packet.data();
+        if let Some(begin) = data.first_chunk() {
+            self.echo = *begin;
+        }
+        if data.len() <= COPIED_MAX_BYTES {
+            self.now.bytes.extend_from_slice(data);
         } else {
-            chunk.held_bytes += data.len();
-            chunk.payloads.push(payload.clone());
-            Echo::default()
-        };
-        let number = chunk.first_sent.wrapping_add(chunk.sent);
-        chunk.sent += 1;
-        self.echo = echo;
-        number
+            self.hold(payload_of(packet).clone());
+        }
+        self.now.sent += 1;
+        self.now.sent_before.wrapping_add(self.now.sent)
     }
 
-    /// A packet arrives that is as it was when it was sent under this number.
-    pub(super) fn arrived(&mut self, step: u64, at: Instant, host: u32, words: Words, number: u32) {
-        let near = self.chunks.back().map(|chunk| (chunk.first_sent.wrapping_add(chunk.sent).wrapping_sub(number), chunk.sent));
-        match near {
-            // It may be another chunk that the head begins.
-            Some((back, sent)) if (1..=sent).contains(&back) => {
-                let chunk = self.head(step, at, kind::ARRIVED);
-                put(&mut chunk.bytes, u64::from(host));
-                if chunk.sent == sent {
-                    put(&mut chunk.bytes, u64::from(back));
-                } else {
-                    chunk.bytes.push(0);
-                    put_words(&mut chunk.bytes, words);
-                }
-            }
-            Some(_) | None => self.packet(step, at, host, PacketKind::Delivered, words, ""),
+    #[inline(never)]
+    fn hold(&mut self, payload: Payload) {
+        self.holds(payload.len());
+        self.now.payloads.push(payload);
+    }
+
+    /// So many bytes more are held besides the chunk's own.
+    fn holds(&mut self, bytes: usize) {
+        self.now.values_bytes += bytes;
+        if self.now.values_bytes >= CHUNK_HELD_BYTES {
+            self.full_at = 0;
         }
     }
 
+    /// A packet arrives that is as it was when it was sent under this number.
+    #[inline]
+    pub(super) fn arrived(&mut self, step: u64, at: Instant, host: u32, words: Words, number: u32) {
+        self.make_room(step, at);
+        if number.wrapping_sub(self.now.sent_before).wrapping_sub(1) >= self.now.sent {
+            return self.packet(step, at, host, PacketKind::Delivered, words, "");
+        }
+        let head = self.head(step, at, kind::ARRIVED, 0);
+        self.put([head, pair(number, host)]);
+    }
+
     /// Something happens to a segment or datagram between IPv4 addresses.
+    #[inline(never)]
     pub(super) fn packet(&mut self, step: u64, at: Instant, host: u32, what: PacketKind, words: Words, why: &'static str) {
+        self.make_room(step, at);
         let why = self.word(why);
-        let chunk = self.head(step, at, kind::PACKET);
-        put(&mut chunk.bytes, u64::from(host));
-        chunk.bytes.push(what.byte());
-        put(&mut chunk.bytes, why);
-        put_words(&mut chunk.bytes, words);
+        let head = self.head(step, at, kind::PACKET, u16::from(what.byte()));
+        let Words { numbers, header, addrs, len_urgent } = words;
+        self.put([head, pair(u32::from(why), host), numbers, header, addrs, len_urgent]);
     }
 
     /// One of `0..n` is drawn.
     pub(super) fn choice(&mut self, step: u64, at: Instant, door: &'static str, n: u32, value: u32) {
+        self.make_room(step, at);
         let door = self.word(door);
-        let bytes = &mut self.head(step, at, kind::CHOICE).bytes;
-        [door, u64::from(n), u64::from(value)].iter().for_each(|number| put(bytes, *number));
+        let head = self.head(step, at, kind::CHOICE, door);
+        self.put([head, pair(value, n)]);
     }
 
     /// Anything else, and the packet that is sent, if it is that.
@@ -432,82 +449,49 @@ impl Log {
         if let What::Choice { door, n, value } = what
             && *place == Place::WORLD
         {
-            self.choice(step, *at, door, *n, *value);
-        } else if let What::Timer = what
+            return self.choice(step, *at, door, *n, *value);
+        }
+        self.make_room(step, *at);
+        if let What::Timer = what
             && *place == Place::host(place.host)
         {
-            put(&mut self.head(step, *at, kind::TIMER).bytes, u64::from(place.host));
+            let head = self.head(step, *at, kind::TIMER, 0);
+            self.put([head, u64::from(place.host)]);
         } else {
-            let chunk = self.head(step, *at, kind::OTHER);
-            chunk.held_bytes += OTHER_BYTES + packet.map_or(0, |packet| packet.data().len());
-            chunk.other_sent += u32::from(packet.is_some());
-            chunk.others.push((event.clone(), packet.map(|packet| Box::new(packet.clone()))));
+            let head = self.head(step, *at, kind::OTHER, 0);
+            self.put([head, 0]);
+            self.now.other_sent += u32::from(packet.is_some());
+            self.now.others.push((event.clone(), packet.map(|packet| Box::new(packet.clone()))));
+            self.holds(OTHER_BYTES + packet.map_or(0, |packet| packet.data().len()));
         }
     }
 
-    /// The events that are kept, oldest first.
-    pub(super) fn read(&self) -> impl Iterator<Item = Recorded> {
-        self.chunks.iter().flat_map(|chunk| Events::of(self, chunk))
+    /// The events that are kept, oldest first; without the text of calls and waits, which takes longest, if that is not wanted.
+    pub(super) fn read(&self, texts: bool) -> impl Iterator<Item = Recorded> {
+        self.full.iter().chain([&self.now]).flat_map(move |chunk| Events::of(self, chunk, texts))
     }
 }
 
-/// By how many numbers a thread may be ahead of those seen so far.
-pub(super) const THREADS_SKIPPED_MAX: usize = 1 << 16;
+/// The data of a segment or datagram.
+fn payload_of(packet: &Packet) -> &Payload {
+    match &packet.body {
+        Body::Tcp(segment) => &segment.payload,
+        Body::Udp(datagram) => &datagram.payload,
+        Body::Icmp(_) => unreachable!("an ICMP message is no usual packet"),
+    }
+}
 
 impl Default for Log {
     fn default() -> Log {
-        Log::new(super::recording::EVENTS_MAX)
+        Log::new(super::recording::EVENTS_MAX, Memory::default())
     }
 }
 
 impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} events, {} dropped", self.events, self.dropped)
+        write!(f, "{} events, {} dropped", self.events_count(), self.dropped)
     }
 }
 
-fn put_words(bytes: &mut Vec<u8>, words: Words) {
-    let Words { numbers, header, addrs, len_urgent } = words;
-    let mut all = [0; 24];
-    for (place, word) in all.chunks_exact_mut(8).zip([numbers, header, addrs]) {
-        place.copy_from_slice(&word.to_le_bytes());
-    }
-    bytes.extend_from_slice(&all);
-    // The length lowest, so that it is short where nothing is urgent.
-    put(bytes, len_urgent.rotate_left(32));
-}
-
-/// Which options there are: a bit each, and the number of SACK blocks above them.
-mod option {
-    pub const MSS: u8 = 1;
-    pub const WINDOW_SCALE: u8 = 2;
-    pub const SACK_PERMITTED: u8 = 4;
-    pub const TIMESTAMPS: u8 = 8;
-    pub const SACK_SHIFT: u8 = 4;
-}
-
-fn put_options(bytes: &mut Vec<u8>, options: &TcpOptions) {
-    let TcpOptions { mss_bytes, window_scale, sack_permitted, timestamps, sack } = options;
-    let mut flags = 0;
-    flags |= if mss_bytes.is_some() { option::MSS } else { 0 };
-    flags |= if window_scale.is_some() { option::WINDOW_SCALE } else { 0 };
-    flags |= if *sack_permitted { option::SACK_PERMITTED } else { 0 };
-    flags |= if timestamps.is_some() { option::TIMESTAMPS } else { 0 };
-    // A bit for each place, for some of them may be empty.
-    for (index, block) in sack.iter().enumerate() {
-        flags |= u8::from(block.is_some()) << index << option::SACK_SHIFT;
-    }
-    bytes.push(flags);
-    if let Some(mss) = mss_bytes {
-        put(bytes, u64::from(*mss));
-    }
-    if let Some(scale) = window_scale {
-        bytes.push(*scale);
-    }
-    if let Some(Timestamps { value, echo }) = timestamps {
-        bytes.extend_from_slice(&(u64::from(*value) | u64::from(*echo) << 32).to_le_bytes());
-    }
-    for (left, right) in sack.iter().flatten() {
-        bytes.extend_from_slice(&(u64::from(left.value()) | u64::from(right.value()) << 32).to_le_bytes());
-    }
-}
+#[cfg(test)]
+mod tests;

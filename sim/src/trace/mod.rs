@@ -1,7 +1,7 @@
 //! What happened: a digest of every event, the last few events for a report, and, if asked for, the whole run.
 //!
 //! `event.rs` says what an event is and how it reads on a line (of packets, `packets.rs`), `place.rs` where it happens, `digest.rs` how events become 64 bits, `kept.rs` how the last ones are
-//! kept, `recording.rs` how a whole run is (`log.rs`, `arguments.rs` and `bytes.rs`: in little room). [`Trace`] is what `world` and `process` write to. The digest is always made and does not depend on
+//! kept, `recording.rs` how a whole run is (`log.rs`, `arguments.rs` and `bytes.rs`: at little cost). [`Trace`] is what `world` and `process` write to. The digest is always made and does not depend on
 //! whether events are kept; keeping them is off until it is asked for, and costs nothing until then.
 //!
 //! What becomes of a recording: `lines.rs` makes the lines of a trace file of it, each with all that is known of an event, `file.rs` writes and reads
@@ -25,38 +25,42 @@ pub mod timeline;
 #[cfg(feature = "tracing")]
 mod untold;
 
-pub use arguments::{Arguments, Family};
+pub(crate) use arguments::{Arguments, Family};
 pub use digest::Digest;
-pub use event::{CallName, Event, NetworkEvent, What};
+pub(crate) use event::{CallName, Event, NetworkEvent, What};
 pub use file::{TraceFile, TraceFileError, read_trace};
 use kept::{Kept, Record};
 pub use lines::{EventKind, TraceLine, lines};
-pub use machine::MachineEvent;
+use log::Log;
+pub(crate) use machine::MachineEvent;
+pub(crate) use packets::PacketLine;
 use packets::{PacketKind, Words};
-pub use packets::{PacketLine, Transport};
-pub use place::{Names, Place};
-pub use recording::{CallEnd, Connection, Detail, EVENTS_MAX, Recorded, Recording};
+pub(crate) use place::{Names, Place};
+pub(crate) use recording::{CallEnd, Ends, Memory};
+#[cfg(test)]
+pub(crate) use recording::{Connection, Detail, Recorded};
+pub use recording::{EVENTS_MAX, Recording};
 #[cfg(feature = "tracing")]
-pub use untold::Topic;
+pub(crate) use untold::{Topic, UntoldEvent};
 
 use crate::packet::{Body, Packet};
 use std::fmt;
 use std::net::IpAddr;
 use twinsock::{Instant, Result};
 
-/// The record of a run.
+/// Whether anything can keep events. Without, the digest is all that there is: a build by which it is told what a trace costs that is off
+/// (`sim/benches/trace_off.sh`).
+const KEEPS: bool = !cfg!(twinsock_no_trace);
+
+/// The record of a run, which a [`World`](crate::world::World) writes.
 ///
 /// ```
-/// use twinsock::Instant;
-/// use twinsock_sim::trace::{CallName, Event, Place, Trace, What};
-///
-/// let mut trace = Trace::new();
-/// trace.names_mut().name_host(0, "server");
-/// trace.names_mut().name_process(0, 7, "kv");
-/// trace.keep_last(100);
-/// let (at, place) = (Instant::from_nanos(1_500), Place::process(0, 7));
-/// trace.record(Event { at, place, what: What::CallEnd { call: CallName::new("recv"), fd: Some(4), result: Ok(17) } });
-/// assert_eq!(trace.report().to_string(), "0.000001500s server kv[7]  recv(4) = 17\n");
+/// use twinsock_sim::{choice::Choice, trace::Trace, world::World};
+/// let trace = Trace::new();
+/// let nothing = trace.digest();
+/// let world = World::new(Choice::from_seed(7), trace);
+/// # assert_eq!(nothing, Trace::new().digest());
+/// # drop(world);
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
@@ -70,133 +74,172 @@ pub struct Trace {
 
 impl Trace {
     /// A trace that keeps no events.
+    ///
+    /// ```
+    /// use twinsock_sim::{choice::Choice, trace::Trace, world::World};
+    /// let world = World::new(Choice::from_seed(7), Trace::new());
+    /// # drop(world);
+    /// ```
     #[must_use]
     pub fn new() -> Trace {
         Trace::default()
     }
 
+    /// What keeps events, if anything does.
+    #[inline(always)]
+    fn kept(&self) -> Option<&Kept> {
+        if KEEPS { self.kept.as_ref() } else { None }
+    }
+
+    #[inline(always)]
+    fn kept_mut(&mut self) -> Option<&mut Kept> {
+        if KEEPS { self.kept.as_mut() } else { None }
+    }
+
     /// Keeps the last `events_max` events from here on; with 0, none.
-    pub fn keep_last(&mut self, events_max: usize) {
-        self.kept = (events_max > 0).then(|| Kept::new(events_max));
+    pub(crate) fn keep_last(&mut self, events_max: usize) {
+        self.kept = (KEEPS && events_max > 0).then(|| Kept::new(events_max));
     }
 
     /// Keeps everything from here on, for [`Trace::take_recording`]: the last `events_max` events, at least.
-    pub fn record_last(&mut self, events_max: usize) {
-        let recording = Box::new(Recording::with_room_for(events_max));
+    pub(crate) fn record_last(&mut self, events_max: usize, memory: Memory) {
+        let recording = Box::new(Recording::with_room_for(events_max, memory));
         self.kept.get_or_insert_with(|| Kept::new(0)).recording = Some(recording);
     }
 
     /// Keeps events about these from here on, for [`Trace::take_untold`].
     #[cfg(feature = "tracing")]
-    pub fn keep_for_telling(&mut self, wanted: Vec<Topic>) {
+    pub(crate) fn keep_for_telling(&mut self, wanted: Vec<Topic>) {
         self.kept.get_or_insert_with(|| Kept::new(0)).untold = Some(Box::new(untold::Untold::new(wanted)));
     }
 
-    /// Events since this was asked last, each with its turn.
+    /// Events since this was asked last.
     #[cfg(feature = "tracing")]
-    pub fn take_untold(&mut self) -> Vec<(u64, Event)> {
-        let untold = self.kept.as_mut().and_then(|kept| kept.untold.as_mut());
+    pub(crate) fn take_untold(&mut self) -> Vec<UntoldEvent> {
+        let untold = self.kept_mut().and_then(|kept| kept.untold.as_mut());
         untold.map_or_else(Vec::new, |untold| std::mem::take(&mut untold.events))
     }
 
     /// Whether everything is kept.
     #[inline]
     #[must_use]
-    pub fn is_recording(&self) -> bool {
-        self.kept.as_ref().is_some_and(|kept| kept.recording.is_some())
+    pub(crate) fn is_recording(&self) -> bool {
+        self.kept().is_some_and(|kept| kept.recording.is_some())
+    }
+
+    /// Whether somebody wants to know of calls in full: [`Trace::call_in_full`] and those like it.
+    #[inline]
+    #[must_use]
+    pub(crate) fn wants_calls(&self) -> bool {
+        self.kept().is_some_and(Kept::wants_calls)
     }
 
     /// Everything since [`Trace::record_last`]; `addrs` are the addresses of the hosts.
-    pub fn take_recording(&mut self, addrs: Vec<Vec<IpAddr>>) -> Option<Recording> {
+    pub(crate) fn take_recording(&mut self, addrs: Vec<Vec<IpAddr>>) -> Option<Recording> {
         let mut recording = *self.kept.as_mut()?.recording.take()?;
         recording.names = self.names.clone();
         recording.addrs = addrs;
         Some(recording)
     }
 
-    /// The recording, and the number of the turn.
+    /// The recording's events, and the number of the turn.
     #[inline]
-    fn recording_mut(&mut self) -> Option<(&mut Recording, u64)> {
-        Some((self.kept.as_mut()?.recording.as_deref_mut()?, self.steps))
+    fn log_mut(&mut self) -> Option<(&mut Log, u64)> {
+        let step = self.steps;
+        Some((self.kept_mut()?.recording.as_deref_mut()?.log_mut(), step))
     }
 
     /// Records that a thread begins to wait for what `what` says.
-    pub fn waits_for(&mut self, at: Instant, place: Place, what: &str) {
-        if let Some((recording, step)) = self.recording_mut() {
-            recording.log_mut().waits_for(step, at, place, what);
+    pub(crate) fn waits_for(&mut self, at: Instant, place: Place, what: &str) {
+        if let Some((log, step)) = self.log_mut() {
+            log.waits_for(step, at, place, what);
         }
     }
 
     /// Records that a thread begins to wait for a call to return, whose arguments `list` lists.
-    pub fn waits_in_call(&mut self, at: Instant, place: Place, call: CallName, list: impl FnOnce(&mut Arguments<'_>)) {
-        if let Some((recording, step)) = self.recording_mut() {
-            recording.waits(at, place);
-            recording.log_mut().waits_call(step, at, place, call, list);
+    pub(crate) fn waits_in_call(&mut self, at: Instant, place: Place, call: CallName, list: impl FnOnce(&mut Arguments<'_>)) {
+        if let Some((log, step)) = self.log_mut() {
+            log.waits_call(step, at, place, call, list);
         }
     }
 
-    /// The same of a `recv(2)` of up to `len` bytes.
-    pub fn waits_in_recv(&mut self, at: Instant, place: Place, fd: i32, len: usize, flags: i32) {
-        if let Some((recording, step)) = self.recording_mut() {
-            recording.waits(at, place);
-            recording.log_mut().waits_recv(step, at, place, fd, len, flags);
+    /// The same of a `recv(2)` of up to `room` bytes.
+    pub(crate) fn waits_in_recv(&mut self, at: Instant, place: Place, fd: i32, room: usize, flags: i32) {
+        if let Some((log, step)) = self.log_mut() {
+            log.waits_recv(step, at, place, fd, room, flags);
         }
     }
 
     /// Records that a thread waits no longer.
-    pub fn wakes(&mut self, at: Instant, place: Place) {
-        if let Some((recording, step)) = self.recording_mut() {
-            recording.log_mut().wakes(step, at, place);
+    pub(crate) fn wakes(&mut self, at: Instant, place: Place) {
+        if let Some((log, step)) = self.log_mut() {
+            log.wakes(step, at, place);
         }
     }
 
-    /// Records a call in full, whose arguments `list` lists; [`Trace::call_ended`] has recorded what every trace holds of it.
-    pub fn call_in_full(&mut self, end: &CallEnd, connection: Option<Connection>, list: impl FnOnce(&mut Arguments<'_>)) {
-        if let Some((recording, step)) = self.recording_mut() {
-            let ended = recording.ended(end, connection);
-            recording.log_mut().call(step, ended, *end, list);
+    /// Records a call in full, whose arguments `list` lists, and what its descriptor is connected to; [`Trace::call_ended`] has recorded what every
+    /// trace holds of it.
+    pub(crate) fn call_in_full(&mut self, end: &CallEnd, ends: Option<&Ends>, list: impl Fn(&mut Arguments<'_>)) {
+        self.tell_call(end, &list);
+        if let Some((log, step)) = self.log_mut() {
+            log.call_end(step, end, ends, list);
         }
     }
 
     /// The same of a `send(2)` that took all of `data`.
-    pub fn send_in_full(&mut self, end: &CallEnd, connection: Option<Connection>, data: &[u8], flags: i32) {
-        if let (Some((recording, step)), Some(fd)) = (self.recording_mut(), end.fd) {
-            let ended = recording.ended(end, connection);
-            recording.log_mut().send(step, ended, fd, data, flags);
+    pub(crate) fn send_in_full(&mut self, end: &CallEnd, ends: Option<&Ends>, fd: i32, data: &[u8], flags: i32) {
+        self.tell_call(end, |to| _ = to.send(fd, data, flags));
+        if let Some((log, step)) = self.log_mut() {
+            log.send(step, end, ends, fd, data, flags);
         }
     }
 
-    /// The same of a `recv(2)` of up to `len` bytes that gave `data`.
-    pub fn recv_in_full(&mut self, end: &CallEnd, connection: Option<Connection>, (data, len): (&[u8], usize), flags: i32) {
-        if let (Some((recording, step)), Some(fd)) = (self.recording_mut(), end.fd) {
-            let ended = recording.ended(end, connection);
-            recording.log_mut().recv(step, ended, fd, (data, len), flags);
+    /// The same of a `recv(2)` of up to `room` bytes that gave `data`.
+    pub(crate) fn recv_in_full(&mut self, end: &CallEnd, ends: Option<&Ends>, fd: i32, (data, room): (&[u8], usize), flags: i32) {
+        self.tell_call(end, |to| _ = to.recv(fd, data, room, flags));
+        if let Some((log, step)) = self.log_mut() {
+            log.recv(step, end, ends, fd, (data, room), flags);
         }
     }
+
+    /// Keeps a call for whoever listens.
+    #[cfg(feature = "tracing")]
+    fn tell_call(&mut self, end: &CallEnd, list: impl Fn(&mut Arguments<'_>)) {
+        let step = self.steps;
+        if let Some(untold) = self.kept_mut().and_then(|kept| kept.untold.as_mut()) {
+            untold.add_call(step, end, list);
+        }
+    }
+
+    #[cfg(not(feature = "tracing"))]
+    #[expect(clippy::unused_self, reason = "nobody can listen")]
+    #[inline(always)]
+    fn tell_call(&self, _end: &CallEnd, _list: impl Fn(&mut Arguments<'_>)) {}
 
     /// Another turn is taken.
     #[inline]
-    pub fn count_step(&mut self) {
+    pub(crate) fn count_step(&mut self) {
         self.steps += 1;
     }
 
     /// How many turns were taken.
     #[inline]
     #[must_use]
-    pub fn steps(&self) -> u64 {
+    pub(crate) fn steps(&self) -> u64 {
         self.steps
     }
 
     /// Folds an event into the digest, and keeps it if that is on. Packets have methods of their own.
     #[inline]
-    pub fn record(&mut self, event: Event) {
+    pub(crate) fn record(&mut self, event: Event) {
         event.fold_into(&mut self.digest);
         self.events_count += 1;
-        if let Some(kept) = &mut self.kept {
+        let step = self.steps;
+        if let Some(kept) = self.kept_mut() {
             #[cfg(feature = "tracing")]
-            kept.tell(self.steps, Topic::of(&event.what), || event.clone());
+            kept.tell(step, Topic::of(&event.what), || event.clone());
             if let Some(recording) = &mut kept.recording {
-                recording.log_mut().event(self.steps, &event, None);
+                recording.log_mut().event(step, &event, None);
             }
             kept.keep_event(event);
         }
@@ -204,12 +247,13 @@ impl Trace {
 
     /// Records that `value` was chosen of `0..n`: [`What::Choice`].
     #[inline]
-    pub fn chose(&mut self, at: Instant, door: &'static str, n: u32, value: u32) {
+    pub(crate) fn chose(&mut self, at: Instant, door: &'static str, n: u32, value: u32) {
         event::fold_choice(&mut self.digest, at, Place::WORLD, n, value);
         self.events_count += 1;
-        if let Some(kept) = &mut self.kept {
+        let step = self.steps;
+        if let Some(kept) = self.kept_mut() {
             if let Some(recording) = &mut kept.recording {
-                recording.log_mut().choice(self.steps, at, door, n, value);
+                recording.log_mut().choice(step, at, door, n, value);
             }
             kept.keep(Record::Choice { at, place: Place::WORLD, door, n, value });
         }
@@ -217,13 +261,11 @@ impl Trace {
 
     /// Records that a call returned: [`What::CallEnd`].
     #[inline]
-    pub fn call_ended(&mut self, at: Instant, place: Place, call: CallName, fd: Option<i32>, result: Result<usize>) {
+    pub(crate) fn call_ended(&mut self, at: Instant, place: Place, call: CallName, fd: Option<i32>, result: Result<usize>) {
         event::fold_call_end(&mut self.digest, at, place, call, fd, result);
         self.events_count += 1;
-        if let Some(kept) = &mut self.kept {
+        if let Some(kept) = self.kept_mut() {
             kept.keep(Record::CallEnd { at, place, call, fd, result });
-            #[cfg(feature = "tracing")]
-            kept.tell(self.steps, Some(Topic::Call), || Event { at, place, what: What::CallEnd { call, fd, result } });
         }
     }
 
@@ -232,7 +274,7 @@ impl Trace {
     ///
     /// Of more than 4 KiB of data in one packet only the first and the last 2 KiB are looked at.
     #[inline]
-    pub fn packet_sent(&mut self, at: Instant, host: u32, packet: &Packet) -> Label {
+    pub(crate) fn packet_sent(&mut self, at: Instant, host: u32, packet: &Packet) -> Label {
         let label = self.packet(at, host, PacketKind::Sent, packet);
         let data = packet.data();
         if data.len() <= DATA_DIGESTED_MAX_BYTES {
@@ -246,7 +288,7 @@ impl Trace {
 
     /// The same of a packet that differs from the one which had this label before only in its numbers and in its data, and has them by value.
     #[inline]
-    pub fn packet_sent_again(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
+    pub(crate) fn packet_sent_again(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
         let Body::Tcp(segment) = &packet.body else { return };
         if !label.is_usual {
             *label = self.packet_sent(at, host, packet);
@@ -258,14 +300,29 @@ impl Trace {
         self.digest.fold_data(segment.payload.as_slice());
     }
 
+    /// The same of a datagram that differs only in its data, which may have another length.
+    #[inline(always)]
+    pub(crate) fn datagram_sent_again(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
+        let Body::Udp(datagram) = &packet.body else { return };
+        if !label.is_usual {
+            *label = self.packet_sent(at, host, packet);
+            return;
+        }
+        if label.words.resize(datagram) {
+            label.word = label.words.label();
+        }
+        label.number = self.usual_packet(at, host, PacketKind::Sent, packet, label);
+        self.digest.fold_data(datagram.payload.as_slice());
+    }
+
     /// Records that a packet arrived at a host.
-    pub fn packet_delivered(&mut self, at: Instant, host: u32, packet: &Packet) {
+    pub(crate) fn packet_delivered(&mut self, at: Instant, host: u32, packet: &Packet) {
         self.packet(at, host, PacketKind::Delivered, packet);
     }
 
     /// The same of a packet that is as it was when it got this label.
     #[inline(always)]
-    pub fn labelled_delivered(&mut self, at: Instant, host: u32, packet: &Packet, label: &Label) {
+    pub(crate) fn labelled_delivered(&mut self, at: Instant, host: u32, packet: &Packet, label: &Label) {
         if !label.is_usual {
             return self.packet_delivered(at, host, packet);
         }
@@ -273,13 +330,13 @@ impl Trace {
     }
 
     /// Records that a packet which a host sent will not arrive, and why.
-    pub fn packet_dropped(&mut self, at: Instant, host: u32, packet: &Packet, why: &'static str) {
+    pub(crate) fn packet_dropped(&mut self, at: Instant, host: u32, packet: &Packet, why: &'static str) {
         self.digest.fold_bytes(why.as_bytes());
         self.other_packet(at, host, PacketKind::Dropped, packet, why);
     }
 
     /// Records that something happened to a packet on its way, which goes on nevertheless.
-    pub fn packet_met(&mut self, at: Instant, host: u32, packet: &Packet, what: &'static str) {
+    pub(crate) fn packet_met(&mut self, at: Instant, host: u32, packet: &Packet, what: &'static str) {
         self.digest.fold_bytes(what.as_bytes());
         self.other_packet(at, host, PacketKind::Met, packet, what);
     }
@@ -303,10 +360,12 @@ impl Trace {
     fn usual_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) -> u32 {
         self.events_count += 1;
         packets::fold_packet(&mut self.digest, at, host, kind, label.word);
-        if let Some(kept) = &mut self.kept {
+        #[cfg(feature = "tracing")]
+        let step = self.steps;
+        if let Some(kept) = self.kept_mut() {
             kept.keep(Record::Packet { at, host, kind, line: label.words });
             #[cfg(feature = "tracing")]
-            kept.tell(self.steps, Some(Topic::Packet), || label.words.packet_event(at, host, kind, ""));
+            kept.tell(step, Some(Topic::Packet), || label.words.packet_event(at, host, kind, ""));
             if kept.recording.is_some() {
                 return self.packet_in_full(at, host, kind, packet, label);
             }
@@ -318,19 +377,20 @@ impl Trace {
         self.events_count += 1;
         let words = Words::of(packet);
         packets::fold_packet(&mut self.digest, at, host, kind, words.label());
-        if let Some(kept) = &mut self.kept {
+        let step = self.steps;
+        if let Some(kept) = self.kept_mut() {
             let event = Event { at, place: Place::host(host), what: kind.what(PacketLine::of(packet), why) };
             #[cfg(feature = "tracing")]
-            kept.tell(self.steps, Topic::of(&event.what), || event.clone());
+            kept.tell(step, Topic::of(&event.what), || event.clone());
             if let Some(recording) = &mut kept.recording {
                 let is_usual = packets::is_usual(packet);
                 match kind {
-                    PacketKind::Sent => recording.log_mut().event(self.steps, &event, Some(packet)),
+                    PacketKind::Sent => recording.log_mut().event(step, &event, Some(packet)),
                     PacketKind::Delivered | PacketKind::Dropped | PacketKind::Met if is_usual => {
-                        recording.log_mut().packet(self.steps, at, host, kind, words, why);
+                        recording.log_mut().packet(step, at, host, kind, words, why);
                     }
                     PacketKind::Delivered | PacketKind::Dropped | PacketKind::Met => {
-                        recording.log_mut().event(self.steps, &event, None);
+                        recording.log_mut().event(step, &event, None);
                     }
                 }
             }
@@ -338,10 +398,11 @@ impl Trace {
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn packet_in_full(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) -> u32 {
-        let Some((recording, step)) = self.recording_mut() else { return 0 };
-        let (log, words) = (recording.log_mut(), label.words);
+        let Some((log, step)) = self.log_mut() else { return 0 };
+        let words = label.words;
         match kind {
             PacketKind::Sent => return log.sent(step, at, host, words, packet),
             PacketKind::Delivered => log.arrived(step, at, host, words, label.number),
@@ -351,6 +412,11 @@ impl Trace {
     }
 
     /// The digest of all events so far.
+    ///
+    /// ```
+    /// use twinsock_sim::trace::Trace;
+    /// assert_eq!(Trace::new().digest(), Trace::new().digest());
+    /// ```
     #[inline]
     #[must_use]
     pub fn digest(&self) -> u64 {
@@ -358,38 +424,38 @@ impl Trace {
     }
 
     /// How many events there were so far: the number of the next one.
-    #[inline]
+    #[cfg(test)]
     #[must_use]
-    pub fn events_count(&self) -> u64 {
+    pub(crate) fn events_count(&self) -> u64 {
         self.events_count
     }
 
     /// The events that were kept, oldest first.
-    pub fn events(&self) -> impl Iterator<Item = Event> {
-        self.kept.iter().flat_map(Kept::events)
+    pub(crate) fn events(&self) -> impl Iterator<Item = Event> {
+        self.kept().into_iter().flat_map(Kept::events)
     }
 
     /// The names of hosts and processes.
     #[must_use]
-    pub fn names(&self) -> &Names {
+    pub(crate) fn names(&self) -> &Names {
         &self.names
     }
 
     /// The names of hosts and processes, to be added to.
-    pub fn names_mut(&mut self) -> &mut Names {
+    pub(crate) fn names_mut(&mut self) -> &mut Names {
         &mut self.names
     }
 
     /// The events that were kept, a line each.
     #[must_use]
-    pub fn report(&self) -> impl fmt::Display {
+    pub(crate) fn report(&self) -> impl fmt::Display {
         Report { trace: self }
     }
 }
 
 /// What is recorded of a packet, made when it is sent, so that it need not be made again when it arrives.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Label {
+pub(crate) struct Label {
     words: Words,
     /// What stands for the words in the digest.
     word: u64,
@@ -402,7 +468,7 @@ pub struct Label {
 impl Label {
     /// The packet is another from here on.
     #[inline]
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.is_usual = false;
     }
 }

@@ -19,7 +19,6 @@ pub struct PacketLine {
 
 /// The transport header of a [`PacketLine`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are those of Segment, Datagram and Icmp")]
 pub enum Transport {
     /// A TCP segment.
     Tcp { ports: [u16; 2], seq: SeqNumber, ack: Option<SeqNumber>, control: Control, urgent: Option<u16>, window: u16 },
@@ -157,9 +156,8 @@ impl Words {
     /// The words of a datagram between IPv4 addresses.
     #[inline(always)]
     pub(super) fn of_datagram(addrs: u64, datagram: &Datagram) -> Words {
-        let len = u64::try_from(datagram.payload.len()).expect("a packet carries at most 64 KiB");
         let header = sixteens([datagram.src_port, datagram.dst_port], 0) | IS_DATAGRAM;
-        Words { numbers: 0, header, addrs, len_urgent: len << 32 }
+        Words { numbers: 0, header, addrs, len_urgent: datagram_len(datagram) }
     }
 
     pub(super) fn of(packet: &Packet) -> Words {
@@ -181,6 +179,13 @@ impl Words {
     pub(super) fn renumber(&mut self, segment: &Segment) {
         self.numbers = pair(segment.seq.value(), segment.ack.map_or(0, SeqNumber::value));
         self.len_urgent = u64::from(segment.payload_bytes()) << 32;
+    }
+
+    /// The words of a datagram that differs from that of which these are in its data alone. Answers whether its length is another.
+    #[inline(always)]
+    pub(super) fn resize(&mut self, datagram: &Datagram) -> bool {
+        let before = std::mem::replace(&mut self.len_urgent, datagram_len(datagram));
+        before != self.len_urgent
     }
 
     /// One word for all of them.
@@ -291,6 +296,12 @@ pub(super) fn v4_addrs(packet: &Packet) -> Option<u64> {
         (IpAddr::V4(src), IpAddr::V4(dst)) => Some(pair(src.to_bits(), dst.to_bits())),
         (IpAddr::V4(_) | IpAddr::V6(_), IpAddr::V4(_) | IpAddr::V6(_)) => None,
     }
+}
+
+/// [`Words::len_urgent`] of a datagram.
+#[inline(always)]
+fn datagram_len(datagram: &Datagram) -> u64 {
+    u64::try_from(datagram.payload.len()).expect("a packet carries at most 64 KiB") << 32
 }
 
 #[inline]

@@ -3,9 +3,8 @@
 //! Every host is an interface, and a packet is captured where it leaves its sender, once, cut into the frames that its network card makes of it. So
 //! a reader sees each transmission exactly as often as it happened. What the network did to the packet is a comment at its last frame.
 
-use super::event::What;
 use super::lines::{EventKind, TraceLine};
-use super::recording::{Detail, Recording};
+use super::recording::Recording;
 use crate::packet::Packet;
 use crate::packet::wire::{self, EncodeError};
 use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
@@ -24,6 +23,16 @@ use std::time::Duration;
 ///
 /// # Errors
 /// The writer's; and a packet that no bytes stand for.
+///
+/// ```
+/// use std::time::Duration;
+/// use twinsock_sim::Sim;
+/// use twinsock_sim::trace::{lines, pcapng};
+/// let run = Sim::builder().record(true).run(|sim| drop(sim.host("a").spawn("p", |_net| {}))).unwrap();
+/// let (recording, mut capture) = (run.recording.unwrap(), Vec::new());
+/// pcapng::write(&recording, &lines(&recording), Duration::ZERO, &mut capture).unwrap();
+/// assert_eq!(capture[..4], [0x0a, 0x0d, 0x0d, 0x0a], "a section header block");
+/// ```
 pub fn write(recording: &Recording, lines: &[TraceLine], epoch: Duration, to: impl Write) -> io::Result<()> {
     let options = recording.dropped_words().map(|words| SectionHeaderOption::Comment(Cow::Owned(words)));
     let endianness = Endianness::Little;
@@ -41,11 +50,7 @@ pub fn write(recording: &Recording, lines: &[TraceLine], epoch: Duration, to: im
     let names = NameResolutionBlock { records: records.collect(), options: Vec::new() };
     writer.write_block(&names.into_block()).map_err(io_error)?;
     let fates = fates(lines);
-    let sent = recording.events().filter_map(|recorded| match (recorded.event.what, recorded.detail) {
-        (What::PacketSent(_), Detail::Packet(packet)) => Some((recorded.event.at, recorded.event.place, packet)),
-        _ => None,
-    });
-    for (number, (at, place, packet)) in (recording.packets_dropped() + 1..).zip(sent) {
+    for (number, (at, place, packet)) in (recording.packets_dropped() + 1..).zip(recording.packets()) {
         let Some(interface) = place.host_number() else { continue };
         let at = epoch + Duration::from_nanos(at.as_nanos());
         let fate = fates.get(&number).map_or("never arrived", String::as_str);

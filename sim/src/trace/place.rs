@@ -2,16 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// Where something happened: in the world at large, on a host, or in a thread of a process of a host.
-///
-/// ```
-/// use twinsock_sim::trace::{Names, Place};
-/// let mut names = Names::default();
-/// names.name_host(0, "server");
-/// names.name_process(0, 7, "kv");
-/// assert_eq!(names.place(Place::process(0, 7).thread(1)).to_string(), "server kv[7.1]");
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     pub(super) host: u32,
@@ -25,11 +18,6 @@ impl Place {
     pub const WORLD: Place = Place { host: u32::MAX, pid: 0, thread: 0 };
 
     /// The kernel of a host.
-    ///
-    /// ```
-    /// use twinsock_sim::trace::Place;
-    /// assert_eq!((Place::host(3).host_number(), Place::host(3).pid()), (Some(3), None));
-    /// ```
     #[inline]
     #[must_use]
     pub const fn host(host: u32) -> Place {
@@ -37,11 +25,6 @@ impl Place {
     }
 
     /// The first thread of a process.
-    ///
-    /// ```
-    /// use twinsock_sim::trace::Place;
-    /// assert_eq!(Place::process(3, 7).pid(), Some(7));
-    /// ```
     #[inline]
     #[must_use]
     pub const fn process(host: u32, pid: u32) -> Place {
@@ -49,11 +32,6 @@ impl Place {
     }
 
     /// Another thread of the same process.
-    ///
-    /// ```
-    /// use twinsock_sim::trace::Place;
-    /// assert_eq!(Place::process(3, 7).thread(2).thread_number(), 2);
-    /// ```
     #[inline]
     #[must_use]
     pub const fn thread(self, thread: u32) -> Place {
@@ -61,33 +39,18 @@ impl Place {
     }
 
     /// The number of the host; `None` for the world at large.
-    ///
-    /// ```
-    /// use twinsock_sim::trace::Place;
-    /// assert_eq!(Place::WORLD.host_number(), None);
-    /// ```
     #[must_use]
     pub const fn host_number(self) -> Option<u32> {
         if self.host == u32::MAX { None } else { Some(self.host) }
     }
 
     /// The number of the process; `None` for a kernel and for the world at large.
-    ///
-    /// ```
-    /// use twinsock_sim::trace::Place;
-    /// assert_eq!(Place::host(3).pid(), None, "a kernel");
-    /// ```
     #[must_use]
     pub const fn pid(self) -> Option<u32> {
         if self.pid == 0 { None } else { Some(self.pid) }
     }
 
     /// The number of the thread: that of the run, 0 where none is meant.
-    ///
-    /// ```
-    /// use twinsock_sim::trace::Place;
-    /// assert_eq!(Place::process(3, 7).thread_number(), 0);
-    /// ```
     #[must_use]
     pub const fn thread_number(self) -> u32 {
         self.thread
@@ -95,84 +58,43 @@ impl Place {
 }
 
 /// What hosts and processes are called.
-///
-/// ```
-/// use twinsock_sim::trace::{Names, Place};
-/// let mut names = Names::default();
-/// names.name_host(0, "server");
-/// names.name_process(0, 7, "kv");
-/// assert_eq!(names.host(0), Some("server"));
-/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     hosts: BTreeMap<u32, String>,
-    processes: BTreeMap<(u32, u32), String>,
+    /// By host: those of its processes, in the order of their numbers.
+    processes: BTreeMap<u32, Vec<(u32, Arc<str>)>>,
 }
 
 impl Names {
     /// Names a host.
-    ///
-    /// ```
-    /// use twinsock_sim::trace::{Names, Place};
-    /// let mut names = Names::default();
-    /// names.name_host(0, "server");
-    /// names.name_process(0, 7, "kv");
-    /// assert_eq!(names.host(1), None);
-    /// ```
     pub fn name_host(&mut self, host: u32, name: &str) {
         self.hosts.insert(host, name.to_string());
     }
 
     /// Names a process of a host.
-    ///
-    /// ```
-    /// use twinsock_sim::trace::{Names, Place};
-    /// let mut names = Names::default();
-    /// names.name_host(0, "server");
-    /// names.name_process(0, 7, "kv");
-    /// assert_eq!(names.process(0, 7), Some("kv"));
-    /// ```
-    pub fn name_process(&mut self, host: u32, pid: u32, name: &str) {
-        self.processes.insert((host, pid), name.to_string());
+    pub fn name_process(&mut self, host: u32, pid: u32, name: impl Into<Arc<str>>) {
+        let (processes, name) = (self.processes.entry(host).or_default(), name.into());
+        match processes.binary_search_by_key(&pid, |(pid, _)| *pid) {
+            Ok(known) => processes[known].1 = name,
+            Err(place) => processes.insert(place, (pid, name)),
+        }
     }
 
     /// The name of a host.
-    ///
-    /// ```
-    /// use twinsock_sim::trace::{Names, Place};
-    /// let mut names = Names::default();
-    /// names.name_host(0, "server");
-    /// names.name_process(0, 7, "kv");
-    /// assert_eq!(names.host(0), Some("server"));
-    /// ```
     #[must_use]
     pub fn host(&self, host: u32) -> Option<&str> {
         self.hosts.get(&host).map(String::as_str)
     }
 
     /// The name of a process of a host.
-    ///
-    /// ```
-    /// use twinsock_sim::trace::{Names, Place};
-    /// let mut names = Names::default();
-    /// names.name_host(0, "server");
-    /// names.name_process(0, 7, "kv");
-    /// assert_eq!(names.process(0, 8), None);
-    /// ```
     #[must_use]
     pub fn process(&self, host: u32, pid: u32) -> Option<&str> {
-        self.processes.get(&(host, pid)).map(String::as_str)
+        let processes = self.processes.get(&host)?;
+        let known = processes.binary_search_by_key(&pid, |(pid, _)| *pid).ok()?;
+        Some(&processes[known].1)
     }
 
     /// A place by its names: `server kv[7.1]` is thread 1 of process 7.
-    ///
-    /// ```
-    /// use twinsock_sim::trace::{Names, Place};
-    /// let mut names = Names::default();
-    /// names.name_host(0, "server");
-    /// names.name_process(0, 7, "kv");
-    /// assert_eq!(names.place(Place::WORLD).to_string(), "world");
-    /// ```
     #[must_use]
     pub fn place(&self, place: Place) -> impl fmt::Display {
         NamedPlace { place, names: self }
@@ -195,7 +117,7 @@ impl fmt::Display for NamedPlace<'_> {
             None => write!(f, "host {host}")?,
         }
         if pid != 0 {
-            let name = self.names.processes.get(&(host, pid)).map_or("process", String::as_str);
+            let name = self.names.process(host, pid).unwrap_or("process");
             write!(f, " {name}[{pid}")?;
             if thread != 0 {
                 write!(f, ".{thread}")?;

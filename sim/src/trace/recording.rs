@@ -4,15 +4,16 @@
 //! digest: a recorded run is the run that it would have been.
 
 use super::Names;
+use super::bytes::halves;
 use super::event::{CallName, Event};
-use super::log::{self, Ended, Log};
-use super::packets::{PacketLine, Transport};
+use super::log::Log;
+use super::packets::{PacketLine, Transport, pair};
 use super::place::Place;
 use crate::packet::Packet;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
-use twinsock::{Instant, Result};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use twinsock::{Instant, Protocol, Result};
 
 /// A run that was recorded.
 ///
@@ -33,35 +34,19 @@ pub struct Recording {
     /// The sockets of all hosts at the end, a line each.
     pub netstat: String,
     log: Log,
-    threads: Vec<ThreadNote>,
-    /// What descriptors were connected to when they were seen last, for the call that closes them.
-    connections: BTreeMap<Descriptor, Connection>,
-    /// Counts the times that something was taken out of `connections`.
-    forgotten: u64,
-}
-
-/// Host, process and number of a descriptor.
-type Descriptor = (Option<u32>, Option<u32>, i32);
-
-/// What is known of a thread.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct ThreadNote {
-    /// When the call was made in which it waits.
-    open: Option<Instant>,
-    /// The last of its descriptors that was connected, and when that was put into `connections`.
-    connected: Option<(i32, Connection, u64)>,
 }
 
 /// How many events a recording keeps, the last ones, if nothing else is asked for: some tens of megabytes, and what the packets carry.
+///
+/// ```
+/// use twinsock_sim::{Sim, trace::EVENTS_MAX};
+/// // Ten times as long.
+/// let builder = Sim::builder().record_last(10 * EVENTS_MAX);
+/// # assert!(builder.run(|_sim| {}).is_ok());
+/// ```
 pub const EVENTS_MAX: usize = 1_000_000;
 
 /// An event of a recording.
-///
-/// ```
-/// use twinsock_sim::Sim;
-/// let run = Sim::builder().record(true).run(|sim| drop(sim.host("a").spawn("p", |_net| {}))).unwrap();
-/// assert_eq!(run.recording.unwrap().events().next().unwrap().step, 0);
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
     /// The turn in which it happened: how many had been taken until then.
@@ -119,6 +104,77 @@ impl Connection {
     }
 }
 
+/// The two ends of what a descriptor is connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// IPv4's: both addresses; above both ports, whether it is UDP. The local end is the upper half of each pair.
+    V4([u64; 2]),
+    /// Others; apart, so that these take little room.
+    Other(Box<Connection>),
+}
+
+/// In [`Ends::V4`]: it is UDP.
+const IS_UDP: u64 = 1 << 32;
+
+impl Ends {
+    /// The ends of a TCP or UDP connection: address and port of the local one and of the other.
+    #[inline(always)]
+    #[must_use]
+    pub fn new(protocol: Protocol, local: (&IpAddr, u16), remote: (&IpAddr, u16)) -> Ends {
+        let is_udp = protocol == Protocol::UDP;
+        match (local, remote) {
+            ((IpAddr::V4(local), local_port), (IpAddr::V4(remote), remote_port)) => {
+                let ports = u64::from(local_port) << 16 | u64::from(remote_port);
+                Ends::V4([pair(local.to_bits(), remote.to_bits()), ports | if is_udp { IS_UDP } else { 0 }])
+            }
+            ((IpAddr::V4(_) | IpAddr::V6(_), _), (IpAddr::V4(_) | IpAddr::V6(_), _)) => Ends::other(is_udp, local, remote),
+        }
+    }
+
+    #[inline(never)]
+    fn other(is_udp: bool, local: (&IpAddr, u16), remote: (&IpAddr, u16)) -> Ends {
+        let protocol = if is_udp { "udp" } else { "tcp" };
+        Ends::Other(Box::new(Connection::new(protocol, SocketAddr::new(*local.0, local.1), SocketAddr::new(*remote.0, remote.1))))
+    }
+
+    /// The connection that these are the ends of.
+    pub(super) fn connection(&self) -> Connection {
+        match self {
+            Ends::V4([addrs, ports]) => {
+                let ([remote, local], [low, high, local_low, local_high, ..]) = (halves(*addrs), ports.to_le_bytes());
+                let end = |addr, port| SocketAddr::from((Ipv4Addr::from_bits(addr), u16::from_le_bytes(port)));
+                let protocol = if ports & IS_UDP == 0 { "tcp" } else { "udp" };
+                Connection::new(protocol, end(local, [local_low, local_high]), end(remote, [low, high]))
+            }
+            Ends::Other(connection) => **connection,
+        }
+    }
+}
+
+/// Where the memory of recordings comes from and goes to.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Gives an empty piece for so many bytes.
+    pub take: fn(usize) -> Vec<u8>,
+    /// Takes a piece back.
+    pub give: fn(Vec<u8>),
+}
+
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory { take: Vec::with_capacity, give: drop }
+    }
+}
+
+// Where it lies is no part of what is recorded.
+impl PartialEq for Memory {
+    fn eq(&self, _other: &Memory) -> bool {
+        true
+    }
+}
+
+impl Eq for Memory {}
+
 impl fmt::Display for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.protocol, self.lower, self.higher)
@@ -128,33 +184,72 @@ impl fmt::Display for Connection {
 impl Recording {
     /// Which host has an address.
     #[must_use]
-    pub fn owners(&self) -> BTreeMap<IpAddr, u32> {
+    pub(crate) fn owners(&self) -> BTreeMap<IpAddr, u32> {
         (0..).zip(&self.addrs).flat_map(|(host, addrs)| addrs.iter().map(move |addr| (*addr, host))).collect()
     }
 
     /// Nothing so far, and room for so many events; when there are more, the first ones go.
-    pub(super) fn with_room_for(events_max: usize) -> Recording {
-        Recording { log: Log::new(events_max), ..Recording::default() }
+    pub(super) fn with_room_for(events_max: usize, memory: Memory) -> Recording {
+        Recording { log: Log::new(events_max, memory), ..Recording::default() }
     }
 
     /// What happened, in order.
-    pub fn events(&self) -> impl Iterator<Item = Recorded> {
-        self.log.read()
+    pub(crate) fn events(&self) -> impl Iterator<Item = Recorded> {
+        self.log.read(true)
+    }
+
+    /// The packets that were sent, in order: when, by which host, and what.
+    #[cfg(feature = "capture")]
+    pub(super) fn packets(&self) -> impl Iterator<Item = (Instant, Place, Box<Packet>)> {
+        self.log.read(false).filter_map(|Recorded { event, detail, .. }| match detail {
+            Detail::Packet(packet) => Some((event.at, event.place, packet)),
+            Detail::None | Detail::Call { .. } | Detail::Waits(_) => None,
+        })
     }
 
     /// How many events there are.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let run = Sim::builder().record_last(10).run(|sim| {
+    ///     let host = sim.host("a");
+    ///     (0..50).for_each(|_| drop(host.spawn("p", |_net| {})));
+    /// });
+    /// let recording = run.unwrap().recording.unwrap();
+    /// assert!(recording.events_count() >= 10);
+    /// ```
     #[must_use]
     pub fn events_count(&self) -> usize {
         self.log.events_count()
     }
 
     /// How many events came before the first of these, for which there was no room in the end.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let run = Sim::builder().record_last(10).run(|sim| {
+    ///     let host = sim.host("a");
+    ///     (0..50).for_each(|_| drop(host.spawn("p", |_net| {})));
+    /// });
+    /// let recording = run.unwrap().recording.unwrap();
+    /// assert!(recording.dropped() > 0);
+    /// ```
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.log.dropped()
     }
 
     /// How many events were dropped, in words; nothing if none was.
+    ///
+    /// ```
+    /// use twinsock_sim::Sim;
+    /// let run = Sim::builder().record_last(10).run(|sim| {
+    ///     let host = sim.host("a");
+    ///     (0..50).for_each(|_| drop(host.spawn("p", |_net| {})));
+    /// });
+    /// let recording = run.unwrap().recording.unwrap();
+    /// println!("{}", recording.dropped_words().unwrap());
+    /// ```
     #[must_use]
     pub fn dropped_words(&self) -> Option<String> {
         dropped_words(self.dropped())
@@ -168,52 +263,6 @@ impl Recording {
     /// The log, for events about which no more is known than what they are.
     pub(super) fn log_mut(&mut self) -> &mut Log {
         &mut self.log
-    }
-
-    /// What is known of a thread; nothing if its number is one that no run gives.
-    #[inline]
-    fn thread(&mut self, place: Place) -> Option<&mut ThreadNote> {
-        let index = usize::try_from(place.thread_number()).ok()?;
-        if index >= self.threads.len() {
-            if index > self.threads.len() + log::THREADS_SKIPPED_MAX {
-                return None;
-            }
-            self.threads.resize(index + 1, ThreadNote::default());
-        }
-        self.threads.get_mut(index)
-    }
-
-    /// A thread begins to wait for a call to return.
-    pub(super) fn waits(&mut self, at: Instant, place: Place) {
-        if let Some(thread) = self.thread(place) {
-            thread.open.get_or_insert(at);
-        }
-    }
-
-    /// What is to be recorded of the end of a call, whose descriptor is now connected as given.
-    pub(super) fn ended(&mut self, end: &CallEnd, connection: Option<Connection>) -> Ended {
-        let CallEnd { at, place, .. } = *end;
-        let since = self.thread(place).and_then(|thread| thread.open.take()).unwrap_or(at);
-        Ended { at, place, since, connection: end.fd.and_then(|fd| self.connection(end, fd, connection)) }
-    }
-
-    fn connection(&mut self, end: &CallEnd, fd: i32, connection: Option<Connection>) -> Option<Connection> {
-        let key = (end.place.host_number(), end.place.pid(), fd);
-        let Some(connection) = connection else {
-            if end.call != const { CallName::new("close") } {
-                return self.connections.get(&key).copied();
-            }
-            self.forgotten += 1;
-            return self.connections.remove(&key);
-        };
-        let connected = Some((fd, connection, self.forgotten));
-        if let Some(thread) = self.thread(end.place)
-            && thread.connected != connected
-        {
-            thread.connected = connected;
-            self.connections.insert(key, connection);
-        }
-        Some(connection)
     }
 }
 

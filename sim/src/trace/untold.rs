@@ -1,6 +1,9 @@
 //! Events for whoever listens while a run goes on: they wait here until no part of the world is at work, for a listener is anybody's code.
 
+use super::arguments::Arguments;
 use super::event::{Event, What};
+use super::lines::call_text;
+use super::recording::CallEnd;
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +43,18 @@ impl Topic {
 #[derive(Clone, Debug)]
 pub(super) struct Untold {
     wanted: Vec<Topic>,
-    /// Each with its turn.
-    pub(super) events: Vec<(u64, Event)>,
+    pub(super) events: Vec<UntoldEvent>,
+}
+
+/// An event that nobody has been told of yet.
+#[derive(Clone, Debug)]
+pub struct UntoldEvent {
+    /// The turn in which it happened.
+    pub step: u64,
+    /// When, where and what.
+    pub event: Event,
+    /// A call as `strace(1)` writes it.
+    pub call: Option<String>,
 }
 
 impl Untold {
@@ -49,9 +62,22 @@ impl Untold {
         Untold { wanted, events: Vec::new() }
     }
 
+    pub(super) fn wants(&self, topic: Topic) -> bool {
+        self.wanted.contains(&topic)
+    }
+
     pub(super) fn add(&mut self, step: u64, topic: Option<Topic>, event: impl FnOnce() -> Event) {
-        if topic.is_some_and(|topic| self.wanted.contains(&topic)) {
-            self.events.push((step, event()));
+        if topic.is_some_and(|topic| self.wants(topic)) {
+            self.events.push(UntoldEvent { step, event: event(), call: None });
+        }
+    }
+
+    pub(super) fn add_call(&mut self, step: u64, end: &CallEnd, list: impl Fn(&mut Arguments<'_>)) {
+        if self.wants(Topic::Call) {
+            let CallEnd { at, place, call, fd, result } = *end;
+            let what = What::CallEnd { call, fd, result };
+            let text = call_text(&what, &Arguments::text(list));
+            self.events.push(UntoldEvent { step, event: Event { at, place, what }, call: Some(text) });
         }
     }
 }

@@ -62,16 +62,32 @@ impl ReceiveQueue {
     /// Takes a datagram in; `false`: there is no room for it.
     #[inline]
     pub(super) fn push(&mut self, queued: Queued) -> bool {
-        let fits = self.rmem_alloc.saturating_add(queued.charge) <= self.rcvbuf_bytes;
-        // One datagram of any size goes into an empty buffer, unless the buffer is so large that the sum could overflow.
-        let alone = self.rmem_alloc == 0 && self.rcvbuf_bytes <= i32::MAX.cast_unsigned() / 2;
-        if !fits && !alone {
+        if !self.has_room(queued.charge) {
             return false;
         }
         self.rmem_alloc += queued.charge;
         self.is_released = false;
         self.packets.push_back(queued);
         true
+    }
+
+    /// Whether a datagram of this charge is taken in.
+    #[inline]
+    fn has_room(&self, charge: u32) -> bool {
+        let fits = self.rmem_alloc.saturating_add(charge) <= self.rcvbuf_bytes;
+        // One datagram of any size goes into an empty buffer, unless the buffer is so large that the sum could overflow.
+        let alone = self.rmem_alloc == 0 && self.rcvbuf_bytes <= i32::MAX.cast_unsigned() / 2;
+        fits || alone
+    }
+
+    /// A datagram comes to an empty queue and is read at once: [`ReceiveQueue::push`], [`ReceiveQueue::pop`]. `false`: there is no room for it.
+    #[inline]
+    pub(super) fn pass(&mut self, len: usize, dst: IpAddr) -> bool {
+        debug_assert!(self.is_empty() && self.deficit == 0, "of what an empty queue has been charged all is given back");
+        let has_room = self.has_room(charge(len, dst));
+        // A queue that runs empty gives its memory back.
+        self.is_released |= has_room;
+        has_room
     }
 
     /// The first datagram, for a reader.
@@ -174,7 +190,13 @@ impl ReceiveQueue {
 
 /// What a datagram with this many bytes of data charges to the receive buffer: `skb->truesize`, the size of the kernel's own buffer
 /// (rounded up to a size of its allocator) and its descriptor.
+#[inline]
 pub(super) fn charge(len: usize, dst: IpAddr) -> u32 {
+    // Most are small.
+    if len <= CHARGED_LEAST_MAX_BYTES { CHARGE_LEAST } else { charge_larger(len, dst) }
+}
+
+fn charge_larger(len: usize, dst: IpAddr) -> u32 {
     // The longer IPv6 header leaves less room in each size.
     let (with_header, unfragmented_max) = match dst {
         IpAddr::V4(_) => (len, usize::MAX),
@@ -193,6 +215,9 @@ fn charge_paged(len: usize) -> u32 {
     bytes_u32(len) + 832
 }
 
+/// Data of up to this many bytes are charged the least, whichever IP carries them.
+const CHARGED_LEAST_MAX_BYTES: usize = 197 - 13;
+const CHARGE_LEAST: u32 = 832;
 /// The unit in which the kernel sets memory aside.
 const PAGE_BYTES: u32 = 4096;
 const LOOPBACK_MTU_BYTES: usize = 65_536;

@@ -466,7 +466,10 @@ fn recverr_queues_the_datagram_that_failed() {
     let received = udp.recv_error(&mut [IoSliceMut::new(&mut room)]).unwrap();
     assert_eq!((received.len, received.truncated, &room), (3, true, b"hel"));
     let report = received.report;
-    assert_eq!((report.errno, report.origin, report.kind, report.code, report.info), (Errno::CONNREFUSED, Origin::Icmp, 3, 3, 0));
+    assert_eq!(
+        (report.errno, report.origin, report.kind, report.code, report.info),
+        (Errno::CONNREFUSED, error::Origin::Icmp, 3, 3, 0)
+    );
     assert_eq!((report.dst, report.icmp.unwrap().src), (at(9), at(9).ip()));
     assert_eq!(udp.recv_error(&mut []), Err(Errno::AGAIN));
     assert!(!udp.poll_mask().contains(PollEvents::ERR));
@@ -518,7 +521,7 @@ fn a_datagram_that_is_too_large_is_a_local_error_on_the_queue() {
     udp.set_recverr_v4(true);
     assert_eq!(sendto(&mut udp, &[0; 65_508], PLAIN, Some(at(9))), Err(Errno::MSGSIZE));
     let report = udp.recv_error(&mut []).unwrap().report;
-    assert_eq!((report.errno, report.origin, report.info), (Errno::MSGSIZE, Origin::Local, 0xffff));
+    assert_eq!((report.errno, report.origin, report.info), (Errno::MSGSIZE, error::Origin::Local, 0xffff));
     assert_eq!((report.dst, report.icmp), (at(0), None), "the port is the connected peer's");
     assert_eq!(udp.error(), None);
     let mut v6 = Udp::new(Family::V6, BUFFER_DEFAULT_BYTES);
@@ -540,7 +543,7 @@ fn icmpv6_has_its_own_numbers() {
         let packet = sendto(&mut udp, b"1", PLAIN, Some(at6(9))).unwrap().unwrap();
         icmp(&mut udp, &packet, error);
         let report = udp.recv_error(&mut []).unwrap().report;
-        assert_eq!((report.errno, report.origin, report.kind, report.code), (errno, Origin::Icmp6, kind, code));
+        assert_eq!((report.errno, report.origin, report.kind, report.code), (errno, error::Origin::Icmp6, kind, code));
     }
 }
 

@@ -29,13 +29,8 @@ impl Address {
         &self.sun_path
     }
 
-    /// The bytes of the `sockaddr_un`: the family, then the name.
-    pub fn bytes(&self) -> impl Iterator<Item = u8> + '_ {
-        family().into_iter().chain(self.sun_path.iter().copied())
-    }
-
     /// The length of the `sockaddr_un`.
-    #[expect(clippy::len_without_is_empty, reason = "an address has at least its family")]
+    #[cfg(test)]
     #[must_use]
     pub fn len(&self) -> usize {
         FAMILY_BYTES + self.sun_path.len()

@@ -70,6 +70,7 @@ impl<F: Copy> UnixSpace<F> {
     }
 
     /// How many connections wait to be accepted, and how many may at most, less one.
+    #[cfg(test)]
     #[must_use]
     pub fn backlog(&self, id: UnixId) -> (usize, u32) {
         (self.socks[id].backlog.len(), self.socks[id].max_ack_backlog)

@@ -326,12 +326,6 @@ impl<F: Copy> UnixSpace<F> {
         self.socks[id].peercred
     }
 
-    /// What was shut down.
-    #[must_use]
-    pub fn shutdown_bits(&self, id: UnixId) -> ShutdownBits {
-        self.socks[id].shutdown
-    }
-
     /// The pending error, consumed: `SO_ERROR`.
     pub fn take_error(&mut self, id: UnixId) -> Option<Errno> {
         self.socks[id].error.take()

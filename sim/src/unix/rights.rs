@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 impl<F: Copy> UnixSpace<F> {
     /// How many descriptors are in flight.
+    #[cfg(test)]
     #[must_use]
     pub const fn rights_in_flight(&self) -> usize {
         self.in_flight

@@ -184,6 +184,7 @@ impl Vfs {
     }
 
     /// Whether there is a file of this name, `access(2)` with `F_OK`.
+    #[cfg(test)]
     #[must_use]
     pub fn exists(&self, path: &[u8], caller: &Caller) -> bool {
         self.lookup(path, caller).is_ok()

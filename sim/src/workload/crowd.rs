@@ -1,7 +1,7 @@
 //! W4: one server and many clients, each on a host of its own.
 
 use super::{Done, LINK_DELAY, World};
-use crate::{Link, Net, Sim};
+use crate::{Builder, Link, Net};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Barrier, Mutex};
@@ -39,16 +39,16 @@ impl Crowd {
     #[must_use]
     pub fn run(self, world: World) -> Done {
         let span = Span::default();
-        match world {
-            World::Simulator => self.simulated(&span),
-            World::Kernel => self.on_the_kernel(&span),
+        match world.builder() {
+            Some(builder) => self.simulated(&span, builder),
+            None => self.on_the_kernel(&span),
         }
         let (first, last) = span.lock().expect("no client has panicked").take().expect("there are clients");
         Done { count: u64::from(self.clients) * u64::from(self.rounds), taken: last.since(first) }
     }
 
-    fn simulated(self, span: &Span) {
-        let run = Sim::builder().seed(1).run(|sim| {
+    fn simulated(self, span: &Span, builder: Builder) {
+        let run = builder.run(|sim| {
             sim.default_link(Link::new().delay(LINK_DELAY));
             let server = sim.host("server");
             let addr = SocketAddr::new(server.ipv4(), PORT);

@@ -1,7 +1,7 @@
 //! Two programs of which one waits for the other, in either world.
 
 use super::{Done, World};
-use crate::{Link, Net, Sim};
+use crate::{Builder, Link, Net};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -42,15 +42,15 @@ pub trait Duo: Copy + Send + Sync + 'static {
     /// If a call of one of them fails that must not: on the kernel, when descriptors or ports run out.
     #[must_use]
     fn run(self, world: World) -> Done {
-        match world {
-            World::Simulator => simulated(self),
-            World::Kernel => on_the_kernel(self),
+        match world.builder() {
+            Some(builder) => simulated(self, builder),
+            None => on_the_kernel(self),
         }
     }
 }
 
-fn simulated<D: Duo>(duo: D) -> Done {
-    let run = Sim::builder().seed(1).run(|sim| {
+fn simulated<D: Duo>(duo: D, builder: Builder) -> Done {
+    let run = builder.run(|sim| {
         let (server, client) = (sim.host("server"), sim.host("client"));
         sim.link(&server, &client, Link::new().delay(LINK_DELAY).mtu_bytes(1500));
         let addr = SocketAddr::new(server.ipv4(), PORT);

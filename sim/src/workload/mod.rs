@@ -28,10 +28,11 @@ mod udp;
 
 pub use crowd::Crowd;
 pub use duo::{Duo, LINK_DELAY};
-pub use runs::{empty_runs, empty_threads, idle_hours, timers};
+pub use runs::{empty_runs, empty_threads, idle_hours, timers, timers_in};
 pub use tcp::{Bulk, Churn, PingPong, WRITE_BYTES};
 pub use udp::{Flood, UDP_BYTES, UdpPingPong};
 
+use crate::{Builder, Sim};
 use std::time::Duration;
 use twinsock::{Clock, Instant, Os};
 
@@ -40,8 +41,25 @@ use twinsock::{Clock, Instant, Os};
 pub enum World {
     /// On simulated hosts, [`Net`](crate::Net).
     Simulator,
+    /// On simulated hosts, in a run that is recorded.
+    Recorded,
+    /// On simulated hosts, in a run that keeps no event.
+    Silent,
     /// On the kernel's loopback, [`Os`], each program in a thread of its own.
     Kernel,
+}
+
+impl World {
+    /// The builder of a run in this world; on the kernel there is none.
+    fn builder(self) -> Option<Builder> {
+        let builder = Sim::builder().seed(1);
+        match self {
+            World::Simulator => Some(builder),
+            World::Recorded => Some(builder.record(true)),
+            World::Silent => Some(builder.keep_events(0)),
+            World::Kernel => None,
+        }
+    }
 }
 
 /// What a workload came to.

@@ -1,6 +1,6 @@
 //! W5 and W9: what a whole run costs, in which programs sleep, or in which there are none.
 
-use super::{Done, Stopwatch};
+use super::{Done, Stopwatch, World};
 use crate::{Net, Sim};
 use std::time::Duration;
 use twinsock::{Clock, Os, Spawn};
@@ -13,7 +13,17 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// If the run fails.
 #[must_use]
 pub fn timers(hosts: u64, seconds: u64) -> Done {
-    let run = Sim::builder().seed(1).run(|sim| {
+    timers_in(World::Simulator, hosts, seconds)
+}
+
+/// The same in one of the simulator's worlds.
+///
+/// # Panics
+/// If the run fails, or the world is the kernel's.
+#[must_use]
+pub fn timers_in(world: World, hosts: u64, seconds: u64) -> Done {
+    let builder = world.builder().expect("only a simulator's hours are short");
+    let run = builder.run(|sim| {
         for index in 0..hosts {
             sim.host(&format!("host-{index}")).spawn("sleeper", move |net: Net| {
                 for _ in 0..seconds {

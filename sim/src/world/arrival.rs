@@ -3,8 +3,10 @@
 use super::in_flight::{Data, Flying, NONE};
 use super::{Alarm, Due, HostId, World, index};
 use crate::choice::LuckOf;
-use crate::host::{Cx, Landing, Token};
+use crate::host::{Cx, Landing, Token, store_inet_name};
+use crate::packet::Body;
 use twinsock::Instant;
+use twinsock::raw::Name;
 
 /// What a step of the world came to.
 pub enum Happened {
@@ -27,6 +29,18 @@ pub struct Ended {
 /// What has begun to happen.
 pub struct Rest(What);
 
+impl Rest {
+    /// The alarm that it is, for the driver to act on, if it is one.
+    #[inline]
+    pub(crate) fn alarm(&self) -> Option<Alarm> {
+        match self.0 {
+            What::Due(Due::Alarm(alarm)) => Some(alarm),
+            What::Due(Due::Arrival(_) | Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) | Due::Timer(_))
+            | What::Landed(..) => None,
+        }
+    }
+}
+
 enum What {
     /// This is due.
     Due(Due),
@@ -39,7 +53,7 @@ impl World {
     ///
     /// # Panics
     /// If the queue went back in time: a bug here.
-    pub fn happen(&mut self) -> Option<Happened> {
+    pub(crate) fn happen(&mut self) -> Option<Happened> {
         match self.happen_short(false)? {
             Ok(_) => unreachable!("no receive may end"),
             Err(rest) => Some(self.happen_on(rest)),
@@ -55,7 +69,7 @@ impl World {
     /// # Panics
     /// If the queue went back in time: a bug here.
     #[inline(always)]
-    pub fn happen_short(&mut self, may_end: bool) -> Option<Result<Ended, Rest>> {
+    pub(crate) fn happen_short(&mut self, may_end: bool) -> Option<Result<Ended, Rest>> {
         let (at, due) = self.queue.pop()?;
         assert!(at >= self.now, "time does not go back");
         self.now = at;
@@ -70,7 +84,7 @@ impl World {
 
     /// What [`World::happen_short`] has begun goes on.
     #[inline(never)]
-    pub fn happen_on(&mut self, Rest(what): Rest) -> Happened {
+    pub(crate) fn happen_on(&mut self, Rest(what): Rest) -> Happened {
         match what {
             What::Due(due) => self.happen_seldom(self.now, due),
             What::Landed(to, slot, landing) => self.landed(to, slot, landing),
@@ -102,13 +116,13 @@ impl World {
     #[inline(always)]
     fn arrival(&mut self, to: HostId, slot: u32, may_end: bool) -> Result<Ended, Rest> {
         let at = self.now;
-        if let (Some(machine), Some(flying)) = (self.machines.get_mut(to.index()), self.in_flight.slots.get(index(slot)))
+        if let (Some(machine), Some(flying)) = (self.machines.get_mut(to.index()), self.in_flight.slots.get_mut(index(slot)))
             && machine.runs & !machine.has_lost_addrs & self.chains.is_none()
         {
             self.trace.labelled_delivered(at, to.0, &flying.packet, &flying.label);
             let now = machine.clock.own(at);
             let may_end = may_end & self.queue.is_idle_until(at);
-            let landing = machine.host.take_packet_short(now, &flying.packet, &flying.ends, may_end, &mut self.calms);
+            let landing = machine.host.take_packet_short(now, &flying.packet, &mut flying.ends, may_end, &mut self.calms);
             if let Landing::Ends { waiter, received, is_armed } = landing {
                 if is_armed {
                     self.follow_timer(to);
@@ -131,6 +145,7 @@ impl World {
                 }
                 return Happened::Woken(waiter);
             }
+            Landing::Kept => self.in_flight.land(slot),
             Landing::Done => self.arrived(to, slot),
             Landing::Long => self.take_in(to, slot),
         }
@@ -139,7 +154,7 @@ impl World {
 
     /// The data of the packet whose arrival has ended a receive, to where its caller wants it.
     #[inline(always)]
-    pub fn take_data(&mut self, data: Data, into: &mut [u8]) {
+    pub(crate) fn take_data(&mut self, data: Data, into: &mut [u8]) {
         if let (Some(from), Some(into)) = (self.in_flight.packet(data.slot).data().get(..data.len), into.get_mut(..data.len)) {
             into.copy_from_slice(from);
         }
@@ -149,6 +164,19 @@ impl World {
             Some(machine) if machine.spare == NONE => machine.spare = data.slot,
             Some(_) | None => self.in_flight.land(data.slot),
         }
+    }
+
+    /// The same of a datagram, with the name of its sender, for which there is room if it is asked for.
+    #[inline(always)]
+    pub(crate) fn take_datagram(&mut self, data: Data, into: &mut [u8], name: Option<&mut Name<'_>>) {
+        if let Some(name) = name {
+            let packet = self.in_flight.packet(data.slot);
+            if let Body::Udp(datagram) = &packet.body {
+                let is_stored = store_inet_name(packet.src, datagram.src_port, name);
+                debug_assert!(is_stored, "a receive ends this way only if it has room for the name");
+            }
+        }
+        self.take_data(data, into);
     }
 
     /// The packet in this place reaches a host.
@@ -168,8 +196,12 @@ impl World {
         let machine = &mut self.machines[to.index()];
         let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
         let mut cx = Cx { now: machine.clock.own(self.now), luck: &mut luck };
-        machine.host.take_packet(&mut cx, self.in_flight.packet_mut(slot));
-        self.arrived(to, slot);
+        let Flying { packet, ends, .. } = &mut self.in_flight.slots[index(slot)];
+        let known = *ends;
+        ends.forget();
+        machine.host.take_packet(&mut cx, packet, known);
+        self.in_flight.land(slot);
+        self.follow(to);
     }
 
     /// The packet in this place has been taken in.

@@ -23,23 +23,23 @@ struct Chain {
 
 impl Chains {
     /// A thread of a host acts, or steps aside.
-    pub fn act(&mut self, host: HostId, thread: u64, now: Instant, goes_on: bool) {
+    pub(crate) fn act(&mut self, host: HostId, thread: u64, now: Instant, goes_on: bool) {
         self.of(host).acts.fold2(thread << 1 | u64::from(goes_on), now.as_nanos());
     }
 
     /// A packet is sent to a host.
-    pub fn sent(&mut self, from: HostId, to: HostId, arrives: Instant) {
+    pub(crate) fn sent(&mut self, from: HostId, to: HostId, arrives: Instant) {
         self.of(to).inbox.fold2(arrives.as_nanos(), u64::from(from.0));
     }
 
     /// A packet reaches a host.
-    pub fn reached(&mut self, host: HostId, now: Instant) {
+    pub(crate) fn reached(&mut self, host: HostId, now: Instant) {
         self.of(host).acts.fold2(u64::MAX, now.as_nanos());
     }
 
     /// The situation in which these threads are due.
     #[must_use]
-    pub fn situation(&self, now: Instant, due: impl Iterator<Item = u64>) -> u64 {
+    pub(crate) fn situation(&self, now: Instant, due: impl Iterator<Item = u64>) -> u64 {
         let mut digest = Digest::new();
         digest.fold(now.as_nanos());
         due.for_each(|thread| digest.fold(thread));

@@ -91,26 +91,26 @@ impl World {
     /// What a host's monotonic clock shows at a moment.
     #[inline]
     #[must_use]
-    pub fn own_time(&self, id: HostId, at: Instant) -> Instant {
+    pub(crate) fn own_time(&self, id: HostId, at: Instant) -> Instant {
         if self.clocks_differ { self.machines[id.index()].clock.own(at) } else { at }
     }
 
     /// The first moment at which a host's monotonic clock shows `own`.
     #[inline]
     #[must_use]
-    pub fn moment_of(&self, id: HostId, own: Instant) -> Instant {
+    pub(crate) fn moment_of(&self, id: HostId, own: Instant) -> Instant {
         if self.clocks_differ { self.machines[id.index()].clock.moment(own) } else { own }
     }
 
     /// What a host's wall clock shows at a moment, in nanoseconds since the epoch.
     #[must_use]
-    pub fn wall_time(&self, id: HostId, at: Instant) -> u64 {
+    pub(crate) fn wall_time(&self, id: HostId, at: Instant) -> u64 {
         self.machines[id.index()].clock.wall(at)
     }
 
     /// Sets a host's clock: the wall clock is so many nanoseconds ahead of the true time now, and both clocks are faster by so many millionths from now
     /// on. What waits for a deadline of the host's own is to be asked for it again.
-    pub fn set_clock(&mut self, id: HostId, ahead_ns: i64, ppm: i32) {
+    pub(crate) fn set_clock(&mut self, id: HostId, ahead_ns: i64, ppm: i32) {
         self.note(id, MachineEvent::Clock { ahead_ns, ppm });
         let now = self.now;
         let wall = WALL_START.saturating_add(now.as_nanos()).saturating_add_signed(ahead_ns);

@@ -54,6 +54,8 @@ pub struct EventQueue<E> {
     /// The instant of the last event popped.
     base: u64,
     nodes: Vec<Node<E>>,
+    /// The node of the event that [`EventQueue::scout`] has answered last.
+    scout: u32,
     /// Bit L: level L holds an event.
     levels: u32,
     /// Bit S of word L: slot S of level L holds an event.
@@ -97,12 +99,19 @@ const SLOTS: usize = 64;
 const BITS_PER_LEVEL: u32 = 6;
 /// The end of a list.
 const NONE: u32 = u32::MAX;
+/// How many events [`EventQueue::scout`] is ahead of the next one.
+const SCOUTS_AHEAD: usize = 6;
 
 const _: () = assert!(SLOTS == 1 << BITS_PER_LEVEL);
 const _: () = assert!(LEVELS * 6 >= 64, "the levels tell all instants apart");
 
 impl<E> EventQueue<E> {
     /// A queue without events, at the beginning of time.
+    ///
+    /// ```
+    /// use twinsock_sim::world::event::EventQueue;
+    /// assert_eq!(EventQueue::<u8>::new().pop(), None);
+    /// ```
     #[must_use]
     pub fn new() -> EventQueue<E> {
         EventQueue {
@@ -114,6 +123,7 @@ impl<E> EventQueue<E> {
             len: 0,
             base: 0,
             nodes: Vec::new(),
+            scout: NONE,
             levels: 0,
             occupied: [0; LEVELS],
             mixed: [0; LEVELS],
@@ -128,6 +138,15 @@ impl<E> EventQueue<E> {
     ///
     /// # Panics
     /// If 2^32 - 1 events are pending.
+    ///
+    /// ```
+    /// use twinsock::Instant;
+    /// use twinsock_sim::world::event::EventQueue;
+    /// let mut queue = EventQueue::new();
+    /// queue.push(Instant::from_nanos(20), 'b');
+    /// queue.push(Instant::from_nanos(10), 'a');
+    /// assert_eq!(queue.pop(), Some((Instant::from_nanos(10), 'a')));
+    /// ```
     #[inline(always)]
     pub fn push(&mut self, at: Instant, event: E) {
         let at = at.as_nanos();
@@ -165,6 +184,14 @@ impl<E> EventQueue<E> {
     }
 
     /// The instant of the earliest event.
+    ///
+    /// ```
+    /// use twinsock::Instant;
+    /// use twinsock_sim::world::event::EventQueue;
+    /// let mut queue = EventQueue::new();
+    /// queue.push(Instant::from_nanos(10), 'a');
+    /// assert_eq!(queue.peek(), Some(Instant::from_nanos(10)));
+    /// ```
     #[inline]
     #[must_use]
     pub fn peek(&self) -> Option<Instant> {
@@ -174,11 +201,19 @@ impl<E> EventQueue<E> {
     /// Whether the earliest event is later than `at`. At the end of time the answer may be `false` although nothing is pending.
     #[inline]
     #[must_use]
-    pub fn is_idle_until(&self, at: Instant) -> bool {
+    pub(crate) fn is_idle_until(&self, at: Instant) -> bool {
         self.next_at > at.as_nanos()
     }
 
     /// Takes the earliest event; of those at one instant, the one that was pushed first.
+    ///
+    /// ```
+    /// use twinsock::Instant;
+    /// use twinsock_sim::world::event::EventQueue;
+    /// let mut queue = EventQueue::new();
+    /// ['a', 'b'].map(|event| queue.push(Instant::from_nanos(10), event));
+    /// assert_eq!([queue.pop(), queue.pop()].map(|event| event.unwrap().1), ['a', 'b'], "first come, first served");
+    /// ```
     #[inline]
     pub fn pop(&mut self) -> Option<(Instant, E)> {
         let Some(event) = self.front.take() else { return self.pop_from_wheel() };
@@ -217,17 +252,36 @@ impl<E> EventQueue<E> {
         Some((Instant::from_nanos(at), event))
     }
 
+    /// An event that comes a few events after the next one, of those of one instant, where that is at hand: so that the caches can be made ready for it. To be
+    /// asked for before each of them is taken; it is another one each time.
+    pub(crate) fn scout(&mut self) -> Option<&E> {
+        let known = self.nodes.get(self.scout as usize).filter(|node| node.event.is_some() && node.at == self.next_at);
+        self.scout = match known {
+            Some(node) => node.next,
+            None if self.levels == 0 => NONE,
+            None => {
+                let mut index = self.slots[self.first_list().slot].head;
+                for _ in 0..SCOUTS_AHEAD {
+                    index = self.nodes.get(index as usize).map_or(NONE, |node| node.next);
+                }
+                index
+            }
+        };
+        self.nodes.get(self.scout as usize)?.event.as_ref()
+    }
+
     /// How many events are pending.
+    #[cfg(test)]
     #[inline]
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Whether nothing is pending.
     #[inline]
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 

@@ -3,6 +3,7 @@
 use super::index;
 use crate::host::Ends;
 use crate::packet::Packet;
+use crate::prefetch::prefetch;
 use crate::trace::Label;
 
 /// The packets on their way, apart from the queue, whose entries stay small. Packets are written and read in their places here.
@@ -43,6 +44,15 @@ impl InFlight {
         (slot, &mut self.slots[index(slot)])
     }
 
+    /// Makes the caches ready for the place after the next one.
+    pub(super) fn prefetch_next(&self) {
+        if let [.., slot, _] = self.free[..]
+            && let Some(flying) = self.slots.get(index(slot))
+        {
+            prefetch(flying);
+        }
+    }
+
     #[inline]
     pub(super) fn packet(&self, slot: u32) -> &Packet {
         &self.slots[index(slot)].packet
@@ -56,7 +66,7 @@ impl InFlight {
     }
 
     /// A place to be kept for a packet.
-    #[cold]
+    #[inline(never)]
     pub(super) fn reserve(&mut self) -> u32 {
         let (slot, _) = self.place_whole();
         self.take_off();
@@ -119,7 +129,7 @@ impl Data {
     /// How many bytes it is.
     #[inline]
     #[must_use]
-    pub fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         self.len
     }
 }

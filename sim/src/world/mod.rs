@@ -4,6 +4,7 @@
 //! calls on hosts, is told which waiters to wake ([`World::poll_wake`]), and may put alarms of its own into the queue. A test can
 //! drive it by hand, without any process; `process` is the driver that runs programs.
 
+mod ahead;
 mod arrival;
 mod chains;
 mod clock;
@@ -13,30 +14,47 @@ mod in_flight;
 mod names;
 mod neighbour;
 mod power;
+mod routes;
 mod short;
 mod wire;
 
 use crate::choice::{Choice, Door, LuckOf, StreamId};
 use crate::host::fifo::Fifo;
-use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, QuietRecv, Token};
+use crate::host::{Call, Credentials, Cx, Ends, Host, HostConfig, Op, Pid, Progress, QuietRecv, Token};
 use crate::link::Link;
 use crate::trace::{Event, Place, Recording, Trace, What};
-pub use arrival::{Ended, Happened, Rest};
-pub use chains::Chains;
+use ahead::Ahead;
+pub(crate) use arrival::{Ended, Happened, Rest};
+pub(crate) use chains::Chains;
 use clock::HostClock;
 use event::EventQueue;
-pub use in_flight::Data;
+pub(crate) use in_flight::Data;
 use in_flight::{Flying, InFlight};
-pub use names::{LookupError, NameFault};
+pub(crate) use names::LookupError;
+pub use names::NameFault;
 use neighbour::Neighbours;
 pub use power::NIC_RING_PACKETS;
+use routes::Routes;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use twinsock::Instant;
-pub use wire::{Fate, PacketView, Protocol, RuleId, Unjudged};
+pub(crate) use wire::RuleId;
+pub use wire::{Fate, PacketView, Protocol};
 use wire::{Path, Wires};
 
 /// A host of the world.
+///
+/// ```
+/// # use twinsock::{Instant, consts as c};
+/// # use twinsock_sim::choice::Choice;
+/// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+/// # use twinsock_sim::trace::Trace;
+/// # use twinsock_sim::world::World;
+/// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+/// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+/// # let pid = world.spawn_process(host, Credentials::default());
+/// assert_eq!(host, twinsock_sim::world::HostId(0), "they are numbered as they come");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct HostId(pub u32);
 
@@ -48,12 +66,26 @@ impl HostId {
 }
 
 /// Something of the driver's own that is due at a moment: the world hands it back and does not look inside.
+///
+/// ```
+/// # use twinsock::{Instant, consts as c};
+/// # use twinsock_sim::choice::Choice;
+/// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+/// # use twinsock_sim::trace::Trace;
+/// # use twinsock_sim::world::World;
+/// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+/// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+/// # let pid = world.spawn_process(host, Credentials::default());
+/// use twinsock_sim::world::Alarm;
+/// world.schedule(Instant::from_nanos(5), Alarm(42));
+/// assert_eq!(world.step(), Some(Some(Alarm(42))));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Alarm(pub u64);
 
 impl Alarm {
-    /// Not the driver's own: a packet waits for what rules say, see [`World::take_unjudged`].
-    pub const UNJUDGED: Alarm = Alarm(u64::MAX);
+    /// Not the driver's own: a packet waits for what rules say, see `World::take_unjudged`.
+    pub(crate) const UNJUDGED: Alarm = Alarm(u64::MAX);
 }
 
 /// What the queue holds: each a word, so that it goes through it in registers.
@@ -101,25 +133,33 @@ impl Pair {
 }
 
 /// A host and what the world keeps about it.
+///
+/// The fields stand in memory as they stand here: what every call and packet looks at is together, [`Machine::HOT_BYTES`] from the beginning on.
+#[repr(C)]
 struct Machine {
-    host: Host,
-    name: String,
-    addrs: Vec<IpAddr>,
-    latitude: StreamId,
-    /// The moment for which a `Due::Timer` of this host is in the queue; [`Instant::FAR`] if there is none.
-    timer_at: Instant,
+    clock: HostClock,
     /// Where the last packet went, so that a conversation looks its path up once.
     last_route: Option<(IpAddr, usize)>,
+    /// The moment for which a `Due::Timer` of this host is in the queue; [`Instant::FAR`] if there is none.
+    timer_at: Instant,
+    latitude: StreamId,
     /// The place among the packets on their way that is kept for its next small one.
     spare: u32,
     /// Whether it takes part in what happens: it is switched on and does not stand still.
     runs: bool,
     /// It has lost addresses since it booted, which sockets may still have.
     has_lost_addrs: bool,
-    clock: HostClock,
+    host: Host,
+    name: String,
+    addrs: Vec<IpAddr>,
     idle: power::Idle,
     /// What it is made of whenever it is switched on.
     config: HostConfig,
+}
+
+impl Machine {
+    /// How much of a machine, from its beginning on, the short ways look at.
+    const HOT_BYTES: usize = std::mem::offset_of!(Machine, host) + Host::HOT_BYTES;
 }
 
 #[inline]
@@ -154,10 +194,13 @@ pub struct World {
     links: BTreeMap<(HostId, HostId), Link>,
     paths: Vec<Path>,
     path_index: BTreeMap<(HostId, HostId), usize>,
+    routes: Routes,
     wires: Wires,
     queue: EventQueue<Due>,
     in_flight: InFlight,
-    /// How often a connection was found to be calm.
+    /// What arrives soon.
+    ahead: Ahead,
+    /// How often a connection was found to be calm, or a way of datagrams got a number.
     calms: u64,
     choice: Choice,
     wakes: Fifo<Token>,
@@ -168,6 +211,13 @@ pub struct World {
 
 impl World {
     /// An empty world at time zero.
+    ///
+    /// ```
+    /// use twinsock::Instant;
+    /// use twinsock_sim::{choice::Choice, trace::Trace, world::World};
+    /// let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// assert_eq!((world.now(), world.step()), (Instant::ZERO, None));
+    /// ```
     #[must_use]
     pub fn new(choice: Choice, trace: Trace) -> World {
         World {
@@ -182,9 +232,11 @@ impl World {
             links: BTreeMap::new(),
             paths: Vec::new(),
             path_index: BTreeMap::new(),
+            routes: Routes::default(),
             wires: Wires::default(),
             queue: EventQueue::new(),
             in_flight: InFlight::default(),
+            ahead: Ahead::default(),
             calms: 0,
             choice,
             wakes: Fifo::new(),
@@ -197,6 +249,13 @@ impl World {
     ///
     /// # Panics
     /// If the name or one of the addresses is taken: a mistake of whoever builds the network.
+    ///
+    /// ```
+    /// use twinsock_sim::{HostConfig, choice::Choice, trace::Trace, world::World};
+    /// let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// let [a, b] = ["a", "b"].map(|name| world.add_host(name, HostConfig::default()));
+    /// assert_ne!(a, b);
+    /// ```
     pub fn add_host(&mut self, name: &str, config: HostConfig) -> HostId {
         let id = HostId(u32::try_from(self.machines.len()).expect("fewer than 2^32 hosts"));
         for addr in &config.addrs {
@@ -224,6 +283,21 @@ impl World {
     }
 
     /// The current moment.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::choice::Choice;
+    /// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+    /// # use twinsock_sim::trace::Trace;
+    /// # use twinsock_sim::world::World;
+    /// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = world.spawn_process(host, Credentials::default());
+    /// use twinsock_sim::world::Alarm;
+    /// world.schedule(Instant::from_nanos(5), Alarm(1));
+    /// world.step();
+    /// assert_eq!(world.now().as_nanos(), 5);
+    /// ```
     #[inline]
     #[must_use]
     pub fn now(&self) -> Instant {
@@ -234,7 +308,7 @@ impl World {
     ///
     /// # Panics
     /// If something in the queue is due before `at`, or `at` lies in the past: the driver has lost the order of things.
-    pub fn set_now(&mut self, at: Instant) {
+    pub(crate) fn set_now(&mut self, at: Instant) {
         assert!(at >= self.now, "time does not go back");
         assert!(self.queue.peek().is_none_or(|next| next >= at), "nothing due is skipped");
         self.now = at;
@@ -244,7 +318,7 @@ impl World {
     /// Moves the clock to `at`, unless it is there already or past it, if nothing in the queue is due until then and at that moment.
     /// Answers whether nothing is.
     #[inline]
-    pub fn pass_until(&mut self, at: Instant) -> bool {
+    pub(crate) fn pass_until(&mut self, at: Instant) -> bool {
         if !self.queue.is_idle_until(at) && !self.queue.is_empty() {
             return false;
         }
@@ -256,31 +330,31 @@ impl World {
     /// Whether nothing in the queue is due until `at` or at that moment. At the end of time the answer may be `false` although nothing is.
     #[inline]
     #[must_use]
-    pub fn is_idle_until(&self, at: Instant) -> bool {
+    pub(crate) fn is_idle_until(&self, at: Instant) -> bool {
         self.queue.is_idle_until(at)
     }
 
     /// The moment of the next thing in the queue.
     #[inline]
     #[must_use]
-    pub fn next_due(&self) -> Option<Instant> {
+    pub(crate) fn next_due(&self) -> Option<Instant> {
         self.queue.peek()
     }
 
     /// How many hosts there are.
     #[must_use]
-    pub fn host_count(&self) -> usize {
+    pub(crate) fn host_count(&self) -> usize {
         self.machines.len()
     }
 
     /// The kernel of a host.
     #[must_use]
-    pub fn host(&self, id: HostId) -> &Host {
+    pub(crate) fn host(&self, id: HostId) -> &Host {
         &self.machines[id.index()].host
     }
 
     /// The kernel of a host, for what has no consequences that the world would have to carry: constants, limits, credentials.
-    pub fn host_mut(&mut self, id: HostId) -> &mut Host {
+    pub(crate) fn host_mut(&mut self, id: HostId) -> &mut Host {
         &mut self.machines[id.index()].host
     }
 
@@ -288,13 +362,20 @@ impl World {
     ///
     /// # Errors
     /// `ENOENT`: there is none of that name. `EINVAL`: it cannot have that value.
-    pub fn set_sysctl(&mut self, id: HostId, name: &str, value: &str) -> twinsock::Result<()> {
+    pub(crate) fn set_sysctl(&mut self, id: HostId, name: &str, value: &str) -> twinsock::Result<()> {
         let machine = &mut self.machines[id.index()];
         machine.config.sysctl.set(name, value)?;
         machine.host.sysctl_mut().set(name, value)
     }
 
     /// The name of a host.
+    ///
+    /// ```
+    /// use twinsock_sim::{HostConfig, choice::Choice, trace::Trace, world::World};
+    /// let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// let host = world.add_host("a", HostConfig::default());
+    /// assert_eq!(world.host_name(host), "a");
+    /// ```
     #[must_use]
     pub fn host_name(&self, id: HostId) -> &str {
         &self.machines[id.index()].name
@@ -302,36 +383,36 @@ impl World {
 
     /// The addresses of a host, besides loopback.
     #[must_use]
-    pub fn addrs(&self, id: HostId) -> &[IpAddr] {
+    pub(crate) fn addrs(&self, id: HostId) -> &[IpAddr] {
         &self.machines[id.index()].addrs
     }
 
     /// What happened so far.
     #[must_use]
-    pub fn trace(&self) -> &Trace {
+    pub(crate) fn trace(&self) -> &Trace {
         &self.trace
     }
 
     /// Everything that was recorded, with the addresses of the hosts.
-    pub fn take_recording(&mut self) -> Option<Recording> {
+    pub(crate) fn take_recording(&mut self) -> Option<Recording> {
         let addrs = self.machines.iter().map(|machine| machine.addrs.clone()).collect();
         self.trace.take_recording(addrs)
     }
 
     /// The record of what happens, for the driver's own events.
     #[inline]
-    pub fn trace_mut(&mut self) -> &mut Trace {
+    pub(crate) fn trace_mut(&mut self) -> &mut Trace {
         &mut self.trace
     }
 
     /// The one source of chance.
     #[must_use]
-    pub fn choice(&self) -> &Choice {
+    pub(crate) fn choice(&self) -> &Choice {
         &self.choice
     }
 
     /// What every host has gone through. It is kept from the first time that somebody asks for it, which is best done before anything happens.
-    pub fn chains_mut(&mut self) -> &mut Chains {
+    pub(crate) fn chains_mut(&mut self) -> &mut Chains {
         if self.chains.is_none() {
             self.chains = Some(Box::default());
             self.refresh_all();
@@ -340,34 +421,87 @@ impl World {
     }
 
     /// The one source of chance, for the driver's own doors.
-    pub fn choice_mut(&mut self) -> &mut Choice {
+    pub(crate) fn choice_mut(&mut self) -> &mut Choice {
         &mut self.choice
     }
 
     /// Makes a process on a host.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::choice::Choice;
+    /// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+    /// # use twinsock_sim::trace::Trace;
+    /// # use twinsock_sim::world::World;
+    /// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = world.spawn_process(host, Credentials::default());
+    /// assert_eq!(pid, twinsock_sim::host::Pid(1));
+    /// ```
     pub fn spawn_process(&mut self, at: HostId, credentials: Credentials) -> Pid {
         self.machines[at.index()].host.spawn_process(credentials)
     }
 
     /// Begins a system call of a process. `token` names the waiter if the call parks.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::choice::Choice;
+    /// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+    /// # use twinsock_sim::trace::Trace;
+    /// # use twinsock_sim::world::World;
+    /// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = world.spawn_process(host, Credentials::default());
+    /// # let mut udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(world.begin(host, pid, Token(1), &mut udp));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(world.begin(host, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// # let mut byte = [0];
+    /// let mut recv = Call::Recvfrom { fd: 0, into: &mut byte, flags: 0, name: None };
+    /// let Progress::Parked(op) = world.begin(host, pid, Token(7), &mut recv) else { panic!("nothing is there") };
+    /// assert_eq!(op.what().to_string(), "recv on fd 0");
+    /// # drop(world.interrupt(host, op));
+    /// ```
     #[inline]
     pub fn begin(&mut self, at: HostId, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Progress {
         self.on_host(at, |host, cx| host.begin(cx, pid, token, call))
     }
 
     /// Goes on with a parked call, after its waiter was woken or its deadline passed.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::choice::Choice;
+    /// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+    /// # use twinsock_sim::trace::Trace;
+    /// # use twinsock_sim::world::World;
+    /// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = world.spawn_process(host, Credentials::default());
+    /// # let mut udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(world.begin(host, pid, Token(1), &mut udp));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(world.begin(host, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// # let mut byte = [0];
+    /// let mut recv = Call::Recvfrom { fd: 0, into: &mut byte, flags: 0, name: None };
+    /// let Progress::Parked(op) = world.begin(host, pid, Token(7), &mut recv) else { panic!("nothing is there") };
+    /// drop(world.begin(host, pid, Token(8), &mut Call::Sendto { fd: 0, data: b"x", flags: 0, addr: Some(addr.as_bytes()) }));
+    /// assert_eq!(world.poll_wake(), Some(Token(7)));
+    /// assert!(matches!(world.resume(host, op, &mut recv), Progress::Done(Ok(1))));
+    /// ```
     #[inline]
     pub fn resume(&mut self, at: HostId, op: Op, call: &mut Call<'_, '_>) -> Progress {
         self.on_host(at, |host, cx| host.resume(cx, op, call))
     }
 
     /// Makes an operation of a receive that waits on the short way, see [`Host::take_up`].
-    pub fn take_up(&mut self, at: HostId, quiet: QuietRecv) -> Op {
+    pub(crate) fn take_up(&mut self, at: HostId, quiet: QuietRecv) -> Op {
         self.machines[at.index()].host.take_up(quiet)
     }
 
     /// A thread that waits in a parked call is sent a signal.
-    pub fn signal(&mut self, at: HostId, op: &Op) {
+    pub(crate) fn signal(&mut self, at: HostId, op: &Op) {
         self.host_mut(at).signal_local(op);
     }
 
@@ -375,16 +509,64 @@ impl World {
     ///
     /// # Errors
     /// `EINTR`, unless something was done already: then the answer is how much.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::choice::Choice;
+    /// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+    /// # use twinsock_sim::trace::Trace;
+    /// # use twinsock_sim::world::World;
+    /// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = world.spawn_process(host, Credentials::default());
+    /// # let mut udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(world.begin(host, pid, Token(1), &mut udp));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(world.begin(host, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// # let mut byte = [0];
+    /// let mut recv = Call::Recvfrom { fd: 0, into: &mut byte, flags: 0, name: None };
+    /// let Progress::Parked(op) = world.begin(host, pid, Token(7), &mut recv) else { panic!("nothing is there") };
+    /// assert_eq!(world.interrupt(host, op), Err(twinsock::Errno::INTR));
+    /// ```
     pub fn interrupt(&mut self, at: HostId, op: Op) -> twinsock::Result<usize> {
         self.on_host(at, |host, cx| host.interrupt(cx, op))
     }
 
     /// Ends a process: its descriptors are closed in the order of their numbers, as by `exit(2)`.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::choice::Choice;
+    /// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+    /// # use twinsock_sim::trace::Trace;
+    /// # use twinsock_sim::world::World;
+    /// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = world.spawn_process(host, Credentials::default());
+    /// drop(world.begin(host, pid, Token(1), &mut Call::Pipe2 { flags: 0, out: &mut [0; 2] }));
+    /// world.exit_process(host, pid);
+    /// let progress = world.begin(host, pid, Token(1), &mut Call::Close { fd: 0 });
+    /// assert!(matches!(progress, Progress::Done(Err(_))), "it has ended");
+    /// ```
     pub fn exit_process(&mut self, at: HostId, pid: Pid) {
         while self.on_host(at, |host, cx| host.exit_process(cx, pid)) {}
     }
 
     /// Puts an alarm of the driver's into the queue.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::choice::Choice;
+    /// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+    /// # use twinsock_sim::trace::Trace;
+    /// # use twinsock_sim::world::World;
+    /// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = world.spawn_process(host, Credentials::default());
+    /// use twinsock_sim::world::Alarm;
+    /// [2, 1].map(|nanos| world.schedule(Instant::from_nanos(nanos), Alarm(nanos)));
+    /// assert_eq!([world.step(), world.step()], [Some(Some(Alarm(1))), Some(Some(Alarm(2)))]);
+    /// ```
     pub fn schedule(&mut self, at: Instant, alarm: Alarm) {
         self.queue.push(at.max(self.now), Due::Alarm(alarm));
     }
@@ -392,11 +574,32 @@ impl World {
     /// Whether there is a waiter to be woken.
     #[inline]
     #[must_use]
-    pub fn has_woken(&self) -> bool {
+    pub(crate) fn has_woken(&self) -> bool {
         !self.wakes.is_empty()
     }
 
     /// The next waiter to be woken.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::choice::Choice;
+    /// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+    /// # use twinsock_sim::trace::Trace;
+    /// # use twinsock_sim::world::World;
+    /// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = world.spawn_process(host, Credentials::default());
+    /// # let mut udp = Call::Socket { domain: c::AF_INET, kind: c::SOCK_DGRAM, protocol: 0 };
+    /// # drop(world.begin(host, pid, Token(1), &mut udp));
+    /// # let addr = twinsock::SocketAddr::inet([10, 0, 0, 1].into(), 53).encode().unwrap();
+    /// # drop(world.begin(host, pid, Token(1), &mut Call::Bind { fd: 0, addr: addr.as_bytes() }));
+    /// # let mut byte = [0];
+    /// let mut recv = Call::Recvfrom { fd: 0, into: &mut byte, flags: 0, name: None };
+    /// let Progress::Parked(op) = world.begin(host, pid, Token(7), &mut recv) else { panic!("nothing is there") };
+    /// drop(world.begin(host, pid, Token(8), &mut Call::Sendto { fd: 0, data: b"x", flags: 0, addr: Some(addr.as_bytes()) }));
+    /// # drop(op);
+    /// assert_eq!((world.poll_wake(), world.poll_wake()), (Some(Token(7)), None));
+    /// ```
     #[inline]
     pub fn poll_wake(&mut self) -> Option<Token> {
         self.wakes.pop()
@@ -408,6 +611,20 @@ impl World {
     ///
     /// # Panics
     /// If the queue went back in time: a bug here.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::choice::Choice;
+    /// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+    /// # use twinsock_sim::trace::Trace;
+    /// # use twinsock_sim::world::World;
+    /// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = world.spawn_process(host, Credentials::default());
+    /// assert_eq!(world.step(), None, "nothing will ever happen");
+    /// world.schedule(Instant::from_nanos(5), twinsock_sim::world::Alarm(1));
+    /// assert!(world.step().is_some() && world.now().as_nanos() == 5);
+    /// ```
     pub fn step(&mut self) -> Option<Option<Alarm>> {
         match self.happen()? {
             Happened::Alarm(alarm) => return Some(Some(alarm)),
@@ -473,28 +690,37 @@ impl World {
     fn transmit(&mut self, id: HostId) {
         loop {
             let machine = &mut self.machines[id.index()];
-            let (slot, packet) = self.in_flight.place();
-            if !machine.host.transmit_into(machine.clock.own(self.now), packet) {
+            if !machine.host.has_output() {
+                machine.host.output_is_out();
                 return;
             }
-            self.carry(id, slot);
+            let (slot, Flying { packet, label, ends, .. }) = self.in_flight.place_whole();
+            label.forget();
+            *ends = Ends::UNKNOWN;
+            if !machine.host.transmit_into(machine.clock.own(self.now), packet, ends) {
+                return;
+            }
+            *label = self.trace.packet_sent(self.now, id.0, packet);
+            // What `carry_on` does in the usual case.
+            if let Some((addr, path)) = machine.last_route
+                && addr == packet.dst
+                && self.chains.is_none()
+                && let Some(path) = self.paths.get_mut(path)
+                && let Some(at) = path.direction.arrival(self.now, packet.frame_bytes_at_most())
+            {
+                self.in_flight.take_off();
+                self.queue.push(at, Due::arrival(path.to, slot));
+                continue;
+            }
+            self.carry_on(id, slot);
         }
     }
 
-    /// Takes the packet in this place, the next one, to where it goes.
-    #[inline]
-    fn carry(&mut self, from: HostId, slot: u32) {
-        let Flying { packet, label, .. } = &mut self.in_flight.slots[index(slot)];
-        *label = self.trace.packet_sent(self.now, from.0, packet);
-        self.carry_on(from, slot);
-    }
-
-    /// The same of a packet that is recorded already.
+    /// Takes the packet in this place, the next one, which is recorded already, to where it goes.
     fn carry_on(&mut self, from: HostId, slot: u32) {
         let packet = self.in_flight.packet(slot);
-        if let Some((addr, index)) = self.machines[from.index()].last_route
-            && addr == packet.dst
-        {
+        let known = self.machines[from.index()].last_route.filter(|(addr, _)| *addr == packet.dst);
+        if let Some(index) = known.map(|(_, index)| index).or_else(|| self.routes.get(from.0, packet.dst)) {
             // The usual case of `send`, unless somebody asks what every host has gone through.
             let path = &mut self.paths[index];
             if self.chains.is_none()
@@ -513,11 +739,13 @@ impl World {
     /// Sends the packet in this place, the next one, to where it has not just been sent to.
     fn send_anywhere(&mut self, from: HostId, slot: u32) {
         let machine = &mut self.machines[from.index()];
-        let packet = self.in_flight.packet_mut(slot);
+        let Flying { packet, ends, .. } = &mut self.in_flight.slots[index(slot)];
+        let known = *ends;
+        ends.forget();
         if machine.host.owns(packet.dst) {
             let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
             // The place is still free: nothing else is written to it meanwhile.
-            machine.host.take_packet(&mut Cx { now: machine.clock.own(self.now), luck: &mut luck }, packet);
+            machine.host.take_packet(&mut Cx { now: machine.clock.own(self.now), luck: &mut luck }, packet, known);
             return;
         }
         if machine.has_lost_addrs && machine.is_sender_gone(packet) {
@@ -544,6 +772,9 @@ impl World {
         let machine = &mut self.machines[from.index()];
         // Where addresses have been lost each packet is looked at.
         machine.last_route = (!machine.has_lost_addrs).then_some((dst, index));
+        if !machine.has_lost_addrs {
+            self.routes.insert(from.0, dst, index);
+        }
         Some(index)
     }
 

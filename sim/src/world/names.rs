@@ -51,7 +51,7 @@ impl World {
     ///
     /// # Errors
     /// What `getaddrinfo(3)` says.
-    pub fn resolve(&self, name: &str) -> Result<&[IpAddr], LookupError> {
+    pub(crate) fn resolve(&self, name: &str) -> Result<&[IpAddr], LookupError> {
         match self.name_faults.get(name) {
             None | Some(NameFault::Slow(_)) => {}
             Some(NameFault::Again) => return Err(LookupError::Again),
@@ -63,7 +63,7 @@ impl World {
 
     /// How long it takes until a question for a name is answered.
     #[must_use]
-    pub fn resolve_time(&self, name: &str) -> Duration {
+    pub(crate) fn resolve_time(&self, name: &str) -> Duration {
         match self.name_faults.get(name) {
             Some(NameFault::Slow(time)) => *time,
             None | Some(NameFault::Again | NameFault::NoName | NameFault::Stale(_)) => Duration::ZERO,
@@ -71,7 +71,7 @@ impl World {
     }
 
     /// Makes something wrong with a name, or nothing. Answers what was.
-    pub fn set_name_fault(&mut self, name: &str, fault: Option<NameFault>) -> Option<NameFault> {
+    pub(crate) fn set_name_fault(&mut self, name: &str, fault: Option<NameFault>) -> Option<NameFault> {
         if self.name_fault(name) != fault.as_ref() {
             let words = fault.as_ref().map(|fault| fault.to_string().into());
             let what = What::Name { name: name.into(), fault: words };
@@ -85,7 +85,7 @@ impl World {
 
     /// What is wrong with a name, if anything is.
     #[must_use]
-    pub fn name_fault(&self, name: &str) -> Option<&NameFault> {
+    pub(crate) fn name_fault(&self, name: &str) -> Option<&NameFault> {
         self.name_faults.get(name)
     }
 
@@ -93,7 +93,7 @@ impl World {
     ///
     /// # Panics
     /// If one of them is another host's.
-    pub fn set_addrs(&mut self, id: HostId, addrs: &[IpAddr]) {
+    pub(crate) fn set_addrs(&mut self, id: HostId, addrs: &[IpAddr]) {
         for addr in addrs {
             let owner = self.owners.get(addr);
             assert!(owner.is_none_or(|owner| *owner == id), "two hosts cannot own {addr}");
@@ -109,6 +109,7 @@ impl World {
         for machine in &mut self.machines {
             machine.last_route = None;
         }
+        self.routes.clear();
     }
 }
 

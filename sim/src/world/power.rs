@@ -18,25 +18,31 @@ pub(super) enum Idle {
 }
 
 /// How many packets the receive ring of a card holds: as many as drivers of fast cards set up, see `ethtool(8)`, `--show-ring`.
+///
+/// ```
+/// use twinsock_sim::world::NIC_RING_PACKETS;
+/// // Of what is sent to a host that stands still, so many packets are there when it goes on, and the rest is lost.
+/// assert_eq!(NIC_RING_PACKETS, 1024);
+/// ```
 pub const NIC_RING_PACKETS: usize = 1024;
 
 impl World {
     /// Whether a host has power.
     #[must_use]
-    pub fn is_up(&self, id: HostId) -> bool {
+    pub(crate) fn is_up(&self, id: HostId) -> bool {
         let machine = &self.machines[id.index()];
         machine.runs || matches!(machine.idle, Idle::Paused(_))
     }
 
     /// Whether a host stands still.
     #[must_use]
-    pub fn is_paused(&self, id: HostId) -> bool {
+    pub(crate) fn is_paused(&self, id: HostId) -> bool {
         let machine = &self.machines[id.index()];
         !machine.runs && matches!(machine.idle, Idle::Paused(_))
     }
 
     /// A host loses its power: its kernel and all that ran on it is gone, and nothing is sent.
-    pub fn crash(&mut self, id: HostId) {
+    pub(crate) fn crash(&mut self, id: HostId) {
         self.note(id, MachineEvent::Crash);
         let machine = &mut self.machines[id.index()];
         machine.host.power_cycle(machine.config.clone());
@@ -47,7 +53,7 @@ impl World {
     ///
     /// # Panics
     /// If it is on.
-    pub fn boot(&mut self, id: HostId) {
+    pub(crate) fn boot(&mut self, id: HostId) {
         assert!(!self.is_up(id), "a machine that is on is not switched on");
         self.note(id, MachineEvent::Restart);
         let machine = &mut self.machines[id.index()];
@@ -60,7 +66,7 @@ impl World {
     ///
     /// # Panics
     /// If it does not run.
-    pub fn pause(&mut self, id: HostId) {
+    pub(crate) fn pause(&mut self, id: HostId) {
         assert!(self.machines[id.index()].runs, "a machine that does not run cannot be stopped");
         self.note(id, MachineEvent::Pause);
         let machine = &mut self.machines[id.index()];
@@ -72,7 +78,7 @@ impl World {
     ///
     /// # Panics
     /// If it does not stand still.
-    pub fn resume_host(&mut self, id: HostId) {
+    pub(crate) fn resume_host(&mut self, id: HostId) {
         self.note(id, MachineEvent::Resume);
         let machine = &mut self.machines[id.index()];
         assert!(!machine.runs, "a machine that runs cannot go on");

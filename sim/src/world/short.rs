@@ -11,7 +11,7 @@ use twinsock::raw::{Name, RawFd};
 impl World {
     /// `send(2)`, if it is an easy one: see [`Host::send_short`](crate::host::Host::send_short). `false`: nothing has happened.
     #[inline(always)]
-    pub fn send_short(&mut self, at: HostId, who: (Pid, &mut Recent), fd: RawFd, data: &[u8], flags: i32) -> bool {
+    pub(crate) fn send_short(&mut self, at: HostId, who: (Pid, &mut Recent), fd: RawFd, data: &[u8], flags: i32) -> bool {
         let Some(machine) = self.machines.get_mut(at.index()) else { return false };
         if machine.spare == NONE {
             machine.spare = self.in_flight.reserve();
@@ -36,10 +36,10 @@ impl World {
         machine.spare = NONE;
         *owner = at.0;
         let path = match machine.last_route {
-            Some((addr, path)) if addr == packet.dst => self.paths.get_mut(path),
-            Some(_) | None => None,
+            Some((addr, path)) if addr == packet.dst => Some(path),
+            Some(_) | None => self.routes.get(at.0, packet.dst),
         };
-        if let Some(path) = path
+        if let Some(path) = path.and_then(|path| self.paths.get_mut(path))
             && self.chains.is_none()
             && let Some(arrives) = path.direction.arrival(self.now, Packet::SMALL_FRAME_MAX_BYTES)
         {
@@ -59,7 +59,7 @@ impl World {
 
     /// `recv(2)`, if it is an easy one: see [`Host::recv_short`](crate::host::Host::recv_short).
     #[inline(always)]
-    pub fn recv_short(
+    pub(crate) fn recv_short(
         &mut self,
         at: HostId,
         who: (Pid, &mut Recent),
@@ -76,9 +76,23 @@ impl World {
         short
     }
 
+    /// The same of a receive that has room for so many bytes, if it only has to wait. `None`: nothing has happened.
+    #[inline]
+    pub(crate) fn wait_short(
+        &mut self,
+        at: HostId,
+        who: (Pid, &mut Recent),
+        token: Token,
+        fd: RawFd,
+        room: u32,
+        flags: i32,
+    ) -> Option<QuietRecv> {
+        self.machines.get_mut(at.index())?.host.wait_short(who, token, fd, room, flags)
+    }
+
     /// Goes on with a receive that waits on the short way, if it is an easy one. `None`: nothing has happened, see [`World::take_up`].
     #[inline(always)]
-    pub fn resume_recv_short(&mut self, at: HostId, quiet: &QuietRecv, into: &mut [u8]) -> Option<usize> {
+    pub(crate) fn resume_recv_short(&mut self, at: HostId, quiet: &QuietRecv, into: &mut [u8]) -> Option<usize> {
         let machine = self.machines.get_mut(at.index())?;
         let received = machine.host.resume_recv_short(machine.clock.own(self.now), quiet, into)?;
         self.follow(at);
@@ -87,8 +101,8 @@ impl World {
 
     /// `send(2)` or `sendto(2)` on a datagram socket, if it is an easy one: see [`Host::send_dgram_short`](crate::host::Host::send_dgram_short).
     /// `false`: nothing has happened.
-    #[inline]
-    pub fn send_dgram_short(
+    #[inline(always)]
+    pub(crate) fn send_dgram_short(
         &mut self,
         at: HostId,
         who: (Pid, &mut Recent),
@@ -96,14 +110,32 @@ impl World {
         data: &[u8],
         how: (i32, Option<&[u8]>),
     ) -> bool {
-        let (slot, Flying { packet, label, ends, .. }) = self.in_flight.place_whole();
-        ends.forget();
         let Some(machine) = self.machines.get_mut(at.index()) else { return false };
-        if !machine.host.send_dgram_short(who, fd, data, how, packet) {
-            return false;
+        if machine.spare == NONE {
+            machine.spare = self.in_flight.reserve();
         }
-        *label = self.trace.packet_sent(self.now, at.0, packet);
-        self.carry_on(at, slot);
+        let slot = machine.spare;
+        let Some(Flying { packet, label, ends, owner }) = self.in_flight.slots.get_mut(index(slot)) else { return false };
+        match machine.host.send_dgram_short(who, fd, data, how, (packet, ends, &mut self.calms)) {
+            ShortSend::Out { again: true, .. } => self.trace.datagram_sent_again(self.now, at.0, packet, label),
+            ShortSend::Out { again: false, .. } => *label = self.trace.packet_sent(self.now, at.0, packet),
+            ShortSend::Queued | ShortSend::Long => return false,
+        }
+        machine.spare = NONE;
+        *owner = at.0;
+        let path = match machine.last_route {
+            Some((addr, path)) if addr == packet.dst => self.paths.get_mut(path),
+            Some(_) | None => None,
+        };
+        if let Some(path) = path
+            && self.chains.is_none()
+            && let Some(arrives) = path.direction.arrival(self.now, Packet::SMALL_FRAME_MAX_BYTES)
+        {
+            self.queue.push(arrives, Due::arrival(path.to, slot));
+        } else {
+            self.in_flight.put_back(slot);
+            self.carry_on(at, slot);
+        }
         if self.machines[at.index()].host.has_woken() {
             self.follow(at);
         }
@@ -112,7 +144,7 @@ impl World {
 
     /// `recv(2)` or `recvfrom(2)` on a datagram socket, if it is an easy one: see [`Host::recv_dgram_short`](crate::host::Host::recv_dgram_short).
     #[inline]
-    pub fn recv_dgram_short(
+    pub(crate) fn recv_dgram_short(
         &mut self,
         at: HostId,
         who: (Pid, &mut Recent),
@@ -127,7 +159,7 @@ impl World {
 
     /// Goes on with such a receive that waits, if it is an easy one. `None`: nothing has happened, see [`World::take_up`].
     #[inline]
-    pub fn resume_dgram_short(
+    pub(crate) fn resume_dgram_short(
         &mut self,
         at: HostId,
         quiet: &QuietRecv,

@@ -9,7 +9,7 @@ mod gates;
 mod rules;
 mod words;
 
-pub use rules::{Fate, PacketView, Protocol, RuleId, Unjudged};
+pub use rules::{Fate, PacketView, Protocol, RuleId};
 
 use super::{Due, HostId, Pair, World};
 use crate::choice::{Choice, Door, StreamId};
@@ -21,20 +21,26 @@ use std::time::Duration;
 use twinsock::Instant;
 use words::{Flows, Words};
 
-/// One direction between two hosts.
+/// One direction between two hosts. The fields stand in memory as they stand here: what every packet looks at is together.
+#[repr(C)]
 pub(super) struct Path {
-    pub(super) link: Link,
-    pub(super) from: HostId,
     pub(super) to: HostId,
+    pub(super) from: HostId,
+    pub(super) direction: Direction,
     /// The stream of chance that decides what the wire does to packets of this direction.
     wire: StreamId,
-    pub(super) direction: Direction,
+    pub(super) link: Link,
     /// Nothing passes.
     is_cut: bool,
     /// Everything waits.
     is_held: bool,
     /// What waits, in order.
     held: VecDeque<u32>,
+}
+
+impl Path {
+    /// How much of a path, from its beginning on, a packet looks at that goes by express.
+    pub(super) const HOT_BYTES: usize = std::mem::offset_of!(Path, direction) + Direction::HOT_BYTES;
 }
 
 /// The state of all wires, besides the links.

@@ -5,7 +5,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
-twinsock=${TWINSOCK:-target/release/twinsock}
+twinsock=${TWINSOCK:-${CARGO_TARGET_DIR:-target}/release/twinsock}
+needs() {
+    echo "frames: $1 is needed: $2" >&2
+    exit 2
+}
+command -v "$twinsock" >/dev/null || needs "$twinsock" "cargo build --release -p twinsock-sim, or TWINSOCK=another program"
+command -v chromium >/dev/null || needs chromium "Debian: apt-get install chromium"
 work=$(mktemp -d)
 browser=
 finish() {
@@ -17,7 +23,16 @@ trap finish EXIT
 # Sixty-four sessions of sixteen clients.
 awk 'BEGIN { for (s = 0; s < 64; s++) { printf "session s%d\n", s; for (i = 0; i < 55; i++) printf "SET s%d/%d value%d\n\nGET s%d/%d\n\n", s, i, i, s, i } }' \
     >"$work/commands"
-"$twinsock" demo --backend sim --commands "$work/commands" --clients 16 --report "$work/run" >/dev/null 2>&1
+if ! "$twinsock" demo --backend sim --commands "$work/commands" --clients 16 --report "$work/run" >"$work/said" 2>&1; then
+    cat "$work/said" >&2
+    echo "frames: expected a demo in the simulator that ends well and writes its timeline; it ended as told above" >&2
+    exit 1
+fi
+if [[ ! -s $work/run/timeline.html ]]; then
+    cat "$work/said" >&2
+    echo "frames: expected the demo's report to hold timeline.html; it holds: $(ls -x "$work/run" 2>&1)" >&2
+    exit 1
+fi
 
 cat >"$work/pan.html" <<'JS'
 <script>
@@ -56,5 +71,8 @@ for ((waited = 0; waited < 120; waited++)); do
     fi
     sleep 1
 done
-echo "timeline: no result: $(tail -3 "$work/log")" >&2
+{
+    tail -5 "$work/log"
+    echo "frames: expected chromium to print FRAMES within two minutes; above is the end of what it printed"
+} >&2
 exit 1

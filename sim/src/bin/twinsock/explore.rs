@@ -8,8 +8,10 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use twinsock_sim::Sim;
-use twinsock_sim::explore::{Campaign, Found, Merged, Outcome, Shard, TestId, colour, merge, read_tape, step_from_environment};
+use twinsock_sim::explore::{
+    Campaign, Found, MergeError, Merged, Outcome, Shard, TestId, merge, read_origin, read_tape, step_from_environment,
+};
+use twinsock_sim::{Sim, colour};
 
 /// What `twinsock explore` may be told.
 #[derive(Args)]
@@ -127,7 +129,7 @@ pub fn replay(options: &ReplayOptions) -> ExitCode {
     let refuse = |why: &str| crate::complain(&format!("{}: {why}", path.display()), 2);
     let tape = match read_tape(path) {
         Ok(tape) => tape,
-        Err(why) => return refuse(&why),
+        Err(why) => return refuse(&[why, of_its_beginning(path)].concat()),
     };
     let origin = tape.origin.clone();
     let Some(bug) = gallery::ALL.iter().find(|bug| bug.test_name() == origin.test) else {
@@ -151,6 +153,17 @@ pub fn replay(options: &ReplayOptions) -> ExitCode {
         Err(error) => return crate::complain(&error.to_string(), 2),
     }
     tell(&campaign.run(body), options.json)
+}
+
+/// What the beginning of a tape tells that is cut off or damaged further on: the seed is not the smallest run that fails, but one that does.
+fn of_its_beginning(path: &Path) -> String {
+    let Ok(origin) = read_origin(path) else { return String::new() };
+    let (version, test, seed) = (origin.version, origin.test, origin.seed);
+    let again = match gallery::ALL.iter().find(|bug| bug.test_name() == test) {
+        Some(bug) => format!("\nits seed again: {} explore {} --seed {seed}", program(), bug.name),
+        None => String::new(),
+    };
+    format!("; its beginning says that it was recorded by twinsock-sim {version} from test `{test}`, seed {seed}{again}")
 }
 
 /// Why a tape of another test is refused, and what can be done with it.
@@ -235,13 +248,23 @@ pub fn merge_records(options: &MergeOptions) -> ExitCode {
         Ok(records) => records.concat(),
         Err(why) => return crate::complain(&why, 2),
     };
-    match merge(&records) {
+    let (merged, errors, code) = match merge(&records) {
         Ok(merged) => {
             let code = u8::from(!merged.is_ok());
-            if options.json { crate::say(&Line(merged_as_json(&merged)), code) } else { crate::say(&Line(merged), code) }
+            (merged, Vec::new(), code)
         }
-        Err(error) => crate::complain(&error.to_string(), 2),
+        Err(partly) => (partly.merged, partly.errors, 2),
+    };
+    // Without a test's name, nothing could be read.
+    let said = match (merged.test.is_empty(), options.json) {
+        (true, _) => ExitCode::from(code),
+        (false, true) => crate::say(&Line(merged_as_json(&merged, &errors)), code),
+        (false, false) => crate::say(&Line(merged), code),
+    };
+    for error in errors {
+        crate::complain(&error.to_string(), code);
     }
+    said
 }
 
 /// A file, or the records in a folder.
@@ -257,7 +280,7 @@ fn records_of(path: &Path) -> Result<Vec<PathBuf>, String> {
     if records.is_empty() { Err(format!("{}: no record (NAME.jsonl) is in this folder", path.display())) } else { Ok(records) }
 }
 
-fn merged_as_json(merged: &Merged) -> Value {
+fn merged_as_json(merged: &Merged, errors: &[MergeError]) -> Value {
     let found = merged.found.iter().map(|found| {
         json!({ "site": found.site, "seed": found.seed, "seeds": found.seeds, "failure": found.kind, "reproduce": found.reproduce })
     });
@@ -272,5 +295,6 @@ fn merged_as_json(merged: &Merged) -> Value {
         "found": found.collect::<Vec<_>>(),
         "divergences": merged.divergences,
         "assertions": assertions.collect::<Vec<_>>(),
+        "errors": errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }

@@ -4,8 +4,7 @@ use clap::Args;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use twinsock_sim::explore::colour;
-use twinsock_sim::{EventKind, TraceLine, read_trace};
+use twinsock_sim::{EventKind, TraceLine, colour, read_trace};
 
 /// What `twinsock trace` may be told.
 #[derive(Args)]

@@ -14,19 +14,19 @@ enum Source {
 
 impl Dice {
     /// The dice of the sequence of this number.
-    pub fn new(seed: u64, number: u64) -> Dice {
+    pub(crate) fn new(seed: u64, number: u64) -> Dice {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(number);
         Dice(Source::Seed(Box::new(rng)))
     }
 
     /// The dice that fall as these bytes say, and on 0 once they are used up.
-    pub fn from_bytes(bytes: &[u8]) -> Dice {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Dice {
         Dice(Source::Bytes(bytes.iter().rev().copied().collect()))
     }
 
     /// Whether all that is left is 0.
-    pub fn are_used_up(&self) -> bool {
+    pub(crate) fn are_used_up(&self) -> bool {
         match &self.0 {
             Source::Seed(_) => false,
             Source::Bytes(bytes) => bytes.is_empty(),
@@ -34,7 +34,7 @@ impl Dice {
     }
 
     /// A number below `n`, which is not 0.
-    pub fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         match &mut self.0 {
             Source::Seed(rng) => {
                 let n = u64::try_from(n).expect("usize is at most 64 bits");
@@ -48,7 +48,7 @@ impl Dice {
     }
 
     /// Whether this happens, which it does once in `n` times.
-    pub fn one_in(&mut self, n: usize) -> bool {
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
         let happens = match self.0 {
             Source::Seed(_) => 0,
             // Bytes that are used up let nothing happen.
@@ -58,12 +58,12 @@ impl Dice {
     }
 
     /// One of several.
-    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
     }
 
     /// One of several, each as often as its weight says.
-    pub fn weighted<T: Copy>(&mut self, from: &[(usize, T)]) -> T {
+    pub(crate) fn weighted<T: Copy>(&mut self, from: &[(usize, T)]) -> T {
         let mut left = self.below(from.iter().map(|(weight, _)| weight).sum());
         for (weight, value) in from {
             match left.checked_sub(*weight) {

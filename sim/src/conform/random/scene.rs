@@ -36,7 +36,7 @@ const IP_KINDS: &[&str] = &["stream", "dgram"];
 
 impl Scene {
     /// Nothing yet.
-    pub fn new(dice: Dice, blocking: bool) -> Scene {
+    pub(crate) fn new(dice: Dice, blocking: bool) -> Scene {
         Scene { dice, steps: Vec::new(), handles: Vec::new(), threads: Vec::new(), blocking, names: 0 }
     }
 
@@ -58,21 +58,21 @@ impl Scene {
     }
 
     /// A new socket.
-    pub fn socket(&mut self, family: &'static str, kind: &'static str) -> String {
+    pub(crate) fn socket(&mut self, family: &'static str, kind: &'static str) -> String {
         let (name, flags) = (self.name(family, kind), self.flags());
         self.steps.push(json!(["socket", name, family, kind, 0, flags]));
         name
     }
 
     /// A family, and a type that it has.
-    pub fn family_and_kind(&mut self) -> (&'static str, &'static str) {
+    pub(crate) fn family_and_kind(&mut self) -> (&'static str, &'static str) {
         let family = *self.dice.pick(FAMILIES);
         let kind = *self.dice.pick(if family == "unix" { UNIX_KINDS } else { IP_KINDS });
         (family, kind)
     }
 
     /// Two connected local sockets.
-    pub fn socketpair(&mut self) -> [String; 2] {
+    pub(crate) fn socketpair(&mut self) -> [String; 2] {
         let kind = *self.dice.pick(UNIX_KINDS);
         let [a, b] = [self.name("unix", kind), self.name("unix", kind)];
         let flags = self.flags();
@@ -81,7 +81,7 @@ impl Scene {
     }
 
     /// A pipe.
-    pub fn pipe(&mut self) -> [String; 2] {
+    pub(crate) fn pipe(&mut self) -> [String; 2] {
         let [r, w] = [self.name("", "pipe"), self.name("", "pipe")];
         self.steps.push(json!(["pipe", r, w]));
         if !self.blocking {
@@ -92,7 +92,7 @@ impl Scene {
     }
 
     /// An epoll set that holds some of what there is.
-    pub fn epoll(&mut self) -> String {
+    pub(crate) fn epoll(&mut self) -> String {
         let members: Vec<String> = self.handles.iter().map(|handle| handle.name.clone()).collect();
         let e = self.name("", "epoll");
         self.steps.push(json!(["epoll_create", e]));
@@ -106,7 +106,7 @@ impl Scene {
     }
 
     /// What an epoll entry asks for.
-    pub fn epoll_events(&mut self) -> &'static str {
+    pub(crate) fn epoll_events(&mut self) -> &'static str {
         self.dice.weighted(&[
             (4, "EPOLLIN|EPOLLOUT|EPOLLRDHUP"),
             (4, "EPOLLIN|EPOLLOUT|EPOLLRDHUP|EPOLLET"),
@@ -121,27 +121,27 @@ impl Scene {
     }
 
     /// A plain file.
-    pub fn file(&mut self) -> String {
+    pub(crate) fn file(&mut self) -> String {
         let (name, path) = (self.name("", "file"), self.dice.below(2));
         self.steps.push(json!(["openfile", name, format!("unix:$T/f{path}")]));
         name
     }
 
     /// A duplicate of a descriptor.
-    pub fn dup(&mut self, of: &Handle) {
+    pub(crate) fn dup(&mut self, of: &Handle) {
         let name = self.name(of.family, of.kind);
         self.steps.push(json!(["dup", name, of.name]));
     }
 
     /// Accepts from `listener`.
-    pub fn accept(&mut self, listener: &Handle) -> String {
+    pub(crate) fn accept(&mut self, listener: &Handle) -> String {
         let (name, flags) = (self.name(listener.family, listener.kind), self.flags());
         self.steps.push(json!(["accept", name, listener.name, flags]));
         name
     }
 
     /// An address that a socket of this family can be bound to.
-    pub fn bindable(&mut self, family: &str) -> Value {
+    pub(crate) fn bindable(&mut self, family: &str) -> Value {
         let port = self.dice.weighted(&[(6, "0"), (1, "%a"), (1, "%b")]);
         match family {
             "inet" => {
@@ -167,7 +167,7 @@ impl Scene {
     }
 
     /// A listener, a client, and perhaps the accepted end.
-    pub fn stream_pair(&mut self, family: &'static str, kind: &'static str) {
+    pub(crate) fn stream_pair(&mut self, family: &'static str, kind: &'static str) {
         let l = self.socket(family, kind);
         self.bind(&l, family);
         let backlog = self.dice.weighted(&[(1, 0), (1, 1), (8, 8)]);
@@ -181,7 +181,7 @@ impl Scene {
     }
 
     /// Two datagram sockets, bound; one or both connected.
-    pub fn dgram_pair(&mut self, family: &'static str) {
+    pub(crate) fn dgram_pair(&mut self, family: &'static str) {
         let a = self.socket(family, "dgram");
         self.bind(&a, family);
         let b = self.socket(family, "dgram");
@@ -197,7 +197,7 @@ impl Scene {
     }
 
     /// Something to begin with.
-    pub fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         match self.dice.below(16) {
             0..=3 => {
                 let family = *self.dice.pick(&["inet", "inet", "inet6"]);

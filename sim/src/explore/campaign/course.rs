@@ -158,7 +158,7 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
             shrunk: None,
             shrink_took: Duration::ZERO,
             tape: Some(path),
-            report: None,
+            report: Vec::new(),
             not_written: Vec::new(),
             reproduce,
         }
@@ -338,7 +338,7 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
                 shrunk,
                 shrink_took,
                 tape: None,
-                report: None,
+                report: Vec::new(),
                 not_written: Vec::new(),
                 reproduce,
             };

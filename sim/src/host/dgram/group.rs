@@ -157,6 +157,14 @@ impl Request {
 
 impl Host {
     /// Whether what is sent to this multicast or broadcast address on the wire is for this host.
+    ///
+    /// ```
+    /// use twinsock_sim::HostConfig;
+    /// use twinsock_sim::host::Host;
+    /// let host = Host::new(HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// assert!(host.joined("224.0.0.1".parse().unwrap()), "all hosts");
+    /// assert!(!host.joined("224.0.0.251".parse().unwrap()), "no socket has joined it");
+    /// ```
     #[must_use]
     pub fn joined(&self, group: IpAddr) -> bool {
         let has_address = self.addresses.first(group).is_some();

@@ -12,7 +12,7 @@ pub(in crate::host) struct DgramPorts {
     holders: BTreeMap<u16, Vec<Key>>,
     /// How far into the range the last port that was chosen lies.
     next: u32,
-    /// How often a local name has changed.
+    /// How often a local name has changed, or who holds a port.
     changes: u64,
 }
 
@@ -24,11 +24,13 @@ impl DgramPorts {
 
     /// Enters a holder.
     pub(super) fn hold(&mut self, port: u16, holder: Key) {
+        self.changes += 1;
         self.holders.entry(port).or_default().push(holder);
     }
 
     /// Takes a holder out.
     pub(super) fn release(&mut self, port: u16, holder: Key) {
+        self.changes += 1;
         let Some(holders) = self.holders.get_mut(&port) else { return };
         holders.retain(|other| *other != holder);
         if holders.is_empty() {
@@ -39,6 +41,12 @@ impl DgramPorts {
     /// Counts a change of a local name.
     pub(super) fn count_change(&mut self) -> u64 {
         self.changes += 1;
+        self.changes
+    }
+
+    /// The same number as long as nobody's local name changes.
+    #[inline]
+    pub(super) fn changes(&self) -> u64 {
         self.changes
     }
 

@@ -144,7 +144,7 @@ impl Host {
                 // The first datagram to a peer finds the flow, by which the others go.
                 let steady = message.name.is_some() || self.dgrams[key].flow.is_cached;
                 let (route, port) = match self.is_for_peer(key, to.ip(), message) {
-                    true => self.route_dgram_to_peer(key, to)?,
+                    true => self.route_dgram_to_peer(key, to, flags)?,
                     false => (self.route_dgram_to(key, to.ip(), &asked)?, to.port()),
                 };
                 self.send_on_route(cx.now, key, port, &route, &asked, (message.iov, flags))?;
@@ -184,8 +184,9 @@ impl Host {
         is_plain && to.is_ipv4() == (dgram.family == Family::Inet)
     }
 
-    /// The route to the peer and its port; once they are known, a broadcast needs no permission and IPv4 takes the ends of the flow.
-    fn route_dgram_to_peer(&mut self, key: Key, to: SocketAddr) -> Result<(Route, u16)> {
+    /// The route to the peer and its port; once they are known, a broadcast needs no permission and IPv4 takes the ends of the flow, but for the
+    /// destination of what is corked: that is the peer.
+    fn route_dgram_to_peer(&mut self, key: Key, to: SocketAddr, flags: SendFlags) -> Result<(Route, u16)> {
         let route = self.route_dgram_to(key, to.ip(), &Asked::default())?;
         let dgram = &mut self.dgrams[key];
         if !dgram.flow.is_cached {
@@ -197,6 +198,7 @@ impl Host {
             return Ok((route, to.port()));
         }
         let Flow { source, destination, .. } = dgram.flow;
+        let destination = if flags.more || dgram.udp.cork() { to } else { destination };
         Ok((Route { source, destination: destination.ip(), ..route }, destination.port()))
     }
 
@@ -311,7 +313,7 @@ impl Host {
             && route.cast == Cast::Unicast
             && route.device == Device::Wire
             && !self.addresses.has_learned_paths();
-        self.dgrams[key].short = if is_short { ShortWay::of(&packet, self.changes) } else { None };
+        self.dgrams[key].gone = if is_short { ShortWay::of(&packet, self.changes) } else { None };
         if !leaves {
             return;
         }

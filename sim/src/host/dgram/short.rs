@@ -5,13 +5,15 @@
 
 use super::super::Host;
 use super::super::addr::{Family, is_multicast_or_broadcast};
+use super::super::call::Call;
 use super::super::cx::{Pid, Token};
-use super::super::fast::{INDIFFERENT_FLAGS, QuietRecv, Recent, Short};
+use super::super::fast::{Ends, INDIFFERENT_FLAGS, Landing, QuietRecv, Recent, Short, ShortSend};
 use super::super::poll;
 use super::Dgram;
 use super::send::Message;
-use crate::packet::{Body, Packet, Payload};
-use crate::udp::IpHeader;
+use crate::packet::{Body, Datagram, Packet, Payload};
+use crate::slab::{Key, to_usize};
+use crate::udp::{Delivery, IpHeader};
 use std::net::{IpAddr, SocketAddr};
 use twinsock::Instant;
 use twinsock::consts as c;
@@ -23,6 +25,8 @@ use twinsock::raw::{Name, RawFd};
 pub(super) struct ShortWay {
     /// `Host::changes` when it was found.
     changes: u32,
+    /// Which of all ways it is, by which a receiver knows it again; 0: no datagram has gone it yet.
+    number: u64,
     /// The name that the call gave, of this length; 0: none, it went to the peer.
     name: [u8; NAME_MAX_BYTES],
     name_len: u8,
@@ -36,6 +40,73 @@ pub(super) struct ShortWay {
     no_check: bool,
 }
 
+/// The ways of a socket's datagrams: that of the last one, and others, one for each name that it has sent to lately.
+#[derive(Debug, Default)]
+pub(super) struct Ways {
+    last: Option<ShortWay>,
+    /// Each at the place of its name. There are none before a datagram goes to a second name.
+    others: Option<Box<[Option<ShortWay>; OTHER_WAYS_MAX]>>,
+}
+
+/// How many names a socket can send to on the short way, besides the last one, if no two have the same place.
+const OTHER_WAYS_MAX: usize = 1 << OTHER_WAYS_LOG2;
+const OTHER_WAYS_LOG2: u32 = 5;
+
+impl Ways {
+    /// The way to a name, from here on the last one.
+    #[inline(always)]
+    fn find(&mut self, name: Option<&[u8]>) -> Option<&mut ShortWay> {
+        if !self.last.as_ref().is_some_and(|way| way.is_to(name)) {
+            self.turn_to(name?)?;
+        }
+        self.last.as_mut()
+    }
+
+    #[inline(never)]
+    fn turn_to(&mut self, name: &[u8]) -> Option<()> {
+        let way = self.others.as_mut()?[place_of(name)].take_if(|way| way.is_to(Some(name)))?;
+        self.keep(way);
+        Some(())
+    }
+
+    /// Keeps a way, the last one.
+    fn keep(&mut self, way: ShortWay) {
+        let before = self.last.replace(way).filter(|before| before.name_len > 0 && before.name() != way.name());
+        if let Some(before) = before {
+            let others = self.others.get_or_insert_with(|| Box::new([const { None }; OTHER_WAYS_MAX]));
+            others[place_of(before.name())] = Some(before);
+        }
+    }
+
+    /// The way to the peer, which has no name.
+    fn forget_peer(&mut self) {
+        self.last.take_if(|way| way.name_len == 0);
+    }
+}
+
+/// Where the way to a name is kept: by its ends, which hold port and address.
+fn place_of(name: &[u8]) -> usize {
+    let first = name.first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
+    let last = name.last_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
+    let mixed = (first ^ last.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    usize::try_from(mixed >> (u64::BITS - OTHER_WAYS_LOG2)).expect("a few bits fit usize")
+}
+
+/// What was true when a socket was last found to be the one that datagrams of a way are for: it is, as long as that is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Heard {
+    /// [`ShortWay::number`]; 0: nothing was found.
+    way: u64,
+    /// `Host::changes`.
+    host: u32,
+    /// [`DgramPorts::changes`](super::ports::DgramPorts::changes).
+    ports: u64,
+}
+
+impl Heard {
+    pub(super) const NOTHING: Heard = Heard { way: 0, host: 0, ports: 0 };
+}
+
 /// `sizeof(struct sockaddr_in6)`: a longer name is sent to the long way.
 const NAME_MAX_BYTES: usize = 28;
 /// The way has been gone, but by a call that says nothing of the next.
@@ -47,6 +118,7 @@ impl ShortWay {
         let Body::Udp(datagram) = &packet.body else { return None };
         Some(ShortWay {
             changes,
+            number: 0,
             name: [0; NAME_MAX_BYTES],
             name_len: NAME_OF_NOBODY,
             src: packet.src,
@@ -60,17 +132,22 @@ impl ShortWay {
         })
     }
 
-    #[inline]
-    fn is_to(&self, name: Option<&[u8]>) -> bool {
-        // A name of no bytes is none that a datagram could go to: EINVAL, as the long way has it.
-        if name.is_some_and(<[u8]>::is_empty) {
-            return false;
-        }
-        let name = name.unwrap_or_default();
-        usize::from(self.name_len) == name.len() && self.name.get(..name.len()) == Some(name)
+    /// The name that it is for; none if it is for the peer.
+    fn name(&self) -> &[u8] {
+        self.name.get(..usize::from(self.name_len)).unwrap_or_default()
     }
 
-    #[inline]
+    #[inline(always)]
+    fn is_to(&self, name: Option<&[u8]>) -> bool {
+        let Some(name) = name else { return self.name_len == 0 };
+        if let Ok(name) = <&[u8; SOCKADDR_IN_BYTES]>::try_from(name) {
+            return usize::from(self.name_len) == SOCKADDR_IN_BYTES && self.name.first_chunk() == Some(name);
+        }
+        // A name of no bytes is none that a datagram could go to: EINVAL, as the long way has it.
+        !name.is_empty() && usize::from(self.name_len) == name.len() && self.name.get(..name.len()) == Some(name)
+    }
+
+    #[inline(never)]
     fn write(&self, data: &[u8], packet: &mut Packet) {
         packet.src = self.src;
         packet.dst = self.dst;
@@ -87,9 +164,39 @@ impl ShortWay {
 }
 
 impl Dgram {
-    /// A call sends by the long way, or changes the socket: what was known of its way is forgotten.
-    pub(super) fn forget_way(&mut self) {
-        self.short = None;
+    /// A call goes the long way. One that sends may change the way to the peer, which the flow decides, and no other, for nothing but the name and the
+    /// socket decides that; any that does not receive may change the socket: what was known of its ways is forgotten, and of those that lead to it.
+    pub(super) fn forget_ways_at(&mut self, call: &Call<'_, '_>) {
+        self.gone = None;
+        match call {
+            Call::Recvfrom { .. } | Call::Recvmsg { .. } | Call::Read { .. } | Call::Readv { .. } => {}
+            Call::Sendto { .. } | Call::Sendmsg { .. } | Call::Write { .. } | Call::Writev { .. } => self.ways.forget_peer(),
+            Call::Socket { .. }
+            | Call::Socketpair { .. }
+            | Call::Bind { .. }
+            | Call::Listen { .. }
+            | Call::Accept4 { .. }
+            | Call::Connect { .. }
+            | Call::Shutdown { .. }
+            | Call::Getsockname { .. }
+            | Call::Getpeername { .. }
+            | Call::Getsockopt { .. }
+            | Call::Setsockopt { .. }
+            | Call::Fcntl { .. }
+            | Call::Ioctl { .. }
+            | Call::Pipe2 { .. }
+            | Call::Dup { .. }
+            | Call::Dup3 { .. }
+            | Call::Close { .. }
+            | Call::Poll { .. }
+            | Call::Select { .. }
+            | Call::EpollCreate1 { .. }
+            | Call::EpollCtl { .. }
+            | Call::EpollWait { .. } => {
+                self.ways = Ways::default();
+                self.heard = Heard::NOTHING;
+            }
+        }
     }
 
     /// Such a send has succeeded. If it was a plain one, the next may take the way that it went; `steady`: it would go the same way again.
@@ -97,12 +204,12 @@ impl Dgram {
         let name = message.name.unwrap_or_default();
         let is_cut = self.options.udp_segment != 0;
         let is_plain = message.control.is_empty() && message.flags & !INDIFFERENT_FLAGS == 0 && !is_cut;
-        let known = self.short.take().filter(|_| is_plain && steady && name.len() <= NAME_MAX_BYTES);
-        self.short = known.map(|mut way| {
+        let known = self.gone.take().filter(|_| is_plain && steady && name.len() <= NAME_MAX_BYTES);
+        if let Some(mut way) = known {
             way.name[..name.len()].copy_from_slice(name);
             way.name_len = u8::try_from(name.len()).expect("a name that is kept has at most 28 bytes");
-            way
-        });
+            self.ways.keep(way);
+        }
     }
 
     /// Whether a datagram is for the socket, which has the only claim to its port, in the usual case: between IPv4 addresses. `false`: ask
@@ -120,39 +227,54 @@ impl Dgram {
 }
 
 impl Host {
-    /// `send(2)` or `sendto(2)` on a datagram socket, if it is an easy one: it is written as `packet`, which is to be sent. `false`: nothing has
-    /// happened, it is for the long way.
-    #[inline]
-    pub fn send_dgram_short(
+    /// `send(2)` or `sendto(2)` on a datagram socket, if it is an easy one: it is written as `packet`, which is to be sent. `ways` numbers the
+    /// ways of all hosts.
+    #[inline(always)]
+    pub(crate) fn send_dgram_short(
         &mut self,
         (pid, recent): (Pid, &mut Recent),
         fd: RawFd,
         data: &[u8],
         (flags, name): (i32, Option<&[u8]>),
-        packet: &mut Packet,
-    ) -> bool {
+        (packet, ends, ways): (&mut Packet, &mut Ends, &mut u64),
+    ) -> ShortSend {
         if flags & !INDIFFERENT_FLAGS != 0 || data.len() > Payload::INLINE_MAX_BYTES || self.has_output() {
-            return false;
+            return ShortSend::Long;
         }
-        let Some((file, key)) = self.dgram_of(pid, fd, recent) else { return false };
-        let Some(dgram) = self.dgrams.get(key) else { return false };
-        let Some(way) = &dgram.short else { return false };
-        let is_known = way.changes == self.changes && !self.addresses.has_learned_paths() && way.is_to(name);
+        let Some((file, key)) = self.dgram_of(pid, fd, recent) else { return ShortSend::Long };
+        let Host { dgrams, files, addresses, changes, .. } = self;
+        let Some(dgram) = dgrams.get_mut(key) else { return ShortSend::Long };
+        let Some(way) = dgram.ways.find(name) else { return ShortSend::Long };
+        let is_known = way.changes == *changes && !addresses.has_learned_paths();
         if !is_known || !dgram.udp.may_send() {
-            return false;
+            return ShortSend::Long;
         }
-        way.write(data, packet);
+        let again = match &mut packet.body {
+            Body::Udp(datagram) if ends.is_of(way.number) => {
+                datagram.payload.assign(data);
+                true
+            }
+            Body::Tcp(_) | Body::Udp(_) | Body::Icmp(_) => {
+                if way.number == 0 {
+                    *ways += 1;
+                    way.number = *ways;
+                }
+                way.write(data, packet);
+                *ends = Ends::of_way(way.number);
+                false
+            }
+        };
         // Its memory is given back at once: `sk_write_space`.
-        if self.files.get(file).is_some_and(|file| !file.queue.is_empty()) {
+        if files.get(file).is_some_and(|file| !file.queue.is_empty()) {
             self.wake_file(file, poll::KEY_WRITABLE, false);
         }
-        true
+        ShortSend::Out { is_armed: false, again }
     }
 
     /// `recv(2)` or `recvfrom(2)` on a datagram socket, if it is an easy one: it finds a datagram, or has only to wait. Otherwise nothing has
     /// happened.
     #[inline]
-    pub fn recv_dgram_short(
+    pub(crate) fn recv_dgram_short(
         &mut self,
         (pid, recent): (Pid, &mut Recent),
         token: Token,
@@ -166,12 +288,15 @@ impl Host {
         }
         let Some((file, key)) = self.dgram_of(pid, fd, recent) else { return Short::Long };
         let Some(dgram) = self.dgrams.get_mut(key) else { return Short::Long };
+        let is_easily_named = name.as_ref().is_none_or(|name| dgram.family == Family::Inet && has_room_for_inet_name(name));
         if let Some(received) = dgram.receive(into, name) {
             return Short::Done(received);
         }
         let may_wait = flags & c::MSG_DONTWAIT == 0 && dgram.must_wait();
         let Some(entry) = self.files.get_mut(file) else { return Short::Long };
-        if !may_wait || entry.nonblocking || !entry.queue.sit_down_alone(token) {
+        // What it has room for matters to whoever may end it where its datagram arrives.
+        let room = if is_easily_named { into.len() } else { 0 };
+        if !may_wait || entry.nonblocking || !entry.queue.sit_down_alone(token, room) {
             return Short::Long;
         }
         entry.hold();
@@ -180,7 +305,12 @@ impl Host {
 
     /// Goes on with such a receive that waited, if it is an easy one. `None`: nothing has happened, see [`Host::take_up`].
     #[inline]
-    pub fn resume_dgram_short(&mut self, quiet: &QuietRecv, into: &mut [u8], name: Option<&mut Name<'_>>) -> Option<usize> {
+    pub(crate) fn resume_dgram_short(
+        &mut self,
+        quiet: &QuietRecv,
+        into: &mut [u8],
+        name: Option<&mut Name<'_>>,
+    ) -> Option<usize> {
         let entry = self.files.get_mut(quiet.file)?;
         if !quiet.is_dgram || !entry.queue.sits(quiet.token) || !entry.is_shared() {
             return None;
@@ -191,22 +321,77 @@ impl Host {
         Some(received)
     }
 
+    /// [`Host::take_packet`], of a datagram that was sent on the short way and is for the only socket of its port. `may_end`: a receive that waits for
+    /// it, if it has room for all of it, may end at once.
+    #[inline(always)]
+    pub(in crate::host) fn take_datagram_short(
+        &mut self,
+        now: Instant,
+        packet: &Packet,
+        datagram: &Datagram,
+        ends: &mut Ends,
+        may_end: bool,
+    ) -> Landing {
+        let heard = Heard { way: ends.way(), host: self.changes, ports: self.dgram_ports.changes() };
+        if heard.way == 0 {
+            return Landing::Long;
+        }
+        if self.dgrams.get(ends.to()).is_none_or(|dgram| dgram.heard != heard) {
+            let Some(key) = self.find_plain_receiver(&IpHeader::from(packet), datagram) else { return Landing::Long };
+            self.dgrams[key].heard = heard;
+            ends.lead_to(key);
+        }
+        let Host { dgrams, files, .. } = self;
+        let Some(dgram) = dgrams.get_mut(ends.to()) else { return Landing::Long };
+        let Some((file, entry)) = dgram.file.and_then(|file| Some((file, files.get_mut(file)?))) else { return Landing::Long };
+        let received = datagram.payload.len();
+        if may_end
+            && let Some((waiter, room)) = entry.queue.asleep()
+            && to_usize(room) >= received.max(1)
+            && entry.is_shared()
+            && dgram.udp.pass_on(received, packet.dst)
+        {
+            entry.queue.get_up();
+            entry.put_one_of_several();
+            return Landing::Ends { waiter, received, is_armed: false };
+        }
+        let delivery = dgram.udp.deliver_silently(now, IpHeader::from(packet), datagram);
+        let woken = match delivery {
+            Delivery::Accepted => entry.queue.wake_quiet(poll::KEY_READABLE),
+            Delivery::Dropped => return Landing::Kept,
+        };
+        match woken {
+            Some(Some(waiter)) => Landing::Wakes { waiter, is_armed: false },
+            Some(None) => Landing::Kept,
+            None if entry.queue.is_empty() => Landing::Kept,
+            None => {
+                self.wake_file(file, poll::KEY_READABLE, false);
+                Landing::Done
+            }
+        }
+    }
+
+    /// The socket that a datagram is for, if it is the only one of its port and has a claim to it in the usual way.
+    #[inline(never)]
+    fn find_plain_receiver(&self, header: &IpHeader, datagram: &Datagram) -> Option<Key> {
+        let [key] = *self.dgram_ports.holders(datagram.dst_port) else { return None };
+        let is_special = datagram.no_check || datagram.segment_bytes != 0;
+        if is_special || is_multicast_or_broadcast(header.dst) || !self.addresses.owns(header.dst) {
+            return None;
+        }
+        let dgram = self.dgrams.get(key).filter(|dgram| dgram.options.device() == 0)?;
+        let (src, dst) = (SocketAddr::new(header.src, datagram.src_port), SocketAddr::new(header.dst, datagram.dst_port));
+        let has_claim = dgram.takes_plainly(src, dst) || dgram.udp.score(dgram.local_end(), dgram.v6only, src, dst).is_some();
+        has_claim.then_some(key)
+    }
+
     /// A datagram arrives for the only socket of its port. `false`: nothing has happened, it is another case.
     #[inline]
     pub(in crate::host) fn take_datagram(&mut self, now: Instant, packet: &mut Packet) -> bool {
         let header = IpHeader::from(&*packet);
         let Body::Udp(datagram) = &mut packet.body else { return false };
-        let [key] = *self.dgram_ports.holders(datagram.dst_port) else { return false };
-        let is_special = datagram.no_check || datagram.segment_bytes != 0;
-        if is_special || is_multicast_or_broadcast(header.dst) || !self.addresses.owns(header.dst) {
-            return false;
-        }
-        let Some(dgram) = self.dgrams.get_mut(key).filter(|dgram| dgram.options.device() == 0) else { return false };
-        let (src, dst) = (SocketAddr::new(header.src, datagram.src_port), SocketAddr::new(header.dst, datagram.dst_port));
-        if !dgram.takes_plainly(src, dst) && dgram.udp.score(dgram.local_end(), dgram.v6only, src, dst).is_none() {
-            return false;
-        }
-        dgram.udp.deliver_from(now, header, datagram);
+        let Some(key) = self.find_plain_receiver(&header, datagram) else { return false };
+        self.dgrams[key].udp.deliver_from(now, header, datagram);
         self.settle_dgram(key);
         true
     }
@@ -226,9 +411,16 @@ impl Dgram {
     }
 }
 
+/// Whether [`store_inet_name`] has room for all of an IPv4 name.
+#[inline]
+fn has_room_for_inet_name(name: &Name<'_>) -> bool {
+    let room = usize::try_from(*name.len).unwrap_or(0);
+    (SOCKADDR_IN_BYTES..=name.bytes.len()).contains(&room)
+}
+
 /// Stores an IPv4 name as `addr::store_name` does, where there is room for all of it; `false`: nothing is stored.
 #[inline]
-fn store_inet_name(ip: IpAddr, port: u16, name: &mut Name<'_>) -> bool {
+pub(crate) fn store_inet_name(ip: IpAddr, port: u16, name: &mut Name<'_>) -> bool {
     let IpAddr::V4(v4) = ip else { return false };
     let room = usize::try_from(*name.len).unwrap_or(0);
     let Some(bytes) = name.bytes.get_mut(..room).and_then(|bytes| bytes.first_chunk_mut::<SOCKADDR_IN_BYTES>()) else {

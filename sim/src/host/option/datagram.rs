@@ -6,7 +6,7 @@ use super::super::addr::{Family, encode};
 use super::super::cx::{Cx, Pid};
 use super::ip::ip_int;
 use super::socket_level::{RCVBUF_LOCK, RCVBUF_MIN_BYTES, SNDBUF_LOCK, SNDBUF_MIN_BYTES, doubled, peer_name};
-use super::{Answer, Options, checked, in_range, int, shown, store_answer};
+use super::{Answer, Options, checked, in_range, int, names_way, shown, store_answer};
 use crate::host::dgram::{Dgram, Member, is_source_option};
 use crate::slab::Key;
 use twinsock::consts as c;
@@ -74,8 +74,7 @@ impl Host {
         let informs = |level: i32, name: i32| dgram.options.plain_value(level, name) != 0;
         let informs_v6 = dgram.family == Family::Inet6 && informs(c::SOL_IPV6, c::IPV6_RECVPKTINFO);
         dgram.udp.options.pktinfo = informs(c::SOL_IP, c::IP_PKTINFO) || informs_v6;
-        let names_way = level == c::SOL_SOCKET && (name == c::SO_DONTROUTE || name == c::SO_BINDTODEVICE);
-        if names_way || dgram.options.way() != way {
+        if names_way(level, name) || dgram.options.way() != way {
             dgram.flow.is_cached = false;
         }
         Ok(0)
@@ -267,11 +266,6 @@ impl Dgram {
 }
 
 impl Options {
-    /// What routes depend on: a change makes those that are known void, `sk_dst_reset`.
-    fn way(&self) -> (u8, u8, i32) {
-        (self.tos, self.tclass, self.plain_value(c::SOL_SOCKET, c::SO_MARK))
-    }
-
     /// The user has set the size of a buffer, which `SO_BUF_LOCK` shows.
     fn lock_buffer(&mut self, lock: i32) -> Result<()> {
         let locks = self.plain_value(c::SOL_SOCKET, c::SO_BUF_LOCK) | lock;

@@ -25,7 +25,7 @@ impl Host {
         let options = &socket.options;
         let number = match name {
             c::IP_MTU => self.path_mtu(key)?,
-            c::IP_MULTICAST_TTL => i32::from(options.multicast_ttl),
+            c::IP_MULTICAST_TTL => i32::from(socket.heard.ttl),
             c::IP_MULTICAST_ALL => i32::from(options.takes_all_groups(socket.family)),
             c::IP_MULTICAST_IF => return Ok(Answer::Bytes(vec![0; 4])),
             _ => return options.get_ip_level(name, self.sysctl.ip_default_ttl),
@@ -38,6 +38,9 @@ impl Host {
         let tuple = &self.sockets[key].tuple;
         // A connect that failed has left its route until its error is taken.
         if tuple.remote_port == 0 && self.sockets[key].ss == Ss::Unconnected {
+            return Err(Errno::NOTCONN);
+        }
+        if self.sockets[key].has_lost_route {
             return Err(Errno::NOTCONN);
         }
         let route = self.addresses.route(tuple.local, tuple.remote).map_err(|_| Errno::NOTCONN)?;
@@ -150,8 +153,8 @@ impl Host {
         let options = &socket.options;
         let number = match name {
             c::IPV6_V6ONLY => i32::from(socket.v6only),
-            c::IPV6_MULTICAST_HOPS => i32::from(options.multicast_hops),
-            c::IPV6_MULTICAST_IF => i32::from(options.multicast_device),
+            c::IPV6_MULTICAST_HOPS => i32::from(socket.heard.hops),
+            c::IPV6_MULTICAST_IF => i32::from(socket.heard.device),
             c::IPV6_MTU => self.path_mtu(key)?,
             _ => return options.get_ipv6_level(name, self.sysctl.ip_default_ttl),
         };

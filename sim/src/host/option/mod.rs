@@ -15,6 +15,7 @@ use super::Host;
 use super::addr::Family;
 use super::cx::{Cx, Pid};
 use super::dgram::{Device, Member};
+use crate::shared::Shared;
 use crate::slab::Key;
 use stamps::Stamps;
 use std::net::IpAddr;
@@ -75,12 +76,6 @@ pub(super) struct Options {
     max_pacing_rate: u64,
     /// `TCP_CONGESTION`; `None`: the host's default.
     congestion: Option<&'static str>,
-    /// `IP_MULTICAST_TTL` of a TCP socket, which can only be asked.
-    pub(super) multicast_ttl: u8,
-    /// `IPV6_MULTICAST_HOPS` of a TCP socket, which can only be asked.
-    pub(super) multicast_hops: u8,
-    /// `IPV6_MULTICAST_IF` of a TCP socket, an interface index, which can only be asked.
-    pub(super) multicast_device: u8,
     /// `IP_MULTICAST_ALL`; until it is set, on for AF_INET and off for AF_INET6 sockets.
     multicast_all: Option<bool>,
     /// `SO_TIMESTAMP` and its kin.
@@ -115,9 +110,6 @@ impl Default for Options {
             device: 0,
             max_pacing_rate: u64::MAX,
             congestion: None,
-            multicast_ttl: 1,
-            multicast_hops: 1,
-            multicast_device: 0,
             multicast_all: None,
             stamps: Stamps::default(),
             plain: plain::Values::default(),
@@ -125,10 +117,26 @@ impl Default for Options {
     }
 }
 
-impl Options {
+impl Shared<Options> {
     /// What a connection takes over from its listener: all but SO_PRIORITY and TCP_FASTOPEN.
-    pub(super) fn inherited(&self) -> Options {
-        Options { priority: 0, fastopen: 0, ..self.clone() }
+    pub(super) fn inherited(&self) -> Shared<Options> {
+        let mut options = self.clone();
+        if options.priority != 0 || options.fastopen != 0 {
+            (options.priority, options.fastopen) = (0, 0);
+        }
+        options
+    }
+}
+
+/// Whether an option, however it is set, makes the routes void that are known, `sk_dst_reset`.
+fn names_way(level: i32, name: i32) -> bool {
+    level == c::SOL_SOCKET && (name == c::SO_DONTROUTE || name == c::SO_BINDTODEVICE)
+}
+
+impl Options {
+    /// What routes depend on: a change makes those that are known void, `sk_dst_reset`.
+    fn way(&self) -> (u8, u8, i32) {
+        (self.tos, self.tclass, self.plain_value(c::SOL_SOCKET, c::SO_MARK))
     }
 
     /// Whether any address may be bound.
@@ -258,6 +266,7 @@ impl Host {
         let (_, key) = self.socket_of(pid, fd)?;
         let is_root = self.process(pid)?.credentials.is_root();
         let set = SetCx { now: cx.now, key, is_root };
+        let way = self.sockets[key].options.way();
         match (level, self.sockets[key].family) {
             (c::SOL_SOCKET, _) => self.set_socket_option(&set, name, value)?,
             (c::SOL_TCP, _) => self.set_tcp_option(&set, name, value)?,
@@ -265,6 +274,8 @@ impl Host {
             (c::SOL_IPV6, Family::Inet6) => self.set_ipv6_option(&set, name, value)?,
             (_, Family::Inet | Family::Inet6) => return Err(Errno::NOPROTOOPT),
         }
+        let socket = &mut self.sockets[key];
+        socket.has_lost_route |= names_way(level, name) || socket.options.way() != way;
         // Some options let go of segments or wake somebody.
         self.settle(cx.now, key);
         Ok(0)

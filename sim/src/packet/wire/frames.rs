@@ -4,6 +4,14 @@ use super::{Addrs, IPV4_HEADER_BYTES, IPV6_HEADER_BYTES, icmp, udp};
 use crate::packet::{Body, Control, Packet, Payload, Segment};
 
 /// The frames of a packet, in order: see [`frames()`].
+///
+/// ```
+/// use twinsock_sim::packet::{Body, Packet, Segment};
+/// let segment = Segment { payload: vec![1; 2000].into(), frame_bytes: 1460, ..Segment::EMPTY };
+/// let packet = Packet { src: [10, 0, 0, 1].into(), dst: [10, 0, 0, 2].into(), ttl: 64, tos: 0, body: Body::Tcp(segment) };
+/// let frames: Vec<Packet> = twinsock_sim::packet::wire::frames(&packet, 1500).collect();
+/// assert_eq!(frames.iter().map(|frame| frame.data().len()).collect::<Vec<_>>(), [1460, 540]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Frames<'a> {
     packet: &'a Packet,
@@ -19,6 +27,14 @@ pub struct Frames<'a> {
 /// A TCP segment's data is cut into pieces of its `frame_bytes`, or smaller ones if those would not fit, but of a byte at least.
 /// Sequence numbers advance, SYN is on the first frame only, PSH, FIN and RST on the last only, and the urgent pointer points to the octet
 /// that it pointed to. Anything else is one frame, however long: the simulator has no IP fragments.
+///
+/// ```
+/// use twinsock_sim::packet::{Body, Packet, Segment};
+/// let segment = Segment { payload: vec![1; 2000].into(), frame_bytes: 1460, ..Segment::EMPTY };
+/// let packet = Packet { src: [10, 0, 0, 1].into(), dst: [10, 0, 0, 2].into(), ttl: 64, tos: 0, body: Body::Tcp(segment) };
+/// assert_eq!(twinsock_sim::packet::wire::frames(&packet, 1500).count(), 2);
+/// assert_eq!(twinsock_sim::packet::wire::frames(&packet, 576).count(), 4);
+/// ```
 #[must_use]
 pub fn frames(packet: &Packet, mtu_bytes: u32) -> Frames<'_> {
     let data_bytes = match &packet.body {
@@ -45,6 +61,13 @@ pub fn part(packet: &Packet, start: usize, end: usize) -> Packet {
 }
 
 /// How long a packet is in one piece, from its IP header on.
+///
+/// ```
+/// use twinsock_sim::packet::{Body, Packet, Segment};
+/// let segment = Segment { payload: vec![1; 2000].into(), frame_bytes: 1460, ..Segment::EMPTY };
+/// let packet = Packet { src: [10, 0, 0, 1].into(), dst: [10, 0, 0, 2].into(), ttl: 64, tos: 0, body: Body::Tcp(segment) };
+/// assert_eq!(twinsock_sim::packet::wire::packet_bytes(&packet), 20 + 20 + 2000);
+/// ```
 #[must_use]
 pub fn packet_bytes(packet: &Packet) -> usize {
     ip_header_bytes(packet)

@@ -15,7 +15,7 @@ impl Scheduler {
         slot.state = State::Ended;
         slot.turn = slot.turn.wrapping_add(1);
         let process = slot.process;
-        for joiner in std::mem::take(&mut slot.joiners) {
+        for joiner in self.joiners.remove(&thread).unwrap_or_default() {
             self.wake(joiner);
         }
         if self.processes[process.index()].main == thread {
@@ -47,7 +47,7 @@ impl Scheduler {
     /// Returns the threads that are still to be unwound, in the order of their numbers.
     pub fn end_process(&mut self, id: ProcId) -> Vec<ThreadId> {
         let process = &mut self.processes[id.index()];
-        let threads = process.threads.clone();
+        let threads: Vec<ThreadId> = process.threads().collect();
         match std::mem::replace(&mut process.life, Life::Ended) {
             Life::Alive => self.leave_kernel(id, &threads),
             // The kernel that knew it is gone.

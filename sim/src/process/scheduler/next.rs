@@ -1,9 +1,9 @@
 //! What happens next, and who runs then.
 
+use super::upcoming::PREPARED_FROM;
 use super::{Scheduler, State, ThreadId, Turn, full_name};
 use crate::host::Token;
 use crate::process::breakpoint;
-use crate::process::coroutine::prefetch;
 use crate::process::failure::FailureKind;
 use crate::process::outside::NO_THREAD;
 use crate::world::{Alarm, Ended, Happened, Rest};
@@ -41,11 +41,16 @@ impl Scheduler {
     #[inline(always)]
     fn step_and_choose(&mut self) -> Option<ThreadId> {
         let trace = self.world.trace();
-        let is_watched = trace.is_recording() | (trace.steps() + 1 == self.break_at);
-        let may_end = self.ready.is_empty() & self.stalled.is_empty() & !is_watched;
+        let may_end = self.ready.is_empty() & self.stalled.is_empty() & (trace.steps() + 1 != self.break_at);
         match self.world.happen_short(may_end)? {
             Ok(Ended { waiter, data }) => Some(self.recv_ended(thread_of(waiter), data)),
-            Err(rest) => self.go_on_and_choose(rest),
+            Err(rest) => match rest.alarm() {
+                Some(alarm) => {
+                    self.alarm(alarm);
+                    None
+                }
+                None => self.go_on_and_choose(rest),
+            },
         }
     }
 
@@ -80,9 +85,19 @@ impl Scheduler {
         }
     }
 
-    /// Who is next. With a `limit`, nothing later than that happens.
+    /// Nothing later than this happens, from here on; without it, everything does.
+    pub fn set_limit(&mut self, limit: Option<Instant>) {
+        self.limit = limit.unwrap_or(Instant::FAR);
+    }
+
+    /// Who is next. With a `limit`, that of [`Scheduler::set_limit`], nothing later than that happens.
     #[inline]
     pub fn next_turn(&mut self, limit: Option<Instant>) -> Turn {
+        if let Some(thread) = self.chosen.take()
+            && !self.waits_at_once(thread)
+        {
+            return Turn::Run(thread);
+        }
         loop {
             if self.failure.is_some() {
                 return Turn::Stop;
@@ -100,7 +115,11 @@ impl Scheduler {
             // Everything that is due now happens before somebody is chosen, so that the choice is among all.
             let due = self.world.next_due();
             if !self.ready.is_empty() && due.is_none_or(|at| at > self.world.now()) {
-                return Turn::Run(self.choose());
+                let thread = self.choose();
+                if self.waits_at_once(thread) {
+                    continue;
+                }
+                return Turn::Run(thread);
             }
             match (due, limit) {
                 (Some(at), Some(limit)) if at > limit => return self.reach(limit),
@@ -108,6 +127,9 @@ impl Scheduler {
                     self.pass();
                     if self.failure.is_some() {
                         return Turn::Stop;
+                    }
+                    if self.ready.len() >= PREPARED_FROM {
+                        self.prepare_event();
                     }
                     if let Some(thread) = self.step_and_choose() {
                         return Turn::Run(thread);
@@ -149,14 +171,18 @@ impl Scheduler {
         let now = self.world.now();
         let is_only_one = self.ready.is_empty() && self.stalled.is_empty() && self.world.is_idle_until(now);
         self.stack_ends[thread.index()].prefetch();
-        let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
+        let Some(slot) = self.threads.get(thread.index()) else { return false };
         let is_waiting = match slot.state {
             State::Waiting(..) => true,
             State::Ready | State::Due | State::Running | State::Ended => false,
         };
-        if !is_only_one || !is_waiting || self.world.trace().is_recording() || self.world.trace().steps() + 1 == self.break_at {
+        if !is_only_one || !is_waiting || self.world.trace().steps() + 1 == self.break_at {
             return false;
         }
+        if self.world.trace().is_recording() {
+            self.note_wake(thread);
+        }
+        let slot = &mut self.threads[thread.index()];
         slot.state = State::Running;
         slot.turn = slot.turn.wrapping_add(1);
         slot.clock = slot.clock.max(now);
@@ -173,11 +199,11 @@ impl Scheduler {
     }
 
     #[inline]
-    fn choose(&mut self) -> ThreadId {
+    pub(super) fn choose(&mut self) -> ThreadId {
         let thread = if self.ready.len() == 1 { self.ready.pop_front() } else { self.choose_among_several() };
         let thread = thread.expect("the choice is below the number of ready threads");
-        if self.ready.len() >= PREFETCHED_FROM {
-            self.prefetch_next();
+        if self.ready.len() >= PREPARED_FROM {
+            self.prepare();
         }
         let now = self.world.now();
         let slot = &mut self.threads[thread.index()];
@@ -207,16 +233,6 @@ impl Scheduler {
         format!("thread {} at {:?} of virtual time", self.full_name(thread), self.world.now())
     }
 
-    /// Makes the caches ready for the thread that is going to be next, while the one just chosen runs: where very many take turns, whatever
-    /// belongs to one has long been out of them.
-    fn prefetch_next(&mut self) {
-        let next = self.turns.foresee(&mut self.world, self.ready.len());
-        if let Some(thread) = next.and_then(|next| self.ready.get(next)) {
-            self.stack_ends[thread.index()].prefetch();
-            prefetch(&self.threads[thread.index()]);
-        }
-    }
-
     fn choose_among_several(&mut self) -> Option<ThreadId> {
         let Scheduler { world, turns, ready, threads, processes, .. } = self;
         let index = turns.choose(world, ready, &|world, thread| full_name(world, threads, processes, thread));
@@ -224,9 +240,6 @@ impl Scheduler {
         self.ready.swap_remove_front(index)
     }
 }
-
-/// From how many ready threads on the next one's memory is fetched ahead.
-const PREFETCHED_FROM: usize = 64;
 
 /// The thread that a waiter is.
 #[inline]

@@ -6,8 +6,9 @@ use super::{Scheduler, State, ThreadId, Wait};
 use crate::host::{Call, Pid};
 use crate::process::names::name_of;
 use crate::process::strace;
-use crate::trace::{CallEnd, CallName, Connection, Event, Family, Recording};
+use crate::trace::{CallEnd, CallName, Ends, Event, Family, Recording};
 use crate::world::HostId;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use twinsock::raw::RawFd;
@@ -16,11 +17,12 @@ impl Scheduler {
     /// A call has returned.
     #[cold]
     pub(super) fn note_call(&mut self, end: &CallEnd, thread: ThreadId, call: &Call<'_, '_>) {
-        let connection = self.connection_of(thread, end.fd);
-        self.world.trace_mut().call_in_full(end, connection, |to| strace::list(call, end.result.ok(), to));
+        let ends = self.ends_of(thread, end.fd);
+        self.world.trace_mut().call_in_full(end, ends.as_ref(), |to| strace::list(call, end.result.ok(), to));
     }
 
     /// A call has returned that went the short way.
+    #[cold]
     #[inline(never)]
     pub(super) fn note_short_call(&mut self, thread: ThreadId, fd: RawFd, short: &ShortCall<'_>) {
         let (name, count) = match *short {
@@ -29,32 +31,32 @@ impl Scheduler {
             ShortCall::Recv(data, ..) => (const { CallName::new("recvfrom") }, data.len()),
             ShortCall::Read(data, _) => (const { CallName::new("read") }, data.len()),
         };
-        let (at, place, connection) = (self.world.now(), self.place(thread), self.connection_of(thread, Some(fd)));
+        let (at, place, ends) = (self.world.now(), self.place(thread), self.ends_of(thread, Some(fd)));
         let end = CallEnd { at, place, call: name, fd: Some(fd), result: Ok(count) };
         let trace = self.world.trace_mut();
         match *short {
-            ShortCall::Send(data, flags, None) => trace.send_in_full(&end, connection, data, flags),
-            ShortCall::Send(data, flags, Some(addr)) => trace.call_in_full(&end, connection, |to| {
-                to.number(fd).data(data).count(data.len()).flags(flags, Family::Msg).addr(addr);
+            ShortCall::Send(data, flags, None) => trace.send_in_full(&end, ends.as_ref(), fd, data, flags),
+            ShortCall::Send(data, flags, Some(addr)) => trace.call_in_full(&end, ends.as_ref(), |to| {
+                to.send(fd, data, flags).addr(addr);
             }),
-            ShortCall::Write(data) => trace.call_in_full(&end, connection, |to| {
+            ShortCall::Write(data) => trace.call_in_full(&end, ends.as_ref(), |to| {
                 to.number(fd).data(data).count(data.len());
             }),
-            ShortCall::Recv(data, len, flags, None) => trace.recv_in_full(&end, connection, (data, len), flags),
-            ShortCall::Recv(data, len, flags, Some(name)) => trace.call_in_full(&end, connection, |to| {
-                to.number(fd).data(data).count(len).flags(flags, Family::Msg);
+            ShortCall::Recv(data, len, flags, None) => trace.recv_in_full(&end, ends.as_ref(), fd, (data, len), flags),
+            ShortCall::Recv(data, len, flags, Some(name)) => trace.call_in_full(&end, ends.as_ref(), |to| {
+                to.recv(fd, data, len, flags);
                 strace::written_name(to, Some(data.len()), Some(name));
             }),
-            ShortCall::Read(data, len) => trace.call_in_full(&end, connection, |to| {
+            ShortCall::Read(data, len) => trace.call_in_full(&end, ends.as_ref(), |to| {
                 to.number(fd).data(data).count(len);
             }),
         }
     }
 
-    fn connection_of(&self, thread: ThreadId, fd: Option<RawFd>) -> Option<Connection> {
+    #[inline(always)]
+    fn ends_of(&self, thread: ThreadId, fd: Option<RawFd>) -> Option<Ends> {
         let slot = &self.threads[thread.index()];
-        let (protocol, local, remote) = self.world.host(slot.host).connection_of(slot.pid, fd?)?;
-        Some(Connection::new(protocol, local, remote))
+        self.world.host(slot.host).connection_of(slot.pid, fd?, Ends::new)
     }
 
     /// A call is about to wait.
@@ -68,6 +70,7 @@ impl Scheduler {
     }
 
     /// A receive that went the short way is about to wait: `read(2)` if it has no flags.
+    #[cold]
     #[inline(never)]
     pub(super) fn note_short_wait(&mut self, thread: ThreadId, fd: RawFd, len: usize, flags: Option<i32>, asks_name: bool) {
         let (at, place) = (self.world.now(), self.place(thread));
@@ -88,9 +91,9 @@ impl Scheduler {
     pub(super) fn note_wait(&mut self, thread: ThreadId, wait: Wait) {
         let what = match wait {
             Wait::Call => return,
-            Wait::Sleep => "sleep".to_owned(),
-            Wait::Join(other) => format!("join of thread {}", self.thread_name(other)),
-            Wait::Sync(name) => name.to_owned(),
+            Wait::Sleep => Cow::Borrowed("sleep"),
+            Wait::Join(other) => Cow::Owned(format!("join of thread {}", self.thread_name(other))),
+            Wait::Sync(name) => Cow::Borrowed(name),
         };
         let (at, place) = (self.world.now(), self.place(thread));
         self.world.trace_mut().waits_for(at, place, &what);

@@ -29,7 +29,7 @@ impl Scheduler {
             }
             process.life = Life::Crashed;
             self.live -= u32::from(!process.daemon);
-            for thread in &process.threads {
+            for thread in process.threads() {
                 // It belongs to a kernel that is no more.
                 let slot = &mut self.threads[thread.index()];
                 slot.op = None;

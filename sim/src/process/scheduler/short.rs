@@ -7,6 +7,19 @@ use crate::world::Data;
 use twinsock::Instant;
 use twinsock::raw::{Name, RawFd};
 
+/// A receive that a thread is about to make, and would have to wait for its turn with.
+#[derive(Clone, Copy, Debug)]
+pub struct Posted {
+    /// It is a `read(2)`.
+    pub as_file: bool,
+    /// The descriptor.
+    pub fd: RawFd,
+    /// The flags.
+    pub flags: i32,
+    /// How many bytes it has room for, or so many.
+    pub room: u32,
+}
+
 /// What the short way of a receive came to.
 pub enum ShortRecv {
     /// It returns this.
@@ -23,7 +36,7 @@ impl Scheduler {
     pub fn send_short(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> bool {
         let Scheduler { threads, world, call_cost_ns, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return false };
-        if !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
+        if slot.recent.is_dgram(fd) || !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
             return false;
         }
         let at = world.now();
@@ -31,7 +44,7 @@ impl Scheduler {
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
         let call = if as_file { const { CallName::new("write") } } else { const { CallName::new("sendto") } };
         world.trace_mut().call_ended(at, place, call, Some(fd), Ok(data.len()));
-        if world.trace().is_recording() {
+        if world.trace().wants_calls() {
             self.note_short_call(thread, fd, &if as_file { ShortCall::Write(data) } else { ShortCall::Send(data, flags, None) });
         }
         self.collect_wakes();
@@ -63,6 +76,35 @@ impl Scheduler {
         }
     }
 
+    /// The running thread, which is going to wait for its turn, makes this receive then.
+    pub fn post(&mut self, thread: ThreadId, receive: Posted) {
+        self.threads[thread.index()].posted = Some(receive);
+    }
+
+    /// The running thread has its turn: whether the receive that it was going to make has been begun for it, and has waited.
+    pub fn has_waited(&mut self, thread: ThreadId) -> bool {
+        self.threads[thread.index()].posted.take().is_none()
+    }
+
+    /// The thread just chosen makes the receive that it has posted, if that only has to wait, as [`Scheduler::recv_short`] would do it: then nothing of the
+    /// program runs in this turn, and no stack is switched to. `false`: nothing has happened.
+    #[inline]
+    pub(super) fn waits_at_once(&mut self, thread: ThreadId) -> bool {
+        let slot = &mut self.threads[thread.index()];
+        let Some(Posted { as_file, fd, flags, room }) = slot.posted else { return false };
+        if slot.is_held_up || self.world.trace().is_recording() {
+            return false;
+        }
+        let who = (slot.pid, &mut slot.recent);
+        let Some(quiet) = self.world.wait_short(slot.host, who, thread.token(), fd, room, flags) else { return false };
+        slot.posted = None;
+        slot.reads_as_file = as_file;
+        slot.quiet = Some(quiet);
+        slot.signal = None;
+        slot.state = State::Waiting(Wait::Call, self.world.now());
+        true
+    }
+
     /// Goes on with the running thread's parked receive, if it is an easy one. `None`: nothing has happened.
     #[inline(never)]
     pub fn resume_recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8]) -> Option<usize> {
@@ -79,6 +121,9 @@ impl Scheduler {
     #[inline(always)]
     pub(super) fn recv_ended(&mut self, thread: ThreadId, data: Data) -> ThreadId {
         self.stack_ends[thread.index()].prefetch();
+        if self.world.trace().is_recording() {
+            self.note_wake(thread);
+        }
         let at = self.world.now();
         let slot = &mut self.threads[thread.index()];
         let quiet = slot.quiet.take().expect("a receive that has hardly been taken note of is its thread's");
@@ -97,22 +142,44 @@ impl Scheduler {
 
     /// What the running thread's receive that has ended returns. `None`: it has not.
     #[inline(always)]
-    pub fn take_received(&mut self, thread: ThreadId, into: &mut [u8]) -> Option<usize> {
+    pub fn take_received(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Option<usize> {
         let data = self.threads.get_mut(thread.index())?.received.take()?;
         self.world.take_data(data, into);
+        // The rest of what is recorded of it has been when it ended, which is now.
+        self.note_short_recv(thread, as_file, fd, (into, data.bytes()), flags);
+        Some(data.bytes())
+    }
+
+    /// The same of a datagram, with the name of its sender if that is asked for; `how`: the flags and where the name goes.
+    #[inline(always)]
+    pub fn take_datagram(
+        &mut self,
+        thread: ThreadId,
+        fd: RawFd,
+        into: &mut [u8],
+        (flags, mut name): (i32, Option<&mut Name<'_>>),
+    ) -> Option<usize> {
+        let data = self.threads.get_mut(thread.index())?.received.take()?;
+        self.world.take_datagram(data, into, name.as_deref_mut());
+        self.note_dgram_recv(thread, fd, (into, data.bytes()), flags, name.as_deref());
         Some(data.bytes())
     }
 
     /// `send(2)` or `sendto(2)` of the running thread on a datagram socket, if it is an easy one; `how`: the flags and the name. `false`: nothing has
     /// happened.
-    #[inline]
+    #[inline(always)]
     pub fn send_dgram_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], how: (i32, Option<&[u8]>)) -> bool {
-        let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
-        if !self.world.send_dgram_short(slot.host, (slot.pid, &mut slot.recent), fd, data, how) {
+        let Scheduler { threads, world, call_cost_ns, .. } = self;
+        let Some(slot) = threads.get_mut(thread.index()) else { return false };
+        if !world.send_dgram_short(slot.host, (slot.pid, &mut slot.recent), fd, data, how) {
             return false;
         }
-        self.end_short_call(thread, const { CallName::new("sendto") }, fd, data.len());
-        if self.world.trace().is_recording() {
+        let at = world.now();
+        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
+        slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
+        world.trace_mut().call_ended(at, place, const { CallName::new("sendto") }, Some(fd), Ok(data.len()));
+        self.collect_wakes();
+        if self.world.trace().wants_calls() {
             let (flags, name) = how;
             self.note_short_call(thread, fd, &ShortCall::Send(data, flags, name));
         }
@@ -120,7 +187,7 @@ impl Scheduler {
     }
 
     /// `recv(2)` or `recvfrom(2)` of the running thread on a datagram socket, if it is an easy one; `how`: the flags and where the sender's name goes.
-    #[inline]
+    #[inline(always)]
     pub fn recv_dgram_short(
         &mut self,
         thread: ThreadId,
@@ -137,12 +204,14 @@ impl Scheduler {
                 ShortRecv::Done(received)
             }
             Short::Waits(quiet) => {
+                slot.reads_as_file = false;
+                assert!(slot.state == State::Running, "only the running thread begins to wait");
                 slot.quiet = Some(quiet);
                 slot.signal = None;
+                slot.state = State::Waiting(Wait::Call, self.world.now());
                 if self.world.trace().is_recording() {
                     self.note_short_wait(thread, fd, into.len(), Some(flags), name.is_some());
                 }
-                self.wait(thread, Wait::Call, None);
                 ShortRecv::Waits
             }
             Short::Long => ShortRecv::Long,
@@ -171,7 +240,13 @@ impl Scheduler {
     #[inline(always)]
     fn end_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
         self.end_short_call(thread, recv_name(as_file), fd, received);
-        if self.world.trace().is_recording() {
+        self.note_short_recv(thread, as_file, fd, (into, received), flags);
+    }
+
+    /// The same, for a recording.
+    #[inline(always)]
+    fn note_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
+        if self.world.trace().wants_calls() {
             let (data, len) = (&into[..received], into.len());
             let short = if as_file { ShortCall::Read(data, len) } else { ShortCall::Recv(data, len, flags, None) };
             self.note_short_call(thread, fd, &short);
@@ -189,7 +264,20 @@ impl Scheduler {
         name: Option<&Name<'_>>,
     ) {
         self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
-        if self.world.trace().is_recording() {
+        self.note_dgram_recv(thread, fd, (into, received), flags, name);
+    }
+
+    /// The same, for a recording.
+    #[inline(always)]
+    fn note_dgram_recv(
+        &mut self,
+        thread: ThreadId,
+        fd: RawFd,
+        (into, received): (&[u8], usize),
+        flags: i32,
+        name: Option<&Name<'_>>,
+    ) {
+        if self.world.trace().wants_calls() {
             self.note_short_call(thread, fd, &ShortCall::Recv(&into[..received], into.len(), flags, name));
         }
     }

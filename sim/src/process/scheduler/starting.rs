@@ -5,6 +5,7 @@ use crate::host::{Credentials, Pid};
 use crate::process::coroutine::{Carrier, StackEnd};
 use crate::trace::What;
 use crate::world::HostId;
+use std::sync::Arc;
 use twinsock::Instant;
 
 impl Scheduler {
@@ -19,21 +20,17 @@ impl Scheduler {
     ) -> ProcId {
         let pid = self.world.spawn_process(host, credentials);
         let id = self.next_process();
-        let main = self.add_thread(id, (host, pid), name.to_owned(), self.world.now(), carrier);
-        self.processes.push(Process {
-            host,
-            pid,
-            name: name.to_owned(),
-            main,
-            threads: vec![main],
-            daemon,
-            life: Life::Alive,
-            entropy: None,
-        });
+        // Most have the name of the one before.
+        if *self.last_name != *name {
+            self.last_name = Arc::from(name);
+        }
+        let name = Arc::clone(&self.last_name);
+        let main = self.add_thread(id, (host, pid), Arc::clone(&name), self.world.now(), carrier);
+        self.world.trace_mut().names_mut().name_process(host.0, pid.0, Arc::clone(&name));
+        self.processes.push(Process { host, pid, name, main, others: Vec::new(), daemon, life: Life::Alive, entropy: None });
         if !daemon {
             self.live += 1;
         }
-        self.world.trace_mut().names_mut().name_process(host.0, pid.0, name);
         self.record(main, What::ProcessStart);
         id
     }
@@ -43,34 +40,34 @@ impl Scheduler {
         let thread = &mut self.threads[parent.index()];
         thread.children += 1;
         let (process, home, clock) = (thread.process, (thread.host, thread.pid), thread.clock);
-        let name = format!("{}/{}", thread.name, thread.children);
+        let name = Arc::from(format!("{}/{}", thread.name, thread.children));
         let id = self.add_thread(process, home, name, clock, carrier);
-        self.processes[process.index()].threads.push(id);
+        self.processes[process.index()].others.push(id);
         id
     }
 
-    fn add_thread(&mut self, process: ProcId, home: (HostId, Pid), name: String, clock: Instant, carrier: Carrier) -> ThreadId {
+    fn add_thread(&mut self, process: ProcId, home: (HostId, Pid), name: Arc<str>, clock: Instant, carrier: Carrier) -> ThreadId {
         let id = ThreadId(u32::try_from(self.threads.len()).expect("fewer than 2^32 threads"));
-        self.pulse.add_thread(&name);
+        self.pulse.add_thread(Arc::clone(&name));
         self.threads.push(Thread {
-            process,
-            host: home.0,
-            pid: home.1,
-            name,
             clock,
             state: State::Due,
             turn: 0,
+            host: home.0,
+            pid: home.1,
+            process,
+            killed: false,
+            is_held_up: false,
+            reads_as_file: false,
+            signal: None,
             carrier: Some(Box::new(carrier)),
             op: None,
             quiet: None,
-            reads_as_file: false,
-            received: None,
+            posted: None,
             recent: Default::default(),
-            signal: None,
-            joiners: Vec::new(),
+            received: None,
+            name,
             children: 0,
-            killed: false,
-            is_held_up: false,
             calls_after_kill: 0,
         });
         self.stack_ends.push(StackEnd::UNKNOWN);

@@ -59,6 +59,23 @@ impl Host {
     /// files of Unix sockets, to which nobody listens: `connect` answers `ECONNREFUSED`, and `bind` `EADDRINUSE` until somebody unlinks
     /// them. Files without a name, abstract names, pipes and everything else in memory are gone. Kernel constants are as
     /// [`HostConfig`](crate::HostConfig) and [`Host::sysctl`] set them; what a process set is forgotten.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use twinsock::net::UdpSocket;
+    /// use twinsock_sim::Sim;
+    /// let run = Sim::builder().run(|sim| {
+    ///     let host = sim.host("a");
+    ///     host.on_boot(|host| {
+    ///         host.spawn_daemon("dns", |net| UdpSocket::bind(&net, "0.0.0.0:53").unwrap().recv(&mut [0]).map(drop));
+    ///     });
+    ///     sim.run_for(Duration::from_secs(1));
+    ///     host.restart();
+    ///     sim.run_for(Duration::from_secs(1));
+    ///     assert!(sim.netstat().contains("0.0.0.0:53"), "it boots, and does what it did before");
+    /// });
+    /// run.unwrap();
+    /// ```
     pub fn restart(&self) {
         let is_done = self.act_unless_unwound(|scheduler| scheduler.restart(self.id));
         if is_done {

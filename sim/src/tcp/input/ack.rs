@@ -175,7 +175,8 @@ impl Tcb {
 
     /// TIME-WAIT: a small value goes on, the socket is CLOSED.
     pub(super) fn enter_time_wait(&mut self, now: Instant) {
-        self.time_wait = Some(Box::new(TimeWait::of(self, now)));
+        let rest = TimeWait::of(self, now);
+        self.spare.get_or_insert_default().time_wait = Some(rest);
         self.die();
     }
 }

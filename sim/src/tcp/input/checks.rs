@@ -37,6 +37,9 @@ impl Tcb {
             segment.seq += 1;
             // The window of a SYN is not scaled; the next segment says it exactly.
             segment.window >>= self.snd_wscale;
+            // It brings nothing new, and so is acknowledged at once.
+            self.ack.quick = self.ack.quick.max(2);
+            self.ack.now = true;
             return true;
         }
         if !self.is_in_window(segment) {

@@ -18,6 +18,7 @@ impl Tcb {
     /// RFC 9293 section 3.10.7. The segment's data moves into the receive buffer.
     ///
     /// For a listener use [`super::segment_for_listener`], without a control block [`super::reply_to_closed`].
+    #[cfg(test)]
     pub fn handle_segment(&mut self, now: Instant, mut segment: Segment) {
         self.take_segment(now, &mut segment);
     }
@@ -25,7 +26,7 @@ impl Tcb {
     /// The same, with the segment where it is: a small one is not worth moving. What is left of it means nothing.
     #[inline]
     pub fn take_segment(&mut self, now: Instant, segment: &mut Segment) {
-        if !self.take_small(now, segment) {
+        if !Tcb::may_be_small(segment) || !self.take_small(now, segment) {
             self.arrives(now, segment);
         }
     }

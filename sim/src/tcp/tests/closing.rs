@@ -140,7 +140,7 @@ fn half_closed_connections_go_on() {
     pair.close(Side::B);
     assert_eq!(pair.recv(Side::A, 9), Ok(vec![]));
     assert_eq!(pair.a.tcb.state(), State::Closed);
-    assert_eq!(pair.a.tcb.shutdown_bits(), crate::tcp::ShutdownBits::BOTH);
+    assert_eq!(pair.a.tcb.shutdown_bits(), crate::tcp::user::ShutdownBits::BOTH);
     assert!(pair.a.time_wait.is_some());
 }
 
@@ -226,7 +226,7 @@ fn disconnect_resets_and_leaves_a_fresh_block() {
     assert_eq!(mask, PollEvents::OUT | PollEvents::WRNORM | PollEvents::ERR | PollEvents::HUP);
     assert_eq!(pair.recv(Side::A, 9), Err(Errno::CONNRESET));
     assert_eq!(pair.recv(Side::A, 9), Err(Errno::NOTCONN));
-    assert_eq!(pair.a.tcb.shutdown_bits(), crate::tcp::ShutdownBits::default());
+    assert_eq!(pair.a.tcb.shutdown_bits(), crate::tcp::user::ShutdownBits::default());
     pair.b = End { listener: pair.b.listener.take(), ..End::new(pair.b.config) };
     pair.connect();
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::tcp::Taken;
+use twinsock::Shutdown;
 
 /// Which way a conversation takes wherever there are two.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -282,4 +283,63 @@ fn the_short_way_leads_where_the_full_way_does() {
         short_taken += short.short;
     }
     assert!(short_taken > 300, "the short way was taken {short_taken} times");
+}
+
+/// What comes after the last byte: with something unread before it, and with an urgent byte there.
+#[test]
+fn the_end_of_a_stream_is_told_on_the_short_way_as_on_the_full_one() {
+    for (unread, urgent) in [(0, false), (1, false), (60, false), (0, true), (60, true)] {
+        let mut talks = [Way::Short, Way::Full].map(Talk::new);
+        for talk in &mut talks {
+            if unread > 0 {
+                talk.send(0, &vec![7; unread]).expect("the buffer is empty");
+            }
+            if urgent {
+                let flags = SendFlags { oob: true, ..SendFlags::default() };
+                talk.ends[0].send(talk.now, &[IoSlice::new(b"!")], 0, flags).expect("the buffer has room");
+            }
+            talk.ends[0].shutdown(talk.now, Shutdown::Write).expect("it is connected");
+            talk.calm_down();
+        }
+        let [short, full] = &mut talks;
+        for (step, room) in (0..).zip([0, 1, 80, 0, 80, 1]) {
+            assert_eq!(short.recv(1, room), full.recv(1, room), "{unread} bytes, read {step}: the answers are the same");
+            assert_same(short, full, step);
+        }
+        assert!(urgent || short.short >= 3, "the short way was taken");
+    }
+}
+
+#[test]
+fn a_connection_with_the_buffers_of_another_is_as_one_with_its_own() {
+    let mut random = random_numbers();
+    let mut furnished_ends = 0;
+    for _ in 0..16 {
+        let mut used = Talk::new(Way::Short);
+        for _ in 0..60 {
+            used.step(random(), usize::try_from(random() % 70).expect("a small number"));
+        }
+        let (mut furnished, mut fresh) = (Talk::new(Way::Short), Talk::new(Way::Short));
+        for (end, earlier) in furnished.ends.iter_mut().zip(&mut used.ends) {
+            if let Some(spare) = earlier.take_spare() {
+                end.furnish(spare);
+                furnished_ends += 1;
+            }
+        }
+        for step in 0..200 {
+            let (choice, size) = (random(), usize::try_from(random() % 200).expect("a small number"));
+            assert_eq!(furnished.step(choice, size), fresh.step(choice, size), "step {step}: the answers are the same");
+            let seen = [&mut furnished, &mut fresh].map(|talk| {
+                talk.transmit(0);
+                talk.transmit(1);
+                let ends = [0, 1].map(|end| {
+                    let tcb = &talk.ends[end];
+                    (tcb.info(), tcb.readable_bytes(), tcb.siocoutq(), tcb.poll_timeout(), tcb.poll_mask())
+                });
+                (ends, talk.wires.clone(), talk.readable.clone())
+            });
+            assert_eq!(seen[0], seen[1], "step {step}: nobody sees a difference");
+        }
+    }
+    assert!(furnished_ends > 8, "{furnished_ends} ends have had the buffers of others");
 }

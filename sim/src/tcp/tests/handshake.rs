@@ -21,7 +21,7 @@ fn windows_and_mss_of_the_handshake_are_linux_s() {
     for (mss, windows, mss_seen) in [(1460, [64_240, 65_160, 63], (1448, 1448)), (65_495, [65_495, 65_483, 64], (32_741, 32_768))]
     {
         let config = Config { mss_bytes: mss, ..Config::default() };
-        let mut pair = Pair::with(config, config);
+        let mut pair = Pair::with(config.clone(), config);
         pair.dial();
         pair.settle();
         let seen: Vec<u16> = pair.log.iter().map(|(_, _, segment)| segment.window).collect();
@@ -159,7 +159,7 @@ fn a_lost_last_ack_of_the_handshake_is_made_up_by_data() {
 fn both_ends_may_open() {
     let mut pair = Pair::new();
     pair.b.listener = None;
-    let (config, now) = (pair.a.config, pair.now);
+    let (config, now) = (pair.a.config.clone(), pair.now);
     pair.latency = Duration::from_millis(5);
     pair.a.tcb.connect(now, &config, (1000, 80), 5000);
     pair.b.tcb.connect(now, &config, (80, 1000), 7000);

@@ -105,7 +105,7 @@ fn converse(seed: u64) {
     let mut config = Config { mss_bytes: mss, ..Config::default() };
     config.sysctl.tcp_timestamps = luck.below(4) > 0;
     config.sysctl.tcp_window_scaling = luck.below(4) > 0;
-    let mut pair = Pair::with(config, config);
+    let mut pair = Pair::with(config.clone(), config);
     pair.latency = Duration::from_micros(luck.below(3) * 700);
     pair.cuts_frames = luck.below(2) == 0;
     let (loss, delay) = (luck.below(12), luck.below(4));

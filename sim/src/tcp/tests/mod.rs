@@ -132,7 +132,7 @@ impl Pair {
     }
 
     fn dial(&mut self) {
-        let config = self.a.config;
+        let config = self.a.config.clone();
         self.a.tcb.connect(self.now, &config, (1000, 80), 5000);
         self.pump();
     }

@@ -1,82 +1,111 @@
 //! A log's events, read: each packed one becomes the value that it was made of.
 
-use super::{COPIED_MAX_BYTES, Chunk, Log, kind, option};
-use crate::packet::{Packet, Payload, SeqNumber, TcpOptions, Timestamps};
-use crate::trace::arguments::{Text, read_data};
-use crate::trace::bytes::Reader;
+use super::chunk::Chunk;
+use super::threads::UNKNOWN;
+use super::{COPIED_MAX_BYTES, Echo, Log, call, kind, options};
+use crate::packet::{Packet, Payload};
+use crate::trace::arguments::{DATA_SHOWN_MAX_BYTES, Text};
+use crate::trace::bytes::{Reader, halves};
 use crate::trace::event::{CallName, Event, What};
-use crate::trace::packets::{PacketKind, Rest, Transport, Words};
+use crate::trace::packets::{PacketKind, Transport, Words};
 use crate::trace::place::Place;
-use crate::trace::recording::{Connection, Detail, Recorded};
-use twinsock::{Errno, Instant, Result};
+use crate::trace::recording::{Detail, Recorded};
+use twinsock::{Errno, Instant};
 
 /// The events of a chunk.
 pub(super) struct Events<'a> {
     log: &'a Log,
     chunk: &'a Chunk,
     reader: Reader<'a>,
+    /// Whether calls and waits get their text.
+    texts: bool,
     at: u64,
     step: u64,
+    /// Where the next event is whose thread is unknown.
+    place: Place,
     others: std::slice::Iter<'a, (Event, Option<Box<Packet>>)>,
     payloads: std::slice::Iter<'a, Payload>,
     /// What was sent, for what arrives.
     sent: Vec<Words>,
-    /// The data of the last packet.
-    echo: &'a [u8],
+    echo: Echo,
 }
 
 impl Iterator for Events<'_> {
     type Item = Recorded;
 
     fn next(&mut self) -> Option<Recorded> {
-        if self.reader.is_at_end() {
-            return None;
+        loop {
+            if self.reader.is_at_end() {
+                return None;
+            }
+            let [kind_steps, nanos] = self.reader.pair();
+            let [kind, steps, low, high] = kind_steps.to_le_bytes();
+            match kind {
+                kind::MOMENT => (self.at, self.step) = (self.reader.word(), self.reader.word()),
+                kind::PLACE => {
+                    let ([host, pid], [thread, _]) = (self.reader.pair(), self.reader.pair());
+                    self.place = Place { host, pid, thread };
+                }
+                _ => {
+                    self.at = self.at.wrapping_add(u64::from(nanos));
+                    self.step = self.step.wrapping_add(u64::from(steps));
+                    let (event, detail) = self.event(kind, u16::from_le_bytes([low, high]));
+                    return Some(Recorded { step: self.step, event, detail });
+                }
+            }
         }
-        let kind = self.reader.byte();
-        self.at = self.at.wrapping_add_signed(self.reader.signed());
-        self.step = self.step.wrapping_add(self.reader.number());
-        let (event, detail) = self.event(kind);
-        Some(Recorded { step: self.step, event, detail })
     }
 }
 
 impl<'a> Events<'a> {
-    pub(super) fn of(log: &'a Log, chunk: &'a Chunk) -> Events<'a> {
+    pub(super) fn of(log: &'a Log, chunk: &'a Chunk, texts: bool) -> Events<'a> {
         let (at, step) = chunk.start;
-        let (others, payloads) = (chunk.others.iter(), chunk.payloads.iter());
-        Events { log, chunk, reader: Reader::new(&chunk.bytes), at, step, others, payloads, sent: Vec::new(), echo: &[] }
+        Events {
+            log,
+            chunk,
+            reader: Reader::new(&chunk.bytes),
+            texts,
+            at,
+            step,
+            place: Place::WORLD,
+            others: chunk.others.iter(),
+            payloads: chunk.payloads.iter(),
+            sent: Vec::new(),
+            echo: Echo::default(),
+        }
     }
 
-    fn event(&mut self, kind: u8) -> (Event, Detail) {
+    fn event(&mut self, kind: u8, by_kind: u16) -> (Event, Detail) {
         match kind {
-            kind::SEND | kind::RECV => self.short(kind),
-            kind::CALL => self.call(),
-            kind::WAITS_RECV | kind::WAITS_CALL | kind::WAITS_FOR => self.waits(kind),
+            kind::SEND | kind::SEND_AGAIN => self.send(kind, by_kind),
+            kind::RECV | kind::RECV_AGAIN => self.recv(kind, by_kind),
+            kind::CALL => self.call(by_kind),
+            kind::WAITS_RECV | kind::WAITS_CALL | kind::WAITS_FOR => self.waits(kind, by_kind),
             kind::WAKE => {
-                let place = self.thread();
-                (self.at(place, What::Wake), Detail::None)
+                let [thread, _] = self.reader.pair();
+                (self.at(self.place(thread), What::Wake), Detail::None)
             }
-            kind::SENT => self.sent(),
+            kind::SENT => self.sent(by_kind),
             kind::ARRIVED => {
-                let (host, back) = (self.reader.small(), self.reader.len());
-                let words = if back == 0 { words(&mut self.reader) } else { self.sent[self.sent.len() - back] };
-                (words.packet_event(Instant::from_nanos(self.at), host, PacketKind::Delivered, ""), Detail::None)
+                let [host, number] = self.reader.pair();
+                let words = self.sent[to_usize(number.wrapping_sub(self.chunk.sent_before)) - 1];
+                (words.packet_event(self.now(), host, PacketKind::Delivered, ""), Detail::None)
             }
             kind::PACKET => {
-                let (host, what) = (self.reader.small(), PacketKind::of_byte(self.reader.byte()));
-                let why = self.word();
-                (words(&mut self.reader).packet_event(Instant::from_nanos(self.at), host, what, why), Detail::None)
+                let [host, why] = self.reader.pair();
+                let (what, why) = (PacketKind::of_byte(by_kind.to_le_bytes()[0]), self.log.words[to_usize(why)]);
+                (self.header().packet_event(self.now(), host, what, why), Detail::None)
             }
             kind::TIMER => {
-                let host = self.reader.small();
+                let [host, _] = self.reader.pair();
                 (self.at(Place::host(host), What::Timer), Detail::None)
             }
             kind::CHOICE => {
-                let door = self.word();
-                let (n, value) = (self.reader.small(), self.reader.small());
-                (self.at(Place::WORLD, What::Choice { door, n, value }), Detail::None)
+                let [n, value] = self.reader.pair();
+                (self.at(Place::WORLD, What::Choice { door: self.word(by_kind), n, value }), Detail::None)
             }
             kind::OTHER => {
+                self.reader.word();
                 let (event, packet) = self.others.next().expect("the other events are there").clone();
                 (event, packet.map_or(Detail::None, Detail::Packet))
             }
@@ -84,126 +113,123 @@ impl<'a> Events<'a> {
         }
     }
 
+    fn now(&self) -> Instant {
+        Instant::from_nanos(self.at)
+    }
+
     fn at(&self, place: Place, what: What) -> Event {
-        Event { at: Instant::from_nanos(self.at), place, what }
+        Event { at: self.now(), place, what }
     }
 
-    fn thread(&mut self) -> Place {
-        match self.reader.number() {
-            0 => Place { host: self.reader.small(), pid: self.reader.small(), thread: self.reader.small() },
-            thread => self.log.places[usize::try_from(thread - 1).expect("a thread's number fits usize")],
+    fn place(&self, thread: u32) -> Place {
+        if thread == UNKNOWN { self.place } else { self.log.threads.place(thread) }
+    }
+
+    fn word(&self, number: u16) -> &'static str {
+        self.log.words[usize::from(number)]
+    }
+
+    /// The arguments of `send(2)` or `recv(2)` of data of so many bytes, which begins as the last packet's or as what was kept.
+    fn short(&mut self, fd: i32, again: bool, (len, room): (usize, usize), flags: u16) -> Box<str> {
+        let kept = if again { &[] } else { self.reader.take(len.min(DATA_SHOWN_MAX_BYTES)) };
+        if !self.texts {
+            return Box::default();
         }
+        let shown = if again { &self.echo } else { kept };
+        Text::short(fd, Some((shown, len)), room, i32::from(flags)).into()
     }
 
-    fn word(&mut self) -> &'static str {
-        self.log.words[self.reader.len()]
+    /// The arguments that follow, of so many bytes.
+    fn arguments(&mut self, len: u32) -> String {
+        if self.texts {
+            return Text::read(&mut self.reader, &self.echo);
+        }
+        self.reader.take(to_usize(len));
+        String::new()
     }
 
-    /// When a call was made, and its connection.
-    fn ended(&mut self) -> (Instant, Option<Connection>) {
-        let since = Instant::from_nanos(self.at - self.reader.number());
-        let connection = self.reader.len().checked_sub(1).map(|index| self.chunk.connections[index]);
-        (since, connection)
+    fn send(&mut self, kind: u8, flags: u16) -> (Event, Detail) {
+        let ([thread, fd], [connection, len]) = (self.reader.pair(), self.reader.pair());
+        let (fd, len) = (fd.cast_signed(), to_usize(len));
+        let arguments = self.short(fd, kind == kind::SEND_AGAIN, (len, len), flags);
+        let what = What::CallEnd { call: CallName::new("sendto"), fd: Some(fd), result: Ok(len) };
+        let detail = Detail::Call { arguments, since: self.now(), connection: self.chunk.connection(connection) };
+        (self.at(self.place(thread), what), detail)
     }
 
-    fn short(&mut self, kind: u8) -> (Event, Detail) {
-        let place = self.thread();
-        let (since, connection) = self.ended();
-        let (fd, flags) = (self.reader.signed_small(), self.reader.signed_small());
-        let (shown, of) = read_data(&mut self.reader, self.echo);
-        let (name, len) = if kind == kind::SEND { ("sendto", of) } else { ("recvfrom", self.reader.len()) };
-        let arguments = Text::short(fd, Some((shown, of)), len, flags).into();
-        let what = What::CallEnd { call: CallName::new(name), fd: Some(fd), result: Ok(of) };
-        (self.at(place, what), Detail::Call { arguments, since, connection })
+    fn recv(&mut self, kind: u8, flags: u16) -> (Event, Detail) {
+        let ([thread, fd], [connection, len], [room, ago]) = (self.reader.pair(), self.reader.pair(), self.reader.pair());
+        let (fd, len) = (fd.cast_signed(), to_usize(len));
+        let arguments = self.short(fd, kind == kind::RECV_AGAIN, (len, to_usize(room)), flags);
+        let since = Instant::from_nanos(self.at - u64::from(ago));
+        let what = What::CallEnd { call: CallName::new("recvfrom"), fd: Some(fd), result: Ok(len) };
+        let detail = Detail::Call { arguments, since, connection: self.chunk.connection(connection) };
+        (self.at(self.place(thread), what), detail)
     }
 
-    fn call(&mut self) -> (Event, Detail) {
-        let place = self.thread();
-        let (since, connection) = self.ended();
-        let call = CallName::new(self.word());
-        let fd =
-            self.reader.number().checked_sub(1).map(|fd| u32::try_from(fd).expect("it was written as 32 bits").cast_signed());
-        let result: Result<usize> = match self.reader.byte() {
-            0 => Ok(self.reader.len()),
-            _ => Err(Errno::from_raw(self.reader.signed_small())),
+    fn call(&mut self, bits: u16) -> (Event, Detail) {
+        let [thread, fd] = self.reader.pair();
+        let (since, result) = (Instant::from_nanos(self.reader.word()), self.reader.word());
+        let [connection, len] = self.reader.pair();
+        let call = CallName::new(self.word(bits & call::NAME));
+        let fd = (bits & call::HAS_FD != 0).then_some(fd.cast_signed());
+        let result = if bits & call::HAS_FAILED == 0 {
+            Ok(usize::try_from(result).expect("it was a count in memory"))
+        } else {
+            let [errno, _] = halves(result);
+            Err(Errno::from_raw(errno.cast_signed()))
         };
-        let arguments = Text::read(&mut self.reader, self.echo).into();
-        (self.at(place, What::CallEnd { call, fd, result }), Detail::Call { arguments, since, connection })
+        let arguments = self.arguments(len).into();
+        let detail = Detail::Call { arguments, since, connection: self.chunk.connection(connection) };
+        (self.at(self.place(thread), What::CallEnd { call, fd, result }), detail)
     }
 
-    fn waits(&mut self, kind: u8) -> (Event, Detail) {
-        let place = self.thread();
+    fn waits(&mut self, kind: u8, by_kind: u16) -> (Event, Detail) {
+        let [thread, second] = self.reader.pair();
         let text = match kind {
             kind::WAITS_RECV => {
-                let (fd, flags) = (self.reader.signed_small(), self.reader.signed_small());
-                format!("recvfrom({})", Text::short(fd, None, self.reader.len(), flags))
+                let [room, _] = self.reader.pair();
+                if !self.texts {
+                    return (self.at(self.place(thread), What::Waits), Detail::Waits(Box::default()));
+                }
+                format!("recvfrom({})", Text::short(second.cast_signed(), None, to_usize(room), i32::from(by_kind)))
             }
-            kind::WAITS_CALL => {
-                let name = self.word();
-                format!("{name}({})", Text::read(&mut self.reader, self.echo))
-            }
-            _ => {
-                let len = self.reader.len();
-                String::from_utf8_lossy(self.reader.take(len)).into_owned()
-            }
+            kind::WAITS_CALL => format!("{}({})", self.word(by_kind), self.arguments(second)),
+            _ => String::from_utf8_lossy(self.reader.take(to_usize(second))).into_owned(),
         };
-        (self.at(place, What::Waits), Detail::Waits(text.into()))
+        (self.at(self.place(thread), What::Waits), Detail::Waits(text.into()))
     }
 
-    fn sent(&mut self) -> (Event, Detail) {
-        let host = self.reader.small();
-        let words = words(&mut self.reader);
+    fn header(&mut self) -> Words {
+        let mut word = || self.reader.word();
+        Words { numbers: word(), header: word(), addrs: word(), len_urgent: word() }
+    }
+
+    fn sent(&mut self, hops: u16) -> (Event, Detail) {
+        let [host, bits] = self.reader.pair();
+        let words = self.header();
         self.sent.push(words);
-        let event = words.packet_event(Instant::from_nanos(self.at), host, PacketKind::Sent, "");
+        let event = words.packet_event(self.now(), host, PacketKind::Sent, "");
         let line = *event.what.packet().expect("it is a packet's event");
-        let hops = (self.reader.byte(), self.reader.byte());
-        let rest = match line.transport() {
-            Transport::Tcp { .. } => {
-                let frame_bytes = u16::from_le_bytes([self.reader.byte(), self.reader.byte()]);
-                Rest::Segment { frame_bytes, options: options(&mut self.reader) }
-            }
-            Transport::Udp { .. } | Transport::Icmp { .. } => {
-                let flags = self.reader.byte();
-                Rest::Datagram { dont_fragment: flags & 1 != 0, no_check: flags & 2 != 0 }
-            }
+        let is_segment = match line.transport() {
+            Transport::Tcp { .. } => true,
+            Transport::Udp { .. } | Transport::Icmp { .. } => false,
         };
-        let len = usize::try_from(line.data_bytes()).expect("a packet's length fits usize");
+        let rest = options::read(bits, is_segment, &mut self.reader);
+        let len = to_usize(line.data_bytes());
         let payload = if len <= COPIED_MAX_BYTES {
-            self.echo = self.reader.take(len);
-            Payload::copy_of(self.echo)
+            Payload::copy_of(self.reader.take(len))
         } else {
-            self.echo = &[];
             self.payloads.next().expect("the payloads are there").clone()
         };
-        (event, Detail::Packet(Box::new(line.packet(hops, rest, payload))))
-    }
-}
-
-fn words(reader: &mut Reader<'_>) -> Words {
-    let (numbers, header, addrs) = (reader.word(), reader.word(), reader.word());
-    Words { numbers, header, addrs, len_urgent: reader.number().rotate_right(32) }
-}
-
-fn options(reader: &mut Reader<'_>) -> TcpOptions {
-    let flags = reader.byte();
-    let has = |option| flags & option != 0;
-    let mss_bytes = has(option::MSS).then(|| u16::try_from(reader.number()).expect("it was written as 16 bits"));
-    let window_scale = has(option::WINDOW_SCALE).then(|| reader.byte());
-    let timestamps = has(option::TIMESTAMPS).then(|| {
-        let [value, echo] = halves(reader.word());
-        Timestamps { value, echo }
-    });
-    let mut sack = [None; 3];
-    for (index, block) in sack.iter_mut().enumerate() {
-        if has(1 << index << option::SACK_SHIFT) {
-            let [left, right] = halves(reader.word()).map(SeqNumber::new);
-            *block = Some((left, right));
+        if let Some(begin) = payload.as_slice().first_chunk() {
+            self.echo = *begin;
         }
+        let [ttl, tos] = hops.to_le_bytes();
+        (event, Detail::Packet(Box::new(line.packet((ttl, tos), rest, payload))))
     }
-    TcpOptions { mss_bytes, window_scale, sack_permitted: has(option::SACK_PERMITTED), timestamps, sack }
 }
 
-/// The lower half of a word, and the upper.
-fn halves(word: u64) -> [u32; 2] {
-    [word & u64::from(u32::MAX), word >> 32].map(|half| u32::try_from(half).expect("half a word has 32 bits"))
+fn to_usize(number: u32) -> usize {
+    usize::try_from(number).expect("32 bits fit usize")
 }

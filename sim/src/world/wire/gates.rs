@@ -9,6 +9,20 @@ impl World {
     /// Sets the link of every pair of hosts that has none of its own.
     ///
     /// Pairs that have exchanged packets already take it up as well.
+    ///
+    /// ```
+    /// # use twinsock::{Instant, consts as c};
+    /// # use twinsock_sim::choice::Choice;
+    /// # use twinsock_sim::host::{Call, Credentials, HostConfig, Progress, Token};
+    /// # use twinsock_sim::trace::Trace;
+    /// # use twinsock_sim::world::World;
+    /// # let mut world = World::new(Choice::from_seed(7), Trace::new());
+    /// # let host = world.add_host("a", HostConfig { addrs: vec!["10.0.0.1".parse().unwrap()], ..HostConfig::default() });
+    /// # let pid = world.spawn_process(host, Credentials::default());
+    /// use twinsock_sim::Link;
+    /// world.set_default_link(Link::new().delay(std::time::Duration::from_millis(10)));
+    /// # assert_eq!(world.step(), None);
+    /// ```
     pub fn set_default_link(&mut self, link: Link) {
         for (pair, at) in &self.path_index {
             if !self.links.contains_key(pair) {
@@ -25,18 +39,18 @@ impl World {
 
     /// The link of every pair of hosts that has none of its own.
     #[must_use]
-    pub fn default_link(&self) -> &Link {
+    pub(crate) fn default_link(&self) -> &Link {
         &self.default_link
     }
 
     /// Sets the link of both directions between two hosts.
-    pub fn set_link(&mut self, a: HostId, b: HostId, link: Link) {
+    pub(crate) fn set_link(&mut self, a: HostId, b: HostId, link: Link) {
         self.set_link_one_way(a, b, link.clone());
         self.set_link_one_way(b, a, link);
     }
 
     /// Sets the link of one direction between two hosts. What is on its way stays there; what waits for its turn on the wire has had it.
-    pub fn set_link_one_way(&mut self, from: HostId, to: HostId, link: Link) {
+    pub(crate) fn set_link_one_way(&mut self, from: HostId, to: HostId, link: Link) {
         if *self.link(from, to) != link {
             self.note_link(Place::host(from.0), Some(to));
         }
@@ -50,17 +64,17 @@ impl World {
 
     /// The link of one direction between two hosts.
     #[must_use]
-    pub fn link(&self, from: HostId, to: HostId) -> &Link {
+    pub(crate) fn link(&self, from: HostId, to: HostId) -> &Link {
         self.links.get(&(from, to)).unwrap_or(&self.default_link)
     }
 
     /// The directions that have a link of their own.
-    pub fn own_links(&self) -> impl Iterator<Item = ((HostId, HostId), &Link)> {
+    pub(crate) fn own_links(&self) -> impl Iterator<Item = ((HostId, HostId), &Link)> {
         self.links.iter().map(|(pair, link)| (*pair, link))
     }
 
     /// Cuts the way from a host to another: what is sent there is lost.
-    pub fn cut(&mut self, from: HostId, to: HostId) {
+    pub(crate) fn cut(&mut self, from: HostId, to: HostId) {
         if self.wires.cuts.insert((from, to)) {
             self.note_network(NetworkEvent::Cut, from, Some(to));
             self.refresh_all();
@@ -68,7 +82,7 @@ impl World {
     }
 
     /// Mends the way from a host to another.
-    pub fn heal(&mut self, from: HostId, to: HostId) {
+    pub(crate) fn heal(&mut self, from: HostId, to: HostId) {
         if self.wires.cuts.remove(&(from, to)) {
             self.note_network(NetworkEvent::Heal, from, Some(to));
             self.refresh_all();
@@ -76,7 +90,7 @@ impl World {
     }
 
     /// Cuts a host off from all others.
-    pub fn isolate(&mut self, host: HostId) {
+    pub(crate) fn isolate(&mut self, host: HostId) {
         if self.wires.isolated.insert(host) {
             self.note_network(NetworkEvent::Isolate, host, None);
             self.refresh_all();
@@ -84,7 +98,7 @@ impl World {
     }
 
     /// Takes a host back that was cut off from all others.
-    pub fn rejoin(&mut self, host: HostId) {
+    pub(crate) fn rejoin(&mut self, host: HostId) {
         if self.wires.isolated.remove(&host) {
             self.note_network(NetworkEvent::Rejoin, host, None);
             self.refresh_all();
@@ -92,7 +106,7 @@ impl World {
     }
 
     /// Holds back what is sent from a host to another from here on.
-    pub fn hold(&mut self, from: HostId, to: HostId) {
+    pub(crate) fn hold(&mut self, from: HostId, to: HostId) {
         if self.wires.holds.insert((from, to)) {
             self.note_network(NetworkEvent::Hold, from, Some(to));
             self.refresh_all();
@@ -100,7 +114,7 @@ impl World {
     }
 
     /// Puts on the wire what was held back from a host to another, in order.
-    pub fn release(&mut self, from: HostId, to: HostId) {
+    pub(crate) fn release(&mut self, from: HostId, to: HostId) {
         if !self.wires.holds.remove(&(from, to)) {
             return;
         }
@@ -114,7 +128,7 @@ impl World {
     }
 
     /// Mends every way, takes back every host that is cut off, and releases all that [`World::hold`] holds back.
-    pub fn heal_all(&mut self) {
+    pub(crate) fn heal_all(&mut self) {
         for (from, to) in std::mem::take(&mut self.wires.cuts) {
             self.note_network(NetworkEvent::Heal, from, Some(to));
         }
@@ -129,13 +143,13 @@ impl World {
 
     /// Whether what a host sends to another now is lost because the way is cut, or one of them is cut off from all.
     #[must_use]
-    pub fn is_cut(&self, from: HostId, to: HostId) -> bool {
+    pub(crate) fn is_cut(&self, from: HostId, to: HostId) -> bool {
         let wires = &self.wires;
         wires.cuts.contains(&(from, to)) || wires.isolated.contains(&from) || wires.isolated.contains(&to)
     }
 
     /// Whether packets are shown to rules, see [`World::take_unjudged`].
-    pub fn set_judging(&mut self, judging: bool) {
+    pub(crate) fn set_judging(&mut self, judging: bool) {
         if self.wires.judging != judging {
             self.wires.judging = judging;
             self.refresh_all();

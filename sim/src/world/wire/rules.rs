@@ -369,7 +369,7 @@ pub struct Unjudged {
 
 impl Unjudged {
     /// The frames of the packet as rules see them.
-    pub fn frames(&self) -> impl Iterator<Item = PacketView<'_>> {
+    pub(crate) fn frames(&self) -> impl Iterator<Item = PacketView<'_>> {
         let frames = if self.frames.is_empty() { std::slice::from_ref(&self.packet) } else { &self.frames };
         frames.iter().map(|packet| PacketView { packet, from: &self.from, to: &self.to })
     }
@@ -384,7 +384,7 @@ impl World {
 
     /// The packet that rules are to see, when [`World::step`] has handed out [`Alarm::UNJUDGED`]. Nothing else may happen in the world before it is
     /// handed back to [`World::judge`].
-    pub fn take_unjudged(&mut self) -> Option<Unjudged> {
+    pub(crate) fn take_unjudged(&mut self) -> Option<Unjudged> {
         let (path, slot) = self.wires.unjudged.take()?;
         let packet = self.in_flight.take(slot);
         let path = index(path);
@@ -400,7 +400,7 @@ impl World {
     }
 
     /// Takes a packet back for which rules have said what is to become of each of its frames.
-    pub fn judge(&mut self, unjudged: Unjudged, fates: &[(Fate, RuleId)]) {
+    pub(crate) fn judge(&mut self, unjudged: Unjudged, fates: &[(Fate, RuleId)]) {
         let Unjudged { path, packet, frames, .. } = unjudged;
         if fates.iter().all(|(fate, _)| *fate == Fate::Pass) {
             let slot = self.in_flight.put(packet);
@@ -467,7 +467,7 @@ impl World {
     }
 
     /// A rule has ended: what it held back is sent, in order.
-    pub fn rule_ended(&mut self, rule: RuleId) {
+    pub(crate) fn rule_ended(&mut self, rule: RuleId) {
         for (path, slot) in self.wires.held_by_rules.remove(&rule).unwrap_or_default() {
             self.send_late(path, slot);
         }

@@ -5,11 +5,12 @@ use bach::environment::net::queue::Fixed;
 use bach::ext::*;
 use bach::net::UdpSocket;
 use bach::time::sleep;
-use peer::{Answer, Done, LINK_DELAY, MESSAGE_BYTES, Slot, Stopwatch, Workload};
+use peer::{Answer, Done, LINK_DELAY, Slot, Stopwatch, Workload};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 peer::udp_programs!(UdpSocket, |socket, bytes, to| socket.send_to(bytes, to));
+peer::udp_flood!(UdpSocket);
 
 const SERVER: &str = "server:7";
 
@@ -71,15 +72,4 @@ fn timers(hosts: u32, seconds: u64) -> Answer {
         }
     });
     Ok(Done { count: seconds, taken: watch.elapsed() })
-}
-
-async fn udp_flood(socket: UdpSocket, server: SocketAddr, datagrams: u64) -> Done {
-    let watch = Stopwatch::start();
-    for _ in 0..datagrams {
-        udp_send(&socket, &[7; MESSAGE_BYTES], server).await;
-    }
-    udp_send(&socket, &[0], server).await;
-    let mut answer = [0; 8];
-    socket.recv_from(&mut answer).await.expect("the receiver says how many came");
-    Done { count: u64::from_le_bytes(answer), taken: watch.elapsed() }
 }

@@ -144,3 +144,22 @@ macro_rules! udp_programs {
         }
     };
 }
+
+/// The sender of W6's flood, where nothing is lost and what is sent last comes last.
+///
+/// `udp_flood!(tokio::net::UdpSocket)` defines `udp_flood`, beside what [`udp_programs!`] defines.
+#[macro_export]
+macro_rules! udp_flood {
+    ($($socket:ident)::+) => {
+        pub async fn udp_flood(socket: $($socket)::+, server: std::net::SocketAddr, datagrams: u64) -> $crate::Done {
+            let watch = $crate::Stopwatch::start();
+            for _ in 0..datagrams {
+                udp_send(&socket, &[7; $crate::MESSAGE_BYTES], server).await;
+            }
+            udp_send(&socket, &[0], server).await;
+            let mut answer = [0; 8];
+            socket.recv_from(&mut answer).await.expect("the receiver says how many came");
+            $crate::Done { count: u64::from_le_bytes(answer), taken: watch.elapsed() }
+        }
+    };
+}

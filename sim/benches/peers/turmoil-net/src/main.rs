@@ -14,6 +14,7 @@ use turmoil_net::{KernelConfig, Latency, rule};
 
 peer::tcp_programs!(turmoil_net::shim::tokio::net, tokio::io);
 peer::udp_programs!(UdpSocket, |socket, bytes, to| socket.send_to(bytes, to));
+peer::udp_flood!(UdpSocket);
 
 const SERVER: &str = "192.168.200.1:7";
 const SERVER_IP: &str = "192.168.200.1";
@@ -113,15 +114,4 @@ fn timers(hosts: u32, seconds: u64) -> Answer {
         Done { count: seconds, taken: watch.elapsed() }
     });
     Ok(done)
-}
-
-async fn udp_flood(socket: UdpSocket, server: SocketAddr, datagrams: u64) -> Done {
-    let watch = Stopwatch::start();
-    for _ in 0..datagrams {
-        udp_send(&socket, &[7; MESSAGE_BYTES], server).await;
-    }
-    udp_send(&socket, &[0], server).await;
-    let mut answer = [0; 8];
-    socket.recv_from(&mut answer).await.expect("the receiver says how many came");
-    Done { count: u64::from_le_bytes(answer), taken: watch.elapsed() }
 }

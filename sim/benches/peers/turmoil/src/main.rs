@@ -9,6 +9,7 @@ use turmoil::{Builder, Sim};
 
 peer::tcp_programs!(turmoil::net, tokio::io);
 peer::udp_programs!(UdpSocket, |socket, bytes, to| socket.send_to(bytes, to));
+peer::udp_flood!(UdpSocket);
 
 const PORT: u16 = 7;
 const ANY: (IpAddr, u16) = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), PORT);
@@ -125,15 +126,4 @@ fn timers(hosts: u32, seconds: u64) -> Done {
     let watch = Stopwatch::start();
     sim.run().expect("the run comes to its end");
     Done { count: seconds, taken: watch.elapsed() }
-}
-
-async fn udp_flood(socket: UdpSocket, server: SocketAddr, datagrams: u64) -> Done {
-    let watch = Stopwatch::start();
-    for _ in 0..datagrams {
-        udp_send(&socket, &[7; MESSAGE_BYTES], server).await;
-    }
-    udp_send(&socket, &[0], server).await;
-    let mut answer = [0; 8];
-    socket.recv_from(&mut answer).await.expect("the receiver says how many came");
-    Done { count: u64::from_le_bytes(answer), taken: watch.elapsed() }
 }

@@ -89,9 +89,16 @@ pub fn run(options: &Options) -> Result<(), Failed> {
     let verdict = report::judge(&transcript::reference(&script, clients), &outcomes);
     let mut out = io::stdout().lock();
     let written = report::write(&mut out, &script, clients, options.seed, &outcomes, &verdict).and_then(|()| out.flush());
+    let mut not_written = outcomes.iter().filter_map(|outcome| outcome.not_written.as_deref());
     match verdict {
-        Verdict::Same => written.map_err(|error| Failed::Run(format!("standard output: {error}"))),
-        Verdict::Differs { .. } | Verdict::Strays { .. } => Err(Failed::Difference),
+        Verdict::Same => {
+            written.map_err(|error| Failed::Run(format!("standard output: {error}")))?;
+            not_written.next().map_or(Ok(()), |files| Err(Failed::Run(files.to_owned())))
+        }
+        Verdict::Differs { .. } | Verdict::Strays { .. } => {
+            not_written.for_each(|files| eprintln!("twinsock: {files}"));
+            Err(Failed::Difference)
+        }
     }
 }
 

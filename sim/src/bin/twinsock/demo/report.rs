@@ -72,7 +72,7 @@ pub fn write(
         Verdict::Strays { seed, digests: [first, second] } => {
             writeln!(
                 out,
-                "DIFFERENT: seed {seed} gave digest {first:016x}, then {second:016x}; see \"When a digest changes\" in README.md"
+                "DIFFERENT: seed {seed} gave digest {first:016x}, then {second:016x}; see \"When a run hangs, or its digest changes\" in README.md"
             )
         }
     }
@@ -98,7 +98,7 @@ mod tests {
 
     fn outcome(world: &'static str, digest: Option<u64>) -> Outcome {
         let simulated = digest.map(|digest| Simulated { seed: 7, virtual_time: Duration::from_millis(1500), digest });
-        Outcome { world, transcript: reference(&script(), 1), real: Duration::from_millis(20), simulated }
+        Outcome { world, transcript: reference(&script(), 1), real: Duration::from_millis(20), simulated, not_written: None }
     }
 
     fn told(outcomes: &[Outcome]) -> (Verdict, String) {

@@ -30,6 +30,8 @@ pub struct Outcome {
     pub real: Duration,
     /// What only a simulated run has.
     pub simulated: Option<Simulated>,
+    /// Which files of its report could not be written, and why.
+    pub not_written: Option<String>,
 }
 
 /// What only a simulated run has.
@@ -56,7 +58,7 @@ pub fn on_the_kernel(script: &Arc<Script>, clients: usize) -> Result<Outcome, St
     let transcript = heard.map_err(|trouble| trouble.to_string())?;
     let served = server.join().map_err(|_| "the server panicked".to_owned())?;
     served.map_err(|error| format!("the server: {error}"))?;
-    Ok(Outcome { world, transcript, real: stopwatch.elapsed(), simulated: None })
+    Ok(Outcome { world, transcript, real: stopwatch.elapsed(), simulated: None, not_written: None })
 }
 
 /// Server and clients on two simulated machines with a link between them.
@@ -82,15 +84,18 @@ pub fn in_the_simulator(script: &Arc<Script>, clients: usize, seed: u64, report_
     });
     progress.finish();
     let recording = run.as_ref().map_or_else(|failure| &failure.recording, |report| &report.recording);
-    let written = match (report_to, recording) {
-        (Some(folder), Some(recording)) => write_report(folder, "twinsock demo", seed, recording).map(|_| ()),
-        (Some(_), None) | (None, _) => Ok(()),
+    let not_written = match (report_to, recording) {
+        (Some(folder), Some(recording)) => write_report(folder, "twinsock demo", seed, recording).err(),
+        (Some(_), None) | (None, _) => None,
     };
-    let report = run.map_err(|failure| failure.to_string())?;
-    written.map_err(|error| error.to_string())?;
+    let not_written = not_written.map(|error| error.to_string());
+    let report = run.map_err(|failure| match &not_written {
+        Some(files) => format!("{failure}\n{files}"),
+        None => failure.to_string(),
+    })?;
     let transcript = report.value.ok_or("the clients never ended")?.map_err(|trouble| trouble.to_string())?;
     let simulated = Simulated { seed: report.seed, virtual_time: report.elapsed, digest: report.digest };
-    Ok(Outcome { world, transcript, real: stopwatch.elapsed(), simulated: Some(simulated) })
+    Ok(Outcome { world, transcript, real: stopwatch.elapsed(), simulated: Some(simulated), not_written })
 }
 
 /// Real time: how long a run takes the one who waits for it.

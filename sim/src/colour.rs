@@ -15,13 +15,19 @@ const TITLE: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
 
 /// Whether a person watches standard output, and wants colours.
+///
+/// ```
+/// use twinsock_sim::colour;
+/// let text = "seed 7 failed:\nthe test panicked:\n  too large\nreproduce: doc --seed 7";
+/// println!("{}", if colour::on_stdout() { colour::report(text) } else { text.to_owned() });
+/// ```
 #[must_use]
 pub fn on_stdout() -> bool {
     is_wanted(io::stdout().is_terminal(), &from_environment)
 }
 
 /// The same of what a test says: the harness may keep it, and print it on either.
-pub(super) fn in_a_test() -> bool {
+pub(crate) fn in_a_test() -> bool {
     is_wanted(io::stdout().is_terminal() && io::stderr().is_terminal(), &from_environment)
 }
 
@@ -45,7 +51,14 @@ fn is_wanted(is_terminal: bool, variable: &dyn Fn(&str) -> Option<String>) -> bo
     is_on("CLICOLOR_FORCE") || is_on("FORCE_COLOR") || is_good_terminal()
 }
 
-/// A line of a trace, by what it tells of.
+/// A line of a trace, painted by what it tells of.
+///
+/// ```
+/// use twinsock_sim::{Sim, colour, trace};
+/// let run = Sim::builder().record(true).run(|sim| drop(sim.host("a").spawn("p", |_net| {}))).unwrap();
+/// let painted = trace::lines(&run.recording.unwrap()).iter().map(colour::trace_line).collect::<String>();
+/// assert!(painted.contains("\u{1b}[32m"), "a process that starts is green");
+/// ```
 #[must_use]
 pub fn trace_line(line: &TraceLine) -> String {
     let style = match line.kind {
@@ -63,7 +76,13 @@ pub fn trace_line(line: &TraceLine) -> String {
     painted(style, &line.to_string())
 }
 
-/// What came of a campaign, or of a failure.
+/// What came of a campaign, or a failure, painted.
+///
+/// ```
+/// use twinsock_sim::{Sim, colour};
+/// let failure = Sim::builder().run(|sim| drop(sim.host("a").spawn("p", |_net| panic!("lost")))).unwrap_err();
+/// assert!(colour::report(&failure.to_string()).contains("\u{1b}[31m"), "what failed is red");
+/// ```
 #[must_use]
 pub fn report(text: &str) -> String {
     let mut painter = Painter { is_what_failed: false };
@@ -79,12 +98,12 @@ struct Painter {
 /// What stands above a list.
 const TITLES: [&str; 6] = ["last events", "sockets:", "left:", "it takes, ", "it fails though", "shrunk from "];
 /// What names a file or a command.
-const PLACES: [&str; 4] = ["tape: ", "timeline: ", "capture: ", "reproduce: "];
+const PLACES: [&str; 5] = ["tape: ", "timeline: ", "trace: ", "capture: ", "reproduce: "];
 
 impl Painter {
     fn line(&mut self, line: &str) -> String {
         let follows = std::mem::take(&mut self.is_what_failed);
-        if line.starts_with("seed ") && line.contains(" failed") {
+        if line.starts_with("seed ") && line.contains(" failed") || line.starts_with("simulation failed at ") {
             self.is_what_failed = true;
             return painted(TITLE, line);
         }

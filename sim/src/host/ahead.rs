@@ -1,0 +1,59 @@
+//! What calls and packets are going to look at soon, for the caches. Nothing here has any effect but on time.
+
+use super::Host;
+use super::fast::{Ends, Recent};
+use crate::prefetch::prefetch_bytes;
+use crate::slab::Key;
+use std::net::IpAddr;
+
+impl Host {
+    /// How much of a host, from its beginning on, the short ways look at.
+    pub(crate) const HOT_BYTES: usize = 320;
+
+    /// Makes the caches ready for a call with the socket that a thread used last, and its file.
+    pub(crate) fn prefetch_socket(&self, recent: &Recent) {
+        let (file, socket) = recent.keys();
+        self.files.prefetch(file, usize::MAX);
+        self.sockets.prefetch(socket);
+        prefetch_bytes(self.processes.as_ptr().cast(), 128);
+    }
+
+    /// The same for what the socket holds.
+    pub(crate) fn prefetch_buffers(&self, recent: &Recent) {
+        let (_, socket) = recent.keys();
+        self.prefetch_buffers_of(socket);
+    }
+
+    /// The same for what it is going to send with.
+    pub(crate) fn prefetch_send(&self, recent: &Recent) {
+        let (_, socket) = recent.keys();
+        if let Some(socket) = self.sockets.get(socket) {
+            socket.tcb.prefetch_send();
+        }
+    }
+
+    /// The other end of the socket that a thread used last, if it is one of a stream.
+    pub(crate) fn remote_of(&self, recent: &Recent) -> Option<IpAddr> {
+        let (_, socket) = recent.keys();
+        Some(self.sockets.get(socket)?.tuple.remote)
+    }
+
+    /// The same for a packet that is going to arrive.
+    pub(crate) fn prefetch_arrival(&self, ends: &Ends) {
+        self.sockets.prefetch(ends.to());
+    }
+
+    /// The same for what its socket holds, and its file.
+    pub(crate) fn prefetch_buffers_of_arrival(&self, ends: &Ends) {
+        self.prefetch_buffers_of(ends.to());
+        if let Some(file) = self.sockets.get(ends.to()).and_then(|socket| socket.file) {
+            self.files.prefetch(file, usize::MAX);
+        }
+    }
+
+    fn prefetch_buffers_of(&self, socket: Key) {
+        if let Some(socket) = self.sockets.get(socket) {
+            socket.tcb.prefetch_buffers();
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Connections that begin: whom a SYN is for, what its connection starts with, and the segment that completes it.
+
+use super::Host;
+use super::addr::{self, Route};
+use super::conns::FourTuple;
+use super::cx::Cx;
+use super::socket::{Socket, Ss};
+use crate::packet::{Control, Latitude, Segment};
+use crate::slab::Key;
+use crate::tcp::{self, Config, ListenVerdict, Tcb};
+use std::net::IpAddr;
+use twinsock::Instant;
+
+impl Host {
+    /// A segment that may complete a connection. What its header says becomes the connection's: `tcp_v4_syn_recv_sock` takes `mc_ttl` from
+    /// it, `tcp_v6_syn_recv_sock`, whatever IP carries it, `mcast_hops` and `mcast_oif`.
+    pub(super) fn segment_for_half_open(&mut self, cx: &mut Cx<'_>, key: Key, segment: &mut Segment, ttl: u8) {
+        if !self.may_establish(cx.now, key, segment) {
+            return;
+        }
+        let remote = self.sockets[key].tuple.remote;
+        let device = self.device_towards(remote);
+        let socket = &mut self.sockets[key];
+        if remote.is_ipv4() {
+            socket.heard.ttl = ttl;
+        }
+        socket.heard.hops = ttl;
+        socket.heard.device = device;
+        socket.tcb.take_segment(cx.now, segment);
+        self.settle(cx.now, key);
+    }
+
+    /// Whether a segment may complete a half-open connection: not while the accept queue is full, nor without data under
+    /// TCP_DEFER_ACCEPT; the segment is dropped then, and the SYN-ACK is repeated.
+    fn may_establish(&mut self, now: Instant, key: Key, segment: &Segment) -> bool {
+        let child = &self.sockets[key];
+        let Some(parent) = child.parent.and_then(|parent| self.sockets.get(parent)) else { return true };
+        let completes = match segment.control {
+            Control::None | Control::Push | Control::Fin => segment.ack.is_some(),
+            Control::Syn | Control::Rst => false,
+        };
+        if !completes {
+            return true;
+        }
+        let waits_for_data = child.tcb.retransmits() < child.tcb.options.defer_accept;
+        if waits_for_data && segment.payload.is_empty() && segment.control != Control::Fin {
+            return false;
+        }
+        if !parent.listener.as_ref().is_some_and(|listener| listener.is_full()) {
+            return true;
+        }
+        if self.sysctl.tcp_abort_on_overflow {
+            self.sockets[key].tcb.abort(now);
+            self.flush(now, key);
+            self.settle(now, key);
+        }
+        false
+    }
+
+    /// A segment that belongs to no connection: for a listener, or for nobody.
+    pub(super) fn segment_for_port(&mut self, cx: &mut Cx<'_>, tuple: FourTuple, segment: &Segment, ttl: u8, iss: Option<u32>) {
+        if !self.addresses.owns(tuple.local) {
+            return;
+        }
+        let Some(listener) = self.find_listener(cx, &tuple) else {
+            if let Some(reply) = tcp::reply_to_closed(segment) {
+                self.reply(&tuple, reply);
+            }
+            return;
+        };
+        if tuple.remote.is_ipv4() && self.sockets[listener].options.drops_ttl(ttl) {
+            return;
+        }
+        match tcp::segment_for_listener(segment) {
+            ListenVerdict::Ignore => {}
+            ListenVerdict::Reply(reply) => self.reply(&tuple, reply),
+            ListenVerdict::Syn => {
+                let admits = self.sockets[listener].listener.as_ref().is_some_and(|queues| queues.admits_syn());
+                if admits {
+                    self.admit(cx, listener, tuple, segment, iss);
+                }
+            }
+        }
+    }
+
+    /// The listener for a connection: an exact address beats the wildcard, IPv4 beats dual stack (`inet_lookup_listener`); within a
+    /// SO_REUSEPORT group the 4-tuple decides.
+    pub(super) fn find_listener(&self, cx: &mut Cx<'_>, tuple: &FourTuple) -> Option<Key> {
+        let listeners = self.ports.listeners(tuple.local_port);
+        if let [only] = listeners {
+            let socket = &self.sockets[*only];
+            return addr::covers(socket.tuple.local, socket.v6only, tuple.local).then_some(*only);
+        }
+        let score_of = |key: &Key| {
+            let socket = &self.sockets[*key];
+            if !addr::covers(socket.tuple.local, socket.v6only, tuple.local) {
+                return None;
+            }
+            Some((socket.tuple.local == tuple.local, socket.family == addr::Family::Inet))
+        };
+        let best = listeners.iter().filter_map(score_of).max()?;
+        let mut group = listeners.iter().filter(|key| score_of(key) == Some(best));
+        let count = group.clone().count();
+        if count == 1 {
+            return group.next().copied();
+        }
+        let count = u32::try_from(count).expect("a port has fewer than 2^32 listeners");
+        let choice = (tuple.hash() % count + cx.luck.below(Latitude::ReusePort, count)) % count;
+        group.nth(crate::slab::to_usize(choice)).copied()
+    }
+
+    /// Makes the half-open connection of a SYN. Options are inherited here, at the handshake.
+    fn admit(&mut self, cx: &mut Cx<'_>, parent: Key, tuple: FourTuple, syn: &Segment, iss: Option<u32>) {
+        self.addresses.forget_old_paths(cx.now);
+        let Ok(route) = self.addresses.route(tuple.local, tuple.remote) else { return };
+        let config = self.config_for(cx, &route, tuple.remote);
+        let iss = iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
+        let listener = &self.sockets[parent];
+        let ports = (tuple.local_port, tuple.remote_port);
+        let mut tcb = Tcb::from_syn(&listener.tcb, cx.now, &config, ports, iss, syn);
+        if let Some(spare) = self.spares.pop() {
+            tcb.furnish(spare);
+        }
+        let mut child = Socket::new(tcb, listener.family, listener.uid, listener.options.inherited());
+        child.v6only = listener.v6only;
+        child.heard = listener.heard;
+        child.addr_locked = listener.addr_locked;
+        child.ss = Ss::Connected;
+        child.tuple = tuple;
+        child.parent = Some(parent);
+        let child = self.sockets.insert(child);
+        self.hold_port(child, tuple.local_port, true);
+        self.hash(child);
+        self.sockets[parent].listener.as_mut().expect("it listens").add_half_open(child);
+        self.settle(cx.now, child);
+    }
+
+    /// What a connection between these ends is told of its path.
+    pub(super) fn config_for(&self, cx: &mut Cx<'_>, route: &Route, remote: IpAddr) -> Config {
+        let headers = if remote.is_ipv4() { 40 } else { 60 };
+        let mss_bytes =
+            u16::try_from(route.mtu_bytes.saturating_sub(headers).max(MSS_MIN_BYTES)).expect("an IP packet is below 64 KiB");
+        let timestamp_offset = cx.luck.below(Latitude::TimestampOffset, u32::MAX);
+        Config { mss_bytes, sysctl: self.sysctl.tcp.clone(), timestamp_offset }
+    }
+
+    /// The initial sequence number of a connection, RFC 6528: a part that belongs to its ends and to a secret of the host, and a clock that
+    /// ticks every 64 ns (`secure_tcp_seq`). So a connection that takes the place of an earlier one starts beyond it.
+    pub(super) fn initial_sequence_number(&mut self, cx: &mut Cx<'_>, tuple: &FourTuple) -> u32 {
+        let secret = self.iss_secret.get_or_insert_with(|| cx.luck.below(Latitude::InitialSequenceNumber, u32::MAX));
+        let ticks = (cx.now.as_nanos() >> 6) & u64::from(u32::MAX);
+        let clock = u32::try_from(ticks).expect("32 bits remain");
+        tuple.hash().wrapping_add(*secret).wrapping_add(clock)
+    }
+
+    /// The index of the interface by which packets from an address come.
+    pub(super) fn device_towards(&self, remote: IpAddr) -> u8 {
+        if self.addresses.owns(remote) { LOOPBACK_INDEX } else { WIRE_INDEX }
+    }
+}
+
+/// The indices of `lo` and `eth0`.
+const LOOPBACK_INDEX: u8 = 1;
+const WIRE_INDEX: u8 = 2;
+/// `TCP_MIN_SND_MSS`: what is sent however small an MTU is said to be.
+const MSS_MIN_BYTES: u32 = 48;

@@ -1,0 +1,93 @@
+//! Where very many threads are due at one moment, some of what they do is done for them, and the caches are made ready for the rest: it changes no event.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+use twinsock::net::{TcpListener, TcpStream};
+use twinsock::{Clock, Instant, Spawn};
+use twinsock_sim::{Interleaving, Link, Net, Sim};
+
+const ROUNDS: usize = 3;
+const PORT: u16 = 7;
+const BEGIN: Instant = Instant::from_nanos(1_000_000_000);
+
+/// The digest of a run in which many clients do the same at the same moments, so that each receive waits for its turn. While a run is recorded, every
+/// thread makes its calls itself.
+fn crowd(clients: u32, seed: u64, interleaving: Interleaving, is_recorded: bool) -> u64 {
+    let builder = Sim::builder().seed(seed).interleaving(interleaving).record(is_recorded);
+    let report = builder.run(|sim| {
+        sim.default_link(Link::new().delay(Duration::from_millis(1)));
+        let server = sim.host("server");
+        let addr = SocketAddr::new(server.ipv4(), PORT);
+        let process = server.spawn("server", move |net| {
+            let listener = TcpListener::bind(&net, ("0.0.0.0", PORT)).unwrap();
+            for number in 0..clients {
+                let (stream, _) = listener.accept().unwrap();
+                net.spawn(move || echo(stream, number));
+            }
+            net.sleep(Duration::from_secs(10));
+        });
+        let clients: Vec<_> = (0..clients).map(|number| sim.host(&format!("client-{number}"))).collect();
+        for (number, host) in (0..).zip(&clients) {
+            host.spawn("client", move |net| client(&net, addr, number));
+        }
+        let doomed = &clients[7];
+        sim.run_for(Duration::from_millis(1002));
+        doomed.crash();
+        sim.run_for(Duration::from_micros(500));
+        doomed.restart();
+        sim.run_for(Duration::from_secs(5));
+        process.kill();
+    });
+    report.unwrap().digest
+}
+
+fn echo(mut stream: TcpStream<Net>, number: u32) {
+    let mut message = [0; 64];
+    // Some read more than there is at once, some less.
+    let len = if number.is_multiple_of(3) { 64 } else { 40 };
+    while let Ok(read @ 1..) = stream.read(&mut message[..len]) {
+        if stream.write_all(&message[..read]).is_err() {
+            return;
+        }
+    }
+}
+
+fn client(net: &Net, server: SocketAddr, number: u32) {
+    net.sleep(Duration::from_millis(1) + Duration::from_micros(20) * number);
+    let mut stream = TcpStream::connect(net, server).unwrap();
+    stream.set_nodelay(true).unwrap();
+    match number % 5 {
+        0 => stream.set_read_timeout(Some(Duration::from_micros(700))).unwrap(),
+        1 => stream.set_nonblocking(true).unwrap(),
+        _ => {}
+    }
+    net.sleep(BEGIN - net.now());
+    let mut answer = [0; 64];
+    for _ in 0..ROUNDS {
+        stream.write_all(&answer).unwrap();
+        let mut read = 0;
+        while read < answer.len() {
+            match stream.read(&mut answer[read..]) {
+                Ok(0) => return,
+                Ok(more) => read += more,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => net.sleep(Duration::from_micros(100)),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_done_for_a_thread_is_what_it_would_have_done() {
+    for interleaving in [Interleaving::FirstCome, Interleaving::Random, Interleaving::Pct { preemptions: 3 }] {
+        let both = [false, true].map(|is_recorded| crowd(100, 1, interleaving, is_recorded));
+        assert_eq!(both[0], both[1], "{interleaving:?}");
+    }
+}
+
+#[test]
+fn so_it_is_where_there_are_more_threads_than_the_caches_hold() {
+    let both = [false, true].map(|is_recorded| crowd(800, 2, Interleaving::Random, is_recorded));
+    assert_eq!(both[0], both[1]);
+}
