@@ -19,7 +19,7 @@ fn crowd(clients: u32, seed: u64, interleaving: Interleaving, is_recorded: bool)
         sim.default_link(Link::new().delay(Duration::from_millis(1)));
         let server = sim.host("server");
         let addr = SocketAddr::new(server.ipv4(), PORT);
-        let process = server.spawn("server", |net| {
+        let process = server.spawn("server", move |net| {
             let listener = TcpListener::bind(&net, ("0.0.0.0", PORT)).unwrap();
             for number in 0..clients {
                 let (stream, _) = listener.accept().unwrap();
