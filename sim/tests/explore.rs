@@ -444,6 +444,7 @@ fn a_printed_seed_fails_again_in_a_fresh_process() {
     let failed = in_a_fresh_process("victim", &[]);
     let text = String::from_utf8_lossy(&failed.stderr).into_owned();
     assert!(!failed.status.success() && text.contains("no deposit is lost"), "{text}");
+    assert!(text.contains("panicked at sim/tests/explore.rs:"), "the test's own place is named: {text}");
     let line = text.lines().find(|line| line.starts_with("reproduce: ")).unwrap();
     let seed = line.strip_prefix("reproduce: TWINSOCK_SEED=").and_then(|rest| rest.split(' ').next()).unwrap();
     assert!(line.ends_with(" cargo test -p twinsock-sim --test explore victim -- --exact"), "{line}");

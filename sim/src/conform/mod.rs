@@ -118,9 +118,9 @@ const EXIT_BAD_INPUT: u8 = 2;
 ///
 /// ```
 /// use std::process::ExitCode;
-/// use twinsock_sim::conform::{ConformArgs, Side, main};
-/// let args = ConformArgs { sample: Some(1), sides: vec![Side::Sim], ..ConformArgs::default() };
-/// assert_eq!(main(&args), ExitCode::SUCCESS);
+/// use twinsock_sim::conform::{ConformArgs, main};
+/// let args = ConformArgs { cases: vec!["/no/such/file".into()], ..ConformArgs::default() };
+/// assert_eq!(main(&args), ExitCode::from(2));
 /// ```
 #[must_use]
 pub fn main(args: &ConformArgs) -> ExitCode {
@@ -174,9 +174,13 @@ pub fn main(args: &ConformArgs) -> ExitCode {
 ///
 /// ```
 /// use twinsock_sim::conform::{ConformArgs, Side, conform};
-/// let args = ConformArgs { sample: Some(1), sides: vec![Side::Sim], ..ConformArgs::default() };
-/// let (report, malformed) = conform(&args).unwrap();
-/// assert!(report.all().agree > 0 && report.all().differ == 0 && malformed.is_empty());
+/// # let path = std::env::temp_dir().join(format!("twinsock-doc-case-{}", std::process::id()));
+/// let case = r#"{"id":"a","group":"listen","family":"inet","type":"stream","tags":[],"note":"",
+///     "setup":[["socket","x","inet","stream"]],"setup_expect":[{"ok":"fd"}],"op":["listen","x",1],"expect":{"ok":0}}"#;
+/// std::fs::write(&path, case.replace('\n', "")).unwrap();
+/// let (report, malformed) = conform(&ConformArgs { cases: vec![path.clone()], sides: vec![Side::Sim], ..ConformArgs::default() }).unwrap();
+/// assert!(report.all().agree == 1 && malformed.is_empty(), "{}", report.to_table());
+/// # std::fs::remove_file(path).unwrap();
 /// ```
 pub fn conform(args: &ConformArgs) -> io::Result<(Report, Vec<Malformed>)> {
     run_sides(args, &|_, _| ())

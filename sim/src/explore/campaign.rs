@@ -484,6 +484,7 @@ impl Campaign {
     /// # let campaign = Campaign::new(test).keeps_regressions(false);
     /// campaign.seeds(3).check(|sim| drop(sim.host("a").spawn("p", |_net| {})));
     /// ```
+    #[track_caller]
     pub fn check(self, body: impl Fn(&Sim) + Sync) {
         let campaign = self.as_the_environment_asks().unwrap_or_else(|error| panic!("{error}"));
         let outcome = campaign.run(body);

@@ -8,7 +8,8 @@ use twinsock::{Errno, Result};
 ///
 /// ```
 /// use twinsock_sim::host::Sysctl;
-/// let sysctl = Sysctl { somaxconn: 128, ..Sysctl::default() };
+/// let mut sysctl = Sysctl::default();
+/// sysctl.somaxconn = 128;
 /// assert_eq!(sysctl.get("net.core.somaxconn").as_deref(), Some("128"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -361,7 +361,7 @@ impl fmt::Display for What {
             What::ProcessStart => f.write_str("start"),
             What::ProcessExit => f.write_str("exit"),
             What::ProcessKill => f.write_str("killed"),
-            What::ProcessPanic { message } => write!(f, "panic: {}", message.escape_debug()),
+            What::ProcessPanic { message } => write!(f, "panic: {}", OneLine(message)),
             What::Machine(event) => write!(f, "{event}"),
             What::CallFault { call, fd, fault } => {
                 fmt_call(f, *call, *fd)?;
@@ -379,5 +379,14 @@ fn fmt_call(f: &mut fmt::Formatter<'_>, call: CallName, fd: Option<i32>) -> fmt:
     match fd {
         Some(fd) => write!(f, "{}({fd})", call.name),
         None => write!(f, "{}()", call.name),
+    }
+}
+
+/// Words on one line: what would end it, and what no terminal should be given, is escaped.
+struct OneLine<'a>(&'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| if c.is_control() { write!(f, "{}", c.escape_debug()) } else { write!(f, "{c}") })
     }
 }

@@ -4,7 +4,6 @@
 //! calls on hosts, is told which waiters to wake ([`World::poll_wake`]), and may put alarms of its own into the queue. A test can
 //! drive it by hand, without any process; `process` is the driver that runs programs.
 
-mod agenda;
 mod ahead;
 mod arrival;
 mod chains;
@@ -24,11 +23,11 @@ use crate::host::fifo::Fifo;
 use crate::host::{Call, Credentials, Cx, Ends, Host, HostConfig, Op, Pid, Progress, QuietRecv, Token};
 use crate::link::Link;
 use crate::trace::{Event, Place, Recording, Trace, What};
-use agenda::Agenda;
 use ahead::Ahead;
 pub(crate) use arrival::{Ended, Happened, Rest};
 pub(crate) use chains::Chains;
 use clock::HostClock;
+use event::EventQueue;
 pub(crate) use in_flight::Data;
 use in_flight::{Flying, InFlight};
 pub(crate) use names::LookupError;
@@ -90,7 +89,6 @@ impl Alarm {
 }
 
 /// What the queue holds: each a word, so that it goes through it in registers.
-#[derive(Clone, Copy)]
 enum Due {
     /// A packet, kept in `in_flight` under the second number, reaches the host of the first.
     Arrival(Pair),
@@ -198,7 +196,7 @@ pub struct World {
     path_index: BTreeMap<(HostId, HostId), usize>,
     routes: Routes,
     wires: Wires,
-    queue: Agenda,
+    queue: EventQueue<Due>,
     in_flight: InFlight,
     /// What arrives soon.
     ahead: Ahead,
@@ -236,7 +234,7 @@ impl World {
             path_index: BTreeMap::new(),
             routes: Routes::default(),
             wires: Wires::default(),
-            queue: Agenda::new(),
+            queue: EventQueue::new(),
             in_flight: InFlight::default(),
             ahead: Ahead::default(),
             calms: 0,
