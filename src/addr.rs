@@ -36,7 +36,7 @@ impl fmt::Debug for UnixAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             UnixAddr::Unnamed => f.write_str("unix:"),
-            UnixAddr::Path(path) => write!(f, "unix:{}", path.display()),
+            UnixAddr::Path(path) => write!(f, "unix:{}", path.as_os_str().as_bytes().escape_ascii()),
             UnixAddr::Abstract(name) => write!(f, "unix:@{}", name.escape_ascii()),
         }
     }

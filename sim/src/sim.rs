@@ -186,7 +186,7 @@ impl fmt::Debug for Failure {
         let text = self.to_string();
         // What fails within another run becomes a part of what that one says.
         #[cfg(feature = "cli")]
-        if !crate::process::failure::is_in_a_run() && crate::colour::in_a_test() {
+        if !crate::process::failure::speaks_within_a_run() && crate::colour::in_a_test() {
             return write!(f, "\n{}\n", crate::colour::report(&text));
         }
         write!(f, "\n{text}\n")

@@ -464,7 +464,16 @@ fn unwrapping_victim() {
     if is_child() {
         let fails = || Sim::builder().seed(3).run_here(|sim| drop(sim.host("a").spawn("p", |_net| panic!("lost"))));
         let outcome = campaign("nested").seeds(1).run(|_sim| drop(fails().unwrap()));
-        assert!(!outcome.found[0].failure.kind.to_string().contains('\u{1b}'), "what becomes a part of a failure is plain");
+        let on_its_own_thread = campaign("nested").seeds(1).run(|_sim| {
+            let run = Sim::builder().seed(3).run(|sim| {
+                sim.host("a").spawn("p", |_net| panic!("lost"));
+                sim.run_to_end().unwrap();
+            });
+            drop(run.unwrap());
+        });
+        for outcome in [outcome, on_its_own_thread] {
+            assert!(!outcome.found[0].failure.kind.to_string().contains('\u{1b}'), "what becomes a part of a failure is plain");
+        }
         println!("the campaign is told in plain words");
         drop(fails().unwrap());
     }

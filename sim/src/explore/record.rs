@@ -363,8 +363,18 @@ fn head_of(line: &Value) -> Result<(Head, u64), String> {
         first_seed: number(line, "first_seed")?,
         seeds: number(line, "seeds")?,
     };
-    Ok((head, number(line, "shard")?))
+    let shard = number(line, "shard")?;
+    if head.shards > SHARDS_MAX || !(1..=head.shards).contains(&shard) {
+        return Err(format!(
+            "expected a shard of 1 to `shards`, which is at most {SHARDS_MAX}: shard {shard} of {}",
+            head.shards
+        ));
+    }
+    Ok((head, shard))
 }
+
+/// Into how many shards a campaign is split at most, for records to be joined.
+const SHARDS_MAX: u64 = 1_000_000;
 
 impl fmt::Display for Merged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -428,9 +438,9 @@ impl Merged {
             }
             "end" => {
                 let (seeds, failures, elapsed_us) = (number("seeds")?, number("failures")?, number("elapsed_us")?);
-                self.seeds += seeds;
-                self.failures += failures;
-                self.elapsed_us += elapsed_us;
+                let sum = |sum: u64, more: u64| sum.checked_add(more).ok_or("expected numbers whose sum fits 64 bits".to_owned());
+                let sums = (sum(self.seeds, seeds)?, sum(self.failures, failures)?, sum(self.elapsed_us, elapsed_us)?);
+                (self.seeds, self.failures, self.elapsed_us) = sums;
             }
             _ => return Err(format!("expected a line of a record, a failure, divergence, assertion or end: {line}")),
         }

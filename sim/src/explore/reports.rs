@@ -6,6 +6,7 @@ use crate::choice::{Choice, Tape};
 use crate::report::{NotWritten, ReportError, ReportFiles, write_report};
 use crate::sim::Sim;
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 impl Campaign {
@@ -56,5 +57,9 @@ impl<F: Fn(&Sim) + Sync> Runner<'_, F> {
 /// Tells git to leave a report alone.
 fn ignore(folder: &Path) -> Result<(), NotWritten> {
     let path = folder.join(".gitignore");
-    fs::write(&path, "*\n").map_err(|source| NotWritten { path, source })
+    let written = fs::File::create_new(&path).and_then(|mut file| file.write_all(b"*\n"));
+    match written {
+        Err(source) if source.kind() != io::ErrorKind::AlreadyExists => Err(NotWritten { path, source }),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }

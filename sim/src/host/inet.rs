@@ -244,7 +244,7 @@ impl Host {
 
     /// There is no packet to send any more.
     #[inline]
-    pub fn output_is_out(&mut self) {
+    pub(crate) fn output_is_out(&mut self) {
         if !self.late_wakes.is_empty() {
             self.wake_late();
         }

@@ -336,6 +336,7 @@ impl Host {
                         self.forget_socket(child);
                     }
                 }
+                self.stream_groups.remove(&socket);
                 self.forget_socket(socket);
             }
             Object::Dgram(dgram) => self.forget_dgram(dgram),

@@ -309,7 +309,8 @@ impl Host {
         }
         let iss = iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
         let socket = &mut self.sockets[key];
-        if socket.sends_ipv4 && remote.is_ipv6() {
+        let is_discarded = socket.sends_ipv4 && remote.is_ipv6();
+        if is_discarded {
             tuple.remote = DISCARD.into();
         }
         socket.sends_ipv4 |= socket.family == Family::Inet6 && remote.is_ipv4();
@@ -321,7 +322,10 @@ impl Host {
         socket.tcb.connect(cx.now, &config, ports, iss);
         socket.tcb.assume_peer_mss(if remote.is_ipv4() { MSS_DEFAULT_V4 } else { MSS_DEFAULT_V6 });
         socket.state = socket.tcb.state();
-        self.hash(key);
+        // From there nothing comes, and another socket may have the same name.
+        if !is_discarded {
+            self.hash(key);
+        }
         self.settle(cx.now, key);
         Ok(())
     }

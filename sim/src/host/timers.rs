@@ -1,7 +1,7 @@
 //! The timers of a host: one for each socket that has a deadline, and one for the connections in TIME-WAIT together, earliest first.
 //!
-//! A heap in which everybody's place is known, so that an entry is moved or taken out where it is: there is never one that is of no use. Those that
-//! are due at one moment go off in the order of [`TimerOf`].
+//! A heap in which everybody's place is known, so that an entry is moved or taken out where it is. It does not move when a deadline moves later, and then
+//! goes off in vain. Those that are due at one moment go off in the order of [`TimerOf`].
 
 use crate::slab::{Key, to_usize};
 use twinsock::Instant;

@@ -229,6 +229,19 @@ thread_local! {
     static PANICS: RefCell<[Option<Seen>; 2]> = const { RefCell::new([None, None]) };
     /// Whether panics outside simulated threads are kept as well.
     static KEPT: Cell<bool> = const { Cell::new(false) };
+    /// Whether all that this OS thread runs is a part of what stands in a run of another one.
+    static WITHIN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs code on an OS thread of its own; `is_within`: for a thread that [speaks within a run](speaks_within_a_run).
+pub fn run_on_its_own<T>(is_within: bool, act: impl FnOnce() -> T) -> T {
+    WITHIN.set(is_within);
+    act()
+}
+
+/// Whether what is said here becomes a part of what a run says that stands around it.
+pub fn speaks_within_a_run() -> bool {
+    is_in_a_run() || WITHIN.get()
 }
 
 /// Runs code of a test. Its panic becomes a failure.
@@ -302,7 +315,7 @@ pub fn pending_panic() -> Option<(String, Option<String>)> {
 }
 
 /// Whether what the running code says of a panic goes into a failure: it is a simulated thread's, or a test's that [`catch`] runs.
-pub fn is_in_a_run() -> bool {
+fn is_in_a_run() -> bool {
     coroutine::on_carrier() || KEPT.get()
 }
 

@@ -9,7 +9,7 @@ pub const OF_RECORDINGS: Memory = Memory { take, give };
 
 /// Pieces that nobody uses, for all simulations of the program.
 static SPARE: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
-/// How many they may be. Most have 64 KiB.
+/// How many they may be. Most have 68 KiB.
 const SPARE_MAX: usize = 512;
 /// No piece that is kept has more bytes.
 const PIECE_MAX_BYTES: usize = 128 << 10;

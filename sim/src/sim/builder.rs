@@ -4,7 +4,7 @@ use super::{Failure, Listener, Report, Sim, Summary, step_from_environment};
 use crate::choice::{Choice, ForeignTape, Origin, Tape};
 use crate::process::current::Shared;
 use crate::process::driver;
-use crate::process::failure::{catch, install_panic_hook};
+use crate::process::failure::{self, catch, install_panic_hook};
 use crate::process::leaks::{LEAK_GRACE, LeakCheck};
 use crate::process::scheduler::Scheduler;
 use crate::process::turns::{CALLS_EXPECTED, Interleaving, Turns};
@@ -436,12 +436,14 @@ impl Builder {
             thread = thread.name(name.to_owned());
         }
         let listener = Listener::here();
+        let is_within = failure::speaks_within_a_run();
         #[expect(
             clippy::disallowed_methods,
             reason = "the OS thread that carries the whole simulation; nothing in a run depends on it"
         )]
         std::thread::scope(|scope| {
-            let spawned = thread.spawn_scoped(scope, || listener.hear(|| self.run_here(build)));
+            let spawned =
+                thread.spawn_scoped(scope, || listener.hear(|| failure::run_on_its_own(is_within, || self.run_here(build))));
             match spawned.expect("an OS thread can be started").join() {
                 Ok(result) => result,
                 Err(payload) => std::panic::resume_unwind(payload),

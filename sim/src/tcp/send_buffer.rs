@@ -48,7 +48,11 @@ impl SendBuffer {
         self.bytes = 0;
         self.open = false;
         self.calm = Calm::default();
-        self.chunks.places() <= SPARE_CHUNKS_MAX && self.tail.capacity() == 0 && self.retired.capacity() == 0
+        let is_small = self.chunks.places() <= SPARE_CHUNKS_MAX && self.tail.capacity() == 0 && self.retired.capacity() == 0;
+        // A block that is full to its end is held on to, though there is no room in it.
+        self.tail = BytesMut::new();
+        self.is_tail_usual = false;
+        is_small
     }
 
     /// Makes the caches ready for the next chunk.

@@ -315,6 +315,8 @@ impl<'a> Arguments<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Text {
     text: String,
+    /// A list begins: its first item follows no other.
+    begins: bool,
 }
 
 impl Text {
@@ -335,8 +337,14 @@ impl Text {
             tag::NUMBER => self.show(reader.signed()),
             tag::DOTS => self.item("..."),
             tag::NULL => self.item("NULL"),
-            tag::OPEN => self.item("["),
-            tag::CLOSE => self.text.push(']'),
+            tag::OPEN => {
+                self.item("[");
+                self.begins = true;
+            }
+            tag::CLOSE => {
+                self.begins = false;
+                self.text.push(']');
+            }
             tag::ONE_OF => {
                 let family = family(reader);
                 self.one_of(reader.signed_small(), family);
@@ -389,9 +397,10 @@ impl Text {
 
     /// Begins another item.
     fn item(&mut self, text: &str) {
-        if !self.text.is_empty() && !self.text.ends_with(['[', '{']) {
+        if !self.text.is_empty() && !self.begins {
             self.text.push_str(", ");
         }
+        self.begins = false;
         self.text.push_str(text);
     }
 
@@ -494,6 +503,16 @@ mod tests {
         arguments.end();
         let text = Text::read(&mut Reader::new(&bytes), &[0; DATA_SHOWN_MAX_BYTES]);
         assert_eq!(text, r#"[1, -2], ..., [], NULL, [3, 4], 5 us, "longer""#);
+    }
+
+    #[test]
+    fn a_name_that_ends_like_a_beginning_is_followed_by_a_comma() {
+        let mut bytes = Vec::new();
+        let mut arguments = Arguments::new(&mut bytes, &[0; DATA_SHOWN_MAX_BYTES]);
+        let path = SocketAddr::Unix(twinsock::UnixAddr::Path("/tmp/\n[".into()));
+        arguments.addr(path.encode().unwrap().as_bytes()).number(5);
+        arguments.end();
+        assert_eq!(Text::read(&mut Reader::new(&bytes), &[0; DATA_SHOWN_MAX_BYTES]), r"unix:/tmp/\n[, 5");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The last events: a ring in a plain array. Every event of a run passes through it, so what is kept of the usual ones is a few words,
 //! and an [`Event`] is made of them when somebody asks.
 
+use super::RECORDS;
 use super::event::{CallName, Event, What};
 use super::packets::{PacketKind, Words};
 use super::place::Place;
@@ -108,17 +109,29 @@ impl Kept {
     #[inline]
     pub(super) fn wants_calls(&self) -> bool {
         #[cfg(feature = "tracing")]
-        if self.untold.as_ref().is_some_and(|untold| untold.wants(super::Topic::Call)) {
+        if RECORDS && self.untold.as_ref().is_some_and(|untold| untold.wants(super::Topic::Call)) {
             return true;
         }
-        self.recording.is_some()
+        self.is_recording()
+    }
+
+    /// Whether the whole run is kept.
+    #[inline(always)]
+    pub(super) fn is_recording(&self) -> bool {
+        RECORDS && self.recording.is_some()
+    }
+
+    /// The whole run, where it is kept.
+    #[inline(always)]
+    pub(super) fn recording_mut(&mut self) -> Option<&mut Recording> {
+        if RECORDS { self.recording.as_deref_mut() } else { None }
     }
 
     /// Keeps an event for whoever listens.
     #[cfg(feature = "tracing")]
     #[inline]
     pub(super) fn tell(&mut self, step: u64, topic: Option<super::untold::Topic>, event: impl FnOnce() -> Event) {
-        if let Some(untold) = &mut self.untold {
+        if RECORDS && let Some(untold) = &mut self.untold {
             untold.add(step, topic, event);
         }
     }

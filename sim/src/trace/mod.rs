@@ -5,7 +5,7 @@
 //! whether events are kept; keeping them is off until it is asked for, and costs nothing until then.
 //!
 //! What becomes of a recording: `lines.rs` makes the lines of a trace file of it, each with all that is known of an event, `file.rs` writes and reads
-//! them, `text.rs` prints them, `timeline.rs` draws them, and `pcapng.rs` writes the packets. This room reads values and influences nothing.
+//! them, `timeline.rs` draws them, and `pcapng.rs` writes the packets. This room reads values and influences nothing.
 
 mod arguments;
 mod bytes;
@@ -48,9 +48,9 @@ use std::fmt;
 use std::net::IpAddr;
 use twinsock::{Instant, Result};
 
-/// Whether anything can keep events. Without, the digest is all that there is: a build by which it is told what a trace costs that is off
-/// (`sim/benches/trace_off.sh`).
-const KEEPS: bool = !cfg!(twinsock_no_trace);
+/// Whether a run can be recorded, or listened to. Without, there are the digest and the last events alone: a build by which it is told what a trace
+/// costs that is off (`sim/benches/trace_off.sh`).
+const RECORDS: bool = !cfg!(twinsock_no_trace);
 
 /// The record of a run, which a [`World`](crate::world::World) writes.
 ///
@@ -85,20 +85,9 @@ impl Trace {
         Trace::default()
     }
 
-    /// What keeps events, if anything does.
-    #[inline(always)]
-    fn kept(&self) -> Option<&Kept> {
-        if KEEPS { self.kept.as_ref() } else { None }
-    }
-
-    #[inline(always)]
-    fn kept_mut(&mut self) -> Option<&mut Kept> {
-        if KEEPS { self.kept.as_mut() } else { None }
-    }
-
     /// Keeps the last `events_max` events from here on; with 0, none.
     pub(crate) fn keep_last(&mut self, events_max: usize) {
-        self.kept = (KEEPS && events_max > 0).then(|| Kept::new(events_max));
+        self.kept = (events_max > 0).then(|| Kept::new(events_max));
     }
 
     /// Keeps everything from here on, for [`Trace::take_recording`]: the last `events_max` events, at least.
@@ -116,7 +105,7 @@ impl Trace {
     /// Events since this was asked last.
     #[cfg(feature = "tracing")]
     pub(crate) fn take_untold(&mut self) -> Vec<UntoldEvent> {
-        let untold = self.kept_mut().and_then(|kept| kept.untold.as_mut());
+        let untold = self.kept.as_mut().and_then(|kept| kept.untold.as_mut());
         untold.map_or_else(Vec::new, |untold| std::mem::take(&mut untold.events))
     }
 
@@ -124,14 +113,14 @@ impl Trace {
     #[inline]
     #[must_use]
     pub(crate) fn is_recording(&self) -> bool {
-        self.kept().is_some_and(|kept| kept.recording.is_some())
+        self.kept.as_ref().is_some_and(Kept::is_recording)
     }
 
     /// Whether somebody wants to know of calls in full: [`Trace::call_in_full`] and those like it.
     #[inline]
     #[must_use]
     pub(crate) fn wants_calls(&self) -> bool {
-        self.kept().is_some_and(Kept::wants_calls)
+        self.kept.as_ref().is_some_and(Kept::wants_calls)
     }
 
     /// Everything since [`Trace::record_last`]; `addrs` are the addresses of the hosts.
@@ -146,7 +135,7 @@ impl Trace {
     #[inline]
     fn log_mut(&mut self) -> Option<(&mut Log, u64)> {
         let step = self.steps;
-        Some((self.kept_mut()?.recording.as_deref_mut()?.log_mut(), step))
+        Some((self.kept.as_mut()?.recording_mut()?.log_mut(), step))
     }
 
     /// Records that a thread begins to wait for what `what` says.
@@ -206,7 +195,7 @@ impl Trace {
     #[cfg(feature = "tracing")]
     fn tell_call(&mut self, end: &CallEnd, list: impl Fn(&mut Arguments<'_>)) {
         let step = self.steps;
-        if let Some(untold) = self.kept_mut().and_then(|kept| kept.untold.as_mut()) {
+        if let Some(untold) = self.kept.as_mut().and_then(|kept| kept.untold.as_mut()) {
             untold.add_call(step, end, list);
         }
     }
@@ -235,10 +224,10 @@ impl Trace {
         event.fold_into(&mut self.digest);
         self.events_count += 1;
         let step = self.steps;
-        if let Some(kept) = self.kept_mut() {
+        if let Some(kept) = self.kept.as_mut() {
             #[cfg(feature = "tracing")]
             kept.tell(step, Topic::of(&event.what), || event.clone());
-            if let Some(recording) = &mut kept.recording {
+            if let Some(recording) = kept.recording_mut() {
                 recording.log_mut().event(step, &event, None);
             }
             kept.keep_event(event);
@@ -251,8 +240,8 @@ impl Trace {
         event::fold_choice(&mut self.digest, at, Place::WORLD, n, value);
         self.events_count += 1;
         let step = self.steps;
-        if let Some(kept) = self.kept_mut() {
-            if let Some(recording) = &mut kept.recording {
+        if let Some(kept) = self.kept.as_mut() {
+            if let Some(recording) = kept.recording_mut() {
                 recording.log_mut().choice(step, at, door, n, value);
             }
             kept.keep(Record::Choice { at, place: Place::WORLD, door, n, value });
@@ -264,7 +253,7 @@ impl Trace {
     pub(crate) fn call_ended(&mut self, at: Instant, place: Place, call: CallName, fd: Option<i32>, result: Result<usize>) {
         event::fold_call_end(&mut self.digest, at, place, call, fd, result);
         self.events_count += 1;
-        if let Some(kept) = self.kept_mut() {
+        if let Some(kept) = self.kept.as_mut() {
             kept.keep(Record::CallEnd { at, place, call, fd, result });
         }
     }
@@ -362,11 +351,11 @@ impl Trace {
         packets::fold_packet(&mut self.digest, at, host, kind, label.word);
         #[cfg(feature = "tracing")]
         let step = self.steps;
-        if let Some(kept) = self.kept_mut() {
+        if let Some(kept) = self.kept.as_mut() {
             kept.keep(Record::Packet { at, host, kind, line: label.words });
             #[cfg(feature = "tracing")]
             kept.tell(step, Some(Topic::Packet), || label.words.packet_event(at, host, kind, ""));
-            if kept.recording.is_some() {
+            if kept.is_recording() {
                 return self.packet_in_full(at, host, kind, packet, label);
             }
         }
@@ -378,11 +367,11 @@ impl Trace {
         let words = Words::of(packet);
         packets::fold_packet(&mut self.digest, at, host, kind, words.label());
         let step = self.steps;
-        if let Some(kept) = self.kept_mut() {
+        if let Some(kept) = self.kept.as_mut() {
             let event = Event { at, place: Place::host(host), what: kind.what(PacketLine::of(packet), why) };
             #[cfg(feature = "tracing")]
             kept.tell(step, Topic::of(&event.what), || event.clone());
-            if let Some(recording) = &mut kept.recording {
+            if let Some(recording) = kept.recording_mut() {
                 let is_usual = packets::is_usual(packet);
                 match kind {
                     PacketKind::Sent => recording.log_mut().event(step, &event, Some(packet)),
@@ -432,7 +421,7 @@ impl Trace {
 
     /// The events that were kept, oldest first.
     pub(crate) fn events(&self) -> impl Iterator<Item = Event> {
-        self.kept().into_iter().flat_map(Kept::events)
+        self.kept.as_ref().into_iter().flat_map(Kept::events)
     }
 
     /// The names of hosts and processes.

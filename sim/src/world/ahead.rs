@@ -11,7 +11,7 @@ pub(super) type Ahead = [Option<Pair>; 4];
 
 impl World {
     /// Makes the caches ready for something that happens a few events after the next one. An alarm is handed out: what it is about is the driver's.
-    pub fn look_ahead(&mut self) -> Option<Alarm> {
+    pub(crate) fn look_ahead(&mut self) -> Option<Alarm> {
         let found = match self.queue.scout()? {
             Due::Arrival(pair) => *pair,
             Due::Alarm(alarm) => return Some(*alarm),
@@ -38,21 +38,21 @@ impl World {
     }
 
     /// Makes the caches ready for what is done to a host.
-    pub fn prefetch_host(&self, id: HostId) {
+    pub(crate) fn prefetch_host(&self, id: HostId) {
         if let Some(machine) = self.machines.get(id.index()) {
             prefetch_bytes(std::ptr::from_ref(machine).cast(), Machine::HOT_BYTES);
         }
     }
 
     /// The same for the socket that a thread of this host used last.
-    pub fn prefetch_socket(&self, id: HostId, recent: &Recent) {
+    pub(crate) fn prefetch_socket(&self, id: HostId, recent: &Recent) {
         if let Some(machine) = self.machines.get(id.index()) {
             machine.host.prefetch_socket(recent);
         }
     }
 
     /// The same for what that socket holds.
-    pub fn prefetch_buffers(&self, id: HostId, recent: &Recent) {
+    pub(crate) fn prefetch_buffers(&self, id: HostId, recent: &Recent) {
         if let Some(machine) = self.machines.get(id.index()) {
             machine.host.prefetch_buffers(recent);
             if let Some(flying) = self.in_flight.slots.get(index(machine.spare)) {
@@ -66,7 +66,7 @@ impl World {
     }
 
     /// The same for what it sends with, and for the way that this takes.
-    pub fn prefetch_way(&self, id: HostId, recent: &Recent) {
+    pub(crate) fn prefetch_way(&self, id: HostId, recent: &Recent) {
         let Some(machine) = self.machines.get(id.index()) else { return };
         machine.host.prefetch_send(recent);
         if machine.spare == NONE {

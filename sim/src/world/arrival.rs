@@ -18,7 +18,7 @@ pub enum Happened {
     Alarm(Alarm),
 }
 
-/// What a waiter waits for is over: a receive of a stream, which is to have what [`World::take_data`] gives.
+/// What a waiter waits for is over: a receive, which is to have what [`World::take_data`] gives.
 pub struct Ended {
     /// Who has waited.
     pub waiter: Token,

@@ -1,7 +1,7 @@
 //! The wires: what becomes of a packet between the host that sends it and the host that it reaches.
 //!
 //! A packet takes a path, one for each direction of each pair of hosts. Where nothing can happen to it but a delay that all share, it goes by
-//! express ([`World::carry`](super::World)), which costs one comparison; all else is decided here, in this order: is the way cut
+//! express ([`World::carry_on`](super::World)), which costs one comparison; all else is decided here, in this order: is the way cut
 //! (`wire/gates.rs`), are packets held back there, what do the rules say (`wire/rules.rs`), does it fit, and what does the link do to
 //! each of its frames. What chance decides is drawn from the path's own stream, and told in words (`wire/words.rs`).
 

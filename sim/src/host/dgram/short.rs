@@ -86,8 +86,8 @@ impl Ways {
 
 /// Where the way to a name is kept: by its ends, which hold port and address.
 fn place_of(name: &[u8]) -> usize {
-    let first = name.first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
-    let last = name.last_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
+    let first = name.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let last = name.last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let mixed = (first ^ last.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     usize::try_from(mixed >> (u64::BITS - OTHER_WAYS_LOG2)).expect("a few bits fit usize")
 }

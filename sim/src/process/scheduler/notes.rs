@@ -1,5 +1,5 @@
 //! What a recording holds of threads: their calls with all arguments, what they wait for, when they wake. Nothing here is done unless the run is
-//! recorded.
+//! recorded, or somebody listens to it.
 
 use super::short::ShortCall;
 use super::{Scheduler, State, ThreadId, Wait};

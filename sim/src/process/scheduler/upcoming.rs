@@ -14,7 +14,7 @@ const CROWDED_FROM: usize = 1536;
 /// How many turns ahead a thread is looked for.
 const TURNS_AHEAD: usize = 7;
 
-/// The threads that are going to run, where they are known: the first one is the last, [`TURNS_AHEAD`] turns ahead.
+/// The threads that are going to run, where they are known: the first one is the last, that is to run after [`TURNS_AHEAD`] - 1 others.
 pub(super) type Upcoming = [Option<ThreadId>; TURNS_AHEAD];
 
 impl Scheduler {

@@ -150,6 +150,13 @@ impl Threads {
     #[inline(never)]
     fn ended_otherwise(&mut self, end: &CallEnd, ends: Option<&Ends>, numbers: &mut Vec<Connection>) -> Ended {
         let since = self.note(end.place).map_or(end.at, |thread| thread.end(end.at));
+        // dup2(2): the number stands for something else from here on.
+        if end.call == const { CallName::new("dup3") }
+            && let Some(fd) = end.result.ok().and_then(|fd| i32::try_from(fd).ok())
+        {
+            self.connections.remove(&(pair(end.place.host, end.place.pid), fd));
+            self.voids += 1;
+        }
         let connection = end.fd.map_or(0, |fd| self.connection(end, fd, ends, numbers));
         Ended { since, connection, knows_place: false }
     }
