@@ -124,7 +124,7 @@ impl Default for HostConfig {
 
 /// One machine's kernel.
 ///
-/// The fields stand in memory as they stand here: what every call and packet looks at is together, [`Host::HOT_BYTES`] from the beginning on.
+/// The fields stand in memory as they stand here: what every call and packet looks at is together, `HOT_BYTES` from the beginning on.
 ///
 /// ```
 /// # use twinsock::{Instant, consts as c};
