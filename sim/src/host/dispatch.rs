@@ -103,7 +103,6 @@ impl Host {
     /// The calls that never wait.
     fn call_at_once(&mut self, cx: &mut Cx<'_>, pid: Pid, call: &mut Call<'_, '_>) -> Result<usize> {
         match call {
-            Call::Socket { domain, kind, protocol } => self.socket(pid, *domain, *kind, *protocol),
             Call::Socketpair { domain, kind, protocol, out } => self.socketpair(pid, *domain, *kind, *protocol, out),
             Call::Bind { fd, addr } => self.bind(cx, pid, *fd, addr),
             Call::Listen { fd, backlog } => self.listen(cx, pid, *fd, *backlog),
@@ -119,7 +118,7 @@ impl Host {
             Call::Dup3 { fd, new, flags } => self.dup3(cx, pid, *fd, *new, *flags),
             Call::EpollCreate1 { flags } => self.epoll_create1(pid, *flags),
             Call::EpollCtl { epfd, op, fd, event } => self.epoll_ctl(pid, *epfd, *op, *fd, *event),
-            Call::Connect { .. } => unreachable!("a connect of a stream socket has gone its own way"),
+            Call::Socket { .. } | Call::Connect { .. } => unreachable!("a socket, and a connect of a stream socket, have gone their own way"),
             Call::Accept4 { .. }
             | Call::Sendto { .. }
             | Call::Sendmsg { .. }

@@ -10,7 +10,6 @@
 //! that it takes about as long for each. In a round all peers have their turn.
 
 mod runs;
-#[expect(dead_code, reason = "the command alone sets thousands apart")]
 #[path = "../../../src/bin/twinsock/stamp.rs"]
 mod stamp;
 mod table;

@@ -1,7 +1,7 @@
 //! The tables, as Markdown.
 
 use crate::runs::{Effort, Found, Peer};
-use crate::stamp::{machine, today};
+use crate::stamp::{grouped, machine, today};
 use peer::{Done, Workload};
 
 /// The crates whose versions are told.
@@ -103,17 +103,7 @@ fn figure(value: f64) -> String {
         0.0..0.1 => format!("{value:.4}"),
         0.1..10.0 => format!("{value:.2}"),
         10.0..100.0 => format!("{value:.1}"),
-        _ => {
-            let digits = format!("{value:.0}");
-            let mut text = String::new();
-            for (index, digit) in digits.chars().enumerate() {
-                if index > 0 && (digits.len() - index).is_multiple_of(3) {
-                    text.push(',');
-                }
-                text.push(digit);
-            }
-            text
-        }
+        _ => grouped(format_args!("{value:.0}")),
     }
 }
 
