@@ -6,9 +6,10 @@ use super::cmsg;
 use super::cx::{Cx, Pid};
 use super::dgram::DgramEntered;
 use super::file::Object;
-use super::op::{Entered, Kind, Step, Task, call_timeout};
+use super::op::call_timeout;
 use super::pipe::End;
 use super::poll::{self, Timeout};
+use super::task::{Entered, Kind, Step, Task};
 use std::io::{IoSlice, IoSliceMut};
 use twinsock::consts as c;
 use twinsock::raw::RawFd;
@@ -118,7 +119,9 @@ impl Host {
             Call::Dup3 { fd, new, flags } => self.dup3(cx, pid, *fd, *new, *flags),
             Call::EpollCreate1 { flags } => self.epoll_create1(pid, *flags),
             Call::EpollCtl { epfd, op, fd, event } => self.epoll_ctl(pid, *epfd, *op, *fd, *event),
-            Call::Socket { .. } | Call::Connect { .. } => unreachable!("a socket, and a connect of a stream socket, have gone their own way"),
+            Call::Socket { .. } | Call::Connect { .. } => {
+                unreachable!("a socket, and a connect of a stream socket, have gone their own way")
+            }
             Call::Accept4 { .. }
             | Call::Sendto { .. }
             | Call::Sendmsg { .. }

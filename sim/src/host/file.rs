@@ -4,9 +4,9 @@
 
 use super::cx::{Cx, Pid};
 use super::epoll::Epoll;
-use super::op::{Kind, Task};
 use super::pipe::{End, Pipe};
 use super::process::{Descriptor, Process};
+use super::task::{Kind, Task};
 use super::wait::{WaitQueue, Waiter};
 use super::{Host, poll};
 use crate::slab::Key;

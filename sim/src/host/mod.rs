@@ -60,6 +60,7 @@ mod sockets;
 mod stream;
 
 mod sysctl;
+mod task;
 #[cfg(test)]
 mod tests;
 mod time_wait;

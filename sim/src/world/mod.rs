@@ -9,6 +9,7 @@ mod arrival;
 mod chains;
 mod clock;
 pub mod event;
+mod follow;
 mod group;
 mod in_flight;
 mod names;
@@ -20,7 +21,7 @@ mod wire;
 
 use crate::choice::{Choice, Door, LuckOf, StreamId};
 use crate::host::fifo::Fifo;
-use crate::host::{Call, Credentials, Cx, Ends, Host, HostConfig, Op, Pid, Progress, QuietRecv, Token};
+use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, QuietRecv, Token};
 use crate::link::Link;
 use crate::trace::{Event, Place, Recording, Trace, What};
 use ahead::Ahead;
@@ -29,7 +30,7 @@ pub(crate) use chains::Chains;
 use clock::HostClock;
 use event::EventQueue;
 pub(crate) use in_flight::Data;
-use in_flight::{Flying, InFlight};
+use in_flight::InFlight;
 pub(crate) use names::LookupError;
 pub use names::NameFault;
 use neighbour::Neighbours;
@@ -654,140 +655,5 @@ impl World {
         let result = act(&mut machine.host, &mut Cx { now: machine.clock.own(self.now), luck: &mut luck });
         self.follow(id);
         result
-    }
-
-    /// Carries what an entry into a host's kernel has led to: packets, wakes, timers.
-    #[inline(always)]
-    fn follow(&mut self, id: HostId) {
-        if self.machines[id.index()].host.has_output() {
-            self.transmit(id);
-        }
-        let Machine { host, timer_at, clock, .. } = &mut self.machines[id.index()];
-        if host.has_woken() {
-            while let Some(token) = host.poll_wake() {
-                self.wakes.push(token);
-            }
-        }
-        if let Some(at) = host.poll_timeout().map(|own| clock.moment(own))
-            && at < *timer_at
-        {
-            self.arm_timer(id, at);
-        }
-    }
-
-    /// The same where an entry has led to nothing but a timer more.
-    #[cold]
-    fn follow_timer(&mut self, id: HostId) {
-        let Machine { host, timer_at, clock, .. } = &self.machines[id.index()];
-        if let Some(at) = host.poll_timeout().map(|own| clock.moment(own))
-            && at < *timer_at
-        {
-            self.arm_timer(id, at);
-        }
-    }
-
-    /// Sends what the host has to send. What it sends to itself arrives at once, as on Linux's loopback.
-    fn transmit(&mut self, id: HostId) {
-        loop {
-            let machine = &mut self.machines[id.index()];
-            if !machine.host.has_output() {
-                machine.host.output_is_out();
-                return;
-            }
-            let (slot, Flying { packet, label, ends, .. }) = self.in_flight.place_whole();
-            label.forget();
-            *ends = Ends::UNKNOWN;
-            if !machine.host.transmit_into(machine.clock.own(self.now), packet, ends) {
-                return;
-            }
-            *label = self.trace.packet_sent(self.now, id.0, packet);
-            // What `carry_on` does in the usual case.
-            if let Some((addr, path)) = machine.last_route
-                && addr == packet.dst
-                && self.chains.is_none()
-                && let Some(path) = self.paths.get_mut(path)
-                && let Some(at) = path.direction.arrival(self.now, packet.frame_bytes_at_most())
-            {
-                self.in_flight.take_off();
-                self.queue.push(at, Due::arrival(path.to, slot));
-                continue;
-            }
-            self.carry_on(id, slot);
-        }
-    }
-
-    /// Takes the packet in this place, the next one, which is recorded already, to where it goes.
-    fn carry_on(&mut self, from: HostId, slot: u32) {
-        let packet = self.in_flight.packet(slot);
-        let known = self.machines[from.index()].last_route.filter(|(addr, _)| *addr == packet.dst);
-        if let Some(index) = known.map(|(_, index)| index).or_else(|| self.routes.get(from.0, packet.dst)) {
-            // The usual case of `send`, unless somebody asks what every host has gone through.
-            let path = &mut self.paths[index];
-            if self.chains.is_none()
-                && let Some(at) = path.direction.arrival(self.now, packet.frame_bytes_at_most())
-            {
-                self.in_flight.take_off();
-                self.queue.push(at, Due::arrival(path.to, slot));
-            } else {
-                self.send(slot, index);
-            }
-            return;
-        }
-        self.send_anywhere(from, slot);
-    }
-
-    /// Sends the packet in this place, the next one, to where it has not just been sent to.
-    fn send_anywhere(&mut self, from: HostId, slot: u32) {
-        let machine = &mut self.machines[from.index()];
-        let Flying { packet, ends, .. } = &mut self.in_flight.slots[index(slot)];
-        let known = *ends;
-        ends.forget();
-        if machine.host.owns(packet.dst) {
-            let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
-            // The place is still free: nothing else is written to it meanwhile.
-            machine.host.take_packet(&mut Cx { now: machine.clock.own(self.now), luck: &mut luck }, packet, known);
-            return;
-        }
-        if machine.has_lost_addrs && machine.is_sender_gone(packet) {
-            self.in_flight.take_off();
-            self.drop_at(from, slot, "its source is no longer an address here");
-            return;
-        }
-        let dst = packet.dst;
-        match self.find_path(from, dst) {
-            Some(path) => self.send(slot, path),
-            None if group::is_for_many(dst) => self.send_to_many(from, slot),
-            None => {
-                self.in_flight.take_off();
-                let packet = self.drop_at(from, slot, "nobody has the address");
-                self.wait_for_neighbour(from, packet);
-            }
-        }
-    }
-
-    /// The path from a host to an address.
-    fn find_path(&mut self, from: HostId, dst: IpAddr) -> Option<usize> {
-        let to = *self.owners.get(&dst)?;
-        let index = self.path_between(from, to);
-        let machine = &mut self.machines[from.index()];
-        // Where addresses have been lost each packet is looked at.
-        machine.last_route = (!machine.has_lost_addrs).then_some((dst, index));
-        if !machine.has_lost_addrs {
-            self.routes.insert(from.0, dst, index);
-        }
-        Some(index)
-    }
-
-    /// Puts an entry for the host's earliest timer into the queue, which has none at or before that moment.
-    ///
-    /// A timer that moves later, as the retransmission timer does with every segment, costs nothing here: the old entry finds
-    /// nothing due and arms anew.
-    #[cold]
-    fn arm_timer(&mut self, id: HostId, at: Instant) {
-        let machine = &mut self.machines[id.index()];
-        if at < machine.timer_at {
-            machine.timer_at = at;
-            self.queue.push(at.max(self.now), Due::Timer(Pair::new(id.0, 0)));
-        }
     }
 }

@@ -6,6 +6,7 @@ use super::in_flight::{Flying, NONE};
 use super::{Due, HostId, World, index};
 use crate::host::{Pid, QuietRecv, Recent, Short, ShortSend, Token};
 use crate::packet::Packet;
+use std::net::IpAddr;
 use twinsock::raw::{Name, RawFd};
 
 impl World {
@@ -35,18 +36,8 @@ impl World {
         };
         machine.spare = NONE;
         *owner = at.0;
-        let path = match machine.last_route {
-            Some((addr, path)) if addr == packet.dst => Some(path),
-            Some(_) | None => self.routes.get(at.0, packet.dst),
-        };
-        if let Some(path) = path.and_then(|path| self.paths.get_mut(path))
-            && self.chains.is_none()
-            && let Some(arrives) = path.direction.arrival(self.now, Packet::SMALL_FRAME_MAX_BYTES)
-        {
-            self.queue.push(arrives, Due::arrival(path.to, slot));
-        } else {
-            self.in_flight.put_back(slot);
-            self.carry_on(at, slot);
+        let (route, dst) = (machine.last_route, packet.dst);
+        if !self.leave(at, slot, route, dst) {
             self.follow(at);
             return true;
         }
@@ -55,6 +46,26 @@ impl World {
             self.follow_timer(at);
         }
         true
+    }
+
+    /// Takes the small packet in this place to where it goes; `route`: where its host sent to last. Whether it goes by express, which leads to nothing
+    /// else.
+    #[inline(always)]
+    fn leave(&mut self, at: HostId, slot: u32, route: Option<(IpAddr, usize)>, dst: IpAddr) -> bool {
+        let path = match route {
+            Some((addr, path)) if addr == dst => Some(path),
+            Some(_) | None => self.routes.get(at.0, dst),
+        };
+        if let Some(path) = path.and_then(|path| self.paths.get_mut(path))
+            && self.chains.is_none()
+            && let Some(arrives) = path.direction.arrival(self.now, Packet::SMALL_FRAME_MAX_BYTES)
+        {
+            self.queue.push(arrives, Due::arrival(path.to, slot));
+            return true;
+        }
+        self.in_flight.put_back(slot);
+        self.carry_on(at, slot);
+        false
     }
 
     /// `recv(2)`, if it is an easy one: see [`Host::recv_short`](crate::host::Host::recv_short).
@@ -123,19 +134,8 @@ impl World {
         }
         machine.spare = NONE;
         *owner = at.0;
-        let path = match machine.last_route {
-            Some((addr, path)) if addr == packet.dst => self.paths.get_mut(path),
-            Some(_) | None => None,
-        };
-        if let Some(path) = path
-            && self.chains.is_none()
-            && let Some(arrives) = path.direction.arrival(self.now, Packet::SMALL_FRAME_MAX_BYTES)
-        {
-            self.queue.push(arrives, Due::arrival(path.to, slot));
-        } else {
-            self.in_flight.put_back(slot);
-            self.carry_on(at, slot);
-        }
+        let (route, dst) = (machine.last_route, packet.dst);
+        self.leave(at, slot, route, dst);
         if self.machines[at.index()].host.has_woken() {
             self.follow(at);
         }

@@ -4,7 +4,7 @@ use super::super::Host;
 use super::super::addr::{self, Family};
 use super::super::call::{Call, RecvRef};
 use super::super::cmsg::Writer;
-use super::super::op::{Step, Task};
+use super::super::task::{Step, Task};
 use super::Dgram;
 use crate::slab::Key;
 use crate::udp::{ErrorReport, IpHeader, Received, ReceivedError, RecvFlags, Source};
