@@ -58,16 +58,27 @@ impl Host {
             return;
         }
         let device = self.arrival_device(&header);
+        match self.deliver_to_one(&Arrival { now, header, device }, datagram) {
+            // Over IPv6 what has no checksum is nothing to tell anybody of, RFC 8200 section 8.1.
+            Some(refused) if refused.no_check && header.dst.is_ipv6() => {}
+            Some(refused) => self.refuse(&header, refused),
+            None => {}
+        }
+    }
+
+    /// The one socket that a datagram is for gets it; if there is none, it is given back.
+    pub(super) fn deliver_to_one(&mut self, arrival: &Arrival, datagram: Datagram) -> Option<Datagram> {
         let ends = Ends {
-            src: SocketAddr::new(header.src, datagram.src_port),
-            dst: SocketAddr::new(header.dst, datagram.dst_port),
-            device,
+            src: SocketAddr::new(arrival.header.src, datagram.src_port),
+            dst: SocketAddr::new(arrival.header.dst, datagram.dst_port),
+            device: arrival.device,
         };
         match self.find_receiver(&ends) {
-            Some(key) => self.deliver_to(key, &Arrival { now, header, device }, datagram),
-            // Over IPv6 what has no checksum is nothing to tell anybody of, RFC 8200 section 8.1.
-            None if datagram.no_check && header.dst.is_ipv6() => {}
-            None => self.refuse(&header, datagram),
+            Some(key) => {
+                self.deliver_to(key, arrival, datagram);
+                None
+            }
+            None => Some(datagram),
         }
     }
 
