@@ -56,7 +56,14 @@ impl World {
     pub(crate) fn happen(&mut self) -> Option<Happened> {
         match self.happen_short(false)? {
             Ok(_) => unreachable!("no receive may end"),
-            Err(rest) => Some(self.happen_on(rest)),
+            Err(rest) => Some(match rest.0 {
+                What::Due(Due::Alarm(alarm)) => Happened::Alarm(alarm),
+                What::Landed(_, slot, Landing::Kept) => {
+                    self.give_back(slot);
+                    Happened::Something
+                }
+                What::Due(_) | What::Landed(..) => self.happen_on(rest),
+            }),
         }
     }
 
@@ -145,7 +152,7 @@ impl World {
                 }
                 return Happened::Woken(waiter);
             }
-            Landing::Kept => self.in_flight.land(slot),
+            Landing::Kept => self.give_back(slot),
             Landing::Done => self.arrived(to, slot),
             Landing::Long => self.take_in(to, slot),
         }
@@ -158,11 +165,16 @@ impl World {
         if let (Some(from), Some(into)) = (self.in_flight.packet(data.slot).data().get(..data.len), into.get_mut(..data.len)) {
             into.copy_from_slice(from);
         }
-        // What it was is left there for the next one.
-        let owner = self.in_flight.slots.get(index(data.slot)).map_or(NONE, |flying| flying.owner);
+        self.give_back(data.slot);
+    }
+
+    /// The packet in this place, which one of the short sends has written, has arrived: what it was is left there for the next one of its host.
+    #[inline(always)]
+    fn give_back(&mut self, slot: u32) {
+        let owner = self.in_flight.slots.get(index(slot)).map_or(NONE, |flying| flying.owner);
         match self.machines.get_mut(index(owner)) {
-            Some(machine) if machine.spare == NONE => machine.spare = data.slot,
-            Some(_) | None => self.in_flight.land(data.slot),
+            Some(machine) if machine.spare == NONE => machine.spare = slot,
+            Some(_) | None => self.in_flight.land(slot),
         }
     }
 

@@ -293,7 +293,7 @@ impl Host {
         if let (Body::Udp(datagram), true) = (&packet.body, self.addresses.owns(route.destination)) {
             let device = route.device;
             let header = packet.into();
-            self.deliver_to_one(&Arrival { now, header, device }, datagram.clone());
+            self.deliver_to_one(&Arrival { now, header, device }, datagram);
         }
     }
 
