@@ -49,7 +49,7 @@ pub fn drive(shared: &Rc<Shared>, limit: Option<Instant>) {
             Turn::Stop => break,
             Turn::Deadlock => {
                 let waiting = scheduler.waiting();
-                scheduler.failure = Some(FailureKind::Deadlock { waiting });
+                scheduler.rare.fail(FailureKind::Deadlock { waiting });
                 break;
             }
         }
@@ -194,5 +194,5 @@ fn fail_with(scheduler: &mut Scheduler, thread: ThreadId, message: String, locat
         message,
         location,
     };
-    scheduler.failure.get_or_insert(failure);
+    scheduler.rare.fail(failure);
 }

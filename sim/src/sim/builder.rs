@@ -540,7 +540,7 @@ impl Builder {
             Ok(value) => sim.outcome().map(|summary| (value, summary)),
             Err(kind) => {
                 // What stopped the run before comes first: the test may have panicked at hearing of it.
-                sim.shared.scheduler.borrow_mut().failure.get_or_insert(kind);
+                sim.shared.scheduler.borrow_mut().rare.fail(kind);
                 sim.outcome().map(|_| unreachable!("the run has failed"))
             }
         };

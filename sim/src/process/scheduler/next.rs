@@ -1,5 +1,7 @@
 //! What happens next, and who runs then.
 
+use super::rare::First;
+use super::short::FETCHED_FROM;
 use super::upcoming::PREPARED_FROM;
 use super::{Scheduler, State, ThreadId, Turn, full_name};
 use crate::host::Token;
@@ -93,24 +95,17 @@ impl Scheduler {
     /// Who is next. With a `limit`, that of [`Scheduler::set_limit`], nothing later than that happens.
     #[inline]
     pub fn next_turn(&mut self, limit: Option<Instant>) -> Turn {
-        if let Some(thread) = self.chosen.take()
-            && !self.waits_at_once(thread)
-        {
-            return Turn::Run(thread);
+        if let Some(thread) = self.chosen {
+            self.chosen = None;
+            if !self.waits_at_once(thread) {
+                return Turn::Run(thread);
+            }
         }
         loop {
-            if self.failure.is_some() {
-                return Turn::Stop;
-            }
-            if let Some(outside) = self.outside.take() {
-                self.pass();
-                return Turn::Outside(outside);
-            }
-            if let Some(process) = self.kills.pop_front() {
-                return Turn::Kill(process);
-            }
-            if limit.is_none() && self.live == 0 {
-                return Turn::Stop;
+            if self.rare.may_be()
+                && let Some(turn) = self.rare_turn(limit)
+            {
+                return turn;
             }
             // Everything that is due now happens before somebody is chosen, so that the choice is among all.
             let due = self.world.next_due();
@@ -124,8 +119,7 @@ impl Scheduler {
             match (due, limit) {
                 (Some(at), Some(limit)) if at > limit => return self.reach(limit),
                 (Some(_), Some(_) | None) => {
-                    self.pass();
-                    if self.failure.is_some() {
+                    if self.pass() {
                         return Turn::Stop;
                     }
                     if self.ready.len() >= PREPARED_FROM {
@@ -141,36 +135,51 @@ impl Scheduler {
         }
     }
 
-    /// Something happens. A run in which no thread takes part in what happens never ends.
-    #[inline(always)]
-    fn pass(&mut self) {
-        self.events += 1;
-        if self.events.is_multiple_of(EVENTS_BETWEEN_LOOKS) {
-            self.look_for_idling();
+    /// The driver's turn, if something comes before all else.
+    #[cold]
+    fn rare_turn(&mut self, limit: Option<Instant>) -> Option<Turn> {
+        match self.rare.next()? {
+            First::Failure => Some(Turn::Stop),
+            First::Outside(outside) => {
+                self.pass();
+                Some(Turn::Outside(outside))
+            }
+            First::Kill(process) => Some(Turn::Kill(process)),
+            First::Nobody => limit.is_none().then_some(Turn::Stop),
         }
     }
 
+    /// Something happens. A run in which no thread takes part in what happens never ends: answers whether this one fails for that.
+    #[inline(always)]
+    fn pass(&mut self) -> bool {
+        self.events += 1;
+        self.events.is_multiple_of(EVENTS_BETWEEN_LOOKS) && self.looks_idle()
+    }
+
     #[cold]
-    fn look_for_idling(&mut self) {
+    fn looks_idle(&mut self) -> bool {
         let turns = self.world.trace().steps();
         if turns != self.turns_seen {
             self.turns_seen = turns;
             self.idle = 0;
-            return;
+            return false;
         }
         self.idle += EVENTS_BETWEEN_LOOKS;
         self.pulse.beat();
         if self.idle >= self.idle_max {
             let waiting = self.waiting();
-            self.failure.get_or_insert(FailureKind::Idle { events: self.idle, waiting });
+            self.rare.fail(FailureKind::Idle { events: self.idle, waiting });
         }
+        self.rare.failure().is_some()
     }
 
     /// Wakes and chooses a waiting thread, if nobody else can be chosen now. `false`: nothing has happened.
     fn goes_on_at_once(&mut self, thread: ThreadId) -> bool {
         let now = self.world.now();
         let is_only_one = self.ready.is_empty() && self.stalled.is_empty() && self.world.is_idle_until(now);
-        self.stack_ends[thread.index()].prefetch();
+        if self.threads.len() >= FETCHED_FROM {
+            self.stack_ends[thread.index()].prefetch();
+        }
         let Some(slot) = self.threads.get(thread.index()) else { return false };
         let is_waiting = match slot.state {
             State::Waiting(..) => true,
