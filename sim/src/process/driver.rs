@@ -24,7 +24,7 @@ pub fn drive(shared: &Rc<Shared>, limit: Option<Instant>) {
     loop {
         scheduler = tell(shared, scheduler);
         match scheduler.next_turn(limit) {
-            Turn::Run(thread) => {
+            Ok(thread) => {
                 let (after, ended) = resume(shared, scheduler, thread, None);
                 scheduler = after;
                 match ended {
@@ -36,18 +36,18 @@ pub fn drive(shared: &Rc<Shared>, limit: Option<Instant>) {
                     }
                 }
             }
-            Turn::Kill(process) => {
+            Err(Turn::Kill(process)) => {
                 drop(scheduler);
                 kill(shared, process);
                 scheduler = shared.scheduler.borrow_mut();
             }
-            Turn::Outside(outside) => {
+            Err(Turn::Outside(outside)) => {
                 drop(scheduler);
                 shared.serve(outside);
                 scheduler = shared.scheduler.borrow_mut();
             }
-            Turn::Stop => break,
-            Turn::Deadlock => {
+            Err(Turn::Stop) => break,
+            Err(Turn::Deadlock) => {
                 let waiting = scheduler.waiting();
                 scheduler.rare.fail(FailureKind::Deadlock { waiting });
                 break;

@@ -100,10 +100,10 @@ pub struct Thread {
     pub(super) state: State,
     /// Counts this thread's waits: an alarm that was set for an earlier one is void.
     turn: u32,
-    /// Its process's host and number there.
-    host: HostId,
-    pid: Pid,
     pub(super) process: ProcId,
+    /// Its process's number on its host.
+    pid: Pid,
+    host: HostId,
     pub(super) killed: bool,
     /// Something is to be done before it goes on with its turn: it is killed, or a debugger stops here.
     pub(super) is_held_up: bool,
@@ -159,10 +159,8 @@ impl Process {
     }
 }
 
-/// What the driver does next.
+/// What the driver does next where it resumes nobody.
 pub enum Turn {
-    /// Resumes this thread.
-    Run(ThreadId),
     /// Kills this process, whose main thread has ended or which somebody wants gone.
     Kill(ProcId),
     /// Lets code of the network's builder run.
@@ -213,7 +211,9 @@ pub struct Scheduler {
     /// How many of the last events of each host a failure shows; all that are kept, if it is not said.
     pub(crate) shows_of_each_host: Option<usize>,
     /// At the beginning of this turn a debugger stops; that of the greatest number never comes.
-    pub(crate) break_at: u64,
+    break_at: u64,
+    /// No debugger is going to stop, and no host stands still: whoever is woken alone is the next to run.
+    is_straight: bool,
     /// What processes leave when they end, if that is looked for.
     pub(super) exits: Option<Box<Exits>>,
 }
@@ -247,6 +247,7 @@ impl Scheduler {
             idle_max: u64::MAX,
             shows_of_each_host: None,
             break_at: u64::MAX,
+            is_straight: true,
             exits: None,
         }
     }
@@ -410,7 +411,7 @@ impl Scheduler {
 
     /// Chooses as the driver would, after [`Scheduler::wait_for_turn`] has answered `true`. Answers whether it is that thread, which goes on at once.
     pub fn chooses_at_once(&mut self, thread: ThreadId) -> bool {
-        if self.ready.is_empty() || self.world.trace().steps() + 1 == self.break_at {
+        if self.ready.is_empty() || !self.is_straight {
             return false;
         }
         let chosen = self.choose();

@@ -42,8 +42,7 @@ impl Scheduler {
     /// Lets the next thing in the world's queue happen, and chooses the thread that is woken by it, if nobody else can be chosen now.
     #[inline(always)]
     fn step_and_choose(&mut self) -> Option<ThreadId> {
-        let trace = self.world.trace();
-        let may_end = self.ready.is_empty() & self.stalled.is_empty() & (trace.steps() + 1 != self.break_at);
+        let may_end = self.ready.is_empty() & self.is_straight;
         match self.world.happen_short(may_end)? {
             Ok(Ended { waiter, data }) => Some(self.recv_ended(thread_of(waiter), data)),
             Err(rest) => match rest.alarm() {
@@ -92,20 +91,34 @@ impl Scheduler {
         self.limit = limit.unwrap_or(Instant::FAR);
     }
 
+    /// A debugger stops at the beginning of this turn.
+    pub(crate) fn break_at(&mut self, step: u64) {
+        self.break_at = step;
+        self.straighten();
+    }
+
+    /// Looks anew whether turns are taken without any more ado.
+    pub(super) fn straighten(&mut self) {
+        self.is_straight = self.stalled.is_empty() && self.break_at == u64::MAX;
+    }
+
     /// Who is next. With a `limit`, that of [`Scheduler::set_limit`], nothing later than that happens.
+    ///
+    /// # Errors
+    /// What is to be done instead.
     #[inline]
-    pub fn next_turn(&mut self, limit: Option<Instant>) -> Turn {
+    pub fn next_turn(&mut self, limit: Option<Instant>) -> Result<ThreadId, Turn> {
         if let Some(thread) = self.chosen {
             self.chosen = None;
             if !self.waits_at_once(thread) {
-                return Turn::Run(thread);
+                return Ok(thread);
             }
         }
         loop {
             if self.rare.may_be()
                 && let Some(turn) = self.rare_turn(limit)
             {
-                return turn;
+                return Err(turn);
             }
             // Everything that is due now happens before somebody is chosen, so that the choice is among all.
             let due = self.world.next_due();
@@ -114,23 +127,23 @@ impl Scheduler {
                 if self.waits_at_once(thread) {
                     continue;
                 }
-                return Turn::Run(thread);
+                return Ok(thread);
             }
             match (due, limit) {
-                (Some(at), Some(limit)) if at > limit => return self.reach(limit),
+                (Some(at), Some(limit)) if at > limit => return Err(self.reach(limit)),
                 (Some(_), Some(_) | None) => {
                     if self.pass() {
-                        return Turn::Stop;
+                        return Err(Turn::Stop);
                     }
                     if self.ready.len() >= PREPARED_FROM {
                         self.prepare_event();
                     }
                     if let Some(thread) = self.step_and_choose() {
-                        return Turn::Run(thread);
+                        return Ok(thread);
                     }
                 }
-                (None, Some(limit)) => return self.reach(limit),
-                (None, None) => return Turn::Deadlock,
+                (None, Some(limit)) => return Err(self.reach(limit)),
+                (None, None) => return Err(Turn::Deadlock),
             }
         }
     }
@@ -176,7 +189,7 @@ impl Scheduler {
     /// Wakes and chooses a waiting thread, if nobody else can be chosen now. `false`: nothing has happened.
     fn goes_on_at_once(&mut self, thread: ThreadId) -> bool {
         let now = self.world.now();
-        let is_only_one = self.ready.is_empty() && self.stalled.is_empty() && self.world.is_idle_until(now);
+        let is_only_one = self.ready.is_empty() && self.is_straight && self.world.is_idle_until(now);
         if self.threads.len() >= FETCHED_FROM {
             self.stack_ends[thread.index()].prefetch();
         }
@@ -185,7 +198,7 @@ impl Scheduler {
             State::Waiting(..) => true,
             State::Ready | State::Due | State::Running | State::Ended => false,
         };
-        if !is_only_one || !is_waiting || self.world.trace().steps() + 1 == self.break_at {
+        if !is_only_one || !is_waiting {
             return false;
         }
         if self.world.trace().is_recording() {

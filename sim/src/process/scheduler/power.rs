@@ -22,6 +22,7 @@ impl Scheduler {
         }
         self.world.crash(host);
         self.stalled.remove(&host);
+        self.straighten();
         for index in 0..self.processes.len() {
             let process = &mut self.processes[index];
             if process.host != host || process.life != Life::Alive {
@@ -77,12 +78,14 @@ impl Scheduler {
             goes_on
         });
         self.stalled.insert(host, stalled);
+        self.straighten();
         self.just_chosen = false;
     }
 
     /// A host that stands still goes on.
     pub fn resume_host(&mut self, host: HostId) {
         let Some(stalled) = self.stalled.remove(&host) else { return };
+        self.straighten();
         self.rare.kill(stalled.kills);
         self.ready.extend(stalled.ready);
         self.world.resume_host(host);
