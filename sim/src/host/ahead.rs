@@ -2,6 +2,7 @@
 
 use super::Host;
 use super::fast::{Ends, Recent};
+use crate::packet::{Body, Packet};
 use crate::prefetch::prefetch_bytes;
 use crate::slab::Key;
 use std::net::IpAddr;
@@ -14,20 +15,28 @@ impl Host {
     pub(crate) fn prefetch_socket(&self, recent: &Recent) {
         let (file, socket) = recent.keys();
         self.files.prefetch(file, usize::MAX);
-        self.sockets.prefetch(socket);
+        if recent.is_of_dgrams() {
+            self.dgrams.prefetch(socket, usize::MAX);
+        } else {
+            self.sockets.prefetch(socket);
+        }
         prefetch_bytes(self.processes.as_ptr().cast(), 128);
     }
 
     /// The same for what the socket holds.
     pub(crate) fn prefetch_buffers(&self, recent: &Recent) {
         let (_, socket) = recent.keys();
-        self.prefetch_buffers_of(socket);
+        if !recent.is_of_dgrams() {
+            self.prefetch_buffers_of(socket);
+        }
     }
 
     /// The same for what it is going to send with.
     pub(crate) fn prefetch_send(&self, recent: &Recent) {
         let (_, socket) = recent.keys();
-        if let Some(socket) = self.sockets.get(socket) {
+        if !recent.is_of_dgrams()
+            && let Some(socket) = self.sockets.get(socket)
+        {
             socket.tcb.prefetch_send();
         }
     }
@@ -35,18 +44,29 @@ impl Host {
     /// The other end of the socket that a thread used last, if it is one of a stream.
     pub(crate) fn remote_of(&self, recent: &Recent) -> Option<IpAddr> {
         let (_, socket) = recent.keys();
-        Some(self.sockets.get(socket)?.tuple.remote)
+        if recent.is_of_dgrams() { None } else { Some(self.sockets.get(socket)?.tuple.remote) }
     }
 
     /// The same for a packet that is going to arrive.
-    pub(crate) fn prefetch_arrival(&self, ends: &Ends) {
-        self.sockets.prefetch(ends.to());
+    pub(crate) fn prefetch_arrival(&self, packet: &Packet, ends: &Ends) {
+        match packet.body {
+            Body::Tcp(_) => self.sockets.prefetch(ends.to()),
+            Body::Udp(_) => self.dgrams.prefetch(ends.to(), usize::MAX),
+            Body::Icmp(_) => {}
+        }
     }
 
     /// The same for what its socket holds, and its file.
-    pub(crate) fn prefetch_buffers_of_arrival(&self, ends: &Ends) {
-        self.prefetch_buffers_of(ends.to());
-        if let Some(file) = self.sockets.get(ends.to()).and_then(|socket| socket.file) {
+    pub(crate) fn prefetch_held_for_arrival(&self, packet: &Packet, ends: &Ends) {
+        let file = match packet.body {
+            Body::Tcp(_) => {
+                self.prefetch_buffers_of(ends.to());
+                self.sockets.get(ends.to()).and_then(|socket| socket.file)
+            }
+            Body::Udp(_) => self.dgrams.get(ends.to()).and_then(|dgram| dgram.file()),
+            Body::Icmp(_) => None,
+        };
+        if let Some(file) = file {
             self.files.prefetch(file, usize::MAX);
         }
     }

@@ -188,6 +188,12 @@ impl Recent {
         self.fd >= 0
     }
 
+    /// Whether it is a datagram socket.
+    #[inline]
+    pub(super) fn is_of_dgrams(&self) -> bool {
+        self.fd >= DGRAM
+    }
+
     /// Its file and itself.
     #[inline]
     pub(super) fn keys(&self) -> (Key, Key) {

@@ -50,9 +50,11 @@ impl StackEnd {
         prefetch_bytes(self.0, PREFETCHED_BYTES);
     }
 
-    /// The same of the other end, where a switch notes whom to go back to: of a stack of which little is in use, that is in the same page.
+    /// The same, with what the calls that come then are going to use, and with the other end, where a switch notes whom to go back to: of a stack of which little
+    /// is in use, that is in the same page.
     #[inline]
-    pub fn prefetch_beginning(self) {
+    pub fn prefetch_all(self) {
+        prefetch_bytes(self.0.wrapping_sub(CALLED_BYTES), CALLED_BYTES + PREFETCHED_BYTES);
         let beginning = self.0.map_addr(|addr| addr | (PAGE_BYTES - 1));
         prefetch_bytes(beginning, 1);
     }
@@ -60,6 +62,8 @@ impl StackEnd {
 
 /// How much of a stack's end is fetched.
 const PREFETCHED_BYTES: usize = 512;
+/// How much is fetched of what is beyond it.
+const CALLED_BYTES: usize = 192;
 /// The least size of a page; a stack begins at the end of one.
 const PAGE_BYTES: usize = 4096;
 

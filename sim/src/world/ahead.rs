@@ -1,40 +1,68 @@
 //! What arrives soon: so that the caches are made ready for it, step by step. Nothing here has any effect but on time.
 
-use super::in_flight::NONE;
+use super::in_flight::{Flying, NONE};
 use super::wire::Path;
 use super::{Alarm, Due, HostId, Machine, Pair, World, index};
 use crate::host::Recent;
 use crate::prefetch::{prefetch, prefetch_bytes};
 
-/// Arrivals that are going to be, the last one first: four steps.
-pub(super) type Ahead = [Option<Pair>; 4];
+/// How many events are looked at together.
+const FLOCK: usize = 8;
+/// In how many steps the caches are made ready for one.
+const STEPS: usize = 3;
+
+/// Arrivals that are going to be: flocks of them, the first one being the last.
+#[derive(Default)]
+pub(super) struct Ahead {
+    flocks: [[Option<Pair>; FLOCK]; STEPS],
+    /// How many events are to happen until others are looked at.
+    events_left: usize,
+}
 
 impl World {
-    /// Makes the caches ready for something that happens a few events after the next one. An alarm is handed out: what it is about is the driver's.
-    pub(crate) fn look_ahead(&mut self) -> Option<Alarm> {
-        let found = match self.queue.scout()? {
-            Due::Arrival(pair) => *pair,
-            Due::Alarm(alarm) => return Some(*alarm),
-            Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) | Due::Timer(_) => return None,
-        };
-        self.ahead.rotate_right(1);
-        self.ahead[0] = Some(found);
-        self.prefetch_host(HostId(found.first()));
-        if let Some(flying) = self.in_flight.slots.get(index(found.second())) {
-            prefetch(flying);
+    /// Something happens now, one of many things at this moment: makes the caches ready for what happens after it. Alarms are handed out: what they are about is the
+    /// driver's.
+    #[inline(always)]
+    pub(crate) fn look_ahead(&mut self, alarm: impl FnMut(Alarm)) {
+        match self.ahead.events_left.checked_sub(1) {
+            Some(left) => self.ahead.events_left = left,
+            None => self.look_at_flocks(alarm),
         }
-        if let Some((machine, ends)) = self.arrival_ahead(2) {
-            machine.host.prefetch_arrival(ends);
-        }
-        if let Some((machine, ends)) = self.arrival_ahead(3) {
-            machine.host.prefetch_buffers_of_arrival(ends);
-        }
-        None
     }
 
-    fn arrival_ahead(&self, step: usize) -> Option<(&Machine, &crate::host::Ends)> {
-        let pair = self.ahead[step]?;
-        Some((self.machines.get(index(pair.first()))?, &self.in_flight.slots.get(index(pair.second()))?.ends))
+    /// The next step of all flocks. The last one of them, when it has been made, comes after as many events as it has.
+    #[inline(never)]
+    fn look_at_flocks(&mut self, mut alarm: impl FnMut(Alarm)) {
+        let Ahead { flocks, events_left } = &mut self.ahead;
+        *events_left = FLOCK - 1;
+        flocks.rotate_right(1);
+        let [first, ..] = flocks;
+        *first = [None; FLOCK];
+        let mut places = first.iter_mut();
+        self.queue.scout(STEPS * FLOCK, FLOCK, |due| match due {
+            Due::Arrival(pair) => {
+                if let Some(place) = places.next() {
+                    *place = Some(*pair);
+                }
+            }
+            Due::Alarm(number) => alarm(*number),
+            Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) | Due::Timer(_) => {}
+        });
+        for pair in self.ahead.flocks[0].iter().flatten() {
+            self.prefetch_host(HostId(pair.first()));
+            if let Some(flying) = self.in_flight.slots.get(index(pair.second())) {
+                prefetch(flying);
+            }
+        }
+        self.arrivals_ahead(1).for_each(|(machine, flying)| machine.host.prefetch_arrival(&flying.packet, &flying.ends));
+        self.arrivals_ahead(2).for_each(|(machine, flying)| machine.host.prefetch_held_for_arrival(&flying.packet, &flying.ends));
+    }
+
+    fn arrivals_ahead(&self, step: usize) -> impl Iterator<Item = (&Machine, &Flying)> {
+        self.ahead.flocks[step].iter().flatten().filter_map(|pair| {
+            let machine = self.machines.get(index(pair.first()))?;
+            Some((machine, self.in_flight.slots.get(index(pair.second()))?))
+        })
     }
 
     /// Makes the caches ready for what is done to a host.

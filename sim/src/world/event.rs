@@ -59,7 +59,7 @@ pub struct EventQueue<E> {
     /// The instant of the last event popped.
     base: u64,
     nodes: Vec<Node<E>>,
-    /// The node of the event that [`EventQueue::scout`] has answered last.
+    /// The node of the event that [`EventQueue::scout`] shows next.
     scout: u32,
     /// Bit L: level L holds an event.
     levels: u32,
@@ -120,8 +120,6 @@ const NONE: u32 = u32::MAX;
 const PASSED_MAX: usize = 4;
 /// More than links delay packets, less than timers wait: 17 ms.
 const MUCH_LATER_NS: u64 = 1 << 24;
-/// How many events [`EventQueue::scout`] is ahead of the next one.
-const SCOUTS_AHEAD: usize = 6;
 
 const _: () = assert!(SLOTS == 1 << BITS_PER_LEVEL);
 const _: () = assert!(LEVELS * 6 >= 64, "the levels tell all instants apart");
@@ -321,25 +319,31 @@ impl<E> EventQueue<E> {
         Some((Instant::from_nanos(at), event))
     }
 
-    /// An event that comes a few events after the next one, of those of one instant, where that is at hand: so that the caches can be made ready for it. To be
-    /// asked for before each of them is taken; it is another one each time.
-    pub(crate) fn scout(&mut self) -> Option<&E> {
+    /// Shows so many events that come `ahead` events after the next one, of those of one instant, where they are at hand: so that the caches can be made ready for
+    /// them. Asked for again when so many have been taken, it shows those that come after them.
+    pub(crate) fn scout(&mut self, ahead: usize, count: usize, mut show: impl FnMut(&E)) {
         if self.front.is_some() {
-            return self.line.get(SCOUTS_AHEAD - 1)?.event.as_ref();
-        }
-        let known = self.nodes.get(self.scout as usize).filter(|node| node.event.is_some() && node.at == self.next_at);
-        self.scout = match known {
-            Some(node) => node.next,
-            None if self.levels == 0 => NONE,
-            None => {
-                let mut index = self.slots[self.first_list().slot].head;
-                for _ in 0..SCOUTS_AHEAD {
-                    index = self.nodes.get(index as usize).map_or(NONE, |node| node.next);
+            for place in ahead.saturating_sub(1)..ahead + count - 1 {
+                if let Some(event) = self.line.get(place).and_then(|entry| entry.event.as_ref()) {
+                    show(event);
                 }
-                index
             }
-        };
-        self.nodes.get(self.scout as usize)?.event.as_ref()
+            return;
+        }
+        let is_known = self.nodes.get(self.scout as usize).is_some_and(|node| node.event.is_some() && node.at == self.next_at);
+        let mut index = self.scout;
+        if !is_known {
+            index = if self.levels == 0 { NONE } else { self.slots[self.first_list().slot].head };
+            for _ in 0..ahead {
+                index = self.nodes.get(index as usize).map_or(NONE, |node| node.next);
+            }
+        }
+        for _ in 0..count {
+            let Some(Node { event: Some(event), next, .. }) = self.nodes.get(index as usize) else { break };
+            show(event);
+            index = *next;
+        }
+        self.scout = index;
     }
 
     /// How many events are pending.

@@ -1,8 +1,11 @@
 //! Who is going to run soon: so that the caches are made ready for it, step by step, for what is to be fetched is found by what was fetched before.
 //!
+//! Several are prepared at once, every so many turns: each has pages of its own, and the processor looks up the places of several pages in the time that it takes
+//! for one, but goes on with nothing else when it waits for that.
+//!
 //! Nothing here has any effect but on time: who comes is foreseen (and may not come), never drawn.
 
-use super::{Scheduler, State, ThreadId};
+use super::{Scheduler, State, Thread, ThreadId};
 use crate::host::Recent;
 use crate::prefetch::prefetch;
 use crate::world::{Alarm, HostId, World};
@@ -11,50 +14,66 @@ use crate::world::{Alarm, HostId, World};
 pub(super) const PREPARED_FROM: usize = 64;
 /// From how many threads on there is more of them than the caches hold, of which a turn may look at some kilobytes.
 const CROWDED_FROM: usize = 1536;
-/// How many turns ahead a thread is looked for.
-const TURNS_AHEAD: usize = 7;
+/// How many threads are prepared at once.
+const FLOCK: usize = 8;
+/// In how many steps.
+const STEPS: usize = 5;
 
-/// The threads that are going to run, where they are known: the first one is the last, that is to run after [`TURNS_AHEAD`] - 1 others.
-pub(super) type Upcoming = [Option<ThreadId>; TURNS_AHEAD];
+/// The threads that are going to run, where they are known: flocks of them, the first one being the last to run.
+#[derive(Default)]
+pub(super) struct Upcoming {
+    flocks: [[Option<ThreadId>; FLOCK]; STEPS],
+    /// How many turns it takes until the next flock is looked for.
+    turns_left: usize,
+}
 
 impl Scheduler {
     /// A thread has been chosen to run now: the caches are made ready for those that come after it.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn prepare(&mut self) {
         if self.threads.len() < CROWDED_FROM {
             return self.prepare_next();
         }
-        let Scheduler { world, turns, ready, threads, stack_ends, upcoming, .. } = self;
-        let last = turns.foresee(world, TURNS_AHEAD - 1, ready.len()).and_then(|index| ready.get(index)).copied();
-        upcoming.copy_within(..TURNS_AHEAD - 1, 1);
-        upcoming[0] = last;
-        if let Some(thread) = last {
-            prefetch(&threads[thread.index()]);
+        match self.upcoming.turns_left.checked_sub(1) {
+            Some(left) => self.upcoming.turns_left = left,
+            None => self.prepare_flocks(),
         }
-        let thread_of = |place: usize| upcoming[place].map(|thread| (thread, &threads[thread.index()]));
-        if let Some((thread, slot)) = thread_of(2) {
-            stack_ends[thread.index()].prefetch();
-            stack_ends[thread.index()].prefetch_beginning();
+    }
+
+    /// The next step of all flocks. The last one of them, when it has been made, runs after as many turns as it has threads.
+    #[inline(never)]
+    fn prepare_flocks(&mut self) {
+        let Scheduler { world, turns, ready, threads, stack_ends, upcoming, .. } = self;
+        upcoming.turns_left = FLOCK - 1;
+        upcoming.flocks.rotate_right(1);
+        for (place, thread) in upcoming.flocks[0].iter_mut().enumerate() {
+            let foreseen = turns.foresee(world, STEPS * FLOCK + place, ready.len());
+            *thread = foreseen.and_then(|index| ready.get(index)).copied();
+            if let Some(slot) = thread.and_then(|thread| threads.get(thread.index())) {
+                prefetch(slot);
+            }
+        }
+        let threads_of =
+            |step: usize| upcoming.flocks[step].iter().flatten().filter_map(|id| Some((id.index(), threads.get(id.index())?)));
+        // One that has posted a receive will most likely wait on, and not be switched to.
+        let is_switched_to = |(_, slot): &(usize, &Thread)| slot.posted.is_none();
+        for (index, slot) in threads_of(1).filter(is_switched_to) {
+            stack_ends[index].prefetch_all();
             if let Some(carrier) = &slot.carrier {
                 prefetch(&**carrier);
             }
-            if slot.recent.is_known() {
-                world.prefetch_host(slot.host);
-            }
         }
-        for (place, fetch) in
-            [(4, World::prefetch_socket as fn(&World, HostId, &Recent)), (5, World::prefetch_buffers), (6, World::prefetch_way)]
+        let users = |step: usize| threads_of(step).map(|(_, slot)| slot).filter(|slot| slot.recent.is_known());
+        users(1).for_each(|slot| world.prefetch_host(slot.host));
+        for (step, fetch) in
+            [(2, World::prefetch_socket as fn(&World, HostId, &Recent)), (3, World::prefetch_buffers), (4, World::prefetch_way)]
         {
-            if let Some((_, slot)) = thread_of(place)
-                && slot.recent.is_known()
-            {
-                fetch(world, slot.host, &slot.recent);
-            }
+            users(step).for_each(|slot| fetch(world, slot.host, &slot.recent));
         }
     }
 
     /// The same for the next one alone, where all of it is in some cache.
-    #[inline(always)]
+    #[inline(never)]
     fn prepare_next(&mut self) {
         let next = self.turns.foresee(&mut self.world, 0, self.ready.len());
         if let Some(thread) = next.and_then(|next| self.ready.get(next)) {
@@ -64,15 +83,18 @@ impl Scheduler {
     }
 
     /// Something is going to happen, one of many things at this moment: the caches are made ready for those that come after it.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn prepare_event(&mut self) {
-        if self.threads.len() >= CROWDED_FROM
-            && let Some(Alarm(number)) = self.world.look_ahead()
-            && let Ok(index) = usize::try_from(number & u64::from(u32::MAX))
-            && let Some(slot) = self.threads.get(index)
-        {
-            let state: &State = &slot.state;
-            prefetch(state);
+        if self.threads.len() >= CROWDED_FROM {
+            let Scheduler { world, threads, .. } = self;
+            world.look_ahead(|Alarm(number)| {
+                if let Ok(index) = usize::try_from(number & u64::from(u32::MAX))
+                    && let Some(slot) = threads.get(index)
+                {
+                    let state: &State = &slot.state;
+                    prefetch(state);
+                }
+            });
         }
     }
 }
