@@ -155,6 +155,23 @@ conformance! {
         assert_eq!(peer.recv(9), Ok(b"f".to_vec()));
     }
 
+    fn what_is_corked_follows_a_connect_to_another_address(env: &E) {
+        let (_first, addr) = udp_bound(env, Domain::INET);
+        let second = Sock::udp(env);
+        second.bind(&SocketAddr::inet(std::net::Ipv4Addr::new(127, 0, 0, 9).into(), 0)).unwrap();
+        let socket = Sock::udp(env);
+        assert_eq!(socket.send_to_with(b"a", &addr, MsgFlags::MORE), Ok(1));
+        let gone = second.name();
+        socket.connect(&gone).unwrap();
+        assert_eq!(socket.send(b"b"), Ok(1));
+        assert_eq!(second.recv(9), Ok(b"ab".to_vec()));
+        second.close().unwrap();
+        assert_eq!(socket.send_to_with(b"c", &addr, MsgFlags::MORE), Ok(1));
+        socket.connect(&gone).unwrap();
+        assert_eq!(socket.send(b"d"), Ok(1));
+        assert_eq!(socket.take_error(), Some(Errno::CONNREFUSED));
+    }
+
     fn a_corked_ipv6_datagram_is_lost_when_its_socket_connects_to_an_ipv4_peer(env: &E) {
         let (receiver, to) = udp_bound(env, Domain::INET6);
         let (other, mapped) = udp_bound(env, Domain::INET);

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long the kernel pauses after each step when a difference is looked at for the last time, in milliseconds.
-const PAUSE_MS: u32 = 20;
+const PAUSE_MS: u32 = 60;
 
 /// What the random run came to.
 ///

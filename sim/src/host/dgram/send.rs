@@ -299,7 +299,7 @@ impl Host {
 
     /// Hands a packet to those who get it: to the wire, to this host, or to both. (`ip_mc_output`, `ip6_finish_output2`.)
     fn carry(&mut self, now: Instant, key: Key, packet: Packet, route: &Route) {
-        if route.cast == Cast::Unicast && packet.dst != route.destination {
+        if route.cast == Cast::Unicast && packet.dst.is_ipv6() && packet.dst != route.destination {
             self.carry_astray(now, &packet, route);
             return;
         }
