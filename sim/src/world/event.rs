@@ -205,6 +205,13 @@ impl<E> EventQueue<E> {
         self.next_at > at.as_nanos()
     }
 
+    /// Whether anything is due before `at`.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn is_due_before(&self, at: Instant) -> bool {
+        self.next_at < at.as_nanos()
+    }
+
     /// Takes the earliest event; of those at one instant, the one that was pushed first.
     ///
     /// ```
@@ -279,7 +286,7 @@ impl<E> EventQueue<E> {
     }
 
     /// Whether nothing is pending.
-    #[inline]
+    #[cfg(test)]
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
