@@ -343,7 +343,9 @@ impl World {
     #[inline]
     #[must_use]
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        [self.queue.peek(), self.timers.first()].into_iter().flatten().min()
+        let at = self.queue.next_at().min(self.timers.first_at());
+        // At the end of time, or never.
+        if at == Instant::FAR { self.queue.peek() } else { Some(at) }
     }
 
     /// How many hosts there are.

@@ -35,14 +35,14 @@ impl HostTimers {
         self.first_at > at
     }
 
-    /// When the first goes off.
-    #[inline]
-    pub(super) fn first(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(at, _)| at)
+    /// When the first goes off; [`Instant::FAR`] if there is none.
+    #[inline(always)]
+    pub(super) fn first_at(&self) -> Instant {
+        self.first_at
     }
 
     fn note_first(&mut self) {
-        self.first_at = self.first().unwrap_or(Instant::FAR);
+        self.first_at = self.deadlines.first().map_or(Instant::FAR, |(at, _)| at);
     }
 }
 
