@@ -41,6 +41,7 @@ pub mod conform;
 mod deadlines;
 pub mod explore;
 pub mod host;
+mod line;
 pub mod link;
 pub mod packet;
 mod prefetch;

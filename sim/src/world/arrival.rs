@@ -56,7 +56,14 @@ impl World {
     pub(crate) fn happen(&mut self) -> Option<Happened> {
         match self.happen_short(false)? {
             Ok(_) => unreachable!("no receive may end"),
-            Err(rest) => Some(self.happen_on(rest)),
+            Err(rest) => Some(match rest.0 {
+                What::Due(Due::Alarm(alarm)) => Happened::Alarm(alarm),
+                What::Landed(_, slot, Landing::Kept) => {
+                    self.hand_back(slot);
+                    Happened::Something
+                }
+                What::Due(_) | What::Landed(..) => self.happen_on(rest),
+            }),
         }
     }
 
