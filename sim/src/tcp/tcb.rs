@@ -262,7 +262,7 @@ impl Tcb {
         self.shutdown = heritage.shutdown;
         self.sndbuf = heritage.sndbuf;
         self.rcvbuf = heritage.rcvbuf;
-        self.begin(config, ports, iss);
+        self.open(config, ports, iss);
         self.passive = true;
         self.take_syn_options(now, syn);
         self.take_irs(syn.seq);
@@ -279,17 +279,9 @@ impl Tcb {
     /// What every opening begins with.
     fn begin(&mut self, config: &Config, ports: (u16, u16), iss: SeqNumber) {
         self.sysctl.clone_from(&config.sysctl);
-        (self.local_port, self.remote_port) = ports;
         self.err = None;
         self.soft_err = None;
-        self.timers.has_no_route = false;
         self.done = false;
-        self.advmss = match self.options.maxseg {
-            0 => config.mss_bytes,
-            maxseg => config.mss_bytes.min(maxseg),
-        };
-        self.mss_clamp = self.advmss;
-        self.mss = self.advmss;
         self.timestamps = TimestampState { enabled: false, offset: config.timestamp_offset, recent: 0, recent_at: Instant::FAR };
         self.congestion = Congestion::default();
         self.rtt = Rtt::default();
@@ -305,6 +297,18 @@ impl Tcb {
         self.snd_wnd = 0;
         self.snd_wscale = 0;
         self.scaling_ratio = SCALING_RATIO_INITIAL;
+        self.open(config, ports, iss);
+    }
+
+    /// The same with a fresh block, made of the same `config`.
+    fn open(&mut self, config: &Config, ports: (u16, u16), iss: SeqNumber) {
+        (self.local_port, self.remote_port) = ports;
+        self.advmss = match self.options.maxseg {
+            0 => config.mss_bytes,
+            maxseg => config.mss_bytes.min(maxseg),
+        };
+        self.mss_clamp = self.advmss;
+        self.mss = self.advmss;
         self.iss = iss;
         self.snd_una = iss;
         self.snd_nxt = iss;

@@ -329,11 +329,11 @@ impl World {
         self.choice.set_now(at);
     }
 
-    /// Moves the clock to `at`, unless it is there already or past it, if nothing in the queue is due until then and at that moment.
+    /// Moves the clock to `at`, unless it is there already or past it, if nothing is due until then and at that moment.
     /// Answers whether nothing is.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pass_until(&mut self, at: Instant) -> bool {
-        if !self.is_idle_until(at) && self.next_due().is_some() {
+        if !self.is_idle_until(at) && !self.is_idle_for_ever() {
             return false;
         }
         self.now = self.now.max(at);
@@ -348,7 +348,13 @@ impl World {
         self.queue.is_idle_until(at) & self.timers.is_idle_until(at)
     }
 
-    /// The moment of the next thing in the queue.
+    /// Whether nothing will ever happen.
+    #[cold]
+    fn is_idle_for_ever(&self) -> bool {
+        self.next_due().is_none()
+    }
+
+    /// The moment of the next thing that is due.
     #[inline]
     #[must_use]
     pub(crate) fn next_due(&self) -> Option<Instant> {
