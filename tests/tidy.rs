@@ -18,11 +18,13 @@ mod scan;
 use scan::{Source, Token};
 
 /// Who may import whom in `sim/src`: a room, and the rooms that it may name. Nothing points left or up.
-const SIM_IMPORTS: [(&str, &[&str]); 22] = [
+const SIM_IMPORTS: [(&str, &[&str]); 23] = [
     // What the caches are made ready for.
     ("prefetch", &[]),
     // Tables that hold whatever the rooms put in.
     ("slab", &["prefetch"]),
+    // Who has something to do when.
+    ("deadlines", &["slab"]),
     // A queue of whatever the rooms put in.
     ("line", &[]),
     ("shared", &[]),
@@ -35,8 +37,8 @@ const SIM_IMPORTS: [(&str, &[&str]); 22] = [
     ("tcp", &["packet", "shared", "prefetch"]),
     ("udp", &["packet", "line"]),
     ("unix", &["packet", "slab"]),
-    ("host", &["tcp", "udp", "unix", "packet", "slab", "shared", "prefetch"]),
-    ("world", &["host", "link", "choice", "trace", "packet", "prefetch", "line"]),
+    ("host", &["tcp", "udp", "unix", "packet", "slab", "deadlines", "shared", "prefetch"]),
+    ("world", &["host", "link", "choice", "trace", "packet", "deadlines", "prefetch", "line"]),
     ("process", &["world", "host", "choice", "trace", "prefetch"]),
     ("api", &["process", "world", "host"]),
     ("sync", &["api", "process"]),
@@ -57,8 +59,22 @@ const SIM_IMPORTS: [(&str, &[&str]); 22] = [
 const FACE_ONLY: [&str; 3] = ["conform", "workload", "bin"];
 
 /// Rooms that take time, chance and order as arguments: no clock, thread, hash order, float or global.
-const CORE: [&str; 13] =
-    ["prefetch", "slab", "line", "shared", "packet", "choice", "trace", "link", "tcp", "udp", "unix", "host", "world"];
+const CORE: [&str; 14] = [
+    "prefetch",
+    "slab",
+    "deadlines",
+    "line",
+    "shared",
+    "packet",
+    "choice",
+    "trace",
+    "link",
+    "tcp",
+    "udp",
+    "unix",
+    "host",
+    "world",
+];
 
 /// Files of `src` that may name the real backend, besides `src/os/` itself.
 const MAY_NAME_OS: [&str; 2] = ["src/lib.rs", "src/any.rs"];

@@ -85,22 +85,28 @@ impl Net {
     }
 
     fn call_number(self, call: Call<'_, '_>) -> Result<RawFd> {
-        self.call(call).map(|n| RawFd::try_from(n).expect("a call's small number fits an int"))
+        self.call(call).map(number)
     }
+}
+
+/// The answer of a call that is a descriptor or a set of flags.
+fn number(answer: usize) -> RawFd {
+    RawFd::try_from(answer).expect("a call's small number fits an int")
 }
 
 impl Drop for NetSocket {
     fn drop(&mut self) {
-        if self.fd >= 0 && current::is_running(self.net.sim, self.net.process) {
-            if let Ok(running) = self.net.running()
-                && std::thread::panicking()
-            {
-                running.close_without_waiting(self.fd);
-                return;
-            }
-            // close(2) releases the descriptor whatever it answers, and a destructor has nobody to tell.
-            self.net.call(Call::Close { fd: self.fd }).ok();
+        if self.fd < 0 || !current::is_running(self.net.sim, self.net.process) {
+            return;
         }
+        if std::thread::panicking()
+            && let Ok(running) = self.net.running()
+        {
+            running.close_without_waiting(self.fd);
+            return;
+        }
+        // close(2) releases the descriptor whatever it answers, and a destructor has nobody to tell.
+        self.net.call(Call::Close { fd: self.fd }).ok();
     }
 }
 

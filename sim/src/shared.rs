@@ -4,8 +4,23 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 /// A holder's view of such a value. To change it through this view is to have it alone from there on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shared<T>(Arc<T>);
+
+impl<T> Clone for Shared<T> {
+    #[inline]
+    fn clone(&self) -> Shared<T> {
+        Shared(Arc::clone(&self.0))
+    }
+
+    /// Costs nothing where it is the same value.
+    #[inline]
+    fn clone_from(&mut self, source: &Shared<T>) {
+        if !Arc::ptr_eq(&self.0, &source.0) {
+            self.0 = Arc::clone(&source.0);
+        }
+    }
+}
 
 impl<T> Deref for Shared<T> {
     type Target = T;

@@ -80,7 +80,8 @@ impl<T, K: From<Key> + Into<Key>> Slab<T, K> {
         if let Some(index) = self.free.pop() {
             let entry = &mut self.entries[to_usize(index)];
             let key = Key { index, generation: entry.generation };
-            entry.value = Some(make(key));
+            debug_assert!(entry.value.is_none(), "a free place is empty");
+            entry.value.get_or_insert_with(|| make(key));
             return K::from(key);
         }
         let index = u32::try_from(self.entries.len()).expect("a table has fewer than 2^32 entries");
@@ -198,6 +199,12 @@ impl KeyQueue {
     #[inline]
     pub(crate) fn first(&self) -> Option<Key> {
         self.keys.get(self.taken).copied()
+    }
+
+    /// The first key, if there is no other.
+    #[inline]
+    pub(crate) fn only(&self) -> Option<Key> {
+        if self.keys.len() == self.taken + 1 { self.first() } else { None }
     }
 
     /// Takes the first key out.

@@ -1,9 +1,9 @@
 //! [`Plain`]: the system calls of a process as they are, to which nothing happens.
 
-use super::Net;
+use super::{Net, number};
 use crate::host::Call;
 use crate::process::current::Running;
-use crate::process::scheduler::{Posted, Scheduler, ShortRecv};
+use crate::process::scheduler::{Opening, Posted, Scheduler, ShortRecv};
 use std::cell::RefMut;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::time::{Duration, SystemTime};
@@ -33,12 +33,38 @@ impl Syscalls for Plain {
         self.0.call_done(Call::Listen { fd, backlog })
     }
 
-    fn accept4(&self, fd: RawFd, name: Option<Name<'_>>, flags: i32) -> Result<RawFd> {
-        self.0.call_number(Call::Accept4 { fd, name, flags })
+    fn accept4(&self, fd: RawFd, mut name: Option<Name<'_>>, flags: i32) -> Result<RawFd> {
+        let running = self.0.running()?;
+        let mut scheduler = running.enter()?;
+        let accepted = match scheduler.accept_short(running.thread, fd, name.as_mut(), flags) {
+            Opening::Done(result) => result,
+            Opening::Waits => {
+                scheduler = running.suspend(scheduler);
+                match scheduler.resume_opening(running.thread, name.as_mut()) {
+                    Some(result) => result,
+                    None => running.go_on(scheduler, &mut Call::Accept4 { fd, name, flags }),
+                }
+            }
+            Opening::Long => running.call(scheduler, &mut Call::Accept4 { fd, name, flags }),
+        };
+        accepted.map(number)
     }
 
     fn connect(&self, fd: RawFd, addr: &[u8]) -> Result<()> {
-        self.0.call_done(Call::Connect { fd, addr })
+        let running = self.0.running()?;
+        let mut scheduler = running.enter()?;
+        let connected = match scheduler.connect_short(running.thread, fd, addr) {
+            Opening::Done(result) => result,
+            Opening::Waits => {
+                scheduler = running.suspend(scheduler);
+                match scheduler.resume_opening(running.thread, None) {
+                    Some(result) => result,
+                    None => running.go_on(scheduler, &mut Call::Connect { fd, addr }),
+                }
+            }
+            Opening::Long => running.call(scheduler, &mut Call::Connect { fd, addr }),
+        };
+        connected.map(|_| ())
     }
 
     fn shutdown(&self, fd: RawFd, how: i32) -> Result<()> {

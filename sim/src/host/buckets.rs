@@ -60,6 +60,15 @@ impl Bucket {
         }
     }
 
+    /// Another takes the place of the holder that is there.
+    pub(super) fn replace(&mut self, place: u32, owner: Owner) {
+        let owners = self.more.as_mut().map(|more| &mut more.owners);
+        match to_usize(place).checked_sub(1) {
+            None => self.first = Some(owner),
+            Some(place) => owners.expect("a place after the first is among those that follow it")[place] = owner,
+        }
+    }
+
     /// Whether nobody holds the port.
     pub(super) fn is_empty(&self) -> bool {
         self.first.is_none()

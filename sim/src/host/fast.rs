@@ -9,13 +9,14 @@ use super::file::Object;
 use super::option::Options;
 use super::poll::KEY_READABLE;
 use super::socket::Socket;
+use super::task::Kind;
 use super::timers::TimerQueue;
 use crate::packet::{Body, Packet, Segment};
 use crate::slab::{Key, KeyQueue, to_usize};
 use crate::tcp::{Taken, Tcb};
-use twinsock::Instant;
 use twinsock::consts as c;
 use twinsock::raw::RawFd;
+use twinsock::{Errno, Instant};
 
 /// Flags that do not matter to a call that succeeds at once.
 pub(super) const INDIFFERENT_FLAGS: i32 = c::MSG_DONTWAIT | c::MSG_NOSIGNAL;
@@ -36,13 +37,13 @@ pub enum ShortSend {
     Long,
 }
 
-/// What the short way of a receive came to.
+/// What the short way of a call that may wait came to.
 #[derive(Debug)]
-pub enum Short {
+pub enum Short<R = usize> {
     /// It returns this.
-    Done(usize),
+    Done(R),
     /// It waits.
-    Waits(QuietRecv),
+    Waits(QuietCall),
     /// It is for the long way, [`Host::begin`].
     Long,
 }
@@ -139,10 +140,10 @@ pub enum Landing {
     Long,
 }
 
-/// A plain receive that waits, and that its host has hardly taken note of: [`Host::resume_recv_short`] ends it if it is an easy one,
+/// A plain call that waits, and that its host has hardly taken note of: [`Host::resume_recv_short`] and its like end it if it is an easy one,
 /// [`Host::take_up`] makes an [`Op`](super::Op) of it that can be treated as any other.
 #[derive(Clone, Copy, Debug)]
-pub struct QuietRecv {
+pub struct QuietCall {
     pub(super) token: Token,
     pub(super) pid: Pid,
     pub(super) fd: RawFd,
@@ -150,11 +151,23 @@ pub struct QuietRecv {
     /// Held.
     pub(super) file: Key,
     pub(super) socket: Key,
-    /// The socket is one of datagrams.
-    pub(super) is_dgram: bool,
+    pub(super) what: Quietly,
 }
 
-impl QuietRecv {
+/// What such a call is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Quietly {
+    /// A receive on a stream, of at least [`QUIET_TARGET_BYTES`].
+    Recv,
+    /// A receive on a socket of datagrams.
+    DgramRecv,
+    /// `accept4(2)`, with its descriptor reserved.
+    Accept { reserved: RawFd },
+    /// `connect(2)`, begun when the socket had been disconnected so often.
+    Connect { disconnects: u32 },
+}
+
+impl QuietCall {
     /// The flags that the call was given.
     #[inline]
     #[must_use]
@@ -167,6 +180,26 @@ impl QuietRecv {
     #[must_use]
     pub(crate) fn fd(&self) -> RawFd {
         self.fd
+    }
+
+    /// Whether it is `accept4(2)`.
+    #[must_use]
+    pub(crate) fn accepts(&self) -> bool {
+        match self.what {
+            Quietly::Accept { .. } => true,
+            Quietly::Recv | Quietly::DgramRecv | Quietly::Connect { .. } => false,
+        }
+    }
+
+    /// The same call as one that waits like any other.
+    pub(super) fn kind(&self) -> Kind {
+        let socket = self.socket;
+        match self.what {
+            Quietly::Recv => Kind::Recv { socket, target: QUIET_TARGET_BYTES },
+            Quietly::DgramRecv => Kind::DgramRecv { dgram: socket },
+            Quietly::Accept { reserved } => Kind::Accept { socket, reserved },
+            Quietly::Connect { disconnects } => Kind::Connect { socket, pending: Errno::INPROGRESS, disconnects },
+        }
     }
 }
 
@@ -286,7 +319,7 @@ impl Host {
         if !socket.may_wait(into.len(), flags) {
             return Short::Long;
         }
-        let quiet = QuietRecv { token, pid, fd, flags, file, socket: key, is_dgram: false };
+        let quiet = QuietCall { token, pid, fd, flags, file, socket: key, what: Quietly::Recv };
         if self.sit_down(&quiet, into.len()) { Short::Waits(quiet) } else { Short::Long }
     }
 
@@ -299,7 +332,7 @@ impl Host {
         fd: RawFd,
         room: u32,
         flags: i32,
-    ) -> Option<QuietRecv> {
+    ) -> Option<QuietCall> {
         let room = to_usize(room);
         if flags & !INDIFFERENT_FLAGS != 0 {
             return None;
@@ -309,13 +342,13 @@ impl Host {
         if !socket.must_wait() || !socket.may_wait(room, flags) {
             return None;
         }
-        let quiet = QuietRecv { token, pid, fd, flags, file, socket: key, is_dgram: false };
+        let quiet = QuietCall { token, pid, fd, flags, file, socket: key, what: Quietly::Recv };
         self.sit_down(&quiet, room).then_some(quiet)
     }
 
     /// A receive begins to wait, and holds its file. `false`: it does not.
     #[inline(always)]
-    fn sit_down(&mut self, quiet: &QuietRecv, room: usize) -> bool {
+    fn sit_down(&mut self, quiet: &QuietCall, room: usize) -> bool {
         let Some(entry) = self.files.get_mut(quiet.file) else { return false };
         let sits = !entry.nonblocking && entry.queue.sit_down(quiet.token, room);
         if sits {
@@ -326,7 +359,7 @@ impl Host {
 
     /// Goes on with a receive that waited, if it is an easy one. `None`: nothing has happened, see [`Host::take_up`].
     #[inline]
-    pub(crate) fn resume_recv_short(&mut self, now: Instant, quiet: &QuietRecv, into: &mut [u8]) -> Option<usize> {
+    pub(crate) fn resume_recv_short(&mut self, now: Instant, quiet: &QuietCall, into: &mut [u8]) -> Option<usize> {
         let Host { files, sockets, dirty, timers, .. } = self;
         let entry = files.get_mut(quiet.file)?;
         if !entry.queue.sits(quiet.token) || !entry.is_shared() {
@@ -384,7 +417,7 @@ impl Host {
                 (Taken::Not, _) => {}
             }
         }
-        self.take_small(now, packet, segment, *ends, calms)
+        if Tcb::may_be_small(segment) { self.take_small(now, packet, segment, *ends, calms) } else { Landing::Long }
     }
 
     /// There is something to read.
@@ -402,12 +435,9 @@ impl Host {
         }
     }
 
-    /// The same on a connection that is not calm, and may be so now, or of which it is not known yet which it is.
+    /// The same of a segment that may be such a one, on a connection that is not calm, and may be so now, or of which it is not known yet which it is.
     #[inline(never)]
     fn take_small(&mut self, now: Instant, packet: &Packet, segment: &Segment, ends: Ends, calms: &mut u64) -> Landing {
-        if !Tcb::may_be_small(segment) {
-            return Landing::Long;
-        }
         let (local_port, remote_port) = (segment.dst_port, segment.src_port);
         let tuple = FourTuple { local: packet.dst, remote: packet.src, local_port, remote_port };
         let key = match self.guess(ends, &tuple) {

@@ -43,6 +43,12 @@ impl<T> Fifo<T> {
         }
         first
     }
+
+    /// Takes the first element out, if there is no other.
+    #[inline]
+    pub(crate) fn pop_only(&mut self) -> Option<T> {
+        if self.rest.is_empty() { self.first.take() } else { None }
+    }
 }
 
 impl<T> Default for Fifo<T> {
@@ -67,5 +73,10 @@ mod tests {
             assert_eq!(std::iter::from_fn(|| fifo.pop()).collect::<Vec<i32>>(), expected);
         }
         assert!(fifo.is_empty() && fifo.pop().is_none());
+        fifo.push(1);
+        assert_eq!((fifo.pop_only(), fifo.pop_only()), (Some(1), None));
+        fifo.push(2);
+        fifo.push(3);
+        assert_eq!((fifo.pop_only(), fifo.pop(), fifo.pop_only()), (None, Some(2), Some(3)), "two are too many");
     }
 }

@@ -231,10 +231,12 @@ impl Host {
     pub(super) fn forget_watchers(&mut self, file: Key) -> Object {
         let Host { files, epolls, .. } = self;
         let entry = &mut files[file];
-        for (set, item) in entry.queue.epoll_items() {
-            epolls[set].epoll.remove(item);
+        if !entry.queue.has_nobody() {
+            for (set, item) in entry.queue.epoll_items() {
+                epolls[set].epoll.remove(item);
+            }
+            entry.queue = WaitQueue::default();
         }
-        entry.queue = WaitQueue::default();
         entry.object
     }
 

@@ -7,7 +7,7 @@ use super::cx::Cx;
 use super::socket::{Socket, Ss};
 use crate::packet::{Control, Latitude, Segment};
 use crate::slab::Key;
-use crate::tcp::{self, Config, ListenVerdict, Tcb};
+use crate::tcp::{self, Config, ListenVerdict};
 use std::net::IpAddr;
 use twinsock::Instant;
 
@@ -115,20 +115,24 @@ impl Host {
         let Ok(route) = self.addresses.route(tuple.local, tuple.remote) else { return };
         let config = self.config_for(cx, &route, tuple.remote);
         let iss = iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
-        let listener = &self.sockets[parent];
         let ports = (tuple.local_port, tuple.remote_port);
-        let mut tcb = Tcb::from_syn(&listener.tcb, cx.now, &config, ports, iss, syn);
+        let Socket { v6only, heard, addr_locked, .. } = self.sockets[parent];
+        let listener = &self.sockets[parent];
+        let heritage = listener.tcb.heritage();
+        let (family, uid, options) = (listener.family, listener.uid, listener.options.inherited());
+        let child = self.sockets.open(&config, family, uid, options);
+        let socket = &mut self.sockets[child];
         if let Some(spare) = self.spares.pop() {
-            tcb.furnish(spare);
+            socket.tcb.furnish(spare);
         }
-        let mut child = Socket::new(tcb, listener.family, listener.uid, listener.options.inherited());
-        child.v6only = listener.v6only;
-        child.heard = listener.heard;
-        child.addr_locked = listener.addr_locked;
-        child.ss = Ss::Connected;
-        child.tuple = tuple;
-        child.parent = Some(parent);
-        let child = self.sockets.insert(child);
+        socket.tcb.answer_syn(&heritage, cx.now, &config, ports, iss, syn);
+        socket.state = socket.tcb.state();
+        socket.v6only = v6only;
+        socket.heard = heard;
+        socket.addr_locked = addr_locked;
+        socket.ss = Ss::Connected;
+        socket.tuple = tuple;
+        socket.parent = Some(parent);
         self.hold_port(child, tuple.local_port, true);
         self.hash(child);
         self.sockets[parent].listener.as_mut().expect("it listens").add_half_open(child);

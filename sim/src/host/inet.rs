@@ -173,7 +173,7 @@ impl Host {
             return self.segment_for_half_open(cx, key, segment, ttl);
         }
         socket.tcb.take_segment(cx.now, segment);
-        self.settle(cx.now, key);
+        self.settle_last(cx.now, key);
     }
 
     /// A segment whose header matters to its socket: over IPv4 it may be dropped for its time to live, over IPv6 it may be noted.
@@ -419,7 +419,17 @@ impl Host {
     /// Follows what an entry into the socket's control block has changed. (Send and receive change nothing but what there is to send.)
     #[inline]
     pub(super) fn settle(&mut self, now: Instant, key: Key) {
-        if let Some(LateWake { file, wakes, is_lingering, .. }) = self.follow(now, key)
+        if let Some(LateWake { file, wakes, is_lingering, .. }) = self.follow(now, key, false)
+            && (wakes.any() || is_lingering)
+        {
+            self.wake_socket(file, wakes, is_lingering);
+        }
+    }
+
+    /// The same as the last thing that is done before the driver polls what there is to send.
+    #[inline]
+    fn settle_last(&mut self, now: Instant, key: Key) {
+        if let Some(LateWake { file, wakes, is_lingering, .. }) = self.follow(now, key, true)
             && (wakes.any() || is_lingering)
         {
             self.wake_socket(file, wakes, is_lingering);
@@ -428,7 +438,7 @@ impl Host {
 
     /// The same, for a call that sends and then wakes who waits for its socket; `error`: `sk_error_report` too.
     pub(super) fn settle_late(&mut self, now: Instant, key: Key, error: bool) {
-        if let Some(wake) = self.follow(now, key) {
+        if let Some(wake) = self.follow(now, key, false) {
             self.late_wakes.push_back(LateWake { error, ..wake });
             if !self.has_output() {
                 self.wake_late();
@@ -438,7 +448,7 @@ impl Host {
 
     /// Follows what has changed but for waking who waits, which is answered.
     #[inline(always)]
-    fn follow(&mut self, now: Instant, key: Key) -> Option<LateWake> {
+    fn follow(&mut self, now: Instant, key: Key, is_last: bool) -> Option<LateWake> {
         let Host { sockets, dirty, timers, .. } = self;
         let socket = &mut sockets[key];
         socket.mark_dirty(key, dirty, timers);
@@ -446,7 +456,7 @@ impl Host {
         let file = socket.file;
         let is_lingering = socket.is_lingering;
         if socket.tcb.state() != socket.state {
-            self.follow_state(now, key);
+            self.follow_state(now, key, is_last);
         }
         file.map(|file| LateWake { file, wakes, is_lingering, error: false })
     }
@@ -468,7 +478,7 @@ impl Host {
     }
 
     /// The socket's state has changed: `tcp_set_state`.
-    fn follow_state(&mut self, now: Instant, key: Key) {
+    fn follow_state(&mut self, now: Instant, key: Key, is_last: bool) {
         let socket = &mut self.sockets[key];
         let new = socket.tcb.state();
         let old = std::mem::replace(&mut socket.state, new);
@@ -481,7 +491,9 @@ impl Host {
             if !self.sockets[key].port_locked {
                 self.put_port(key);
             }
-            self.bury(now, key);
+            if !(is_last && self.is_only_sender(key)) {
+                self.bury(now, key);
+            }
         }
         if old != State::SynReceived {
             return;
@@ -500,6 +512,12 @@ impl Host {
         if let Some(file) = self.sockets[parent].file {
             self.wake_file(file, poll::KEY_READABLE, false);
         }
+    }
+
+    /// Whether the socket has something to send and nobody else has: then it need not go at once, for it does when that is out, see
+    /// [`Host::transmit_into`].
+    fn is_only_sender(&self, key: Key) -> bool {
+        self.outbox.is_empty() && self.dirty.only() == Some(key) && self.sockets[key].tcb.has_output()
     }
 
     /// Enters the socket's connection into the index.

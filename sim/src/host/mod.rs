@@ -7,7 +7,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `cx.rs`, `call.rs` | what entries take and give; system calls as values |
-//! | `dispatch.rs`, `op.rs` | the table of calls; calls in progress: begin, wait, resume, time out, interrupt |
+//! | `dispatch.rs`, `op.rs`, `opening.rs` | the table of calls; calls in progress: begin, wait, resume, time out, interrupt; connect and accept, short |
 //! | `process.rs`, `file.rs`, `wait.rs` | descriptors; open file descriptions; who waits for them |
 //! | `ahead.rs` | what the caches are made ready for |
 //! | `ready.rs`, `poll.rs`, `epoll.rs`, `pipe.rs` | readiness and pipes |
@@ -44,6 +44,7 @@ mod local;
 mod local_call;
 mod netstat;
 mod op;
+mod opening;
 mod option;
 mod pipe;
 mod plain;
@@ -70,7 +71,7 @@ mod wait;
 pub use call::{Call, RecvRef};
 pub use cx::{Credentials, Cx, Pid, Progress, Token, WALL_START_SECONDS};
 pub(crate) use dgram::store_inet_name;
-pub(crate) use fast::{Ends, Landing, QuietRecv, Recent, Short, ShortSend};
+pub(crate) use fast::{Ends, Landing, QuietCall, Recent, Short, ShortSend};
 pub use left::FileLine;
 pub(crate) use left::Left;
 pub(crate) use netstat::users_text;

@@ -8,7 +8,7 @@ use super::Host;
 use super::call::Call;
 use super::cx::{Cx, Pid, Progress, Token};
 use super::dgram::Dgram;
-use super::fast::{Ends, QUIET_TARGET_BYTES, QuietRecv, Recent, Short, ShortSend};
+use super::fast::{Ends, QuietCall, Quietly, Recent, Short, ShortSend};
 use super::poll::Timeout;
 use super::task::{Entered, Kind, Step, Task};
 use super::wait::Waiter;
@@ -253,8 +253,8 @@ impl Host {
     ) -> Progress {
         let is_last = task.nonblocking;
         match self.step(cx, pid, &mut task, call, is_last) {
-            Step::Done(result) => Progress::Done(self.finish(pid, &task, result)),
-            Step::Wait if is_last => Progress::Done(self.finish(pid, &task, task.give_up())),
+            Step::Done(result) => Progress::Done(self.finish(pid, task.kind, result)),
+            Step::Wait if is_last => Progress::Done(self.finish(pid, task.kind, task.give_up())),
             Step::Wait => self.park(cx, pid, token, fd, task, call),
         }
     }
@@ -301,13 +301,13 @@ impl Host {
         match self.step(cx, *pid, task, call, is_late) {
             Step::Done(result) => {
                 self.leave(cx, &op.0, true);
-                let result = self.finish(op.0.pid, &op.0.task, result);
+                let result = self.finish(op.0.pid, op.0.task.kind, result);
                 self.drop_op(op);
                 Progress::Done(result)
             }
             Step::Wait if is_late => {
                 self.leave(cx, &op.0, false);
-                Progress::Done(self.finish(op.0.pid, &op.0.task, op.0.task.give_up()))
+                Progress::Done(self.finish(op.0.pid, op.0.task.kind, op.0.task.give_up()))
             }
             Step::Wait => {
                 self.sleepers.park_again(op.0.sleeper);
@@ -357,7 +357,7 @@ impl Host {
                 }
             }
         };
-        self.finish(op.0.pid, &op.0.task, result)
+        self.finish(op.0.pid, op.0.task.kind, result)
     }
 
     /// What a waiting call waits for, such as `recv on fd 3 (tcp 10.0.0.1:80 <-> 10.0.0.2:40000 ESTABLISHED)`.
@@ -399,11 +399,14 @@ impl Host {
         }
     }
 
-    /// The same of a receive that waits on the short way.
+    /// The same of a call that waits on the short way.
     #[must_use]
-    pub(crate) fn describe_quiet(&self, quiet: &QuietRecv) -> String {
-        let what = format!("{} on fd {}", Kind::Recv { socket: quiet.socket, target: QUIET_TARGET_BYTES }.name(), quiet.fd);
-        let ends = if quiet.is_dgram { self.dgrams.get(quiet.socket).map(Dgram::ends) } else { self.ends(quiet.socket) };
+    pub(crate) fn describe_quiet(&self, quiet: &QuietCall) -> String {
+        let what = format!("{} on fd {}", quiet.kind().name(), quiet.fd);
+        let ends = match quiet.what {
+            Quietly::DgramRecv => self.dgrams.get(quiet.socket).map(Dgram::ends),
+            Quietly::Recv | Quietly::Accept { .. } | Quietly::Connect { .. } => self.ends(quiet.socket),
+        };
         match ends {
             Some(ends) => format!("{what} ({ends})"),
             None => what,
@@ -418,8 +421,8 @@ impl Host {
 
     /// A call returns: a descriptor that it reserved and did not fill is free again.
     #[inline]
-    fn finish(&mut self, pid: Pid, task: &Task, result: Result<usize>) -> Result<usize> {
-        if let (Kind::Accept { reserved, .. }, Err(_)) = (task.kind, result)
+    pub(super) fn finish(&mut self, pid: Pid, kind: Kind, result: Result<usize>) -> Result<usize> {
+        if let (Kind::Accept { reserved, .. }, Err(_)) = (kind, result)
             && let Ok(process) = self.process_mut(pid)
         {
             process.unreserve(reserved);
@@ -432,7 +435,7 @@ impl Host {
         let deadline = self.deadline(cx.now, &task, call);
         if deadline <= cx.now {
             // A timeout that was negative.
-            return Progress::Done(self.finish(pid, &task, task.give_up()));
+            return Progress::Done(self.finish(pid, task.kind, task.give_up()));
         }
         let mut op = self.sleep(pid, token, fd, deadline, task);
         if let Kind::EpollWait { set } = task.kind {
@@ -481,16 +484,14 @@ impl Host {
         }
     }
 
-    /// The operation of a receive that began to wait on the short way: from here on it is like any other.
-    pub(crate) fn take_up(&mut self, quiet: QuietRecv) -> Op {
-        let QuietRecv { token, pid, fd, flags, file, socket, is_dgram } = quiet;
+    /// The operation of a call that began to wait on the short way: from here on it is like any other.
+    pub(crate) fn take_up(&mut self, quiet: QuietCall) -> Op {
+        let QuietCall { token, pid, fd, flags, file, .. } = quiet;
         let Host { files, sleepers, .. } = self;
         // Where the file is gone, the process was killed silently: the operation finds that out.
         let seat = files.get_mut(file).and_then(|entry| entry.queue.take_seat(token, sleepers));
         let sleeper = seat.unwrap_or_else(|| sleepers.park(token));
-        let stream = Kind::Recv { socket, target: QUIET_TARGET_BYTES };
-        let kind = if is_dgram { Kind::DgramRecv { dgram: socket } } else { stream };
-        let task = Task::new(kind, file, false, flags);
+        let task = Task::new(quiet.kind(), file, false, flags);
         self.make_op(Waiting { sleeper, pid, fd, deadline: Instant::FAR, task, watched: Vec::new() })
     }
 

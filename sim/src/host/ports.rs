@@ -97,6 +97,11 @@ impl Ports {
         moved
     }
 
+    /// The holder at `place` leaves it to another.
+    pub(super) fn hand_over(&mut self, port: u16, place: u32, owner: Owner) {
+        self.buckets.get_mut(port).expect("a port that is held has a bucket").replace(place, owner);
+    }
+
     /// A holder of the port listens from now on.
     pub(super) fn listen(&mut self, port: u16, socket: Key) {
         self.buckets.get_mut(port).expect("a listener holds its port").listen(socket);

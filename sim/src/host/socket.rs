@@ -98,13 +98,13 @@ impl Socket {
     /// How much of its place in the table, from the beginning on, the ways of a few bytes look at.
     pub(super) const HOT_BYTES: usize = size_of::<u64>() + std::mem::offset_of!(Socket, tcb) + Tcb::HOT_BYTES;
 
-    /// A socket around a control block.
+    /// A socket that is not connected.
     #[inline(always)]
-    pub(super) fn new(tcb: Tcb, family: Family, uid: u32, options: Shared<Options>) -> Socket {
+    pub(super) fn new(config: &Config, family: Family, uid: u32, options: Shared<Options>) -> Socket {
         let any = family.any();
         Socket {
-            state: tcb.state(),
-            tcb,
+            state: State::Closed,
+            tcb: Tcb::new(config),
             tuple: FourTuple { local: any, remote: any, local_port: 0, remote_port: 0 },
             peer: Key::NOBODY,
             file: None,
@@ -159,13 +159,11 @@ impl Host {
             Transport::Udp => return self.dgram_socket(pid, family, flags),
         }
         let uid = self.process(pid)?.credentials.uid;
+        let fd = self.process_mut(pid)?.reserve(0)?;
         let config = Config::without_path(self.sysctl.tcp.clone());
         let options = self.default_options.get_or_insert_default().clone();
-        let mut socket = Socket::new(Tcb::new(&config), family, uid, options);
-        socket.v6only = family == Family::Inet6 && self.sysctl.bindv6only;
-        let process = self.process_mut(pid)?;
-        let fd = process.reserve(0)?;
-        let socket = self.sockets.insert(socket);
+        let socket = self.sockets.open(&config, family, uid, options);
+        self.sockets[socket].v6only = family == Family::Inet6 && self.sysctl.bindv6only;
         let file = self.open_file(Object::Socket(socket), flags & c::SOCK_NONBLOCK != 0);
         self.sockets[socket].file = Some(file);
         self.hold_file(file);

@@ -2,8 +2,12 @@
 //!
 //! Whoever gets hold of a socket to change it may end its calm (see `tcp/calm.rs`): so it is over, but for those who say that they do not.
 
+use super::addr::Family;
+use super::option::Options;
 use super::socket::Socket;
+use crate::shared::Shared;
 use crate::slab::{Key, Slab};
+use crate::tcp::Config;
 use std::ops::{Index, IndexMut};
 
 /// The table.
@@ -16,10 +20,10 @@ impl Sockets {
         Sockets(Slab::new())
     }
 
-    /// Adds a socket.
+    /// Adds a fresh socket, which is made where it stays.
     #[inline(always)]
-    pub(super) fn insert(&mut self, socket: Socket) -> Key {
-        self.0.insert(socket)
+    pub(super) fn open(&mut self, config: &Config, family: Family, uid: u32, options: Shared<Options>) -> Key {
+        self.0.insert_with(|_| Socket::new(config, family, uid, options))
     }
 
     /// A socket goes; its key is stale from now on.

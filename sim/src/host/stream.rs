@@ -287,10 +287,10 @@ impl Host {
         let local = route.source;
         let config = self.config_for(cx, &route, remote);
         let mut tuple = FourTuple { local, remote, local_port: self.sockets[key].num, remote_port: target.port };
-        let mut iss = None;
+        let mut replaced = None;
         if tuple.local_port == 0 {
             let was_bound = self.sockets[key].addr_locked;
-            (tuple.local_port, iss) = self.choose_port_for_connect(cx, key, &tuple).ok_or(Errno::ADDRNOTAVAIL)?;
+            (tuple.local_port, replaced) = self.choose_port_for_connect(cx, key, &tuple).ok_or(Errno::ADDRNOTAVAIL)?;
             self.sockets[key].addr_locked = was_bound;
             self.sockets[key].tuple.local = local;
             self.hold_port(key, tuple.local_port, true);
@@ -300,14 +300,17 @@ impl Host {
                 Some(Conn::Socket(_)) => return Err(Errno::ADDRNOTAVAIL),
                 // A port that was asked for takes a connection in TIME-WAIT over at any age, if it had timestamps.
                 Some(Conn::TimeWait(old)) => {
-                    iss = Some(self.time_waits[old].rest.reuse(Instant::FAR).ok_or(Errno::ADDRNOTAVAIL)?);
+                    replaced = Some((old, self.time_waits[old].rest.reuse(Instant::FAR).ok_or(Errno::ADDRNOTAVAIL)?));
                 }
             }
         }
-        if let Some(Conn::TimeWait(old)) = self.conn(&tuple) {
-            self.forget_time_wait(old);
-        }
-        let iss = iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
+        let iss = match replaced {
+            Some((old, iss)) => {
+                self.forget_time_wait(old);
+                iss
+            }
+            None => self.initial_sequence_number(cx, &tuple),
+        };
         let socket = &mut self.sockets[key];
         let is_discarded = socket.sends_ipv4 && remote.is_ipv6();
         if is_discarded {
@@ -362,8 +365,8 @@ impl Host {
         Ok(remote)
     }
 
-    /// A port for a connection, and the initial sequence number if it takes the place of one in TIME-WAIT: `__inet_hash_connect`.
-    fn choose_port_for_connect(&mut self, cx: &mut Cx<'_>, key: Key, tuple: &FourTuple) -> Option<(u16, Option<u32>)> {
+    /// A port for a connection, and if it takes the place of one in TIME-WAIT, that and its initial sequence number: `__inet_hash_connect`.
+    fn choose_port_for_connect(&mut self, cx: &mut Cx<'_>, key: Key, tuple: &FourTuple) -> Option<(u16, Option<(Key, u32)>)> {
         let Host { ports, conns, time_waits, sysctl, addresses, sockets, .. } = self;
         let range = sockets[key].options.port_range(sysctl);
         let reuses = match sysctl.tcp_tw_reuse {
@@ -373,7 +376,7 @@ impl Host {
         };
         let class = crate::slab::to_usize(tuple.hash()) % super::ports::CONNECT_CLASSES;
         let now = cx.now;
-        let mut iss = None;
+        let mut replaced = None;
         let mut tried = 0;
         let port = ports.choose_for_connect(&range, class, cx.luck, |ports, port| {
             if !ports.is_connect_only(port) {
@@ -383,8 +386,8 @@ impl Host {
             match conns.get(&tuple, |conn| name_of(sockets, time_waits, conn)) {
                 None => Probe::Free,
                 Some(Conn::TimeWait(old)) if reuses => {
-                    iss = time_waits[old].rest.reuse(now);
-                    Probe::from(iss.is_some())
+                    replaced = time_waits[old].rest.reuse(now).map(|iss| (old, iss));
+                    Probe::from(replaced.is_some())
                 }
                 Some(Conn::Socket(_) | Conn::TimeWait(_)) => {
                     tried += 1;
@@ -396,7 +399,7 @@ impl Host {
                 }
             }
         })?;
-        Some((port, iss))
+        Some((port, replaced))
     }
 
     /// `shutdown(2)`: `inet_shutdown`.

@@ -41,15 +41,21 @@ impl Host {
 
     /// A socket's connection goes on in TIME-WAIT, without the socket.
     pub(super) fn enter_time_wait(&mut self, key: Key, rest: TimeWait) {
-        let socket = &self.sockets[key];
-        let tuple = socket.tuple;
+        let socket = &mut self.sockets[key];
+        socket.is_hashed = false;
+        let (tuple, place) = (socket.tuple, socket.place);
         let claim = Claim { is_time_wait: true, ..socket.claim() };
         let deadline = rest.deadline();
-        let entry = self.time_waits.insert(TimeWaitEntry { rest, tuple, claim, place: 0 });
-        // Its socket holds the port at this moment: whose choice the port was does not change.
-        self.time_waits[entry].place = self.ports.hold(tuple.local_port, Owner::TimeWait(entry), true);
+        let entry = self.time_waits.insert(TimeWaitEntry { rest, tuple, claim, place });
+        if !socket.port_locked && socket.num == tuple.local_port {
+            // The socket has no more need of the port.
+            socket.num = 0;
+            self.ports.hand_over(tuple.local_port, place, Owner::TimeWait(entry));
+        } else {
+            // Its socket holds the port at this moment: whose choice the port was does not change.
+            self.time_waits[entry].place = self.ports.hold(tuple.local_port, Owner::TimeWait(entry), true);
+        }
         self.conns.hand_over(&tuple, Conn::Socket(key), Conn::TimeWait(entry));
-        self.sockets[key].is_hashed = false;
         self.enter_end(deadline, entry);
     }
 
@@ -90,8 +96,13 @@ impl Host {
 
     /// Enters when a connection in TIME-WAIT ends: nearly always after all others.
     fn enter_end(&mut self, at: Instant, key: Key) {
-        let place = self.time_wait_ends.iter().rposition(|(other, _)| *other <= at).map_or(0, |before| before + 1);
-        self.time_wait_ends.insert(place, (at, key));
+        let ends = &mut self.time_wait_ends;
+        if ends.back().is_some_and(|(last, _)| *last <= at) {
+            ends.push_back((at, key));
+            return;
+        }
+        let place = ends.iter().rposition(|(other, _)| *other <= at).map_or(0, |before| before + 1);
+        ends.insert(place, (at, key));
         if place == 0 {
             self.timers.set(TimerOf::TimeWaits, at);
         }

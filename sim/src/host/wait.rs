@@ -3,7 +3,7 @@
 //! An entry is a parked call or an epoll set that watches the file. Non-exclusive entries are all woken; of the exclusive ones
 //! (accept, epoll_wait, pipe ends, EPOLLEXCLUSIVE) one per event, first come first served.
 //!
-//! A plain receive that waits alone, the usual case, is kept apart, as a mere token: it gets an entry when somebody joins it.
+//! A plain call that waits alone, the usual case, is kept apart, as a mere token: it gets an entry when somebody joins it.
 
 use super::cx::Token;
 use super::epoll::ItemId;
@@ -29,10 +29,10 @@ struct Entry {
     exclusive: bool,
 }
 
-/// A receive that began to wait when nobody else did.
+/// A call that began to wait when nobody else did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Quiet {
-    /// It still waits alone, and has room for so many bytes.
+    /// It still waits alone, and has room for so many bytes if it is a receive.
     Asleep(Token, u32),
     /// It is woken and has not gone on yet.
     Awake(Token),
@@ -44,27 +44,42 @@ enum Quiet {
 #[derive(Debug, Default)]
 pub(super) struct WaitQueue {
     quiet: Option<Quiet>,
-    /// Receives that begin to wait alone are of datagrams, each of which wakes one receiver.
-    is_exclusive: bool,
+    /// What the call that began to wait alone waits for, as [`Entry`] has it.
+    filter: PollEvents,
+    /// Whether an event wakes only one such call.
+    exclusive: bool,
     entries: Vec<Entry>,
 }
 
 impl WaitQueue {
-    /// A receive begins to wait without an entry; `false`: it must have one.
+    /// Whether nobody waits at all, so that a call may begin to wait without an entry.
     #[inline]
-    pub(super) fn sit_down(&mut self, token: Token, room: usize) -> bool {
-        let is_alone = self.entries.is_empty() && self.quiet.is_none();
-        if is_alone {
-            self.quiet = Some(Quiet::Asleep(token, u32::try_from(room).unwrap_or(u32::MAX)));
-        }
-        is_alone
+    pub(super) fn has_nobody(&self) -> bool {
+        self.entries.is_empty() && self.quiet.is_none()
     }
 
-    /// The same for a receive of which an event wakes only one.
+    /// A receive on a stream begins to wait without an entry; `false`: it must have one.
+    #[inline]
+    pub(super) fn sit_down(&mut self, token: Token, room: usize) -> bool {
+        self.sit_down_for(token, room, (RECV_FILTER, false))
+    }
+
+    /// The same for a receive of datagrams, each of which wakes one receiver.
     #[inline]
     pub(super) fn sit_down_alone(&mut self, token: Token, room: usize) -> bool {
-        self.is_exclusive = true;
-        self.sit_down(token, room)
+        self.sit_down_for(token, room, (RECV_FILTER, true))
+    }
+
+    /// The same for any call, which waits for what this filter says, see [`Kind::filter`](super::task::Kind::filter).
+    #[inline]
+    pub(super) fn sit_down_for(&mut self, token: Token, room: usize, (filter, exclusive): (PollEvents, bool)) -> bool {
+        let is_alone = self.has_nobody();
+        if is_alone {
+            self.quiet = Some(Quiet::Asleep(token, u32::try_from(room).unwrap_or(u32::MAX)));
+            self.filter = filter;
+            self.exclusive = exclusive;
+        }
+        is_alone
     }
 
     /// Whether the thread waits here without an entry.
@@ -76,7 +91,7 @@ impl WaitQueue {
         }
     }
 
-    /// The receive that waits without an entry, and how many bytes it has room for.
+    /// The call that waits without an entry, and how many bytes it has room for.
     #[inline]
     pub(super) fn asleep(&self) -> Option<(Token, u32)> {
         match self.quiet {
@@ -85,13 +100,13 @@ impl WaitQueue {
         }
     }
 
-    /// The receive that waited without an entry goes on.
+    /// The call that waited without an entry goes on.
     #[inline]
     pub(super) fn get_up(&mut self) {
         self.quiet = None;
     }
 
-    /// A receive that waits without an entry gets one, before others do.
+    /// A call that waits without an entry gets one, before others do.
     pub(super) fn seat(&mut self, sleepers: &mut Sleepers) {
         let (token, woken) = match self.quiet {
             Some(Quiet::Asleep(token, _)) => (token, false),
@@ -99,11 +114,11 @@ impl WaitQueue {
             Some(Quiet::Sleeper(..)) | None => return,
         };
         let call = sleepers.calls.insert(Sleeper { token, woken, disconnected: false });
-        self.entries.push(Entry { who: Waiter::Call(call), filter: RECV_FILTER, exclusive: self.is_exclusive });
+        self.entries.push(Entry { who: Waiter::Call(call), filter: self.filter, exclusive: self.exclusive });
         self.quiet = Some(Quiet::Sleeper(token, call));
     }
 
-    /// The entry of a thread's receive that began to wait without one, which its thread knows from now on.
+    /// The entry of a thread's call that began to wait without one, which its thread knows from now on.
     pub(super) fn take_seat(&mut self, token: Token, sleepers: &mut Sleepers) -> Option<Key> {
         self.seat(sleepers);
         match self.quiet {
@@ -115,12 +130,12 @@ impl WaitQueue {
         }
     }
 
-    /// Tells the receive that waits without an entry of an event; `None`: there is none, and it is for those that have entries. The token is
+    /// Tells the call that waits without an entry of an event; `None`: there is none, and it is for those that have entries. The token is
     /// that of a thread which is to be woken.
     #[inline]
     pub(super) fn wake_quiet(&mut self, key: PollEvents) -> Option<Option<Token>> {
         match self.quiet {
-            Some(Quiet::Asleep(token, _)) if wakes(key, RECV_FILTER) => {
+            Some(Quiet::Asleep(token, _)) if wakes(key, self.filter) => {
                 self.quiet = Some(Quiet::Awake(token));
                 Some(Some(token))
             }

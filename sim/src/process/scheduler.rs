@@ -13,10 +13,10 @@ mod starting;
 mod upcoming;
 
 use next::thread_of;
-pub use short::{Posted, ShortRecv};
+pub use short::{Opening, Posted, ShortRecv};
 
 use crate::choice::{Door, StreamId};
-use crate::host::{Call, Op, Pid, Progress, QuietRecv, Recent, Token};
+use crate::host::{Call, Op, Pid, Progress, QuietCall, Recent, Token};
 use crate::process::coroutine::{Carrier, StackEnd};
 use crate::process::failure::FailureKind;
 use crate::process::faults::FaultStreams;
@@ -115,7 +115,7 @@ pub struct Thread {
     /// The call that its host has parked.
     pub(super) op: Option<Op>,
     /// Or the receive that its host has hardly taken note of.
-    pub(super) quiet: Option<QuietRecv>,
+    pub(super) quiet: Option<QuietCall>,
     /// A receive that it makes as soon as it has its turn.
     posted: Option<Posted>,
     recent: Recent,

@@ -103,10 +103,10 @@ impl Default for TcpSysctl {
 /// place. The caller has checked the ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// `SO_SNDBUF` as set by the user, doubled; `None`: grows by itself.
-    pub sndbuf: Option<u32>,
-    /// `SO_RCVBUF` as set by the user, doubled; `None`: grows by itself.
-    pub rcvbuf: Option<u32>,
+    /// SOCK_SNDBUF_LOCK: `SO_SNDBUF` was set by the user, and does not grow by itself.
+    pub sndbuf_lock: bool,
+    /// SOCK_RCVBUF_LOCK, the same of `SO_RCVBUF`.
+    pub rcvbuf_lock: bool,
     /// `SO_RCVLOWAT`, at least 1.
     pub rcvlowat: u32,
     /// `TCP_NOTSENT_LOWAT`; 0: the sysctl's value.
@@ -144,8 +144,8 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Options {
         Options {
-            sndbuf: None,
-            rcvbuf: None,
+            sndbuf_lock: false,
+            rcvbuf_lock: false,
             rcvlowat: 1,
             notsent_lowat: 0,
             window_clamp: 0,

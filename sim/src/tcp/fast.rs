@@ -13,16 +13,16 @@ impl Tcb {
     /// [`Tcb::send`] of a few bytes that make a chunk of their own. `false`: that is for `send` itself, and nothing has happened.
     #[inline]
     pub fn send_small(&mut self, now: Instant, data: &[u8]) -> bool {
-        let lowat = self.notsent_lowat();
-        let Some(send) = self.send.as_mut() else { return false };
         let is_plain = self.state == State::Established && self.err.is_none() && !self.shutdown.write;
         let is_small = !data.is_empty() && data.len() <= Payload::INLINE_MAX_BYTES;
-        if !is_plain || !is_small || send.has_unsent() || send.charge() >= self.sndbuf || lowat == 0 {
+        let is_full = self.send.as_ref().is_some_and(|send| send.has_unsent()) || self.send_charge() >= self.sndbuf;
+        if !is_plain || !is_small || is_full || self.notsent_lowat() == 0 {
             return false;
         }
-        send.push_small(self.write_seq, data);
+        let seq = self.write_seq;
+        self.send_buffer().push_small(seq, data);
         self.restart_after_idle(now);
-        self.write_seq += u32_from(data.len());
+        self.write_seq = seq + u32_from(data.len());
         self.push_now = false;
         self.more_follows = false;
         true
@@ -32,20 +32,18 @@ impl Tcb {
     /// happened.
     #[inline]
     pub fn send_through(&mut self, now: Instant, data: &[u8], into: &mut Segment) -> bool {
-        let lowat = self.notsent_lowat();
-        let Some(send) = self.send.as_mut() else { return false };
         let is_plain = self.state == State::Established && self.err.is_none() && !self.shutdown.write;
         let is_all = self.snd_una == self.write_seq && self.rtx_nxt == self.rtx_end && self.snd_up.before_or_at(self.snd_una);
         let is_small = !data.is_empty() && data.len() <= Payload::INLINE_MAX_BYTES;
-        if !is_plain || !is_all || !is_small || self.ack.probe || self.options.cork || !self.replies.is_empty() {
+        if !is_plain || !is_all || !is_small || self.ack.probe || self.options.cork || self.owes_replies {
             return false;
         }
         let len = u32_from(data.len());
-        if len >= u32::from(self.mss) || len > self.snd_wnd || self.sndbuf == 0 || lowat == 0 {
+        if len >= u32::from(self.mss) || len > self.snd_wnd || self.sndbuf == 0 || self.notsent_lowat() == 0 {
             return false;
         }
         let seq = self.write_seq;
-        send.push_sent(seq, data);
+        self.send_buffer().push_sent(seq, data);
         into.payload.assign(data);
         self.restart_after_idle(now);
         self.write_seq = seq + len;
@@ -139,7 +137,7 @@ impl Tcb {
         let Some(payload) = send.only_unsent() else { return false };
         let len = u32_from(payload.len());
         let is_all = self.snd_una == self.snd_nxt && self.rtx_nxt == self.rtx_end && self.snd_up.before_or_at(self.snd_una);
-        let is_plain = self.state == State::Established && !self.ack.probe && self.replies.is_empty();
+        let is_plain = self.state == State::Established && !self.ack.probe && !self.owes_replies;
         let is_released = !self.options.cork && !self.more_follows;
         let fits = len < u32::from(self.mss) && len <= self.snd_wnd && len <= self.congestion.cwnd;
         if !is_all || !is_plain || !is_released || !fits {

@@ -57,14 +57,14 @@ impl Tcb {
     #[inline]
     #[must_use]
     pub fn has_output(&self) -> bool {
-        self.ack.now || self.has_unsent() || self.rtx_nxt.before(self.rtx_end) || self.ack.probe || !self.replies.is_empty()
+        self.ack.now || self.has_unsent() || self.rtx_nxt.before(self.rtx_end) || self.ack.probe || self.owes_replies
     }
 
     /// The same on the full way, where [`Tcb::has_output`].
     pub(super) fn transmit(&mut self, now: Instant, into: &mut Segment) -> bool {
         match self.state {
             State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait | State::Closing | State::LastAck
-                if self.replies.is_empty() =>
+                if !self.owes_replies =>
             {
                 self.transmit_synchronized(now, into)
             }
@@ -85,11 +85,27 @@ impl Tcb {
     /// Answers, and what is sent before a connection is established.
     #[cold]
     fn transmit_rare(&mut self, now: Instant, into: &mut Segment) -> bool {
-        if !self.replies.is_empty() {
-            *into = self.replies.remove(0);
+        if self.owes_replies {
+            self.take_reply(into);
             return true;
         }
-        (self.state == State::SynSent || self.state == State::SynReceived) && self.transmit_syn(now, into)
+        match self.state {
+            State::SynSent | State::SynReceived => self.transmit_syn(now, into),
+            // The ACK of the FIN that has ended it.
+            State::Closed if self.ack.now => {
+                self.write_bare(now, self.snd_nxt, Control::None, into);
+                true
+            }
+            State::Closed
+            | State::Listen
+            | State::TimeWait
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck => false,
+        }
     }
 
     #[inline(always)]

@@ -42,14 +42,14 @@ impl Tcb {
         let seq = if self.snd_nxt.before_or_at(wnd_end) { self.snd_nxt } else { wnd_end };
         let mut reset = bare_segment((self.local_port, self.remote_port), seq, Some(self.rcv_nxt), Control::Rst);
         reset.options.timestamps = self.timestamps_now(now);
-        self.replies.push(reset);
+        self.push_reply(reset);
     }
 
     /// Answers one segment with a RST: RFC 9293 section 3.5.2, group 1 and 2.
     #[cold]
     pub(super) fn reply_reset(&mut self, segment: &Segment) {
         if let Some(reset) = reply_to_closed(segment) {
-            self.replies.push(reset);
+            self.push_reply(reset);
         }
     }
 

@@ -41,11 +41,11 @@ impl Tcb {
 
     /// `SO_RCVLOWAT`: `tcp_set_rcvlowat`. Raises the receive buffer to hold twice as much, unless the user has set it.
     pub fn set_rcvlowat(&mut self, lowat: u32) {
-        let cap = if self.options.rcvbuf.is_some() { self.rcvbuf / 2 } else { self.sysctl.tcp_rmem[2] / 2 };
+        let cap = if self.options.rcvbuf_lock { self.rcvbuf / 2 } else { self.sysctl.tcp_rmem[2] / 2 };
         let lowat = lowat.min(cap).max(1);
         self.options.rcvlowat = lowat;
         self.data_ready();
-        if self.options.rcvbuf.is_some() {
+        if self.options.rcvbuf_lock {
             return;
         }
         let space = self.space_from_window(lowat);
@@ -58,14 +58,14 @@ impl Tcb {
 
     /// `SO_SNDBUF`: the value that is read back, already doubled and within its limits.
     pub fn set_sndbuf(&mut self, bytes: u32) {
-        self.options.sndbuf = Some(bytes);
+        self.options.sndbuf_lock = true;
         self.sndbuf = bytes;
         self.check_space();
     }
 
     /// `SO_RCVBUF`: the value that is read back, already doubled and within its limits.
     pub fn set_rcvbuf(&mut self, bytes: u32) {
-        self.options.rcvbuf = Some(bytes);
+        self.options.rcvbuf_lock = true;
         self.rcvbuf = bytes;
         if self.state != State::Closed && self.state != State::Listen {
             self.window_clamp = self.window_from_space(bytes);

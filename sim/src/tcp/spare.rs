@@ -14,6 +14,7 @@ use crate::packet::Segment;
 pub struct Spare {
     send: Option<Box<SendBuffer>>,
     recv: Option<Box<RecvBuffer>>,
+    /// RSTs that wait to be sent; mostly none, and room for some.
     replies: Vec<Segment>,
     /// Not spare, but rare too: the rest of a connection that has just entered TIME-WAIT.
     pub(super) time_wait: Option<TimeWait>,
@@ -22,10 +23,25 @@ pub struct Spare {
 impl Tcb {
     /// Gives the block what an earlier connection has left.
     pub fn furnish(&mut self, mut spare: Box<Spare>) {
-        if self.replies.is_empty() {
-            self.replies = std::mem::take(&mut spare.replies);
+        if let Some(own) = &mut self.spare {
+            std::mem::swap(&mut own.replies, &mut spare.replies);
         }
         self.spare = Some(spare);
+    }
+
+    /// A segment waits to be sent, before everything else.
+    #[cold]
+    pub(super) fn push_reply(&mut self, reply: Segment) {
+        self.spare.get_or_insert_default().replies.push(reply);
+        self.owes_replies = true;
+    }
+
+    /// The first such segment is sent.
+    #[cold]
+    pub(super) fn take_reply(&mut self, into: &mut Segment) {
+        let Some(spare) = &mut self.spare else { return };
+        *into = spare.replies.remove(0);
+        self.owes_replies = !spare.replies.is_empty();
     }
 
     /// What the block leaves, which is gone: [`Tcb::is_gone`], or nobody asks for its data any more.
@@ -37,9 +53,10 @@ impl Tcb {
             self.spare.get_or_insert_default().recv = Some(recv);
         }
         let mut spare = self.spare.take()?;
-        self.replies.clear();
-        if self.replies.capacity() <= REPLIES_KEPT_MAX {
-            spare.replies = std::mem::take(&mut self.replies);
+        self.owes_replies = false;
+        spare.replies.clear();
+        if spare.replies.capacity() > REPLIES_KEPT_MAX {
+            spare.replies = Vec::new();
         }
         spare.time_wait = None;
         Some(spare)

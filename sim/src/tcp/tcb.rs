@@ -91,6 +91,8 @@ pub struct Tcb {
     pub(super) wakes: Wakes,
     /// SOCK_NOSPACE: somebody found the send buffer full.
     pub(super) nospace: bool,
+    /// There are RSTs that wait for `poll_transmit`.
+    pub(super) owes_replies: bool,
     /// sk_err.
     pub(super) err: Option<Errno>,
     /// sk_err_soft: what ICMP said meanwhile.
@@ -145,10 +147,17 @@ pub struct Tcb {
 
     pub(super) sysctl: Shared<TcpSysctl>,
 
-    /// RSTs and answers that wait for `poll_transmit`.
-    pub(super) replies: Vec<Segment>,
     /// What an earlier connection has left, and what is rare.
     pub(super) spare: Option<Box<Spare>>,
+}
+
+/// What a connection has from its listener: the options and shutdown bits of that, as they are when the SYN arrives.
+#[derive(Clone, Copy, Debug)]
+pub struct Heritage {
+    options: Options,
+    shutdown: ShutdownBits,
+    sndbuf: u32,
+    rcvbuf: u32,
 }
 
 impl Tcb {
@@ -212,7 +221,7 @@ impl Tcb {
             sysctl: config.sysctl.clone(),
             send: None,
             recv: None,
-            replies: Vec::new(),
+            owes_replies: false,
             spare: None,
         }
     }
@@ -239,45 +248,40 @@ impl Tcb {
         self.mss = self.advmss.min(mss_bytes) - self.timestamp_option_bytes();
     }
 
-    /// RFC 9293 section 3.10.7.2, a SYN arrives in LISTEN: the control block of the new connection, in SYN-RECEIVED with a SYN-ACK to send.
-    /// It inherits the listener's options and shutdown bits.
+    /// What a listener leaves to the connections that it gets.
     #[must_use]
-    pub fn from_syn(listener: &Tcb, now: Instant, config: &Config, ports: (u16, u16), iss: u32, syn: &Segment) -> Tcb {
+    pub fn heritage(&self) -> Heritage {
+        Heritage { options: self.options, shutdown: self.shutdown, sndbuf: self.sndbuf, rcvbuf: self.rcvbuf }
+    }
+
+    /// RFC 9293 section 3.10.7.2, a SYN arrives in LISTEN: a fresh control block becomes that of the new connection, in SYN-RECEIVED with a SYN-ACK to
+    /// send.
+    pub fn answer_syn(&mut self, heritage: &Heritage, now: Instant, config: &Config, ports: (u16, u16), iss: u32, syn: &Segment) {
         let iss = SeqNumber::new(iss);
-        let mut tcb = Tcb::new(config);
-        tcb.options = listener.options;
-        tcb.shutdown = listener.shutdown;
-        tcb.sndbuf = listener.sndbuf;
-        tcb.rcvbuf = listener.rcvbuf;
-        tcb.begin(config, ports, iss);
-        tcb.passive = true;
-        tcb.take_syn_options(now, syn);
-        tcb.take_irs(syn.seq);
-        tcb.snd_wl1 = syn.seq;
-        tcb.set_snd_wnd(u32::from(syn.window));
-        tcb.choose_initial_window(tcb.advmss - tcb.timestamp_option_bytes());
-        tcb.agree_on_scale();
-        tcb.state = State::SynReceived;
-        tcb.timers.start_of_retries = now;
-        tcb.rtx_nxt = iss;
-        tcb.rtx_end = iss + 1;
-        tcb
+        self.options = heritage.options;
+        self.shutdown = heritage.shutdown;
+        self.sndbuf = heritage.sndbuf;
+        self.rcvbuf = heritage.rcvbuf;
+        self.open(config, ports, iss);
+        self.passive = true;
+        self.take_syn_options(now, syn);
+        self.take_irs(syn.seq);
+        self.snd_wl1 = syn.seq;
+        self.set_snd_wnd(u32::from(syn.window));
+        self.choose_initial_window(self.advmss - self.timestamp_option_bytes());
+        self.agree_on_scale();
+        self.state = State::SynReceived;
+        self.timers.start_of_retries = now;
+        self.rtx_nxt = iss;
+        self.rtx_end = iss + 1;
     }
 
     /// What every opening begins with.
     fn begin(&mut self, config: &Config, ports: (u16, u16), iss: SeqNumber) {
         self.sysctl.clone_from(&config.sysctl);
-        (self.local_port, self.remote_port) = ports;
         self.err = None;
         self.soft_err = None;
-        self.timers.has_no_route = false;
         self.done = false;
-        self.advmss = match self.options.maxseg {
-            0 => config.mss_bytes,
-            maxseg => config.mss_bytes.min(maxseg),
-        };
-        self.mss_clamp = self.advmss;
-        self.mss = self.advmss;
         self.timestamps = TimestampState { enabled: false, offset: config.timestamp_offset, recent: 0, recent_at: Instant::FAR };
         self.congestion = Congestion::default();
         self.rtt = Rtt::default();
@@ -293,6 +297,18 @@ impl Tcb {
         self.snd_wnd = 0;
         self.snd_wscale = 0;
         self.scaling_ratio = SCALING_RATIO_INITIAL;
+        self.open(config, ports, iss);
+    }
+
+    /// The same with a fresh block, made of the same `config`.
+    fn open(&mut self, config: &Config, ports: (u16, u16), iss: SeqNumber) {
+        (self.local_port, self.remote_port) = ports;
+        self.advmss = match self.options.maxseg {
+            0 => config.mss_bytes,
+            maxseg => config.mss_bytes.min(maxseg),
+        };
+        self.mss_clamp = self.advmss;
+        self.mss = self.advmss;
         self.iss = iss;
         self.snd_una = iss;
         self.snd_nxt = iss;
@@ -376,7 +392,8 @@ impl Tcb {
     pub fn is_gone(&self) -> bool {
         self.orphan
             && self.state == State::Closed
-            && self.replies.is_empty()
+            && !self.owes_replies
+            && !self.ack.now
             && self.spare.as_ref().is_none_or(|spare| spare.time_wait.is_none())
     }
 
@@ -636,4 +653,4 @@ const TIMESTAMP_OPTION_BYTES: u16 = 12;
 /// What each queued segment costs beyond its data: SKB_TRUESIZE(0) of Linux.
 pub(super) const SEGMENT_OVERHEAD_BYTES: u32 = 832;
 
-const _: () = assert!(size_of::<Tcb>() <= 464, "a block without buffers stays small: there may be 100,000 of them");
+const _: () = assert!(size_of::<Tcb>() <= 424, "a block without buffers stays small: there may be 100,000 of them");

@@ -11,7 +11,7 @@ impl Tcb {
     pub(super) fn choose_initial_window(&mut self, mss: u16) {
         let full = self.window_from_space(self.rcvbuf);
         let mut clamp = if self.options.window_clamp == 0 { WINDOW_MAX_BYTES } else { self.options.window_clamp };
-        if self.options.rcvbuf.is_some() && clamp > full {
+        if self.options.rcvbuf_lock && clamp > full {
             clamp = full;
         }
         let mss = u32::from(mss);
@@ -48,7 +48,7 @@ impl Tcb {
 
     /// `tcp_sndbuf_expand`: room for twice what the congestion window lets out, and BBR's third.
     pub(super) fn grow_sndbuf(&mut self) {
-        if self.options.sndbuf.is_some() {
+        if self.options.sndbuf_lock {
             return;
         }
         let segment = u32::from(self.mss_clamp.max(self.mss)) + 2 * HEADERS_MAX_BYTES;
@@ -184,7 +184,7 @@ impl Tcb {
         let copied = copied_seq - recv.space.seq;
         let largest = recv.space.bytes;
         recv.space = ReadingRate { bytes: largest.max(copied), seq: copied_seq, since: now };
-        if copied <= largest || largest == 0 || !self.sysctl.tcp_moderate_rcvbuf || self.options.rcvbuf.is_some() {
+        if copied <= largest || largest == 0 || !self.sysctl.tcp_moderate_rcvbuf || self.options.rcvbuf_lock {
             return;
         }
         let window = copied.saturating_mul(2).saturating_add(16 * u32::from(self.advmss));

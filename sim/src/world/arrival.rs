@@ -77,10 +77,13 @@ impl World {
     /// If the queue went back in time: a bug here.
     #[inline(always)]
     pub(crate) fn happen_short(&mut self, may_end: bool) -> Option<Result<Ended, Rest>> {
+        if self.is_timer_next()
+            && let Some(rest) = self.take_timer()
+        {
+            return Some(Err(rest));
+        }
         let (at, due) = self.queue.pop()?;
-        assert!(at >= self.now, "time does not go back");
-        self.now = at;
-        self.choice.set_now(at);
+        self.come_to(at);
         Some(match due {
             Due::Arrival(pair) => self.arrival(HostId(pair.first()), pair.second(), may_end),
             due @ (Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) | Due::Timer(_) | Due::Alarm(_)) => {
@@ -89,29 +92,40 @@ impl World {
         })
     }
 
-    /// What [`World::happen_short`] has begun goes on.
+    /// The host's earliest timer goes off, next of all.
     #[inline(never)]
+    fn take_timer(&mut self) -> Option<Rest> {
+        let (at, id) = self.next_timer()?;
+        self.come_to(at);
+        Some(Rest(What::Due(Due::Timer(id))))
+    }
+
+    /// The moment of what happens next has come.
+    #[inline(always)]
+    fn come_to(&mut self, at: Instant) {
+        assert!(at >= self.now, "time does not go back");
+        self.now = at;
+        self.choice.set_now(at);
+    }
+
+    /// What [`World::happen_short`] has begun goes on.
+    #[inline]
     pub(crate) fn happen_on(&mut self, Rest(what): Rest) -> Happened {
         match what {
-            What::Due(due) => self.happen_seldom(self.now, due),
+            What::Due(due) => self.happen_seldom(due),
             What::Landed(to, slot, landing) => self.landed(to, slot, landing),
         }
     }
 
-    fn happen_seldom(&mut self, at: Instant, due: Due) -> Happened {
+    fn happen_seldom(&mut self, due: Due) -> Happened {
         match due {
             Due::Arrival(pair) => self.arrive_with_care(HostId(pair.first()), pair.second()),
             Due::Alarm(alarm) => return Happened::Alarm(alarm),
             Due::Damaged(pair) => self.arrive_damaged(HostId(pair.first()), pair.second()),
             Due::Sending(pair) => self.send_late(pair.first(), pair.second()),
             Due::Unjudged(pair) => return Happened::Alarm(self.show_to_rules(pair.first(), pair.second())),
-            Due::Timer(pair) => {
-                let id = HostId(pair.first());
-                let machine = &mut self.machines[id.index()];
-                if machine.timer_at <= at {
-                    machine.timer_at = Instant::FAR;
-                }
-                if machine.runs {
+            Due::Timer(id) => {
+                if self.machines[id.index()].runs {
                     self.run_timers(id);
                 }
             }
@@ -128,7 +142,7 @@ impl World {
         {
             self.trace.labelled_delivered(at, to.0, &flying.packet, &flying.label);
             let now = machine.clock.own(at);
-            let may_end = may_end & self.queue.is_idle_until(at);
+            let may_end = may_end & self.queue.is_idle_until(at) & self.timers.is_idle_until(at);
             let landing = machine.host.take_packet_short(now, &flying.packet, &mut flying.ends, may_end, &mut self.calms);
             if let Landing::Ends { waiter, received, is_armed } = landing {
                 if is_armed {
@@ -152,11 +166,14 @@ impl World {
                 }
                 return Happened::Woken(waiter);
             }
-            Landing::Kept => self.hand_back(slot),
+            Landing::Kept => {
+                self.hand_back(slot);
+                return Happened::Something;
+            }
             Landing::Done => self.arrived(to, slot),
             Landing::Long => self.take_in(to, slot),
         }
-        Happened::Something
+        self.wakes.pop_only().map_or(Happened::Something, Happened::Woken)
     }
 
     /// The data of the packet whose arrival has ended a receive, to where its caller wants it.

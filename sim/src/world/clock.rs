@@ -115,9 +115,7 @@ impl World {
         let now = self.now;
         let wall = WALL_START.saturating_add(now.as_nanos()).saturating_add_signed(ahead_ns);
         self.set_host_clock(id, |clock| clock.set(now, wall, ppm));
-        let machine = &mut self.machines[id.index()];
-        machine.timer_at = Instant::FAR;
-        if machine.runs {
+        if self.machines[id.index()].runs {
             self.follow(id);
         }
     }

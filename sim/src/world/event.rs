@@ -267,6 +267,20 @@ impl<E> EventQueue<E> {
         self.next_at > at.as_nanos()
     }
 
+    /// The moment of the earliest pending event; the end of time if there is none.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn next_at(&self) -> Instant {
+        Instant::from_nanos(self.next_at)
+    }
+
+    /// Whether anything is due before `at`.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn is_due_before(&self, at: Instant) -> bool {
+        self.next_at < at.as_nanos()
+    }
+
     /// Takes the earliest event; of those at one instant, the one that was pushed first.
     ///
     /// ```

@@ -1,7 +1,7 @@
 //! What an entry into a host's kernel leads to: packets that leave, waiters that are woken, a timer that is waited for.
 
 use super::in_flight::Flying;
-use super::{Due, HostId, Machine, Pair, World, group, index};
+use super::{Due, HostId, Machine, World, group, index};
 use crate::choice::LuckOf;
 use crate::host::{Cx, Ends};
 use std::net::IpAddr;
@@ -14,28 +14,22 @@ impl World {
         if self.machines[id.index()].host.has_output() {
             self.transmit(id);
         }
-        let Machine { host, timer_at, clock, .. } = &mut self.machines[id.index()];
+        let Machine { host, clock, .. } = &mut self.machines[id.index()];
         if host.has_woken() {
             while let Some(token) = host.poll_wake() {
                 self.wakes.push(token);
             }
         }
-        if let Some(at) = host.poll_timeout().map(|own| clock.moment(own))
-            && at < *timer_at
-        {
-            self.arm_timer(id, at);
-        }
+        let at = host.poll_timeout().map_or(Instant::FAR, |own| clock.moment(own));
+        self.note_timer(id, at);
     }
 
-    /// The same where an entry has led to nothing but a timer more.
+    /// The same where an entry has led to nothing but another earliest timer.
     #[cold]
     pub(super) fn follow_timer(&mut self, id: HostId) {
-        let Machine { host, timer_at, clock, .. } = &self.machines[id.index()];
-        if let Some(at) = host.poll_timeout().map(|own| clock.moment(own))
-            && at < *timer_at
-        {
-            self.arm_timer(id, at);
-        }
+        let Machine { host, clock, .. } = &self.machines[id.index()];
+        let at = host.poll_timeout().map_or(Instant::FAR, |own| clock.moment(own));
+        self.note_timer(id, at);
     }
 
     /// Sends what the host has to send. What it sends to itself arrives at once, as on Linux's loopback.
@@ -127,18 +121,5 @@ impl World {
             self.routes.insert(from.0, dst, index);
         }
         Some(index)
-    }
-
-    /// Puts an entry for the host's earliest timer into the queue, which has none at or before that moment.
-    ///
-    /// A timer that moves later, as the retransmission timer does with every segment, costs nothing here: the old entry finds
-    /// nothing due and arms anew.
-    #[cold]
-    pub(super) fn arm_timer(&mut self, id: HostId, at: Instant) {
-        let machine = &mut self.machines[id.index()];
-        if at < machine.timer_at {
-            machine.timer_at = at;
-            self.queue.push(at.max(self.now), Due::Timer(Pair::new(id.0, 0)));
-        }
     }
 }

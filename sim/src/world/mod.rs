@@ -17,11 +17,12 @@ mod neighbour;
 mod power;
 mod routes;
 mod short;
+mod timers;
 mod wire;
 
 use crate::choice::{Choice, Door, LuckOf, StreamId};
 use crate::host::fifo::Fifo;
-use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, QuietRecv, Token};
+use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, QuietCall, Token};
 use crate::link::Link;
 use crate::trace::{Event, Place, Recording, Trace, What};
 use ahead::Ahead;
@@ -38,6 +39,7 @@ pub use power::NIC_RING_PACKETS;
 use routes::Routes;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use timers::HostTimers;
 use twinsock::Instant;
 pub(crate) use wire::RuleId;
 pub use wire::{Fate, PacketView, Protocol};
@@ -99,8 +101,8 @@ enum Due {
     Sending(Pair),
     /// A packet that rules are to see: its path and its number.
     Unjudged(Pair),
-    /// The earliest timer of the host of the first number.
-    Timer(Pair),
+    /// The earliest timer of this host, which is not in the queue.
+    Timer(HostId),
     /// The driver's.
     Alarm(Alarm),
 }
@@ -141,7 +143,7 @@ struct Machine {
     clock: HostClock,
     /// Where the last packet went, so that a conversation looks its path up once.
     last_route: Option<(IpAddr, usize)>,
-    /// The moment for which a `Due::Timer` of this host is in the queue; [`Instant::FAR`] if there is none.
+    /// The moment of this host's earliest timer, as it is among those of all hosts; [`Instant::FAR`] if there is none.
     timer_at: Instant,
     latitude: StreamId,
     /// The place among the packets on their way that is kept for its next small one.
@@ -207,6 +209,7 @@ pub struct World {
     routes: Routes,
     wires: Wires,
     queue: EventQueue<Due>,
+    timers: HostTimers,
     in_flight: InFlight,
     /// What arrives soon.
     ahead: Ahead,
@@ -245,6 +248,7 @@ impl World {
             routes: Routes::default(),
             wires: Wires::default(),
             queue: EventQueue::new(),
+            timers: HostTimers::default(),
             in_flight: InFlight::default(),
             ahead: Ahead::default(),
             calms: 0,
@@ -320,16 +324,16 @@ impl World {
     /// If something in the queue is due before `at`, or `at` lies in the past: the driver has lost the order of things.
     pub(crate) fn set_now(&mut self, at: Instant) {
         assert!(at >= self.now, "time does not go back");
-        assert!(self.queue.peek().is_none_or(|next| next >= at), "nothing due is skipped");
+        assert!(self.next_due().is_none_or(|next| next >= at), "nothing due is skipped");
         self.now = at;
         self.choice.set_now(at);
     }
 
-    /// Moves the clock to `at`, unless it is there already or past it, if nothing in the queue is due until then and at that moment.
+    /// Moves the clock to `at`, unless it is there already or past it, if nothing is due until then and at that moment.
     /// Answers whether nothing is.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pass_until(&mut self, at: Instant) -> bool {
-        if !self.queue.is_idle_until(at) && !self.queue.is_empty() {
+        if !self.is_idle_until(at) && !self.is_idle_for_ever() {
             return false;
         }
         self.now = self.now.max(at);
@@ -341,14 +345,22 @@ impl World {
     #[inline]
     #[must_use]
     pub(crate) fn is_idle_until(&self, at: Instant) -> bool {
-        self.queue.is_idle_until(at)
+        self.queue.is_idle_until(at) & self.timers.is_idle_until(at)
     }
 
-    /// The moment of the next thing in the queue.
+    /// Whether nothing will ever happen.
+    #[cold]
+    fn is_idle_for_ever(&self) -> bool {
+        self.next_due().is_none()
+    }
+
+    /// The moment of the next thing that is due.
     #[inline]
     #[must_use]
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.queue.peek()
+        let at = self.queue.next_at().min(self.timers.first_at());
+        // At the end of time, or never.
+        if at == Instant::FAR { self.queue.peek() } else { Some(at) }
     }
 
     /// How many hosts there are.
@@ -506,7 +518,7 @@ impl World {
     }
 
     /// Makes an operation of a receive that waits on the short way, see [`Host::take_up`].
-    pub(crate) fn take_up(&mut self, at: HostId, quiet: QuietRecv) -> Op {
+    pub(crate) fn take_up(&mut self, at: HostId, quiet: QuietCall) -> Op {
         self.machines[at.index()].host.take_up(quiet)
     }
 
@@ -650,9 +662,8 @@ impl World {
         if machine.host.poll_timeout().is_some_and(|due| due <= machine.clock.own(at)) {
             self.trace.record(Event { at, place: Place::host(id.0), what: What::Timer });
             self.on_host(id, |host, cx| host.handle_timeout(cx));
-        } else if let Some(next) = machine.host.poll_timeout() {
-            let next = machine.clock.moment(next);
-            self.arm_timer(id, next);
+        } else {
+            self.follow_timer(id);
         }
     }
 

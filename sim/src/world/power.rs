@@ -47,6 +47,7 @@ impl World {
         let machine = &mut self.machines[id.index()];
         machine.host.power_cycle(machine.config.clone());
         (machine.runs, machine.idle, machine.has_lost_addrs) = (false, Idle::Off, false);
+        self.set_timer(id, Instant::FAR);
     }
 
     /// A host that has no power is switched on.
@@ -56,9 +57,7 @@ impl World {
     pub(crate) fn boot(&mut self, id: HostId) {
         assert!(!self.is_up(id), "a machine that is on is not switched on");
         self.note(id, MachineEvent::Restart);
-        let machine = &mut self.machines[id.index()];
-        machine.timer_at = Instant::FAR;
-        machine.runs = true;
+        self.machines[id.index()].runs = true;
         self.boot_clock(id);
     }
 
@@ -86,7 +85,6 @@ impl World {
             panic!("a machine without power cannot go on");
         };
         machine.runs = true;
-        machine.timer_at = Instant::FAR;
         self.run_timers(id);
         for packet in ring {
             let (slot, place) = self.in_flight.place();

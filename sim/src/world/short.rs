@@ -4,8 +4,9 @@
 
 use super::in_flight::{Flying, NONE};
 use super::{Due, HostId, World, index};
-use crate::host::{Pid, QuietRecv, Recent, Short, ShortSend, Token};
+use crate::host::{Pid, QuietCall, Recent, Short, ShortSend, Token};
 use crate::packet::Packet;
+use twinsock::Result;
 use twinsock::raw::{Name, RawFd};
 
 impl World {
@@ -107,17 +108,39 @@ impl World {
         fd: RawFd,
         room: u32,
         flags: i32,
-    ) -> Option<QuietRecv> {
+    ) -> Option<QuietCall> {
         self.machines.get_mut(at.index())?.host.wait_short(who, token, fd, room, flags)
     }
 
     /// Goes on with a receive that waits on the short way, if it is an easy one. `None`: nothing has happened, see [`World::take_up`].
     #[inline(always)]
-    pub(crate) fn resume_recv_short(&mut self, at: HostId, quiet: &QuietRecv, into: &mut [u8]) -> Option<usize> {
+    pub(crate) fn resume_recv_short(&mut self, at: HostId, quiet: &QuietCall, into: &mut [u8]) -> Option<usize> {
         let machine = self.machines.get_mut(at.index())?;
         let received = machine.host.resume_recv_short(machine.clock.own(self.now), quiet, into)?;
         self.follow(at);
         Some(received)
+    }
+
+    /// `accept4(2)`, if it is an easy one: see [`Host::accept_short`](crate::host::Host::accept_short).
+    pub(crate) fn accept_short(
+        &mut self,
+        at: HostId,
+        who: (Pid, Token),
+        fd: RawFd,
+        name: Option<&mut Name<'_>>,
+        flags: i32,
+    ) -> Short<Result<usize>> {
+        self.on_host(at, |host, cx| host.accept_short(cx, who, fd, name, flags))
+    }
+
+    /// `connect(2)`, if it is an easy one: see [`Host::connect_short`](crate::host::Host::connect_short).
+    pub(crate) fn connect_short(&mut self, at: HostId, who: (Pid, Token), fd: RawFd, addr: &[u8]) -> Short<Result<usize>> {
+        self.on_host(at, |host, cx| host.connect_short(cx, who, fd, addr))
+    }
+
+    /// Goes on with one of these that waits, if it is an easy one. `None`: nothing has happened, see [`World::take_up`].
+    pub(crate) fn resume_opening(&mut self, at: HostId, quiet: &QuietCall, name: Option<&mut Name<'_>>) -> Option<Result<usize>> {
+        self.on_host(at, |host, cx| host.resume_opening(cx, quiet, name))
     }
 
     /// `send(2)` or `sendto(2)` on a datagram socket, if it is an easy one: see [`Host::send_dgram_short`](crate::host::Host::send_dgram_short).
@@ -172,7 +195,7 @@ impl World {
     pub(crate) fn resume_dgram_short(
         &mut self,
         at: HostId,
-        quiet: &QuietRecv,
+        quiet: &QuietCall,
         into: &mut [u8],
         name: Option<&mut Name<'_>>,
     ) -> Option<usize> {

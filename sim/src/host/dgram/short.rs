@@ -7,7 +7,7 @@ use super::super::Host;
 use super::super::addr::{Family, is_multicast_or_broadcast};
 use super::super::call::Call;
 use super::super::cx::{Pid, Token};
-use super::super::fast::{Ends, INDIFFERENT_FLAGS, Landing, QuietRecv, Recent, Short, ShortSend};
+use super::super::fast::{Ends, INDIFFERENT_FLAGS, Landing, QuietCall, Quietly, Recent, Short, ShortSend};
 use super::super::poll;
 use super::Dgram;
 use super::send::Message;
@@ -300,19 +300,19 @@ impl Host {
             return Short::Long;
         }
         entry.hold();
-        Short::Waits(QuietRecv { token, pid, fd, flags, file, socket: key, is_dgram: true })
+        Short::Waits(QuietCall { token, pid, fd, flags, file, socket: key, what: Quietly::DgramRecv })
     }
 
     /// Goes on with such a receive that waited, if it is an easy one. `None`: nothing has happened, see [`Host::take_up`].
     #[inline]
     pub(crate) fn resume_dgram_short(
         &mut self,
-        quiet: &QuietRecv,
+        quiet: &QuietCall,
         into: &mut [u8],
         name: Option<&mut Name<'_>>,
     ) -> Option<usize> {
         let entry = self.files.get_mut(quiet.file)?;
-        if !quiet.is_dgram || !entry.queue.sits(quiet.token) || !entry.is_shared() {
+        if quiet.what != Quietly::DgramRecv || !entry.queue.sits(quiet.token) || !entry.is_shared() {
             return None;
         }
         let received = self.dgrams.get_mut(quiet.socket)?.receive(into, name)?;

@@ -39,8 +39,8 @@ impl Host {
             c::SO_RCVLOWAT => shown(socket.tcb.options.rcvlowat),
             c::SO_PEEK_OFF => socket.options.peek_off,
             c::SO_BUF_LOCK => {
-                let sndbuf = if socket.tcb.options.sndbuf.is_some() { SNDBUF_LOCK } else { 0 };
-                sndbuf | if socket.tcb.options.rcvbuf.is_some() { RCVBUF_LOCK } else { 0 }
+                let sndbuf = if socket.tcb.options.sndbuf_lock { SNDBUF_LOCK } else { 0 };
+                sndbuf | if socket.tcb.options.rcvbuf_lock { RCVBUF_LOCK } else { 0 }
             }
             c::SO_MEMINFO => {
                 let (rcvbuf, sndbuf) = (socket.tcb.rcvbuf(), socket.tcb.sndbuf());
@@ -140,9 +140,8 @@ impl Host {
             c::SO_PEEK_OFF => socket.options.peek_off = number,
             c::SO_BUF_LOCK => {
                 let locks = in_range(number, 0, SNDBUF_LOCK | RCVBUF_LOCK)?;
-                let (sndbuf, rcvbuf) = (socket.tcb.sndbuf(), socket.tcb.rcvbuf());
-                socket.tcb.options.sndbuf = (locks & SNDBUF_LOCK != 0).then_some(sndbuf);
-                socket.tcb.options.rcvbuf = (locks & RCVBUF_LOCK != 0).then_some(rcvbuf);
+                socket.tcb.options.sndbuf_lock = locks & SNDBUF_LOCK != 0;
+                socket.tcb.options.rcvbuf_lock = locks & RCVBUF_LOCK != 0;
             }
             _ => return socket.options.set_socket_level(set.is_root, name, value),
         }

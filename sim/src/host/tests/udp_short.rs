@@ -1,7 +1,7 @@
 //! The short way of datagrams and the long one, beside each other: the same calls on two pairs of hosts, packet by packet.
 
 use super::*;
-use crate::host::{Ends, Landing, QuietRecv, Recent, Short, ShortSend, store_inet_name};
+use crate::host::{Ends, Landing, QuietCall, Recent, Short, ShortSend, store_inet_name};
 use crate::packet::{Body, Icmp, IcmpError};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -249,7 +249,7 @@ struct Waiting {
 
 /// How it waits where the short way is open.
 enum Quietly {
-    Quiet(QuietRecv),
+    Quiet(QuietCall),
     Op(Op),
 }
 

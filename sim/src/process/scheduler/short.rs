@@ -30,6 +30,16 @@ pub enum ShortRecv {
     Long,
 }
 
+/// What the short way of `connect(2)` or `accept(2)` came to.
+pub enum Opening {
+    /// It returns this.
+    Done(twinsock::Result<usize>),
+    /// The thread waits.
+    Waits,
+    /// Nothing has happened: it is for the long way.
+    Long,
+}
+
 impl Scheduler {
     /// `send(2)` of the running thread, or `write(2)`, if it is an easy one. `false`: nothing has happened.
     #[inline(always)]
@@ -173,6 +183,59 @@ impl Scheduler {
         Some(data.bytes())
     }
 
+    /// `accept4(2)` of the running thread, if it is an easy one, which nobody wants to hear of in full.
+    pub fn accept_short(&mut self, thread: ThreadId, fd: RawFd, name: Option<&mut Name<'_>>, flags: i32) -> Opening {
+        let Some(slot) = self.threads.get(thread.index()) else { return Opening::Long };
+        if self.world.trace().wants_calls() {
+            return Opening::Long;
+        }
+        let begun = self.world.accept_short(slot.host, (slot.pid, thread.token()), fd, name, flags);
+        self.opening(thread, ACCEPT, fd, begun)
+    }
+
+    /// The same of `connect(2)`.
+    pub fn connect_short(&mut self, thread: ThreadId, fd: RawFd, addr: &[u8]) -> Opening {
+        let Some(slot) = self.threads.get(thread.index()) else { return Opening::Long };
+        if self.world.trace().wants_calls() {
+            return Opening::Long;
+        }
+        let begun = self.world.connect_short(slot.host, (slot.pid, thread.token()), fd, addr);
+        self.opening(thread, CONNECT, fd, begun)
+    }
+
+    /// One of these has begun.
+    #[inline]
+    fn opening(&mut self, thread: ThreadId, call: CallName, fd: RawFd, begun: Short<twinsock::Result<usize>>) -> Opening {
+        match begun {
+            Short::Done(result) => {
+                self.end_short_call(thread, call, fd, result);
+                Opening::Done(result)
+            }
+            Short::Waits(quiet) => {
+                let slot = &mut self.threads[thread.index()];
+                assert!(slot.state == State::Running, "only the running thread begins to wait");
+                slot.quiet = Some(quiet);
+                slot.signal = None;
+                slot.state = State::Waiting(Wait::Call, self.world.now());
+                // What it waits for may have happened, over loopback.
+                self.collect_wakes();
+                Opening::Waits
+            }
+            Short::Long => Opening::Long,
+        }
+    }
+
+    /// Goes on with such a call of the running thread, if it is an easy one. `None`: nothing has happened.
+    pub fn resume_opening(&mut self, thread: ThreadId, name: Option<&mut Name<'_>>) -> Option<twinsock::Result<usize>> {
+        let slot = self.threads.get_mut(thread.index())?;
+        let quiet = slot.quiet?;
+        let result = self.world.resume_opening(slot.host, &quiet, name)?;
+        slot.quiet = None;
+        let call = if quiet.accepts() { ACCEPT } else { CONNECT };
+        self.end_short_call(thread, call, quiet.fd(), result);
+        Some(result)
+    }
+
     /// `send(2)` or `sendto(2)` of the running thread on a datagram socket, if it is an easy one; `how`: the flags and the name. `false`: nothing has
     /// happened.
     #[inline(always)]
@@ -247,7 +310,7 @@ impl Scheduler {
     /// A receive on a stream has filled the first `received` bytes of `into`.
     #[inline(always)]
     fn end_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
-        if self.end_short_call(thread, recv_name(as_file), fd, received) {
+        if self.end_short_call(thread, recv_name(as_file), fd, Ok(received)) {
             self.note_short_recv(thread, as_file, fd, (into, received), flags);
         }
     }
@@ -271,7 +334,7 @@ impl Scheduler {
         flags: i32,
         name: Option<&Name<'_>>,
     ) {
-        if self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received) {
+        if self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, Ok(received)) {
             self.note_dgram_recv(thread, fd, (into, received), flags, name);
         }
     }
@@ -292,16 +355,19 @@ impl Scheduler {
 
     /// A call is over. Answers whether somebody may want to know more of it.
     #[inline(always)]
-    fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, count: usize) -> bool {
+    fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, result: twinsock::Result<usize>) -> bool {
         let at = self.world.now();
         let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(self.call_cost_ns));
-        let is_attended = self.world.trace_mut().call_ended(at, place, call, Some(fd), Ok(count));
+        let is_attended = self.world.trace_mut().call_ended(at, place, call, Some(fd), result);
         self.collect_wakes();
         is_attended
     }
 }
+
+const ACCEPT: CallName = CallName::new("accept4");
+const CONNECT: CallName = CallName::new("connect");
 
 /// From how many threads on what one of them is going to touch may have left the caches.
 pub(super) const FETCHED_FROM: usize = 64;

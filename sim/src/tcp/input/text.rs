@@ -175,9 +175,10 @@ impl Tcb {
                 self.ack.now = true;
             }
             State::FinWait2 => {
-                let ack = self.segment(now, self.snd_nxt, Control::None, Payload::EMPTY);
-                self.replies.push(ack);
+                // What is left answers as the connection does now.
+                self.select_window();
                 self.enter_time_wait(now);
+                self.ack.now = true;
             }
             State::CloseWait
             | State::Closing

@@ -293,6 +293,7 @@ fn the_end_of_a_stream_is_told_on_the_short_way_as_on_the_full_one() {
         for talk in &mut talks {
             if unread > 0 {
                 talk.send(0, &vec![7; unread]).expect("the buffer is empty");
+                talk.transmit(0);
             }
             if urgent {
                 let flags = SendFlags { oob: true, ..SendFlags::default() };

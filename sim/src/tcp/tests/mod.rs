@@ -74,7 +74,8 @@ impl End {
         if self.tcb.state() == State::Closed {
             if let (Some(listener), Control::Syn, None) = (&self.listener, segment.control, segment.ack) {
                 let ports = (segment.dst_port, segment.src_port);
-                self.tcb = Tcb::from_syn(listener, now, &self.config, ports, 9000, &segment);
+                self.tcb = Tcb::new(&self.config);
+                self.tcb.answer_syn(&listener.heritage(), now, &self.config, ports, 9000, &segment);
                 return Vec::new();
             }
             return reply_to_closed(&segment).into_iter().collect();

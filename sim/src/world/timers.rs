@@ -1,0 +1,99 @@
+//! The earliest timer of each host, apart from the queue of what else will happen: most of them are moved or taken back, and never go off.
+
+use super::{HostId, World, index};
+use crate::deadlines::{Deadlines, Numbered};
+use twinsock::Instant;
+
+/// The timers. At one moment they go off before everything else, and in the order in which they were set.
+#[derive(Debug)]
+pub(super) struct HostTimers {
+    deadlines: Deadlines<TimerOf>,
+    /// When the first goes off; [`Instant::FAR`] if there is none.
+    first_at: Instant,
+    /// How often one was set.
+    count: u64,
+}
+
+/// Whose timer it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct TimerOf {
+    count: u64,
+    host: u32,
+}
+
+impl Numbered for TimerOf {
+    #[inline]
+    fn number(self) -> usize {
+        index(self.host)
+    }
+}
+
+impl HostTimers {
+    /// Whether none goes off until `at` or at that moment.
+    #[inline(always)]
+    pub(super) fn is_idle_until(&self, at: Instant) -> bool {
+        self.first_at > at
+    }
+
+    /// When the first goes off; [`Instant::FAR`] if there is none.
+    #[inline(always)]
+    pub(super) fn first_at(&self) -> Instant {
+        self.first_at
+    }
+
+    fn note_first(&mut self) {
+        self.first_at = self.deadlines.first().map_or(Instant::FAR, |(at, _)| at);
+    }
+}
+
+impl Default for HostTimers {
+    fn default() -> HostTimers {
+        HostTimers { deadlines: Deadlines::new(), first_at: Instant::FAR, count: 0 }
+    }
+}
+
+impl World {
+    /// A host's earliest timer is this one now, or it has none if that is [`Instant::FAR`]. An entry that is too early, which is what most of them become,
+    /// stays until it goes off in vain, or is wanted earlier again; one that would do so soon moves.
+    #[inline(always)]
+    pub(super) fn note_timer(&mut self, id: HostId, at: Instant) {
+        let known = self.machines[id.index()].timer_at;
+        if at < known || (at > known && known.as_nanos() < self.now.as_nanos().saturating_add(SOON_NS)) {
+            self.set_timer(id, at);
+        }
+    }
+
+    /// The host's earliest timer is to go off at this moment, and no earlier one; [`Instant::FAR`]: it has none.
+    #[inline(never)]
+    pub(super) fn set_timer(&mut self, id: HostId, at: Instant) {
+        self.machines[id.index()].timer_at = at;
+        let HostTimers { deadlines, count, .. } = &mut self.timers;
+        *count += 1;
+        let whose = TimerOf { count: *count, host: id.0 };
+        if at == Instant::FAR {
+            deadlines.clear(whose);
+        } else {
+            deadlines.set(whose, at.max(self.now));
+        }
+        self.timers.note_first();
+    }
+
+    /// Whether the next thing that happens is that a timer goes off, if there is one.
+    #[inline(always)]
+    pub(super) fn is_timer_next(&self) -> bool {
+        !self.queue.is_due_before(self.timers.first_at)
+    }
+
+    /// That timer is taken out: when it goes off, and whose it is.
+    pub(super) fn next_timer(&mut self) -> Option<(Instant, HostId)> {
+        let (at, TimerOf { host, .. }) = self.timers.deadlines.first()?;
+        self.timers.deadlines.drop_first();
+        self.timers.note_first();
+        let id = HostId(host);
+        self.machines[id.index()].timer_at = Instant::FAR;
+        Some((at, id))
+    }
+}
+
+/// An entry that is too early is not worth the event if this is how long it would stay: about a few round trips.
+const SOON_NS: u64 = 10_000_000;

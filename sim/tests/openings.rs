@@ -1,0 +1,158 @@
+//! `connect(2)` and `accept(2)` that wait alone are hardly taken note of: it changes nothing of a run. While a run is recorded they are calls like any
+//! other, and so the digest of a run that is recorded is what that of any run must be.
+
+use std::sync::Arc;
+use std::time::Duration;
+use twinsock::sync::channel;
+use twinsock::{
+    Clock, Domain, Entropy, Errno, JoinThread, MsgFlags, Protocol, Shutdown, SockFlags, SocketAddr, SocketApi, Spawn, Type,
+    consts,
+};
+use twinsock_sim::{HostConfig, Interleaving, Link, Net, Ratio, Signal, Sim};
+
+type Socket = <Net as SocketApi>::Socket;
+
+const MS: Duration = Duration::from_millis(1);
+const SERVER: &str = "10.9.0.1:7";
+/// Nobody listens there, and nobody is there.
+const REFUSED: &str = "10.9.0.1:8";
+const NOBODY: &str = "10.9.0.77:7";
+
+fn address(text: &str) -> SocketAddr {
+    text.parse::<std::net::SocketAddr>().unwrap().into()
+}
+
+fn tcp(net: &Net) -> Socket {
+    net.socket(Domain::INET, Type::STREAM, SockFlags::NONE, Protocol::DEFAULT).unwrap()
+}
+
+fn listener(net: &Net, at: &str) -> Socket {
+    let listener = tcp(net);
+    net.bind(&listener, &address(at)).unwrap();
+    net.listen(&listener, 2).unwrap();
+    listener
+}
+
+/// Threads accept from one listener, some of them for a while only, and are sent signals.
+fn serve(net: &Net) {
+    let listener = Arc::new(listener(net, SERVER));
+    let mut threads = Vec::new();
+    for _ in 0..3 {
+        let (of_thread, shared) = (*net, Arc::clone(&listener));
+        let (sender, receiver) = channel(net);
+        let thread = net.spawn(move || {
+            let net = of_thread;
+            sender.send(net.gettid().unwrap()).unwrap();
+            for round in 0..40_u8 {
+                let accepted = net.accept(&shared, if round % 2 == 0 { SockFlags::NONE } else { SockFlags::CLOEXEC });
+                match accepted {
+                    Ok((stream, _)) => {
+                        net.recv(&stream, &mut [0; 4], MsgFlags::NONE).ok();
+                    }
+                    Err(Errno::INVAL) => return,
+                    Err(_) => net.sleep(MS / 4),
+                }
+            }
+        });
+        threads.push((thread, receiver.recv().unwrap()));
+    }
+    for _ in 0..30 {
+        let mut drawn = [0; 3];
+        net.fill(&mut drawn);
+        let [pause, whom, how] = drawn;
+        net.sleep(MS * u32::from(pause) / 64);
+        let signal = if how % 2 == 0 { Signal::Interrupting } else { Signal::Restarting };
+        // It may have ended.
+        net.tgkill(threads[usize::from(whom) % 3].1, signal).ok();
+    }
+    net.sleep(40 * MS);
+    // Who still waits finds that nobody listens.
+    net.shutdown(&listener, Shutdown::Both).unwrap();
+    for (thread, _) in threads {
+        thread.join().unwrap();
+    }
+}
+
+/// Connects to somebody who answers, or refuses, or is not there; for a while only, or until another thread sends a signal, closes or dissolves it.
+fn ask(net: &Net) {
+    for _ in 0..12 {
+        let mut drawn = [0; 4];
+        net.fill(&mut drawn);
+        let [whom, how, when, pause] = drawn;
+        let to = address([SERVER, SERVER, SERVER, SERVER, REFUSED, NOBODY][usize::from(whom) % 6]);
+        let socket = Arc::new(tcp(net));
+        if how % 5 == 0 {
+            let timeout = [0_i64, 3000].map(i64::to_ne_bytes).concat();
+            net.setsockopt_bytes(&socket, consts::SOL_SOCKET, consts::SO_SNDTIMEO, &timeout).unwrap();
+        }
+        let disturber = (how % 3 == 0).then(|| {
+            let (of_thread, me, shared) = (*net, net.gettid().unwrap(), Arc::clone(&socket));
+            net.spawn(move || {
+                let net = of_thread;
+                net.sleep(MS * u32::from(when) / 64);
+                // Whatever comes of it.
+                match when % 4 {
+                    0 => net.tgkill(me, Signal::Interrupting).ok(),
+                    1 => net.tgkill(me, Signal::Restarting).ok(),
+                    2 => twinsock::raw::Syscalls::connect(&net, net.fileno(&shared), &[0; 16]).ok(),
+                    _ => net.connect(&shared, &address(SERVER)).ok(),
+                };
+            })
+        });
+        net.connect(&socket, &to).ok();
+        net.send(&socket, b"x", MsgFlags::NONE).ok();
+        net.sleep(MS * u32::from(pause) / 128);
+        if let Some(disturber) = disturber {
+            disturber.join().unwrap();
+        }
+    }
+}
+
+/// The same over loopback, where all happens before a call returns.
+fn talk_to_itself(net: &Net) {
+    let listener = Arc::new(listener(net, "127.0.0.1:7"));
+    let (of_thread, shared) = (*net, Arc::clone(&listener));
+    let server = net.spawn(move || {
+        for _ in 0..10 {
+            of_thread.accept(&shared, SockFlags::NONE).unwrap();
+        }
+    });
+    for round in 0..10_u8 {
+        let socket = tcp(net);
+        net.connect(&socket, &address("127.0.0.1:7")).unwrap();
+        if round % 3 == 0 {
+            net.sleep(MS);
+        }
+    }
+    server.join().unwrap();
+}
+
+fn run(seed: u64, record: bool) -> u64 {
+    let builder = Sim::builder().seed(seed).interleaving(Interleaving::Mixed).record(record);
+    let report = builder.run(|sim| {
+        sim.default_link(Link::new().delay(MS));
+        let config = HostConfig { addrs: vec!["10.9.0.1".parse().unwrap()], ..HostConfig::default() };
+        let server = sim.host_with("server", config);
+        server.spawn_daemon("server", |net: Net| serve(&net));
+        for number in 0..3_u8 {
+            let client = sim.host(&format!("client{number}"));
+            if number == 2 {
+                sim.link(&client, &server, Link::new().delay(MS).jitter(MS / 2).loss(Ratio::new(1, 10)));
+            }
+            client.spawn("client", |net: Net| ask(&net));
+            client.spawn("itself", |net: Net| talk_to_itself(&net));
+        }
+        sim.run_for(30 * MS);
+        server.crash();
+        sim.run_for(20 * MS);
+        server.restart();
+    });
+    report.unwrap().digest
+}
+
+#[test]
+fn calls_that_wait_alone_are_as_others() {
+    for seed in 0..12 {
+        assert_eq!(run(seed, false), run(seed, true), "seed {seed}");
+    }
+}
