@@ -531,7 +531,7 @@ impl Scheduler {
             self.queue_turn(thread, at);
         }
         if self.world.trace().is_recording() {
-            self.note_wait(thread, wait);
+            self.note_wait(thread);
         }
     }
 

@@ -46,7 +46,7 @@ fn payload(packet: &Packet) -> &[u8] {
 
 fn deliver(udp: &mut Udp, packet: &Packet) -> Delivery {
     match &packet.body {
-        Body::Udp(datagram) => udp.deliver(Instant::ZERO, packet.into(), datagram.clone()),
+        Body::Udp(datagram) => udp.deliver(Instant::ZERO, packet.into(), datagram),
         Body::Tcp(_) | Body::Icmp(_) => panic!("UDP sends UDP"),
     }
 }
@@ -55,7 +55,7 @@ fn deliver(udp: &mut Udp, packet: &Packet) -> Delivery {
 fn arrive(udp: &mut Udp, len: usize) -> Delivery {
     let (src, dst) = if udp.family() == Family::V6 { (at6(1), at6(2)) } else { (at(1), at(2)) };
     let header = IpHeader { src: src.ip(), dst: dst.ip(), ttl: 64, tos: 0 };
-    udp.deliver(Instant::ZERO, header, Datagram { src_port: 1, dst_port: 2, payload: vec![b'x'; len].into(), ..Datagram::EMPTY })
+    udp.deliver(Instant::ZERO, header, &Datagram { src_port: 1, dst_port: 2, payload: vec![b'x'; len].into(), ..Datagram::EMPTY })
 }
 
 fn recv(udp: &mut Udp, room: usize, flags: RecvFlags) -> Result<Vec<u8>> {

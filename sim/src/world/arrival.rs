@@ -56,7 +56,14 @@ impl World {
     pub(crate) fn happen(&mut self) -> Option<Happened> {
         match self.happen_short(false)? {
             Ok(_) => unreachable!("no receive may end"),
-            Err(rest) => Some(self.happen_on(rest)),
+            Err(rest) => Some(match rest.0 {
+                What::Due(Due::Alarm(alarm)) => Happened::Alarm(alarm),
+                What::Landed(_, slot, Landing::Kept) => {
+                    self.give_back(slot);
+                    Happened::Something
+                }
+                What::Due(_) | What::Landed(..) => self.happen_on(rest),
+            }),
         }
     }
 
@@ -139,13 +146,13 @@ impl World {
         match landing {
             Landing::Ends { .. } => unreachable!("the end of a receive"),
             Landing::Wakes { waiter, is_armed } => {
-                self.hand_back(slot);
+                self.give_back(slot);
                 if is_armed {
                     self.follow_timer(to);
                 }
                 return Happened::Woken(waiter);
             }
-            Landing::Kept => self.hand_back(slot),
+            Landing::Kept => self.give_back(slot),
             Landing::Done => self.arrived(to, slot),
             Landing::Long => self.take_in(to, slot),
         }
@@ -159,16 +166,15 @@ impl World {
         if let (Some(from), Some(into)) = (flying.packet.data().get(..data.len), into.get_mut(..data.len)) {
             into.copy_from_slice(from);
         }
-        self.hand_back(data.slot);
+        self.give_back(data.slot);
     }
 
-    /// The small packet in this place has arrived: the place is its sender's again for the next one, if that has none. What the packet was is left there: most
-    /// of it will be the same.
+    /// The packet in this place has arrived. If one of the short sends has written it, what it was is left there for the next one of its host.
     #[inline(always)]
-    fn hand_back(&mut self, slot: u32) {
-        let flying = &self.in_flight.slots[index(slot)];
-        match self.machines.get_mut(index(flying.owner)) {
-            Some(machine) if machine.spare == NONE && flying.packet.is_plain() => machine.spare = slot,
+    fn give_back(&mut self, slot: u32) {
+        let owner = self.in_flight.slots[index(slot)].owner;
+        match self.machines.get_mut(index(owner)) {
+            Some(machine) if machine.spare == NONE => machine.spare = slot,
             Some(_) | None => self.in_flight.land(slot),
         }
     }

@@ -64,7 +64,7 @@ impl Host {
             device,
         };
         match self.find_receiver(&ends) {
-            Some(key) => self.deliver_to(key, &Arrival { now, header, device }, datagram),
+            Some(key) => self.deliver_to(key, &Arrival { now, header, device }, &datagram),
             // Over IPv6 what has no checksum is nothing to tell anybody of, RFC 8200 section 8.1.
             None if datagram.no_check && header.dst.is_ipv6() => {}
             None => self.refuse(&header, datagram),
@@ -100,19 +100,19 @@ impl Host {
         };
         let receivers: Vec<Key> = self.dgram_ports.holders(datagram.dst_port).iter().rev().filter(takes).copied().collect();
         for key in receivers {
-            self.deliver_to(key, arrival, datagram.clone());
+            self.deliver_to(key, arrival, datagram);
         }
     }
 
     /// A socket gets a datagram; one that stands for several only as a whole if it asks for that, `UDP_GRO` (`udp_queue_rcv_skb`).
-    fn deliver_to(&mut self, key: Key, arrival: &Arrival, datagram: Datagram) {
+    fn deliver_to(&mut self, key: Key, arrival: &Arrival, datagram: &Datagram) {
         let dgram = &mut self.dgrams[key];
         if datagram.no_check && !dgram.takes_unchecked(arrival.header.dst) {
             return;
         }
         if datagram.segment_bytes != 0 && dgram.options.plain_value(c::SOL_UDP, c::UDP_GRO) == 0 {
             for piece in datagram.pieces() {
-                dgram.udp.deliver(arrival.now, arrival.header, piece);
+                dgram.udp.deliver(arrival.now, arrival.header, &piece);
             }
         } else {
             dgram.udp.deliver(arrival.now, arrival.header, datagram);

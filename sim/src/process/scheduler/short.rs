@@ -54,6 +54,9 @@ impl Scheduler {
     #[inline(always)]
     pub fn recv_short(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
         let Some(slot) = self.threads.get_mut(thread.index()) else { return ShortRecv::Long };
+        if !as_file && slot.recent.is_dgram(fd) {
+            return ShortRecv::Long;
+        }
         match self.world.recv_short(slot.host, (slot.pid, &mut slot.recent), thread.token(), fd, into, flags) {
             Short::Done(received) => {
                 self.end_short_recv(thread, as_file, fd, (into, received), flags);
@@ -93,7 +96,8 @@ impl Scheduler {
     pub(super) fn waits_at_once(&mut self, thread: ThreadId) -> bool {
         let slot = &mut self.threads[thread.index()];
         let Some(Posted { as_file, fd, flags, room }) = slot.posted else { return false };
-        if slot.is_held_up || self.world.trace().is_recording() {
+        let is_dgram = !as_file && slot.recent.is_dgram(fd);
+        if is_dgram || slot.is_held_up || self.world.trace().is_recording() {
             return false;
         }
         let who = (slot.pid, &mut slot.recent);
