@@ -59,7 +59,7 @@ impl World {
             Err(rest) => Some(match rest.0 {
                 What::Due(Due::Alarm(alarm)) => Happened::Alarm(alarm),
                 What::Landed(_, slot, Landing::Kept) => {
-                    self.give_back(slot);
+                    self.hand_back(slot);
                     Happened::Something
                 }
                 What::Due(_) | What::Landed(..) => self.happen_on(rest),
@@ -146,13 +146,13 @@ impl World {
         match landing {
             Landing::Ends { .. } => unreachable!("the end of a receive"),
             Landing::Wakes { waiter, is_armed } => {
-                self.give_back(slot);
+                self.hand_back(slot);
                 if is_armed {
                     self.follow_timer(to);
                 }
                 return Happened::Woken(waiter);
             }
-            Landing::Kept => self.give_back(slot),
+            Landing::Kept => self.hand_back(slot),
             Landing::Done => self.arrived(to, slot),
             Landing::Long => self.take_in(to, slot),
         }
@@ -166,12 +166,12 @@ impl World {
         if let (Some(from), Some(into)) = (flying.packet.data().get(..data.len), into.get_mut(..data.len)) {
             into.copy_from_slice(from);
         }
-        self.give_back(data.slot);
+        self.hand_back(data.slot);
     }
 
     /// The packet in this place has arrived. If one of the short sends has written it, what it was is left there for the next one of its host.
     #[inline(always)]
-    fn give_back(&mut self, slot: u32) {
+    fn hand_back(&mut self, slot: u32) {
         let owner = self.in_flight.slots[index(slot)].owner;
         match self.machines.get_mut(index(owner)) {
             Some(machine) if machine.spare == NONE => machine.spare = slot,
