@@ -278,6 +278,12 @@ impl Choice {
     /// ```
     #[inline]
     pub fn draw(&mut self, stream: StreamId, n: u32) -> u32 {
+        self.draw_at_once(stream, n)
+    }
+
+    /// [`Choice::draw`], for where nearly every choice of a run is made.
+    #[inline(always)]
+    pub(crate) fn draw_at_once(&mut self, stream: StreamId, n: u32) -> u32 {
         debug_assert!(n >= 1, "a choice has at least one answer");
         if n <= 1 {
             return 0;

@@ -374,7 +374,7 @@ impl Host {
 
     /// [`Host::take_packet`], of a small segment that is just what comes next, or of a datagram of a known way. `may_end`: a receive that waits for it, if it returns all of it, may
     /// do so at once.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn take_packet_short(
         &mut self,
         now: Instant,
@@ -383,11 +383,22 @@ impl Host {
         may_end: bool,
         calms: &mut u64,
     ) -> Landing {
-        let segment = match &packet.body {
-            Body::Tcp(segment) => segment,
-            Body::Udp(datagram) => return self.take_datagram_short(now, packet, datagram, ends, may_end),
-            Body::Icmp(_) => return Landing::Long,
-        };
+        match &packet.body {
+            Body::Tcp(segment) => self.take_segment_short(now, (packet, segment), ends, may_end, calms),
+            Body::Udp(datagram) => self.take_datagram_short(now, packet, datagram, ends, may_end),
+            Body::Icmp(_) => Landing::Long,
+        }
+    }
+
+    #[inline(never)]
+    fn take_segment_short(
+        &mut self,
+        now: Instant,
+        (packet, segment): (&Packet, &Segment),
+        ends: &mut Ends,
+        may_end: bool,
+        calms: &mut u64,
+    ) -> Landing {
         let Host { files, sockets, timers, .. } = self;
         if let Some(socket) = sockets.get_calmly(ends.to)
             && socket.calm != 0

@@ -359,6 +359,7 @@ impl Running {
     }
 
     /// Leaves the processor to others until the thread's turn comes.
+    #[inline(always)]
     pub fn wait_for_turn<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
         let is_now = scheduler.wait_for_turn(self.thread);
         if is_now && !self.shared.is_told() && scheduler.chooses_at_once(self.thread) {

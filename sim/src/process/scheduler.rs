@@ -367,6 +367,7 @@ impl Scheduler {
     }
 
     /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
+    #[inline(always)]
     pub fn catch_up(&mut self, thread: ThreadId) -> bool {
         self.pulse.beat();
         if self.turns.count() && !self.at_mark(thread) {
@@ -390,6 +391,7 @@ impl Scheduler {
 
     /// Puts the running thread's turn into the queue, at its own clock. Answers `true` if that is now, and all that the driver would do next is to choose
     /// among those whose turn it is.
+    #[inline(always)]
     pub fn wait_for_turn(&mut self, thread: ThreadId) -> bool {
         let clock = self.threads[thread.index()].clock;
         self.threads[thread.index()].state = State::Due;
@@ -404,6 +406,7 @@ impl Scheduler {
     }
 
     /// Whether the driver, if it took over, would have nothing to do before it chooses among those whose turn it is now.
+    #[inline(always)]
     fn is_a_turn_next(&self) -> bool {
         let now = self.world.now();
         !self.rare.interrupts() && self.rare.goes_on() && now <= self.limit && self.world.is_idle_until(now)
@@ -528,7 +531,7 @@ impl Scheduler {
             self.queue_turn(thread, at);
         }
         if self.world.trace().is_recording() {
-            self.note_wait(thread, wait);
+            self.note_wait(thread);
         }
     }
 

@@ -44,6 +44,13 @@ impl CallName {
     pub const fn name(self) -> &'static str {
         self.name
     }
+
+    /// Whether it is the call of the same name, by the digests of both.
+    #[inline]
+    #[must_use]
+    pub(super) const fn is(self, other: CallName) -> bool {
+        self.word == other.word
+    }
 }
 
 impl fmt::Debug for CallName {

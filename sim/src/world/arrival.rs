@@ -186,13 +186,12 @@ impl World {
         self.hand_back(data.slot);
     }
 
-    /// The small packet in this place has arrived: the place is its sender's again for the next one, if that has none. What the packet was is left there: most
-    /// of it will be the same.
+    /// The packet in this place has arrived. If one of the short sends has written it, what it was is left there for the next one of its host.
     #[inline(always)]
     fn hand_back(&mut self, slot: u32) {
-        let flying = &self.in_flight.slots[index(slot)];
-        match self.machines.get_mut(index(flying.owner)) {
-            Some(machine) if machine.spare == NONE && flying.packet.is_plain() => machine.spare = slot,
+        let owner = self.in_flight.slots[index(slot)].owner;
+        match self.machines.get_mut(index(owner)) {
+            Some(machine) if machine.spare == NONE => machine.spare = slot,
             Some(_) | None => self.in_flight.land(slot),
         }
     }

@@ -20,7 +20,7 @@ pub(super) struct Flying {
     pub(super) label: Label,
     /// Where it may be found out at once which sockets it goes between.
     pub(super) ends: Ends,
-    /// The host that is to have the place again for its next small packet, of which most is the same.
+    /// The host that is to have the place again for its next small packet, of which most is the same; [`NONE`] if no short send has written this one.
     pub(super) owner: u32,
 }
 
@@ -41,7 +41,9 @@ impl InFlight {
     #[inline]
     pub(super) fn place_whole(&mut self) -> (u32, &mut Flying) {
         let slot = self.free.last().copied().unwrap_or_else(|| self.grow());
-        (slot, &mut self.slots[index(slot)])
+        let flying = &mut self.slots[index(slot)];
+        flying.owner = NONE;
+        (slot, flying)
     }
 
     /// Makes the caches ready for the place after the next one.

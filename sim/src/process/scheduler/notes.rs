@@ -91,7 +91,9 @@ impl Scheduler {
 
     /// A thread waits for something; of a call, [`Scheduler::note_parked`] has said more.
     #[cold]
-    pub(super) fn note_wait(&mut self, thread: ThreadId, wait: Wait) {
+    #[inline(never)]
+    pub(super) fn note_wait(&mut self, thread: ThreadId) {
+        let State::Waiting(wait, _) = self.threads[thread.index()].state else { return };
         let what = match wait {
             Wait::Call => return,
             Wait::Sleep => Cow::Borrowed("sleep"),

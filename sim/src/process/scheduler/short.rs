@@ -89,11 +89,13 @@ impl Scheduler {
     }
 
     /// The running thread, which is going to wait for its turn, makes this receive then.
+    #[inline]
     pub fn post(&mut self, thread: ThreadId, receive: Posted) {
         self.threads[thread.index()].posted = Some(receive);
     }
 
     /// The running thread has its turn: whether the receive that it was going to make has been begun for it, and has waited.
+    #[inline]
     pub fn has_waited(&mut self, thread: ThreadId) -> bool {
         self.threads[thread.index()].posted.take().is_none()
     }

@@ -49,11 +49,11 @@ struct Thread {
     place: Place,
     /// When the call was made in which it waits; [`NEVER`] if it does not.
     called: Instant,
-    /// The last of its descriptors that was connected.
+    /// The descriptor that it used last.
     fd: i32,
     /// The number of that connection in the chunk that has room.
     number: u32,
-    /// Its ends, and [`Threads::voids`] when that was looked up.
+    /// Its ends, or [`UNCONNECTED`], and [`Threads::voids`] when that was looked up.
     ends: [u64; 2],
     voids: u64,
 }
@@ -63,7 +63,10 @@ const NEVER: Instant = Instant::from_nanos(u64::MAX);
 /// No place.
 const NOWHERE: Place = Place { host: u32::MAX, pid: u32::MAX, thread: u32::MAX };
 
-const UNSEEN: Thread = Thread { place: NOWHERE, called: NEVER, fd: -1, number: 0, ends: [0; 2], voids: u64::MAX };
+/// In place of the ends of what has none: no connection has ports of this number.
+const UNCONNECTED: [u64; 2] = [0; 2];
+
+const UNSEEN: Thread = Thread { place: NOWHERE, called: NEVER, fd: -1, number: 0, ends: UNCONNECTED, voids: u64::MAX };
 
 /// The number of a thread whose place does not follow from its own.
 pub(super) const UNKNOWN: u32 = u32::MAX;
@@ -136,10 +139,16 @@ impl Threads {
     /// What has come of the call of a thread, whose descriptor is connected as `ends` says; `numbers` are the connections that have a number.
     #[inline(always)]
     pub(super) fn ended(&mut self, end: &CallEnd, ends: Option<&Ends>, numbers: &mut Vec<Connection>) -> Ended {
-        if let Some(Ends::V4(words)) = ends
+        let words = match ends {
+            Some(Ends::V4(words)) => Some(words),
+            Some(Ends::Other(_)) => None,
+            None => Some(&UNCONNECTED),
+        };
+        if let Some(words) = words
             && let Some(thread) = self.all.get_mut(index(end.place.thread))
             && thread.voids == self.voids
             && (Some(thread.fd), thread.ends, thread.place) == (end.fd, *words, end.place)
+            && (ends.is_some() || !end.call.is(const { CallName::new("dup3") }))
         {
             return Ended { since: thread.end(end.at), connection: thread.number, knows_place: true };
         }
@@ -175,14 +184,26 @@ impl Threads {
         };
         let Some(ends) = ends else {
             if end.call != const { CallName::new("close") } {
-                return self.connections.get_mut(&key).map_or(0, number);
+                let known = self.connections.get_mut(&key);
+                let (is_known, number, voids) = (known.is_some(), known.map_or(0, number), self.voids);
+                if let Some(thread) = self.note(end.place)
+                    && !is_known
+                {
+                    (thread.ends, thread.fd, thread.voids, thread.number) = (UNCONNECTED, fd, voids, 0);
+                }
+                return number;
             }
             let last = self.connections.remove(&key);
             self.voids += 1;
             return last.map_or(0, |mut known| number(&mut known));
         };
         let unnumbered = || Connected { ends: ends.clone(), number: 0, chunks: 0 };
-        let known = self.connections.entry(key).or_insert_with(unnumbered);
+        let voids = &mut self.voids;
+        let known = self.connections.entry(key).or_insert_with(|| {
+            // Who knows of it that it is nothing is wrong now.
+            *voids += 1;
+            unnumbered()
+        });
         if known.ends != *ends {
             *known = unnumbered();
         }
