@@ -12,7 +12,7 @@ mod starting;
 mod upcoming;
 
 use next::thread_of;
-pub use short::{Posted, ShortRecv};
+pub use short::{Posted, SendsBy, ShortRecv};
 
 use crate::choice::{Door, StreamId};
 use crate::host::{Call, Op, Pid, Progress, QuietRecv, Recent, Token};

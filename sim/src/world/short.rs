@@ -4,10 +4,10 @@
 
 use super::in_flight::{Flying, NONE};
 use super::{Due, HostId, World, index};
-use crate::host::{Pid, QuietRecv, Recent, Short, ShortSend, Token};
+use crate::host::{Asked, Pid, QuietRecv, Recent, Short, ShortSend, Token};
 use crate::packet::Packet;
 use std::net::IpAddr;
-use twinsock::raw::{Name, RawFd};
+use twinsock::raw::RawFd;
 
 impl World {
     /// `send(2)`, if it is an easy one: see [`Host::send_short`](crate::host::Host::send_short). `false`: nothing has happened.
@@ -142,7 +142,8 @@ impl World {
         true
     }
 
-    /// `recv(2)` or `recvfrom(2)` on a datagram socket, if it is an easy one: see [`Host::recv_dgram_short`](crate::host::Host::recv_dgram_short).
+    /// `recv(2)`, `recvfrom(2)` or `recvmsg(2)` on a datagram socket, if it is an easy one: see
+    /// [`Host::recv_dgram_short`](crate::host::Host::recv_dgram_short).
     #[inline]
     pub(crate) fn recv_dgram_short(
         &mut self,
@@ -151,10 +152,10 @@ impl World {
         token: Token,
         fd: RawFd,
         into: &mut [u8],
-        (flags, name): (i32, Option<&mut Name<'_>>),
+        (flags, asked): (i32, Asked<'_, '_>),
     ) -> Short {
         let Some(machine) = self.machines.get_mut(at.index()) else { return Short::Long };
-        machine.host.recv_dgram_short(who, token, fd, into, flags, name)
+        machine.host.recv_dgram_short(who, token, fd, into, flags, asked)
     }
 
     /// Goes on with such a receive that waits, if it is an easy one. `None`: nothing has happened, see [`World::take_up`].
@@ -164,8 +165,8 @@ impl World {
         at: HostId,
         quiet: &QuietRecv,
         into: &mut [u8],
-        name: Option<&mut Name<'_>>,
+        asked: Asked<'_, '_>,
     ) -> Option<usize> {
-        self.machines.get_mut(at.index())?.host.resume_dgram_short(quiet, into, name)
+        self.machines.get_mut(at.index())?.host.resume_dgram_short(quiet, into, asked)
     }
 }

@@ -1,11 +1,11 @@
 //! The short ways of calls that carry a few bytes: what the long way does, without the steps that only others need.
 
 use super::{Scheduler, State, ThreadId, Wait};
-use crate::host::Short;
+use crate::host::{Asked, Short};
 use crate::trace::{CallName, Place};
 use crate::world::Data;
 use twinsock::Instant;
-use twinsock::raw::{Name, RawFd};
+use twinsock::raw::RawFd;
 
 /// A receive that a thread is about to make, and would have to wait for its turn with.
 #[derive(Clone, Copy, Debug)]
@@ -31,9 +31,9 @@ pub enum ShortRecv {
 }
 
 impl Scheduler {
-    /// `send(2)` of the running thread, or `write(2)`, if it is an easy one. `false`: nothing has happened.
+    /// `send(2)` of the running thread, or what is said instead, if it is an easy one. `false`: nothing has happened.
     #[inline(always)]
-    pub fn send_short(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> bool {
+    pub fn send_short(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], flags: i32) -> bool {
         let Scheduler { threads, world, call_cost_ns, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return false };
         if slot.recent.is_dgram(fd) || !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
@@ -42,10 +42,9 @@ impl Scheduler {
         let at = world.now();
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
-        let call = if as_file { const { CallName::new("write") } } else { const { CallName::new("sendto") } };
-        world.trace_mut().call_ended(at, place, call, Some(fd), Ok(data.len()));
+        world.trace_mut().call_ended(at, place, how.name(), Some(fd), Ok(data.len()));
         if world.trace().wants_calls() {
-            self.note_short_call(thread, fd, &if as_file { ShortCall::Write(data) } else { ShortCall::Send(data, flags, None) });
+            self.note_short_call(thread, fd, &ShortCall::Send(how, data, flags, None));
         }
         self.collect_wakes();
         true
@@ -71,7 +70,7 @@ impl Scheduler {
                 slot.signal = None;
                 slot.state = State::Waiting(Wait::Call, self.world.now());
                 if self.world.trace().is_recording() {
-                    self.note_short_wait(thread, fd, into.len(), (!as_file).then_some(flags), false);
+                    self.note_short_wait(thread, fd, into.len(), (!as_file).then_some(flags));
                 }
                 ShortRecv::Waits
             }
@@ -154,57 +153,56 @@ impl Scheduler {
         Some(data.bytes())
     }
 
-    /// The same of a datagram, with the name of its sender if that is asked for; `how`: the flags and where the name goes.
+    /// The same of a datagram, with the name of its sender if that is asked for.
     #[inline(always)]
     pub fn take_datagram(
         &mut self,
         thread: ThreadId,
         fd: RawFd,
         into: &mut [u8],
-        (flags, mut name): (i32, Option<&mut Name<'_>>),
+        (flags, mut asked): (i32, Asked<'_, '_>),
     ) -> Option<usize> {
         let data = self.threads.get_mut(thread.index())?.received.take()?;
-        self.world.take_datagram(data, into, name.as_deref_mut());
-        self.note_dgram_recv(thread, fd, (into, data.bytes()), flags, name.as_deref());
+        self.world.take_datagram(data, into, asked.again());
+        self.note_dgram_recv(thread, fd, (into, data.bytes()), flags, &asked);
         Some(data.bytes())
     }
 
-    /// `send(2)` or `sendto(2)` of the running thread on a datagram socket, if it is an easy one; `how`: the flags and the name. `false`: nothing has
-    /// happened.
+    /// `send(2)`, `sendto(2)` or `sendmsg(2)` of the running thread on a datagram socket, if it is an easy one; `to`: the flags and the name. `false`:
+    /// nothing has happened.
     #[inline(always)]
-    pub fn send_dgram_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], how: (i32, Option<&[u8]>)) -> bool {
+    pub fn send_dgram_short(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], to: (i32, Option<&[u8]>)) -> bool {
         let Scheduler { threads, world, call_cost_ns, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return false };
-        if !world.send_dgram_short(slot.host, (slot.pid, &mut slot.recent), fd, data, how) {
+        if !world.send_dgram_short(slot.host, (slot.pid, &mut slot.recent), fd, data, to) {
             return false;
         }
         let at = world.now();
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
-        world.trace_mut().call_ended(at, place, const { CallName::new("sendto") }, Some(fd), Ok(data.len()));
+        world.trace_mut().call_ended(at, place, how.name(), Some(fd), Ok(data.len()));
         self.collect_wakes();
         if self.world.trace().wants_calls() {
-            let (flags, name) = how;
-            self.note_short_call(thread, fd, &ShortCall::Send(data, flags, name));
+            let (flags, name) = to;
+            self.note_short_call(thread, fd, &ShortCall::Send(how, data, flags, name));
         }
         true
     }
 
-    /// `recv(2)` or `recvfrom(2)` of the running thread on a datagram socket, if it is an easy one; `how`: the flags and where the sender's name goes.
+    /// `recv(2)`, `recvfrom(2)` or `recvmsg(2)` of the running thread on a datagram socket, if it is an easy one.
     #[inline(always)]
     pub fn recv_dgram_short(
         &mut self,
         thread: ThreadId,
         fd: RawFd,
         into: &mut [u8],
-        how: (i32, Option<&mut Name<'_>>),
+        (flags, mut asked): (i32, Asked<'_, '_>),
     ) -> ShortRecv {
-        let (flags, mut name) = how;
         let Some(slot) = self.threads.get_mut(thread.index()) else { return ShortRecv::Long };
-        let (who, how) = ((slot.pid, &mut slot.recent), (flags, name.as_deref_mut()));
+        let (who, how) = ((slot.pid, &mut slot.recent), (flags, asked.again()));
         match self.world.recv_dgram_short(slot.host, who, thread.token(), fd, into, how) {
             Short::Done(received) => {
-                self.end_dgram_recv(thread, fd, (into, received), flags, name.as_deref());
+                self.end_dgram_recv(thread, fd, (into, received), flags, &asked);
                 ShortRecv::Done(received)
             }
             Short::Waits(quiet) => {
@@ -214,7 +212,7 @@ impl Scheduler {
                 slot.signal = None;
                 slot.state = State::Waiting(Wait::Call, self.world.now());
                 if self.world.trace().is_recording() {
-                    self.note_short_wait(thread, fd, into.len(), Some(flags), name.is_some());
+                    self.note_dgram_wait(thread, fd, into.len(), flags, &asked);
                 }
                 ShortRecv::Waits
             }
@@ -229,14 +227,14 @@ impl Scheduler {
         thread: ThreadId,
         fd: RawFd,
         into: &mut [u8],
-        mut name: Option<&mut Name<'_>>,
+        mut asked: Asked<'_, '_>,
     ) -> Option<usize> {
         let slot = self.threads.get_mut(thread.index())?;
         let quiet = slot.quiet.as_ref()?;
-        let received = self.world.resume_dgram_short(slot.host, quiet, into, name.as_deref_mut())?;
+        let received = self.world.resume_dgram_short(slot.host, quiet, into, asked.again())?;
         let flags = quiet.flags();
         slot.quiet = None;
-        self.end_dgram_recv(thread, fd, (into, received), flags, name.as_deref());
+        self.end_dgram_recv(thread, fd, (into, received), flags, &asked);
         Some(received)
     }
 
@@ -252,7 +250,7 @@ impl Scheduler {
     fn note_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
         if self.world.trace().wants_calls() {
             let (data, len) = (&into[..received], into.len());
-            let short = if as_file { ShortCall::Read(data, len) } else { ShortCall::Recv(data, len, flags, None) };
+            let short = if as_file { ShortCall::Read(data, len) } else { ShortCall::Recv(data, len, flags, &Asked::Nothing) };
             self.note_short_call(thread, fd, &short);
         }
     }
@@ -265,10 +263,14 @@ impl Scheduler {
         fd: RawFd,
         (into, received): (&[u8], usize),
         flags: i32,
-        name: Option<&Name<'_>>,
+        asked: &Asked<'_, '_>,
     ) {
-        self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
-        self.note_dgram_recv(thread, fd, (into, received), flags, name);
+        let call = match asked {
+            Asked::Nothing | Asked::Sender(_) => const { CallName::new("recvfrom") },
+            Asked::All(_) => const { CallName::new("recvmsg") },
+        };
+        self.end_short_call(thread, call, fd, received);
+        self.note_dgram_recv(thread, fd, (into, received), flags, asked);
     }
 
     /// The same, for a recording.
@@ -279,10 +281,10 @@ impl Scheduler {
         fd: RawFd,
         (into, received): (&[u8], usize),
         flags: i32,
-        name: Option<&Name<'_>>,
+        asked: &Asked<'_, '_>,
     ) {
         if self.world.trace().wants_calls() {
-            self.note_short_call(thread, fd, &ShortCall::Recv(&into[..received], into.len(), flags, name));
+            self.note_short_call(thread, fd, &ShortCall::Recv(&into[..received], into.len(), flags, asked));
         }
     }
 
@@ -297,14 +299,34 @@ impl Scheduler {
     }
 }
 
+/// By which system call a thread sends.
+#[derive(Clone, Copy, Debug)]
+pub enum SendsBy {
+    /// `sendto(2)`, which `send(2)` is.
+    Sendto,
+    /// `write(2)`.
+    Write,
+    /// `sendmsg(2)` of one slice, without control messages.
+    Sendmsg,
+}
+
+impl SendsBy {
+    #[inline]
+    pub(super) fn name(self) -> CallName {
+        match self {
+            SendsBy::Sendto => const { CallName::new("sendto") },
+            SendsBy::Write => const { CallName::new("write") },
+            SendsBy::Sendmsg => const { CallName::new("sendmsg") },
+        }
+    }
+}
+
 /// A call that went the short way, for a recording.
-pub(super) enum ShortCall<'a> {
-    /// `sendto(2)` took all of this, with these flags, for this address.
-    Send(&'a [u8], i32, Option<&'a [u8]>),
-    /// `write(2)` did.
-    Write(&'a [u8]),
-    /// `recvfrom(2)` gave this, of up to so many bytes, with these flags, and the sender's name.
-    Recv(&'a [u8], usize, i32, Option<&'a Name<'a>>),
+pub(super) enum ShortCall<'a, 'b> {
+    /// A call took all of this, with these flags, for this address.
+    Send(SendsBy, &'a [u8], i32, Option<&'a [u8]>),
+    /// `recvfrom(2)` or `recvmsg(2)` gave this, of up to so many bytes, with these flags, and what was asked for.
+    Recv(&'a [u8], usize, i32, &'a Asked<'a, 'b>),
     /// `read(2)` did.
     Read(&'a [u8], usize),
 }
