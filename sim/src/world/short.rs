@@ -144,7 +144,7 @@ impl World {
 
     /// `recv(2)`, `recvfrom(2)` or `recvmsg(2)` on a datagram socket, if it is an easy one: see
     /// [`Host::recv_dgram_short`](crate::host::Host::recv_dgram_short).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn recv_dgram_short(
         &mut self,
         at: HostId,

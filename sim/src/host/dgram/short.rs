@@ -426,7 +426,7 @@ impl Host {
 
 impl Dgram {
     /// A plain receive that finds a datagram and nothing else.
-    #[inline]
+    #[inline(always)]
     fn receive(&mut self, into: &mut [u8], asked: Asked<'_, '_>) -> Option<usize> {
         let (family, room) = (self.family, into.len());
         match asked {
