@@ -278,6 +278,12 @@ impl Choice {
     /// ```
     #[inline]
     pub fn draw(&mut self, stream: StreamId, n: u32) -> u32 {
+        self.draw_at_once(stream, n)
+    }
+
+    /// [`Choice::draw`], for where nearly every choice of a run is made.
+    #[inline(always)]
+    pub(crate) fn draw_at_once(&mut self, stream: StreamId, n: u32) -> u32 {
         debug_assert!(n >= 1, "a choice has at least one answer");
         if n <= 1 {
             return 0;
@@ -288,7 +294,7 @@ impl Choice {
             Choices::Untouched { .. } | Choices::Replayed(..) | Choices::Shared | Choices::Boring => self.draw_slowly(index, n),
         };
         if self.records {
-            self.tape.tracks[index].record(value);
+            self.tape.tracks[index].record_of(value, n);
         }
         if self.story.is_some() {
             self.keep(index, n, value);
@@ -328,7 +334,7 @@ impl Choice {
             Choices::Untouched { .. } | Choices::Replayed(..) | Choices::Boring => self.draw_slowly(index, 2),
         };
         if self.records {
-            self.tape.tracks[index].record(value);
+            self.tape.tracks[index].record_of(value, 2);
         }
         if self.story.is_some() {
             self.keep(index, 2, value);

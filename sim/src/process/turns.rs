@@ -200,23 +200,24 @@ impl Turns {
         }
     }
 
-    /// Which of several threads that are due goes next: its index.
-    #[inline]
-    pub fn choose(&mut self, world: &mut World, ready: &VecDeque<ThreadId>, name: NameOf<'_>) -> usize {
-        let count = u32::try_from(ready.len()).expect("fewer than 2^32 threads are ready");
+    /// Which of so many threads that are due goes next: its index. `None`: that is for [`Turns::choose`], the usual one, where nobody wants to hear of it,
+    /// not being the run's.
+    #[inline(always)]
+    pub fn choose_any(&mut self, world: &mut World, count: usize) -> Option<usize> {
         match self.how {
-            // The usual one, where nobody wants to hear of it.
-            How::Random if !world.choice().keeps_story() => {
-                usize::try_from(draw(world, self.order, count)).expect("an index fits usize")
-            }
-            How::FirstCome | How::Random | How::Priorities(_) | How::Systematic { .. } => {
-                self.choose_slowly(world, ready, count, name)
-            }
+            How::Random if !world.choice().keeps_story() => {}
+            How::FirstCome | How::Random | How::Priorities(_) | How::Systematic { .. } => return None,
         }
+        let n = u32::try_from(count).expect("fewer than 2^32 threads are ready");
+        let value = world.choice_mut().draw_at_once(self.order, n);
+        record_draw(world, n, value);
+        usize::try_from(value).ok()
     }
 
+    /// Which of several threads that are due goes next: its index.
     #[inline(never)]
-    fn choose_slowly(&mut self, world: &mut World, ready: &VecDeque<ThreadId>, count: u32, name: NameOf<'_>) -> usize {
+    pub fn choose(&mut self, world: &mut World, ready: &VecDeque<ThreadId>, name: NameOf<'_>) -> usize {
+        let count = u32::try_from(ready.len()).expect("fewer than 2^32 threads are ready");
         match &mut self.how {
             How::FirstCome => 0,
             How::Random => {
@@ -255,12 +256,16 @@ impl Turns {
 pub type NameOf<'a> = &'a dyn Fn(&World, ThreadId) -> String;
 
 /// Draws, and records the choice as an event of the run.
-#[inline]
 fn draw(world: &mut World, stream: StreamId, n: u32) -> u32 {
     let value = world.choice_mut().draw(stream, n);
+    record_draw(world, n, value);
+    value
+}
+
+#[inline(always)]
+fn record_draw(world: &mut World, n: u32, value: u32) {
     let at = world.now();
     world.trace_mut().chose(at, Door::Interleaving.name(), n, value);
-    value
 }
 
 fn tell(world: &mut World, stream: StreamId, words: impl FnOnce(&World) -> String) {

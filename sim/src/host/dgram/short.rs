@@ -297,7 +297,7 @@ impl Host {
 
     /// `recv(2)`, `recvfrom(2)` or `recvmsg(2)` on a datagram socket, if it is an easy one: it finds a datagram, or has only to wait. Otherwise nothing
     /// has happened.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn recv_dgram_short(
         &mut self,
         (pid, recent): (Pid, &mut Recent),
@@ -350,7 +350,7 @@ impl Host {
 
     /// [`Host::take_packet`], of a datagram that was sent on the short way and is for the only socket of its port. `may_end`: a receive that waits for
     /// it, if it has room for all of it, may end at once.
-    #[inline(always)]
+    #[inline(never)]
     pub(in crate::host) fn take_datagram_short(
         &mut self,
         now: Instant,

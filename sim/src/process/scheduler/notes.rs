@@ -26,6 +26,9 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     pub(super) fn note_short_call(&mut self, thread: ThreadId, fd: RawFd, short: &ShortCall<'_, '_>) {
+        if !self.world.trace().wants_calls() {
+            return;
+        }
         let (name, count) = match *short {
             ShortCall::Send(how, data, ..) => (how.name(), data.len()),
             ShortCall::Recv(data, _, _, Asked::Nothing | Asked::Sender(_)) => (const { CallName::new("recvfrom") }, data.len()),

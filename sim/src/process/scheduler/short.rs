@@ -42,8 +42,7 @@ impl Scheduler {
         let at = world.now();
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
-        world.trace_mut().call_ended(at, place, how.name(), Some(fd), Ok(data.len()));
-        if world.trace().wants_calls() {
+        if world.trace_mut().call_ended(at, place, how.name(), Some(fd), Ok(data.len())) {
             self.note_short_call(thread, fd, &ShortCall::Send(how, data, flags, None));
         }
         self.collect_wakes();
@@ -79,11 +78,13 @@ impl Scheduler {
     }
 
     /// The running thread, which is going to wait for its turn, makes this receive then.
+    #[inline]
     pub fn post(&mut self, thread: ThreadId, receive: Posted) {
         self.threads[thread.index()].posted = Some(receive);
     }
 
     /// The running thread has its turn: whether the receive that it was going to make has been begun for it, and has waited.
+    #[inline]
     pub fn has_waited(&mut self, thread: ThreadId) -> bool {
         self.threads[thread.index()].posted.take().is_none()
     }
@@ -123,22 +124,23 @@ impl Scheduler {
     /// A waiting thread's receive is over, and it is chosen to run next, for nobody else can be. Answers that thread.
     #[inline(always)]
     pub(super) fn recv_ended(&mut self, thread: ThreadId, data: Data) -> ThreadId {
-        self.stack_ends[thread.index()].prefetch();
-        if self.world.trace().is_recording() {
-            self.note_wake(thread);
+        if self.threads.len() >= FETCHED_FROM {
+            self.stack_ends[thread.index()].prefetch();
         }
         let at = self.world.now();
         let slot = &mut self.threads[thread.index()];
         let quiet = slot.quiet.take().expect("a receive that has hardly been taken note of is its thread's");
         slot.received = Some(data);
-        slot.state = State::Running;
-        slot.turn = slot.turn.wrapping_add(1);
         slot.clock = Instant::from_nanos(slot.clock.max(at).as_nanos().saturating_add(self.call_cost_ns));
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
         let call = recv_name(slot.reads_as_file);
-        let trace = self.world.trace_mut();
-        trace.count_step();
-        trace.call_ended(at, place, call, Some(quiet.fd()), Ok(data.bytes()));
+        if self.world.trace_mut().call_ended(at, place, call, Some(quiet.fd()), Ok(data.bytes())) {
+            self.note_wake(thread);
+        }
+        let slot = &mut self.threads[thread.index()];
+        slot.state = State::Running;
+        slot.turn = slot.turn.wrapping_add(1);
+        self.world.trace_mut().count_step();
         self.just_chosen = true;
         thread
     }
@@ -149,7 +151,9 @@ impl Scheduler {
         let data = self.threads.get_mut(thread.index())?.received.take()?;
         self.world.take_data(data, into);
         // The rest of what is recorded of it has been when it ended, which is now.
-        self.note_short_recv(thread, as_file, fd, (into, data.bytes()), flags);
+        if self.world.trace().wants_calls() {
+            self.note_short_recv(thread, as_file, fd, (into, data.bytes()), flags);
+        }
         Some(data.bytes())
     }
 
@@ -164,7 +168,9 @@ impl Scheduler {
     ) -> Option<usize> {
         let data = self.threads.get_mut(thread.index())?.received.take()?;
         self.world.take_datagram(data, into, asked.again());
-        self.note_dgram_recv(thread, fd, (into, data.bytes()), flags, &asked);
+        if self.world.trace().wants_calls() {
+            self.note_dgram_recv(thread, fd, (into, data.bytes()), flags, &asked);
+        }
         Some(data.bytes())
     }
 
@@ -180,9 +186,9 @@ impl Scheduler {
         let at = world.now();
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
-        world.trace_mut().call_ended(at, place, how.name(), Some(fd), Ok(data.len()));
+        let is_attended = world.trace_mut().call_ended(at, place, how.name(), Some(fd), Ok(data.len()));
         self.collect_wakes();
-        if self.world.trace().wants_calls() {
+        if is_attended {
             let (flags, name) = to;
             self.note_short_call(thread, fd, &ShortCall::Send(how, data, flags, name));
         }
@@ -241,18 +247,18 @@ impl Scheduler {
     /// A receive on a stream has filled the first `received` bytes of `into`.
     #[inline(always)]
     fn end_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
-        self.end_short_call(thread, recv_name(as_file), fd, received);
-        self.note_short_recv(thread, as_file, fd, (into, received), flags);
+        if self.end_short_call(thread, recv_name(as_file), fd, received) {
+            self.note_short_recv(thread, as_file, fd, (into, received), flags);
+        }
     }
 
     /// The same, for a recording.
-    #[inline(always)]
+    #[cold]
+    #[inline(never)]
     fn note_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
-        if self.world.trace().wants_calls() {
-            let (data, len) = (&into[..received], into.len());
-            let short = if as_file { ShortCall::Read(data, len) } else { ShortCall::Recv(data, len, flags, &Asked::Nothing) };
-            self.note_short_call(thread, fd, &short);
-        }
+        let (data, len) = (&into[..received], into.len());
+        let short = if as_file { ShortCall::Read(data, len) } else { ShortCall::Recv(data, len, flags, &Asked::Nothing) };
+        self.note_short_call(thread, fd, &short);
     }
 
     /// The same of a datagram, with the sender's name if that was asked for.
@@ -269,12 +275,14 @@ impl Scheduler {
             Asked::Nothing | Asked::Sender(_) => const { CallName::new("recvfrom") },
             Asked::All(_) => const { CallName::new("recvmsg") },
         };
-        self.end_short_call(thread, call, fd, received);
-        self.note_dgram_recv(thread, fd, (into, received), flags, asked);
+        if self.end_short_call(thread, call, fd, received) {
+            self.note_dgram_recv(thread, fd, (into, received), flags, asked);
+        }
     }
 
     /// The same, for a recording.
-    #[inline(always)]
+    #[cold]
+    #[inline(never)]
     fn note_dgram_recv(
         &mut self,
         thread: ThreadId,
@@ -283,19 +291,19 @@ impl Scheduler {
         flags: i32,
         asked: &Asked<'_, '_>,
     ) {
-        if self.world.trace().wants_calls() {
-            self.note_short_call(thread, fd, &ShortCall::Recv(&into[..received], into.len(), flags, asked));
-        }
+        self.note_short_call(thread, fd, &ShortCall::Recv(&into[..received], into.len(), flags, asked));
     }
 
+    /// A call is over. Answers whether somebody may want to know more of it.
     #[inline(always)]
-    fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, count: usize) {
+    fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, count: usize) -> bool {
         let at = self.world.now();
-        let Some(slot) = self.threads.get_mut(thread.index()) else { return };
+        let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(self.call_cost_ns));
-        self.world.trace_mut().call_ended(at, place, call, Some(fd), Ok(count));
+        let is_attended = self.world.trace_mut().call_ended(at, place, call, Some(fd), Ok(count));
         self.collect_wakes();
+        is_attended
     }
 }
 
@@ -320,6 +328,9 @@ impl SendsBy {
         }
     }
 }
+
+/// From how many threads on what one of them is going to touch may have left the caches.
+pub(super) const FETCHED_FROM: usize = 64;
 
 /// A call that went the short way, for a recording.
 pub(super) enum ShortCall<'a, 'b> {
