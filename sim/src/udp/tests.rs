@@ -351,6 +351,17 @@ fn connect_redirects_a_corked_datagram_over_ipv4_only() {
 }
 
 #[test]
+fn an_ipv4_flow_stands_where_the_destination_of_a_corked_ipv6_datagram_was() {
+    let mut udp = Udp::new(Family::V6, BUFFER_DEFAULT_BYTES);
+    sendto(&mut udp, b"a", MORE, Some(at6(2))).unwrap();
+    udp.overwrite_flow([127, 0, 0, 1].into(), "127.0.0.2:513".parse().unwrap());
+    let packet = sendto(&mut udp, b"b", PLAIN, None).unwrap().unwrap();
+    let IpAddr::V6(dst) = packet.dst else { panic!("{} is no IPv6 address", packet.dst) };
+    assert_eq!(dst.octets()[..10], [127, 0, 0, 1, 127, 0, 0, 2, 2, 1]);
+    assert_eq!(dst.octets()[10..], [0, 1, 0, 0, 0, 1], "the source port; the rest is the old one");
+}
+
+#[test]
 fn a_corked_datagram_that_grows_too_large_is_lost() {
     let mut udp = socket();
     sendto(&mut udp, &[0; 60_000], MORE, Some(at(2))).unwrap();

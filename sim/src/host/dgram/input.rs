@@ -58,17 +58,25 @@ impl Host {
             return;
         }
         let device = self.arrival_device(&header);
-        let ends = Ends {
-            src: SocketAddr::new(header.src, datagram.src_port),
-            dst: SocketAddr::new(header.dst, datagram.dst_port),
-            device,
-        };
-        match self.find_receiver(&ends) {
-            Some(key) => self.deliver_to(key, &Arrival { now, header, device }, &datagram),
-            // Over IPv6 what has no checksum is nothing to tell anybody of, RFC 8200 section 8.1.
-            None if datagram.no_check && header.dst.is_ipv6() => {}
-            None => self.refuse(&header, datagram),
+        // Over IPv6 what has no checksum is nothing to tell anybody of, RFC 8200 section 8.1.
+        let may_refuse = !datagram.no_check || header.dst.is_ipv4();
+        if !self.deliver_to_one(&Arrival { now, header, device }, &datagram) && may_refuse {
+            self.refuse(&header, datagram);
         }
+    }
+
+    /// The one socket that a datagram is for gets it, if there is one.
+    pub(super) fn deliver_to_one(&mut self, arrival: &Arrival, datagram: &Datagram) -> bool {
+        let ends = Ends {
+            src: SocketAddr::new(arrival.header.src, datagram.src_port),
+            dst: SocketAddr::new(arrival.header.dst, datagram.dst_port),
+            device: arrival.device,
+        };
+        let receiver = self.find_receiver(&ends);
+        if let Some(key) = receiver {
+            self.deliver_to(key, arrival, datagram);
+        }
+        receiver.is_some()
     }
 
     /// The interface by which a packet has come.
