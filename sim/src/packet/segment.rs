@@ -203,18 +203,6 @@ impl Payload {
         }
     }
 
-    /// The same where that was not written just now: then a few bytes are moved as fast as one can be, however many of them are meant.
-    #[inline]
-    pub(crate) fn set_to_old(&mut self, other: &Payload) {
-        match (&mut *self, other) {
-            (Payload::Inline { len, bytes }, Payload::Inline { len: old_len, bytes: old }) => {
-                *len = *old_len;
-                *bytes = *old;
-            }
-            (Payload::Inline { .. } | Payload::Shared(_), Payload::Inline { .. } | Payload::Shared(_)) => self.set(other),
-        }
-    }
-
     /// Becomes a copy of a few bytes, in place: moving fresh bytes on, or more bytes than were stored at once, would stall on the stores.
     ///
     /// # Panics

@@ -63,7 +63,7 @@ impl ReceiveQueue {
         self.is_released = false;
         let place = self.packets.push(|| Queued { source: *source, payload: Payload::EMPTY, charge, peeked: false });
         place.source = *source;
-        place.payload.set_to_old(payload);
+        place.payload.set(payload);
         place.charge = charge;
         place.peeked = false;
         true
