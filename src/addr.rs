@@ -94,15 +94,18 @@ impl RawAddr {
     /// # Ok::<(), twinsock::Errno>(())
     /// ```
     #[must_use]
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 
+    #[inline]
     fn push(&mut self, bytes: &[u8]) {
         self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
         self.len += bytes.len();
     }
 
+    #[inline]
     fn family(family: i32) -> RawAddr {
         let mut raw = RawAddr::EMPTY;
         raw.push(&u16::try_from(family).expect("an address family fits sa_family_t").to_ne_bytes());
@@ -122,6 +125,7 @@ impl SocketAddr {
     /// assert_eq!(SocketAddr::decode(addr.encode()?.as_bytes())?, addr);
     /// # Ok::<(), twinsock::Errno>(())
     /// ```
+    #[inline]
     pub fn encode(&self) -> Result<RawAddr> {
         match self {
             SocketAddr::Unspec => {
@@ -157,6 +161,7 @@ impl SocketAddr {
     /// use twinsock::{Errno, SocketAddr};
     /// assert_eq!(SocketAddr::decode(&[2]), Err(Errno::INVAL));
     /// ```
+    #[inline]
     pub fn decode(bytes: &[u8]) -> Result<SocketAddr> {
         let (Some(family), rest) = (bytes.first_chunk::<2>(), bytes.get(2..).unwrap_or_default()) else {
             return Err(Errno::INVAL);

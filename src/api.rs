@@ -838,11 +838,13 @@ fn poll_copied<S>(calls: &(impl Syscalls + ?Sized), fds: &mut [PollFd<'_, S>], t
 }
 
 /// The address that came with data or a connection; one of an unknown family is left out rather than losing what it came with.
+#[inline]
 fn known_name(bytes: &[u8], len: i32) -> SocketAddr {
     decode_name(bytes, len).unwrap_or(SocketAddr::Unspec)
 }
 
 /// The address that a call stored in `bytes`, having said that it is `len` long.
+#[inline]
 fn decode_name(bytes: &[u8], len: i32) -> Result<SocketAddr> {
     let len = usize::try_from(len).unwrap_or(0).min(bytes.len());
     if len == 0 { Ok(SocketAddr::Unspec) } else { SocketAddr::decode(&bytes[..len]) }

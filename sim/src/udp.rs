@@ -283,23 +283,23 @@ impl Udp {
 
     /// A datagram of so many bytes to this address arrives, and is what a plain receive returns that has waited for it: with all that [`Udp::deliver`] and
     /// [`Udp::recv_plainly`] would have done. `false`: nothing has happened, it is for them.
-    #[inline]
+    #[inline(always)]
     pub fn pass_on(&mut self, len: usize, dst: IpAddr) -> bool {
         self.must_wait() && self.peek_off < 0 && self.queue.pass(len, dst)
     }
 
-    /// A plain receive that finds a datagram and no error before it: its length, or what of it there is room for. `tell` is told where it came from,
-    /// and may leave it where it is. `None`: nothing has happened.
+    /// A plain receive that finds a datagram and no error before it: its length, or what of it there is room for. `tell` is told its length and where it
+    /// came from, and may leave it where it is. `None`: nothing has happened.
     #[inline]
-    pub fn recv_plainly(&mut self, into: &mut [u8], tell: impl FnOnce(IpAddr, u16) -> bool) -> Option<usize> {
+    pub fn recv_plainly(&mut self, into: &mut [u8], tell: impl FnOnce(usize, IpAddr, u16) -> bool) -> Option<usize> {
         if self.error.is_some() || self.peek_off >= 0 {
             return None;
         }
         let queued = self.queue.front()?;
-        if !tell(queued.source.header.src, queued.source.src_port) {
+        let data = queued.payload.as_slice();
+        if !tell(data.len(), queued.source.header.src, queued.source.src_port) {
             return None;
         }
-        let data = queued.payload.as_slice();
         let copied = data.len().min(into.len());
         into[..copied].copy_from_slice(&data[..copied]);
         self.queue.pop();

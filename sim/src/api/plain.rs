@@ -1,12 +1,13 @@
 //! [`Plain`]: the system calls of a process as they are, to which nothing happens.
 
 use super::{Net, number};
-use crate::host::Call;
+use crate::host::{Asked, Call};
 use crate::process::current::Running;
-use crate::process::scheduler::{Opening, Posted, Scheduler, ShortRecv};
+use crate::process::scheduler::{Opening, Posted, Scheduler, SendsBy, ShortRecv};
 use std::cell::RefMut;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::time::{Duration, SystemTime};
+use twinsock::consts::MSG_CMSG_CLOEXEC;
 use twinsock::raw::{EpollEvent, FdSet, Name, PollFd, RawFd, RecvHdr, SendHdr, Syscalls, Vouch};
 use twinsock::{Clock, Instant, Result, SocketApi};
 
@@ -90,7 +91,7 @@ impl Syscalls for Plain {
     fn send(&self, fd: RawFd, data: &[u8], flags: i32) -> Result<usize> {
         let running = self.0.running()?;
         let mut scheduler = running.enter()?;
-        if scheduler.send_short(running.thread, false, fd, data, flags) {
+        if scheduler.send_short(running.thread, SendsBy::Sendto, fd, data, flags) {
             return Ok(data.len());
         }
         send_dgram(&running, scheduler, fd, data, flags, None)
@@ -103,7 +104,15 @@ impl Syscalls for Plain {
     }
 
     fn sendmsg(&self, fd: RawFd, hdr: &SendHdr<'_>, flags: i32) -> Result<usize> {
-        self.0.call(Call::Sendmsg { fd, hdr, flags })
+        let running = self.0.running()?;
+        let mut scheduler = running.enter()?;
+        if let ([data], []) = (hdr.iov, hdr.control)
+            && (hdr.name.is_none() && scheduler.send_short(running.thread, SendsBy::Sendmsg, fd, data, flags)
+                || scheduler.send_dgram_short(running.thread, SendsBy::Sendmsg, fd, data, (flags, hdr.name)))
+        {
+            return Ok(data.len());
+        }
+        running.call(scheduler, &mut Call::Sendmsg { fd, hdr, flags })
     }
 
     fn recv(&self, fd: RawFd, into: &mut [u8], flags: i32) -> Result<usize> {
@@ -133,7 +142,32 @@ impl Syscalls for Plain {
     }
 
     fn recvmsg(&self, fd: RawFd, hdr: &mut RecvHdr<'_, '_>, flags: i32) -> Result<usize> {
-        self.0.call(Call::Recvmsg { fd, hdr: hdr.into(), flags })
+        let running = self.0.running()?;
+        let mut scheduler = running.enter()?;
+        let RecvHdr { name, iov: [into], .. } = hdr else {
+            return running.call(scheduler, &mut Call::Recvmsg { fd, hdr: hdr.into(), flags });
+        };
+        let mut len = i32::try_from(name.len()).unwrap_or(i32::MAX);
+        let mut name = Name { bytes: name, len: &mut len };
+        let short = match scheduler.recv_dgram_short(running.thread, fd, into, (flags, Asked::All(&mut name))) {
+            ShortRecv::Done(received) => Some(received),
+            ShortRecv::Waits => {
+                scheduler = running.suspend(scheduler);
+                let received = scheduler.resume_dgram_short(running.thread, fd, into, Asked::All(&mut name));
+                if received.is_none() {
+                    return running.go_on(scheduler, &mut Call::Recvmsg { fd, hdr: hdr.into(), flags });
+                }
+                received
+            }
+            ShortRecv::Long => None,
+        };
+        let Some(received) = short else {
+            return running.call(scheduler, &mut Call::Recvmsg { fd, hdr: hdr.into(), flags });
+        };
+        hdr.name_len = usize::try_from(len).unwrap_or(0);
+        hdr.control_len = 0;
+        hdr.flags = flags & MSG_CMSG_CLOEXEC;
+        Ok(received)
     }
 
     fn read(&self, fd: RawFd, into: &mut [u8]) -> Result<usize> {
@@ -159,7 +193,7 @@ impl Syscalls for Plain {
     fn write(&self, fd: RawFd, data: &[u8]) -> Result<usize> {
         let running = self.0.running()?;
         let mut scheduler = running.enter()?;
-        if scheduler.send_short(running.thread, true, fd, data, 0) {
+        if scheduler.send_short(running.thread, SendsBy::Write, fd, data, 0) {
             return Ok(data.len());
         }
         running.call(scheduler, &mut Call::Write { fd, data })
@@ -230,7 +264,7 @@ fn send_dgram(
     flags: i32,
     addr: Option<&[u8]>,
 ) -> Result<usize> {
-    if scheduler.send_dgram_short(running.thread, fd, data, (flags, addr)) {
+    if scheduler.send_dgram_short(running.thread, SendsBy::Sendto, fd, data, (flags, addr)) {
         return Ok(data.len());
     }
     running.call(scheduler, &mut Call::Sendto { fd, data, flags, addr })
@@ -246,20 +280,26 @@ fn recv_dgram<'a>(
     flags: i32,
     mut name: Option<Name<'_>>,
 ) -> Result<usize> {
-    match scheduler.recv_dgram_short(running.thread, fd, into, (flags, name.as_mut())) {
+    match scheduler.recv_dgram_short(running.thread, fd, into, (flags, asked(&mut name))) {
         ShortRecv::Done(received) => Ok(received),
         ShortRecv::Waits => {
             scheduler = running.suspend(scheduler);
-            if let Some(received) = scheduler.take_datagram(running.thread, fd, into, (flags, name.as_mut())) {
+            if let Some(received) = scheduler.take_datagram(running.thread, fd, into, (flags, asked(&mut name))) {
                 return Ok(received);
             }
-            match scheduler.resume_dgram_short(running.thread, fd, into, name.as_mut()) {
+            match scheduler.resume_dgram_short(running.thread, fd, into, asked(&mut name)) {
                 Some(received) => Ok(received),
                 None => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name }),
             }
         }
         ShortRecv::Long => running.call(scheduler, &mut Call::Recvfrom { fd, into, flags, name }),
     }
+}
+
+/// What `recvfrom(2)` tells.
+#[inline]
+fn asked<'a, 'b>(name: &'a mut Option<Name<'b>>) -> Asked<'a, 'b> {
+    name.as_mut().map_or(Asked::Nothing, Asked::Sender)
 }
 
 impl SocketApi for Plain {

@@ -25,7 +25,7 @@ use group::Groups;
 pub(super) use group::Memberships;
 pub(super) use ports::DgramPorts;
 pub(super) use route::Device;
-pub(crate) use short::store_inet_name;
+pub(crate) use short::{Asked, store_inet_name};
 pub(super) use source::{Member, is_source_option};
 
 use super::addr::Family;

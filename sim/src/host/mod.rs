@@ -70,7 +70,7 @@ mod wait;
 
 pub use call::{Call, RecvRef};
 pub use cx::{Credentials, Cx, Pid, Progress, Token, WALL_START_SECONDS};
-pub(crate) use dgram::store_inet_name;
+pub(crate) use dgram::{Asked, store_inet_name};
 pub(crate) use fast::{Ends, Landing, QuietCall, Recent, Short, ShortSend};
 pub use left::FileLine;
 pub(crate) use left::Left;

@@ -13,7 +13,7 @@ mod starting;
 mod upcoming;
 
 use next::thread_of;
-pub use short::{Opening, Posted, ShortRecv};
+pub use short::{Opening, Posted, SendsBy, ShortRecv};
 
 use crate::choice::{Door, StreamId};
 use crate::host::{Call, Op, Pid, Progress, QuietCall, Recent, Token};

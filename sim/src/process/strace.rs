@@ -187,6 +187,17 @@ fn recvmsg(to: &mut Arguments<'_>, done: Option<usize>, hdr: &RecvRef<'_, '_>) {
     }
 }
 
+/// What `recvmsg(2)` gives into one slice, where no control message comes with it and nothing is cut off; `None`: it waits.
+pub fn plain_message(to: &mut Arguments<'_>, data: Option<&[u8]>, name: &Name<'_>, flags: i32) {
+    to.open();
+    received(to, data.map(<[u8]>::len), data.unwrap_or_default());
+    to.close();
+    if data.is_some() {
+        written_name(to, Some(0), Some(name));
+    }
+    to.flags(flags, Family::Msg);
+}
+
 fn fcntl(to: &mut Arguments<'_>, command: i32, argument: i32) {
     to.one_of(command, Family::F);
     match command {
@@ -241,6 +252,50 @@ mod tests {
             Detail::Call { arguments, .. } => arguments.into(),
             Detail::Waits(text) => text.strip_prefix(name.name()).unwrap().trim_matches(['(', ')']).to_owned(),
             Detail::None | Detail::Packet(_) => unreachable!(),
+        }
+    }
+
+    /// What a recording shows of a `recvmsg(2)` on the short way.
+    fn short_message(data: Option<&[u8]>, name: &Name<'_>, flags: i32) -> String {
+        let mut trace = Trace::new();
+        trace.record_last(1, Memory::default());
+        let (at, place, call) = (Instant::from_nanos(1), Place::process(0, 1), crate::trace::CallName::new("recvmsg"));
+        match data {
+            None => trace.waits_in_call(at, place, call, |to| plain_message(to.number(3), None, name, flags)),
+            Some(data) => {
+                let end = CallEnd { at, place, call, fd: Some(3), result: Ok(data.len()) };
+                trace.call_in_full(&end, None, |to| plain_message(to.number(3), Some(data), name, flags));
+            }
+        }
+        let recorded = trace.take_recording(Vec::new()).unwrap().events().next().unwrap();
+        match recorded.detail {
+            Detail::Call { arguments, .. } => arguments.into(),
+            Detail::Waits(text) => text.strip_prefix("recvmsg").unwrap().trim_matches(['(', ')']).to_owned(),
+            Detail::None | Detail::Packet(_) => unreachable!(),
+        }
+    }
+
+    #[test]
+    fn a_message_reads_the_same_on_both_ways() {
+        let addr = SocketAddr::from("10.0.0.1:80".parse::<std::net::SocketAddr>().unwrap()).encode().unwrap();
+        for flags in [0, MSG_DONTWAIT | MSG_CMSG_CLOEXEC] {
+            let mut named = [0; 128];
+            named[..16].copy_from_slice(addr.as_bytes());
+            let (mut name, mut len, mut data) = (named, 16, *b"hello");
+            let (mut name_len, mut control_len, mut told) = (16, 0, flags & MSG_CMSG_CLOEXEC);
+            let (iov, control) = (&mut [IoSliceMut::new(&mut data)], &mut []);
+            let hdr = RecvRef {
+                name: &mut named,
+                name_len: &mut name_len,
+                iov,
+                control,
+                control_len: &mut control_len,
+                flags: &mut told,
+            };
+            let call = Call::Recvmsg { fd: 3, hdr, flags };
+            let name = Name { bytes: &mut name, len: &mut len };
+            assert_eq!(arguments(&call, Some(Ok(5))), short_message(Some(b"hello"), &name, flags));
+            assert_eq!(arguments(&call, None), short_message(None, &name, flags));
         }
     }
 

@@ -3,10 +3,9 @@
 use super::in_flight::{Data, Flying, NONE};
 use super::{Alarm, Due, HostId, World, index};
 use crate::choice::LuckOf;
-use crate::host::{Cx, Landing, Token, store_inet_name};
+use crate::host::{Asked, Cx, Landing, Token, store_inet_name};
 use crate::packet::Body;
 use twinsock::Instant;
-use twinsock::raw::Name;
 
 /// What a step of the world came to.
 pub enum Happened {
@@ -198,8 +197,8 @@ impl World {
 
     /// The same of a datagram, with the name of its sender, for which there is room if it is asked for.
     #[inline(always)]
-    pub(crate) fn take_datagram(&mut self, data: Data, into: &mut [u8], name: Option<&mut Name<'_>>) {
-        if let Some(name) = name {
+    pub(crate) fn take_datagram(&mut self, data: Data, into: &mut [u8], asked: Asked<'_, '_>) {
+        if let Asked::Sender(name) | Asked::All(name) = asked {
             let packet = self.in_flight.packet(data.slot);
             if let Body::Udp(datagram) = &packet.body {
                 let is_stored = store_inet_name(packet.src, datagram.src_port, name);

@@ -4,7 +4,7 @@
 
 use super::in_flight::{Flying, NONE};
 use super::{Due, HostId, World, index};
-use crate::host::{Pid, QuietCall, Recent, Short, ShortSend, Token};
+use crate::host::{Asked, Pid, QuietCall, Recent, Short, ShortSend, Token};
 use crate::packet::Packet;
 use twinsock::Result;
 use twinsock::raw::{Name, RawFd};
@@ -175,8 +175,9 @@ impl World {
         true
     }
 
-    /// `recv(2)` or `recvfrom(2)` on a datagram socket, if it is an easy one: see [`Host::recv_dgram_short`](crate::host::Host::recv_dgram_short).
-    #[inline]
+    /// `recv(2)`, `recvfrom(2)` or `recvmsg(2)` on a datagram socket, if it is an easy one: see
+    /// [`Host::recv_dgram_short`](crate::host::Host::recv_dgram_short).
+    #[inline(always)]
     pub(crate) fn recv_dgram_short(
         &mut self,
         at: HostId,
@@ -184,10 +185,10 @@ impl World {
         token: Token,
         fd: RawFd,
         into: &mut [u8],
-        (flags, name): (i32, Option<&mut Name<'_>>),
+        (flags, asked): (i32, Asked<'_, '_>),
     ) -> Short {
         let Some(machine) = self.machines.get_mut(at.index()) else { return Short::Long };
-        machine.host.recv_dgram_short(who, token, fd, into, flags, name)
+        machine.host.recv_dgram_short(who, token, fd, into, flags, asked)
     }
 
     /// Goes on with such a receive that waits, if it is an easy one. `None`: nothing has happened, see [`World::take_up`].
@@ -197,8 +198,8 @@ impl World {
         at: HostId,
         quiet: &QuietCall,
         into: &mut [u8],
-        name: Option<&mut Name<'_>>,
+        asked: Asked<'_, '_>,
     ) -> Option<usize> {
-        self.machines.get_mut(at.index())?.host.resume_dgram_short(quiet, into, name)
+        self.machines.get_mut(at.index())?.host.resume_dgram_short(quiet, into, asked)
     }
 }

@@ -10,6 +10,7 @@ use super::super::cx::{Pid, Token};
 use super::super::fast::{Ends, INDIFFERENT_FLAGS, Landing, QuietCall, Quietly, Recent, Short, ShortSend};
 use super::super::poll;
 use super::Dgram;
+use super::name::needs_scope;
 use super::send::Message;
 use crate::packet::{Body, Datagram, Packet, Payload};
 use crate::slab::{Key, to_usize};
@@ -18,6 +19,29 @@ use std::net::{IpAddr, SocketAddr};
 use twinsock::Instant;
 use twinsock::consts as c;
 use twinsock::raw::{Name, RawFd};
+
+/// What a receive tells besides data.
+#[derive(Debug)]
+pub enum Asked<'a, 'b> {
+    /// Nothing, `recv(2)`.
+    Nothing,
+    /// Who has sent it, `recvfrom(2)`.
+    Sender(&'a mut Name<'b>),
+    /// That and all the rest, `recvmsg(2)`; on the short way there is no rest.
+    All(&'a mut Name<'b>),
+}
+
+impl<'b> Asked<'_, 'b> {
+    /// The same, for a part of the call.
+    #[inline]
+    pub(crate) fn again(&mut self) -> Asked<'_, 'b> {
+        match self {
+            Asked::Nothing => Asked::Nothing,
+            Asked::Sender(name) => Asked::Sender(name),
+            Asked::All(name) => Asked::All(name),
+        }
+    }
+}
 
 /// Where a datagram went that was sent to one other host, and in what: the next to the same destination goes there too, as long as
 /// neither the socket nor the host is changed.
@@ -271,9 +295,9 @@ impl Host {
         ShortSend::Out { is_armed: false, again }
     }
 
-    /// `recv(2)` or `recvfrom(2)` on a datagram socket, if it is an easy one: it finds a datagram, or has only to wait. Otherwise nothing has
-    /// happened.
-    #[inline]
+    /// `recv(2)`, `recvfrom(2)` or `recvmsg(2)` on a datagram socket, if it is an easy one: it finds a datagram, or has only to wait. Otherwise nothing
+    /// has happened.
+    #[inline(always)]
     pub(crate) fn recv_dgram_short(
         &mut self,
         (pid, recent): (Pid, &mut Recent),
@@ -281,21 +305,29 @@ impl Host {
         fd: RawFd,
         into: &mut [u8],
         flags: i32,
-        name: Option<&mut Name<'_>>,
+        asked: Asked<'_, '_>,
     ) -> Short {
-        if flags & !INDIFFERENT_FLAGS != 0 {
+        let indifferent = match asked {
+            Asked::Nothing | Asked::Sender(_) => INDIFFERENT_FLAGS,
+            Asked::All(_) => INDIFFERENT_FLAGS | c::MSG_CMSG_CLOEXEC,
+        };
+        if flags & !indifferent != 0 {
             return Short::Long;
         }
         let Some((file, key)) = self.dgram_of(pid, fd, recent) else { return Short::Long };
         let Some(dgram) = self.dgrams.get_mut(key) else { return Short::Long };
-        let is_easily_named = name.as_ref().is_none_or(|name| dgram.family == Family::Inet && has_room_for_inet_name(name));
-        if let Some(received) = dgram.receive(into, name) {
+        let may_end_early = match &asked {
+            Asked::Nothing => true,
+            Asked::Sender(name) => dgram.family == Family::Inet && has_room_for_inet_name(name),
+            Asked::All(_) => false,
+        };
+        if let Some(received) = dgram.receive(into, asked) {
             return Short::Done(received);
         }
         let may_wait = flags & c::MSG_DONTWAIT == 0 && dgram.must_wait();
         let Some(entry) = self.files.get_mut(file) else { return Short::Long };
         // What it has room for matters to whoever may end it where its datagram arrives.
-        let room = if is_easily_named { into.len() } else { 0 };
+        let room = if may_end_early { into.len() } else { 0 };
         if !may_wait || entry.nonblocking || !entry.queue.sit_down_alone(token, room) {
             return Short::Long;
         }
@@ -305,17 +337,12 @@ impl Host {
 
     /// Goes on with such a receive that waited, if it is an easy one. `None`: nothing has happened, see [`Host::take_up`].
     #[inline]
-    pub(crate) fn resume_dgram_short(
-        &mut self,
-        quiet: &QuietCall,
-        into: &mut [u8],
-        name: Option<&mut Name<'_>>,
-    ) -> Option<usize> {
+    pub(crate) fn resume_dgram_short(&mut self, quiet: &QuietCall, into: &mut [u8], asked: Asked<'_, '_>) -> Option<usize> {
         let entry = self.files.get_mut(quiet.file)?;
         if quiet.what != Quietly::DgramRecv || !entry.queue.sits(quiet.token) || !entry.is_shared() {
             return None;
         }
-        let received = self.dgrams.get_mut(quiet.socket)?.receive(into, name)?;
+        let received = self.dgrams.get_mut(quiet.socket)?.receive(into, asked)?;
         entry.queue.get_up();
         entry.put_one_of_several();
         Some(received)
@@ -399,15 +426,32 @@ impl Host {
 
 impl Dgram {
     /// A plain receive that finds a datagram and nothing else.
-    #[inline]
-    fn receive(&mut self, into: &mut [u8], name: Option<&mut Name<'_>>) -> Option<usize> {
-        match name {
-            None => self.udp.recv_plainly(into, |_, _| true),
-            Some(name) => {
-                let family = self.family;
-                self.udp.recv_plainly(into, |ip, port| family == Family::Inet && store_inet_name(ip, port, name))
+    #[inline(always)]
+    fn receive(&mut self, into: &mut [u8], asked: Asked<'_, '_>) -> Option<usize> {
+        let (family, room) = (self.family, into.len());
+        match asked {
+            Asked::Nothing => self.udp.recv_plainly(into, |_, _, _| true),
+            Asked::Sender(name) => self.udp.recv_plainly(into, |_, ip, port| store_name(family, ip, port, name)),
+            Asked::All(name) if self.tells_nothing_else() => {
+                self.udp.recv_plainly(into, |len, ip, port| len <= room && store_name(family, ip, port, name))
             }
+            Asked::All(_) => None,
         }
+    }
+
+    /// Whether no control message comes with a datagram, nor will with the next.
+    #[inline]
+    fn tells_nothing_else(&self) -> bool {
+        self.options.is_untouched() && self.options.stamps.are_silent() && !self.udp.options.rxq_ovfl
+    }
+}
+
+/// Stores a name as a socket of this family shows it, where there is room for all of it; `false`: nothing is stored.
+#[inline]
+fn store_name(family: Family, ip: IpAddr, port: u16, name: &mut Name<'_>) -> bool {
+    match family {
+        Family::Inet => store_inet_name(ip, port, name),
+        Family::Inet6 => store_inet6_name(ip, port, name),
     }
 }
 
@@ -432,8 +476,32 @@ pub(crate) fn store_inet_name(ip: IpAddr, port: u16, name: &mut Name<'_>) -> boo
     true
 }
 
+/// The same of an IPv6 name, if it has no scope.
+fn store_inet6_name(ip: IpAddr, port: u16, name: &mut Name<'_>) -> bool {
+    let v6 = match ip {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) if needs_scope(v6) => return false,
+        IpAddr::V6(v6) => v6,
+    };
+    let room = usize::try_from(*name.len).unwrap_or(0);
+    let Some(bytes) = name.bytes.get_mut(..room).and_then(|bytes| bytes.first_chunk_mut::<SOCKADDR_IN6_BYTES>()) else {
+        return false;
+    };
+    *bytes = [0; SOCKADDR_IN6_BYTES];
+    bytes[..2].copy_from_slice(&AF_INET6.to_ne_bytes());
+    bytes[2..4].copy_from_slice(&port.to_be_bytes());
+    bytes[8..24].copy_from_slice(&v6.octets());
+    *name.len = SOCKADDR_IN6_LEN;
+    true
+}
+
 /// `sa_family_t` of an IPv4 name.
 const AF_INET: u16 = 2;
+/// The same of an IPv6 name.
+const AF_INET6: u16 = 10;
 /// `sizeof(struct sockaddr_in)`.
 const SOCKADDR_IN_BYTES: usize = 16;
 const SOCKADDR_IN_LEN: i32 = 16;
+/// `sizeof(struct sockaddr_in6)`.
+const SOCKADDR_IN6_BYTES: usize = NAME_MAX_BYTES;
+const SOCKADDR_IN6_LEN: i32 = 28;

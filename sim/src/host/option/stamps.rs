@@ -26,6 +26,11 @@ impl Stamps {
         self.is_on
     }
 
+    /// Whether no control message tells when something came.
+    pub(in crate::host) fn are_silent(self) -> bool {
+        !self.is_on && self.flags & SOFTWARE_RECEIVE != SOFTWARE_RECEIVE
+    }
+
     /// The value of an option, if it is one of these.
     pub(super) fn get(self, name: i32) -> Option<Answer> {
         let on = match name {

@@ -17,6 +17,7 @@ mod readiness;
 mod teardown;
 mod udp;
 mod udp_calls;
+mod udp_messages;
 mod udp_short;
 mod udp_wire;
 

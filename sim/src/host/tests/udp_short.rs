@@ -1,7 +1,7 @@
 //! The short way of datagrams and the long one, beside each other: the same calls on two pairs of hosts, packet by packet.
 
 use super::*;
-use crate::host::{Ends, Landing, QuietCall, Recent, Short, ShortSend, store_inet_name};
+use crate::host::{Asked, Ends, Landing, QuietCall, Recent, Short, ShortSend, store_inet_name};
 use crate::packet::{Body, Icmp, IcmpError};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -124,7 +124,8 @@ impl Twins {
         let mut name = Name { bytes: name, len };
         let who = (proc.pid, &mut self.recents[proc.host]);
         let host = &mut self.short.hosts[proc.host];
-        let short = match host.recv_dgram_short(who, Token(WAITER), fd, into, 0, name_room.map(|_| &mut name)) {
+        let asked = if name_room.is_some() { Asked::Sender(&mut name) } else { Asked::Nothing };
+        let short = match host.recv_dgram_short(who, Token(WAITER), fd, into, 0, asked) {
             Short::Waits(quiet) => Quietly::Quiet(quiet),
             Short::Done(_) => panic!("there is something on the short way"),
             Short::Long => match self.short.begin(proc, WAITER, &mut buffers.call(fd)) {
@@ -193,8 +194,9 @@ impl Twins {
         let (mut into, mut bytes, mut len) = (vec![0; room], [0; 128], 128);
         let recent = &mut self.recents[proc.host];
         let who = (proc.pid, recent);
-        let name = Some(&mut Name { bytes: &mut bytes, len: &mut len });
-        let found = match self.short.hosts[proc.host].recv_dgram_short(who, Token(0), fd, &mut into, c::MSG_DONTWAIT, name) {
+        let mut name = Name { bytes: &mut bytes, len: &mut len };
+        let asked = Asked::Sender(&mut name);
+        let found = match self.short.hosts[proc.host].recv_dgram_short(who, Token(0), fd, &mut into, c::MSG_DONTWAIT, asked) {
             Short::Done(count) => {
                 self.taken.received += 1;
                 into.truncate(count);

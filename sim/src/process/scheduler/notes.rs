@@ -1,9 +1,9 @@
 //! What a recording holds of threads: their calls with all arguments, what they wait for, when they wake. Nothing here is done unless the run is
 //! recorded, or somebody listens to it.
 
-use super::short::ShortCall;
+use super::short::{SendsBy, ShortCall};
 use super::{Scheduler, State, ThreadId, Wait};
-use crate::host::{Call, Pid};
+use crate::host::{Asked, Call, Pid};
 use crate::process::names::name_of;
 use crate::process::strace;
 use crate::trace::{CallEnd, CallName, Ends, Event, Family, Recording};
@@ -11,7 +11,8 @@ use crate::world::HostId;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use twinsock::raw::RawFd;
+use std::io::IoSlice;
+use twinsock::raw::{RawFd, SendHdr};
 
 impl Scheduler {
     /// A call has returned.
@@ -24,31 +25,38 @@ impl Scheduler {
     /// A call has returned that went the short way.
     #[cold]
     #[inline(never)]
-    pub(super) fn note_short_call(&mut self, thread: ThreadId, fd: RawFd, short: &ShortCall<'_>) {
+    pub(super) fn note_short_call(&mut self, thread: ThreadId, fd: RawFd, short: &ShortCall<'_, '_>) {
         if !self.world.trace().wants_calls() {
             return;
         }
         let (name, count) = match *short {
-            ShortCall::Send(data, ..) => (const { CallName::new("sendto") }, data.len()),
-            ShortCall::Write(data) => (const { CallName::new("write") }, data.len()),
-            ShortCall::Recv(data, ..) => (const { CallName::new("recvfrom") }, data.len()),
+            ShortCall::Send(how, data, ..) => (how.name(), data.len()),
+            ShortCall::Recv(data, _, _, Asked::Nothing | Asked::Sender(_)) => (const { CallName::new("recvfrom") }, data.len()),
+            ShortCall::Recv(data, _, _, Asked::All(_)) => (const { CallName::new("recvmsg") }, data.len()),
             ShortCall::Read(data, _) => (const { CallName::new("read") }, data.len()),
         };
         let (at, place, ends) = (self.world.now(), self.place(thread), self.ends_of(thread, Some(fd)));
         let end = CallEnd { at, place, call: name, fd: Some(fd), result: Ok(count) };
         let trace = self.world.trace_mut();
         match *short {
-            ShortCall::Send(data, flags, None) => trace.send_in_full(&end, ends.as_ref(), fd, data, flags),
-            ShortCall::Send(data, flags, Some(addr)) => trace.call_in_full(&end, ends.as_ref(), |to| {
+            ShortCall::Send(SendsBy::Sendto, data, flags, None) => trace.send_in_full(&end, ends.as_ref(), fd, data, flags),
+            ShortCall::Send(SendsBy::Sendto, data, flags, Some(addr)) => trace.call_in_full(&end, ends.as_ref(), |to| {
                 to.send(fd, data, flags).addr(addr);
             }),
-            ShortCall::Write(data) => trace.call_in_full(&end, ends.as_ref(), |to| {
+            ShortCall::Send(SendsBy::Sendmsg, data, flags, name) => trace.call_in_full(&end, ends.as_ref(), |to| {
+                let hdr = SendHdr { name, iov: &[IoSlice::new(data)], control: &[] };
+                strace::list(&Call::Sendmsg { fd, hdr: &hdr, flags }, Some(count), to);
+            }),
+            ShortCall::Send(SendsBy::Write, data, ..) => trace.call_in_full(&end, ends.as_ref(), |to| {
                 to.number(fd).data(data).count(data.len());
             }),
-            ShortCall::Recv(data, len, flags, None) => trace.recv_in_full(&end, ends.as_ref(), fd, (data, len), flags),
-            ShortCall::Recv(data, len, flags, Some(name)) => trace.call_in_full(&end, ends.as_ref(), |to| {
+            ShortCall::Recv(data, len, flags, Asked::Nothing) => trace.recv_in_full(&end, ends.as_ref(), fd, (data, len), flags),
+            ShortCall::Recv(data, len, flags, Asked::Sender(name)) => trace.call_in_full(&end, ends.as_ref(), |to| {
                 to.recv(fd, data, len, flags);
                 strace::written_name(to, Some(data.len()), Some(name));
+            }),
+            ShortCall::Recv(data, _, flags, Asked::All(name)) => trace.call_in_full(&end, ends.as_ref(), |to| {
+                strace::plain_message(to.number(fd), Some(data), name, flags);
             }),
             ShortCall::Read(data, len) => trace.call_in_full(&end, ends.as_ref(), |to| {
                 to.number(fd).data(data).count(len);
@@ -75,17 +83,31 @@ impl Scheduler {
     /// A receive that went the short way is about to wait: `read(2)` if it has no flags.
     #[cold]
     #[inline(never)]
-    pub(super) fn note_short_wait(&mut self, thread: ThreadId, fd: RawFd, len: usize, flags: Option<i32>, asks_name: bool) {
+    pub(super) fn note_short_wait(&mut self, thread: ThreadId, fd: RawFd, len: usize, flags: Option<i32>) {
         let (at, place) = (self.world.now(), self.place(thread));
         let trace = self.world.trace_mut();
         match flags {
             None => trace.waits_in_call(at, place, const { CallName::new("read") }, |to| {
                 to.number(fd).dots().count(len);
             }),
-            Some(flags) if asks_name => trace.waits_in_call(at, place, const { CallName::new("recvfrom") }, |to| {
+            Some(flags) => trace.waits_in_recv(at, place, fd, len, flags),
+        }
+    }
+
+    /// The same of one on a datagram socket.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn note_dgram_wait(&mut self, thread: ThreadId, fd: RawFd, len: usize, flags: i32, asked: &Asked<'_, '_>) {
+        let (at, place) = (self.world.now(), self.place(thread));
+        let trace = self.world.trace_mut();
+        match asked {
+            Asked::Nothing => trace.waits_in_recv(at, place, fd, len, flags),
+            Asked::Sender(_) => trace.waits_in_call(at, place, const { CallName::new("recvfrom") }, |to| {
                 to.number(fd).dots().count(len).flags(flags, Family::Msg).dots();
             }),
-            Some(flags) => trace.waits_in_recv(at, place, fd, len, flags),
+            Asked::All(name) => trace.waits_in_call(at, place, const { CallName::new("recvmsg") }, |to| {
+                strace::plain_message(to.number(fd), None, name, flags);
+            }),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The short ways of calls that carry a few bytes: what the long way does, without the steps that only others need.
 
 use super::{Scheduler, State, ThreadId, Wait};
-use crate::host::Short;
+use crate::host::{Asked, Short};
 use crate::trace::{CallName, Place};
 use crate::world::Data;
 use twinsock::Instant;
@@ -41,9 +41,9 @@ pub enum Opening {
 }
 
 impl Scheduler {
-    /// `send(2)` of the running thread, or `write(2)`, if it is an easy one. `false`: nothing has happened.
+    /// `send(2)` of the running thread, or what is said instead, if it is an easy one. `false`: nothing has happened.
     #[inline(always)]
-    pub fn send_short(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> bool {
+    pub fn send_short(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], flags: i32) -> bool {
         let Scheduler { threads, world, call_cost_ns, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return false };
         if slot.recent.is_dgram(fd) || !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
@@ -52,9 +52,8 @@ impl Scheduler {
         let at = world.now();
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
-        let call = if as_file { const { CallName::new("write") } } else { const { CallName::new("sendto") } };
-        if world.trace_mut().call_ended(at, place, call, Some(fd), Ok(data.len())) {
-            self.note_short_call(thread, fd, &if as_file { ShortCall::Write(data) } else { ShortCall::Send(data, flags, None) });
+        if world.trace_mut().call_ended(at, place, how.name(), Some(fd), Ok(data.len())) {
+            self.note_short_call(thread, fd, &ShortCall::Send(how, data, flags, None));
         }
         self.collect_wakes();
         true
@@ -80,7 +79,7 @@ impl Scheduler {
                 slot.signal = None;
                 slot.state = State::Waiting(Wait::Call, self.world.now());
                 if self.world.trace().is_recording() {
-                    self.note_short_wait(thread, fd, into.len(), (!as_file).then_some(flags), false);
+                    self.note_short_wait(thread, fd, into.len(), (!as_file).then_some(flags));
                 }
                 ShortRecv::Waits
             }
@@ -168,19 +167,19 @@ impl Scheduler {
         Some(data.bytes())
     }
 
-    /// The same of a datagram, with the name of its sender if that is asked for; `how`: the flags and where the name goes.
+    /// The same of a datagram, with the name of its sender if that is asked for.
     #[inline(always)]
     pub fn take_datagram(
         &mut self,
         thread: ThreadId,
         fd: RawFd,
         into: &mut [u8],
-        (flags, mut name): (i32, Option<&mut Name<'_>>),
+        (flags, mut asked): (i32, Asked<'_, '_>),
     ) -> Option<usize> {
         let data = self.threads.get_mut(thread.index())?.received.take()?;
-        self.world.take_datagram(data, into, name.as_deref_mut());
+        self.world.take_datagram(data, into, asked.again());
         if self.world.trace().wants_calls() {
-            self.note_dgram_recv(thread, fd, (into, data.bytes()), flags, name.as_deref());
+            self.note_dgram_recv(thread, fd, (into, data.bytes()), flags, &asked);
         }
         Some(data.bytes())
     }
@@ -238,42 +237,41 @@ impl Scheduler {
         Some(result)
     }
 
-    /// `send(2)` or `sendto(2)` of the running thread on a datagram socket, if it is an easy one; `how`: the flags and the name. `false`: nothing has
-    /// happened.
+    /// `send(2)`, `sendto(2)` or `sendmsg(2)` of the running thread on a datagram socket, if it is an easy one; `to`: the flags and the name. `false`:
+    /// nothing has happened.
     #[inline(always)]
-    pub fn send_dgram_short(&mut self, thread: ThreadId, fd: RawFd, data: &[u8], how: (i32, Option<&[u8]>)) -> bool {
+    pub fn send_dgram_short(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], to: (i32, Option<&[u8]>)) -> bool {
         let Scheduler { threads, world, call_cost_ns, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return false };
-        if !world.send_dgram_short(slot.host, (slot.pid, &mut slot.recent), fd, data, how) {
+        if !world.send_dgram_short(slot.host, (slot.pid, &mut slot.recent), fd, data, to) {
             return false;
         }
         let at = world.now();
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
-        let is_attended = world.trace_mut().call_ended(at, place, const { CallName::new("sendto") }, Some(fd), Ok(data.len()));
+        let is_attended = world.trace_mut().call_ended(at, place, how.name(), Some(fd), Ok(data.len()));
         self.collect_wakes();
         if is_attended {
-            let (flags, name) = how;
-            self.note_short_call(thread, fd, &ShortCall::Send(data, flags, name));
+            let (flags, name) = to;
+            self.note_short_call(thread, fd, &ShortCall::Send(how, data, flags, name));
         }
         true
     }
 
-    /// `recv(2)` or `recvfrom(2)` of the running thread on a datagram socket, if it is an easy one; `how`: the flags and where the sender's name goes.
+    /// `recv(2)`, `recvfrom(2)` or `recvmsg(2)` of the running thread on a datagram socket, if it is an easy one.
     #[inline(always)]
     pub fn recv_dgram_short(
         &mut self,
         thread: ThreadId,
         fd: RawFd,
         into: &mut [u8],
-        how: (i32, Option<&mut Name<'_>>),
+        (flags, mut asked): (i32, Asked<'_, '_>),
     ) -> ShortRecv {
-        let (flags, mut name) = how;
         let Some(slot) = self.threads.get_mut(thread.index()) else { return ShortRecv::Long };
-        let (who, how) = ((slot.pid, &mut slot.recent), (flags, name.as_deref_mut()));
+        let (who, how) = ((slot.pid, &mut slot.recent), (flags, asked.again()));
         match self.world.recv_dgram_short(slot.host, who, thread.token(), fd, into, how) {
             Short::Done(received) => {
-                self.end_dgram_recv(thread, fd, (into, received), flags, name.as_deref());
+                self.end_dgram_recv(thread, fd, (into, received), flags, &asked);
                 ShortRecv::Done(received)
             }
             Short::Waits(quiet) => {
@@ -283,7 +281,7 @@ impl Scheduler {
                 slot.signal = None;
                 slot.state = State::Waiting(Wait::Call, self.world.now());
                 if self.world.trace().is_recording() {
-                    self.note_short_wait(thread, fd, into.len(), Some(flags), name.is_some());
+                    self.note_dgram_wait(thread, fd, into.len(), flags, &asked);
                 }
                 ShortRecv::Waits
             }
@@ -298,14 +296,14 @@ impl Scheduler {
         thread: ThreadId,
         fd: RawFd,
         into: &mut [u8],
-        mut name: Option<&mut Name<'_>>,
+        mut asked: Asked<'_, '_>,
     ) -> Option<usize> {
         let slot = self.threads.get_mut(thread.index())?;
         let quiet = slot.quiet.as_ref()?;
-        let received = self.world.resume_dgram_short(slot.host, quiet, into, name.as_deref_mut())?;
+        let received = self.world.resume_dgram_short(slot.host, quiet, into, asked.again())?;
         let flags = quiet.flags();
         slot.quiet = None;
-        self.end_dgram_recv(thread, fd, (into, received), flags, name.as_deref());
+        self.end_dgram_recv(thread, fd, (into, received), flags, &asked);
         Some(received)
     }
 
@@ -322,7 +320,7 @@ impl Scheduler {
     #[inline(never)]
     fn note_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
         let (data, len) = (&into[..received], into.len());
-        let short = if as_file { ShortCall::Read(data, len) } else { ShortCall::Recv(data, len, flags, None) };
+        let short = if as_file { ShortCall::Read(data, len) } else { ShortCall::Recv(data, len, flags, &Asked::Nothing) };
         self.note_short_call(thread, fd, &short);
     }
 
@@ -334,10 +332,14 @@ impl Scheduler {
         fd: RawFd,
         (into, received): (&[u8], usize),
         flags: i32,
-        name: Option<&Name<'_>>,
+        asked: &Asked<'_, '_>,
     ) {
-        if self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, Ok(received)) {
-            self.note_dgram_recv(thread, fd, (into, received), flags, name);
+        let call = match asked {
+            Asked::Nothing | Asked::Sender(_) => const { CallName::new("recvfrom") },
+            Asked::All(_) => const { CallName::new("recvmsg") },
+        };
+        if self.end_short_call(thread, call, fd, Ok(received)) {
+            self.note_dgram_recv(thread, fd, (into, received), flags, asked);
         }
     }
 
@@ -350,9 +352,9 @@ impl Scheduler {
         fd: RawFd,
         (into, received): (&[u8], usize),
         flags: i32,
-        name: Option<&Name<'_>>,
+        asked: &Asked<'_, '_>,
     ) {
-        self.note_short_call(thread, fd, &ShortCall::Recv(&into[..received], into.len(), flags, name));
+        self.note_short_call(thread, fd, &ShortCall::Recv(&into[..received], into.len(), flags, asked));
     }
 
     /// A call is over. Answers whether somebody may want to know more of it.
@@ -371,17 +373,37 @@ impl Scheduler {
 const ACCEPT: CallName = CallName::new("accept4");
 const CONNECT: CallName = CallName::new("connect");
 
+/// By which system call a thread sends.
+#[derive(Clone, Copy, Debug)]
+pub enum SendsBy {
+    /// `sendto(2)`, which `send(2)` is.
+    Sendto,
+    /// `write(2)`.
+    Write,
+    /// `sendmsg(2)` of one slice, without control messages.
+    Sendmsg,
+}
+
+impl SendsBy {
+    #[inline]
+    pub(super) fn name(self) -> CallName {
+        match self {
+            SendsBy::Sendto => const { CallName::new("sendto") },
+            SendsBy::Write => const { CallName::new("write") },
+            SendsBy::Sendmsg => const { CallName::new("sendmsg") },
+        }
+    }
+}
+
 /// From how many threads on what one of them is going to touch may have left the caches.
 pub(super) const FETCHED_FROM: usize = 64;
 
 /// A call that went the short way, for a recording.
-pub(super) enum ShortCall<'a> {
-    /// `sendto(2)` took all of this, with these flags, for this address.
-    Send(&'a [u8], i32, Option<&'a [u8]>),
-    /// `write(2)` did.
-    Write(&'a [u8]),
-    /// `recvfrom(2)` gave this, of up to so many bytes, with these flags, and the sender's name.
-    Recv(&'a [u8], usize, i32, Option<&'a Name<'a>>),
+pub(super) enum ShortCall<'a, 'b> {
+    /// A call took all of this, with these flags, for this address.
+    Send(SendsBy, &'a [u8], i32, Option<&'a [u8]>),
+    /// `recvfrom(2)` or `recvmsg(2)` gave this, of up to so many bytes, with these flags, and what was asked for.
+    Recv(&'a [u8], usize, i32, &'a Asked<'a, 'b>),
     /// `read(2)` did.
     Read(&'a [u8], usize),
 }
