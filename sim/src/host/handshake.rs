@@ -7,7 +7,7 @@ use super::cx::Cx;
 use super::socket::{Socket, Ss};
 use crate::packet::{Control, Latitude, Segment};
 use crate::slab::Key;
-use crate::tcp::{self, Config, ListenVerdict};
+use crate::tcp::{self, ListenVerdict};
 use std::net::IpAddr;
 use twinsock::Instant;
 
@@ -113,19 +113,20 @@ impl Host {
     fn admit(&mut self, cx: &mut Cx<'_>, parent: Key, tuple: FourTuple, syn: &Segment, iss: Option<u32>) {
         self.addresses.forget_old_paths(cx.now);
         let Ok(route) = self.addresses.route(tuple.local, tuple.remote) else { return };
-        let config = self.config_for(cx, &route, tuple.remote);
+        self.learn_path(cx, &route, tuple.remote);
         let iss = iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
         let ports = (tuple.local_port, tuple.remote_port);
         let Socket { v6only, heard, addr_locked, .. } = self.sockets[parent];
         let listener = &self.sockets[parent];
         let heritage = listener.tcb.heritage();
         let (family, uid, options) = (listener.family, listener.uid, listener.options.inherited());
-        let child = self.sockets.open(&config, family, uid, options);
-        let socket = &mut self.sockets[child];
-        if let Some(spare) = self.spares.pop() {
+        let Host { sockets, spares, tcp_config, .. } = self;
+        let child = sockets.open(tcp_config, family, uid, options);
+        let socket = &mut sockets[child];
+        if let Some(spare) = spares.pop() {
             socket.tcb.furnish(spare);
         }
-        socket.tcb.answer_syn(&heritage, cx.now, &config, ports, iss, syn);
+        socket.tcb.answer_syn(&heritage, cx.now, tcp_config, ports, iss, syn);
         socket.state = socket.tcb.state();
         socket.v6only = v6only;
         socket.heard = heard;
@@ -139,13 +140,13 @@ impl Host {
         self.settle(cx.now, child);
     }
 
-    /// What a connection between these ends is told of its path.
-    pub(super) fn config_for(&self, cx: &mut Cx<'_>, route: &Route, remote: IpAddr) -> Config {
+    /// What a connection that begins is told of its path, into [`Host::tcp_config`].
+    pub(super) fn learn_path(&mut self, cx: &mut Cx<'_>, route: &Route, remote: IpAddr) {
         let headers = if remote.is_ipv4() { 40 } else { 60 };
         let mss_bytes =
             u16::try_from(route.mtu_bytes.saturating_sub(headers).max(MSS_MIN_BYTES)).expect("an IP packet is below 64 KiB");
         let timestamp_offset = cx.luck.below(Latitude::TimestampOffset, u32::MAX);
-        Config { mss_bytes, sysctl: self.sysctl.tcp.clone(), timestamp_offset }
+        self.tcp_config.renew(&self.sysctl.tcp, Some((mss_bytes, timestamp_offset)));
     }
 
     /// The initial sequence number of a connection, RFC 6528: a part that belongs to its ends and to a secret of the host, and a clock that

@@ -83,7 +83,7 @@ pub use sysctl::Sysctl;
 use crate::packet::Packet;
 use crate::shared::Shared;
 use crate::slab::{self, Key, KeyQueue, Slab};
-use crate::tcp::Spare;
+use crate::tcp::{Config, Spare};
 use addr::{Addresses, canonical};
 use conns::Conns;
 use dgram::{Dgram, DgramPorts, Memberships};
@@ -180,6 +180,8 @@ pub struct Host {
     /// What connections that are over have left to those to come.
     #[expect(clippy::vec_box, reason = "they go from one block to another as they are, in their boxes")]
     spares: Vec<Box<Spare>>,
+    /// What a connection that is being made is told, which holds a view of the constants that need not be taken anew for each.
+    tcp_config: Config,
     /// Who is told when all of it is out: what a call sends over loopback is taken in before the call's own socket wakes anybody.
     late_wakes: VecDeque<inet::LateWake>,
     /// Room for the files of epoll sets that a wake has reached.
@@ -207,6 +209,7 @@ impl Host {
         Host {
             addresses: Addresses::new(&config.addrs, config.mtu_bytes),
             local: Local::new(&config.sysctl),
+            tcp_config: Config::without_path(config.sysctl.tcp.clone()),
             plain: PlainFiles::new(),
             sysctl: config.sysctl,
             processes: vec![None],

@@ -160,9 +160,10 @@ impl Host {
         }
         let uid = self.process(pid)?.credentials.uid;
         let fd = self.process_mut(pid)?.reserve(0)?;
-        let config = Config::without_path(self.sysctl.tcp.clone());
         let options = self.default_options.get_or_insert_default().clone();
-        let socket = self.sockets.open(&config, family, uid, options);
+        let Host { sockets, tcp_config, sysctl, .. } = self;
+        tcp_config.renew(&sysctl.tcp, None);
+        let socket = sockets.open(tcp_config, family, uid, options);
         self.sockets[socket].v6only = family == Family::Inet6 && self.sysctl.bindv6only;
         let file = self.open_file(Object::Socket(socket), flags & c::SOCK_NONBLOCK != 0);
         self.sockets[socket].file = Some(file);

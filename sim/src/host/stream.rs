@@ -285,7 +285,7 @@ impl Host {
         self.addresses.forget_old_paths(cx.now);
         let route = self.addresses.route(source, remote)?;
         let local = route.source;
-        let config = self.config_for(cx, &route, remote);
+        self.learn_path(cx, &route, remote);
         let mut tuple = FourTuple { local, remote, local_port: self.sockets[key].num, remote_port: target.port };
         let mut replaced = None;
         if tuple.local_port == 0 {
@@ -311,7 +311,8 @@ impl Host {
             }
             None => self.initial_sequence_number(cx, &tuple),
         };
-        let socket = &mut self.sockets[key];
+        let Host { sockets, spares, tcp_config, .. } = self;
+        let socket = &mut sockets[key];
         let is_discarded = socket.sends_ipv4 && remote.is_ipv6();
         if is_discarded {
             tuple.remote = DISCARD.into();
@@ -319,10 +320,10 @@ impl Host {
         socket.sends_ipv4 |= socket.family == Family::Inet6 && remote.is_ipv4();
         socket.tuple = tuple;
         let ports = (tuple.local_port, tuple.remote_port);
-        if let Some(spare) = self.spares.pop() {
+        if let Some(spare) = spares.pop() {
             socket.tcb.furnish(spare);
         }
-        socket.tcb.connect(cx.now, &config, ports, iss);
+        socket.tcb.connect(cx.now, tcp_config, ports, iss);
         socket.tcb.assume_peer_mss(if remote.is_ipv4() { MSS_DEFAULT_V4 } else { MSS_DEFAULT_V6 });
         socket.state = socket.tcb.state();
         // From there nothing comes, and another socket may have the same name.

@@ -24,7 +24,13 @@ impl Default for Config {
 impl Config {
     /// What there is before a path is known: Ethernet, IPv4.
     pub(crate) fn without_path(sysctl: Shared<TcpSysctl>) -> Config {
-        Config { mss_bytes: 1460, sysctl, timestamp_offset: 0 }
+        Config { mss_bytes: MSS_USUAL_BYTES, sysctl, timestamp_offset: 0 }
+    }
+
+    /// Becomes what a connection over this path is told; `None`: there is none yet.
+    pub(crate) fn renew(&mut self, sysctl: &Shared<TcpSysctl>, path: Option<(u16, u32)>) {
+        self.sysctl.clone_from(sysctl);
+        (self.mss_bytes, self.timestamp_offset) = path.unwrap_or((MSS_USUAL_BYTES, 0));
     }
 }
 
@@ -165,3 +171,6 @@ impl Default for Options {
         }
     }
 }
+
+/// What a packet of 1500 bytes over IPv4 carries.
+const MSS_USUAL_BYTES: u16 = 1460;
