@@ -3,7 +3,7 @@
 use super::Host;
 use super::fast::{Ends, Recent};
 use crate::packet::{Body, Packet};
-use crate::prefetch::prefetch_bytes;
+use crate::prefetch::{prefetch, prefetch_bytes};
 use crate::slab::Key;
 use std::net::IpAddr;
 
@@ -11,23 +11,32 @@ impl Host {
     /// How much of a host, from its beginning on, the short ways look at.
     pub(crate) const HOT_BYTES: usize = 320;
 
-    /// Makes the caches ready for a call with the socket that a thread used last, and its file.
-    pub(crate) fn prefetch_socket(&self, recent: &Recent) {
+    /// Makes the caches ready for a call with the socket that a thread used last, and, if it receives, with its file.
+    pub(crate) fn prefetch_socket(&self, recent: &Recent, receives: bool) {
         let (file, socket) = recent.keys();
-        self.files.prefetch(file, usize::MAX);
+        if receives {
+            self.files.prefetch(file, usize::MAX);
+        }
         if recent.is_of_dgrams() {
             self.dgrams.prefetch(socket, usize::MAX);
         } else {
             self.sockets.prefetch(socket);
+            self.timers.prefetch_first();
         }
         prefetch_bytes(self.processes.as_ptr().cast(), 128);
     }
 
-    /// The same for what the socket holds.
-    pub(crate) fn prefetch_buffers(&self, recent: &Recent) {
+    /// The same for what the socket holds, and for what it goes by.
+    pub(crate) fn prefetch_buffers(&self, recent: &Recent, receives: bool) {
         let (_, socket) = recent.keys();
-        if !recent.is_of_dgrams() {
-            self.prefetch_buffers_of(socket);
+        if !recent.is_of_dgrams()
+            && let Some(socket) = self.sockets.get(socket)
+        {
+            socket.tcb.prefetch_buffers();
+            prefetch(&*socket.options);
+            if !receives {
+                socket.tcb.prefetch_constants();
+            }
         }
     }
 

@@ -321,6 +321,12 @@ impl Tcb {
         }
     }
 
+    /// The same for the constants of its kernel.
+    #[inline]
+    pub(crate) fn prefetch_constants(&self) {
+        prefetch(&*self.sysctl);
+    }
+
     /// The same for what the next bytes to be sent are put into.
     #[inline]
     pub fn prefetch_send(&self) {

@@ -1,6 +1,6 @@
 //! What arrives soon: so that the caches are made ready for it, step by step. Nothing here has any effect but on time.
 
-use super::in_flight::{Flying, NONE};
+use super::in_flight::Flying;
 use super::wire::Path;
 use super::{Alarm, Due, HostId, Machine, Pair, World, index};
 use crate::host::Recent;
@@ -72,24 +72,26 @@ impl World {
         }
     }
 
-    /// The same for the socket that a thread of this host used last.
-    pub(crate) fn prefetch_socket(&self, id: HostId, recent: &Recent) {
+    /// The same for the socket that a thread of this host used last, and for its file if it receives.
+    pub(crate) fn prefetch_socket(&self, id: HostId, recent: &Recent, receives: bool) {
         if let Some(machine) = self.machines.get(id.index()) {
-            machine.host.prefetch_socket(recent);
+            machine.host.prefetch_socket(recent, receives);
         }
     }
 
-    /// The same for what that socket holds.
-    pub(crate) fn prefetch_buffers(&self, id: HostId, recent: &Recent) {
-        if let Some(machine) = self.machines.get(id.index()) {
-            machine.host.prefetch_buffers(recent);
-            if let Some(flying) = self.in_flight.slots.get(index(machine.spare)) {
-                prefetch(flying);
-            }
-            match (machine.last_route, machine.host.remote_of(recent)) {
-                (Some((addr, _)), Some(remote)) if addr != remote => self.routes.prefetch(id.0, remote),
-                (Some(_) | None, _) => {}
-            }
+    /// The same for what that socket holds; if it sends, also for the packet and the way.
+    pub(crate) fn prefetch_buffers(&self, id: HostId, recent: &Recent, receives: bool) {
+        let Some(machine) = self.machines.get(id.index()) else { return };
+        machine.host.prefetch_buffers(recent, receives);
+        if receives {
+            return;
+        }
+        if let Some(flying) = self.in_flight.slots.get(index(machine.spare)) {
+            prefetch(flying);
+        }
+        match (machine.last_route, machine.host.remote_of(recent)) {
+            (Some((addr, _)), Some(remote)) if addr != remote => self.routes.prefetch(id.0, remote),
+            (Some(_) | None, _) => {}
         }
     }
 
@@ -97,9 +99,6 @@ impl World {
     pub(crate) fn prefetch_way(&self, id: HostId, recent: &Recent) {
         let Some(machine) = self.machines.get(id.index()) else { return };
         machine.host.prefetch_send(recent);
-        if machine.spare == NONE {
-            self.in_flight.prefetch_next();
-        }
         let Some(remote) = machine.host.remote_of(recent) else { return };
         let known = machine.last_route.filter(|(addr, _)| *addr == remote).map(|(_, path)| path);
         if let Some(path) = known.or_else(|| self.routes.get(id.0, remote)).and_then(|path| self.paths.get(path)) {

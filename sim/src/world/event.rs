@@ -19,6 +19,7 @@
 //!
 //! This file knows nothing of what an event means, and draws no chance: events of one instant come out first in, first out.
 
+use crate::prefetch::prefetch;
 use std::fmt;
 use twinsock::Instant;
 
@@ -289,9 +290,13 @@ impl<E> EventQueue<E> {
         let index = self.free;
         match self.nodes.get_mut(index as usize) {
             Some(node) => {
-                self.free = node.next;
+                let next = node.next;
+                self.free = next;
                 node.at = at;
                 node.event = Some(event);
+                if let Some(node) = self.nodes.get(next as usize) {
+                    prefetch(&node.next);
+                }
                 index
             }
             None => self.grow(at, event),

@@ -170,7 +170,9 @@ impl Scheduler {
     fn goes_on_at_once(&mut self, thread: ThreadId) -> bool {
         let now = self.world.now();
         let is_only_one = self.ready.is_empty() && self.stalled.is_empty() && self.world.is_idle_until(now);
-        self.stack_ends[thread.index()].prefetch();
+        if is_only_one {
+            self.stack_ends[thread.index()].prefetch();
+        }
         let Some(slot) = self.threads.get(thread.index()) else { return false };
         let is_waiting = match slot.state {
             State::Waiting(..) => true,
