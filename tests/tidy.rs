@@ -18,11 +18,13 @@ mod scan;
 use scan::{Source, Token};
 
 /// Who may import whom in `sim/src`: a room, and the rooms that it may name. Nothing points left or up.
-const SIM_IMPORTS: [(&str, &[&str]); 21] = [
+const SIM_IMPORTS: [(&str, &[&str]); 22] = [
     // What the caches are made ready for.
     ("prefetch", &[]),
     // Tables that hold whatever the rooms put in.
     ("slab", &["prefetch"]),
+    // A queue of whatever the rooms put in.
+    ("line", &[]),
     ("shared", &[]),
     ("packet", &[]),
     ("choice", &["packet"]),
@@ -31,10 +33,10 @@ const SIM_IMPORTS: [(&str, &[&str]); 21] = [
     ("colour", &["trace"]),
     ("link", &["packet"]),
     ("tcp", &["packet", "shared", "prefetch"]),
-    ("udp", &["packet"]),
+    ("udp", &["packet", "line"]),
     ("unix", &["packet", "slab"]),
     ("host", &["tcp", "udp", "unix", "packet", "slab", "shared", "prefetch"]),
-    ("world", &["host", "link", "choice", "trace", "packet", "prefetch"]),
+    ("world", &["host", "link", "choice", "trace", "packet", "prefetch", "line"]),
     ("process", &["world", "host", "choice", "trace", "prefetch"]),
     ("api", &["process", "world", "host"]),
     ("sync", &["api", "process"]),
@@ -55,8 +57,8 @@ const SIM_IMPORTS: [(&str, &[&str]); 21] = [
 const FACE_ONLY: [&str; 3] = ["conform", "workload", "bin"];
 
 /// Rooms that take time, chance and order as arguments: no clock, thread, hash order, float or global.
-const CORE: [&str; 12] =
-    ["prefetch", "slab", "shared", "packet", "choice", "trace", "link", "tcp", "udp", "unix", "host", "world"];
+const CORE: [&str; 13] =
+    ["prefetch", "slab", "line", "shared", "packet", "choice", "trace", "link", "tcp", "udp", "unix", "host", "world"];
 
 /// Files of `src` that may name the real backend, besides `src/os/` itself.
 const MAY_NAME_OS: [&str; 2] = ["src/lib.rs", "src/any.rs"];

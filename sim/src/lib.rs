@@ -40,6 +40,7 @@ pub mod colour;
 pub mod conform;
 pub mod explore;
 pub mod host;
+mod line;
 pub mod link;
 pub mod packet;
 mod prefetch;

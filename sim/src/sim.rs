@@ -398,7 +398,7 @@ impl Sim {
         self.run_for(grace);
         let leaks = self.leaks();
         if check == LeakCheck::Fail && !leaks.is_clean() {
-            self.shared.scheduler.borrow_mut().failure.get_or_insert(FailureKind::Leak { leaks });
+            self.shared.scheduler.borrow_mut().rare.fail(FailureKind::Leak { leaks });
         }
     }
 
@@ -477,7 +477,7 @@ impl Sim {
     /// ```
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        self.shared.scheduler.borrow().failure.is_some()
+        self.shared.scheduler.borrow().rare.failure().is_some()
     }
 
     /// Runs the simulation until every process that is not a daemon has ended.
@@ -501,7 +501,7 @@ impl Sim {
     fn outcome(&self) -> Result<Summary, Box<Failure>> {
         let scheduler = self.shared.scheduler.borrow();
         let (world, steps) = (scheduler.world(), scheduler.steps());
-        match &scheduler.failure {
+        match scheduler.rare.failure() {
             None => Ok(Summary {
                 digest: world.trace().digest(),
                 elapsed: world.now().since(Instant::ZERO),

@@ -16,9 +16,9 @@ mod send;
 pub use error::{ErrorReport, ReceivedError};
 pub use send::{Next, Route, SendFlags};
 
-use crate::packet::{Datagram, Packet, Payload};
+use crate::packet::{Datagram, Packet};
 use error::ErrorQueue;
-use queue::{Queued, ReceiveQueue};
+use queue::ReceiveQueue;
 use send::Corked;
 use std::io::IoSliceMut;
 use std::net::{IpAddr, SocketAddr};
@@ -259,32 +259,21 @@ impl Udp {
 
     /// A datagram arrives for this socket.
     #[inline]
-    pub fn deliver(&mut self, now: Instant, header: IpHeader, mut datagram: Datagram) -> Delivery {
-        self.deliver_from(now, header, &mut datagram)
+    pub fn deliver(&mut self, now: Instant, header: IpHeader, datagram: &Datagram) -> Delivery {
+        let delivery = self.deliver_silently(now, header, datagram);
+        self.wakes.readable |= delivery == Delivery::Accepted;
+        delivery
     }
 
-    /// The same of a datagram that stays where it is, where whoever waits for one is told by the caller and not by [`Udp::take_wakes`].
+    /// The same where whoever waits for one is told by the caller and not by [`Udp::take_wakes`].
     #[inline]
     pub fn deliver_silently(&mut self, now: Instant, header: IpHeader, datagram: &Datagram) -> Delivery {
-        let payload = datagram.payload.clone();
-        self.enqueue(now, header, datagram, payload)
-    }
-
-    /// A datagram of so many bytes to this address arrives, and is what a plain receive returns that has waited for it: with all that [`Udp::deliver`] and
-    /// [`Udp::recv_plainly`] would have done. `false`: nothing has happened, it is for them.
-    #[inline]
-    pub fn pass_on(&mut self, len: usize, dst: IpAddr) -> bool {
-        self.must_wait() && self.peek_off < 0 && self.queue.pass(len, dst)
-    }
-
-    #[inline]
-    fn enqueue(&mut self, now: Instant, header: IpHeader, datagram: &Datagram, payload: Payload) -> Delivery {
         let dropped_before = if self.options.rxq_ovfl { self.drops } else { 0 };
-        let Datagram { src_port, dst_port, segment_bytes: cut, .. } = *datagram;
+        let Datagram { src_port, dst_port, segment_bytes: cut, ref payload, .. } = *datagram;
         let has_interface = self.options.pktinfo || header.dst.is_ipv6();
         let segment_bytes = if payload.len() > usize::from(cut) { cut } else { 0 };
         let source = Source { header, src_port, dst_port, arrived: now, dropped_before, has_interface, segment_bytes };
-        if self.queue.push(Queued::new(source, payload, cut != 0)) {
+        if self.queue.push(&source, payload, cut != 0) {
             Delivery::Accepted
         } else {
             self.drops = self.drops.wrapping_add(1);
@@ -292,13 +281,11 @@ impl Udp {
         }
     }
 
-    /// The same of a datagram whose data is taken from where it is.
+    /// A datagram of so many bytes to this address arrives, and is what a plain receive returns that has waited for it: with all that [`Udp::deliver`] and
+    /// [`Udp::recv_plainly`] would have done. `false`: nothing has happened, it is for them.
     #[inline]
-    pub fn deliver_from(&mut self, now: Instant, header: IpHeader, datagram: &mut Datagram) -> Delivery {
-        let payload = datagram.payload.take();
-        let delivery = self.enqueue(now, header, datagram, payload);
-        self.wakes.readable |= delivery == Delivery::Accepted;
-        delivery
+    pub fn pass_on(&mut self, len: usize, dst: IpAddr) -> bool {
+        self.must_wait() && self.peek_off < 0 && self.queue.pass(len, dst)
     }
 
     /// A plain receive that finds a datagram and no error before it: its length, or what of it there is room for. `tell` is told where it came from,

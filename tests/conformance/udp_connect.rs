@@ -171,4 +171,18 @@ conformance! {
         assert_eq!(socket.send(b"ghi"), Ok(3));
         assert_eq!(other.recv(9), Ok(b"ghi".to_vec()));
     }
+
+    fn a_corked_ipv6_datagram_reaches_who_takes_any_address_when_its_socket_connects_to_an_ipv4_peer(env: &E) {
+        let receiver = Sock::udp_of(env, Domain::INET6);
+        receiver.bind(&wildcard(Domain::INET6, 0)).unwrap();
+        let (_other, four) = udp_bound(env, Domain::INET);
+        let socket = Sock::udp_of(env, Domain::INET6);
+        socket.connect(&SocketAddr::inet(std::net::Ipv6Addr::LOCALHOST.into(), port_of(&receiver.name()))).unwrap();
+        assert_eq!(socket.send_with(b"abc", MsgFlags::MORE), Ok(3));
+        assert_eq!(socket.connect(&four), Ok(()));
+        assert_eq!(socket.send(b"def"), Ok(3), "it ends the datagram");
+        let (data, from) = receiver.recv_from(9).unwrap();
+        assert_eq!(data, b"abcdef".to_vec(), "the route still leads here");
+        assert_eq!(ip_of(&from), IpAddr::V6(std::net::Ipv6Addr::LOCALHOST));
+    }
 }

@@ -237,6 +237,18 @@ conformance! {
         }
     }
 
+    fn what_is_uncorked_in_vain_is_no_error_of_the_option(env: &E) {
+        for family in FAMILIES {
+            let (a, b) = udp_pair(env, family);
+            a.set(c::SOL_UDP, c::UDP_SEGMENT, 1).unwrap();
+            a.set(c::SOL_UDP, c::UDP_CORK, 1).unwrap();
+            assert_eq!(a.send(&[7; 129]), Ok(129));
+            assert_eq!(a.set(c::SOL_UDP, c::UDP_CORK, 0), Ok(()));
+            assert_eq!(b.try_recv(9), Err(Errno::AGAIN), "it has more segments than there may be");
+            assert_eq!((a.outq(), a.take_error()), (Ok(0), None));
+        }
+    }
+
     fn over_ipv6_a_datagram_without_checksum_is_for_who_asks_for_it(env: &E) {
         for (family, tx, rx, arrives) in [
             (Domain::INET6, 1, 0, false),

@@ -82,7 +82,7 @@ impl Syscalls for Plain {
 
     fn recv(&self, fd: RawFd, into: &mut [u8], flags: i32) -> Result<usize> {
         let running = self.0.running()?;
-        let posted = Posted { as_file: false, fd, flags, room: u32::try_from(into.len()).unwrap_or(u32::MAX) };
+        let posted = || Posted { as_file: false, fd, flags, room: u32::try_from(into.len()).unwrap_or(u32::MAX) };
         let (mut scheduler, has_waited) = running.enter_to_receive(posted)?;
         if !has_waited {
             match scheduler.recv_short(running.thread, false, fd, into, flags) {
@@ -112,7 +112,7 @@ impl Syscalls for Plain {
 
     fn read(&self, fd: RawFd, into: &mut [u8]) -> Result<usize> {
         let running = self.0.running()?;
-        let posted = Posted { as_file: true, fd, flags: 0, room: u32::try_from(into.len()).unwrap_or(u32::MAX) };
+        let posted = || Posted { as_file: true, fd, flags: 0, room: u32::try_from(into.len()).unwrap_or(u32::MAX) };
         let (mut scheduler, has_waited) = running.enter_to_receive(posted)?;
         if !has_waited {
             match scheduler.recv_short(running.thread, true, fd, into, 0) {

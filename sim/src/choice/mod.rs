@@ -288,7 +288,7 @@ impl Choice {
             Choices::Untouched { .. } | Choices::Replayed(..) | Choices::Shared | Choices::Boring => self.draw_slowly(index, n),
         };
         if self.records {
-            self.tape.tracks[index].record(value);
+            self.tape.tracks[index].record_of(value, n);
         }
         if self.story.is_some() {
             self.keep(index, n, value);
@@ -328,7 +328,7 @@ impl Choice {
             Choices::Untouched { .. } | Choices::Replayed(..) | Choices::Boring => self.draw_slowly(index, 2),
         };
         if self.records {
-            self.tape.tracks[index].record(value);
+            self.tape.tracks[index].record_of(value, 2);
         }
         if self.story.is_some() {
             self.keep(index, 2, value);

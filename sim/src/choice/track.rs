@@ -40,6 +40,8 @@ pub(super) struct Reader {
 
 /// What [`Track::record`] may write beyond the length: eight bytes, of which the number's stay.
 const SPARE_BYTES: usize = 8;
+/// A choice of so many takes one byte.
+const ONE_BYTE_CHOICES: u32 = 1 << 7;
 /// The first limit of a track.
 const FIRST_BYTES: usize = 64;
 /// The least number of boring choices that is worth a [`Run`], whose size is 16 bytes.
@@ -58,8 +60,21 @@ impl Track {
         &self.name
     }
 
-    /// Adds a choice.
+    /// Adds a choice of `0..n`.
     #[inline]
+    pub(super) fn record_of(&mut self, choice: u32, n: u32) {
+        // Of few, as nearly always, and by what is known before the choice.
+        if n > ONE_BYTE_CHOICES {
+            return self.record(choice);
+        }
+        if self.bytes.len() >= self.limit {
+            self.grow();
+        }
+        self.bytes.push(choice.to_le_bytes()[0]);
+    }
+
+    /// Adds a choice.
+    #[inline(never)]
     pub(super) fn record(&mut self, choice: u32) {
         if self.bytes.len() >= self.limit {
             self.grow();

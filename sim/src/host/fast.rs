@@ -8,7 +8,6 @@ use super::cx::{Pid, Token};
 use super::file::Object;
 use super::option::Options;
 use super::poll::KEY_READABLE;
-use super::process::Process;
 use super::socket::Socket;
 use super::timers::TimerQueue;
 use crate::packet::{Body, Packet, Segment};
@@ -176,8 +175,8 @@ impl QuietRecv {
 pub struct Recent {
     /// Its descriptor; more than that, by [`DGRAM`], if it is a datagram socket.
     fd: i64,
-    /// [`Process::changes`](super::process::Process::changes) when it was looked up.
-    changes: u32,
+    /// `Host::tables` when it was looked up.
+    tables: u32,
     file: Key,
     socket: Key,
 }
@@ -215,7 +214,7 @@ impl Recent {
 
 impl Default for Recent {
     fn default() -> Recent {
-        Recent { fd: i64::MIN, changes: 0, file: Key::NOBODY, socket: Key::NOBODY }
+        Recent { fd: i64::MIN, tables: 0, file: Key::NOBODY, socket: Key::NOBODY }
     }
 }
 
@@ -245,7 +244,8 @@ impl Host {
                     socket.address(sysctl, packet);
                     *ends = Ends { from: key, to: socket.peer, calm: socket.calm };
                 }
-                return ShortSend::Out { is_armed: socket.arm(key, timers), again };
+                let probe_at = socket.tcb.retransmit_at();
+                return ShortSend::Out { is_armed: socket.arm_for(probe_at, key, timers), again };
             }
             socket.calm = 0;
             if socket.tcb.send_through(now, data, packet.segment_mut()) {
@@ -358,7 +358,9 @@ impl Host {
         let Host { files, sockets, timers, .. } = self;
         if let Some(socket) = sockets.get_calmly(ends.to)
             && socket.calm != 0
-            && (socket.peer_calm == ends.calm && ends.calm != 0 || socket.is_between(packet, segment))
+            && let again = socket.peer_calm == ends.calm
+            && ends.calm != 0
+            && (again || socket.is_between(packet, segment))
             && let Some(entry) = socket.file.and_then(|file| files.get_mut(file))
         {
             let asleep = entry.queue.asleep();
@@ -366,17 +368,17 @@ impl Host {
                 Some((_, room)) if may_end && entry.is_shared() => room,
                 Some(_) | None => 0,
             };
-            let again = socket.peer_calm == ends.calm && ends.calm != 0;
             match (socket.tcb.take_calmly(now, segment, room, again), asleep) {
                 (Taken::Read(len), Some((waiter, _))) => {
                     socket.meet(ends, again);
                     entry.queue.get_up();
                     entry.put_one_of_several();
-                    return Landing::Ends { waiter, received: to_usize(len), is_armed: socket.arm(ends.to, timers) };
+                    let is_armed = socket.arm_for(socket.tcb.delayed_ack_at(), ends.to, timers);
+                    return Landing::Ends { waiter, received: to_usize(len), is_armed };
                 }
                 (Taken::Kept | Taken::Read(_), _) => {
                     socket.meet(ends, again);
-                    let is_armed = socket.arm(ends.to, timers);
+                    let is_armed = socket.arm_for(socket.tcb.delayed_ack_at(), ends.to, timers);
                     return self.wake_reader(ends.to, is_armed);
                 }
                 (Taken::Not, _) => {}
@@ -434,37 +436,35 @@ impl Host {
     /// File and socket of a descriptor.
     #[inline(always)]
     fn socket_behind(&self, pid: Pid, fd: RawFd, recent: &mut Recent) -> Option<(Key, Key)> {
-        let process = self.processes.get(to_usize(pid.0))?.as_ref()?;
-        if recent.fd == i64::from(fd) && recent.changes == process.changes() {
+        if recent.fd == i64::from(fd) && recent.tables == self.tables {
             return Some((recent.file, recent.socket));
         }
-        self.look_up(process, fd, recent)
+        self.look_up(pid, fd, recent)
     }
 
     /// The same of a datagram socket.
     #[inline]
     pub(super) fn dgram_of(&self, pid: Pid, fd: RawFd, recent: &mut Recent) -> Option<(Key, Key)> {
-        let process = self.processes.get(to_usize(pid.0))?.as_ref()?;
-        let is_known = |recent: &Recent| recent.fd == i64::from(fd) + DGRAM && recent.changes == process.changes();
+        let is_known = |recent: &Recent| recent.fd == i64::from(fd) + DGRAM && recent.tables == self.tables;
         if !is_known(recent) {
-            self.look_up(process, fd, recent);
+            self.look_up(pid, fd, recent);
         }
         is_known(recent).then_some((recent.file, recent.socket))
     }
 
     #[inline(never)]
-    fn look_up(&self, process: &Process, fd: RawFd, recent: &mut Recent) -> Option<(Key, Key)> {
-        if recent.fd == i64::from(fd) + DGRAM && recent.changes == process.changes() {
+    fn look_up(&self, pid: Pid, fd: RawFd, recent: &mut Recent) -> Option<(Key, Key)> {
+        if recent.fd == i64::from(fd) + DGRAM && recent.tables == self.tables {
             return None;
         }
-        let file = process.descriptor(fd).ok()?.file;
+        let file = self.process(pid).ok()?.descriptor(fd).ok()?.file;
         match self.files.get(file)?.object {
             Object::Socket(socket) => {
-                *recent = Recent { fd: i64::from(fd), changes: process.changes(), file, socket };
+                *recent = Recent { fd: i64::from(fd), tables: self.tables, file, socket };
                 Some((file, socket))
             }
             Object::Dgram(dgram) => {
-                *recent = Recent { fd: i64::from(fd) + DGRAM, changes: process.changes(), file, socket: dgram };
+                *recent = Recent { fd: i64::from(fd) + DGRAM, tables: self.tables, file, socket: dgram };
                 None
             }
             Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => None,
@@ -508,7 +508,9 @@ impl Socket {
     /// Whether such a receive may wait on the short way.
     #[inline(always)]
     fn may_wait(&self, room: usize, flags: i32) -> bool {
-        let is_patient = self.options.receive_timeout.is_none() && self.tcb.options.rcvlowat == QUIET_TARGET_BYTES;
+        // Who is calm has no timeout.
+        let has_no_timeout = self.calm != 0 || self.options.receive_timeout.is_none();
+        let is_patient = has_no_timeout && self.tcb.options.rcvlowat == QUIET_TARGET_BYTES;
         flags & c::MSG_DONTWAIT == 0 && is_patient && room > 0
     }
 

@@ -136,9 +136,10 @@ impl Host {
         self.processes.get(index).and_then(Option::as_ref).ok_or(Errno::BADF)
     }
 
-    /// The process, if it lives.
+    /// The process, if it lives, to do something to it or its table.
     #[inline]
     pub(super) fn process_mut(&mut self, pid: Pid) -> Result<&mut Process> {
+        self.tables = self.tables.wrapping_add(1);
         let index = crate::slab::to_usize(pid.0);
         self.processes.get_mut(index).and_then(Option::as_mut).ok_or(Errno::BADF)
     }

@@ -65,6 +65,17 @@ impl Socket {
         }
         is_earlier
     }
+
+    /// The same where one deadline has come to be this, and no other is earlier than it was.
+    #[inline(always)]
+    pub(super) fn arm_for(&mut self, deadline: Instant, key: Key, timers: &mut TimerQueue) -> bool {
+        deadline < self.armed && self.arm_anew(key, timers)
+    }
+
+    #[inline(never)]
+    fn arm_anew(&mut self, key: Key, timers: &mut TimerQueue) -> bool {
+        self.arm(key, timers)
+    }
 }
 
 /// Whom a socket wakes, once what its call sent has been taken in.

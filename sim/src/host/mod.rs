@@ -149,6 +149,8 @@ pub struct Host {
     timers: TimerQueue,
     /// Sockets that may have segments to send, first come first served.
     dirty: KeyQueue,
+    /// Counts the times that a table of descriptors may have changed, or a process ended: what was looked up at this count is still so.
+    tables: u32,
     /// Packets that no socket has to send any more.
     outbox: VecDeque<Packet>,
     sleepers: Sleepers,
@@ -207,6 +209,7 @@ impl Host {
             plain: PlainFiles::new(),
             sysctl: config.sysctl,
             processes: vec![None],
+            tables: 0,
             files: Slab::new(),
             sockets: Sockets::new(),
             default_options: None,
@@ -322,6 +325,7 @@ impl Host {
 
     fn remove_process(&mut self, pid: Pid) {
         if let Some(process) = self.processes.get_mut(slab::to_usize(pid.0)) {
+            self.tables = self.tables.wrapping_add(1);
             *process = None;
         }
     }

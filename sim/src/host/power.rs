@@ -11,6 +11,7 @@ impl Host {
     pub(crate) fn power_cycle(&mut self, config: HostConfig) {
         let before = std::mem::replace(self, Host::new(config));
         self.processes.resize_with(before.processes.len(), || None);
+        self.tables = before.tables.wrapping_add(1);
         self.local.space.files = before.local.space.files;
         self.local.space.files.forget_all_sockets();
         self.plain = before.plain;

@@ -56,8 +56,6 @@ pub(super) struct Process {
     /// How many SIGPIPE it has been sent and nobody has taken note of.
     pub(super) sigpipes: u32,
     table: Vec<Entry>,
-    /// Counts what has been done to the table.
-    changes: u32,
     /// No number below this one is free.
     lowest: usize,
 }
@@ -71,7 +69,6 @@ impl Process {
             rlimit_nofile: RLIMIT_NOFILE_DEFAULT,
             sigpipes: 0,
             table: Vec::new(),
-            changes: 0,
             lowest: 0,
         }
     }
@@ -96,12 +93,6 @@ impl Process {
     pub(super) fn descriptor(&self, fd: RawFd) -> Result<Descriptor> {
         let index = usize::try_from(fd).map_err(|_| Errno::BADF)?;
         self.table.get(index).and_then(|entry| entry.open()).ok_or(Errno::BADF)
-    }
-
-    /// How often the table has changed: what was looked up at this count is still so.
-    #[inline]
-    pub(super) fn changes(&self) -> u32 {
-        self.changes
     }
 
     /// The number that the next descriptor gets, at least `from`.
@@ -164,7 +155,6 @@ impl Process {
     }
 
     fn put(&mut self, number: usize, entry: Entry) -> Entry {
-        self.changes = self.changes.wrapping_add(1);
         if self.table.len() <= number {
             self.table.resize(number + 1, Entry::Free);
         }

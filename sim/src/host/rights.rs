@@ -29,7 +29,8 @@ impl Host {
     /// Stores what came with a message; files become descriptors of the process, as many as there is room for.
     pub(super) fn store_control(&mut self, pid: Pid, control: &mut [u8], state: &mut RecvState<Key>, cloexec: bool) -> Stored {
         let is_peek = state.rights_peeked;
-        let Host { processes, files, .. } = self;
+        let Host { processes, files, tables, .. } = self;
+        *tables = tables.wrapping_add(1);
         let install = |file: Key| {
             let process = processes.get_mut(to_usize(pid.0))?.as_mut()?;
             let fd = process.reserve(0).ok()?;

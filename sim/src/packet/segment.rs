@@ -253,16 +253,6 @@ impl Payload {
         }
     }
 
-    /// Takes the data out; what is left means nothing.
-    #[inline]
-    #[must_use]
-    pub(crate) fn take(&mut self) -> Payload {
-        match self {
-            Payload::Inline { len, bytes } => Payload::Inline { len: *len, bytes: *bytes },
-            Payload::Shared(bytes) => Payload::Shared(std::mem::take(bytes)),
-        }
-    }
-
     /// Keeps the first `len` bytes, if there are more.
     pub(crate) fn truncate(&mut self, new_len: usize) {
         match self {

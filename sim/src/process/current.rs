@@ -43,7 +43,10 @@ pub struct Shared {
     pub seed: u64,
     /// Everything; borrowed only while no program's code runs.
     pub scheduler: RefCell<Scheduler>,
-    running: Cell<Option<(ThreadId, ProcId)>>,
+    /// Whose code runs: [`owner`], or [`NOBODY`].
+    owner: Cell<u64>,
+    /// Which thread's, if any does.
+    thread: Cell<ThreadId>,
     /// Rules and directors.
     pub(super) outsiders: Outsiders,
     /// Whether calls of some host have faults.
@@ -54,6 +57,15 @@ pub struct Shared {
     /// What hosts do when they boot.
     boots: RefCell<BTreeMap<HostId, Vec<Boot>>>,
 }
+
+/// A simulation and a process of it, by which a handle is known as the running process's: one word, so that it takes one look.
+#[inline(always)]
+fn owner(sim: u32, process: ProcId) -> u64 {
+    u64::from(process.0) << 32 | u64::from(sim)
+}
+
+/// No process: there is none of that number.
+const NOBODY: u64 = u64::MAX;
 
 /// What a host does when it boots.
 type Boot = Box<dyn FnMut()>;
@@ -73,7 +85,8 @@ impl Shared {
             #[cfg(feature = "tracing")]
             telling,
             scheduler: RefCell::new(scheduler),
-            running: Cell::new(None),
+            owner: Cell::new(NOBODY),
+            thread: Cell::new(ThreadId(0)),
             is_disturbed: Cell::new(false),
             boots: RefCell::default(),
             outsiders: Outsiders::default(),
@@ -116,7 +129,7 @@ impl Shared {
     /// When, in which turn and where the running code runs, with the names of its host and process; nothing while the simulation is at work.
     fn whereabouts(&self) -> Option<(Instant, u64, Place, [Option<String>; 2])> {
         let scheduler = self.scheduler.try_borrow().ok()?;
-        let running = self.running.get().map(|(thread, _)| (scheduler.clock(thread), scheduler.steps(), scheduler.place(thread)));
+        let running = self.running().map(|(thread, _)| (scheduler.clock(thread), scheduler.steps(), scheduler.place(thread)));
         #[cfg(feature = "tracing")]
         let told = self.telling.as_ref().and_then(crate::process::telling::Telling::moment);
         #[cfg(not(feature = "tracing"))]
@@ -143,12 +156,21 @@ impl Shared {
     /// Says who runs.
     #[inline]
     pub fn set_running(&self, running: Option<(ThreadId, ProcId)>) {
-        self.running.set(running);
+        match running {
+            Some((thread, process)) => {
+                self.thread.set(thread);
+                self.owner.set(owner(self.id, process));
+            }
+            None => self.owner.set(NOBODY),
+        }
     }
 
     /// Who runs.
+    #[inline]
     pub fn running(&self) -> Option<(ThreadId, ProcId)> {
-        self.running.get()
+        let owner = self.owner.get();
+        let process = ProcId(u32::try_from(owner >> 32).expect("the high half is 32 bits"));
+        (owner != NOBODY).then_some((self.thread.get(), process))
     }
 }
 
@@ -202,10 +224,16 @@ impl Drop for Entered {
 pub struct Here(NonNull<Shared>);
 
 impl Here {
-    #[inline]
+    #[inline(always)]
     fn find() -> Option<Here> {
-        NonNull::new(CURRENT.get().cast_mut()).map(Here)
+        NonNull::new(current().cast_mut()).map(Here)
     }
+}
+
+/// What is in CURRENT. Not inlined: the way to a variable of the OS thread's, where that is in another unit of code, is a longer one.
+#[inline(never)]
+fn current() -> *const Shared {
+    CURRENT.get()
 }
 
 impl Deref for Here {
@@ -235,12 +263,14 @@ pub struct Running {
 /// line on standard error says so.
 #[inline(always)]
 pub fn running(sim: u32, process: Option<ProcId>) -> Result<Running> {
-    if let Some(shared) = Here::find()
-        && shared.id == sim
-        && let Some((thread, of)) = shared.running.get()
-        && process.is_none_or(|process| of == process)
-    {
-        return Ok(Running { shared, thread });
+    if let Some(shared) = Here::find() {
+        let is_of_it = match process {
+            Some(process) => shared.owner.get() == owner(sim, process),
+            None => shared.id == sim && shared.owner.get() != NOBODY,
+        };
+        if is_of_it {
+            return Ok(Running { shared, thread: shared.thread.get() });
+        }
     }
     Err(explain(sim))
 }
@@ -248,7 +278,7 @@ pub fn running(sim: u32, process: Option<ProcId>) -> Result<Running> {
 /// Why a handle's owner is not running, with a word to who holds the handle if nobody of its simulation is.
 #[cold]
 fn explain(sim: u32) -> Errno {
-    let is_inside = Here::find().is_some_and(|shared| shared.id == sim && shared.running.get().is_some());
+    let is_inside = Here::find().is_some_and(|shared| shared.id == sim && shared.running().is_some());
     if !is_inside {
         eprintln!("twinsock: a simulated socket, clock or lock was used outside its simulation's processes: EBADF");
     }
@@ -257,7 +287,7 @@ fn explain(sim: u32) -> Errno {
 
 /// Whether the running thread belongs to `process` of simulation `sim`; says nothing if not.
 pub fn is_running(sim: u32, process: ProcId) -> bool {
-    Here::find().is_some_and(|shared| shared.id == sim && shared.running.get().is_some_and(|(_, of)| of == process))
+    Here::find().is_some_and(|shared| shared.owner.get() == owner(sim, process))
 }
 
 /// Whether calls of simulation `sim` may have faults; says nothing outside it.
@@ -291,12 +321,12 @@ impl Running {
     /// # Errors
     /// As of [`Running::enter`].
     #[inline(always)]
-    pub fn enter_to_receive(&self, receive: Posted) -> Result<(RefMut<'_, Scheduler>, bool)> {
+    pub fn enter_to_receive(&self, receive: impl FnOnce() -> Posted) -> Result<(RefMut<'_, Scheduler>, bool)> {
         if std::thread::panicking() {
             return Err(Errno::IO);
         }
         let mut scheduler = self.shared.scheduler.borrow_mut();
-        if scheduler.goes_on(self.thread) { Ok((scheduler, false)) } else { self.enter_slowly_to_receive(scheduler, receive) }
+        if scheduler.goes_on(self.thread) { Ok((scheduler, false)) } else { self.enter_slowly_to_receive(scheduler, receive()) }
     }
 
     #[inline(never)]
@@ -441,7 +471,7 @@ pub fn thread(sim: u32) -> Option<ThreadId> {
 /// The same, for whoever acts upon the simulation from within and waits for its turn.
 pub fn running_in(sim: u32) -> Option<Running> {
     let shared = Here::find().filter(|shared| shared.id == sim)?;
-    let (thread, _) = shared.running.get()?;
+    let (thread, _) = shared.running()?;
     Some(Running { shared, thread })
 }
 
@@ -452,7 +482,7 @@ pub fn whereabouts() -> Option<(Instant, u64, Place, [Option<String>; 2])> {
 
 /// Writes who runs on this OS thread, for somebody who must neither allocate nor wait.
 pub fn write_who_runs(words: &mut dyn std::fmt::Write) -> std::fmt::Result {
-    let found = Here::find().and_then(|shared| Some((shared, shared.running.get()?)));
+    let found = Here::find().and_then(|shared| Some((shared, shared.running()?)));
     let Some((shared, (thread, process))) = found else { return words.write_str("twinsock: a simulated thread") };
     // It may be that the simulation was at work for the thread.
     match shared.scheduler.try_borrow() {

@@ -24,7 +24,7 @@ pub fn drive(shared: &Rc<Shared>, limit: Option<Instant>) {
     loop {
         scheduler = tell(shared, scheduler);
         match scheduler.next_turn(limit) {
-            Turn::Run(thread) => {
+            Ok(thread) => {
                 let (after, ended) = resume(shared, scheduler, thread, None);
                 scheduler = after;
                 match ended {
@@ -36,20 +36,20 @@ pub fn drive(shared: &Rc<Shared>, limit: Option<Instant>) {
                     }
                 }
             }
-            Turn::Kill(process) => {
+            Err(Turn::Kill(process)) => {
                 drop(scheduler);
                 kill(shared, process);
                 scheduler = shared.scheduler.borrow_mut();
             }
-            Turn::Outside(outside) => {
+            Err(Turn::Outside(outside)) => {
                 drop(scheduler);
                 shared.serve(outside);
                 scheduler = shared.scheduler.borrow_mut();
             }
-            Turn::Stop => break,
-            Turn::Deadlock => {
+            Err(Turn::Stop) => break,
+            Err(Turn::Deadlock) => {
                 let waiting = scheduler.waiting();
-                scheduler.failure = Some(FailureKind::Deadlock { waiting });
+                scheduler.rare.fail(FailureKind::Deadlock { waiting });
                 break;
             }
         }
@@ -194,5 +194,5 @@ fn fail_with(scheduler: &mut Scheduler, thread: ThreadId, message: String, locat
         message,
         location,
     };
-    scheduler.failure.get_or_insert(failure);
+    scheduler.rare.fail(failure);
 }

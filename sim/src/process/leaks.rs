@@ -331,7 +331,7 @@ impl Scheduler {
     pub(super) fn note_exit(&mut self, id: ProcId, threads: &[ThreadId]) {
         let process = &self.processes[id.index()];
         let has_ended = |thread: &ThreadId| self.threads[thread.index()].state == State::Ended;
-        if !has_ended(&process.main) || self.failure.is_some() {
+        if !has_ended(&process.main) || self.rare.failure().is_some() {
             return;
         }
         let running = threads.iter().filter(|thread| !has_ended(thread));

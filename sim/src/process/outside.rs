@@ -145,6 +145,6 @@ impl Scheduler {
     #[cold]
     pub(super) fn alarm_of_outside(&mut self, alarm: Alarm) {
         let number = u32::try_from(alarm.0 >> 32).expect("the upper half is 32 bits");
-        self.outside = Some(if alarm == Alarm::UNJUDGED { Outside::Rules } else { Outside::Director(number) });
+        self.rare.call(if alarm == Alarm::UNJUDGED { Outside::Rules } else { Outside::Director(number) });
     }
 }

@@ -1,5 +1,5 @@
 //! Who is there, who waits, who is next; `short.rs`: the short ways of calls; `next.rs`: what happens next, and who runs then;
-//! `upcoming.rs`: who is soon; `starting.rs`: who comes; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still;
+//! `rare.rs`: what comes before that; `upcoming.rs`: who is soon; `starting.rs`: who comes; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still;
 //! `clock.rs`: what time it is for whom; `notes.rs`: what a recording holds of it.
 
 mod clock;
@@ -7,6 +7,7 @@ mod ending;
 mod next;
 mod notes;
 mod power;
+mod rare;
 mod short;
 mod starting;
 mod upcoming;
@@ -28,6 +29,7 @@ use crate::process::watchdog::Pulse;
 use crate::trace::{CallEnd, Event, Place, What};
 use crate::world::{Alarm, Data, HostId, World};
 use power::Stalled;
+use rare::Rare;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,10 +100,10 @@ pub struct Thread {
     pub(super) state: State,
     /// Counts this thread's waits: an alarm that was set for an earlier one is void.
     turn: u32,
-    /// Its process's host and number there.
-    host: HostId,
-    pid: Pid,
     pub(super) process: ProcId,
+    /// Its process's number on its host.
+    pid: Pid,
+    host: HostId,
     pub(super) killed: bool,
     /// Something is to be done before it goes on with its turn: it is killed, or a debugger stops here.
     pub(super) is_held_up: bool,
@@ -157,10 +159,8 @@ impl Process {
     }
 }
 
-/// What the driver does next.
+/// What the driver does next where it resumes nobody.
 pub enum Turn {
-    /// Resumes this thread.
-    Run(ThreadId),
     /// Kills this process, whose main thread has ended or which somebody wants gone.
     Kill(ProcId),
     /// Lets code of the network's builder run.
@@ -189,22 +189,18 @@ pub struct Scheduler {
     /// What may befall the calls of processes, by host.
     pub(super) call_faults: BTreeMap<HostId, Course>,
     pub(super) fault_streams: FaultStreams,
-    pub(super) kills: VecDeque<ProcId>,
     /// The running thread was chosen among all that are due now, and has not acted yet.
     just_chosen: bool,
     /// Who was chosen to run next before the driver was there to do so.
     chosen: Option<ThreadId>,
     /// Nothing happens that is later.
     limit: Instant,
-    /// What is to run before anything else happens.
-    pub(super) outside: Option<Outside>,
+    /// What comes before all else.
+    pub(crate) rare: Rare,
     turns: Turns,
     /// What a call takes, in nanoseconds.
     call_cost_ns: u64,
     pub(crate) stack_bytes: usize,
-    /// Processes that keep the run going.
-    live: u32,
-    pub(crate) failure: Option<FailureKind>,
     pub(super) pulse: Pulse,
     /// How many events there were, and turns when that was last looked at.
     events: u64,
@@ -215,7 +211,9 @@ pub struct Scheduler {
     /// How many of the last events of each host a failure shows; all that are kept, if it is not said.
     pub(crate) shows_of_each_host: Option<usize>,
     /// At the beginning of this turn a debugger stops; that of the greatest number never comes.
-    pub(crate) break_at: u64,
+    break_at: u64,
+    /// No debugger is going to stop, and no host stands still: whoever is woken alone is the next to run.
+    is_straight: bool,
     /// What processes leave when they end, if that is looked for.
     pub(super) exits: Option<Box<Exits>>,
 }
@@ -235,16 +233,13 @@ impl Scheduler {
             stalled: BTreeMap::new(),
             call_faults: BTreeMap::new(),
             fault_streams: BTreeMap::new(),
-            kills: VecDeque::new(),
             just_chosen: false,
             chosen: None,
             limit: Instant::FAR,
-            outside: None,
+            rare: Rare::new(),
             turns,
             call_cost_ns: u64::try_from(call_cost.as_nanos()).unwrap_or(u64::MAX),
             stack_bytes,
-            live: 0,
-            failure: None,
             pulse,
             events: 0,
             turns_seen: 0,
@@ -252,6 +247,7 @@ impl Scheduler {
             idle_max: u64::MAX,
             shows_of_each_host: None,
             break_at: u64::MAX,
+            is_straight: true,
             exits: None,
         }
     }
@@ -361,18 +357,13 @@ impl Scheduler {
         }
         let clock = slot.clock;
         let is_chosen = self.just_chosen && clock == self.world.now();
-        if !(is_chosen || self.is_nobody_due() && self.outside.is_none() && self.world.pass_until(clock)) {
+        if !(is_chosen || self.ready.is_empty() && !self.rare.may_be() && self.world.pass_until(clock)) {
             return false;
         }
         self.pulse.beat();
         self.turns.count();
         self.just_chosen = false;
         true
-    }
-
-    #[inline(always)]
-    fn is_nobody_due(&self) -> bool {
-        self.ready.is_empty() && self.kills.is_empty() && self.failure.is_none()
     }
 
     /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
@@ -387,7 +378,7 @@ impl Scheduler {
             return true;
         }
         loop {
-            if !self.is_nobody_due() || self.outside.is_some() {
+            if !self.ready.is_empty() || self.rare.interrupts() {
                 return false;
             }
             if self.world.pass_until(clock) {
@@ -415,13 +406,12 @@ impl Scheduler {
     /// Whether the driver, if it took over, would have nothing to do before it chooses among those whose turn it is now.
     fn is_a_turn_next(&self) -> bool {
         let now = self.world.now();
-        let is_undisturbed = self.kills.is_empty() && self.failure.is_none() && self.outside.is_none();
-        is_undisturbed && self.live > 0 && now <= self.limit && self.world.is_idle_until(now)
+        !self.rare.interrupts() && self.rare.goes_on() && now <= self.limit && self.world.is_idle_until(now)
     }
 
     /// Chooses as the driver would, after [`Scheduler::wait_for_turn`] has answered `true`. Answers whether it is that thread, which goes on at once.
     pub fn chooses_at_once(&mut self, thread: ThreadId) -> bool {
-        if self.ready.is_empty() || self.world.trace().steps() + 1 == self.break_at {
+        if self.ready.is_empty() || !self.is_straight {
             return false;
         }
         let chosen = self.choose();
@@ -491,8 +481,7 @@ impl Scheduler {
         let (name, fd) = name_of(call);
         let at = self.world.now();
         let place = self.place(thread);
-        self.world.trace_mut().call_ended(at, place, name, fd, result);
-        if self.world.trace().wants_calls() {
+        if self.world.trace_mut().call_ended(at, place, name, fd, result) && self.world.trace().wants_calls() {
             self.note_call(&CallEnd { at, place, call: name, fd, result }, thread, call);
         }
         self.charge(thread);
@@ -608,7 +597,7 @@ impl Scheduler {
                 false
             }
             Mark::End => {
-                self.failure.get_or_insert(FailureKind::Endless { calls: self.turns.calls() });
+                self.rare.fail(FailureKind::Endless { calls: self.turns.calls() });
                 false
             }
         }

@@ -526,7 +526,7 @@ impl Builder {
         let _looking_after = overflow::look_after(self.stack_bytes);
         scheduler.idle_max = self.idle_max;
         scheduler.shows_of_each_host = self.shows_of_each_host;
-        scheduler.break_at = self.break_at.unwrap_or(u64::MAX);
+        scheduler.break_at(self.break_at.unwrap_or(u64::MAX));
         let sim = Sim { shared: Shared::new(scheduler, seed), seed };
         let ending = EndAll(&sim.shared);
         let run = || {
@@ -540,7 +540,7 @@ impl Builder {
             Ok(value) => sim.outcome().map(|summary| (value, summary)),
             Err(kind) => {
                 // What stopped the run before comes first: the test may have panicked at hearing of it.
-                sim.shared.scheduler.borrow_mut().failure.get_or_insert(kind);
+                sim.shared.scheduler.borrow_mut().rare.fail(kind);
                 sim.outcome().map(|_| unreachable!("the run has failed"))
             }
         };

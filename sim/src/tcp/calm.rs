@@ -128,8 +128,8 @@ impl Tcb {
         let (Some(send), Some(recv)) = (self.send.as_deref_mut(), self.recv.as_deref()) else { return false };
         let calm = send.calm;
         let seq = self.write_seq;
-        // None at all is one too few.
-        let fits = data.len().wrapping_sub(1) < usize::from(calm.send_max_bytes);
+        // None at all is one too few; that a payload has room for all of them is said so that nobody looks again.
+        let fits = data.len().wrapping_sub(1) < usize::from(calm.send_max_bytes) && data.len() <= Payload::INLINE_MAX_BYTES;
         if !fits || self.snd_una != seq || recv.queued_bytes() != 0 {
             return false;
         }

@@ -90,6 +90,18 @@ impl Tcb {
         if first == Instant::FAR { None } else { Some(first) }
     }
 
+    /// When the retransmission timer goes off, whatever that is going to do.
+    #[inline]
+    pub(crate) fn retransmit_at(&self) -> Instant {
+        self.timers.retransmit_at
+    }
+
+    /// When the timer of the delayed ACK goes off.
+    #[inline]
+    pub(crate) fn delayed_ack_at(&self) -> Instant {
+        self.timers.delayed_ack_at
+    }
+
     /// The timer that goes off first, when it does, and how often it has without an answer: named as `ss(8)` names it.
     #[must_use]
     pub fn timer(&self) -> Option<(&'static str, Instant, u8)> {

@@ -115,17 +115,23 @@ impl Digest {
     /// other.fold_data(b"ab");
     /// assert_eq!(one.value(), other.value());
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn fold_data(&mut self, bytes: &[u8]) {
         let (blocks, rest) = bytes.as_chunks::<32>();
         for block in blocks {
             self.fold_block(block);
         }
         if !rest.is_empty() {
-            let mut block = [0; 32];
-            block[..rest.len()].copy_from_slice(rest);
-            self.fold_block(&block);
+            self.fold_rest(rest);
         }
+    }
+
+    /// Folds in less than a block.
+    #[inline(never)]
+    fn fold_rest(&mut self, rest: &[u8]) {
+        let mut block = [0; 32];
+        block[..rest.len()].copy_from_slice(rest);
+        self.fold_block(&block);
     }
 
     #[inline]
@@ -133,7 +139,7 @@ impl Digest {
         self.fold(u64::try_from(count).expect("a length in memory fits 64 bits"));
     }
 
-    #[inline]
+    #[inline(always)]
     fn fold_block(&mut self, block: &[u8; 32]) {
         let (words, _) = block.as_chunks::<8>();
         let word = |index: usize| u64::from_le_bytes(words[index]);

@@ -7,15 +7,17 @@ use super::packets::{PacketKind, Words};
 use super::place::Place;
 use super::recording::Recording;
 use std::collections::VecDeque;
-use twinsock::{Instant, Result};
+use twinsock::{Errno, Instant, Result};
 
 /// What is kept of an event in the ring.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Record {
     /// A packet that carried a segment or datagram over IPv4, sent or delivered.
     Packet { at: Instant, host: u32, kind: PacketKind, line: Words },
-    /// A call's end.
-    CallEnd { at: Instant, place: Place, call: CallName, fd: Option<i32>, result: Result<usize> },
+    /// A call of this name returned so much.
+    CallDone { at: Instant, place: Place, fd: Option<i32>, name: &'static str, result: usize },
+    /// It failed.
+    CallFailed { at: Instant, place: Place, fd: Option<i32>, name: &'static str, errno: Errno },
     /// A timer of a host went off.
     Timer { at: Instant, place: Place },
     /// A choice.
@@ -24,33 +26,64 @@ pub(super) enum Record {
     Other,
 }
 
-/// The last records.
+impl Record {
+    /// The end of a call.
+    #[inline(always)]
+    pub(super) fn call_end(at: Instant, place: Place, call: CallName, fd: Option<i32>, result: Result<usize>) -> Record {
+        let name = call.name();
+        match result {
+            Ok(result) => Record::CallDone { at, place, fd, name, result },
+            Err(errno) => Record::CallFailed { at, place, fd, name, errno },
+        }
+    }
+}
+
+/// The last records, and whoever wants to know of everything.
+///
+/// The usual event finds its place in the ring by one look. That fails when the ring has come to its end, and for every event while somebody is attending:
+/// the ring is aside then. So an event costs nothing more for what is seldom.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
-    /// A ring: record `number` is at `number & mask`. It holds a few more than are shown.
+    /// A ring: record `number` is in place `number % size`. It holds a few more than are shown.
     records: Vec<Record>,
-    records_max: usize,
-    mask: usize,
-    /// The number of the next record.
+    /// The place of the next record.
     next: usize,
+    /// The number of the record in the first place.
+    before: usize,
+    size: usize,
+    /// How many are shown.
+    records_max: usize,
+    /// Somebody is attending, and the ring is aside.
+    is_attended: bool,
+    aside: Vec<Record>,
     /// Events that are not usual, as they are, each with the number of its [`Record::Other`], some of which may be gone.
     others: VecDeque<(usize, Event)>,
-    /// The whole run, if that was asked for.
-    pub(super) recording: Option<Box<Recording>>,
+    recording: Option<Box<Recording>>,
     /// What somebody listens for.
     #[cfg(feature = "tracing")]
-    pub(super) untold: Option<Box<super::untold::Untold>>,
+    untold: Option<Box<super::untold::Untold>>,
+}
+
+/// The least size of a ring, also where none of it is shown.
+const SIZE_MIN: usize = 64;
+
+impl Default for Kept {
+    fn default() -> Kept {
+        Kept::new(0)
+    }
 }
 
 impl Kept {
-    /// Room for so many; with 0, none are kept.
+    /// Room for so many; with 0, none are shown.
     pub(super) fn new(records_max: usize) -> Kept {
-        let size = records_max.next_power_of_two();
         Kept {
-            records: Vec::with_capacity(size),
-            records_max,
-            mask: size - 1,
+            records: Vec::with_capacity(records_max),
             next: 0,
+            before: 0,
+            size: records_max.max(SIZE_MIN),
+            records_max,
+            is_attended: false,
+            aside: Vec::new(),
             others: VecDeque::new(),
             recording: None,
             #[cfg(feature = "tracing")]
@@ -58,14 +91,93 @@ impl Kept {
         }
     }
 
-    #[inline(always)]
-    pub(super) fn keep(&mut self, record: Record) {
-        let at = self.next & self.mask;
-        self.next += 1;
-        match self.records.get_mut(at) {
-            Some(oldest) => *oldest = record,
-            None => self.fill(record),
+    /// Keeps the whole run from here on.
+    pub(super) fn record(&mut self, recording: Recording) {
+        self.recording = Some(Box::new(recording));
+        self.attend();
+    }
+
+    /// The whole run, as far as it was kept; no more of it is.
+    pub(super) fn take_recording(&mut self) -> Option<Recording> {
+        let recording = self.recording.take();
+        self.attend();
+        recording.map(|recording| *recording)
+    }
+
+    /// Somebody listens from here on.
+    #[cfg(feature = "tracing")]
+    pub(super) fn listen(&mut self, untold: super::untold::Untold) {
+        self.untold = Some(Box::new(untold));
+        self.attend();
+    }
+
+    /// What somebody listens for.
+    #[cfg(feature = "tracing")]
+    pub(super) fn untold_mut(&mut self) -> Option<&mut super::untold::Untold> {
+        self.untold.as_deref_mut()
+    }
+
+    /// Puts the ring aside if somebody is attending, and back if not.
+    fn attend(&mut self) {
+        let is_attended = RECORDS && (self.recording.is_some() || self.is_listened_to());
+        if self.is_attended != is_attended {
+            self.is_attended = is_attended;
+            std::mem::swap(&mut self.records, &mut self.aside);
         }
+    }
+
+    #[cfg(feature = "tracing")]
+    fn is_listened_to(&self) -> bool {
+        self.untold.is_some()
+    }
+
+    #[cfg(not(feature = "tracing"))]
+    #[expect(clippy::unused_self, reason = "nobody can listen")]
+    fn is_listened_to(&self) -> bool {
+        false
+    }
+
+    /// Whether somebody wants to know of everything.
+    #[inline(always)]
+    pub(super) fn is_attended(&self) -> bool {
+        RECORDS && self.is_attended
+    }
+
+    /// Keeps a record. Answers whether somebody wants to know of everything.
+    #[inline(always)]
+    pub(super) fn keep(&mut self, record: impl FnOnce() -> Record) -> bool {
+        match self.records.get_mut(self.next) {
+            Some(oldest) => {
+                *oldest = record();
+                self.next += 1;
+                false
+            }
+            None => {
+                let is_attended = self.keep_with_care(record());
+                RECORDS && is_attended
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn keep_with_care(&mut self, record: Record) -> bool {
+        if self.next == self.size {
+            self.before += self.size;
+            self.next = 0;
+        }
+        let ring = if self.is_attended { &mut self.aside } else { &mut self.records };
+        match ring.get_mut(self.next) {
+            Some(oldest) => *oldest = record,
+            None => ring.push(record),
+        }
+        self.next += 1;
+        self.is_attended
+    }
+
+    /// How many records there were so far: the number of the next one.
+    pub(super) fn count(&self) -> usize {
+        self.before + self.next
     }
 
     /// Keeps an event as what it is.
@@ -73,9 +185,9 @@ impl Kept {
     pub(super) fn keep_event(&mut self, event: Event) {
         let Event { at, place, what } = &event;
         match what {
-            What::Timer => self.keep(Record::Timer { at: *at, place: *place }),
+            What::Timer => _ = self.keep(|| Record::Timer { at: *at, place: *place }),
             What::Choice { door, n, value } => {
-                self.keep(Record::Choice { at: *at, place: *place, door, n: *n, value: *value });
+                self.keep(|| Record::Choice { at: *at, place: *place, door, n: *n, value: *value });
             }
             What::CallEnd { .. }
             | What::PacketSent(_)
@@ -98,11 +210,14 @@ impl Kept {
 
     /// Keeps an event that is not usual.
     pub(super) fn keep_other(&mut self, event: Event) {
-        while self.others.front().is_some_and(|(number, _)| number + self.records_max <= self.next) {
-            self.others.pop_front();
+        if self.records_max > 0 {
+            let number = self.count();
+            while self.others.front().is_some_and(|(other, _)| other + self.records_max <= number) {
+                self.others.pop_front();
+            }
+            self.others.push_back((number, event));
         }
-        self.others.push_back((self.next, event));
-        self.keep(Record::Other);
+        self.keep(|| Record::Other);
     }
 
     /// Whether somebody wants to know of calls in full.
@@ -136,17 +251,15 @@ impl Kept {
         }
     }
 
-    #[cold]
-    fn fill(&mut self, record: Record) {
-        self.records.push(record);
-    }
-
     /// The events, oldest first.
     pub(super) fn events(&self) -> impl Iterator<Item = Event> {
         let mut others = self.others.iter();
-        (self.next.saturating_sub(self.records_max)..self.next).map(move |number| match self.records[number & self.mask] {
+        let ring = if self.is_attended { &self.aside } else { &self.records };
+        let next = self.count();
+        (next.saturating_sub(self.records_max)..next).map(move |number| match ring[number % self.size] {
             Record::Packet { at, host, kind, line } => line.packet_event(at, host, kind, ""),
-            Record::CallEnd { at, place, call, fd, result } => Event { at, place, what: What::CallEnd { call, fd, result } },
+            Record::CallDone { at, place, fd, name, result } => call_end(at, place, fd, name, Ok(result)),
+            Record::CallFailed { at, place, fd, name, errno } => call_end(at, place, fd, name, Err(errno)),
             Record::Timer { at, place } => Event { at, place, what: What::Timer },
             Record::Choice { at, place, door, n, value } => Event { at, place, what: What::Choice { door, n, value } },
             Record::Other => {
@@ -155,4 +268,8 @@ impl Kept {
             }
         })
     }
+}
+
+fn call_end(at: Instant, place: Place, fd: Option<i32>, name: &'static str, result: Result<usize>) -> Event {
+    Event { at, place, what: What::CallEnd { call: CallName::new(name), fd, result } }
 }

@@ -65,8 +65,7 @@ const RECORDS: bool = !cfg!(twinsock_no_trace);
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
     digest: Digest,
-    events_count: u64,
-    kept: Option<Kept>,
+    kept: Kept,
     names: Names,
     /// How many turns were taken.
     steps: u64,
@@ -87,45 +86,43 @@ impl Trace {
 
     /// Keeps the last `events_max` events from here on; with 0, none.
     pub(crate) fn keep_last(&mut self, events_max: usize) {
-        self.kept = (events_max > 0).then(|| Kept::new(events_max));
+        self.kept = Kept::new(events_max);
     }
 
     /// Keeps everything from here on, for [`Trace::take_recording`]: the last `events_max` events, at least.
     pub(crate) fn record_last(&mut self, events_max: usize, memory: Memory) {
-        let recording = Box::new(Recording::with_room_for(events_max, memory));
-        self.kept.get_or_insert_with(|| Kept::new(0)).recording = Some(recording);
+        self.kept.record(Recording::with_room_for(events_max, memory));
     }
 
     /// Keeps events about these from here on, for [`Trace::take_untold`].
     #[cfg(feature = "tracing")]
     pub(crate) fn keep_for_telling(&mut self, wanted: Vec<Topic>) {
-        self.kept.get_or_insert_with(|| Kept::new(0)).untold = Some(Box::new(untold::Untold::new(wanted)));
+        self.kept.listen(untold::Untold::new(wanted));
     }
 
     /// Events since this was asked last.
     #[cfg(feature = "tracing")]
     pub(crate) fn take_untold(&mut self) -> Vec<UntoldEvent> {
-        let untold = self.kept.as_mut().and_then(|kept| kept.untold.as_mut());
-        untold.map_or_else(Vec::new, |untold| std::mem::take(&mut untold.events))
+        self.kept.untold_mut().map_or_else(Vec::new, |untold| std::mem::take(&mut untold.events))
     }
 
     /// Whether everything is kept.
     #[inline]
     #[must_use]
     pub(crate) fn is_recording(&self) -> bool {
-        self.kept.as_ref().is_some_and(Kept::is_recording)
+        self.kept.is_recording()
     }
 
     /// Whether somebody wants to know of calls in full: [`Trace::call_in_full`] and those like it.
     #[inline]
     #[must_use]
     pub(crate) fn wants_calls(&self) -> bool {
-        self.kept.as_ref().is_some_and(Kept::wants_calls)
+        self.kept.wants_calls()
     }
 
     /// Everything since [`Trace::record_last`]; `addrs` are the addresses of the hosts.
     pub(crate) fn take_recording(&mut self, addrs: Vec<Vec<IpAddr>>) -> Option<Recording> {
-        let mut recording = *self.kept.as_mut()?.recording.take()?;
+        let mut recording = self.kept.take_recording()?;
         recording.names = self.names.clone();
         recording.addrs = addrs;
         Some(recording)
@@ -135,7 +132,7 @@ impl Trace {
     #[inline]
     fn log_mut(&mut self) -> Option<(&mut Log, u64)> {
         let step = self.steps;
-        Some((self.kept.as_mut()?.recording_mut()?.log_mut(), step))
+        Some((self.kept.recording_mut()?.log_mut(), step))
     }
 
     /// Records that a thread begins to wait for what `what` says.
@@ -195,7 +192,7 @@ impl Trace {
     #[cfg(feature = "tracing")]
     fn tell_call(&mut self, end: &CallEnd, list: impl Fn(&mut Arguments<'_>)) {
         let step = self.steps;
-        if let Some(untold) = self.kept.as_mut().and_then(|kept| kept.untold.as_mut()) {
+        if let Some(untold) = self.kept.untold_mut() {
             untold.add_call(step, end, list);
         }
     }
@@ -222,15 +219,20 @@ impl Trace {
     #[inline]
     pub(crate) fn record(&mut self, event: Event) {
         event.fold_into(&mut self.digest);
-        self.events_count += 1;
+        if self.kept.is_attended() {
+            self.attend_event(&event, None);
+        }
+        self.kept.keep_event(event);
+    }
+
+    /// An event, and the packet that is sent if it is that, for whoever wants to know of everything.
+    #[cold]
+    fn attend_event(&mut self, event: &Event, packet: Option<&Packet>) {
         let step = self.steps;
-        if let Some(kept) = self.kept.as_mut() {
-            #[cfg(feature = "tracing")]
-            kept.tell(step, Topic::of(&event.what), || event.clone());
-            if let Some(recording) = kept.recording_mut() {
-                recording.log_mut().event(step, &event, None);
-            }
-            kept.keep_event(event);
+        #[cfg(feature = "tracing")]
+        self.kept.tell(step, Topic::of(&event.what), || event.clone());
+        if let Some(recording) = self.kept.recording_mut() {
+            recording.log_mut().event(step, event, packet);
         }
     }
 
@@ -238,24 +240,25 @@ impl Trace {
     #[inline]
     pub(crate) fn chose(&mut self, at: Instant, door: &'static str, n: u32, value: u32) {
         event::fold_choice(&mut self.digest, at, Place::WORLD, n, value);
-        self.events_count += 1;
-        let step = self.steps;
-        if let Some(kept) = self.kept.as_mut() {
-            if let Some(recording) = kept.recording_mut() {
-                recording.log_mut().choice(step, at, door, n, value);
-            }
-            kept.keep(Record::Choice { at, place: Place::WORLD, door, n, value });
+        if self.kept.keep(|| Record::Choice { at, place: Place::WORLD, door, n, value })
+            && let Some((log, step)) = self.log_mut()
+        {
+            log.choice(step, at, door, n, value);
         }
     }
 
-    /// Records that a call returned: [`What::CallEnd`].
-    #[inline]
-    pub(crate) fn call_ended(&mut self, at: Instant, place: Place, call: CallName, fd: Option<i32>, result: Result<usize>) {
+    /// Records that a call returned: [`What::CallEnd`]. Answers whether somebody may want to know of it in full: [`Trace::wants_calls`].
+    #[inline(always)]
+    pub(crate) fn call_ended(
+        &mut self,
+        at: Instant,
+        place: Place,
+        call: CallName,
+        fd: Option<i32>,
+        result: Result<usize>,
+    ) -> bool {
         event::fold_call_end(&mut self.digest, at, place, call, fd, result);
-        self.events_count += 1;
-        if let Some(kept) = self.kept.as_mut() {
-            kept.keep(Record::CallEnd { at, place, call, fd, result });
-        }
+        self.kept.keep(|| Record::call_end(at, place, call, fd, result))
     }
 
     /// Records that a host handed a packet to a link or to itself, and folds the packet's data into the digest, so that two runs
@@ -276,7 +279,7 @@ impl Trace {
     }
 
     /// The same of a packet that differs from the one which had this label before only in its numbers and in its data, and has them by value.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn packet_sent_again(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
         let Body::Tcp(segment) = &packet.body else { return };
         if !label.is_usual {
@@ -285,7 +288,9 @@ impl Trace {
         }
         label.words.renumber(segment);
         label.word = label.words.label();
-        label.number = self.usual_packet(at, host, PacketKind::Sent, packet, label);
+        if let Some(number) = self.usual_packet(at, host, PacketKind::Sent, packet, label) {
+            label.number = number;
+        }
         self.digest.fold_data(segment.payload.as_slice());
     }
 
@@ -300,7 +305,9 @@ impl Trace {
         if label.words.resize(datagram) {
             label.word = label.words.label();
         }
-        label.number = self.usual_packet(at, host, PacketKind::Sent, packet, label);
+        if let Some(number) = self.usual_packet(at, host, PacketKind::Sent, packet, label) {
+            label.number = number;
+        }
         self.digest.fold_data(datagram.payload.as_slice());
     }
 
@@ -341,63 +348,69 @@ impl Trace {
             }
         };
         let label = Label { word: words.label(), words, is_usual: true, number: 0 };
-        Label { number: self.usual_packet(at, host, kind, packet, &label), ..label }
+        match self.usual_packet(at, host, kind, packet, &label) {
+            Some(number) => Label { number, ..label },
+            None => label,
+        }
     }
 
-    /// Answers the number of a packet that is sent and recorded.
+    /// Answers the number of a packet, if it is recorded.
     #[inline(always)]
-    fn usual_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) -> u32 {
-        self.events_count += 1;
+    fn usual_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) -> Option<u32> {
         packets::fold_packet(&mut self.digest, at, host, kind, label.word);
-        #[cfg(feature = "tracing")]
-        let step = self.steps;
-        if let Some(kept) = self.kept.as_mut() {
-            kept.keep(Record::Packet { at, host, kind, line: label.words });
-            #[cfg(feature = "tracing")]
-            kept.tell(step, Some(Topic::Packet), || label.words.packet_event(at, host, kind, ""));
-            if kept.is_recording() {
-                return self.packet_in_full(at, host, kind, packet, label);
-            }
+        if self.kept.keep(|| Record::Packet { at, host, kind, line: label.words }) {
+            return self.attend_packet(at, host, kind, packet, label);
         }
-        0
+        None
     }
 
     fn other_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, why: &'static str) {
-        self.events_count += 1;
         let words = Words::of(packet);
         packets::fold_packet(&mut self.digest, at, host, kind, words.label());
-        let step = self.steps;
-        if let Some(kept) = self.kept.as_mut() {
-            let event = Event { at, place: Place::host(host), what: kind.what(PacketLine::of(packet), why) };
-            #[cfg(feature = "tracing")]
-            kept.tell(step, Topic::of(&event.what), || event.clone());
-            if let Some(recording) = kept.recording_mut() {
-                let is_usual = packets::is_usual(packet);
-                match kind {
-                    PacketKind::Sent => recording.log_mut().event(step, &event, Some(packet)),
-                    PacketKind::Delivered | PacketKind::Dropped | PacketKind::Met if is_usual => {
-                        recording.log_mut().packet(step, at, host, kind, words, why);
-                    }
-                    PacketKind::Delivered | PacketKind::Dropped | PacketKind::Met => {
-                        recording.log_mut().event(step, &event, None);
-                    }
-                }
-            }
-            kept.keep_other(event);
+        let event = Event { at, place: Place::host(host), what: kind.what(PacketLine::of(packet), why) };
+        if self.kept.is_attended() {
+            self.attend_other_packet(&event, host, kind, packet, (words, why));
         }
+        self.kept.keep_other(event);
     }
 
     #[cold]
-    #[inline(never)]
-    fn packet_in_full(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) -> u32 {
-        let Some((log, step)) = self.log_mut() else { return 0 };
-        let words = label.words;
+    fn attend_other_packet(
+        &mut self,
+        event: &Event,
+        host: u32,
+        kind: PacketKind,
+        packet: &Packet,
+        (words, why): (Words, &'static str),
+    ) {
         match kind {
-            PacketKind::Sent => return log.sent(step, at, host, words, packet),
+            PacketKind::Sent => self.attend_event(event, Some(packet)),
+            PacketKind::Delivered | PacketKind::Dropped | PacketKind::Met if packets::is_usual(packet) => {
+                let step = self.steps;
+                #[cfg(feature = "tracing")]
+                self.kept.tell(step, Topic::of(&event.what), || event.clone());
+                if let Some(recording) = self.kept.recording_mut() {
+                    recording.log_mut().packet(step, event.at, host, kind, words, why);
+                }
+            }
+            PacketKind::Delivered | PacketKind::Dropped | PacketKind::Met => self.attend_event(event, None),
+        }
+    }
+
+    /// A packet for whoever wants to know of everything. Answers its number, if it is recorded.
+    #[cold]
+    #[inline(never)]
+    fn attend_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) -> Option<u32> {
+        let words = label.words;
+        #[cfg(feature = "tracing")]
+        self.kept.tell(self.steps, Some(Topic::Packet), || words.packet_event(at, host, kind, ""));
+        let (log, step) = self.log_mut()?;
+        match kind {
+            PacketKind::Sent => return Some(log.sent(step, at, host, words, packet)),
             PacketKind::Delivered => log.arrived(step, at, host, words, label.number),
             PacketKind::Dropped | PacketKind::Met => log.packet(step, at, host, kind, words, ""),
         }
-        0
+        None
     }
 
     /// The digest of all events so far.
@@ -416,12 +429,12 @@ impl Trace {
     #[cfg(test)]
     #[must_use]
     pub(crate) fn events_count(&self) -> u64 {
-        self.events_count
+        u64::try_from(self.kept.count()).expect("a count in memory fits 64 bits")
     }
 
     /// The events that were kept, oldest first.
     pub(crate) fn events(&self) -> impl Iterator<Item = Event> {
-        self.kept.as_ref().into_iter().flat_map(Kept::events)
+        self.kept.events()
     }
 
     /// The names of hosts and processes.

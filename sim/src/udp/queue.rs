@@ -3,10 +3,12 @@
 //! Linux has two queues: packets arrive in one, and a reader that finds its own empty takes over all that has arrived. Memory is given
 //! back when the reader's queue runs empty, or when a quarter of the buffer has been read; that takes over what has arrived, too. Here
 //! they are one queue and the length of its front part.
+//!
+//! A datagram is written where it stands: a few bytes of data are copied once on their way in and once on their way out, and nothing else moves.
 
 use super::Source;
+use crate::line::Line;
 use crate::packet::Payload;
-use std::collections::VecDeque;
 use std::net::IpAddr;
 
 /// A datagram in the queue.
@@ -19,19 +21,10 @@ pub(super) struct Queued {
     peeked: bool,
 }
 
-impl Queued {
-    /// A datagram with its charge; `is_paged`: it was made to be cut, and its data lies in pages.
-    #[inline]
-    pub(super) fn new(source: Source, payload: Payload, is_paged: bool) -> Queued {
-        let charge = if is_paged { charge_paged(payload.len()) } else { charge(payload.len(), source.header.dst) };
-        Queued { source, payload, charge, peeked: false }
-    }
-}
-
 /// The queue.
 #[derive(Debug)]
 pub(super) struct ReceiveQueue {
-    packets: VecDeque<Queued>,
+    packets: Line<Queued>,
     /// How many of `packets`, at the front, the reader has taken over: the `reader_queue`.
     reader: usize,
     rcvbuf_bytes: u32,
@@ -47,9 +40,8 @@ pub(super) struct ReceiveQueue {
 
 impl ReceiveQueue {
     pub(super) fn new(rcvbuf_bytes: u32) -> ReceiveQueue {
-        let packets = VecDeque::new();
         ReceiveQueue {
-            packets,
+            packets: Line::new(),
             reader: 0,
             rcvbuf_bytes,
             rmem_alloc: 0,
@@ -59,15 +51,21 @@ impl ReceiveQueue {
         }
     }
 
-    /// Takes a datagram in; `false`: there is no room for it.
+    /// Takes a datagram in; `false`: there is no room for it. `is_paged`: it was made to be cut, and its data lies in pages.
     #[inline]
-    pub(super) fn push(&mut self, queued: Queued) -> bool {
-        if !self.has_room(queued.charge) {
+    pub(super) fn push(&mut self, source: &Source, payload: &Payload, is_paged: bool) -> bool {
+        let len = payload.len();
+        let charge = if is_paged { charge_paged(len) } else { charge(len, source.header.dst) };
+        if !self.has_room(charge) {
             return false;
         }
-        self.rmem_alloc += queued.charge;
+        self.rmem_alloc += charge;
         self.is_released = false;
-        self.packets.push_back(queued);
+        let place = self.packets.push(|| Queued { source: *source, payload: Payload::EMPTY, charge, peeked: false });
+        place.source = *source;
+        place.payload.set(payload);
+        place.charge = charge;
+        place.peeked = false;
         true
     }
 
@@ -94,14 +92,15 @@ impl ReceiveQueue {
     #[inline]
     pub(super) fn front(&mut self) -> Option<&Queued> {
         self.refill();
-        self.packets.front()
+        self.packets.get(0)
     }
 
     /// Removes the first datagram.
     #[inline]
     pub(super) fn pop(&mut self) {
         self.refill();
-        let Some(queued) = self.packets.pop_front() else { return };
+        let Some(queued) = self.packets.pop() else { return };
+        queued.payload.release();
         self.reader -= 1;
         self.deficit += queued.charge;
         if self.deficit >= self.threshold || self.reader == 0 {
@@ -120,13 +119,14 @@ impl ReceiveQueue {
             self.reader = self.packets.len();
             found = self.find(self.reader, offset);
         }
-        let (index, within) = found?;
-        let queued = &mut self.packets[index];
+        let (of, within) = found?;
+        let queued = self.packets.get_mut(of)?;
         queued.peeked |= queued.payload.is_empty();
         Some((queued, within))
     }
 
     /// A reader that has nothing left takes over what has arrived.
+    #[inline]
     pub(super) fn refill(&mut self) {
         if self.reader == 0 {
             self.reader = self.packets.len();
@@ -176,13 +176,13 @@ impl ReceiveQueue {
     /// `__skb_try_recv_from_queue` for a peek, over the first `limit` datagrams.
     fn find(&self, limit: usize, offset: Option<usize>) -> Option<(usize, usize)> {
         let mut within = offset.unwrap_or(0);
-        for (index, queued) in self.packets.iter().take(limit).enumerate() {
+        for (of, queued) in (0..limit).map_while(|of| Some((of, self.packets.get(of)?))) {
             let len = queued.payload.len();
             if offset.is_some() && within >= len && (within > 0 || queued.peeked) {
                 within -= len;
                 continue;
             }
-            return Some((index, within));
+            return Some((of, within));
         }
         None
     }

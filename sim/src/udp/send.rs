@@ -8,7 +8,7 @@ use super::{Family, Udp};
 use crate::packet::{Body, Datagram, Packet, Payload};
 use bytes::BytesMut;
 use std::io::IoSlice;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use twinsock::{Errno, Result};
 
 /// Flags of a sending call.
@@ -59,8 +59,6 @@ pub(super) struct Corked {
     data: BytesMut,
     /// `sk_wmem_alloc`.
     pub charge: u32,
-    /// The destination in its flow was written over: it goes to nobody.
-    is_lost: bool,
 }
 
 impl Udp {
@@ -138,7 +136,7 @@ impl Udp {
             return Ok(Some(self.transmit(&route, dst, payload)));
         }
         let data = gather(BytesMut::with_capacity(len), iov);
-        self.corked = Some(Box::new(Corked { dst, route, data, charge: charge(len, dst.ip()), is_lost: false }));
+        self.corked = Some(Box::new(Corked { dst, route, data, charge: charge(len, dst.ip()) }));
         Ok(None)
     }
 
@@ -196,16 +194,26 @@ impl Udp {
         self.corked.is_some()
     }
 
-    /// Over IPv4 a corked datagram goes to whom the socket was connected last: `connect(2)` and the cork share one flow, `inet->cork.fl`. In
-    /// a union with it is the flow of IPv6, whose destination is not one any longer once an IPv4-mapped peer has been written over it.
+    /// Over IPv4 a corked datagram goes to whom the socket was connected last: `connect(2)` and the cork share one flow, `inet->cork.fl`.
     pub(super) fn redirect_corked(&mut self, peer: SocketAddr) {
-        if let Some(corked) = &mut self.corked
+        if let Some(Corked { dst: dst @ SocketAddr::V4(_), .. }) = self.corked.as_deref_mut()
             && peer.is_ipv4()
         {
-            match corked.dst {
-                SocketAddr::V4(_) => corked.dst = peer,
-                SocketAddr::V6(_) => corked.is_lost = true,
-            }
+            *dst = peer;
+        }
+    }
+
+    /// Writes the flow of an IPv4 peer, from that address, over the one of a corked IPv6 datagram, with which it is in a union: the source, the
+    /// peer and both ports (`saddr`, `daddr`, `uli` of `struct flowi4`) stand where the first 12 bytes of the destination were. Its ports and its
+    /// route stay.
+    pub fn overwrite_flow(&mut self, source: Ipv4Addr, peer: SocketAddrV4) {
+        if let Some(Corked { dst: SocketAddr::V6(dst), route, .. }) = self.corked.as_deref_mut() {
+            let mut octets = dst.ip().octets();
+            octets[..4].copy_from_slice(&source.octets());
+            octets[4..8].copy_from_slice(&peer.ip().octets());
+            octets[8..10].copy_from_slice(&peer.port().to_be_bytes());
+            octets[10..12].copy_from_slice(&route.src.port().to_be_bytes());
+            dst.set_ip(octets.into());
         }
     }
 
@@ -220,8 +228,7 @@ impl Udp {
 
     fn push(&mut self) -> Option<Packet> {
         let corked = *self.corked.take()?;
-        let packet = self.transmit(&corked.route, corked.dst, corked.data.freeze().into());
-        (!corked.is_lost).then_some(packet)
+        Some(self.transmit(&corked.route, corked.dst, corked.data.freeze().into()))
     }
 
     fn transmit(&mut self, route: &Route, dst: SocketAddr, payload: Payload) -> Packet {

@@ -46,7 +46,7 @@ fn payload(packet: &Packet) -> &[u8] {
 
 fn deliver(udp: &mut Udp, packet: &Packet) -> Delivery {
     match &packet.body {
-        Body::Udp(datagram) => udp.deliver(Instant::ZERO, packet.into(), datagram.clone()),
+        Body::Udp(datagram) => udp.deliver(Instant::ZERO, packet.into(), datagram),
         Body::Tcp(_) | Body::Icmp(_) => panic!("UDP sends UDP"),
     }
 }
@@ -55,7 +55,7 @@ fn deliver(udp: &mut Udp, packet: &Packet) -> Delivery {
 fn arrive(udp: &mut Udp, len: usize) -> Delivery {
     let (src, dst) = if udp.family() == Family::V6 { (at6(1), at6(2)) } else { (at(1), at(2)) };
     let header = IpHeader { src: src.ip(), dst: dst.ip(), ttl: 64, tos: 0 };
-    udp.deliver(Instant::ZERO, header, Datagram { src_port: 1, dst_port: 2, payload: vec![b'x'; len].into(), ..Datagram::EMPTY })
+    udp.deliver(Instant::ZERO, header, &Datagram { src_port: 1, dst_port: 2, payload: vec![b'x'; len].into(), ..Datagram::EMPTY })
 }
 
 fn recv(udp: &mut Udp, room: usize, flags: RecvFlags) -> Result<Vec<u8>> {
@@ -348,6 +348,17 @@ fn connect_redirects_a_corked_datagram_over_ipv4_only() {
         let Body::Udp(datagram) = packet.body else { panic!("UDP sends UDP") };
         assert_eq!(datagram.dst_port, goes_to);
     }
+}
+
+#[test]
+fn an_ipv4_flow_stands_where_the_destination_of_a_corked_ipv6_datagram_was() {
+    let mut udp = Udp::new(Family::V6, BUFFER_DEFAULT_BYTES);
+    sendto(&mut udp, b"a", MORE, Some(at6(2))).unwrap();
+    udp.overwrite_flow([127, 0, 0, 1].into(), "127.0.0.2:513".parse().unwrap());
+    let packet = sendto(&mut udp, b"b", PLAIN, None).unwrap().unwrap();
+    let IpAddr::V6(dst) = packet.dst else { panic!("{} is no IPv6 address", packet.dst) };
+    assert_eq!(dst.octets()[..10], [127, 0, 0, 1, 127, 0, 0, 2, 2, 1]);
+    assert_eq!(dst.octets()[10..], [0, 1, 0, 0, 0, 1], "the source port; the rest is the old one");
 }
 
 #[test]

@@ -100,7 +100,7 @@ impl World {
         let Some(machine) = self.machines.get(id.index()) else { return };
         machine.host.prefetch_send(recent);
         let Some(remote) = machine.host.remote_of(recent) else { return };
-        let known = machine.last_route.filter(|(addr, _)| *addr == remote).map(|(_, path)| path);
+        let known = machine.path_to(remote);
         if let Some(path) = known.or_else(|| self.routes.get(id.0, remote)).and_then(|path| self.paths.get(path)) {
             prefetch_bytes(std::ptr::from_ref(path).cast(), Path::HOT_BYTES);
         }

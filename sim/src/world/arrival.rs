@@ -56,7 +56,14 @@ impl World {
     pub(crate) fn happen(&mut self) -> Option<Happened> {
         match self.happen_short(false)? {
             Ok(_) => unreachable!("no receive may end"),
-            Err(rest) => Some(self.happen_on(rest)),
+            Err(rest) => Some(match rest.0 {
+                What::Due(Due::Alarm(alarm)) => Happened::Alarm(alarm),
+                What::Landed(_, slot, Landing::Kept) => {
+                    self.hand_back(slot);
+                    Happened::Something
+                }
+                What::Due(_) | What::Landed(..) => self.happen_on(rest),
+            }),
         }
     }
 
@@ -139,13 +146,13 @@ impl World {
         match landing {
             Landing::Ends { .. } => unreachable!("the end of a receive"),
             Landing::Wakes { waiter, is_armed } => {
-                self.in_flight.land(slot);
+                self.hand_back(slot);
                 if is_armed {
                     self.follow_timer(to);
                 }
                 return Happened::Woken(waiter);
             }
-            Landing::Kept => self.in_flight.land(slot),
+            Landing::Kept => self.hand_back(slot),
             Landing::Done => self.arrived(to, slot),
             Landing::Long => self.take_in(to, slot),
         }
@@ -155,14 +162,21 @@ impl World {
     /// The data of the packet whose arrival has ended a receive, to where its caller wants it.
     #[inline(always)]
     pub(crate) fn take_data(&mut self, data: Data, into: &mut [u8]) {
-        if let (Some(from), Some(into)) = (self.in_flight.packet(data.slot).data().get(..data.len), into.get_mut(..data.len)) {
+        let flying = &self.in_flight.slots[index(data.slot)];
+        if let (Some(from), Some(into)) = (flying.packet.data().get(..data.len), into.get_mut(..data.len)) {
             into.copy_from_slice(from);
         }
-        // What it was is left there for the next one.
-        let owner = self.in_flight.slots.get(index(data.slot)).map_or(NONE, |flying| flying.owner);
-        match self.machines.get_mut(index(owner)) {
-            Some(machine) if machine.spare == NONE => machine.spare = data.slot,
-            Some(_) | None => self.in_flight.land(data.slot),
+        self.hand_back(data.slot);
+    }
+
+    /// The small packet in this place has arrived: the place is its sender's again for the next one, if that has none. What the packet was is left there: most
+    /// of it will be the same.
+    #[inline(always)]
+    fn hand_back(&mut self, slot: u32) {
+        let flying = &self.in_flight.slots[index(slot)];
+        match self.machines.get_mut(index(flying.owner)) {
+            Some(machine) if machine.spare == NONE && flying.packet.is_plain() => machine.spare = slot,
+            Some(_) | None => self.in_flight.land(slot),
         }
     }
 

@@ -1,8 +1,9 @@
 //! The event queue: what happens next, and what happens first of those due at one instant.
 //!
-//! A hierarchical timing wheel, 11 levels of 64 slots, which together tell 64-bit instants apart; every pending event is one node of
-//! one slab, linked into its slot's list, and a bitmap per level says which slots hold anything. An event that is earlier than all
-//! others when it is pushed stays outside wheel and slab, as the front: while little is pending they are hardly touched.
+//! A hierarchical timing wheel, 11 levels of 64 slots, which together tell 64-bit instants apart; every event in it is one node of
+//! one slab, linked into its slot's list, and a bitmap per level says which slots hold anything. The earliest events stay outside wheel
+//! and slab, the very first as the front, the others in a line behind it: what is pushed in order, as the packets of a link are whose delay is always the
+//! same, or is to be among the next few, as the turn of a thread is, never sees the wheel, and while little is pending nothing does.
 //!
 //! Where an event belongs follows from its instant and from `base`, the instant of the last event popped: the level is that
 //! of the highest bit (in groups of six) in which the two differ, the slot is that group's value. Four facts hold
@@ -10,15 +11,19 @@
 //!
 //! 1. Every event in the wheel is where its instant and `base` say. When `base` moves to a popped event's instant, only the slot
 //!    which that event belonged to changes its meaning, and its events move to lower levels.
-//! 2. The front, if there is one, is not later than any event in the wheel, and of those at its own instant it was pushed first.
-//! 3. Events of one instant stand in one list, in the order in which they were pushed.
-//! 4. The head of a list is the earliest event in it, the front counted as the head of the list that it belongs to.
+//! 2. Front and line stand in the order of their instants, those of one instant in the order in which they were pushed, and each is
+//!    earlier than all events in the wheel. If there is no front, nobody stands in the line.
+//! 3. Events of one instant stand in one list of the wheel, in the order in which they were pushed.
+//! 4. The head of a list is the earliest event in it.
 //!
-//! So `pop` takes the front, or else the head of the first list of the lowest level, and moves `base`. Each event moves down
-//! at most ten times, whatever else happens, and usually once or twice.
+//! So `pop` takes the front, or else the head of the first list of the lowest level, and moves `base`. An event that is pushed belongs
+//! into the line if it is earlier than all in the wheel. Where it would be far from both ends of the line, those behind it go to the wheel, from
+//! which none comes back: so each event stands in the line once, is put into the wheel once, and moves down there at most ten times, whatever
+//! else happens, and usually once or twice.
 //!
 //! This file knows nothing of what an event means, and draws no chance: events of one instant come out first in, first out.
 
+use crate::line::Line;
 use crate::prefetch::prefetch;
 use std::fmt;
 use twinsock::Instant;
@@ -40,18 +45,18 @@ use twinsock::Instant;
 /// ```
 #[derive(Clone)]
 pub struct EventQueue<E> {
-    /// The event outside the wheel.
+    /// The first event outside the wheel.
     front: Option<E>,
     /// Its instant; meaningless while there is none.
     front_at: u64,
+    /// The other events outside the wheel.
+    line: Line<Outside<E>>,
     /// The instant of the earliest event in the wheel, `u64::MAX` while the wheel is empty.
     wheel_at: u64,
     /// The instant of the earliest event of all, `u64::MAX` while there is none.
     next_at: u64,
     /// The first unused node of `nodes`.
     free: u32,
-    /// How many events are pending, the front among them.
-    len: usize,
     /// The instant of the last event popped.
     base: u64,
     nodes: Vec<Node<E>>,
@@ -65,6 +70,18 @@ pub struct EventQueue<E> {
     mixed: [u64; LEVELS],
     /// Level after level.
     slots: [Slot; SLOTS * LEVELS],
+}
+
+/// An event of the line, or a place for one.
+#[derive(Clone)]
+struct Outside<E> {
+    at: u64,
+    event: Option<E>,
+}
+
+impl<E> Outside<E> {
+    /// A place to be used.
+    const NONE: Outside<E> = Outside { at: 0, event: None };
 }
 
 /// An event, or an unused place for one.
@@ -100,6 +117,10 @@ const SLOTS: usize = 64;
 const BITS_PER_LEVEL: u32 = 6;
 /// The end of a list.
 const NONE: u32 = u32::MAX;
+/// Behind how many events of the line at most an event is put in between.
+const PASSED_MAX: usize = 4;
+/// More than links delay packets, less than timers wait: 17 ms.
+const MUCH_LATER_NS: u64 = 1 << 24;
 
 const _: () = assert!(SLOTS == 1 << BITS_PER_LEVEL);
 const _: () = assert!(LEVELS * 6 >= 64, "the levels tell all instants apart");
@@ -116,10 +137,10 @@ impl<E> EventQueue<E> {
         EventQueue {
             front: None,
             front_at: 0,
+            line: Line::new(),
             wheel_at: u64::MAX,
             next_at: u64::MAX,
             free: NONE,
-            len: 0,
             base: 0,
             nodes: Vec::new(),
             scout: NONE,
@@ -151,34 +172,77 @@ impl<E> EventQueue<E> {
         let at = at.as_nanos();
         debug_assert!(at >= self.base, "an event is never in the past: {at} ns, and {} ns have passed", self.base);
         let at = at.max(self.base);
-        self.len += 1;
         if self.front.is_none() && at < self.wheel_at {
             self.front = Some(event);
             self.front_at = at;
             self.next_at = at;
         } else {
-            self.push_into_wheel(at, event);
+            self.push_behind(at, event);
         }
     }
 
     /// Adds an event where there is a front already, or an event in the wheel that comes first.
-    fn push_into_wheel(&mut self, at: u64, event: E) {
-        if self.front.is_none() {
-            // It is not the earliest: what comes next stays what it was.
+    #[inline(never)]
+    fn push_behind(&mut self, at: u64, event: E) {
+        let last_at = self.line.last().map_or(self.front_at, |last| last.at);
+        if at >= self.wheel_at {
             let new = self.allocate(at, event);
             self.link(new, at);
+        } else if at >= last_at {
+            *self.line.push(|| Outside::NONE) = Outside { at, event: Some(event) };
         } else if at < self.front_at {
-            let displaced_at = std::mem::replace(&mut self.front_at, at);
-            self.next_at = at;
-            self.wheel_at = displaced_at;
-            if let Some(displaced) = self.front.replace(event) {
-                let displaced = self.allocate(displaced_at, displaced);
-                self.link_first(displaced, displaced_at);
-            }
+            self.push_front(at, event);
         } else {
-            let new = self.allocate(at, event);
-            self.wheel_at = self.wheel_at.min(at);
-            self.link_behind_front(new, at);
+            self.push_between(at, event);
+        }
+    }
+
+    /// Adds an event as the front where there is another. That goes to the wheel if it is much later: so a packet does not move a timer there and back.
+    #[inline]
+    fn push_front(&mut self, at: u64, event: E) {
+        let displaced_at = std::mem::replace(&mut self.front_at, at);
+        let displaced = self.front.replace(event);
+        self.next_at = at;
+        if self.line.is_empty()
+            && displaced_at - at >= MUCH_LATER_NS
+            && let Some(displaced) = displaced
+        {
+            let displaced = self.allocate(displaced_at, displaced);
+            self.link_first(displaced, displaced_at);
+            self.wheel_at = displaced_at;
+        } else {
+            *self.line.push_first(|| Outside::NONE) = Outside { at: displaced_at, event: displaced };
+        }
+    }
+
+    /// Adds an event to the line that is not to be its last: behind the first few, or else those that it is to be before go to the wheel.
+    #[inline]
+    fn push_between(&mut self, at: u64, event: E) {
+        let mut passed = 0;
+        while self.line.get(passed).is_some_and(|other| other.at <= at) {
+            passed += 1;
+            if passed > PASSED_MAX {
+                self.cut_line(at);
+                *self.line.push(|| Outside::NONE) = Outside { at, event: Some(event) };
+                return;
+            }
+        }
+        *self.line.push_first(|| Outside::NONE) = Outside { at, event: Some(event) };
+        for of in 0..passed {
+            self.line.swap(of, of + 1);
+        }
+    }
+
+    /// Those in the line that are later than this go to the wheel.
+    #[cold]
+    fn cut_line(&mut self, at: u64) {
+        while self.line.last().is_some_and(|last| last.at > at)
+            && let Some(Outside { at: later, event }) = self.line.pop_last()
+            && let (later, Some(event)) = (*later, event.take())
+        {
+            let displaced = self.allocate(later, event);
+            self.link_first(displaced, later);
+            self.wheel_at = later;
         }
     }
 
@@ -194,7 +258,7 @@ impl<E> EventQueue<E> {
     #[inline]
     #[must_use]
     pub fn peek(&self) -> Option<Instant> {
-        if self.len == 0 { None } else { Some(Instant::from_nanos(self.next_at)) }
+        if self.is_empty() { None } else { Some(Instant::from_nanos(self.next_at)) }
     }
 
     /// Whether the earliest event is later than `at`. At the end of time the answer may be `false` although nothing is pending.
@@ -217,8 +281,14 @@ impl<E> EventQueue<E> {
     pub fn pop(&mut self) -> Option<(Instant, E)> {
         let Some(event) = self.front.take() else { return self.pop_from_wheel() };
         let at = self.front_at;
-        self.len -= 1;
-        self.next_at = self.wheel_at;
+        match self.line.pop() {
+            None => self.next_at = self.wheel_at,
+            Some(next) => {
+                self.front = next.event.take();
+                self.front_at = next.at;
+                self.next_at = next.at;
+            }
+        }
         // Where the wheel's earliest differs from the front in a higher bit than `base` does, or in the same one, nothing is in the front's slot.
         if (self.wheel_at ^ at) > (at ^ self.base) {
             self.base = at;
@@ -235,7 +305,6 @@ impl<E> EventQueue<E> {
         let place = self.first_list();
         let head = self.slots[place.slot].head;
         let (at, next, event) = self.release(head);
-        self.len -= 1;
         self.base = at;
         if next == NONE {
             self.clear(place);
@@ -251,9 +320,13 @@ impl<E> EventQueue<E> {
         Some((Instant::from_nanos(at), event))
     }
 
-    /// Shows so many events that come `ahead` events after the next one, of those of one instant, where they are at hand: so that the caches can be made ready for
-    /// them. Asked for again when so many have been taken, it shows those that come after them.
+    /// Shows so many events that come `ahead` events after the next one, where they are at hand: so that the caches can be made ready for them. Asked for again
+    /// when so many have been taken, it shows those that come after them.
     pub(crate) fn scout(&mut self, ahead: usize, count: usize, mut show: impl FnMut(&E)) {
+        if self.front.is_some() {
+            let in_line = (ahead..).take(count).map_while(|behind| self.line.get(behind - 1)?.event.as_ref());
+            return in_line.for_each(show);
+        }
         let is_known = self.nodes.get(self.scout as usize).is_some_and(|node| node.event.is_some() && node.at == self.next_at);
         let mut index = self.scout;
         if !is_known {
@@ -275,14 +348,19 @@ impl<E> EventQueue<E> {
     #[inline]
     #[must_use]
     pub(crate) fn len(&self) -> usize {
-        self.len
+        let lists = (0..SLOTS * LEVELS).filter(|slot| self.occupied[slot / SLOTS] & 1 << (slot % SLOTS) != 0);
+        let nodes = lists.map(|slot| {
+            let next = |index: &u32| Some(self.node(*index).next).filter(|next| *next != NONE);
+            std::iter::successors(Some(self.slots[slot].head), next).count()
+        });
+        usize::from(self.front.is_some()) + self.line.len() + nodes.sum::<usize>()
     }
 
     /// Whether nothing is pending.
     #[inline]
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.front.is_none() && self.levels == 0
     }
 
     #[inline]
@@ -358,18 +436,6 @@ impl<E> EventQueue<E> {
     fn link(&mut self, index: u32, at: u64) {
         let place = self.place(at);
         if self.is_occupied(place) && at < self.slots[place.slot].head_at {
-            self.link_first(index, at);
-        } else {
-            self.link_last(place, index, at);
-        }
-    }
-
-    /// As `link`, where the front counts as the head of the list that it belongs to.
-    #[inline(always)]
-    fn link_behind_front(&mut self, index: u32, at: u64) {
-        let place = self.place(at);
-        let is_earliest = self.is_occupied(place) && at < self.slots[place.slot].head_at;
-        if is_earliest && place != self.place(self.front_at) {
             self.link_first(index, at);
         } else {
             self.link_last(place, index, at);
@@ -462,7 +528,7 @@ impl<E> Default for EventQueue<E> {
 
 impl<E> fmt::Debug for EventQueue<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventQueue").field("len", &self.len).field("peek", &self.peek()).finish_non_exhaustive()
+        f.debug_struct("EventQueue").field("peek", &self.peek()).finish_non_exhaustive()
     }
 }
 
@@ -491,7 +557,7 @@ mod tests {
         }
     }
 
-    /// Facts 1, 3 and 4 of the map at the top of the file; 2 and the order itself are what the model checks.
+    /// The facts of the map at the top of the file; the order itself is what the model checks.
     fn check_wheel(queue: &EventQueue<u64>) {
         let (mut linked, mut earliest) = (0, u64::MAX);
         for level in 0..LEVELS {
@@ -500,13 +566,12 @@ mod tests {
             for place in places.filter(|place| queue.is_occupied(*place)) {
                 let Slot { head, tail, head_at } = queue.slots[place.slot];
                 let mut index = head;
-                let is_fronts = queue.front.is_some() && queue.place(queue.front_at) == place;
                 let is_mixed = queue.mixed[level] & place.bit != 0;
                 assert_eq!(queue.node(head).at, head_at, "the instant of a list's head is known");
                 while index != NONE {
                     let node = queue.node(index);
                     assert_eq!(queue.place(node.at), place, "an event is where its instant and the base say");
-                    assert!(is_fronts || head_at <= node.at, "the head of a list is its earliest event");
+                    assert!(head_at <= node.at, "the head of a list is its earliest event");
                     assert!(is_mixed || head_at == node.at, "a list that is not mixed has one instant");
                     if node.next == NONE {
                         assert_eq!(tail, index, "a list ends at its tail");
@@ -518,7 +583,14 @@ mod tests {
             }
         }
         assert!(earliest == queue.wheel_at, "the wheel's earliest instant is known");
-        assert_eq!(linked + usize::from(queue.front.is_some()), queue.len(), "no event is lost or made up");
+        let line: Vec<_> = (0..queue.line.len()).filter_map(|of| queue.line.get(of)).collect();
+        let front = queue.front.map(|_| queue.front_at);
+        let outside: Vec<u64> = front.into_iter().chain(line.iter().map(|outside| outside.at)).collect();
+        assert_eq!(linked + outside.len(), queue.len(), "no event is lost or made up");
+        assert!(front.is_some() || line.is_empty(), "nobody stands in line behind nothing");
+        assert!(line.iter().all(|outside| outside.event.is_some()), "an event is where it is expected");
+        assert!(outside.is_sorted(), "the line is in order");
+        assert!(outside.last().is_none_or(|last| *last < queue.wheel_at), "the line is earlier than the wheel");
     }
 
     /// A delay of a kind that the simulator produces, or that is hard on a wheel.
@@ -605,6 +677,23 @@ mod tests {
         queue.push(Instant::FAR, 3);
         let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(order, [(Instant::ZERO, 1), (Instant::FAR, 2), (Instant::FAR, 3)]);
+    }
+
+    #[test]
+    fn what_is_pushed_nearly_in_order_never_sees_the_wheel() {
+        let mut queue = EventQueue::new();
+        (0..1000).for_each(|micros| queue.push(Instant::from_nanos(1_000_000 + micros * 1000), micros));
+        for micros in 1000..3000 {
+            queue.push(Instant::from_nanos(micros * 1000), micros);
+            assert_eq!(queue.pop().map(|(at, _)| at.as_nanos()), Some(micros * 1000));
+            queue.push(Instant::from_nanos(1_000_000 + micros * 1000), micros);
+            assert_eq!(queue.pop().map(|(at, _)| at.as_nanos()), Some(micros * 1000));
+        }
+        assert!(queue.nodes.is_empty(), "{} nodes", queue.nodes.len());
+        // Far from both ends: what is behind it goes there.
+        queue.push(Instant::from_nanos(3_500_000), 0);
+        check_wheel(&queue);
+        assert_eq!(queue.nodes.len(), 499);
     }
 
     #[test]

@@ -54,8 +54,7 @@ impl World {
             }
             *label = self.trace.packet_sent(self.now, id.0, packet);
             // What `carry_on` does in the usual case.
-            if let Some((addr, path)) = machine.last_route
-                && addr == packet.dst
+            if let Some(path) = machine.path_to(packet.dst)
                 && self.chains.is_none()
                 && let Some(path) = self.paths.get_mut(path)
                 && let Some(at) = path.direction.arrival(self.now, packet.frame_bytes_at_most())
@@ -71,8 +70,8 @@ impl World {
     /// Takes the packet in this place, the next one, which is recorded already, to where it goes.
     pub(super) fn carry_on(&mut self, from: HostId, slot: u32) {
         let packet = self.in_flight.packet(slot);
-        let known = self.machines[from.index()].last_route.filter(|(addr, _)| *addr == packet.dst);
-        if let Some(index) = known.map(|(_, index)| index).or_else(|| self.routes.get(from.0, packet.dst)) {
+        let known = self.machines[from.index()].path_to(packet.dst);
+        if let Some(index) = known.or_else(|| self.routes.get(from.0, packet.dst)) {
             // The usual case of `send`, unless somebody asks what every host has gone through.
             let path = &mut self.paths[index];
             if self.chains.is_none()

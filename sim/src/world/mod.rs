@@ -161,6 +161,15 @@ struct Machine {
 impl Machine {
     /// How much of a machine, from its beginning on, the short ways look at.
     const HOT_BYTES: usize = std::mem::offset_of!(Machine, host) + Host::HOT_BYTES;
+
+    /// The path of its last packet, if that went there.
+    #[inline(always)]
+    fn path_to(&self, dst: IpAddr) -> Option<usize> {
+        match &self.last_route {
+            Some((addr, path)) if *addr == dst => Some(*path),
+            Some(_) | None => None,
+        }
+    }
 }
 
 #[inline]

@@ -6,7 +6,6 @@ use super::in_flight::{Flying, NONE};
 use super::{Due, HostId, World, index};
 use crate::host::{Pid, QuietRecv, Recent, Short, ShortSend, Token};
 use crate::packet::Packet;
-use std::net::IpAddr;
 use twinsock::raw::{Name, RawFd};
 
 impl World {
@@ -36,8 +35,8 @@ impl World {
         };
         machine.spare = NONE;
         *owner = at.0;
-        let (route, dst) = (machine.last_route, packet.dst);
-        if !self.leave(at, slot, route, dst) {
+        let path = machine.path_to(packet.dst);
+        if !self.leave(at, slot, path) {
             self.follow(at);
             return true;
         }
@@ -48,21 +47,32 @@ impl World {
         true
     }
 
-    /// Takes the small packet in this place to where it goes; `route`: where its host sent to last. Whether it goes by express, which leads to nothing
-    /// else.
+    /// Takes the small packet in this place to where it goes; `path`: that way, if its host sent there last. Whether it goes by express, which leads to
+    /// nothing else.
     #[inline(always)]
-    fn leave(&mut self, at: HostId, slot: u32, route: Option<(IpAddr, usize)>, dst: IpAddr) -> bool {
-        let path = match route {
-            Some((addr, path)) if addr == dst => Some(path),
-            Some(_) | None => self.routes.get(at.0, dst),
+    fn leave(&mut self, at: HostId, slot: u32, path: Option<usize>) -> bool {
+        let Some(path) = path.or_else(|| self.path_of(at, slot)) else {
+            return self.leave_slowly(at, slot);
         };
-        if let Some(path) = path.and_then(|path| self.paths.get_mut(path))
-            && self.chains.is_none()
+        if self.chains.is_none()
+            && let Some(path) = self.paths.get_mut(path)
             && let Some(arrives) = path.direction.arrival(self.now, Packet::SMALL_FRAME_MAX_BYTES)
         {
             self.queue.push(arrives, Due::arrival(path.to, slot));
             return true;
         }
+        self.leave_slowly(at, slot)
+    }
+
+    /// The way of the packet in this place, which is not where its host sent to last.
+    #[inline(never)]
+    fn path_of(&self, at: HostId, slot: u32) -> Option<usize> {
+        self.routes.get(at.0, self.in_flight.packet(slot).dst)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn leave_slowly(&mut self, at: HostId, slot: u32) -> bool {
         self.in_flight.put_back(slot);
         self.carry_on(at, slot);
         false
@@ -134,8 +144,8 @@ impl World {
         }
         machine.spare = NONE;
         *owner = at.0;
-        let (route, dst) = (machine.last_route, packet.dst);
-        self.leave(at, slot, route, dst);
+        let path = machine.path_to(packet.dst);
+        self.leave(at, slot, path);
         if self.machines[at.index()].host.has_woken() {
             self.follow(at);
         }

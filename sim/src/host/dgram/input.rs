@@ -58,17 +58,25 @@ impl Host {
             return;
         }
         let device = self.arrival_device(&header);
-        let ends = Ends {
-            src: SocketAddr::new(header.src, datagram.src_port),
-            dst: SocketAddr::new(header.dst, datagram.dst_port),
-            device,
-        };
-        match self.find_receiver(&ends) {
-            Some(key) => self.deliver_to(key, &Arrival { now, header, device }, datagram),
-            // Over IPv6 what has no checksum is nothing to tell anybody of, RFC 8200 section 8.1.
-            None if datagram.no_check && header.dst.is_ipv6() => {}
-            None => self.refuse(&header, datagram),
+        // Over IPv6 what has no checksum is nothing to tell anybody of, RFC 8200 section 8.1.
+        let may_refuse = !datagram.no_check || header.dst.is_ipv4();
+        if !self.deliver_to_one(&Arrival { now, header, device }, &datagram) && may_refuse {
+            self.refuse(&header, datagram);
         }
+    }
+
+    /// The one socket that a datagram is for gets it, if there is one.
+    pub(super) fn deliver_to_one(&mut self, arrival: &Arrival, datagram: &Datagram) -> bool {
+        let ends = Ends {
+            src: SocketAddr::new(arrival.header.src, datagram.src_port),
+            dst: SocketAddr::new(arrival.header.dst, datagram.dst_port),
+            device: arrival.device,
+        };
+        let receiver = self.find_receiver(&ends);
+        if let Some(key) = receiver {
+            self.deliver_to(key, arrival, datagram);
+        }
+        receiver.is_some()
     }
 
     /// The interface by which a packet has come.
@@ -100,19 +108,19 @@ impl Host {
         };
         let receivers: Vec<Key> = self.dgram_ports.holders(datagram.dst_port).iter().rev().filter(takes).copied().collect();
         for key in receivers {
-            self.deliver_to(key, arrival, datagram.clone());
+            self.deliver_to(key, arrival, datagram);
         }
     }
 
     /// A socket gets a datagram; one that stands for several only as a whole if it asks for that, `UDP_GRO` (`udp_queue_rcv_skb`).
-    fn deliver_to(&mut self, key: Key, arrival: &Arrival, datagram: Datagram) {
+    fn deliver_to(&mut self, key: Key, arrival: &Arrival, datagram: &Datagram) {
         let dgram = &mut self.dgrams[key];
         if datagram.no_check && !dgram.takes_unchecked(arrival.header.dst) {
             return;
         }
         if datagram.segment_bytes != 0 && dgram.options.plain_value(c::SOL_UDP, c::UDP_GRO) == 0 {
             for piece in datagram.pieces() {
-                dgram.udp.deliver(arrival.now, arrival.header, piece);
+                dgram.udp.deliver(arrival.now, arrival.header, &piece);
             }
         } else {
             dgram.udp.deliver(arrival.now, arrival.header, datagram);

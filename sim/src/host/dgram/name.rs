@@ -9,7 +9,7 @@ use super::route::{Cast, Device};
 use super::send::Flow;
 use super::{Dgram, any_like};
 use crate::slab::Key;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use twinsock::consts as c;
 use twinsock::raw::Name;
 use twinsock::{Errno, RawAddr, Result};
@@ -219,6 +219,9 @@ impl Host {
         }
         dgram.flow.is_cached = true;
         dgram.udp.connect(SocketAddr::new(route.destination, peer.port()));
+        if let (IpAddr::V4(source), IpAddr::V4(destination)) = (route.source, route.destination) {
+            dgram.udp.overwrite_flow(source, SocketAddrV4::new(destination, peer.port()));
+        }
         if dgram.local.is_unspecified() {
             dgram.local = route.source;
             dgram.named_at = self.dgram_ports.count_change();

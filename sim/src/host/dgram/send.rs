@@ -287,8 +287,22 @@ impl Host {
         Ok(())
     }
 
+    /// Hands on what was written over in its cork, [`udp::Udp::overwrite_flow`]: its route still leads to this host, if it did, where it is for whom
+    /// no address is too strange. Nobody else has this address.
+    fn carry_astray(&mut self, now: Instant, packet: &Packet, route: &Route) {
+        if let (Body::Udp(datagram), true) = (&packet.body, self.addresses.owns(route.destination)) {
+            let device = route.device;
+            let header = packet.into();
+            self.deliver_to_one(&Arrival { now, header, device }, datagram);
+        }
+    }
+
     /// Hands a packet to those who get it: to the wire, to this host, or to both. (`ip_mc_output`, `ip6_finish_output2`.)
     fn carry(&mut self, now: Instant, key: Key, packet: Packet, route: &Route) {
+        if route.cast == Cast::Unicast && packet.dst != route.destination {
+            self.carry_astray(now, &packet, route);
+            return;
+        }
         let is_local = self.addresses.owns(packet.dst);
         let has_loopback_address = packet.dst.is_loopback() || packet.src.is_loopback();
         let (comes_back, leaves) = match (route.cast, route.device) {

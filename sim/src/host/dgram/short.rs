@@ -387,11 +387,11 @@ impl Host {
 
     /// A datagram arrives for the only socket of its port. `false`: nothing has happened, it is another case.
     #[inline]
-    pub(in crate::host) fn take_datagram(&mut self, now: Instant, packet: &mut Packet) -> bool {
-        let header = IpHeader::from(&*packet);
-        let Body::Udp(datagram) = &mut packet.body else { return false };
+    pub(in crate::host) fn take_datagram(&mut self, now: Instant, packet: &Packet) -> bool {
+        let header = IpHeader::from(packet);
+        let Body::Udp(datagram) = &packet.body else { return false };
         let Some(key) = self.find_plain_receiver(&header, datagram) else { return false };
-        self.dgrams[key].udp.deliver_from(now, header, datagram);
+        self.dgrams[key].udp.deliver(now, header, datagram);
         self.settle_dgram(key);
         true
     }

@@ -35,10 +35,13 @@ impl Scheduler {
         let slot = &self.processes[process.index()];
         let held = self.stalled.get_mut(&slot.host).map(|stalled| &mut stalled.kills);
         let is_news = slot.life == Life::Alive
-            && !self.kills.contains(&process)
+            && !self.rare.will_kill(process)
             && held.as_ref().is_none_or(|held| !held.contains(&process));
         if is_news {
-            held.unwrap_or(&mut self.kills).push_back(process);
+            match held {
+                Some(held) => held.push_back(process),
+                None => self.rare.kill([process]),
+            }
         }
         is_news
     }
@@ -68,7 +71,9 @@ impl Scheduler {
         }
         let process = &self.processes[id.index()];
         let (host, pid) = (process.host, process.pid);
-        self.live -= u32::from(!process.daemon);
+        if !process.daemon {
+            self.rare.need_not_keep_going();
+        }
         for thread in threads {
             if let Some(op) = self.take_op(*thread) {
                 // What the interrupted call had done is nobody's concern any more.

@@ -1,5 +1,7 @@
 //! What happens next, and who runs then.
 
+use super::rare::First;
+use super::short::FETCHED_FROM;
 use super::upcoming::PREPARED_FROM;
 use super::{Scheduler, State, ThreadId, Turn, full_name};
 use crate::host::Token;
@@ -40,8 +42,7 @@ impl Scheduler {
     /// Lets the next thing in the world's queue happen, and chooses the thread that is woken by it, if nobody else can be chosen now.
     #[inline(always)]
     fn step_and_choose(&mut self) -> Option<ThreadId> {
-        let trace = self.world.trace();
-        let may_end = self.ready.is_empty() & self.stalled.is_empty() & (trace.steps() + 1 != self.break_at);
+        let may_end = self.ready.is_empty() & self.is_straight;
         match self.world.happen_short(may_end)? {
             Ok(Ended { waiter, data }) => Some(self.recv_ended(thread_of(waiter), data)),
             Err(rest) => match rest.alarm() {
@@ -90,27 +91,34 @@ impl Scheduler {
         self.limit = limit.unwrap_or(Instant::FAR);
     }
 
+    /// A debugger stops at the beginning of this turn.
+    pub(crate) fn break_at(&mut self, step: u64) {
+        self.break_at = step;
+        self.straighten();
+    }
+
+    /// Looks anew whether turns are taken without any more ado.
+    pub(super) fn straighten(&mut self) {
+        self.is_straight = self.stalled.is_empty() && self.break_at == u64::MAX;
+    }
+
     /// Who is next. With a `limit`, that of [`Scheduler::set_limit`], nothing later than that happens.
+    ///
+    /// # Errors
+    /// What is to be done instead.
     #[inline]
-    pub fn next_turn(&mut self, limit: Option<Instant>) -> Turn {
-        if let Some(thread) = self.chosen.take()
-            && !self.waits_at_once(thread)
-        {
-            return Turn::Run(thread);
+    pub fn next_turn(&mut self, limit: Option<Instant>) -> Result<ThreadId, Turn> {
+        if let Some(thread) = self.chosen {
+            self.chosen = None;
+            if !self.waits_at_once(thread) {
+                return Ok(thread);
+            }
         }
         loop {
-            if self.failure.is_some() {
-                return Turn::Stop;
-            }
-            if let Some(outside) = self.outside.take() {
-                self.pass();
-                return Turn::Outside(outside);
-            }
-            if let Some(process) = self.kills.pop_front() {
-                return Turn::Kill(process);
-            }
-            if limit.is_none() && self.live == 0 {
-                return Turn::Stop;
+            if self.rare.may_be()
+                && let Some(turn) = self.rare_turn(limit)
+            {
+                return Err(turn);
             }
             // Everything that is due now happens before somebody is chosen, so that the choice is among all.
             let due = self.world.next_due();
@@ -119,58 +127,71 @@ impl Scheduler {
                 if self.waits_at_once(thread) {
                     continue;
                 }
-                return Turn::Run(thread);
+                return Ok(thread);
             }
             match (due, limit) {
-                (Some(at), Some(limit)) if at > limit => return self.reach(limit),
+                (Some(at), Some(limit)) if at > limit => return Err(self.reach(limit)),
                 (Some(_), Some(_) | None) => {
-                    self.pass();
-                    if self.failure.is_some() {
-                        return Turn::Stop;
+                    if self.pass() {
+                        return Err(Turn::Stop);
                     }
                     if self.ready.len() >= PREPARED_FROM {
                         self.prepare_event();
                     }
                     if let Some(thread) = self.step_and_choose() {
-                        return Turn::Run(thread);
+                        return Ok(thread);
                     }
                 }
-                (None, Some(limit)) => return self.reach(limit),
-                (None, None) => return Turn::Deadlock,
+                (None, Some(limit)) => return Err(self.reach(limit)),
+                (None, None) => return Err(Turn::Deadlock),
             }
         }
     }
 
-    /// Something happens. A run in which no thread takes part in what happens never ends.
-    #[inline(always)]
-    fn pass(&mut self) {
-        self.events += 1;
-        if self.events.is_multiple_of(EVENTS_BETWEEN_LOOKS) {
-            self.look_for_idling();
+    /// The driver's turn, if something comes before all else.
+    #[cold]
+    fn rare_turn(&mut self, limit: Option<Instant>) -> Option<Turn> {
+        match self.rare.next()? {
+            First::Failure => Some(Turn::Stop),
+            First::Outside(outside) => {
+                self.pass();
+                Some(Turn::Outside(outside))
+            }
+            First::Kill(process) => Some(Turn::Kill(process)),
+            First::Nobody => limit.is_none().then_some(Turn::Stop),
         }
     }
 
+    /// Something happens. A run in which no thread takes part in what happens never ends: answers whether this one fails for that.
+    #[inline(always)]
+    fn pass(&mut self) -> bool {
+        self.events += 1;
+        self.events.is_multiple_of(EVENTS_BETWEEN_LOOKS) && self.looks_idle()
+    }
+
     #[cold]
-    fn look_for_idling(&mut self) {
+    fn looks_idle(&mut self) -> bool {
         let turns = self.world.trace().steps();
         if turns != self.turns_seen {
             self.turns_seen = turns;
             self.idle = 0;
-            return;
+            return false;
         }
         self.idle += EVENTS_BETWEEN_LOOKS;
         self.pulse.beat();
         if self.idle >= self.idle_max {
             let waiting = self.waiting();
-            self.failure.get_or_insert(FailureKind::Idle { events: self.idle, waiting });
+            self.rare.fail(FailureKind::Idle { events: self.idle, waiting });
         }
+        self.rare.failure().is_some()
     }
 
     /// Wakes and chooses a waiting thread, if nobody else can be chosen now. `false`: nothing has happened.
     fn goes_on_at_once(&mut self, thread: ThreadId) -> bool {
         let now = self.world.now();
-        let is_only_one = self.ready.is_empty() && self.stalled.is_empty() && self.world.is_idle_until(now);
-        if is_only_one {
+        let is_only_one = self.ready.is_empty() && self.is_straight && self.world.is_idle_until(now);
+        // One of many has its stack fetched when its turn is near.
+        if is_only_one && self.threads.len() >= FETCHED_FROM {
             self.stack_ends[thread.index()].prefetch();
         }
         let Some(slot) = self.threads.get(thread.index()) else { return false };
@@ -178,7 +199,7 @@ impl Scheduler {
             State::Waiting(..) => true,
             State::Ready | State::Due | State::Running | State::Ended => false,
         };
-        if !is_only_one || !is_waiting || self.world.trace().steps() + 1 == self.break_at {
+        if !is_only_one || !is_waiting {
             return false;
         }
         if self.world.trace().is_recording() {

@@ -25,6 +25,9 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     pub(super) fn note_short_call(&mut self, thread: ThreadId, fd: RawFd, short: &ShortCall<'_>) {
+        if !self.world.trace().wants_calls() {
+            return;
+        }
         let (name, count) = match *short {
             ShortCall::Send(data, ..) => (const { CallName::new("sendto") }, data.len()),
             ShortCall::Write(data) => (const { CallName::new("write") }, data.len()),

@@ -22,13 +22,16 @@ impl Scheduler {
         }
         self.world.crash(host);
         self.stalled.remove(&host);
+        self.straighten();
         for index in 0..self.processes.len() {
             let process = &mut self.processes[index];
             if process.host != host || process.life != Life::Alive {
                 continue;
             }
             process.life = Life::Crashed;
-            self.live -= u32::from(!process.daemon);
+            if !process.daemon {
+                self.rare.need_not_keep_going();
+            }
             for thread in process.threads() {
                 // It belongs to a kernel that is no more.
                 let slot = &mut self.threads[thread.index()];
@@ -36,8 +39,8 @@ impl Scheduler {
                 slot.quiet = None;
             }
             let id = ProcId(u32::try_from(index).expect("a process's number is 32 bits"));
-            if !self.kills.contains(&id) {
-                self.kills.push_back(id);
+            if !self.rare.will_kill(id) {
+                self.rare.kill([id]);
             }
         }
         // Whoever goes on, be it the thread that did it, does so after that.
@@ -46,12 +49,12 @@ impl Scheduler {
 
     /// The run does not end, whoever has ended, until the same number of calls of [`Scheduler::need_not_keep_going`].
     pub fn keep_going(&mut self) {
-        self.live += 1;
+        self.rare.keep_going();
     }
 
     /// Takes one [`Scheduler::keep_going`] back.
     pub fn need_not_keep_going(&mut self) {
-        self.live -= 1;
+        self.rare.need_not_keep_going();
     }
 
     /// A host is switched on, after a loss of power if it was on.
@@ -75,13 +78,15 @@ impl Scheduler {
             goes_on
         });
         self.stalled.insert(host, stalled);
+        self.straighten();
         self.just_chosen = false;
     }
 
     /// A host that stands still goes on.
     pub fn resume_host(&mut self, host: HostId) {
         let Some(stalled) = self.stalled.remove(&host) else { return };
-        self.kills.extend(stalled.kills);
+        self.straighten();
+        self.rare.kill(stalled.kills);
         self.ready.extend(stalled.ready);
         self.world.resume_host(host);
         self.collect_wakes();

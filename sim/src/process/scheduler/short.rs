@@ -43,8 +43,7 @@ impl Scheduler {
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
         let call = if as_file { const { CallName::new("write") } } else { const { CallName::new("sendto") } };
-        world.trace_mut().call_ended(at, place, call, Some(fd), Ok(data.len()));
-        if world.trace().wants_calls() {
+        if world.trace_mut().call_ended(at, place, call, Some(fd), Ok(data.len())) {
             self.note_short_call(thread, fd, &if as_file { ShortCall::Write(data) } else { ShortCall::Send(data, flags, None) });
         }
         self.collect_wakes();
@@ -55,6 +54,9 @@ impl Scheduler {
     #[inline(always)]
     pub fn recv_short(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
         let Some(slot) = self.threads.get_mut(thread.index()) else { return ShortRecv::Long };
+        if !as_file && slot.recent.is_dgram(fd) {
+            return ShortRecv::Long;
+        }
         match self.world.recv_short(slot.host, (slot.pid, &mut slot.recent), thread.token(), fd, into, flags) {
             Short::Done(received) => {
                 self.end_short_recv(thread, as_file, fd, (into, received), flags);
@@ -92,7 +94,8 @@ impl Scheduler {
     pub(super) fn waits_at_once(&mut self, thread: ThreadId) -> bool {
         let slot = &mut self.threads[thread.index()];
         let Some(Posted { as_file, fd, flags, room }) = slot.posted else { return false };
-        if slot.is_held_up || self.world.trace().is_recording() {
+        let is_dgram = !as_file && slot.recent.is_dgram(fd);
+        if is_dgram || slot.is_held_up || self.world.trace().is_recording() {
             return false;
         }
         let who = (slot.pid, &mut slot.recent);
@@ -120,22 +123,23 @@ impl Scheduler {
     /// A waiting thread's receive is over, and it is chosen to run next, for nobody else can be. Answers that thread.
     #[inline(always)]
     pub(super) fn recv_ended(&mut self, thread: ThreadId, data: Data) -> ThreadId {
-        self.stack_ends[thread.index()].prefetch();
-        if self.world.trace().is_recording() {
-            self.note_wake(thread);
+        if self.threads.len() >= FETCHED_FROM {
+            self.stack_ends[thread.index()].prefetch();
         }
         let at = self.world.now();
         let slot = &mut self.threads[thread.index()];
         let quiet = slot.quiet.take().expect("a receive that has hardly been taken note of is its thread's");
         slot.received = Some(data);
-        slot.state = State::Running;
-        slot.turn = slot.turn.wrapping_add(1);
         slot.clock = Instant::from_nanos(slot.clock.max(at).as_nanos().saturating_add(self.call_cost_ns));
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
         let call = recv_name(slot.reads_as_file);
-        let trace = self.world.trace_mut();
-        trace.count_step();
-        trace.call_ended(at, place, call, Some(quiet.fd()), Ok(data.bytes()));
+        if self.world.trace_mut().call_ended(at, place, call, Some(quiet.fd()), Ok(data.bytes())) {
+            self.note_wake(thread);
+        }
+        let slot = &mut self.threads[thread.index()];
+        slot.state = State::Running;
+        slot.turn = slot.turn.wrapping_add(1);
+        self.world.trace_mut().count_step();
         self.just_chosen = true;
         thread
     }
@@ -146,7 +150,9 @@ impl Scheduler {
         let data = self.threads.get_mut(thread.index())?.received.take()?;
         self.world.take_data(data, into);
         // The rest of what is recorded of it has been when it ended, which is now.
-        self.note_short_recv(thread, as_file, fd, (into, data.bytes()), flags);
+        if self.world.trace().wants_calls() {
+            self.note_short_recv(thread, as_file, fd, (into, data.bytes()), flags);
+        }
         Some(data.bytes())
     }
 
@@ -161,7 +167,9 @@ impl Scheduler {
     ) -> Option<usize> {
         let data = self.threads.get_mut(thread.index())?.received.take()?;
         self.world.take_datagram(data, into, name.as_deref_mut());
-        self.note_dgram_recv(thread, fd, (into, data.bytes()), flags, name.as_deref());
+        if self.world.trace().wants_calls() {
+            self.note_dgram_recv(thread, fd, (into, data.bytes()), flags, name.as_deref());
+        }
         Some(data.bytes())
     }
 
@@ -177,9 +185,9 @@ impl Scheduler {
         let at = world.now();
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
-        world.trace_mut().call_ended(at, place, const { CallName::new("sendto") }, Some(fd), Ok(data.len()));
+        let is_attended = world.trace_mut().call_ended(at, place, const { CallName::new("sendto") }, Some(fd), Ok(data.len()));
         self.collect_wakes();
-        if self.world.trace().wants_calls() {
+        if is_attended {
             let (flags, name) = how;
             self.note_short_call(thread, fd, &ShortCall::Send(data, flags, name));
         }
@@ -239,18 +247,18 @@ impl Scheduler {
     /// A receive on a stream has filled the first `received` bytes of `into`.
     #[inline(always)]
     fn end_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
-        self.end_short_call(thread, recv_name(as_file), fd, received);
-        self.note_short_recv(thread, as_file, fd, (into, received), flags);
+        if self.end_short_call(thread, recv_name(as_file), fd, received) {
+            self.note_short_recv(thread, as_file, fd, (into, received), flags);
+        }
     }
 
     /// The same, for a recording.
-    #[inline(always)]
+    #[cold]
+    #[inline(never)]
     fn note_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
-        if self.world.trace().wants_calls() {
-            let (data, len) = (&into[..received], into.len());
-            let short = if as_file { ShortCall::Read(data, len) } else { ShortCall::Recv(data, len, flags, None) };
-            self.note_short_call(thread, fd, &short);
-        }
+        let (data, len) = (&into[..received], into.len());
+        let short = if as_file { ShortCall::Read(data, len) } else { ShortCall::Recv(data, len, flags, None) };
+        self.note_short_call(thread, fd, &short);
     }
 
     /// The same of a datagram, with the sender's name if that was asked for.
@@ -263,12 +271,14 @@ impl Scheduler {
         flags: i32,
         name: Option<&Name<'_>>,
     ) {
-        self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received);
-        self.note_dgram_recv(thread, fd, (into, received), flags, name);
+        if self.end_short_call(thread, const { CallName::new("recvfrom") }, fd, received) {
+            self.note_dgram_recv(thread, fd, (into, received), flags, name);
+        }
     }
 
     /// The same, for a recording.
-    #[inline(always)]
+    #[cold]
+    #[inline(never)]
     fn note_dgram_recv(
         &mut self,
         thread: ThreadId,
@@ -277,21 +287,24 @@ impl Scheduler {
         flags: i32,
         name: Option<&Name<'_>>,
     ) {
-        if self.world.trace().wants_calls() {
-            self.note_short_call(thread, fd, &ShortCall::Recv(&into[..received], into.len(), flags, name));
-        }
+        self.note_short_call(thread, fd, &ShortCall::Recv(&into[..received], into.len(), flags, name));
     }
 
+    /// A call is over. Answers whether somebody may want to know more of it.
     #[inline(always)]
-    fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, count: usize) {
+    fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, count: usize) -> bool {
         let at = self.world.now();
-        let Some(slot) = self.threads.get_mut(thread.index()) else { return };
+        let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(self.call_cost_ns));
-        self.world.trace_mut().call_ended(at, place, call, Some(fd), Ok(count));
+        let is_attended = self.world.trace_mut().call_ended(at, place, call, Some(fd), Ok(count));
         self.collect_wakes();
+        is_attended
     }
 }
+
+/// From how many threads on what one of them is going to touch may have left the caches.
+pub(super) const FETCHED_FROM: usize = 64;
 
 /// A call that went the short way, for a recording.
 pub(super) enum ShortCall<'a> {

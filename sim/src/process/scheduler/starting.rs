@@ -29,7 +29,7 @@ impl Scheduler {
         self.world.trace_mut().names_mut().name_process(host.0, pid.0, Arc::clone(&name));
         self.processes.push(Process { host, pid, name, main, others: Vec::new(), daemon, life: Life::Alive, entropy: None });
         if !daemon {
-            self.live += 1;
+            self.rare.keep_going();
         }
         self.record(main, What::ProcessStart);
         id
