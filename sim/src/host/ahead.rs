@@ -1,7 +1,7 @@
 //! What calls and packets are going to look at soon, for the caches. Nothing here has any effect but on time.
 
-use super::Host;
 use super::fast::{Ends, Recent};
+use super::{Host, Token};
 use crate::packet::{Body, Packet};
 use crate::prefetch::{prefetch, prefetch_bytes};
 use crate::slab::Key;
@@ -21,7 +21,6 @@ impl Host {
             self.dgrams.prefetch(socket, usize::MAX);
         } else {
             self.sockets.prefetch(socket);
-            self.timers.prefetch_first();
         }
         prefetch_bytes(self.processes.as_ptr().cast(), 128);
     }
@@ -80,9 +79,20 @@ impl Host {
         }
     }
 
+    /// Who waits for that packet, in a receive of which the host has hardly taken note.
+    pub(crate) fn reader_of_arrival(&self, packet: &Packet, ends: &Ends) -> Option<Token> {
+        let file = match packet.body {
+            Body::Tcp(_) => self.sockets.get(ends.to())?.file,
+            Body::Udp(_) => self.dgrams.get(ends.to())?.file(),
+            Body::Icmp(_) => None,
+        };
+        Some(self.files.get(file?)?.queue.asleep()?.0)
+    }
+
     fn prefetch_buffers_of(&self, socket: Key) {
         if let Some(socket) = self.sockets.get(socket) {
             socket.tcb.prefetch_buffers();
+            socket.tcb.prefetch_constants();
         }
     }
 }

@@ -3,7 +3,6 @@
 //! A heap in which everybody's place is known, so that an entry is moved or taken out where it is. It does not move when a deadline moves later, and then
 //! goes off in vain. Those that are due at one moment go off in the order of [`TimerOf`].
 
-use crate::prefetch::prefetch_bytes;
 use crate::slab::{Key, to_usize};
 use twinsock::Instant;
 
@@ -34,12 +33,6 @@ impl TimerQueue {
     #[inline]
     pub(super) fn first(&self) -> Option<Entry> {
         self.heap.first().copied()
-    }
-
-    /// Makes the caches ready for a look at it.
-    #[inline]
-    pub(super) fn prefetch_first(&self) {
-        prefetch_bytes(self.heap.as_ptr().cast(), size_of::<Entry>());
     }
 
     /// Enters a timer, or moves it: nobody has more than one.

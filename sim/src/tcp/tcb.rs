@@ -56,6 +56,7 @@ pub struct Tcb {
     // What a segment of a calm connection looks at.
     pub(super) send: Option<Box<SendBuffer>>,
     pub(super) recv: Option<Box<RecvBuffer>>,
+    pub(super) sysctl: Shared<TcpSysctl>,
     pub(super) snd_una: SeqNumber,
     pub(super) snd_nxt: SeqNumber,
     /// The end of what the user has sent.
@@ -142,8 +143,6 @@ pub struct Tcb {
     pub(super) window_clamp: u32,
     pub(super) sndbuf: u32,
     pub(super) rcvbuf: u32,
-
-    pub(super) sysctl: Shared<TcpSysctl>,
 
     /// RSTs and answers that wait for `poll_transmit`.
     pub(super) replies: Vec<Segment>,

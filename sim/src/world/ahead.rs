@@ -3,13 +3,13 @@
 use super::in_flight::Flying;
 use super::wire::Path;
 use super::{Alarm, Due, HostId, Machine, Pair, World, index};
-use crate::host::Recent;
+use crate::host::{Recent, Token};
 use crate::prefetch::{prefetch, prefetch_bytes};
 
 /// How many events are looked at together.
 const FLOCK: usize = 8;
 /// In how many steps the caches are made ready for one.
-const STEPS: usize = 3;
+const STEPS: usize = 4;
 
 /// Arrivals that are going to be: flocks of them, the first one being the last.
 #[derive(Default)]
@@ -19,20 +19,28 @@ pub(super) struct Ahead {
     events_left: usize,
 }
 
+/// What the driver has to do with soon.
+pub(crate) enum Soon {
+    /// An alarm.
+    Alarm(Alarm),
+    /// A waiter that is going to be woken.
+    Woken(Token),
+}
+
 impl World {
-    /// Something happens now, one of many things at this moment: makes the caches ready for what happens after it. Alarms are handed out: what they are about is the
-    /// driver's.
+    /// Something happens now, one of many things at this moment: makes the caches ready for what happens after it. Alarms and those who are going to be woken are
+    /// handed out: what they are is the driver's.
     #[inline(always)]
-    pub(crate) fn look_ahead(&mut self, alarm: impl FnMut(Alarm)) {
+    pub(crate) fn look_ahead(&mut self, show: impl FnMut(Soon)) {
         match self.ahead.events_left.checked_sub(1) {
             Some(left) => self.ahead.events_left = left,
-            None => self.look_at_flocks(alarm),
+            None => self.look_at_flocks(show),
         }
     }
 
     /// The next step of all flocks. The last one of them, when it has been made, comes after as many events as it has.
     #[inline(never)]
-    fn look_at_flocks(&mut self, mut alarm: impl FnMut(Alarm)) {
+    fn look_at_flocks(&mut self, mut show: impl FnMut(Soon)) {
         let Ahead { flocks, events_left } = &mut self.ahead;
         *events_left = FLOCK - 1;
         flocks.rotate_right(1);
@@ -45,7 +53,7 @@ impl World {
                     *place = Some(*pair);
                 }
             }
-            Due::Alarm(number) => alarm(*number),
+            Due::Alarm(alarm) => show(Soon::Alarm(*alarm)),
             Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) | Due::Timer(_) => {}
         });
         for pair in self.ahead.flocks[0].iter().flatten() {
@@ -56,6 +64,11 @@ impl World {
         }
         self.arrivals_ahead(1).for_each(|(machine, flying)| machine.host.prefetch_arrival(&flying.packet, &flying.ends));
         self.arrivals_ahead(2).for_each(|(machine, flying)| machine.host.prefetch_held_for_arrival(&flying.packet, &flying.ends));
+        for (machine, flying) in self.arrivals_ahead(3) {
+            if let Some(reader) = machine.host.reader_of_arrival(&flying.packet, &flying.ends) {
+                show(Soon::Woken(reader));
+            }
+        }
     }
 
     fn arrivals_ahead(&self, step: usize) -> impl Iterator<Item = (&Machine, &Flying)> {

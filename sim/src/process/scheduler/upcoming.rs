@@ -6,8 +6,9 @@
 //! Nothing here has any effect but on time: who comes is foreseen (and may not come), never drawn.
 
 use super::{Scheduler, State, Thread, ThreadId};
+use crate::host::Token;
 use crate::prefetch::prefetch;
-use crate::world::Alarm;
+use crate::world::{Alarm, Soon};
 
 /// From how many ready threads on that is worth while.
 pub(super) const PREPARED_FROM: usize = 64;
@@ -91,7 +92,8 @@ impl Scheduler {
     pub(super) fn prepare_event(&mut self) {
         if self.threads.len() >= CROWDED_FROM {
             let Scheduler { world, threads, .. } = self;
-            world.look_ahead(|Alarm(number)| {
+            world.look_ahead(|soon| {
+                let (Soon::Alarm(Alarm(number)) | Soon::Woken(Token(number))) = soon;
                 if let Ok(index) = usize::try_from(number & u64::from(u32::MAX))
                     && let Some(slot) = threads.get(index)
                 {
