@@ -1,9 +1,9 @@
 //! What calls and packets are going to look at soon, for the caches. Nothing here has any effect but on time.
 
-use super::Host;
 use super::fast::{Ends, Recent};
+use super::{Host, Token};
 use crate::packet::{Body, Packet};
-use crate::prefetch::prefetch_bytes;
+use crate::prefetch::{prefetch, prefetch_bytes};
 use crate::slab::Key;
 use std::net::IpAddr;
 
@@ -11,10 +11,12 @@ impl Host {
     /// How much of a host, from its beginning on, the short ways look at.
     pub(crate) const HOT_BYTES: usize = 320;
 
-    /// Makes the caches ready for a call with the socket that a thread used last, and its file.
-    pub(crate) fn prefetch_socket(&self, recent: &Recent) {
+    /// Makes the caches ready for a call with the socket that a thread used last, and, if it receives, with its file.
+    pub(crate) fn prefetch_socket(&self, recent: &Recent, receives: bool) {
         let (file, socket) = recent.keys();
-        self.files.prefetch(file, usize::MAX);
+        if receives {
+            self.files.prefetch(file, usize::MAX);
+        }
         if recent.is_of_dgrams() {
             self.dgrams.prefetch(socket, usize::MAX);
         } else {
@@ -23,11 +25,17 @@ impl Host {
         prefetch_bytes(self.processes.as_ptr().cast(), 128);
     }
 
-    /// The same for what the socket holds.
-    pub(crate) fn prefetch_buffers(&self, recent: &Recent) {
+    /// The same for what the socket holds, and for what it goes by.
+    pub(crate) fn prefetch_buffers(&self, recent: &Recent, receives: bool) {
         let (_, socket) = recent.keys();
-        if !recent.is_of_dgrams() {
-            self.prefetch_buffers_of(socket);
+        if !recent.is_of_dgrams()
+            && let Some(socket) = self.sockets.get(socket)
+        {
+            socket.tcb.prefetch_buffers();
+            prefetch(&*socket.options);
+            if !receives {
+                socket.tcb.prefetch_constants();
+            }
         }
     }
 
@@ -71,9 +79,20 @@ impl Host {
         }
     }
 
+    /// Who waits for that packet, in a receive of which the host has hardly taken note.
+    pub(crate) fn reader_of_arrival(&self, packet: &Packet, ends: &Ends) -> Option<Token> {
+        let file = match packet.body {
+            Body::Tcp(_) => self.sockets.get(ends.to())?.file,
+            Body::Udp(_) => self.dgrams.get(ends.to())?.file(),
+            Body::Icmp(_) => None,
+        };
+        Some(self.files.get(file?)?.queue.asleep()?.0)
+    }
+
     fn prefetch_buffers_of(&self, socket: Key) {
         if let Some(socket) = self.sockets.get(socket) {
             socket.tcb.prefetch_buffers();
+            socket.tcb.prefetch_constants();
         }
     }
 }

@@ -46,6 +46,7 @@ pub(super) struct Socket {
     pub(super) peer_calm: u64,
     /// Both ends, canonical, as segments carry them and names show them. The local port is shown even when it is not held any longer.
     pub(super) tuple: FourTuple,
+    pub(super) options: Shared<Options>,
     pub(super) tcb: Tcb,
     /// The state at the end of the last entry into TCP.
     pub(super) state: State,
@@ -79,7 +80,6 @@ pub(super) struct Socket {
     pub(super) uid: u32,
     /// How often it was disconnected: a connect that waits notices.
     pub(super) disconnects: u32,
-    pub(super) options: Shared<Options>,
     pub(super) heard: Heard,
 }
 

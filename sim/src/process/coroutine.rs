@@ -54,9 +54,10 @@ impl StackEnd {
     /// is in use, that is in the same page.
     #[inline]
     pub fn prefetch_all(self) {
-        prefetch_bytes(self.0.wrapping_sub(CALLED_BYTES), CALLED_BYTES + PREFETCHED_BYTES);
-        let beginning = self.0.map_addr(|addr| addr | (PAGE_BYTES - 1));
-        prefetch_bytes(beginning, 1);
+        let beginning = self.0.addr() | (PAGE_BYTES - 1);
+        let used = (beginning - self.0.addr()).min(USED_BYTES_MAX);
+        prefetch_bytes(self.0.wrapping_sub(CALLED_BYTES), CALLED_BYTES + used);
+        prefetch_bytes(self.0.with_addr(beginning), 1);
     }
 }
 
@@ -64,6 +65,8 @@ impl StackEnd {
 const PREFETCHED_BYTES: usize = 512;
 /// How much is fetched of what is beyond it.
 const CALLED_BYTES: usize = 192;
+/// How much of it is fetched at most where the program's own frames are wanted, too.
+const USED_BYTES_MAX: usize = 768;
 /// The least size of a page; a stack begins at the end of one.
 const PAGE_BYTES: usize = 4096;
 

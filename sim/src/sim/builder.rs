@@ -36,7 +36,7 @@ pub const CALL_COST: Duration = Duration::from_micros(1);
 /// let builder = Sim::builder().stack_bytes(4 * STACK_BYTES);
 /// # assert!(builder.run(|_sim| {}).is_ok());
 /// ```
-pub const STACK_BYTES: usize = 256 << 10;
+pub const STACK_BYTES: usize = 128 << 10;
 /// How long a thread may hold its OS thread, in real time, unless [`Builder::watchdog`] says otherwise.
 ///
 /// ```

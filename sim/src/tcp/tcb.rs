@@ -56,6 +56,7 @@ pub struct Tcb {
     // What a segment of a calm connection looks at.
     pub(super) send: Option<Box<SendBuffer>>,
     pub(super) recv: Option<Box<RecvBuffer>>,
+    pub(super) sysctl: Shared<TcpSysctl>,
     pub(super) snd_una: SeqNumber,
     pub(super) snd_nxt: SeqNumber,
     /// The end of what the user has sent.
@@ -144,8 +145,6 @@ pub struct Tcb {
     pub(super) window_clamp: u32,
     pub(super) sndbuf: u32,
     pub(super) rcvbuf: u32,
-
-    pub(super) sysctl: Shared<TcpSysctl>,
 
     /// What an earlier connection has left, and what is rare.
     pub(super) spare: Option<Box<Spare>>,
@@ -335,6 +334,12 @@ impl Tcb {
         if let Some(recv) = &self.recv {
             prefetch(&**recv);
         }
+    }
+
+    /// The same for the constants of its kernel.
+    #[inline]
+    pub(crate) fn prefetch_constants(&self) {
+        prefetch(&*self.sysctl);
     }
 
     /// The same for what the next bytes to be sent are put into.

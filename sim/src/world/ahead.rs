@@ -1,15 +1,15 @@
 //! What arrives soon: so that the caches are made ready for it, step by step. Nothing here has any effect but on time.
 
-use super::in_flight::{Flying, NONE};
+use super::in_flight::Flying;
 use super::wire::Path;
 use super::{Alarm, Due, HostId, Machine, Pair, World, index};
-use crate::host::Recent;
+use crate::host::{Recent, Token};
 use crate::prefetch::{prefetch, prefetch_bytes};
 
 /// How many events are looked at together.
 const FLOCK: usize = 8;
 /// In how many steps the caches are made ready for one.
-const STEPS: usize = 3;
+const STEPS: usize = 4;
 
 /// Arrivals that are going to be: flocks of them, the first one being the last.
 #[derive(Default)]
@@ -19,20 +19,28 @@ pub(super) struct Ahead {
     events_left: usize,
 }
 
+/// What the driver has to do with soon.
+pub(crate) enum Soon {
+    /// An alarm.
+    Alarm(Alarm),
+    /// A waiter that is going to be woken.
+    Woken(Token),
+}
+
 impl World {
-    /// Something happens now, one of many things at this moment: makes the caches ready for what happens after it. Alarms are handed out: what they are about is the
-    /// driver's.
+    /// Something happens now, one of many things at this moment: makes the caches ready for what happens after it. Alarms and those who are going to be woken are
+    /// handed out: what they are is the driver's.
     #[inline(always)]
-    pub(crate) fn look_ahead(&mut self, alarm: impl FnMut(Alarm)) {
+    pub(crate) fn look_ahead(&mut self, show: impl FnMut(Soon)) {
         match self.ahead.events_left.checked_sub(1) {
             Some(left) => self.ahead.events_left = left,
-            None => self.look_at_flocks(alarm),
+            None => self.look_at_flocks(show),
         }
     }
 
     /// The next step of all flocks. The last one of them, when it has been made, comes after as many events as it has.
     #[inline(never)]
-    fn look_at_flocks(&mut self, mut alarm: impl FnMut(Alarm)) {
+    fn look_at_flocks(&mut self, mut show: impl FnMut(Soon)) {
         let Ahead { flocks, events_left } = &mut self.ahead;
         *events_left = FLOCK - 1;
         flocks.rotate_right(1);
@@ -45,7 +53,7 @@ impl World {
                     *place = Some(*pair);
                 }
             }
-            Due::Alarm(number) => alarm(*number),
+            Due::Alarm(alarm) => show(Soon::Alarm(*alarm)),
             Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) | Due::Timer(_) => {}
         });
         for pair in self.ahead.flocks[0].iter().flatten() {
@@ -56,6 +64,11 @@ impl World {
         }
         self.arrivals_ahead(1).for_each(|(machine, flying)| machine.host.prefetch_arrival(&flying.packet, &flying.ends));
         self.arrivals_ahead(2).for_each(|(machine, flying)| machine.host.prefetch_held_for_arrival(&flying.packet, &flying.ends));
+        for (machine, flying) in self.arrivals_ahead(3) {
+            if let Some(reader) = machine.host.reader_of_arrival(&flying.packet, &flying.ends) {
+                show(Soon::Woken(reader));
+            }
+        }
     }
 
     fn arrivals_ahead(&self, step: usize) -> impl Iterator<Item = (&Machine, &Flying)> {
@@ -72,24 +85,26 @@ impl World {
         }
     }
 
-    /// The same for the socket that a thread of this host used last.
-    pub(crate) fn prefetch_socket(&self, id: HostId, recent: &Recent) {
+    /// The same for the socket that a thread of this host used last, and for its file if it receives.
+    pub(crate) fn prefetch_socket(&self, id: HostId, recent: &Recent, receives: bool) {
         if let Some(machine) = self.machines.get(id.index()) {
-            machine.host.prefetch_socket(recent);
+            machine.host.prefetch_socket(recent, receives);
         }
     }
 
-    /// The same for what that socket holds.
-    pub(crate) fn prefetch_buffers(&self, id: HostId, recent: &Recent) {
-        if let Some(machine) = self.machines.get(id.index()) {
-            machine.host.prefetch_buffers(recent);
-            if let Some(flying) = self.in_flight.slots.get(index(machine.spare)) {
-                prefetch(flying);
-            }
-            match (machine.last_route, machine.host.remote_of(recent)) {
-                (Some((addr, _)), Some(remote)) if addr != remote => self.routes.prefetch(id.0, remote),
-                (Some(_) | None, _) => {}
-            }
+    /// The same for what that socket holds; if it sends, also for the packet and the way.
+    pub(crate) fn prefetch_buffers(&self, id: HostId, recent: &Recent, receives: bool) {
+        let Some(machine) = self.machines.get(id.index()) else { return };
+        machine.host.prefetch_buffers(recent, receives);
+        if receives {
+            return;
+        }
+        if let Some(flying) = self.in_flight.slots.get(index(machine.spare)) {
+            prefetch(flying);
+        }
+        match (machine.last_route, machine.host.remote_of(recent)) {
+            (Some((addr, _)), Some(remote)) if addr != remote => self.routes.prefetch(id.0, remote),
+            (Some(_) | None, _) => {}
         }
     }
 
@@ -97,9 +112,6 @@ impl World {
     pub(crate) fn prefetch_way(&self, id: HostId, recent: &Recent) {
         let Some(machine) = self.machines.get(id.index()) else { return };
         machine.host.prefetch_send(recent);
-        if machine.spare == NONE {
-            self.in_flight.prefetch_next();
-        }
         let Some(remote) = machine.host.remote_of(recent) else { return };
         let known = machine.path_to(remote);
         if let Some(path) = known.or_else(|| self.routes.get(id.0, remote)).and_then(|path| self.paths.get(path)) {

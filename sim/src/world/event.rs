@@ -24,11 +24,12 @@
 //! This file knows nothing of what an event means, and draws no chance: events of one instant come out first in, first out.
 
 use crate::line::Line;
-#[cfg(test)]
-mod tests;
-
+use crate::prefetch::prefetch;
 use std::fmt;
 use twinsock::Instant;
+
+#[cfg(test)]
+mod tests;
 
 /// A queue of events in the order of their instants, first in first out within an instant.
 ///
@@ -336,16 +337,12 @@ impl<E> EventQueue<E> {
         Some((Instant::from_nanos(at), event))
     }
 
-    /// Shows so many events that come `ahead` events after the next one, of those of one instant, where they are at hand: so that the caches can be made ready for
-    /// them. Asked for again when so many have been taken, it shows those that come after them.
+    /// Shows so many events that come `ahead` events after the next one, where they are at hand: so that the caches can be made ready for them. Asked for again
+    /// when so many have been taken, it shows those that come after them.
     pub(crate) fn scout(&mut self, ahead: usize, count: usize, mut show: impl FnMut(&E)) {
         if self.front.is_some() {
-            for place in ahead.saturating_sub(1)..ahead + count - 1 {
-                if let Some(event) = self.line.get(place).and_then(|entry| entry.event.as_ref()) {
-                    show(event);
-                }
-            }
-            return;
+            let in_line = (ahead..).take(count).map_while(|behind| self.line.get(behind - 1)?.event.as_ref());
+            return in_line.for_each(show);
         }
         let is_known = self.nodes.get(self.scout as usize).is_some_and(|node| node.event.is_some() && node.at == self.next_at);
         let mut index = self.scout;
@@ -388,9 +385,13 @@ impl<E> EventQueue<E> {
         let index = self.free;
         match self.nodes.get_mut(index as usize) {
             Some(node) => {
-                self.free = node.next;
+                let next = node.next;
+                self.free = next;
                 node.at = at;
                 node.event = Some(event);
+                if let Some(node) = self.nodes.get(next as usize) {
+                    prefetch(&node.next);
+                }
                 index
             }
             None => self.grow(at, event),

@@ -46,15 +46,6 @@ impl InFlight {
         (slot, flying)
     }
 
-    /// Makes the caches ready for the place after the next one.
-    pub(super) fn prefetch_next(&self) {
-        if let [.., slot, _] = self.free[..]
-            && let Some(flying) = self.slots.get(index(slot))
-        {
-            prefetch(flying);
-        }
-    }
-
     #[inline]
     pub(super) fn packet(&self, slot: u32) -> &Packet {
         &self.slots[index(slot)].packet
@@ -72,6 +63,12 @@ impl InFlight {
     pub(super) fn reserve(&mut self) -> u32 {
         let (slot, _) = self.place_whole();
         self.take_off();
+        // Where one host sends very much at once, it takes one after the other.
+        if let [.., next, _, _, _, _] = self.free[..]
+            && let Some(flying) = self.slots.get(index(next))
+        {
+            prefetch(flying);
+        }
         slot
     }
 

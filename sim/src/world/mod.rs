@@ -26,6 +26,7 @@ use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, Qu
 use crate::link::Link;
 use crate::trace::{Event, Place, Recording, Trace, What};
 use ahead::Ahead;
+pub(crate) use ahead::Soon;
 pub(crate) use arrival::{Ended, Happened, Rest};
 pub(crate) use chains::Chains;
 use clock::HostClock;

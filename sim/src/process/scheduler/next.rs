@@ -190,7 +190,8 @@ impl Scheduler {
     fn goes_on_at_once(&mut self, thread: ThreadId) -> bool {
         let now = self.world.now();
         let is_only_one = self.ready.is_empty() && self.is_straight && self.world.is_idle_until(now);
-        if self.threads.len() >= FETCHED_FROM {
+        // One of many has its stack fetched when its turn is near.
+        if is_only_one && self.threads.len() >= FETCHED_FROM {
             self.stack_ends[thread.index()].prefetch();
         }
         let Some(slot) = self.threads.get(thread.index()) else { return false };

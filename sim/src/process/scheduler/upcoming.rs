@@ -6,9 +6,9 @@
 //! Nothing here has any effect but on time: who comes is foreseen (and may not come), never drawn.
 
 use super::{Scheduler, State, Thread, ThreadId};
-use crate::host::Recent;
+use crate::host::Token;
 use crate::prefetch::prefetch;
-use crate::world::{Alarm, HostId, World};
+use crate::world::{Alarm, Soon};
 
 /// From how many ready threads on that is worth while.
 pub(super) const PREPARED_FROM: usize = 64;
@@ -25,6 +25,13 @@ pub(super) struct Upcoming {
     flocks: [[Option<ThreadId>; FLOCK]; STEPS],
     /// How many turns it takes until the next flock is looked for.
     turns_left: usize,
+}
+
+impl Thread {
+    /// Whether it goes on with a receive, or will begin one, in its next turn.
+    fn receives(&self) -> bool {
+        self.quiet.is_some() || self.posted.is_some()
+    }
 }
 
 impl Scheduler {
@@ -65,11 +72,9 @@ impl Scheduler {
         }
         let users = |step: usize| threads_of(step).map(|(_, slot)| slot).filter(|slot| slot.recent.is_known());
         users(1).for_each(|slot| world.prefetch_host(slot.host));
-        for (step, fetch) in
-            [(2, World::prefetch_socket as fn(&World, HostId, &Recent)), (3, World::prefetch_buffers), (4, World::prefetch_way)]
-        {
-            users(step).for_each(|slot| fetch(world, slot.host, &slot.recent));
-        }
+        users(2).for_each(|slot| world.prefetch_socket(slot.host, &slot.recent, slot.receives()));
+        users(3).for_each(|slot| world.prefetch_buffers(slot.host, &slot.recent, slot.receives()));
+        users(4).filter(|slot| !slot.receives()).for_each(|slot| world.prefetch_way(slot.host, &slot.recent));
     }
 
     /// The same for the next one alone, where all of it is in some cache.
@@ -87,7 +92,8 @@ impl Scheduler {
     pub(super) fn prepare_event(&mut self) {
         if self.threads.len() >= CROWDED_FROM {
             let Scheduler { world, threads, .. } = self;
-            world.look_ahead(|Alarm(number)| {
+            world.look_ahead(|soon| {
+                let (Soon::Alarm(Alarm(number)) | Soon::Woken(Token(number))) = soon;
                 if let Ok(index) = usize::try_from(number & u64::from(u32::MAX))
                     && let Some(slot) = threads.get(index)
                 {
