@@ -61,6 +61,7 @@ conformance! {
         socket.bind(&loopback(Domain::INET)).unwrap();
         socket.connect(&socket.name()).unwrap();
         assert_eq!(socket.get(c::SOL_TCP, c::TCP_MAXSEG), Ok(32_768), "half of 65,536 bytes, which only a segment with a scaled window can say");
+        assert_eq!(socket.get(c::SOL_IP, c::IP_MULTICAST_TTL), Ok(1), "no listener has made it");
     }
 
     fn tcp_timestamp_can_be_read_and_only_repair_may_set_it(env: &E) {

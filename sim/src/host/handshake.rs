@@ -12,8 +12,8 @@ use std::net::IpAddr;
 use twinsock::Instant;
 
 impl Host {
-    /// A segment that may complete a connection. What its header says becomes the connection's: `tcp_v4_syn_recv_sock` takes `mc_ttl` from
-    /// it, `tcp_v6_syn_recv_sock`, whatever IP carries it, `mcast_hops` and `mcast_oif`.
+    /// A segment that may complete a connection. If a listener has made that, it takes from the header what that says: `tcp_v4_syn_recv_sock`
+    /// `mc_ttl`, `tcp_v6_syn_recv_sock`, whatever IP carries it, `mcast_hops` and `mcast_oif`.
     pub(super) fn segment_for_half_open(&mut self, cx: &mut Cx<'_>, key: Key, segment: &mut Segment, ttl: u8) {
         if !self.may_establish(cx.now, key, segment) {
             return;
@@ -21,11 +21,13 @@ impl Host {
         let remote = self.sockets[key].tuple.remote;
         let device = self.device_towards(remote);
         let socket = &mut self.sockets[key];
-        if remote.is_ipv4() {
-            socket.heard.ttl = ttl;
+        if socket.parent.is_some() {
+            if remote.is_ipv4() {
+                socket.heard.ttl = ttl;
+            }
+            socket.heard.hops = ttl;
+            socket.heard.device = device;
         }
-        socket.heard.hops = ttl;
-        socket.heard.device = device;
         socket.tcb.take_segment(cx.now, segment);
         self.settle(cx.now, key);
     }
