@@ -266,8 +266,8 @@ impl Trace {
     ///
     /// Of more than 4 KiB of data in one packet only the first and the last 2 KiB are looked at.
     #[inline]
-    pub(crate) fn packet_sent(&mut self, at: Instant, host: u32, packet: &Packet) -> Label {
-        let label = self.packet(at, host, PacketKind::Sent, packet);
+    pub(crate) fn packet_sent(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
+        self.packet(at, host, PacketKind::Sent, packet, label);
         let data = packet.data();
         if data.len() <= DATA_DIGESTED_MAX_BYTES {
             self.digest.fold_data(data);
@@ -275,7 +275,6 @@ impl Trace {
             self.digest.fold_data(&data[..DATA_DIGESTED_MAX_BYTES / 2]);
             self.digest.fold_data(&data[data.len() - DATA_DIGESTED_MAX_BYTES / 2..]);
         }
-        label
     }
 
     /// The same of a packet that differs from the one which had this label before only in its numbers and in its data, and has them by value.
@@ -283,8 +282,7 @@ impl Trace {
     pub(crate) fn packet_sent_again(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
         let Body::Tcp(segment) = &packet.body else { return };
         if !label.is_usual {
-            *label = self.packet_sent(at, host, packet);
-            return;
+            return self.packet_sent(at, host, packet, label);
         }
         label.words.renumber(segment);
         label.word = label.words.label();
@@ -299,8 +297,7 @@ impl Trace {
     pub(crate) fn datagram_sent_again(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
         let Body::Udp(datagram) = &packet.body else { return };
         if !label.is_usual {
-            *label = self.packet_sent(at, host, packet);
-            return;
+            return self.packet_sent(at, host, packet, label);
         }
         if label.words.resize(datagram) {
             label.word = label.words.label();
@@ -313,7 +310,7 @@ impl Trace {
 
     /// Records that a packet arrived at a host.
     pub(crate) fn packet_delivered(&mut self, at: Instant, host: u32, packet: &Packet) {
-        self.packet(at, host, PacketKind::Delivered, packet);
+        self.packet(at, host, PacketKind::Delivered, packet, &mut Label::default());
     }
 
     /// The same of a packet that is as it was when it got this label.
@@ -338,19 +335,19 @@ impl Trace {
     }
 
     #[inline(always)]
-    fn packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet) -> Label {
-        let words = match (&packet.body, packets::v4_addrs(packet)) {
+    fn packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &mut Label) {
+        label.words = match (&packet.body, packets::v4_addrs(packet)) {
             (Body::Tcp(segment), Some(addrs)) => Words::of_segment(addrs, segment),
             (Body::Udp(datagram), Some(addrs)) => Words::of_datagram(addrs, datagram),
             (Body::Icmp(_), _) | (_, None) => {
-                self.other_packet(at, host, kind, packet, "");
-                return Label::default();
+                label.forget();
+                return self.other_packet(at, host, kind, packet, "");
             }
         };
-        let label = Label { word: words.label(), words, is_usual: true, number: 0 };
-        match self.usual_packet(at, host, kind, packet, &label) {
-            Some(number) => Label { number, ..label },
-            None => label,
+        label.word = label.words.label();
+        label.is_usual = true;
+        if let Some(number) = self.usual_packet(at, host, kind, packet, label) {
+            label.number = number;
         }
     }
 

@@ -124,7 +124,7 @@ fn every_event_counts() {
             );
         }
         for host in [1, 2] {
-            digests.extend(packets().iter().map(|packet| digest_of(|trace| trace.packet_sent(at, host, packet))));
+            digests.extend(packets().iter().map(|packet| digest_of(|trace| sent(trace, at, host, packet))));
             let packet = tcp(b"data");
             digests.push(digest_of(|trace| trace.packet_delivered(at, host, &packet)));
             digests.extend(["cut", "too big"].map(|why| digest_of(|trace| trace.packet_dropped(at, host, &packet, why))));
@@ -134,9 +134,13 @@ fn every_event_counts() {
     assert_eq!(different.len(), digests.len());
 }
 
+fn sent(trace: &mut Trace, at: Instant, host: u32, packet: &Packet) {
+    trace.packet_sent(at, host, packet, &mut Label::default());
+}
+
 #[test]
 fn what_is_sent_counts_to_the_last_byte() {
-    let sent = |data: &[u8]| digest_of(|trace| trace.packet_sent(Instant::ZERO, 1, &tcp(data)));
+    let sent = |data: &[u8]| digest_of(|trace| sent(trace, Instant::ZERO, 1, &tcp(data)));
     for len in [1, 64, 79, 80, 4096, 4097, 60_000] {
         let data = vec![7; len];
         for at in [0, len / 3, len - 1] {
@@ -155,7 +159,7 @@ fn record_all(trace: &mut Trace) {
     let mut now = || clock.next().expect("the clock does not end");
     events().into_iter().for_each(|what| trace.record(event(now(), what)));
     for packet in packets() {
-        trace.packet_sent(now(), 1, &packet);
+        sent(trace, now(), 1, &packet);
         trace.packet_delivered(now(), 2, &packet);
         trace.packet_dropped(now(), 1, &packet, "link cut");
     }
@@ -193,11 +197,11 @@ fn a_report_reads_as_a_dialogue() {
         trace.record(event(now, what));
     }
     let packets = packets();
-    trace.packet_sent(now, 1, &packets[0]);
+    sent(&mut trace, now, 1, &packets[0]);
     trace.packet_delivered(now, 1, &packets[6]);
     trace.packet_dropped(now, 1, &packets[4], "link cut");
-    trace.packet_sent(now, 1, &packets[13]);
-    trace.packet_sent(now, 1, &packets[18]);
+    sent(&mut trace, now, 1, &packets[13]);
+    sent(&mut trace, now, 1, &packets[18]);
     trace.record(Event { at: now, place: Place::process(2, 9).thread(1), what: What::ProcessExit });
     trace.record(Event { at: now, place: Place::host(2), what: What::Timer });
     trace.record(Event { at: now, place: Place::WORLD, what: What::Choice { door: "interleaving", n: 2, value: 1 } });

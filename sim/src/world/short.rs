@@ -24,7 +24,7 @@ impl World {
                 if again {
                     self.trace.packet_sent_again(self.now, at.0, packet, label);
                 } else {
-                    *label = self.trace.packet_sent(self.now, at.0, packet);
+                    self.trace.packet_sent(self.now, at.0, packet, label);
                 }
                 is_armed
             }
@@ -162,7 +162,7 @@ impl World {
         let Some(Flying { packet, label, ends, owner }) = self.in_flight.slots.get_mut(index(slot)) else { return false };
         match machine.host.send_dgram_short(who, fd, data, how, (packet, ends, &mut self.calms)) {
             ShortSend::Out { again: true, .. } => self.trace.datagram_sent_again(self.now, at.0, packet, label),
-            ShortSend::Out { again: false, .. } => *label = self.trace.packet_sent(self.now, at.0, packet),
+            ShortSend::Out { again: false, .. } => self.trace.packet_sent(self.now, at.0, packet, label),
             ShortSend::Queued | ShortSend::Long => return false,
         }
         machine.spare = NONE;

@@ -2,7 +2,8 @@
 
 use crate::packet::{Body, Control, Datagram, Icmp, IcmpError, Packet, Payload, Segment, SeqNumber, TcpOptions, Timestamps};
 use crate::trace::{
-    CallEnd, CallName, Connection, Detail, Ends, Event, Family, MachineEvent, Memory, NetworkEvent, Place, Recorded, Trace, What,
+    CallEnd, CallName, Connection, Detail, Ends, Event, Family, Label, MachineEvent, Memory, NetworkEvent, Place, Recorded,
+    Trace, What,
 };
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use twinsock::{Errno, Instant, Protocol};
@@ -15,6 +16,12 @@ fn recording() -> Trace {
 
 fn read(mut trace: Trace) -> Vec<Recorded> {
     trace.take_recording(Vec::new()).expect("it was recorded").events().collect()
+}
+
+fn sent(trace: &mut Trace, at: Instant, host: u32, packet: &Packet) -> Label {
+    let mut label = Label::default();
+    trace.packet_sent(at, host, packet, &mut label);
+    label
 }
 
 fn at(nanos: u64) -> Instant {
@@ -147,7 +154,7 @@ fn packets() -> Vec<Packet> {
 #[test]
 fn every_packet_reads_back_as_it_was_sent() {
     let mut trace = recording();
-    let labels: Vec<_> = packets().iter().map(|packet| trace.packet_sent(at(5), 1, packet)).collect();
+    let labels: Vec<_> = packets().iter().map(|packet| sent(&mut trace, at(5), 1, packet)).collect();
     for (packet, label) in packets().iter().zip(&labels) {
         trace.labelled_delivered(at(6), 2, packet, label);
         trace.packet_delivered(at(6), 2, packet);
@@ -188,7 +195,7 @@ fn what_has_a_short_form_reads_as_by_the_long_one() {
             let (send, recv, room) = (end("sendto", 3, len), end("recvfrom", 3, len), [len, 1 << 33][usize::from(waits)]);
             let place = send.place;
             for short in [true, false] {
-                trace.packet_sent(at(900), 1, &echoed);
+                sent(&mut trace, at(900), 1, &echoed);
                 // Of a receive, that it waits is what usually happens; of a send, what seldom does.
                 if waits && short {
                     trace.waits_in_recv(at(990), place, 3, room, flags);
@@ -291,7 +298,7 @@ fn much(trace: &mut Trace) {
     for turn in 0..2000_u32 {
         let (place, now) = (Place::process(turn % 3, 1).thread(turn % 7), at(u64::from(turn) * 1000));
         let usual = usize::try_from(turn).unwrap() % packets.len();
-        let label = trace.packet_sent(now, turn % 3, &packets[usual]);
+        let label = sent(trace, now, turn % 3, &packets[usual]);
         trace.labelled_delivered(now, 1, &packets[usual], &label);
         trace.wakes(now, place);
         trace.waits_in_recv(now, place, 3, 5000, 0);
