@@ -171,6 +171,17 @@ fn server(net: Net, buffer: i32, streams: &Streams) {
 /// The server's first address: of a name, the second would be tried as well, and its answer be the one that is heard.
 const SERVER: (Ipv4Addr, u16) = (Ipv4Addr::new(10, 0, 0, 1), 9);
 
+/// Connects to the server, also to one that does not listen yet, as it has stood still from its first moment.
+fn connect(net: Net) -> std::io::Result<TcpStream<Net>> {
+    for _ in 0..20 {
+        match patiently(net, || TcpStream::connect(&net, SERVER)) {
+            Err(error) if errno(&error) == Errno::CONNREFUSED => net.sleep(Duration::from_secs(1)),
+            other => return other,
+        }
+    }
+    patiently(net, || TcpStream::connect(&net, SERVER))
+}
+
 fn client(net: Net, id: usize, streams: &Streams) {
     net.sleep(MS * random(net, 3000));
     let refused = |errno| {
@@ -181,7 +192,7 @@ fn client(net: Net, id: usize, streams: &Streams) {
         }
     };
     let number = [u8::try_from(id).unwrap()];
-    let connected = patiently(net, || TcpStream::connect(&net, SERVER)).and_then(|stream| {
+    let connected = connect(net).and_then(|stream| {
         patiently(net, || (&stream).write_all(&number))?;
         Ok(stream)
     });
@@ -229,7 +240,7 @@ fn streams(sim: &Sim) -> Streams {
             }
             let streams = Arc::clone(&all);
             host.spawn_daemon("client", move |net| {
-                // By then the server listens.
+                // By then the server listens, usually.
                 net.sleep(Duration::from_secs(1));
                 client(net, id, &streams);
             });
