@@ -227,6 +227,17 @@ conformance! {
         }
     }
 
+    fn what_is_to_be_cut_counts_by_its_bytes_while_it_is_corked(env: &E) {
+        for (family, segment, len, memory) in
+            [(Domain::INET, 0, 500, 1280), (Domain::INET, 100, 0, 832), (Domain::INET, 100, 500, 1332), (Domain::INET6, 2000, 1000, 1832)]
+        {
+            let (a, _b) = udp_pair(env, family);
+            a.set(c::SOL_UDP, c::UDP_SEGMENT, segment).unwrap();
+            assert_eq!(a.send_with(&vec![7; len], MsgFlags::MORE), Ok(len));
+            assert_eq!(a.outq(), Ok(memory), "UDP_SEGMENT {segment}, {len} bytes");
+        }
+    }
+
     fn what_udp_segment_cuts_has_checksums(env: &E) {
         for (family, level, name) in [(Domain::INET, c::SOL_SOCKET, c::SO_NO_CHECK), (Domain::INET6, c::SOL_UDP, c::UDP_NO_CHECK6_TX)] {
             let (a, _b) = udp_pair(env, family);

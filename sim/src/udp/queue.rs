@@ -211,7 +211,7 @@ fn charge_larger(len: usize, dst: IpAddr) -> u32 {
 }
 
 /// The same of a datagram whose data lies in pages: they count as far as they are used, beside the head.
-fn charge_paged(len: usize) -> u32 {
+pub(super) fn charge_paged(len: usize) -> u32 {
     bytes_u32(len) + 832
 }
 

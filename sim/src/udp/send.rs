@@ -3,12 +3,12 @@
 //! A call is two steps, with the host's routing between them: [`Udp::begin_send`] says where the datagram goes, then [`Udp::send`] (or
 //! [`Udp::append`], for a datagram that has its destination already) makes the packet.
 
-use super::queue::{bytes_u32, charge};
+use super::queue::{bytes_u32, charge, charge_paged};
 use super::{Family, Udp};
 use crate::packet::{Body, Datagram, Packet, Payload};
 use bytes::BytesMut;
 use std::io::IoSlice;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{SocketAddr, SocketAddrV4};
 use twinsock::{Errno, Result};
 
 /// Flags of a sending call.
@@ -49,6 +49,8 @@ pub struct Route {
     pub dont_fragment: bool,
     /// Without a checksum: `SO_NO_CHECK`, over IPv6 `UDP_NO_CHECK6_TX`.
     pub no_check: bool,
+    /// Its data lies in pages as it is built: it is to be cut, `UDP_SEGMENT`.
+    pub in_pages: bool,
 }
 
 /// A datagram that is being built.
@@ -136,7 +138,8 @@ impl Udp {
             return Ok(Some(self.transmit(&route, dst, payload)));
         }
         let data = gather(BytesMut::with_capacity(len), iov);
-        self.corked = Some(Box::new(Corked { dst, route, data, charge: charge(len, dst.ip()) }));
+        let charge = if route.in_pages { charge_paged(len) } else { charge(len, dst.ip()) };
+        self.corked = Some(Box::new(Corked { dst, route, data, charge }));
         Ok(None)
     }
 
@@ -203,16 +206,16 @@ impl Udp {
         }
     }
 
-    /// Writes the flow of an IPv4 peer, from that address, over the one of a corked IPv6 datagram, with which it is in a union: the source, the
+    /// Writes the flow of an IPv4 peer, from that end of this socket, over the one of a corked IPv6 datagram, with which it is in a union: the source, the
     /// peer and both ports (`saddr`, `daddr`, `uli` of `struct flowi4`) stand where the first 12 bytes of the destination were. Its ports and its
     /// route stay.
-    pub fn overwrite_flow(&mut self, source: Ipv4Addr, peer: SocketAddrV4) {
-        if let Some(Corked { dst: SocketAddr::V6(dst), route, .. }) = self.corked.as_deref_mut() {
+    pub fn overwrite_flow(&mut self, source: SocketAddrV4, peer: SocketAddrV4) {
+        if let Some(Corked { dst: SocketAddr::V6(dst), .. }) = self.corked.as_deref_mut() {
             let mut octets = dst.ip().octets();
-            octets[..4].copy_from_slice(&source.octets());
+            octets[..4].copy_from_slice(&source.ip().octets());
             octets[4..8].copy_from_slice(&peer.ip().octets());
             octets[8..10].copy_from_slice(&peer.port().to_be_bytes());
-            octets[10..12].copy_from_slice(&route.src.port().to_be_bytes());
+            octets[10..12].copy_from_slice(&source.port().to_be_bytes());
             dst.set_ip(octets.into());
         }
     }

@@ -24,7 +24,17 @@ fn socket() -> Udp {
 }
 
 fn route(src: SocketAddr) -> Route {
-    Route { src, ttl: 64, tos: 0, mtu_bytes: 65_536, fragment: true, broadcast: false, dont_fragment: true, no_check: false }
+    Route {
+        src,
+        ttl: 64,
+        tos: 0,
+        mtu_bytes: 65_536,
+        fragment: true,
+        broadcast: false,
+        dont_fragment: true,
+        no_check: false,
+        in_pages: false,
+    }
 }
 
 /// A `sendto(2)` from port 1.
@@ -354,7 +364,7 @@ fn connect_redirects_a_corked_datagram_over_ipv4_only() {
 fn an_ipv4_flow_stands_where_the_destination_of_a_corked_ipv6_datagram_was() {
     let mut udp = Udp::new(Family::V6, BUFFER_DEFAULT_BYTES);
     sendto(&mut udp, b"a", MORE, Some(at6(2))).unwrap();
-    udp.overwrite_flow([127, 0, 0, 1].into(), "127.0.0.2:513".parse().unwrap());
+    udp.overwrite_flow("127.0.0.1:1".parse().unwrap(), "127.0.0.2:513".parse().unwrap());
     let packet = sendto(&mut udp, b"b", PLAIN, None).unwrap().unwrap();
     let IpAddr::V6(dst) = packet.dst else { panic!("{} is no IPv6 address", packet.dst) };
     assert_eq!(dst.octets()[..10], [127, 0, 0, 1, 127, 0, 0, 2, 2, 1]);

@@ -220,6 +220,7 @@ impl Host {
         dgram.flow.is_cached = true;
         dgram.udp.connect(SocketAddr::new(route.destination, peer.port()));
         if let (IpAddr::V4(source), IpAddr::V4(destination)) = (route.source, route.destination) {
+            let source = SocketAddrV4::new(source, dgram.port);
             dgram.udp.overwrite_flow(source, SocketAddrV4::new(destination, peer.port()));
         }
         if dgram.local.is_unspecified() {

@@ -47,7 +47,7 @@ pub(in crate::host) struct Flow {
 
 /// What is asked for about the way of a datagram.
 #[derive(Clone, Copy, Debug, Default)]
-struct Asked {
+struct Wanted {
     overrides: Overrides,
     /// The interface; 0: any.
     ifindex: i32,
@@ -140,14 +140,14 @@ impl Host {
             }
             Next::To(to) => {
                 let overrides = self.overrides(pid, key, to.ip(), message.control)?;
-                let asked = Asked { overrides, ifindex: overrides.ifindex_or(scope) };
+                let wanted = Wanted { overrides, ifindex: overrides.ifindex_or(scope) };
                 // The first datagram to a peer finds the flow, by which the others go.
                 let steady = message.name.is_some() || self.dgrams[key].flow.is_cached;
                 let (route, port) = match self.is_for_peer(key, to.ip(), message) {
                     true => self.route_dgram_to_peer(key, to, flags)?,
-                    false => (self.route_dgram_to(key, to.ip(), &asked)?, to.port()),
+                    false => (self.route_dgram_to(key, to.ip(), &wanted)?, to.port()),
                 };
-                self.send_on_route(cx.now, key, port, &route, &asked, (message.iov, flags))?;
+                self.send_on_route(cx.now, key, port, &route, &wanted, (message.iov, flags))?;
                 self.dgrams[key].keep_way(message, steady);
             }
         }
@@ -169,10 +169,10 @@ impl Host {
         control::parse(control, &cx)
     }
 
-    fn route_dgram_to(&self, key: Key, to: IpAddr, asked: &Asked) -> Result<Route> {
+    fn route_dgram_to(&self, key: Key, to: IpAddr, wanted: &Wanted) -> Result<Route> {
         let dgram = &self.dgrams[key];
-        let source = asked.overrides.source.unwrap_or_else(|| dgram.source_towards(to));
-        self.route_of_dgram(dgram, source, to, asked.ifindex)
+        let source = wanted.overrides.source.unwrap_or_else(|| dgram.source_towards(to));
+        self.route_of_dgram(dgram, source, to, wanted.ifindex)
     }
 
     /// Whether a call sends to the peer by the route that is remembered: it says nothing about the way, and the peer is of the socket's
@@ -187,7 +187,7 @@ impl Host {
     /// The route to the peer and its port; once they are known, a broadcast needs no permission and IPv4 takes the ends of the flow, but for the
     /// destination of what is corked: that is the peer.
     fn route_dgram_to_peer(&mut self, key: Key, to: SocketAddr, flags: SendFlags) -> Result<(Route, u16)> {
-        let route = self.route_dgram_to(key, to.ip(), &Asked::default())?;
+        let route = self.route_dgram_to(key, to.ip(), &Wanted::default())?;
         let dgram = &mut self.dgrams[key];
         if !dgram.flow.is_cached {
             dgram.flow.is_cached = route.cast != Cast::Broadcast || dgram.udp.options.broadcast;
@@ -234,13 +234,13 @@ impl Host {
         key: Key,
         port: u16,
         route: &Route,
-        asked: &Asked,
+        wanted: &Wanted,
         (iov, flags): (&[IoSlice<'_>], SendFlags),
     ) -> Result<()> {
         let default_ttl = self.sysctl.ip_default_ttl;
         let dgram = &mut self.dgrams[key];
         let to = route.destination;
-        let overrides = &asked.overrides;
+        let overrides = &wanted.overrides;
         let set_ttl = match route.cast {
             Cast::Multicast => Some(dgram.groups.ttl(to)),
             Cast::Unicast | Cast::Broadcast => dgram.options.ttl_to(to),
@@ -257,6 +257,7 @@ impl Host {
             broadcast: route.cast == Cast::Broadcast && !route.is_allowed,
             dont_fragment: dgram.forbids_fragments(to.is_ipv4(), route.mtu_bytes),
             no_check: dgram.sends_no_checksum(to.is_ipv4()),
+            in_pages: is_cut,
         };
         dgram.way = Some(Way { route: *route, segment });
         let packet = dgram.udp.send(by, SocketAddr::new(to, port), iov, flags);
