@@ -4,27 +4,23 @@ use super::{HostId, World, index};
 use crate::deadlines::{Deadlines, Numbered};
 use twinsock::Instant;
 
-/// The timers. At one moment they go off before everything else, and in the order in which they were set.
+/// The timers. At one moment they go off before everything else, and in the order of their hosts: when one was set last is nothing that a run may go by, as
+/// it depends on which way a call took.
 #[derive(Debug)]
 pub(super) struct HostTimers {
     deadlines: Deadlines<TimerOf>,
     /// When the first goes off; [`Instant::FAR`] if there is none.
     first_at: Instant,
-    /// How often one was set.
-    count: u64,
 }
 
 /// Whose timer it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct TimerOf {
-    count: u64,
-    host: u32,
-}
+struct TimerOf(u32);
 
 impl Numbered for TimerOf {
     #[inline]
     fn number(self) -> usize {
-        index(self.host)
+        index(self.0)
     }
 }
 
@@ -48,7 +44,7 @@ impl HostTimers {
 
 impl Default for HostTimers {
     fn default() -> HostTimers {
-        HostTimers { deadlines: Deadlines::new(), first_at: Instant::FAR, count: 0 }
+        HostTimers { deadlines: Deadlines::new(), first_at: Instant::FAR }
     }
 }
 
@@ -67,9 +63,7 @@ impl World {
     #[inline(never)]
     pub(super) fn set_timer(&mut self, id: HostId, at: Instant) {
         self.machines[id.index()].timer_at = at;
-        let HostTimers { deadlines, count, .. } = &mut self.timers;
-        *count += 1;
-        let whose = TimerOf { count: *count, host: id.0 };
+        let (deadlines, whose) = (&mut self.timers.deadlines, TimerOf(id.0));
         if at == Instant::FAR {
             deadlines.clear(whose);
         } else {
@@ -86,7 +80,7 @@ impl World {
 
     /// That timer is taken out: when it goes off, and whose it is.
     pub(super) fn next_timer(&mut self) -> Option<(Instant, HostId)> {
-        let (at, TimerOf { host, .. }) = self.timers.deadlines.first()?;
+        let (at, TimerOf(host)) = self.timers.deadlines.first()?;
         self.timers.deadlines.drop_first();
         self.timers.note_first();
         let id = HostId(host);
