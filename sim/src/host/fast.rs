@@ -372,8 +372,8 @@ impl Host {
         Some(received)
     }
 
-    /// [`Host::take_packet`], of a small segment that is just what comes next, or of a datagram of a known way. `may_end`: a receive that waits for it, if it returns all of it, may
-    /// do so at once.
+    /// [`Host::take_packet`], of a small segment that is just what comes next, or of a datagram of a known way. `may_end`: a receive that waits for it, if it
+    /// returns all of it, may do so at once.
     #[inline(always)]
     pub(crate) fn take_packet_short(
         &mut self,
@@ -402,8 +402,7 @@ impl Host {
         let Host { files, sockets, timers, .. } = self;
         if let Some(socket) = sockets.get_calmly(ends.to)
             && socket.calm != 0
-            && let again = socket.peer_calm == ends.calm
-            && ends.calm != 0
+            && let again = (socket.peer_calm == ends.calm) & (ends.calm != 0)
             && (again || socket.is_between(packet, segment))
             && let Some(entry) = socket.file.and_then(|file| files.get_mut(file))
         {
