@@ -203,7 +203,12 @@ mod tests {
 
     fn read_back(choices: &[u32]) {
         let mut track = Track::new(Door::Wire, Arc::from("w"));
-        choices.iter().for_each(|choice| track.record(*choice));
+        // Below 128 possibilities a choice is one byte, whatever it is.
+        let record = |(index, choice): (u32, &u32)| match index % 2 {
+            0 => track.record(*choice),
+            _ => track.record_of(*choice, choice.saturating_add(1 + index % 300)),
+        };
+        (0..).zip(choices).for_each(record);
         for _ in 0..2 {
             let mut reader = Reader::default();
             let read: Vec<u32> = choices.iter().map(|_| track.read(&mut reader)).collect();

@@ -101,7 +101,7 @@ impl Host {
     fn sit_down_quietly(&mut self, quiet: QuietCall) -> Short<Result<usize>> {
         let entry = &mut self.files[quiet.file];
         let sits = entry.queue.sit_down_for(quiet.token, 0, quiet.kind().filter());
-        debug_assert!(sits, "a step that is to wait brings nobody to the queue");
+        assert!(sits, "a step that is to wait brings nobody to the queue");
         entry.hold();
         Short::Waits(quiet)
     }

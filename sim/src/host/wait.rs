@@ -187,7 +187,7 @@ impl WaitQueue {
         }
     }
 
-    /// Whether nobody waits.
+    /// Whether nobody waits who has an entry.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -198,7 +198,8 @@ impl World {
     /// The same of a datagram, with the name of its sender, for which there is room if it is asked for.
     #[inline(always)]
     pub(crate) fn take_datagram(&mut self, data: Data, into: &mut [u8], asked: Asked<'_, '_>) {
-        if let Asked::Sender(name) | Asked::All(name) = asked {
+        // A message does not end this way: it has more to be written to than data and a name.
+        if let Asked::Sender(name) = asked {
             let packet = self.in_flight.packet(data.slot);
             if let Body::Udp(datagram) = &packet.body {
                 let is_stored = store_inet_name(packet.src, datagram.src_port, name);

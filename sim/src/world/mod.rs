@@ -518,7 +518,7 @@ impl World {
         self.on_host(at, |host, cx| host.resume(cx, op, call))
     }
 
-    /// Makes an operation of a receive that waits on the short way, see [`Host::take_up`].
+    /// Makes an operation of a call that waits on the short way, see [`Host::take_up`].
     pub(crate) fn take_up(&mut self, at: HostId, quiet: QuietCall) -> Op {
         self.machines[at.index()].host.take_up(quiet)
     }

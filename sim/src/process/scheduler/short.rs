@@ -233,6 +233,7 @@ impl Scheduler {
         let result = self.world.resume_opening(slot.host, &quiet, name)?;
         slot.quiet = None;
         let call = if quiet.accepts() { ACCEPT } else { CONNECT };
+        // Nobody attends: that was asked when the call began, and is so or not for a whole run.
         self.end_short_call(thread, call, quiet.fd(), result);
         Some(result)
     }

@@ -28,7 +28,7 @@ pub(super) struct Upcoming {
 }
 
 impl Thread {
-    /// Whether it goes on with a receive, or will begin one, in its next turn.
+    /// Whether it goes on with a call that waits on the short way, usually a receive, or will begin one, in its next turn.
     fn receives(&self) -> bool {
         self.quiet.is_some() || self.posted.is_some()
     }
