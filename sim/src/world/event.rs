@@ -337,7 +337,7 @@ impl<E> EventQueue<E> {
         Some((Instant::from_nanos(at), event))
     }
 
-    /// Shows so many events that come `ahead` events after the next one, where they are at hand: so that the caches can be made ready for them. Asked for again
+    /// Shows so many events that come `ahead` events, one at least, after the next one, where they are at hand: so that the caches can be made ready for them. Asked for again
     /// when so many have been taken, it shows those that come after them.
     pub(crate) fn scout(&mut self, ahead: usize, count: usize, mut show: impl FnMut(&E)) {
         if self.front.is_some() {
