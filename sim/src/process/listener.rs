@@ -37,6 +37,7 @@ impl Listener {
 #[cfg(feature = "tracing")]
 pub fn is_nobody_here() -> bool {
     use tracing::level_filters::LevelFilter;
+    nobody::attend();
     LevelFilter::current() == LevelFilter::OFF || tracing::dispatcher::get_default(|dispatch| dispatch.is::<nobody::Nobody>())
 }
 
@@ -44,6 +45,9 @@ pub fn is_nobody_here() -> bool {
 mod nobody {
     //! A subscriber that hears nothing and says so each time. `Dispatch::none()` says it once and for all: a place of the program that it is asked about
     //! first is never heard again, by nobody.
+    //!
+    //! It is there from the first run on. While `tracing` knows one subscriber only, it takes that one for everybody's: a place that a run meets first to
+    //! which nobody listens would then be off for a subscriber of another OS thread, too. With this one it is asked about each time.
 
     use std::sync::OnceLock;
     use tracing::level_filters::LevelFilter;
@@ -53,9 +57,14 @@ mod nobody {
 
     pub struct Nobody;
 
+    static DISPATCH: OnceLock<Dispatch> = OnceLock::new();
+
     pub fn dispatch() -> Dispatch {
-        static DISPATCH: OnceLock<Dispatch> = OnceLock::new();
-        DISPATCH.get_or_init(|| Dispatch::new(Nobody)).clone()
+        attend().clone()
+    }
+
+    pub fn attend() -> &'static Dispatch {
+        DISPATCH.get_or_init(|| Dispatch::new(Nobody))
     }
 
     impl Subscriber for Nobody {
