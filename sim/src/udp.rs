@@ -6,15 +6,17 @@
 //!
 //! - here: receiving, readiness, the choice of the receiver
 //! - `send.rs`: sending and corking
+//! - `frags.rs`: where what is corked lies
 //! - `error.rs`: ICMP errors and `IP_RECVERR`'s queue
 //! - `queue.rs`: the receive queue and what it charges
 
 mod error;
+mod frags;
 mod queue;
 mod send;
 
 pub use error::{ErrorReport, ReceivedError};
-pub use send::{Next, Route, SendFlags};
+pub use send::{Next, Route, SendFlags, lies_in_pages};
 
 use crate::packet::{Datagram, Packet};
 use error::ErrorQueue;
