@@ -229,7 +229,6 @@ impl Udp {
         if self.family == Family::V6 {
             self.last_peer_v6 = Some(peer.ip());
         }
-        self.redirect_corked(peer);
     }
 
     /// Dissolves the association, `connect(2)` with `AF_UNSPEC`. Over IPv6 datagrams of the former peer's address alone go on being

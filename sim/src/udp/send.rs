@@ -230,26 +230,24 @@ impl Udp {
         }
     }
 
-    /// Over IPv4 a corked datagram goes to whom the socket was connected last: `connect(2)` and the cork share one flow, `inet->cork.fl`.
-    pub(super) fn redirect_corked(&mut self, peer: SocketAddr) {
-        if let Some(Corked { dst: dst @ SocketAddr::V4(_), .. }) = self.corked.as_deref_mut()
-            && peer.is_ipv4()
-        {
-            *dst = peer;
-        }
-    }
-
-    /// Writes the flow of an IPv4 peer, from that end of this socket, over the one of a corked IPv6 datagram, with which it is in a union: the source, the
-    /// peer and both ports (`saddr`, `daddr`, `uli` of `struct flowi4`) stand where the first 12 bytes of the destination were. Its ports and its
-    /// route stay.
-    pub fn overwrite_flow(&mut self, source: SocketAddrV4, peer: SocketAddrV4) {
-        if let Some(Corked { dst: SocketAddr::V6(dst), .. }) = self.corked.as_deref_mut() {
-            let mut octets = dst.ip().octets();
-            octets[..4].copy_from_slice(&source.ip().octets());
-            octets[4..8].copy_from_slice(&peer.ip().octets());
-            octets[8..10].copy_from_slice(&peer.port().to_be_bytes());
-            octets[10..12].copy_from_slice(&source.port().to_be_bytes());
-            dst.set_ip(octets.into());
+    /// Writes an IPv4 flow, from this end to that one, to `inet->cork.fl`, which is that of the corked datagram, too: over IPv4 it goes there from here on,
+    /// by the route that it has. An IPv6 one has its flow in a union with it: the source, the destination and both ports (`saddr`, `daddr`, `uli` of
+    /// `struct flowi4`) stand where the first 12 bytes of its destination were. Its ports stay.
+    pub fn write_flow(&mut self, source: SocketAddrV4, destination: SocketAddrV4) {
+        let Some(corked) = self.corked.as_deref_mut() else { return };
+        match &mut corked.dst {
+            dst @ SocketAddr::V4(_) => {
+                *dst = destination.into();
+                corked.route.src.set_ip((*source.ip()).into());
+            }
+            SocketAddr::V6(dst) => {
+                let mut octets = dst.ip().octets();
+                octets[..4].copy_from_slice(&source.ip().octets());
+                octets[4..8].copy_from_slice(&destination.ip().octets());
+                octets[8..10].copy_from_slice(&destination.port().to_be_bytes());
+                octets[10..12].copy_from_slice(&source.port().to_be_bytes());
+                dst.set_ip(octets.into());
+            }
         }
     }
 

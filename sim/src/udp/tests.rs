@@ -349,22 +349,20 @@ fn udp_cork_holds_until_it_is_switched_off() {
 }
 
 #[test]
-fn connect_redirects_a_corked_datagram_over_ipv4_only() {
-    for (family, first, second, goes_to) in [(Family::V4, at(2), at(3), 3), (Family::V6, at6(2), at6(3), 2)] {
-        let mut udp = Udp::new(family, BUFFER_DEFAULT_BYTES);
-        sendto(&mut udp, b"a", MORE, Some(first)).unwrap();
-        udp.connect(second);
-        let packet = sendto(&mut udp, b"b", PLAIN, None).unwrap().unwrap();
-        let Body::Udp(datagram) = packet.body else { panic!("UDP sends UDP") };
-        assert_eq!(datagram.dst_port, goes_to);
-    }
+fn a_corked_ipv4_datagram_goes_by_the_flow() {
+    let mut udp = socket();
+    sendto(&mut udp, b"a", MORE, Some(at(2))).unwrap();
+    udp.write_flow("127.0.0.9:1".parse().unwrap(), "127.0.0.2:3".parse().unwrap());
+    let packet = sendto(&mut udp, b"b", PLAIN, None).unwrap().unwrap();
+    let Body::Udp(datagram) = packet.body else { panic!("UDP sends UDP") };
+    assert_eq!((packet.src.to_string(), packet.dst.to_string(), datagram.dst_port), ("127.0.0.9".into(), "127.0.0.2".into(), 3));
 }
 
 #[test]
 fn an_ipv4_flow_stands_where_the_destination_of_a_corked_ipv6_datagram_was() {
     let mut udp = Udp::new(Family::V6, BUFFER_DEFAULT_BYTES);
     sendto(&mut udp, b"a", MORE, Some(at6(2))).unwrap();
-    udp.overwrite_flow("127.0.0.1:1".parse().unwrap(), "127.0.0.2:513".parse().unwrap());
+    udp.write_flow("127.0.0.1:1".parse().unwrap(), "127.0.0.2:513".parse().unwrap());
     let packet = sendto(&mut udp, b"b", PLAIN, None).unwrap().unwrap();
     let IpAddr::V6(dst) = packet.dst else { panic!("{} is no IPv6 address", packet.dst) };
     assert_eq!(dst.octets()[..10], [127, 0, 0, 1, 127, 0, 0, 2, 2, 1]);

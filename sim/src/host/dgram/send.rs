@@ -299,10 +299,17 @@ impl Host {
         Ok(())
     }
 
-    /// Hands on what was written over in its cork, [`udp::Udp::overwrite_flow`]: its route still leads to this host, if it did, where it is for whom
-    /// no address is too strange. Nobody else has this address.
+    /// Whether a packet's address, which was written over in its cork ([`udp::Udp::write_flow`]), is no use any more: over IPv4 on loopback if it is not this
+    /// host's, for there the route alone says whose it is; over IPv6 nobody has such an address, and no group.
+    fn is_astray(&self, packet: &Packet, route: &Route) -> bool {
+        let is_elsewhere = route.cast == Cast::Unicast && route.device == Device::Loopback && !self.addresses.owns(packet.dst);
+        packet.dst != route.destination && (packet.dst.is_ipv6() || is_elsewhere)
+    }
+
+    /// Hands on such a packet: its route still leads to this host, if it did, where it is for whom no address is too strange.
     fn carry_astray(&mut self, now: Instant, packet: &Packet, route: &Route) {
-        if let (Body::Udp(datagram), true) = (&packet.body, self.addresses.owns(route.destination)) {
+        let leads_here = route.cast == Cast::Unicast && self.addresses.owns(route.destination);
+        if let (Body::Udp(datagram), true) = (&packet.body, leads_here) {
             let device = route.device;
             let header = packet.into();
             self.deliver_to_one(&Arrival { now, header, device }, datagram);
@@ -311,7 +318,7 @@ impl Host {
 
     /// Hands a packet to those who get it: to the wire, to this host, or to both. (`ip_mc_output`, `ip6_finish_output2`.)
     fn carry(&mut self, now: Instant, key: Key, packet: Packet, route: &Route) {
-        if route.cast == Cast::Unicast && packet.dst.is_ipv6() && packet.dst != route.destination {
+        if self.is_astray(&packet, route) {
             self.carry_astray(now, &packet, route);
             return;
         }
@@ -331,7 +338,7 @@ impl Host {
         };
         if let (true, Body::Udp(datagram)) = (comes_back, &packet.body) {
             let arrival = Arrival { now, header: (&packet).into(), device: route.device };
-            self.deliver_to_all(&arrival, datagram);
+            self.deliver_to_all(&arrival, route.destination, datagram);
         }
         let is_cut = matches!(&packet.body, Body::Udp(datagram) if datagram.segment_bytes != 0);
         let is_short = leaves
