@@ -51,7 +51,11 @@ const PAGE_FRAG_BYTES: usize = 32 << 10;
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{MORE, at, at6, route, socket};
+    use super::super::{Route, SendFlags};
     use super::*;
+    use std::io::IoSlice;
+    use std::net::SocketAddr;
 
     #[test]
     fn what_one_thread_adds_is_one_place() {
@@ -91,5 +95,45 @@ mod tests {
         assert_eq!(frags.add(2 * PAGE_FRAG_BYTES - 1, 1), Ok(()));
         assert_eq!((frags.add(1, 1), frags.count), (Ok(()), 2));
         assert_eq!((frags.add(1, 1), frags.count), (Ok(()), 3));
+    }
+
+    /// Corks `first` bytes, then `size` each time, every time as another thread; answers which call fails with EMSGSIZE.
+    fn sends_until_too_many_frags(dst: SocketAddr, mtu_bytes: u32, first: usize, size: usize) -> u64 {
+        let mut udp = socket();
+        let flags = |thread| SendFlags { thread, ..MORE };
+        let bytes = vec![0; first.max(size)];
+        let by = Route { mtu_bytes, ..route(if dst.is_ipv4() { at(1) } else { at6(1) }) };
+        assert_eq!(udp.send(by, dst, &[IoSlice::new(&bytes[..first])], flags(1)), Ok(None));
+        let fails = |thread: &u64| udp.append(&[IoSlice::new(&bytes[..size])], flags(*thread)) == Err(Errno::MSGSIZE);
+        let last = (2..10_000).find(fails).expect("no datagram is that large");
+        assert!(!udp.is_corked(), "it is dropped whole");
+        last
+    }
+
+    #[test]
+    fn the_last_fragment_has_room_for_17_places_in_pages() {
+        // As Linux 6.18 answered, with this MTU on its loopback interface.
+        let answered =
+            [(50, 19, 19), (79, 19, 19), (80, 19, 37), (82, 36, 36), (83, 36, 53), (85, 53, 52), (100, 656, 656), (2000, 33, 33)];
+        for (size, over_v4, over_v6) in answered {
+            assert_eq!(sends_until_too_many_frags(at(2), 1500, size, size), over_v4, "{size} bytes at a time over IPv4");
+            assert_eq!(sends_until_too_many_frags(at6(2), 1500, size, size), over_v6, "{size} bytes at a time over IPv6");
+        }
+        for (first, over_v4, over_v6) in
+            [(1434, 19, 19), (1435, 19, 37), (1454, 19, 19), (1455, 37, 19), (1472, 20, 19), (1473, 19, 19)]
+        {
+            assert_eq!(sends_until_too_many_frags(at(2), 1500, first, 1), over_v4, "first {first} bytes over IPv4");
+            assert_eq!(sends_until_too_many_frags(at6(2), 1500, first, 1), over_v6, "first {first} bytes over IPv6");
+        }
+    }
+
+    #[test]
+    fn much_data_lies_in_pages_from_the_first() {
+        for (first, fails) in [(16_004, 19), (16_005, 18), (20_000, 18), (40_000, 17), (65_000, 17)] {
+            assert_eq!(sends_until_too_many_frags(at(2), 65_536, first, 3), fails, "first {first} bytes");
+        }
+        for (first, fails) in [(15_991, 19), (15_992, 18)] {
+            assert_eq!(sends_until_too_many_frags(at6(2), 65_536, first, 3), fails, "first {first} bytes over IPv6");
+        }
     }
 }

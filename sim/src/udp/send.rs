@@ -75,8 +75,9 @@ impl Corked {
         if before == full_fragments(&self.route, self.dst, self.data.len() + len) {
             return self.frags.add(len, thread);
         }
-        let end = (crate::slab::to_usize(before) + 1) * crate::slab::to_usize(fragment_bytes(&self.route, self.dst));
-        self.frags.add(end.saturating_sub(self.data.len() + UDP_HEADER_BYTES), thread)?;
+        let end = (before + 1) * fragment_bytes(&self.route, self.dst);
+        let room = end.saturating_sub(bytes_u32(self.data.len() + UDP_HEADER_BYTES));
+        self.frags.add(usize::try_from(room).expect("a usize holds 32 bits"), thread)?;
         self.frags = Frags::default();
         Ok(())
     }

@@ -8,22 +8,22 @@ use twinsock::Errno;
 const HOST: &str = "127.0.0.1";
 const NONBLOCKING: RecvFlags = RecvFlags { peek: false, trunc: false, nonblocking: true };
 const PEEK: RecvFlags = RecvFlags { peek: true, ..NONBLOCKING };
-const MORE: SendFlags = SendFlags { more: true, ..PLAIN };
+pub(super) const MORE: SendFlags = SendFlags { more: true, ..PLAIN };
 const PLAIN: SendFlags = SendFlags { oob: false, more: false, thread: 1 };
 
-fn at(port: u16) -> SocketAddr {
+pub(super) fn at(port: u16) -> SocketAddr {
     SocketAddr::new(HOST.parse().unwrap(), port)
 }
 
-fn at6(port: u16) -> SocketAddr {
+pub(super) fn at6(port: u16) -> SocketAddr {
     SocketAddr::new("::1".parse().unwrap(), port)
 }
 
-fn socket() -> Udp {
+pub(super) fn socket() -> Udp {
     Udp::new(Family::V4, BUFFER_DEFAULT_BYTES)
 }
 
-fn route(src: SocketAddr) -> Route {
+pub(super) fn route(src: SocketAddr) -> Route {
     Route {
         src,
         ttl: 64,
@@ -662,44 +662,4 @@ fn an_ipv4_socket_gets_no_ipv6_datagram() {
     assert_eq!(udp.score("0.0.0.0:2".parse().unwrap(), false, at6(1), at6(2)), None);
     let udp = Udp::new(Family::V6, BUFFER_DEFAULT_BYTES);
     assert!(udp.score("[::]:2".parse().unwrap(), true, at6(1), at6(2)).is_some());
-}
-
-/// Corks `first` bytes, then `size` each time, every time as another thread; answers which call fails with EMSGSIZE.
-fn sends_until_too_many_frags(dst: SocketAddr, mtu_bytes: u32, first: usize, size: usize) -> u64 {
-    let mut udp = socket();
-    let flags = |thread| SendFlags { thread, ..MORE };
-    let bytes = vec![0; first.max(size)];
-    let by = Route { mtu_bytes, ..route(if dst.is_ipv4() { at(1) } else { at6(1) }) };
-    assert_eq!(udp.send(by, dst, &[IoSlice::new(&bytes[..first])], flags(1)), Ok(None));
-    let fails = |thread: &u64| udp.append(&[IoSlice::new(&bytes[..size])], flags(*thread)) == Err(Errno::MSGSIZE);
-    let last = (2..10_000).find(fails).expect("no datagram is that large");
-    assert!(!udp.is_corked(), "it is dropped whole");
-    last
-}
-
-#[test]
-fn the_last_fragment_has_room_for_17_places_in_pages() {
-    // As Linux 6.18 answered, with this MTU on its loopback interface.
-    let answered =
-        [(50, 19, 19), (79, 19, 19), (80, 19, 37), (82, 36, 36), (83, 36, 53), (85, 53, 52), (100, 656, 656), (2000, 33, 33)];
-    for (size, over_v4, over_v6) in answered {
-        assert_eq!(sends_until_too_many_frags(at(2), 1500, size, size), over_v4, "{size} bytes at a time over IPv4");
-        assert_eq!(sends_until_too_many_frags(at6(2), 1500, size, size), over_v6, "{size} bytes at a time over IPv6");
-    }
-    for (first, over_v4, over_v6) in
-        [(1434, 19, 19), (1435, 19, 37), (1454, 19, 19), (1455, 37, 19), (1472, 20, 19), (1473, 19, 19)]
-    {
-        assert_eq!(sends_until_too_many_frags(at(2), 1500, first, 1), over_v4, "first {first} bytes over IPv4");
-        assert_eq!(sends_until_too_many_frags(at6(2), 1500, first, 1), over_v6, "first {first} bytes over IPv6");
-    }
-}
-
-#[test]
-fn much_data_lies_in_pages_from_the_first() {
-    for (first, fails) in [(16_004, 19), (16_005, 18), (20_000, 18), (40_000, 17), (65_000, 17)] {
-        assert_eq!(sends_until_too_many_frags(at(2), 65_536, first, 3), fails, "first {first} bytes");
-    }
-    for (first, fails) in [(15_991, 19), (15_992, 18)] {
-        assert_eq!(sends_until_too_many_frags(at6(2), 65_536, first, 3), fails, "first {first} bytes over IPv6");
-    }
 }
