@@ -26,7 +26,7 @@ const SIM_IMPORTS: [(&str, &[&str]); 24] = [
     // Tables that hold whatever the rooms put in.
     ("slab", &["prefetch"]),
     // Who has something to do when.
-    ("deadlines", &["slab"]),
+    ("deadlines", &["slab", "prefetch"]),
     // A queue of whatever the rooms put in.
     ("line", &[]),
     ("shared", &[]),
