@@ -228,6 +228,7 @@ impl Host {
     }
 
     /// The file is being closed: no epoll set watches it any longer (`eventpoll_release`).
+    #[inline]
     pub(super) fn forget_watchers(&mut self, file: Key) -> Object {
         let Host { files, epolls, .. } = self;
         let entry = &mut files[file];

@@ -198,6 +198,7 @@ impl Host {
     }
 
     /// `connect(2)` at its entry: `__inet_stream_connect` up to where it waits. `None`: AF_UNSPEC, all is done.
+    #[inline(always)]
     pub(super) fn enter_connect(&mut self, cx: &mut Cx<'_>, file: Key, key: Key, addr: &[u8]) -> Result<Option<Task>> {
         addr::check_length(addr)?;
         if addr::sa_family(addr).ok_or(Errno::INVAL)? == c::AF_UNSPEC {
@@ -225,6 +226,7 @@ impl Host {
     }
 
     /// A connect up to where it waits.
+    #[inline(always)]
     fn begin_connect(&mut self, cx: &mut Cx<'_>, file: Key, key: Key, addr: &[u8]) -> Result<Task> {
         let socket = &self.sockets[key];
         let pending = match socket.ss {
@@ -275,6 +277,7 @@ impl Host {
     }
 
     /// `tcp_v4_connect`, `tcp_v6_connect`: address, route, port, SYN.
+    #[inline(never)]
     fn start_connect(&mut self, cx: &mut Cx<'_>, key: Key, addr: &[u8]) -> Result<()> {
         let socket = &self.sockets[key];
         let target = addr::decode(socket.family, addr, false)?;
@@ -453,9 +456,16 @@ impl Host {
     }
 
     /// `inet_csk_listen_stop`: the listener takes no more connections, and those that nobody has accepted are reset.
+    #[inline]
     pub(super) fn stop_listening(&mut self, now: Instant, key: Key) {
+        if let Some(listener) = self.sockets[key].listener.take() {
+            self.dissolve(now, key, listener);
+        }
+    }
+
+    /// The connections of a listener that is one no longer.
+    fn dissolve(&mut self, now: Instant, key: Key, mut listener: Box<Listener<Key>>) {
         let socket = &mut self.sockets[key];
-        let Some(mut listener) = socket.listener.take() else { return };
         let port = socket.num;
         self.ports.unlisten(port, key);
         let pending = listener.pending();
@@ -475,7 +485,9 @@ impl Host {
     /// The last close of a socket: `inet_release`, `__tcp_close`. Answers until when the caller waits for its data.
     pub(super) fn release_socket(&mut self, cx: &mut Cx<'_>, key: Key, may_linger: bool) -> Option<Instant> {
         self.stop_listening(cx.now, key);
-        self.stream_groups.remove(&key);
+        if !self.stream_groups.is_empty() {
+            self.stream_groups.remove(&key);
+        }
         let socket = &mut self.sockets[key];
         let linger = match socket.options.linger() {
             None => Linger::None,
@@ -496,6 +508,7 @@ impl Host {
     }
 
     /// A socket whose connection is over and that nobody has goes at once; a last segment goes before it.
+    #[inline]
     pub(super) fn bury(&mut self, now: Instant, key: Key) {
         if self.sockets.get(key).is_some_and(|socket| socket.tcb.state() == State::Closed) {
             self.flush(now, key);
