@@ -126,18 +126,17 @@ impl Host {
         let Ok(route) = self.addresses.route(tuple.local, tuple.remote) else { return };
         self.learn_path(cx, &route, tuple.remote);
         let iss = from.iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
-        let ports = (tuple.local_port, tuple.remote_port);
-        let Socket { v6only, heard, addr_locked, .. } = self.sockets[parent];
         let listener = &self.sockets[parent];
+        let Socket { v6only, heard, addr_locked, .. } = *listener;
         let heritage = listener.tcb.heritage();
         let (family, uid, options) = (listener.family, listener.uid, listener.options.inherited());
-        let Host { sockets, spares, tcp_config, .. } = self;
+        let Host { sockets, spares, tcp_config, conns, ports, .. } = self;
         let child = sockets.open(tcp_config, family, uid, options);
         let socket = &mut sockets[child];
         if let Some(spare) = spares.pop() {
             socket.tcb.furnish(spare);
         }
-        socket.tcb.answer_syn(&heritage, cx.now, tcp_config, ports, iss, syn);
+        socket.tcb.answer_syn(&heritage, cx.now, tcp_config, (tuple.local_port, tuple.remote_port), iss, syn);
         socket.state = socket.tcb.state();
         socket.v6only = v6only;
         socket.heard = heard;
@@ -146,9 +145,9 @@ impl Host {
         socket.tuple = tuple;
         socket.parent = Some(parent);
         socket.peer = from.peer;
-        self.hold_port(child, tuple.local_port, true);
-        self.hash(child);
-        self.sockets[parent].listener.as_mut().expect("it listens").add_half_open(child);
+        socket.hold_port(child, tuple.local_port, true, ports);
+        socket.hash(child, conns);
+        sockets[parent].listener.as_mut().expect("it listens").add_half_open(child);
         self.settle(cx.now, child);
     }
 

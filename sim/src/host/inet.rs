@@ -439,7 +439,7 @@ impl Host {
     }
 
     /// The same as the last thing that is done before the driver polls what there is to send.
-    #[inline]
+    #[inline(always)]
     fn settle_last(&mut self, now: Instant, key: Key) {
         if let Some(LateWake { file, wakes, is_lingering, .. }) = self.follow(now, key, true)
             && (wakes.any() || is_lingering)
@@ -534,13 +534,6 @@ impl Host {
         self.outbox.is_empty() && self.dirty.only() == Some(key) && self.sockets[key].tcb.has_output()
     }
 
-    /// Enters the socket's connection into the index.
-    pub(super) fn hash(&mut self, key: Key) {
-        let socket = &mut self.sockets[key];
-        socket.is_hashed = true;
-        self.conns.insert(&socket.tuple, Conn::Socket(key));
-    }
-
     /// Takes the socket's connection out of the index.
     pub(super) fn unhash(&mut self, key: Key) {
         let socket = &mut self.sockets[key];
@@ -552,26 +545,27 @@ impl Host {
 
     /// The socket is gone: nothing of it is left in the host.
     pub(super) fn forget_socket(&mut self, key: Key) {
-        if self.sockets.get(key).is_none() {
-            return;
+        let Host { sockets, conns, ports, timers, spares, .. } = self;
+        let Some(socket) = sockets.get_mut(key) else { return };
+        if socket.is_hashed {
+            conns.remove(&socket.tuple, Conn::Socket(key));
         }
-        self.unhash(key);
-        let socket = &self.sockets[key];
+        let (num, place) = (socket.num, socket.place);
         if socket.listener.is_some() {
-            let num = socket.num;
-            self.ports.unlisten(num, key);
+            ports.unlisten(num, key);
         }
-        self.put_port(key);
-        let socket = &mut self.sockets[key];
         if socket.armed < Instant::FAR {
-            self.timers.clear(TimerOf::Socket(key));
+            timers.clear(TimerOf::Socket(key));
         }
-        if self.spares.len() < SPARES_MAX
+        if spares.len() < SPARES_MAX
             && let Some(spare) = socket.tcb.take_spare()
         {
-            self.spares.push(spare);
+            spares.push(spare);
         }
-        self.sockets.forget(key);
+        sockets.forget(key);
+        if num != 0 {
+            self.release_place(num, place);
+        }
     }
 }
 

@@ -203,7 +203,7 @@ impl World {
     }
 
     /// The packet in this place, which has reached a host, is taken in.
-    #[inline]
+    #[inline(always)]
     fn take_in(&mut self, to: HostId, slot: u32) {
         let machine = &mut self.machines[to.index()];
         let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
