@@ -488,7 +488,7 @@ impl Scheduler {
         let at = self.world.now();
         let place = self.place(thread);
         if self.world.trace_mut().call_ended(at, place, name, fd, result) && self.world.trace().wants_calls() {
-            self.note_call(&CallEnd { at, place, call: name, fd, result }, thread, call);
+            self.note_call(CallEnd { at, place, call: name, fd, result }, thread, call);
         }
         self.charge(thread);
         self.collect_wakes();

@@ -36,7 +36,7 @@ pub(crate) use machine::MachineEvent;
 pub(crate) use packets::PacketLine;
 use packets::{PacketKind, Words};
 pub(crate) use place::{Names, Place};
-pub(crate) use recording::{CallEnd, Ends, Memory};
+pub(crate) use recording::{CallEnd, Ends, Memory, Transfer};
 #[cfg(test)]
 pub(crate) use recording::{Connection, Detail, Recorded};
 pub use recording::{EVENTS_MAX, Recording};
@@ -149,10 +149,10 @@ impl Trace {
         }
     }
 
-    /// The same of a `recv(2)` of up to `room` bytes.
-    pub(crate) fn waits_in_recv(&mut self, at: Instant, place: Place, fd: i32, room: usize, flags: i32) {
+    /// The same of a `recvfrom(2)` of up to `room` bytes, which asks for the sender's name or not.
+    pub(crate) fn waits_in_recv(&mut self, at: Instant, place: Place, (fd, room): (i32, usize), (flags, is_named): (i32, bool)) {
         if let Some((log, step)) = self.log_mut() {
-            log.waits_recv(step, at, place, fd, room, flags);
+            log.waits_recv(step, at, place, (fd, room), (flags, is_named));
         }
     }
 
@@ -165,32 +165,34 @@ impl Trace {
 
     /// Records a call in full, whose arguments `list` lists, and what its descriptor is connected to; [`Trace::call_ended`] has recorded what every
     /// trace holds of it.
-    pub(crate) fn call_in_full(&mut self, end: &CallEnd, ends: Option<&Ends>, list: impl Fn(&mut Arguments<'_>)) {
+    pub(crate) fn call_in_full(&mut self, end: CallEnd, ends: Option<&Ends>, list: impl Fn(&mut Arguments<'_>)) {
         self.tell_call(end, &list);
         if let Some((log, step)) = self.log_mut() {
             log.call_end(step, end, ends, list);
         }
     }
 
-    /// The same of a `send(2)` that took all of `data`.
-    pub(crate) fn send_in_full(&mut self, end: &CallEnd, ends: Option<&Ends>, fd: i32, data: &[u8], flags: i32) {
-        self.tell_call(end, |to| _ = to.send(fd, data, flags));
+    /// The same of a `sendto(2)`.
+    #[inline(always)]
+    pub(crate) fn send_in_full(&mut self, end: CallEnd, ends: Option<&Ends>, fd: i32, sent: &Transfer<'_>) {
+        self.tell_call(end, |to| to.transfer(fd, sent));
         if let Some((log, step)) = self.log_mut() {
-            log.send(step, end, ends, fd, data, flags);
+            log.send(step, end, ends, (fd, sent));
         }
     }
 
-    /// The same of a `recv(2)` of up to `room` bytes that gave `data`.
-    pub(crate) fn recv_in_full(&mut self, end: &CallEnd, ends: Option<&Ends>, fd: i32, (data, room): (&[u8], usize), flags: i32) {
-        self.tell_call(end, |to| _ = to.recv(fd, data, room, flags));
+    /// The same of a `recvfrom(2)`.
+    #[inline(always)]
+    pub(crate) fn recv_in_full(&mut self, end: CallEnd, ends: Option<&Ends>, fd: i32, received: &Transfer<'_>) {
+        self.tell_call(end, |to| to.transfer(fd, received));
         if let Some((log, step)) = self.log_mut() {
-            log.recv(step, end, ends, fd, (data, room), flags);
+            log.recv(step, end, ends, (fd, received));
         }
     }
 
     /// Keeps a call for whoever listens.
     #[cfg(feature = "tracing")]
-    fn tell_call(&mut self, end: &CallEnd, list: impl Fn(&mut Arguments<'_>)) {
+    fn tell_call(&mut self, end: CallEnd, list: impl Fn(&mut Arguments<'_>)) {
         let step = self.steps;
         if let Some(untold) = self.kept.untold_mut() {
             untold.add_call(step, end, list);
@@ -200,7 +202,7 @@ impl Trace {
     #[cfg(not(feature = "tracing"))]
     #[expect(clippy::unused_self, reason = "nobody can listen")]
     #[inline(always)]
-    fn tell_call(&self, _end: &CallEnd, _list: impl Fn(&mut Arguments<'_>)) {}
+    fn tell_call(&self, _end: CallEnd, _list: impl Fn(&mut Arguments<'_>)) {}
 
     /// Another turn is taken.
     #[inline]
