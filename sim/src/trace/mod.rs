@@ -27,6 +27,7 @@ mod untold;
 
 pub(crate) use arguments::{Arguments, Family};
 pub use digest::Digest;
+use event::CallWords;
 pub(crate) use event::{CallName, Event, NetworkEvent, What};
 pub use file::{TraceFile, TraceFileError, read_trace};
 use kept::{Kept, Record};
@@ -259,8 +260,9 @@ impl Trace {
         fd: Option<i32>,
         result: Result<usize>,
     ) -> bool {
-        event::fold_call_end(&mut self.digest, at, place, call, fd, result);
-        self.kept.keep(|| Record::call_end(at, place, call, fd, result))
+        let words = CallWords::of(place, fd, result);
+        words.fold_into(&mut self.digest, at, call);
+        self.kept.keep(|| Record::CallEnd { at, words, name: call.name(), has_fd: fd.is_some() })
     }
 
     /// Records that a host handed a packet to a link or to itself, and folds the packet's data into the digest, so that two runs
@@ -287,7 +289,7 @@ impl Trace {
             return self.packet_sent(at, host, packet, label);
         }
         label.words.renumber(segment);
-        label.word = label.words.label();
+        label.word = label.words.label(label.flow);
         if let Some(number) = self.usual_packet(at, host, PacketKind::Sent, packet, label) {
             label.number = number;
         }
@@ -302,7 +304,7 @@ impl Trace {
             return self.packet_sent(at, host, packet, label);
         }
         if label.words.resize(datagram) {
-            label.word = label.words.label();
+            label.word = label.words.label(label.flow);
         }
         if let Some(number) = self.usual_packet(at, host, PacketKind::Sent, packet, label) {
             label.number = number;
@@ -346,7 +348,8 @@ impl Trace {
                 return self.other_packet(at, host, kind, packet, "");
             }
         };
-        label.word = label.words.label();
+        label.flow = label.words.flow();
+        label.word = label.words.label(label.flow);
         label.is_usual = true;
         if let Some(number) = self.usual_packet(at, host, kind, packet, label) {
             label.number = number;
@@ -365,7 +368,7 @@ impl Trace {
 
     fn other_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, why: &'static str) {
         let words = Words::of(packet);
-        packets::fold_packet(&mut self.digest, at, host, kind, words.label());
+        packets::fold_packet(&mut self.digest, at, host, kind, words.label(words.flow()));
         let event = Event { at, place: Place::host(host), what: kind.what(PacketLine::of(packet), why) };
         if self.kept.is_attended() {
             self.attend_other_packet(&event, host, kind, packet, (words, why));
@@ -458,7 +461,9 @@ impl Trace {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Label {
     words: Words,
-    /// What stands for the words in the digest.
+    /// What stands in the digest for those of the words that are the same in the next packet of its flow.
+    flow: u64,
+    /// What stands for all of them.
     word: u64,
     /// It is the label of a segment or datagram between IPv4 addresses, and not of just any packet, about which it says nothing.
     is_usual: bool,
