@@ -360,8 +360,8 @@ impl Scheduler {
         if !(is_chosen || self.ready.is_empty() && !self.rare.may_be() && self.world.pass_until(clock)) {
             return false;
         }
-        self.pulse.beat();
         self.turns.count();
+        self.pulse.beat_at(self.turns.calls());
         self.just_chosen = false;
         true
     }
@@ -369,8 +369,9 @@ impl Scheduler {
     /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
     #[inline(always)]
     pub fn catch_up(&mut self, thread: ThreadId) -> bool {
-        self.pulse.beat();
-        if self.turns.count() && !self.at_mark(thread) {
+        let is_at_mark = self.turns.count();
+        self.pulse.beat_at(self.turns.calls());
+        if is_at_mark && !self.at_mark(thread) {
             self.just_chosen = false;
             return false;
         }

@@ -70,6 +70,24 @@ impl<T: Default> Ring<T> {
         &mut self.places[place]
     }
 
+    /// The place for the only element of a queue in which there is none: the same one each time, while there are no others.
+    #[inline(always)]
+    pub(super) fn put_only(&mut self) -> &mut T {
+        debug_assert!(self.is_empty(), "it is the only one");
+        if self.places.is_empty() {
+            self.grow();
+        }
+        self.len = 1;
+        &mut self.places[self.head]
+    }
+
+    /// Takes the only element out, and leaves it in its place.
+    #[inline(always)]
+    pub(super) fn drop_only(&mut self) {
+        debug_assert_eq!(self.len, 1, "there is one, and no other");
+        self.len = 0;
+    }
+
     /// Makes the caches ready for an element more.
     #[inline]
     pub(super) fn prefetch_next(&self) {
@@ -162,7 +180,15 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let (mut ring, mut deque) = (Ring::default(), VecDeque::new());
         for element in 0..10_000_u32 {
-            match rng.next_u32() % 5 {
+            match rng.next_u32() % 6 {
+                0 if deque.is_empty() => {
+                    *ring.put_only() = element;
+                    deque.push_back(element);
+                }
+                1 if deque.len() == 1 => {
+                    ring.drop_only();
+                    deque.pop_front();
+                }
                 0 | 1 => {
                     *ring.push() = element;
                     deque.push_back(element);

@@ -13,6 +13,8 @@ pub enum Happened {
     Something,
     /// The same, and this is the only waiter to be woken: [`World::poll_wake`] has none.
     Woken(Token),
+    /// What a waiter waits for is over.
+    Ended(Ended),
     /// An alarm, for the driver to act on.
     Alarm(Alarm),
 }
@@ -25,78 +27,37 @@ pub struct Ended {
     pub data: Data,
 }
 
-/// What has begun to happen.
-pub struct Rest(What);
-
-impl Rest {
-    /// The alarm that it is, for the driver to act on, if it is one.
-    #[inline]
-    pub(crate) fn alarm(&self) -> Option<Alarm> {
-        match self.0 {
-            What::Due(Due::Alarm(alarm)) => Some(alarm),
-            What::Due(Due::Arrival(_) | Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) | Due::Timer(_))
-            | What::Landed(..) => None,
-        }
-    }
-}
-
-enum What {
-    /// This is due.
-    Due(Due),
-    /// The packet in this place has reached this host.
-    Landed(HostId, u32, Landing),
-}
-
 impl World {
-    /// [`World::step`] for a driver that would take the only waiter to be woken from the queue of those, where one is.
-    ///
-    /// # Panics
-    /// If the queue went back in time: a bug here.
-    pub(crate) fn happen(&mut self) -> Option<Happened> {
-        match self.happen_short(false)? {
-            Ok(_) => unreachable!("no receive may end"),
-            Err(rest) => Some(match rest.0 {
-                What::Due(Due::Alarm(alarm)) => Happened::Alarm(alarm),
-                What::Landed(_, slot, Landing::Kept) => {
-                    self.hand_back(slot);
-                    Happened::Something
-                }
-                What::Due(_) | What::Landed(..) => self.happen_on(rest),
-            }),
-        }
-    }
-
-    /// The same where, if nothing more is due, the only waiter would be the next to run: with `may_end`, what it waits for may have ended.
-    /// Then that is answered; otherwise it is for [`World::happen_on`].
-    ///
-    /// # Errors
-    /// It has not.
+    /// [`World::step`] for a driver that would take the only waiter to be woken from the queue of those, where one is. `may_end`: if nothing more is due,
+    /// that one would be the next to run, and what it waits for may end at once.
     ///
     /// # Panics
     /// If the queue went back in time: a bug here.
     #[inline(always)]
-    pub(crate) fn happen_short(&mut self, may_end: bool) -> Option<Result<Ended, Rest>> {
-        if self.is_timer_next()
-            && let Some(rest) = self.take_timer()
-        {
-            return Some(Err(rest));
+    pub(crate) fn happen(&mut self, may_end: bool) -> Option<Happened> {
+        if self.is_timer_next() && self.run_next_timer() {
+            return Some(Happened::Something);
         }
         let (at, due) = self.queue.pop()?;
         self.come_to(at);
         Some(match due {
             Due::Arrival(pair) => self.arrival(HostId(pair.first()), pair.second(), may_end),
-            due @ (Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) | Due::Timer(_) | Due::Alarm(_)) => {
-                Err(Rest(What::Due(due)))
+            Due::Alarm(alarm) => Happened::Alarm(alarm),
+            due @ (Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_)) => {
+                self.happen_seldom(due).map_or(Happened::Something, Happened::Alarm)
             }
         })
     }
 
-    /// The host's earliest timer goes off, next of all.
+    /// The earliest timer of all hosts goes off, next of all. `false`: there is none.
     #[inline(never)]
-    fn take_timer(&mut self) -> Option<Rest> {
-        let (at, id) = self.next_timer()?;
+    fn run_next_timer(&mut self) -> bool {
+        let Some((at, id)) = self.next_timer() else { return false };
         self.come_to(at);
-        Some(Rest(What::Due(Due::Timer(id))))
+        if self.machines[id.index()].runs {
+            self.run_timers(id);
+        }
+        true
     }
 
     /// The moment of what happens next has come.
@@ -107,34 +68,21 @@ impl World {
         self.choice.set_now(at);
     }
 
-    /// What [`World::happen_short`] has begun goes on.
-    #[inline]
-    pub(crate) fn happen_on(&mut self, Rest(what): Rest) -> Happened {
-        match what {
-            What::Due(due) => self.happen_seldom(due),
-            What::Landed(to, slot, landing) => self.landed(to, slot, landing),
-        }
-    }
-
-    fn happen_seldom(&mut self, due: Due) -> Happened {
+    #[inline(never)]
+    fn happen_seldom(&mut self, due: Due) -> Option<Alarm> {
         match due {
             Due::Arrival(pair) => self.arrive_with_care(HostId(pair.first()), pair.second()),
-            Due::Alarm(alarm) => return Happened::Alarm(alarm),
+            Due::Alarm(alarm) => return Some(alarm),
             Due::Damaged(pair) => self.arrive_damaged(HostId(pair.first()), pair.second()),
             Due::Sending(pair) => self.send_late(pair.first(), pair.second()),
-            Due::Unjudged(pair) => return Happened::Alarm(self.show_to_rules(pair.first(), pair.second())),
-            Due::Timer(id) => {
-                if self.machines[id.index()].runs {
-                    self.run_timers(id);
-                }
-            }
+            Due::Unjudged(pair) => return Some(self.show_to_rules(pair.first(), pair.second())),
         }
-        Happened::Something
+        None
     }
 
     /// The packet in this place reaches a host, if it is one that takes part in what happens.
     #[inline(always)]
-    fn arrival(&mut self, to: HostId, slot: u32, may_end: bool) -> Result<Ended, Rest> {
+    fn arrival(&mut self, to: HostId, slot: u32, may_end: bool) -> Happened {
         let at = self.now;
         if let (Some(machine), Some(flying)) = (self.machines.get_mut(to.index()), self.in_flight.slots.get_mut(index(slot)))
             && machine.runs & !machine.has_lost_addrs & self.chains.is_none()
@@ -142,37 +90,43 @@ impl World {
             self.trace.labelled_delivered(at, to.0, &flying.packet, &flying.label);
             let now = machine.clock.own(at);
             let may_end = may_end & self.queue.is_idle_until(at) & self.timers.is_idle_until(at);
-            let landing = machine.host.take_packet_short(now, &flying.packet, &mut flying.ends, may_end, &mut self.calms);
-            if let Landing::Ends { waiter, received, is_armed } = landing {
-                if is_armed {
-                    self.follow_timer(to);
+            match machine.host.take_packet_short(now, &flying.packet, &mut flying.ends, may_end, &mut self.calms) {
+                Landing::Ends { waiter, received, is_armed } => {
+                    if is_armed {
+                        self.follow_timer(to);
+                    }
+                    return Happened::Ended(Ended { waiter, data: Data { slot, len: received } });
                 }
-                return Ok(Ended { waiter, data: Data { slot, len: received } });
+                Landing::Kept => self.hand_back(slot),
+                landing @ (Landing::Wakes { .. } | Landing::Done | Landing::Long) => {
+                    return self.landed(to, slot, landing).map_or(Happened::Something, Happened::Woken);
+                }
             }
-            return Err(Rest(What::Landed(to, slot, landing)));
+        } else {
+            self.arrive_with_care(to, slot);
         }
-        Err(Rest(What::Due(Due::arrival(to, slot))))
+        Happened::Something
     }
 
-    /// The packet in this place has reached a host, and is not the end of a receive.
-    fn landed(&mut self, to: HostId, slot: u32, landing: Landing) -> Happened {
+    /// The packet in this place has reached a host, and somebody may be woken by it: answers who, if it is one.
+    #[inline(never)]
+    fn landed(&mut self, to: HostId, slot: u32, landing: Landing) -> Option<Token> {
         match landing {
-            Landing::Ends { .. } => unreachable!("the end of a receive"),
-            Landing::Wakes { waiter, is_armed } => {
+            Landing::Ends { waiter, is_armed, .. } | Landing::Wakes { waiter, is_armed } => {
                 self.hand_back(slot);
                 if is_armed {
                     self.follow_timer(to);
                 }
-                return Happened::Woken(waiter);
+                return Some(waiter);
             }
             Landing::Kept => {
                 self.hand_back(slot);
-                return Happened::Something;
+                return None;
             }
             Landing::Done => self.arrived(to, slot),
             Landing::Long => self.take_in(to, slot),
         }
-        self.wakes.pop_only().map_or(Happened::Something, Happened::Woken)
+        self.wakes.pop_only()
     }
 
     /// The data of the packet whose arrival has ended a receive, to where its caller wants it.

@@ -54,6 +54,8 @@ pub struct EventQueue<E> {
     front_at: u64,
     /// The other events outside the wheel.
     line: Line<Outside<E>>,
+    /// The instant of the last of the line; meaningless while nobody stands there.
+    last_at: u64,
     /// The instant of the earliest event in the wheel, `u64::MAX` while the wheel is empty.
     wheel_at: u64,
     /// The instant of the earliest event of all, `u64::MAX` while there is none.
@@ -141,6 +143,7 @@ impl<E> EventQueue<E> {
             front: None,
             front_at: 0,
             line: Line::new(),
+            last_at: 0,
             wheel_at: u64::MAX,
             next_at: u64::MAX,
             free: NONE,
@@ -187,17 +190,23 @@ impl<E> EventQueue<E> {
     /// Adds an event where there is a front already, or an event in the wheel that comes first.
     #[inline(never)]
     fn push_behind(&mut self, at: u64, event: E) {
-        let last_at = self.line.last().map_or(self.front_at, |last| last.at);
+        let last_at = if self.line.is_empty() { self.front_at } else { self.last_at };
         if at >= self.wheel_at {
             let new = self.allocate(at, event);
             self.link(new, at);
         } else if at >= last_at {
-            *self.line.push(|| Outside::NONE) = Outside { at, event: Some(event) };
+            self.push_last(at, event);
         } else if at < self.front_at {
             self.push_front(at, event);
         } else {
             self.push_between(at, event);
         }
+    }
+
+    #[inline(always)]
+    fn push_last(&mut self, at: u64, event: E) {
+        self.last_at = at;
+        *self.line.push(|| Outside::NONE) = Outside { at, event: Some(event) };
     }
 
     /// Adds an event as the front where there is another. That goes to the wheel if it is much later: so a packet does not move a timer there and back.
@@ -214,6 +223,9 @@ impl<E> EventQueue<E> {
             self.link_first(displaced, displaced_at);
             self.wheel_at = displaced_at;
         } else {
+            if self.line.is_empty() {
+                self.last_at = displaced_at;
+            }
             *self.line.push_first(|| Outside::NONE) = Outside { at: displaced_at, event: displaced };
         }
     }
@@ -226,8 +238,7 @@ impl<E> EventQueue<E> {
             passed += 1;
             if passed > PASSED_MAX {
                 self.cut_line(at);
-                *self.line.push(|| Outside::NONE) = Outside { at, event: Some(event) };
-                return;
+                return self.push_last(at, event);
             }
         }
         *self.line.push_first(|| Outside::NONE) = Outside { at, event: Some(event) };
@@ -294,9 +305,12 @@ impl<E> EventQueue<E> {
     /// ['a', 'b'].map(|event| queue.push(Instant::from_nanos(10), event));
     /// assert_eq!([queue.pop(), queue.pop()].map(|event| event.unwrap().1), ['a', 'b'], "first come, first served");
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn pop(&mut self) -> Option<(Instant, E)> {
-        let Some(event) = self.front.take() else { return self.pop_from_wheel() };
+        if self.front.is_none() {
+            self.fetch_front();
+        }
+        let event = self.front.take()?;
         let at = self.front_at;
         match self.line.pop() {
             None => self.next_at = self.wheel_at,
@@ -315,26 +329,28 @@ impl<E> EventQueue<E> {
         Some((Instant::from_nanos(at), event))
     }
 
-    fn pop_from_wheel(&mut self) -> Option<(Instant, E)> {
+    /// There is no front: the first event of the wheel, if there is one, becomes it, to be taken at once.
+    #[inline(never)]
+    fn fetch_front(&mut self) {
         if self.levels == 0 {
-            return None;
+            return;
         }
         let place = self.first_list();
         let head = self.slots[place.slot].head;
         let (at, next, event) = self.release(head);
         self.base = at;
+        self.front = Some(event);
+        self.front_at = at;
         if next == NONE {
             self.clear(place);
         } else if place.level == 0 {
             // A slot of level 0 is one instant, and stays where it is.
             self.slots[place.slot].head = next;
-            return Some((Instant::from_nanos(at), event));
+            return;
         } else {
             self.move_down(place, next);
         }
         self.wheel_at = if self.levels == 0 { u64::MAX } else { self.slots[self.first_list().slot].head_at };
-        self.next_at = self.wheel_at;
-        Some((Instant::from_nanos(at), event))
     }
 
     /// Shows so many events that come `ahead` events, one at least, after the next one, where they are at hand: so that the caches can be made ready for them. Asked for again
