@@ -401,7 +401,8 @@ impl Scheduler {
             // Its alarm would be the last one due now, and the next thing to happen.
             self.make_ready(thread);
         } else {
-            self.queue_turn(thread, clock);
+            let turn = self.turn_of(thread);
+            self.world.schedule_turn(clock, turn);
         }
         is_now
     }
@@ -529,7 +530,8 @@ impl Scheduler {
         slot.state = State::Waiting(wait, now);
         if let Some(own) = deadline {
             let at = self.world.moment_of(slot.host, own);
-            self.queue_turn(thread, at);
+            let turn = self.turn_of(thread);
+            self.world.schedule(at, turn);
         }
         if self.world.trace().is_recording() {
             self.note_wait(thread);
@@ -571,9 +573,11 @@ impl Scheduler {
         }
     }
 
-    fn queue_turn(&mut self, thread: ThreadId, at: Instant) {
+    /// The alarm at which a thread's turn comes.
+    #[inline(always)]
+    fn turn_of(&self, thread: ThreadId) -> Alarm {
         let turn = self.threads[thread.index()].turn;
-        self.world.schedule(at, Alarm(u64::from(thread.0) | u64::from(turn) << 32));
+        Alarm(u64::from(thread.0) | u64::from(turn) << 32)
     }
 
     #[inline]

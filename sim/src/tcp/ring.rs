@@ -1,10 +1,11 @@
 //! A queue in a ring whose places are used again as they are, so that what is put into one need not be moved there.
 
 use crate::prefetch::prefetch;
+use std::fmt;
 use std::ops::{Index, IndexMut};
 
 /// A queue; what a place holds while it is not in use means nothing, and keeps what it owns.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Ring<T> {
     /// None, or a power of two of them.
     places: Vec<T>,
@@ -147,6 +148,13 @@ impl<T: Default> Ring<T> {
             }
         }
         low
+    }
+}
+
+impl<T: Default + fmt::Debug> fmt::Debug for Ring<T> {
+    /// The elements; where they stand, and what stands in other places, belongs to nobody.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries((0..self.len).map(|index| &self[index])).finish()
     }
 }
 

@@ -599,6 +599,12 @@ impl World {
         self.queue.push(at.max(self.now), Due::Alarm(alarm));
     }
 
+    /// The same of one that is due shortly: the turn of a thread.
+    #[inline]
+    pub(crate) fn schedule_turn(&mut self, at: Instant, alarm: Alarm) {
+        self.queue.push_short(at.max(self.now), Due::Alarm(alarm));
+    }
+
     /// Whether there is a waiter to be woken.
     #[inline]
     #[must_use]

@@ -239,7 +239,11 @@ impl Scheduler {
             None => turns.choose(world, ready, &|world, thread| full_name(world, threads, processes, thread)),
         };
         // The chosen one's place goes to the first in line: constant cost, and 0 stays first come, first served.
-        self.ready.swap_remove_front(index)
+        let first = self.ready.pop_front()?;
+        match index.checked_sub(1) {
+            None => Some(first),
+            Some(left) => self.ready.get_mut(left).map(|chosen| std::mem::replace(chosen, first)),
+        }
     }
 }
 

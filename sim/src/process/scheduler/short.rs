@@ -87,13 +87,19 @@ impl Scheduler {
         }
     }
 
-    /// The running thread, which is going to wait for its turn, makes this receive then.
+    /// The running thread, which is going to wait for its turn, makes this receive then. `false`: the thread does that itself, for it is none that could be made
+    /// for it.
     #[inline]
-    pub fn post(&mut self, thread: ThreadId, receive: Posted) {
-        self.threads[thread.index()].posted = Some(receive);
+    pub fn post(&mut self, thread: ThreadId, receive: Posted) -> bool {
+        let slot = &mut self.threads[thread.index()];
+        let is_stream = receive.as_file || !slot.recent.is_dgram(receive.fd);
+        if is_stream {
+            slot.posted = Some(receive);
+        }
+        is_stream
     }
 
-    /// The running thread has its turn: whether the receive that it was going to make has been begun for it, and has waited.
+    /// The running thread has its turn: whether the receive that it has posted has been begun for it, and has waited.
     #[inline]
     pub fn has_waited(&mut self, thread: ThreadId) -> bool {
         self.threads[thread.index()].posted.take().is_none()
@@ -112,8 +118,7 @@ impl Scheduler {
     #[inline(never)]
     fn waits_with(&mut self, thread: ThreadId, Posted { as_file, fd, flags, room }: Posted) -> bool {
         let slot = &mut self.threads[thread.index()];
-        let is_dgram = !as_file && slot.recent.is_dgram(fd);
-        if is_dgram || slot.is_held_up || self.world.trace().is_recording() {
+        if slot.is_held_up || self.world.trace().is_recording() {
             return false;
         }
         let who = (slot.pid, &mut slot.recent);
