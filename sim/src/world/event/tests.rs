@@ -24,7 +24,7 @@ impl Model {
 }
 
 /// The facts of the map at the top of the file; the order itself is what the model checks.
-fn check_wheel(queue: &EventQueue<u64>) {
+fn check_wheel<E: Copy>(queue: &EventQueue<E>) {
     let (mut linked, mut earliest) = (0, u64::MAX);
     for level in 0..LEVELS {
         assert_eq!(queue.levels & (1 << level) != 0, queue.occupied[level] != 0, "the bitmap of levels tells the truth");
@@ -178,7 +178,9 @@ fn turns_pass_what_is_on_its_way() {
     (1..=1000).for_each(|micros| queue.push(Instant::from_nanos(micros * 1000), 'a'));
     for micros in 1..=1000 {
         let at = Instant::from_nanos(micros * 1000);
-        ['b', 'c'].map(|turn| queue.push_short(at, turn));
+        for turn in ['b', 'c'] {
+            queue.push_short(at, turn);
+        }
         queue.push(Instant::from_nanos((1000 + micros) * 1000), 'a');
         check_wheel(&queue);
         assert_eq!([(); 3].map(|()| queue.pop()), ['a', 'b', 'c'].map(|event| Some((at, event))));
