@@ -78,14 +78,22 @@ pub(super) struct ReadingRate {
 impl RecvBuffer {
     /// Becomes as one that was just made; `false`: it has had more than a few bytes, and is not worth keeping.
     pub(super) fn make_spare(&mut self) -> bool {
-        self.queue.clear();
-        self.early.clear();
+        let places = self.queue.capacity() + self.early.capacity();
+        if places > 0 {
+            self.queue.clear();
+            self.early.clear();
+        }
+        self.empty();
+        places <= SPARE_PLACES_MAX
+    }
+
+    /// There is nothing in it any more, nor was there anything in its queues.
+    fn empty(&mut self) {
         self.tail.len = 0;
         self.head = 0;
         self.bytes = 0;
         self.early_bytes = 0;
         self.space = ReadingRate::default();
-        self.queue.capacity() + self.early.capacity() <= SPARE_PLACES_MAX
     }
 
     /// Unread bytes in order.
@@ -261,7 +269,11 @@ impl RecvBuffer {
 
     /// Forgets all data.
     pub(super) fn clear(&mut self) {
-        *self = RecvBuffer::default();
+        if self.queue.capacity() + self.early.capacity() > 0 {
+            *self = RecvBuffer::default();
+        } else {
+            self.empty();
+        }
     }
 
     /// Keeps data (and a FIN after it) that came too early; what is there already stays.
@@ -321,8 +333,10 @@ impl RecvBuffer {
 
     /// Forgets what came too early: the stream has ended.
     pub(super) fn drop_early(&mut self) {
-        self.early.clear();
-        self.early_bytes = 0;
+        if !self.early.is_empty() {
+            self.early.clear();
+            self.early_bytes = 0;
+        }
     }
 
     /// The byte at `offset` bytes after the read position.

@@ -123,7 +123,10 @@ impl World {
                 self.hand_back(slot);
                 return None;
             }
-            Landing::Done => self.arrived(to, slot),
+            Landing::Done => {
+                self.in_flight.land(slot);
+                self.follow(to);
+            }
             Landing::Long => self.take_in(to, slot),
         }
         self.wakes.pop_only()
@@ -175,7 +178,7 @@ impl World {
     }
 
     /// The packet in this place, which has reached a host, is taken in.
-    #[inline(never)]
+    #[inline(always)]
     fn take_in(&mut self, to: HostId, slot: u32) {
         let machine = &mut self.machines[to.index()];
         let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
@@ -184,13 +187,6 @@ impl World {
         let known = *ends;
         ends.forget();
         machine.host.take_packet(&mut cx, packet, known);
-        self.in_flight.land(slot);
-        self.follow(to);
-    }
-
-    /// The packet in this place has been taken in.
-    #[inline(never)]
-    fn arrived(&mut self, to: HostId, slot: u32) {
         self.in_flight.land(slot);
         self.follow(to);
     }
