@@ -214,6 +214,8 @@ pub struct Scheduler {
     break_at: u64,
     /// No debugger is going to stop, and no host stands still: whoever is woken alone is the next to run.
     is_straight: bool,
+    /// Nobody records, and no host stands still: whoever is woken is ready, and that is all.
+    wakes_plainly: bool,
     /// What processes leave when they end, if that is looked for.
     pub(super) exits: Option<Box<Exits>>,
 }
@@ -222,6 +224,7 @@ impl Scheduler {
     /// No process yet, over this world.
     pub fn new(world: World, turns: Turns, call_cost: Duration, stack_bytes: usize, pulse: Pulse) -> Scheduler {
         Scheduler {
+            wakes_plainly: !world.trace().is_recording(),
             world,
             processes: Vec::new(),
             threads: Vec::new(),
@@ -487,7 +490,7 @@ impl Scheduler {
         let at = self.world.now();
         let place = self.place(thread);
         if self.world.trace_mut().call_ended(at, place, name, fd, result) && self.world.trace().wants_calls() {
-            self.note_call(&CallEnd { at, place, call: name, fd, result }, thread, call);
+            self.note_call(CallEnd { at, place, call: name, fd, result }, thread, call);
         }
         self.charge(thread);
         self.collect_wakes();
@@ -562,13 +565,26 @@ impl Scheduler {
 
     #[inline]
     fn make_ready(&mut self, thread: ThreadId) {
+        if !self.wakes_plainly {
+            return self.make_ready_with_care(thread);
+        }
+        let slot = &mut self.threads[thread.index()];
+        slot.state = State::Ready;
+        slot.turn = slot.turn.wrapping_add(1);
+        self.ready.push_back(thread);
+    }
+
+    /// The same where somebody records, or a host stands still, which may be the thread's.
+    #[cold]
+    #[inline(never)]
+    fn make_ready_with_care(&mut self, thread: ThreadId) {
         if self.world.trace().is_recording() {
             self.note_wake(thread);
         }
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Ready;
         slot.turn = slot.turn.wrapping_add(1);
-        if self.stalled.is_empty() || !self.stall(thread) {
+        if !self.stall(thread) {
             self.ready.push_back(thread);
         }
     }

@@ -75,9 +75,10 @@ impl Scheduler {
         self.straighten();
     }
 
-    /// Looks anew whether turns are taken without any more ado.
+    /// Looks anew whether turns are taken, and threads woken, without any more ado.
     pub(super) fn straighten(&mut self) {
         self.is_straight = self.stalled.is_empty() && self.break_at == u64::MAX;
+        self.wakes_plainly = self.stalled.is_empty() && !self.world.trace().is_recording();
     }
 
     /// Who is next. With a `limit`, that of [`Scheduler::set_limit`], nothing later than that happens.
