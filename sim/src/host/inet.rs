@@ -440,7 +440,7 @@ impl Host {
 
     /// The same as the last thing that is done before the driver polls what there is to send.
     #[inline(always)]
-    fn settle_last(&mut self, now: Instant, key: Key) {
+    pub(super) fn settle_last(&mut self, now: Instant, key: Key) {
         if let Some(LateWake { file, wakes, is_lingering, .. }) = self.follow(now, key, true)
             && (wakes.any() || is_lingering)
         {

@@ -120,7 +120,7 @@ impl World {
             self.trace.labelled_delivered(at, to.0, &flying.packet, &flying.label);
             let now = machine.clock.own(at);
             let may_end = may_end & self.queue.is_idle_until(at) & self.timers.is_idle_until(at);
-            let landing = machine.host.take_packet_short(now, &flying.packet, &mut flying.ends, may_end, &mut self.calms);
+            let landing = machine.host.take_packet_short(now, &mut flying.packet, &mut flying.ends, may_end, &mut self.calms);
             if let Landing::Ends { waiter, received, is_armed } = landing {
                 if is_armed {
                     self.follow_timer(to);
@@ -136,11 +136,11 @@ impl World {
     #[inline(never)]
     fn landed(&mut self, to: HostId, slot: u32, landing: Landing) -> Option<Token> {
         match landing {
-            Landing::Long => self.take_in(to, slot),
             Landing::Done => {
                 self.in_flight.land(slot);
                 self.follow(to);
             }
+            Landing::Long => self.take_in(to, slot),
             Landing::Wakes { waiter, is_armed } => {
                 self.hand_back(slot);
                 if is_armed {
@@ -203,7 +203,7 @@ impl World {
     }
 
     /// The packet in this place, which has reached a host, is taken in.
-    #[inline(always)]
+    #[inline(never)]
     fn take_in(&mut self, to: HostId, slot: u32) {
         let machine = &mut self.machines[to.index()];
         let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
