@@ -511,6 +511,8 @@ impl Host {
         }
         let file = self.process(pid).ok()?.descriptor(fd).ok()?.file;
         match self.files.get(file)?.object {
+            // What a stream sends meanwhile turns the page of the thread that sends it.
+            Object::Socket(_) if self.has_corks() => None,
             Object::Socket(socket) => {
                 *recent = Recent { fd: i64::from(fd), tables: self.tables, file, socket };
                 Some((file, socket))

@@ -4,6 +4,7 @@
 
 use super::send_buffer::slice;
 use super::tcb::{SEGMENT_OVERHEAD_BYTES, u32_from, usize_from};
+use crate::copy::copy;
 use crate::packet::{Payload, SeqNumber};
 use std::collections::VecDeque;
 use std::fmt;
@@ -384,7 +385,7 @@ impl Scatter<'_, '_> {
         while let Some(slice) = self.iov.get_mut(self.index) {
             let room = &mut slice[self.offset..];
             let len = room.len().min(data.len());
-            room[..len].copy_from_slice(&data[..len]);
+            copy(&mut room[..len], &data[..len]);
             stored += len;
             if len == data.len() {
                 self.offset += len;
