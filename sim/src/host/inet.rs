@@ -40,7 +40,7 @@ impl Socket {
     }
 
     /// Puts the socket into the queue of those that may have something to send, or, if it has nothing, arms its timer.
-    #[inline]
+    #[inline(always)]
     pub(super) fn mark_dirty(&mut self, key: Key, dirty: &mut KeyQueue, timers: &mut TimerQueue) {
         if self.is_dirty {
             return;
@@ -59,12 +59,14 @@ impl Socket {
     #[inline(always)]
     pub(super) fn arm(&mut self, key: Key, timers: &mut TimerQueue) -> bool {
         let deadline = self.tcb.poll_timeout().unwrap_or(Instant::FAR);
-        let is_earlier = deadline < self.armed;
-        if is_earlier {
-            self.armed = deadline;
-            timers.set(TimerOf::Socket(key), deadline);
-        }
-        is_earlier
+        deadline < self.armed && self.arm_at(deadline, key, timers)
+    }
+
+    #[inline(never)]
+    fn arm_at(&mut self, deadline: Instant, key: Key, timers: &mut TimerQueue) -> bool {
+        self.armed = deadline;
+        timers.set(TimerOf::Socket(key), deadline);
+        true
     }
 
     /// The same where one deadline has come to be this, and no other is earlier than it was.

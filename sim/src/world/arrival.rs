@@ -38,7 +38,14 @@ pub enum Next {
 }
 
 /// Something seldom that is due.
-pub struct Rest(Due);
+pub struct Rest(Seldom);
+
+enum Seldom {
+    /// This was the queue's.
+    Due(Due),
+    /// The earliest timer of this host.
+    Timer(HostId),
+}
 
 impl World {
     /// [`World::step`] for a driver that would take the only waiter to be woken from the queue of those, where one is.
@@ -74,7 +81,7 @@ impl World {
             Due::Arrival(pair) => self.arrival(HostId(pair.first()), pair.second(), may_end),
             Due::Alarm(alarm) => Next::Alarm(alarm),
             Due::Unjudged(pair) => Next::Alarm(self.show_to_rules(pair.first(), pair.second())),
-            due @ (Due::Damaged(_) | Due::Sending(_) | Due::Timer(_)) => Next::Rest(Rest(due)),
+            due @ (Due::Damaged(_) | Due::Sending(_)) => Next::Rest(Rest(Seldom::Due(due))),
         })
     }
 
@@ -83,7 +90,7 @@ impl World {
     fn take_timer(&mut self) -> Option<Rest> {
         let (at, id) = self.next_timer()?;
         self.come_to(at);
-        Some(Rest(Due::Timer(id)))
+        Some(Rest(Seldom::Timer(id)))
     }
 
     /// The moment of what happens next has come.
@@ -96,17 +103,17 @@ impl World {
 
     /// What is due happens.
     #[inline(never)]
-    pub(crate) fn happen_seldom(&mut self, Rest(due): Rest) {
-        match due {
-            Due::Arrival(pair) => self.arrive_with_care(HostId(pair.first()), pair.second()),
-            Due::Damaged(pair) => self.arrive_damaged(HostId(pair.first()), pair.second()),
-            Due::Sending(pair) => self.send_late(pair.first(), pair.second()),
-            Due::Timer(id) => {
+    pub(crate) fn happen_seldom(&mut self, Rest(seldom): Rest) {
+        match seldom {
+            Seldom::Due(Due::Arrival(pair)) => self.arrive_with_care(HostId(pair.first()), pair.second()),
+            Seldom::Due(Due::Damaged(pair)) => self.arrive_damaged(HostId(pair.first()), pair.second()),
+            Seldom::Due(Due::Sending(pair)) => self.send_late(pair.first(), pair.second()),
+            Seldom::Due(Due::Alarm(_) | Due::Unjudged(_)) => unreachable!("an alarm is for the driver"),
+            Seldom::Timer(id) => {
                 if self.machines[id.index()].runs {
                     self.run_timers(id);
                 }
             }
-            Due::Alarm(_) | Due::Unjudged(_) => unreachable!("an alarm is for the driver"),
         }
     }
 
@@ -129,7 +136,7 @@ impl World {
             }
             return Next::Landed(self.landed(to, slot, landing));
         }
-        Next::Rest(Rest(Due::arrival(to, slot)))
+        Next::Rest(Rest(Seldom::Due(Due::arrival(to, slot))))
     }
 
     /// The packet in this place has reached a host, and is not the end of a receive. Answers the only waiter that is to be woken for it.

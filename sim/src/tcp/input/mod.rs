@@ -25,7 +25,7 @@ impl Tcb {
 
     /// The same, with the segment where it is: a small one is not worth moving. What is left of it means nothing. Whether it was a small one, taken as
     /// such.
-    #[inline]
+    #[inline(always)]
     pub fn take_segment(&mut self, now: Instant, segment: &mut Segment) -> bool {
         let is_small = Tcb::may_be_small(segment) && self.take_small(now, segment);
         if !is_small {
