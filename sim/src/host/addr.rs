@@ -211,7 +211,7 @@ impl Addresses {
     /// Whether packets to the address are for this host.
     #[inline]
     pub(super) fn owns(&self, ip: IpAddr) -> bool {
-        ip.is_loopback() || self.addrs.iter().any(|own| *own == ip)
+        ip.is_loopback() || self.addrs.contains(&ip)
     }
 
     /// Whether there is an interface besides loopback.

@@ -384,7 +384,11 @@ impl Host {
         calms: &mut u64,
     ) -> Landing {
         match &packet.body {
-            Body::Tcp(_) => self.take_segment_short(now, packet, ends, may_end, calms),
+            Body::Tcp(segment) if ends.calm != 0 || Tcb::may_be_small(segment) => {
+                self.take_segment_short(now, packet, ends, may_end, calms)
+            }
+            // It is none that may come calmly.
+            Body::Tcp(_) => self.take_known(now, packet, ends, calms),
             Body::Udp(datagram) => self.take_datagram_short(now, packet, datagram, ends, may_end),
             Body::Icmp(_) => Landing::Long,
         }

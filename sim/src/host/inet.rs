@@ -498,13 +498,13 @@ impl Host {
     /// The socket's connection is over or complete, which it was not in its old state: `tcp_set_state`.
     fn follow_state(&mut self, now: Instant, key: Key, old: State, is_last: bool) {
         let socket = &mut self.sockets[key];
-        let (new, parent) = (socket.state, socket.parent);
+        let (new, parent, keeps_port) = (socket.state, socket.parent, socket.port_locked);
         if new == State::Closed {
             match socket.tcb.take_time_wait() {
                 Some(rest) => self.enter_time_wait(key, rest),
                 None => self.unhash(key),
             }
-            if !self.sockets[key].port_locked {
+            if !keeps_port {
                 self.put_port(key);
             }
             if !(is_last && self.is_only_sender(key)) {

@@ -64,7 +64,7 @@ impl Twins {
             assert_eq!(long.as_ref(), is_short.then_some(&packet));
             let Some(long) = long else { break };
             let to = self.long.hosts.iter().position(|host| host.owns(long.dst)).expect("it is for one of both");
-            if self.rng.next_u32() % 16 == 0 {
+            if self.rng.next_u32().is_multiple_of(16) {
                 continue;
             }
             self.long.hosts[to].handle_packet(&mut cx, long);
