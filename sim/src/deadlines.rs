@@ -48,6 +48,7 @@ impl<W: Numbered> Deadlines<W> {
     }
 
     /// Enters somebody's moment, or moves it.
+    #[inline]
     pub(crate) fn set(&mut self, whose: W, at: Instant) {
         let number = whose.number();
         match self.places.get(number).copied() {
@@ -72,6 +73,7 @@ impl<W: Numbered> Deadlines<W> {
     }
 
     /// Somebody who has no entry gets one.
+    #[inline(never)]
     fn enter(&mut self, number: usize, entry: (Instant, W)) {
         if self.places.len() <= number {
             self.places.resize(number + 1, NONE);
@@ -96,10 +98,10 @@ impl<W: Numbered> Deadlines<W> {
     }
 
     /// This entry takes the place of its owner's last one, and goes from there to where it belongs.
-    #[inline]
+    #[inline(never)]
     fn replace(&mut self, place: usize, entry: (Instant, W)) {
         self.heap[place] = entry;
-        if !self.rise(place) {
+        if !self.rise(place) && 2 * place + 1 < self.heap.len() {
             self.sink(place);
         }
     }
@@ -128,7 +130,7 @@ impl<W: Numbered> Deadlines<W> {
     }
 
     /// The entry in this place goes towards the end as far as it is due after others.
-    #[inline]
+    #[inline(never)]
     fn sink(&mut self, mut place: usize) {
         while let Some(child) = self.earlier_child(place) {
             self.heap.swap(place, child);

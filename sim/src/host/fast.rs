@@ -13,7 +13,7 @@ use super::task::Kind;
 use super::timers::TimerQueue;
 use crate::packet::{Body, Packet, Segment};
 use crate::slab::{Key, KeyQueue, to_usize};
-use crate::tcp::{Taken, Tcb};
+use crate::tcp::{State, Taken, Tcb};
 use twinsock::consts as c;
 use twinsock::raw::RawFd;
 use twinsock::{Errno, Instant};
@@ -372,19 +372,23 @@ impl Host {
         Some(received)
     }
 
-    /// [`Host::take_packet`], of a small segment that is just what comes next, or of a datagram of a known way. `may_end`: a receive that waits for it, if it
+    /// [`Host::take_packet`], of a segment of a connection that its sender knows, or of a datagram of a known way. `may_end`: a receive that waits for it, if it
     /// returns all of it, may do so at once.
     #[inline(always)]
     pub(crate) fn take_packet_short(
         &mut self,
         now: Instant,
-        packet: &Packet,
+        packet: &mut Packet,
         ends: &mut Ends,
         may_end: bool,
         calms: &mut u64,
     ) -> Landing {
         match &packet.body {
-            Body::Tcp(segment) => self.take_segment_short(now, (packet, segment), ends, may_end, calms),
+            Body::Tcp(segment) if ends.calm != 0 || Tcb::may_be_small(segment) => {
+                self.take_segment_short(now, packet, ends, may_end, calms)
+            }
+            // It is none that may come calmly.
+            Body::Tcp(_) => self.take_known(now, packet, ends, calms),
             Body::Udp(datagram) => self.take_datagram_short(now, packet, datagram, ends, may_end),
             Body::Icmp(_) => Landing::Long,
         }
@@ -394,11 +398,12 @@ impl Host {
     fn take_segment_short(
         &mut self,
         now: Instant,
-        (packet, segment): (&Packet, &Segment),
+        packet: &mut Packet,
         ends: &mut Ends,
         may_end: bool,
         calms: &mut u64,
     ) -> Landing {
+        let Body::Tcp(segment) = &packet.body else { return Landing::Long };
         let Host { files, sockets, timers, .. } = self;
         if let Some(socket) = sockets.get_calmly(ends.to)
             && socket.calm != 0
@@ -427,7 +432,7 @@ impl Host {
                 (Taken::Not, _) => {}
             }
         }
-        if Tcb::may_be_small(segment) { self.take_small(now, packet, segment, *ends, calms) } else { Landing::Long }
+        self.take_known(now, packet, ends, calms)
     }
 
     /// There is something to read.
@@ -445,17 +450,22 @@ impl Host {
         }
     }
 
-    /// The same of a segment that may be such a one, on a connection that is not calm, and may be so now, or of which it is not known yet which it is.
+    /// The same of a segment of a connection that is not calm, if only its control block has to do with it. After a small one it may be calm.
     #[inline(never)]
-    fn take_small(&mut self, now: Instant, packet: &Packet, segment: &Segment, ends: Ends, calms: &mut u64) -> Landing {
-        let Some(key) = self.guess(packet, ends).or_else(|| self.find(packet, segment)) else { return Landing::Long };
+    fn take_known(&mut self, now: Instant, packet: &mut Packet, ends: &mut Ends, calms: &mut u64) -> Landing {
+        let Some(key) = self.guess(packet, *ends).or_else(|| self.find_small(packet)) else { return Landing::Long };
+        let ttl = u16::from(packet.ttl);
+        let Body::Tcp(segment) = &mut packet.body else { return Landing::Long };
         let socket = &mut self.sockets[key];
-        if u16::from(packet.ttl) < socket.options.look_below_ttl || !socket.tcb.take_small(now, segment) {
+        if ttl < socket.options.look_below_ttl || socket.state == State::SynReceived {
             return Landing::Long;
         }
         socket.peer = ends.from;
-        self.settle(now, key);
-        if let Some(socket) = self.sockets.get_calmly(key)
+        ends.forget();
+        let is_small = socket.tcb.take_segment(now, segment);
+        self.settle_last(now, key);
+        if is_small
+            && let Some(socket) = self.sockets.get_calmly(key)
             && socket.settle_down()
         {
             *calms += 1;
@@ -465,9 +475,13 @@ impl Host {
         Landing::Done
     }
 
-    /// The connection that a segment is for.
+    /// The connection that a segment which may be a small one is for.
     #[inline(never)]
-    fn find(&self, packet: &Packet, segment: &Segment) -> Option<Key> {
+    fn find_small(&self, packet: &Packet) -> Option<Key> {
+        let Body::Tcp(segment) = &packet.body else { return None };
+        if !Tcb::may_be_small(segment) {
+            return None;
+        }
         let (local_port, remote_port) = (segment.dst_port, segment.src_port);
         match self.conn(&FourTuple { local: packet.dst, remote: packet.src, local_port, remote_port })? {
             Conn::Socket(key) => Some(key),

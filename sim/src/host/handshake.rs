@@ -130,7 +130,7 @@ impl Host {
         let Socket { v6only, heard, addr_locked, .. } = *listener;
         let heritage = listener.tcb.heritage();
         let (family, uid, options) = (listener.family, listener.uid, listener.options.inherited());
-        let Host { sockets, spares, tcp_config, conns, ports, .. } = self;
+        let Host { sockets, spares, tcp_config, conns, ports, dirty, timers, .. } = self;
         let child = sockets.open(tcp_config, family, uid, options);
         let socket = &mut sockets[child];
         if let Some(spare) = spares.pop() {
@@ -147,8 +147,10 @@ impl Host {
         socket.peer = from.peer;
         socket.hold_port(child, tuple.local_port, true, ports);
         socket.hash(child, conns);
+        // What a fresh connection has to tell, there is nobody to hear.
+        socket.tcb.take_wakes();
+        socket.mark_dirty(child, dirty, timers);
         sockets[parent].listener.as_mut().expect("it listens").add_half_open(child);
-        self.settle(cx.now, child);
     }
 
     /// What a connection that begins is told of its path, into [`Host::tcp_config`].

@@ -40,7 +40,7 @@ impl Socket {
     }
 
     /// Puts the socket into the queue of those that may have something to send, or, if it has nothing, arms its timer.
-    #[inline]
+    #[inline(always)]
     pub(super) fn mark_dirty(&mut self, key: Key, dirty: &mut KeyQueue, timers: &mut TimerQueue) {
         if self.is_dirty {
             return;
@@ -59,12 +59,14 @@ impl Socket {
     #[inline(always)]
     pub(super) fn arm(&mut self, key: Key, timers: &mut TimerQueue) -> bool {
         let deadline = self.tcb.poll_timeout().unwrap_or(Instant::FAR);
-        let is_earlier = deadline < self.armed;
-        if is_earlier {
-            self.armed = deadline;
-            timers.set(TimerOf::Socket(key), deadline);
-        }
-        is_earlier
+        deadline < self.armed && self.arm_at(deadline, key, timers)
+    }
+
+    #[inline(never)]
+    fn arm_at(&mut self, deadline: Instant, key: Key, timers: &mut TimerQueue) -> bool {
+        self.armed = deadline;
+        timers.set(TimerOf::Socket(key), deadline);
+        true
     }
 
     /// The same where one deadline has come to be this, and no other is earlier than it was.
@@ -440,7 +442,7 @@ impl Host {
 
     /// The same as the last thing that is done before the driver polls what there is to send.
     #[inline(always)]
-    fn settle_last(&mut self, now: Instant, key: Key) {
+    pub(super) fn settle_last(&mut self, now: Instant, key: Key) {
         if let Some(LateWake { file, wakes, is_lingering, .. }) = self.follow(now, key, true)
             && (wakes.any() || is_lingering)
         {
@@ -496,13 +498,13 @@ impl Host {
     /// The socket's connection is over or complete, which it was not in its old state: `tcp_set_state`.
     fn follow_state(&mut self, now: Instant, key: Key, old: State, is_last: bool) {
         let socket = &mut self.sockets[key];
-        let (new, parent) = (socket.state, socket.parent);
+        let (new, parent, keeps_port) = (socket.state, socket.parent, socket.port_locked);
         if new == State::Closed {
             match socket.tcb.take_time_wait() {
                 Some(rest) => self.enter_time_wait(key, rest),
                 None => self.unhash(key),
             }
-            if !self.sockets[key].port_locked {
+            if !keeps_port {
                 self.put_port(key);
             }
             if !(is_last && self.is_only_sender(key)) {

@@ -101,6 +101,7 @@ impl Host {
     }
 
     /// A call begins to wait on its file, where nobody does, and holds it.
+    #[inline(always)]
     fn sit_down_quietly(&mut self, quiet: QuietCall) -> Short<Result<usize>> {
         let entry = &mut self.files[quiet.file];
         let sits = entry.queue.sit_down_for(quiet.token, 0, quiet.kind().filter());

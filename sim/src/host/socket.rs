@@ -3,6 +3,7 @@
 use super::addr::{self, Family};
 use super::conns::{Conn, Conns, FourTuple};
 use super::cx::{Cx, Pid};
+use super::dgram::store_inet_name;
 use super::file::{File, Object, value};
 use super::option::Options;
 use super::ports::{Claim, Owner, Ports};
@@ -237,9 +238,11 @@ impl Host {
 
     /// Stores the name of the other end, dead or alive.
     pub(super) fn store_peer_name(&self, socket: Key, name: &mut Name<'_>) -> Result<()> {
-        let socket = &self.sockets[socket];
-        let shown = socket.family.show(socket.tuple.remote, socket.tuple.remote_port);
-        addr::store_name(&addr::encode(&shown), name)
+        let Socket { family, tuple, .. } = &self.sockets[socket];
+        if *family == Family::Inet && store_inet_name(tuple.remote, tuple.remote_port, name) {
+            return Ok(());
+        }
+        addr::store_name(&addr::encode(&family.show(tuple.remote, tuple.remote_port)), name)
     }
 
     /// The requests of `ioctl(2)` that TCP sockets know, `tcp(7)`.

@@ -90,7 +90,7 @@ impl World {
             self.trace.labelled_delivered(at, to.0, &flying.packet, &flying.label);
             let now = machine.clock.own(at);
             let may_end = may_end & self.queue.is_idle_until(at) & self.timers.is_idle_until(at);
-            match machine.host.take_packet_short(now, &flying.packet, &mut flying.ends, may_end, &mut self.calms) {
+            match machine.host.take_packet_short(now, &mut flying.packet, &mut flying.ends, may_end, &mut self.calms) {
                 Landing::Ends { waiter, received, is_armed } => {
                     if is_armed {
                         self.follow_timer(to);
@@ -178,7 +178,7 @@ impl World {
     }
 
     /// The packet in this place, which has reached a host, is taken in.
-    #[inline(always)]
+    #[inline(never)]
     fn take_in(&mut self, to: HostId, slot: u32) {
         let machine = &mut self.machines[to.index()];
         let mut luck = LuckOf::new(&mut self.choice, machine.latitude);

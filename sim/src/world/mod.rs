@@ -92,7 +92,7 @@ impl Alarm {
     pub(crate) const UNJUDGED: Alarm = Alarm(u64::MAX);
 }
 
-/// What the queue holds: each a word, so that it goes through it in registers.
+/// What the queue holds: each a word of the same size, so that it goes through it in registers.
 enum Due {
     /// A packet, kept in `in_flight` under the second number, reaches the host of the first.
     Arrival(Pair),

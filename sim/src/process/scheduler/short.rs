@@ -220,7 +220,7 @@ impl Scheduler {
     }
 
     /// One of these has begun.
-    #[inline]
+    #[inline(always)]
     fn opening(&mut self, thread: ThreadId, call: CallName, fd: RawFd, begun: Short<twinsock::Result<usize>>) -> Opening {
         match begun {
             Short::Done(result) => {

@@ -23,12 +23,15 @@ impl Tcb {
         self.take_segment(now, &mut segment);
     }
 
-    /// The same, with the segment where it is: a small one is not worth moving. What is left of it means nothing.
-    #[inline]
-    pub fn take_segment(&mut self, now: Instant, segment: &mut Segment) {
-        if !Tcb::may_be_small(segment) || !self.take_small(now, segment) {
+    /// The same, with the segment where it is: a small one is not worth moving. What is left of it means nothing. Whether it was a small one, taken as
+    /// such.
+    #[inline(always)]
+    pub fn take_segment(&mut self, now: Instant, segment: &mut Segment) -> bool {
+        let is_small = Tcb::may_be_small(segment) && self.take_small(now, segment);
+        if !is_small {
             self.arrives(now, segment);
         }
+        is_small
     }
 
     /// The same on the full way.

@@ -117,7 +117,9 @@ impl Talk {
                 Taken::Not => {
                     self.disturb(other);
                     match self.way {
-                        Way::Short | Way::Calm => self.ends[other].take_segment(self.now, &mut segment),
+                        Way::Short | Way::Calm => {
+                            self.ends[other].take_segment(self.now, &mut segment);
+                        }
                         Way::Full => self.ends[other].arrives(self.now, &mut segment),
                     }
                     self.readable.push(self.ends[other].take_wakes().readable);
