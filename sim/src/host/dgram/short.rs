@@ -359,7 +359,7 @@ impl Host {
 
     /// [`Host::take_packet`], of a datagram that was sent on the short way and is for the only socket of its port. `may_end`: a receive that waits for
     /// it, if it has room for all of it, may end at once.
-    #[inline(never)]
+    #[inline(always)]
     pub(in crate::host) fn take_datagram_short(
         &mut self,
         now: Instant,

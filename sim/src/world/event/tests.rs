@@ -186,6 +186,13 @@ fn turns_pass_what_is_on_its_way() {
         assert_eq!([(); 3].map(|()| queue.pop()), ['a', 'b', 'c'].map(|event| Some((at, event))));
     }
     assert!(queue.nodes.is_empty(), "{} nodes", queue.nodes.len());
+    // Those that come after the next one are seen, be they turns or not.
+    let at = Instant::from_nanos(1_000_200);
+    ['b', 'c', 'd', 'e'].into_iter().for_each(|turn| queue.push_short(at, turn));
+    let mut seen = String::new();
+    queue.scout(1, 2, |event| seen.push(*event));
+    assert_eq!(seen, "cd");
+    assert_eq!([(); 4].map(|()| queue.pop().map(|(_, event)| event)), ['b', 'c', 'd', 'e'].map(Some));
     // What comes at the moment of a turn comes after it.
     let at = Instant::from_nanos(1_000_500);
     queue.push_short(at, 'b');
