@@ -363,8 +363,8 @@ impl Scheduler {
         if !(is_chosen || self.ready.is_empty() && !self.rare.may_be() && self.world.pass_until(clock)) {
             return false;
         }
-        self.pulse.beat();
         self.turns.count();
+        self.pulse.beat_at(self.turns.calls());
         self.just_chosen = false;
         true
     }
@@ -372,8 +372,9 @@ impl Scheduler {
     /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
     #[inline(always)]
     pub fn catch_up(&mut self, thread: ThreadId) -> bool {
-        self.pulse.beat();
-        if self.turns.count() && !self.at_mark(thread) {
+        let is_at_mark = self.turns.count();
+        self.pulse.beat_at(self.turns.calls());
+        if is_at_mark && !self.at_mark(thread) {
             self.just_chosen = false;
             return false;
         }
@@ -403,7 +404,8 @@ impl Scheduler {
             // Its alarm would be the last one due now, and the next thing to happen.
             self.make_ready(thread);
         } else {
-            self.queue_turn(thread, clock);
+            let turn = self.turn_of(thread);
+            self.world.schedule_turn(clock, turn);
         }
         is_now
     }
@@ -531,7 +533,8 @@ impl Scheduler {
         slot.state = State::Waiting(wait, now);
         if let Some(own) = deadline {
             let at = self.world.moment_of(slot.host, own);
-            self.queue_turn(thread, at);
+            let turn = self.turn_of(thread);
+            self.world.schedule(at, turn);
         }
         if self.world.trace().is_recording() {
             self.note_wait(thread);
@@ -586,9 +589,11 @@ impl Scheduler {
         }
     }
 
-    fn queue_turn(&mut self, thread: ThreadId, at: Instant) {
+    /// The alarm at which a thread's turn comes.
+    #[inline(always)]
+    fn turn_of(&self, thread: ThreadId) -> Alarm {
         let turn = self.threads[thread.index()].turn;
-        self.world.schedule(at, Alarm(u64::from(thread.0) | u64::from(turn) << 32));
+        Alarm(u64::from(thread.0) | u64::from(turn) << 32)
     }
 
     #[inline]

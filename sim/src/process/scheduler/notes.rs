@@ -176,6 +176,12 @@ impl Scheduler {
             State::Waiting(..) => {}
             State::Due | State::Ready | State::Running | State::Ended => return,
         }
+        self.note_end_of_wait(thread);
+    }
+
+    /// A thread waits no longer.
+    #[cold]
+    pub(super) fn note_end_of_wait(&mut self, thread: ThreadId) {
         let (at, place) = (self.world.now(), self.place(thread));
         self.world.trace_mut().wakes(at, place);
     }

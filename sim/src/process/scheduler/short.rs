@@ -88,13 +88,19 @@ impl Scheduler {
         }
     }
 
-    /// The running thread, which is going to wait for its turn, makes this receive then.
+    /// The running thread, which is going to wait for its turn, makes this receive then. `false`: the thread does that itself, for it is none that could be made
+    /// for it.
     #[inline]
-    pub fn post(&mut self, thread: ThreadId, receive: Posted) {
-        self.threads[thread.index()].posted = Some(receive);
+    pub fn post(&mut self, thread: ThreadId, receive: Posted) -> bool {
+        let slot = &mut self.threads[thread.index()];
+        let is_stream = receive.as_file || !slot.recent.is_dgram(receive.fd);
+        if is_stream {
+            slot.posted = Some(receive);
+        }
+        is_stream
     }
 
-    /// The running thread has its turn: whether the receive that it was going to make has been begun for it, and has waited.
+    /// The running thread has its turn: whether the receive that it has posted has been begun for it, and has waited.
     #[inline]
     pub fn has_waited(&mut self, thread: ThreadId) -> bool {
         self.threads[thread.index()].posted.take().is_none()
@@ -102,12 +108,18 @@ impl Scheduler {
 
     /// The thread just chosen makes the receive that it has posted, if that only has to wait, as [`Scheduler::recv_short`] would do it: then nothing of the
     /// program runs in this turn, and no stack is switched to. `false`: nothing has happened.
-    #[inline]
+    #[inline(always)]
     pub(super) fn waits_at_once(&mut self, thread: ThreadId) -> bool {
+        match self.threads[thread.index()].posted {
+            Some(posted) => self.waits_with(thread, posted),
+            None => false,
+        }
+    }
+
+    #[inline(never)]
+    fn waits_with(&mut self, thread: ThreadId, Posted { as_file, fd, flags, room }: Posted) -> bool {
         let slot = &mut self.threads[thread.index()];
-        let Some(Posted { as_file, fd, flags, room }) = slot.posted else { return false };
-        let is_dgram = !as_file && slot.recent.is_dgram(fd);
-        if is_dgram || slot.is_held_up || self.world.trace().is_recording() {
+        if slot.is_held_up || self.world.trace().is_recording() {
             return false;
         }
         let who = (slot.pid, &mut slot.recent);
@@ -135,22 +147,22 @@ impl Scheduler {
     /// A waiting thread's receive is over, and it is chosen to run next, for nobody else can be. Answers that thread.
     #[inline(always)]
     pub(super) fn recv_ended(&mut self, thread: ThreadId, data: Data) -> ThreadId {
-        if self.threads.len() >= FETCHED_FROM {
-            self.stack_ends[thread.index()].prefetch();
+        let Scheduler { threads, world, stack_ends, call_cost_ns, .. } = self;
+        if threads.len() >= FETCHED_FROM {
+            stack_ends[thread.index()].prefetch();
         }
-        let at = self.world.now();
-        let slot = &mut self.threads[thread.index()];
+        let at = world.now();
+        let slot = &mut threads[thread.index()];
         let quiet = slot.quiet.take().expect("a receive that has hardly been taken note of is its thread's");
         slot.received = Some(data);
-        slot.clock = Instant::from_nanos(slot.clock.max(at).as_nanos().saturating_add(self.call_cost_ns));
-        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
-        let call = recv_how(slot.reads_as_file).name();
-        if self.world.trace_mut().call_ended(at, place, call, Some(quiet.fd()), Ok(data.bytes())) {
-            self.note_wake(thread);
-        }
-        let slot = &mut self.threads[thread.index()];
+        slot.clock = Instant::from_nanos(slot.clock.max(at).as_nanos().saturating_add(*call_cost_ns));
         slot.state = State::Running;
         slot.turn = slot.turn.wrapping_add(1);
+        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
+        let call = recv_how(slot.reads_as_file).name();
+        if world.trace_mut().call_ended(at, place, call, Some(quiet.fd()), Ok(data.bytes())) {
+            self.note_end_of_wait(thread);
+        }
         self.world.trace_mut().count_step();
         self.just_chosen = true;
         thread
