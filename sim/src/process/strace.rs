@@ -338,7 +338,7 @@ mod tests {
             let send = Call::Sendto { fd: 3, data: &data, flags: MSG_NOSIGNAL, addr };
             trace.call_in_full(end(&send), None, |to| list(&send, Some(40), to));
             let sent = Transfer { data: &data, room: 40, flags: MSG_NOSIGNAL, name: addr };
-            trace.send_in_full(end(&send), None, 3, &sent);
+            trace.send_in_full((at, place), None, 3, &sent);
             let (mut into, mut bytes, mut len) = ([&data[..], &[0; 24]].concat(), [0; 128], 0);
             let name = addr.map(|addr| {
                 bytes[..addr.len()].copy_from_slice(addr);
@@ -350,7 +350,7 @@ mod tests {
             trace.waits_in_call(at, place, call, |to| list(&recv, None, to));
             trace.waits_in_recv(at, place, (3, 64), (0, addr.is_some()));
             trace.call_in_full(end(&recv), None, |to| list(&recv, Some(40), to));
-            trace.recv_in_full(end(&recv), None, 3, &Transfer { data: &data, room: 64, flags: 0, name: addr });
+            trace.recv_in_full((at, place), None, 3, &Transfer { data: &data, room: 64, flags: 0, name: addr });
         }
         let events: Vec<_> = trace.take_recording(Vec::new()).unwrap().events().collect();
         assert!(events.len() == 18 && events.chunks(2).all(|pair| pair[0] == pair[1]), "{events:#?}");

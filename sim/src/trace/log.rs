@@ -236,43 +236,49 @@ impl Log {
         self.words.len() - 1
     }
 
-    /// What has come of a thread's call.
+    /// What has come of a thread's call, which `end` tells of where that is asked.
     #[inline(always)]
-    fn ended(&mut self, step: u64, end: CallEnd, ends: Option<&Ends>) -> Ended {
-        self.make_room(step, end.at);
-        self.threads.ended(end, ends, &mut self.now.connections)
+    fn ended(&mut self, (at, place): (Instant, Place), fd: RawFd, ends: Option<&Ends>, end: impl FnOnce() -> CallEnd) -> Ended {
+        match self.threads.recalled(at, place, Some(fd), ends) {
+            Some(ended) => ended,
+            None => self.threads.ended(end(), ends, &mut self.now.connections),
+        }
     }
 
     /// The end of a `sendto(2)`.
     #[inline(always)]
-    pub(super) fn send(&mut self, step: u64, end: CallEnd, ends: Option<&Ends>, (fd, sent): (RawFd, &Transfer<'_>)) {
-        let ended = self.ended(step, end, ends);
-        let (Ok(flags), Ok(len)) = (u16::try_from(sent.flags), u32::try_from(sent.data.len())) else {
-            return self.call(step, end, ended, |to| to.transfer(fd, sent));
+    pub(super) fn send(&mut self, step: u64, when: (Instant, Place), ends: Option<&Ends>, fd: RawFd, sent: &Transfer<'_>) {
+        let (sent, (at, place)) = (*sent, when);
+        let end = || sent.end(when, fd, const { CallName::new("sendto") });
+        self.make_room(step, at);
+        let ended = self.ended(when, fd, ends, end);
+        let sizes = (u16::try_from(sent.flags), u32::try_from(sent.data.len()));
+        let ((Ok(flags), Ok(len)), Some(name), true) = (sizes, short_name(sent.name), ended.since == at) else {
+            return self.call(step, end(), ended, |to| to.transfer(fd, &{ sent }));
         };
-        let Some(name) = short_name(sent.name).filter(|_| ended.since == end.at) else {
-            return self.call(step, end, ended, |to| to.transfer(fd, sent));
-        };
-        let thread = if ended.knows_place { end.place.thread } else { self.thread(end.place) };
+        let thread = if ended.knows_place { place.thread } else { self.thread(place) };
         let (bits, shown) = self.shown(name, sent.data);
-        let head = self.head(step, end.at, kind::SEND | bits, flags);
+        let head = self.head(step, at, kind::SEND | bits, flags);
         self.put([head, pair(fd.cast_unsigned(), thread), pair(len, ended.connection)]);
         self.put_shown(name, shown);
     }
 
     /// The end of a `recvfrom(2)`.
     #[inline(always)]
-    pub(super) fn recv(&mut self, step: u64, end: CallEnd, ends: Option<&Ends>, (fd, received): (RawFd, &Transfer<'_>)) {
-        let ended = self.ended(step, end, ends);
-        let Transfer { data, room, flags, name } = *received;
-        let ago = end.at.as_nanos().wrapping_sub(ended.since.as_nanos());
+    pub(super) fn recv(&mut self, step: u64, when: (Instant, Place), ends: Option<&Ends>, fd: RawFd, received: &Transfer<'_>) {
+        let (received, (at, place)) = (*received, when);
+        let end = || received.end(when, fd, const { CallName::new("recvfrom") });
+        self.make_room(step, at);
+        let ended = self.ended(when, fd, ends, end);
+        let Transfer { data, room, flags, name } = received;
+        let ago = at.as_nanos().wrapping_sub(ended.since.as_nanos());
         let sizes = (u32::try_from(data.len()), u32::try_from(room), u32::try_from(ago));
         let (Ok(flags), (Ok(len), Ok(room), Ok(ago)), Some(name)) = (u16::try_from(flags), sizes, short_name(name)) else {
-            return self.call(step, end, ended, |to| to.transfer(fd, received));
+            return self.call(step, end(), ended, |to| to.transfer(fd, &{ received }));
         };
-        let thread = if ended.knows_place { end.place.thread } else { self.thread(end.place) };
+        let thread = if ended.knows_place { place.thread } else { self.thread(place) };
         let (bits, shown) = self.shown(name, data);
-        let head = self.head(step, end.at, kind::RECV | bits, flags);
+        let head = self.head(step, at, kind::RECV | bits, flags);
         self.put([head, pair(fd.cast_unsigned(), thread), pair(len, ended.connection), pair(ago, room)]);
         self.put_shown(name, shown);
     }
@@ -301,7 +307,8 @@ impl Log {
 
     /// The end of any call.
     pub(super) fn call_end(&mut self, step: u64, end: CallEnd, ends: Option<&Ends>, list: impl FnOnce(&mut Arguments<'_>)) {
-        let ended = self.ended(step, end, ends);
+        self.make_room(step, end.at);
+        let ended = self.threads.ended(end, ends, &mut self.now.connections);
         self.call(step, end, ended, list);
     }
 

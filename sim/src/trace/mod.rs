@@ -175,21 +175,35 @@ impl Trace {
 
     /// The same of a `sendto(2)`.
     #[inline(always)]
-    pub(crate) fn send_in_full(&mut self, end: CallEnd, ends: Option<&Ends>, fd: i32, sent: &Transfer<'_>) {
-        self.tell_call(end, |to| to.transfer(fd, sent));
+    pub(crate) fn send_in_full(&mut self, when: (Instant, Place), ends: Option<&Ends>, fd: i32, sent: &Transfer<'_>) {
+        self.tell_transfer(when, fd, const { CallName::new("sendto") }, sent);
         if let Some((log, step)) = self.log_mut() {
-            log.send(step, end, ends, (fd, sent));
+            log.send(step, when, ends, fd, sent);
         }
     }
 
     /// The same of a `recvfrom(2)`.
     #[inline(always)]
-    pub(crate) fn recv_in_full(&mut self, end: CallEnd, ends: Option<&Ends>, fd: i32, received: &Transfer<'_>) {
-        self.tell_call(end, |to| to.transfer(fd, received));
+    pub(crate) fn recv_in_full(&mut self, when: (Instant, Place), ends: Option<&Ends>, fd: i32, received: &Transfer<'_>) {
+        self.tell_transfer(when, fd, const { CallName::new("recvfrom") }, received);
         if let Some((log, step)) = self.log_mut() {
-            log.recv(step, end, ends, (fd, received));
+            log.recv(step, when, ends, fd, received);
         }
     }
+
+    #[cfg(feature = "tracing")]
+    #[inline(always)]
+    fn tell_transfer(&mut self, when: (Instant, Place), fd: i32, call: CallName, transfer: &Transfer<'_>) {
+        if self.kept.untold_mut().is_some() {
+            let transfer = *transfer;
+            self.tell_call(transfer.end(when, fd, call), |to| to.transfer(fd, &transfer));
+        }
+    }
+
+    #[cfg(not(feature = "tracing"))]
+    #[expect(clippy::unused_self, reason = "nobody can listen")]
+    #[inline(always)]
+    fn tell_transfer(&self, _when: (Instant, Place), _fd: i32, _call: CallName, _transfer: &Transfer<'_>) {}
 
     /// Keeps a call for whoever listens.
     #[cfg(feature = "tracing")]

@@ -285,6 +285,13 @@ pub struct Transfer<'a> {
     pub name: Option<&'a [u8]>,
 }
 
+impl Transfer<'_> {
+    /// The end of the call.
+    pub(super) fn end(&self, (at, place): (Instant, Place), fd: i32, call: CallName) -> CallEnd {
+        CallEnd { at, place, call, fd: Some(fd), result: Ok(self.data.len()) }
+    }
+}
+
 /// A call that returned.
 #[derive(Clone, Copy, Debug)]
 pub struct CallEnd {

@@ -37,17 +37,17 @@ impl Scheduler {
             return;
         }
         let (at, place, ends) = (self.world.now(), self.place(thread), self.ends_of(thread, Some(fd)));
-        let end = CallEnd { at, place, call: how.name(), fd: Some(fd), result: Ok(data.len()) };
+        let end = || CallEnd { at, place, call: how.name(), fd: Some(fd), result: Ok(data.len()) };
         let trace = self.world.trace_mut();
         match how {
             SendsBy::Sendto => {
-                trace.send_in_full(end, ends.as_ref(), fd, &Transfer { data, room: data.len(), flags, name });
+                trace.send_in_full((at, place), ends.as_ref(), fd, &Transfer { data, room: data.len(), flags, name });
             }
-            SendsBy::Sendmsg => trace.call_in_full(end, ends.as_ref(), |to| {
+            SendsBy::Sendmsg => trace.call_in_full(end(), ends.as_ref(), |to| {
                 let hdr = SendHdr { name, iov: &[IoSlice::new(data)], control: &[] };
                 strace::list(&Call::Sendmsg { fd, hdr: &hdr, flags }, Some(data.len()), to);
             }),
-            SendsBy::Write => trace.call_in_full(end, ends.as_ref(), |to| {
+            SendsBy::Write => trace.call_in_full(end(), ends.as_ref(), |to| {
                 to.number(fd).data(data).count(data.len());
             }),
         }
@@ -60,15 +60,15 @@ impl Scheduler {
             return;
         }
         let (at, place, ends) = (self.world.now(), self.place(thread), self.ends_of(thread, Some(fd)));
-        let end = CallEnd { at, place, call: how.name(), fd: Some(fd), result: Ok(received.data.len()) };
-        let trace = self.world.trace_mut();
         let Transfer { data, room, flags, name } = *received;
+        let end = || CallEnd { at, place, call: how.name(), fd: Some(fd), result: Ok(data.len()) };
+        let trace = self.world.trace_mut();
         match how {
-            ReceivesBy::Recvfrom => trace.recv_in_full(end, ends.as_ref(), fd, received),
-            ReceivesBy::Recvmsg => trace.call_in_full(end, ends.as_ref(), |to| {
+            ReceivesBy::Recvfrom => trace.recv_in_full((at, place), ends.as_ref(), fd, received),
+            ReceivesBy::Recvmsg => trace.call_in_full(end(), ends.as_ref(), |to| {
                 strace::plain_message(to.number(fd), Some(data), name.unwrap_or_default(), flags);
             }),
-            ReceivesBy::Read => trace.call_in_full(end, ends.as_ref(), |to| {
+            ReceivesBy::Read => trace.call_in_full(end(), ends.as_ref(), |to| {
                 to.number(fd).data(data).count(room);
             }),
         }

@@ -209,14 +209,14 @@ fn what_has_a_short_form_reads_as_by_the_long_one() {
                     });
                 }
                 match short {
-                    true => trace.send_in_full(send, None, 3, &sends),
+                    true => trace.send_in_full((send.at, place), None, 3, &sends),
                     false => trace.call_in_full(send, None, |to| to.transfer(3, &sends)),
                 }
                 if waits {
                     trace.waits_in_recv(at(995), place, (3, room), (flags, is_named));
                 }
                 match short {
-                    true => trace.recv_in_full(recv, None, 3, &recvs),
+                    true => trace.recv_in_full((recv.at, place), None, 3, &recvs),
                     false => trace.call_in_full(recv, None, |to| to.transfer(3, &recvs)),
                 }
             }
@@ -312,7 +312,7 @@ fn much(trace: &mut Trace) {
         let ends = Ends::new(Protocol::TCP, (&here, 1), (&here, u16::try_from(turn % 5).unwrap()));
         let end = CallEnd { at: now, place, ..end("recvfrom", 3, data.len()) };
         let name = (turn % 2 == 0).then_some(&[2; 16][..]);
-        trace.recv_in_full(end, Some(&ends), 3, &Transfer { data, room: 5000, flags: 0, name });
+        trace.recv_in_full((now, place), Some(&ends), 3, &Transfer { data, room: 5000, flags: 0, name });
         trace.record(Event { at: now, place: Place::WORLD, what: What::Choice { door: "wire", n: 10, value: turn % 10 } });
         if turn % 50 == 0 {
             trace.record(Event { at: now, place, what: What::ProcessExit });

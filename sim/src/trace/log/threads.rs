@@ -136,28 +136,30 @@ impl Threads {
         self.chunks += 1;
     }
 
-    /// What has come of the call of a thread, whose descriptor is connected as `ends` says; `numbers` are the connections that have a number.
+    /// What has come of the call of a thread, whose descriptor is connected as `ends` says, if that is what the thread did last; of a call that closes no
+    /// descriptor.
     #[inline(always)]
-    pub(super) fn ended(&mut self, end: CallEnd, ends: Option<&Ends>, numbers: &mut Vec<Connection>) -> Ended {
+    pub(super) fn recalled(&mut self, at: Instant, place: Place, fd: Option<i32>, ends: Option<&Ends>) -> Option<Ended> {
         let words = match ends {
-            Some(Ends::V4(words)) => Some(words),
-            Some(Ends::Other(_)) => None,
-            None => Some(&UNCONNECTED),
+            Some(Ends::V4(words)) => words,
+            Some(Ends::Other(_)) => return None,
+            None => &UNCONNECTED,
         };
-        if let Some(words) = words
-            && let Some(thread) = self.all.get_mut(index(end.place.thread))
-            && thread.voids == self.voids
-            && (Some(thread.fd), thread.ends, thread.place) == (end.fd, *words, end.place)
-            && (ends.is_some() || !end.call.is(const { CallName::new("dup3") }))
-        {
-            return Ended { since: thread.end(end.at), connection: thread.number, knows_place: true };
+        let thread = self.all.get_mut(index(place.thread))?;
+        if thread.voids != self.voids || (Some(thread.fd), thread.ends, thread.place) != (fd, *words, place) {
+            return None;
         }
-        self.ended_otherwise(end, ends, numbers)
+        Some(Ended { since: thread.end(at), connection: thread.number, knows_place: true })
     }
 
-    /// The same, if that is not what the thread did last.
+    /// What has come of the call of a thread, whose descriptor is connected as `ends` says; `numbers` are the connections that have a number.
     #[inline(never)]
-    fn ended_otherwise(&mut self, end: CallEnd, ends: Option<&Ends>, numbers: &mut Vec<Connection>) -> Ended {
+    pub(super) fn ended(&mut self, end: CallEnd, ends: Option<&Ends>, numbers: &mut Vec<Connection>) -> Ended {
+        if (ends.is_some() || !end.call.is(const { CallName::new("dup3") }))
+            && let Some(ended) = self.recalled(end.at, end.place, end.fd, ends)
+        {
+            return ended;
+        }
         let since = self.note(end.place).map_or(end.at, |thread| thread.end(end.at));
         // dup2(2): the number stands for something else from here on.
         if end.call == const { CallName::new("dup3") }
