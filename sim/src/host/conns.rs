@@ -85,12 +85,12 @@ const CAPACITY_MIN: usize = 16;
 impl Conns {
     /// Who has this connection; `name_of` says which one somebody has who is in the index.
     #[inline(always)]
-    pub(super) fn get<'a>(&self, tuple: &FourTuple, name_of: impl Fn(Conn) -> &'a FourTuple) -> Option<Conn> {
+    pub(super) fn get(&self, tuple: &FourTuple, name_of: impl Fn(Conn) -> FourTuple) -> Option<Conn> {
         if self.len == 0 {
             return None;
         }
         let hash = tuple.hash();
-        self.at(hash, |conn| name_of(conn) == tuple).and_then(|at| self.slots[at]).map(|slot| slot.conn)
+        self.at(hash, |conn| name_of(conn) == *tuple).and_then(|at| self.slots[at]).map(|slot| slot.conn)
     }
 
     /// Enters a connection that nobody has.
@@ -124,7 +124,7 @@ impl Conns {
 
     /// Many connections have the destination of this one: account is kept of their local ports from here on.
     #[cold]
-    pub(super) fn expect_many<'a>(&mut self, tuple: &FourTuple, name_of: impl Fn(Conn) -> &'a FourTuple) {
+    pub(super) fn expect_many(&mut self, tuple: &FourTuple, name_of: impl Fn(Conn) -> FourTuple) {
         if !self.crowds.has(tuple) {
             self.crowds.begin(tuple, self.slots.iter().flatten().map(|slot| name_of(slot.conn)));
         }
@@ -189,10 +189,10 @@ impl Host {
 
 /// The name of the connection that somebody has who is in the index: it does not change meanwhile.
 #[inline(always)]
-pub(super) fn name_of<'a>(sockets: &'a Sockets, time_waits: &'a Slab<TimeWaitEntry>, conn: Conn) -> &'a FourTuple {
+pub(super) fn name_of(sockets: &Sockets, time_waits: &Slab<TimeWaitEntry>, conn: Conn) -> FourTuple {
     match conn {
-        Conn::Socket(key) => &sockets[key].tuple,
-        Conn::TimeWait(key) => &time_waits[key].tuple,
+        Conn::Socket(key) => sockets.name(key),
+        Conn::TimeWait(key) => time_waits[key].tuple,
     }
 }
 
@@ -213,7 +213,7 @@ mod tests {
             holders.push(tuples.iter().map(|tuple| names.insert(*tuple)).collect::<Vec<Key>>());
         }
         let name_of = |conn| match conn {
-            Conn::Socket(key) | Conn::TimeWait(key) => &names[key],
+            Conn::Socket(key) | Conn::TimeWait(key) => names[key],
         };
         let (mut conns, mut model) = (Conns::default(), BTreeMap::new());
         let mut state = 1_u32;

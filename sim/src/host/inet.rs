@@ -406,6 +406,7 @@ impl Host {
             && !socket.arm(key, &mut self.timers)
         {
             socket.tcb.rest();
+            self.sockets.fold(key);
         }
     }
 

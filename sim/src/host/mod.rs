@@ -18,7 +18,7 @@
 //! | `inet.rs`, `handshake.rs`, `time_wait.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `buckets.rs`, `timers.rs`, `addr.rs`, `pmtu.rs` | packets and timers; how connections begin; what is left of them; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `netstat.rs`, `left.rs`, `snmp.rs` | what a person asks of a machine: sockets, what is open; counters |
-//! | `sockets.rs`, `fifo.rs`, and the room `slab` | the tables and queues behind all of this |
+//! | `sockets.rs`, `folded.rs`, `fifo.rs`, and the room `slab` | the tables and queues behind all of this |
 //!
 //! Names in `Key` are generation-checked indices, so that a call in progress may outlive what it names when a process is killed.
 
@@ -37,6 +37,7 @@ mod epoll;
 mod fast;
 pub(crate) mod fifo;
 mod file;
+mod folded;
 mod handshake;
 mod inet;
 mod left;

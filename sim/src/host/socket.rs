@@ -30,7 +30,7 @@ pub(super) enum Ss {
 /// A socket: of a file, in an accept queue, or finishing its connection after its last close.
 ///
 /// The fields stand in memory as they stand here: what every call and segment looks at is together, at the beginning.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Debug)]
 #[repr(C)]
 pub(super) struct Socket {
     /// The other end's socket on its host, as the last small segment from there had it; not to be relied on.
@@ -84,7 +84,7 @@ pub(super) struct Socket {
 }
 
 /// What the header of a packet that was received left behind, as those options show it that a stream socket can only be asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Heard {
     /// `IP_MULTICAST_TTL`.
     pub(super) ttl: u8,
@@ -95,8 +95,8 @@ pub(super) struct Heard {
 }
 
 impl Socket {
-    /// How much of its place in the table, from the beginning on, the ways of a few bytes look at.
-    pub(super) const HOT_BYTES: usize = size_of::<u64>() + std::mem::offset_of!(Socket, tcb) + Tcb::HOT_BYTES;
+    /// How much of it, from the beginning on, the ways of a few bytes look at.
+    pub(super) const HOT_BYTES: usize = std::mem::offset_of!(Socket, tcb) + Tcb::HOT_BYTES;
 
     /// A socket that is not connected.
     #[inline(always)]
@@ -270,7 +270,7 @@ impl Host {
     /// Whether the socket's claim on a port is in conflict with what others hold.
     pub(super) fn port_conflicts(&self, key: Key, port: u16, strictness: ports::Strictness) -> bool {
         let claim_of = |owner| match owner {
-            Owner::Socket(socket) => self.sockets[socket].claim(),
+            Owner::Socket(socket) => self.sockets.claim(socket),
             Owner::TimeWait(rest) => self.time_waits[rest].claim,
         };
         let claim = self.sockets[key].claim();

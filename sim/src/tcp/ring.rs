@@ -4,7 +4,7 @@ use crate::prefetch::prefetch;
 use std::ops::{Index, IndexMut};
 
 /// A queue; what a place holds while it is not in use means nothing, and keeps what it owns.
-#[derive(Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Ring<T> {
     /// None, or a power of two of them.
     places: Vec<T>,

@@ -10,7 +10,7 @@ use super::time_wait::TimeWait;
 use crate::packet::Segment;
 
 /// Buffers that nobody uses.
-#[derive(Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Spare {
     send: Option<Box<SendBuffer>>,
     recv: Option<Box<RecvBuffer>>,

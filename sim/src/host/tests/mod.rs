@@ -5,6 +5,7 @@ mod chaos;
 mod connect;
 mod data;
 mod descriptors;
+mod folded;
 mod listen;
 mod local;
 mod local_chaos;
