@@ -135,9 +135,11 @@ impl Folds {
         self.places[to_usize(at)].as_ref().expect("a socket that is folded has a place")
     }
 
-    /// What is in this place is not needed any longer.
+    /// What is in this place, if it is one, is not needed any longer.
     pub(super) fn forget(&mut self, at: u32) {
-        self.places[to_usize(at)] = None;
-        self.free.push(at);
+        if let Some(place) = self.places.get_mut(to_usize(at)) {
+            *place = None;
+            self.free.push(at);
+        }
     }
 }

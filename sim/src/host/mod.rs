@@ -216,7 +216,7 @@ impl Host {
             processes: vec![None],
             tables: 0,
             files: Slab::new(),
-            sockets: Sockets::new(),
+            sockets: Sockets::default(),
             default_options: None,
             dgrams: Slab::new(),
             pipes: Slab::new(),

@@ -132,6 +132,12 @@ impl Socket {
         }
     }
 
+    /// It is gone, but for its place in memory: nothing else that it held is to be kept with that.
+    pub(super) fn let_go(&mut self) {
+        self.listener = None;
+        self.tcb.let_go();
+    }
+
     /// What it claims of its port.
     pub(super) fn claim(&self) -> Claim {
         Claim {

@@ -12,86 +12,102 @@ use super::ports::Claim;
 use super::socket::Socket;
 use crate::prefetch::prefetch_bytes;
 use crate::shared::Shared;
-use crate::slab::{Key, Slab};
+use crate::slab::{Generation, Key, to_usize};
 use crate::tcp::Config;
 use std::cell::OnceCell;
 use std::ops::{Index, IndexMut};
 
 /// The table.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Sockets {
-    table: Slab<Place>,
+    places: Vec<Place>,
+    free: Vec<u32>,
     folds: Folds,
+    /// Boxes for those to come.
+    #[expect(clippy::vec_box, reason = "it is the boxes that are kept")]
+    boxes: Vec<Box<Socket>>,
 }
 
-/// A socket of the table.
+/// The place of a socket.
 #[derive(Debug)]
 struct Place {
-    /// It; not there while it is folded.
+    /// It; not there while it is folded, or nobody has the place.
     open: OnceCell<Box<Socket>>,
-    fold: Fold,
+    generation: Generation,
+    /// Where it is folded, or [`NOWHERE`]. What is there means nothing while it is open.
+    fold: u32,
 }
 
-/// Where a socket is folded. What is there means nothing while it is open.
-#[derive(Clone, Copy, Debug)]
-enum Fold {
-    None,
-    At(u32),
-}
-
-const _: () = assert!(size_of::<Option<Place>>() == 16, "there may be very many of them");
-
-impl Place {
-    /// Where it is folded, while it is not open.
-    fn fold_at(&self) -> u32 {
-        match self.fold {
-            Fold::At(at) => at,
-            Fold::None => unreachable!("a socket is open or folded"),
-        }
-    }
-}
+const NOWHERE: u32 = u32::MAX;
+/// How many boxes are kept.
+const BOXES_MAX: usize = 64;
+const _: () = assert!(size_of::<Place>() == 16, "there may be very many of them");
 
 impl Sockets {
-    /// An empty table.
-    pub(super) fn new() -> Sockets {
-        Sockets { table: Slab::new(), folds: Folds::default() }
-    }
-
     /// Adds a fresh socket.
     #[inline(always)]
     pub(super) fn open(&mut self, config: &Config, family: Family, uid: u32, options: Shared<Options>) -> Key {
-        let open = Box::new(Socket::new(config, family, uid, options));
-        self.table.insert(Place { open: OnceCell::from(open), fold: Fold::None })
+        let fresh = Socket::new(config, family, uid, options);
+        let open = match self.boxes.pop() {
+            Some(mut room) => {
+                *room = fresh;
+                room
+            }
+            None => Box::new(fresh),
+        };
+        let open = OnceCell::from(open);
+        let Some(index) = self.free.pop() else { return self.open_beyond(open) };
+        let place = &mut self.places[to_usize(index)];
+        place.open = open;
+        Key::new(index, place.generation)
+    }
+
+    /// Adds a socket where no place is free.
+    fn open_beyond(&mut self, open: OnceCell<Box<Socket>>) -> Key {
+        let index = u32::try_from(self.places.len()).expect("a table has fewer than 2^32 entries");
+        self.places.push(Place { open, generation: Generation::FIRST, fold: NOWHERE });
+        Key::new(index, Generation::FIRST)
     }
 
     /// A socket goes; its key is stale from now on.
     pub(super) fn forget(&mut self, key: Key) {
-        if let Some(Place { fold: Fold::At(at), .. }) = self.table.remove(key) {
-            self.folds.forget(at);
+        let Some(place) = self.places.get_mut(to_usize(key.number())).filter(|place| key.is_of(place.generation)) else { return };
+        place.generation.retire();
+        self.folds.forget(std::mem::replace(&mut place.fold, NOWHERE));
+        if let Some(mut socket) = place.open.take()
+            && self.boxes.len() < BOXES_MAX
+        {
+            socket.let_go();
+            self.boxes.push(socket);
         }
+        self.free.push(key.number());
     }
 
     /// A socket's connection has nothing to do for now: if there are others of its kind, it is folded.
     pub(super) fn fold(&mut self, key: Key) {
-        if let Some(place) = self.table.get_mut(key)
-            && let Some(socket) = place.open.get()
+        let Some(place) = self.places.get_mut(to_usize(key.number())).filter(|place| key.is_of(place.generation)) else { return };
+        if let Some(socket) = place.open.get()
             && let Some(at) = self.folds.fold(socket)
         {
-            if let Fold::At(old) = std::mem::replace(&mut place.fold, Fold::At(at)) {
-                self.folds.forget(old);
-            }
+            self.folds.forget(std::mem::replace(&mut place.fold, at));
             place.open.take();
         }
     }
 
+    /// The place of a socket, if the key is not stale.
+    #[inline(always)]
+    fn place(&self, key: Key) -> Option<&Place> {
+        self.places.get(to_usize(key.number())).filter(|place| key.is_of(place.generation))
+    }
+
     /// The socket, if the key is not stale.
-    #[inline]
+    #[inline(always)]
     pub(super) fn get(&self, key: Key) -> Option<&Socket> {
-        let place = self.table.get(key)?;
-        Some(match place.open.get() {
-            Some(socket) => socket,
+        let place = self.place(key)?;
+        match place.open.get() {
+            Some(socket) => Some(socket),
             None => self.folds.unfold(place),
-        })
+        }
     }
 
     /// The socket, if the key is not stale, for anything.
@@ -105,9 +121,9 @@ impl Sockets {
     /// The same, for what keeps it calm, or ends that itself.
     #[inline(always)]
     pub(super) fn get_calmly(&mut self, key: Key) -> Option<&mut Socket> {
-        let place = self.table.get_mut(key)?;
+        let place = self.places.get_mut(to_usize(key.number())).filter(|place| key.is_of(place.generation))?;
         if place.open.get().is_none() {
-            self.folds.unfold(place);
+            self.folds.unfold(place)?;
         }
         place.open.get_mut().map(|socket| &mut **socket)
     }
@@ -118,10 +134,10 @@ impl Sockets {
     /// If the key is stale.
     #[inline]
     pub(super) fn name(&self, key: Key) -> FourTuple {
-        let place = &self.table[key];
+        let place = self.place(key).expect(LIVE);
         match place.open.get() {
             Some(socket) => socket.tuple,
-            None => self.folds.name(place.fold_at()),
+            None => self.folds.name(place.fold),
         }
     }
 
@@ -130,60 +146,63 @@ impl Sockets {
     /// # Panics
     /// If the key is stale.
     pub(super) fn claim(&self, key: Key) -> Claim {
-        let place = &self.table[key];
+        let place = self.place(key).expect(LIVE);
         match place.open.get() {
             Some(socket) => socket.claim(),
-            None => self.folds.claim(place.fold_at()),
+            None => self.folds.claim(place.fold),
         }
     }
 
     /// Makes the caches ready for a socket.
     #[inline]
     pub(super) fn prefetch(&self, key: Key) {
-        if let Some(socket) = self.table.get(key).and_then(|place| place.open.get()) {
+        if let Some(socket) = self.place(key).and_then(|place| place.open.get()) {
             prefetch_bytes(std::ptr::from_ref::<Socket>(socket).cast(), Socket::HOT_BYTES);
         }
     }
 
     /// Something that all go by is about to change. (Those that are folded are not calm.)
     pub(super) fn disturb_all(&mut self) {
-        for socket in self.table.iter_mut().filter_map(|place| place.open.get_mut()) {
+        for socket in self.places.iter_mut().filter_map(|place| place.open.get_mut()) {
             socket.calm = 0;
         }
     }
 
-    /// Those that are folded.
-    #[cfg(test)]
-    pub(super) fn folded(&self) -> impl Iterator<Item = Key> {
-        self.table.iter().filter(|(_, place)| place.open.get().is_none()).map(|(key, _)| key)
-    }
-
     /// Every socket, in the order of the indices.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Key, &Socket)> {
-        self.table.iter().filter_map(|(key, _)| Some((key, self.get(key)?)))
+        let keys = (0..).zip(&self.places).map(|(index, place)| Key::new(index, place.generation));
+        keys.filter_map(|key| Some((key, self.get(key)?)))
+    }
+
+    /// Those that are folded.
+    #[cfg(test)]
+    pub(super) fn folded(&self) -> impl Iterator<Item = u32> {
+        (0..).zip(&self.places).filter(|(_, place)| place.open.get().is_none() && place.fold != NOWHERE).map(|(index, _)| index)
     }
 }
 
 impl Folds {
-    /// Opens a folded socket.
+    /// Opens a folded socket. `None`: nobody has the place.
     #[cold]
     #[inline(never)]
-    fn unfold<'a>(&self, place: &'a Place) -> &'a Socket {
-        place.open.get_or_init(|| Box::new(self.unfolded(place.fold_at())))
+    fn unfold<'a>(&self, place: &'a Place) -> Option<&'a Socket> {
+        (place.fold != NOWHERE).then(|| &**place.open.get_or_init(|| Box::new(self.unfolded(place.fold))))
     }
 }
+
+const LIVE: &str = "a name that is held names a live entry";
 
 impl Index<Key> for Sockets {
     type Output = Socket;
     #[inline]
     fn index(&self, key: Key) -> &Socket {
-        self.get(key).expect("a name that is held names a live entry")
+        self.get(key).expect(LIVE)
     }
 }
 
 impl IndexMut<Key> for Sockets {
     #[inline]
     fn index_mut(&mut self, key: Key) -> &mut Socket {
-        self.get_mut(key).expect("a name that is held names a live entry")
+        self.get_mut(key).expect(LIVE)
     }
 }

@@ -62,6 +62,13 @@ impl Tcb {
         Some(spare)
     }
 
+    /// The block is gone, and what it holds goes.
+    pub fn let_go(&mut self) {
+        self.send = None;
+        self.recv = None;
+        self.spare = None;
+    }
+
     /// There is nothing to send any more.
     pub(super) fn spare_send(&mut self) {
         if let Some(mut send) = self.send.take()
