@@ -131,6 +131,15 @@ impl<T, K: From<Key> + Into<Key>> Slab<T, K> {
         }
     }
 
+    /// The name of what is in a place now.
+    ///
+    /// # Panics
+    /// If there never was anything.
+    #[inline]
+    pub(crate) fn key_at(&self, index: u32) -> K {
+        K::from(Key { index, generation: self.entries[to_usize(index)].generation })
+    }
+
     /// The entry, if the name is not stale.
     #[inline]
     pub(crate) fn get(&self, name: K) -> Option<&T> {

@@ -3,9 +3,10 @@
 //! Whatever is not the usual case, a flag, an error, a wait, is left to the long way, which finds everything as it was.
 
 use super::Host;
-use super::conns::{Conn, FourTuple};
+use super::conns::FourTuple;
 use super::cx::{Pid, Token};
 use super::file::Object;
+use super::holder::Conn;
 use super::option::Options;
 use super::poll::KEY_READABLE;
 use super::socket::Socket;

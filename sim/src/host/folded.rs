@@ -131,6 +131,13 @@ impl Folds {
         Claim { ip: folded.name().local, ..folded.kind.claim() }
     }
 
+    /// Its place among the holders of its port is this.
+    pub(super) fn set_place(&mut self, at: u32, place: u32) {
+        if let Some(Some(folded)) = self.places.get_mut(to_usize(at)) {
+            folded.place = place;
+        }
+    }
+
     fn at(&self, at: u32) -> &Folded {
         self.places[to_usize(at)].as_ref().expect("a socket that is folded has a place")
     }

@@ -3,9 +3,10 @@
 //! After every entry into a control block comes [`Host::settle`]: it puts the socket into the queue of senders, arms its timer, follows
 //! its change of state (port, index of connections, queues of the listener, TIME-WAIT) and wakes those who wait.
 
-use super::conns::{Conn, FourTuple};
+use super::conns::FourTuple;
 use super::cx::Cx;
 use super::fast::Ends;
+use super::holder::Conn;
 use super::socket::Socket;
 use super::sysctl::Sysctl;
 use super::timers::{TimerOf, TimerQueue};
@@ -525,7 +526,7 @@ impl Host {
     pub(super) fn hash(&mut self, key: Key) {
         let socket = &mut self.sockets[key];
         socket.is_hashed = true;
-        self.conns.insert(&socket.tuple, Conn::Socket(key));
+        self.conns.insert(&socket.tuple, Conn::Socket(key).into());
     }
 
     /// Takes the socket's connection out of the index.
@@ -533,7 +534,7 @@ impl Host {
         let socket = &mut self.sockets[key];
         if std::mem::take(&mut socket.is_hashed) {
             let tuple = socket.tuple;
-            self.conns.remove(&tuple, Conn::Socket(key));
+            self.conns.remove(&tuple, Conn::Socket(key).into());
         }
     }
 

@@ -15,7 +15,7 @@
 //! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
 //! | `local.rs`, `local_call.rs`, `rights.rs` | local sockets; their calls that may wait; descriptors in flight |
 //! | `plain.rs`, `power.rs` | the file name space and plain files; what outlives a loss of power |
-//! | `inet.rs`, `handshake.rs`, `time_wait.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `buckets.rs`, `timers.rs`, `addr.rs`, `pmtu.rs` | packets and timers; how connections begin; what is left of them; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
+//! | `inet.rs`, `handshake.rs`, `time_wait.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `buckets.rs`, `holder.rs`, `timers.rs`, `addr.rs`, `pmtu.rs` | packets and timers; how connections begin; what is left of them; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `netstat.rs`, `left.rs`, `snmp.rs` | what a person asks of a machine: sockets, what is open; counters |
 //! | `sockets.rs`, `folded.rs`, `fifo.rs`, and the room `slab` | the tables and queues behind all of this |
@@ -39,6 +39,7 @@ pub(crate) mod fifo;
 mod file;
 mod folded;
 mod handshake;
+mod holder;
 mod inet;
 mod left;
 mod local;

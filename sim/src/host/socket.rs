@@ -4,8 +4,9 @@ use super::addr::{self, Family};
 use super::conns::FourTuple;
 use super::cx::{Cx, Pid};
 use super::file::{Object, value};
+use super::holder::{Conn, Holder};
 use super::option::Options;
-use super::ports::{Claim, Owner};
+use super::ports::Claim;
 use super::{Host, ports};
 use crate::shared::Shared;
 use crate::slab::Key;
@@ -247,7 +248,7 @@ impl Host {
 
     /// The socket holds a port from now on.
     pub(super) fn hold_port(&mut self, key: Key, port: u16, by_connect: bool) {
-        let place = self.ports.hold(port, Owner::Socket(key), by_connect);
+        let place = self.ports.hold(port, Conn::Socket(key).into(), by_connect);
         let socket = &mut self.sockets[key];
         socket.num = port;
         socket.place = place;
@@ -266,21 +267,21 @@ impl Host {
 
     /// Takes a holder out of a port's bucket; the one that moves into its place is told.
     pub(super) fn release_place(&mut self, port: u16, place: u32) {
-        match self.ports.release(port, place) {
-            Some(Owner::Socket(moved)) => self.sockets[moved].place = place,
-            Some(Owner::TimeWait(moved)) => self.time_waits[moved].place = place,
-            None => {}
+        let Some(moved) = self.ports.release(port, place) else { return };
+        match moved.conn(&self.sockets, &self.time_waits) {
+            Conn::Socket(moved) => self.sockets.set_place(moved, place),
+            Conn::TimeWait(moved) => self.time_waits[moved].place = place,
         }
     }
 
     /// Whether the socket's claim on a port is in conflict with what others hold.
     pub(super) fn port_conflicts(&self, key: Key, port: u16, strictness: ports::Strictness) -> bool {
-        let claim_of = |owner| match owner {
-            Owner::Socket(socket) => self.sockets.claim(socket),
-            Owner::TimeWait(rest) => self.time_waits[rest].claim,
+        let claim_of = |owner: Holder| match owner.conn(&self.sockets, &self.time_waits) {
+            Conn::Socket(socket) => self.sockets.claim(socket),
+            Conn::TimeWait(rest) => self.time_waits[rest].claim,
         };
         let claim = self.sockets[key].claim();
-        self.ports.conflicts(port, &claim, Some(Owner::Socket(key)), strictness, claim_of)
+        self.ports.conflicts(port, &claim, Some(Conn::Socket(key).into()), strictness, claim_of)
     }
 
     /// A port for bind and listen, by the kernel's choice.

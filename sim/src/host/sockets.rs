@@ -153,6 +153,27 @@ impl Sockets {
         }
     }
 
+    /// Notes the place of a socket among the holders of its port.
+    ///
+    /// # Panics
+    /// If the key is stale.
+    pub(super) fn set_place(&mut self, key: Key, place: u32) {
+        let at = self.place(key).filter(|place| place.open.get().is_none()).map(|place| place.fold);
+        match at {
+            Some(at) => self.folds.set_place(at, place),
+            None => self[key].place = place,
+        }
+    }
+
+    /// The key of the socket in a place of the table.
+    ///
+    /// # Panics
+    /// If there never was one.
+    #[inline]
+    pub(super) fn key_at(&self, index: u32) -> Key {
+        Key::new(index, self.places[to_usize(index)].generation)
+    }
+
     /// Makes the caches ready for a socket.
     #[inline]
     pub(super) fn prefetch(&self, key: Key) {

@@ -1,0 +1,53 @@
+//! Who holds what a host keeps account of, a port or a connection, in as few bytes as there may be very many of: by its place in the table that it is in, for
+//! it is there as long as it holds something.
+
+use super::sockets::Sockets;
+use super::time_wait::TimeWaitEntry;
+use crate::slab::{Key, Slab};
+use std::num::NonZeroU32;
+
+/// A holder's place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Holder(NonZeroU32);
+
+/// A holder.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Conn {
+    /// A socket.
+    Socket(Key),
+    /// What is left of one in TIME-WAIT.
+    TimeWait(Key),
+}
+
+impl From<Conn> for Holder {
+    #[inline]
+    fn from(conn: Conn) -> Holder {
+        let (index, kind) = match conn {
+            Conn::Socket(key) => (key.number(), 1),
+            Conn::TimeWait(key) => (key.number(), 2),
+        };
+        index
+            .checked_mul(2)
+            .and_then(|place| NonZeroU32::new(place + kind))
+            .map(Holder)
+            .expect("a table has fewer than 2^31 entries")
+    }
+}
+
+impl Holder {
+    /// Its place in the table that it is in, and whether that is the one of sockets.
+    #[inline(always)]
+    pub(super) fn place(self) -> (u32, bool) {
+        let place = self.0.get() - 1;
+        (place / 2, place % 2 == 0)
+    }
+
+    /// The holder itself.
+    #[inline]
+    pub(super) fn conn(self, sockets: &Sockets, time_waits: &Slab<TimeWaitEntry>) -> Conn {
+        match self.place() {
+            (index, true) => Conn::Socket(sockets.key_at(index)),
+            (index, false) => Conn::TimeWait(time_waits.key_at(index)),
+        }
+    }
+}
