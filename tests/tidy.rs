@@ -18,13 +18,15 @@ mod scan;
 use scan::{Source, Token};
 
 /// Who may import whom in `sim/src`: a room, and the rooms that it may name. Nothing points left or up.
-const SIM_IMPORTS: [(&str, &[&str]); 23] = [
+const SIM_IMPORTS: [(&str, &[&str]); 24] = [
+    // How much data is copied.
+    ("copy", &[]),
     // What the caches are made ready for.
     ("prefetch", &[]),
     // Tables that hold whatever the rooms put in.
     ("slab", &["prefetch"]),
     // Who has something to do when.
-    ("deadlines", &["slab"]),
+    ("deadlines", &["slab", "prefetch"]),
     // A queue of whatever the rooms put in.
     ("line", &[]),
     ("shared", &[]),
@@ -34,7 +36,7 @@ const SIM_IMPORTS: [(&str, &[&str]); 23] = [
     // How what is said looks on a terminal.
     ("colour", &["trace"]),
     ("link", &["packet"]),
-    ("tcp", &["packet", "shared", "prefetch"]),
+    ("tcp", &["packet", "shared", "prefetch", "copy"]),
     ("udp", &["packet", "line"]),
     ("unix", &["packet", "slab"]),
     ("host", &["tcp", "udp", "unix", "packet", "slab", "deadlines", "shared", "prefetch"]),
@@ -59,7 +61,8 @@ const SIM_IMPORTS: [(&str, &[&str]); 23] = [
 const FACE_ONLY: [&str; 3] = ["conform", "workload", "bin"];
 
 /// Rooms that take time, chance and order as arguments: no clock, thread, hash order, float or global.
-const CORE: [&str; 14] = [
+const CORE: [&str; 15] = [
+    "copy",
     "prefetch",
     "slab",
     "deadlines",

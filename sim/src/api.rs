@@ -89,6 +89,12 @@ impl Net {
     }
 }
 
+/// `close(2)`.
+fn close(running: &Running, fd: RawFd) -> Result<()> {
+    let scheduler = running.enter()?;
+    running.call_one(scheduler, &mut Call::Close { fd }).map(|_| ())
+}
+
 /// The answer of a call that is a descriptor or a set of flags.
 fn number(answer: usize) -> RawFd {
     RawFd::try_from(answer).expect("a call's small number fits an int")
@@ -96,17 +102,13 @@ fn number(answer: usize) -> RawFd {
 
 impl Drop for NetSocket {
     fn drop(&mut self) {
-        if self.fd < 0 || !current::is_running(self.net.sim, self.net.process) {
-            return;
+        let running = if self.fd < 0 { None } else { current::running_quietly(self.net.sim, self.net.process) };
+        match running {
+            None => {}
+            Some(running) if std::thread::panicking() => running.close_without_waiting(self.fd),
+            // close(2) releases the descriptor whatever it answers, and a destructor has nobody to tell.
+            Some(running) => drop(close(&running, self.fd)),
         }
-        if std::thread::panicking()
-            && let Ok(running) = self.net.running()
-        {
-            running.close_without_waiting(self.fd);
-            return;
-        }
-        // close(2) releases the descriptor whatever it answers, and a destructor has nobody to tell.
-        self.net.call(Call::Close { fd: self.fd }).ok();
     }
 }
 

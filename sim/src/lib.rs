@@ -38,6 +38,7 @@ pub mod choice;
 #[cfg(feature = "cli")]
 pub mod colour;
 pub mod conform;
+mod copy;
 mod deadlines;
 pub mod explore;
 pub mod host;

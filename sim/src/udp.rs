@@ -6,15 +6,17 @@
 //!
 //! - here: receiving, readiness, the choice of the receiver
 //! - `send.rs`: sending and corking
+//! - `frags.rs`: where what is corked lies
 //! - `error.rs`: ICMP errors and `IP_RECVERR`'s queue
 //! - `queue.rs`: the receive queue and what it charges
 
 mod error;
+mod frags;
 mod queue;
 mod send;
 
 pub use error::{ErrorReport, ReceivedError};
-pub use send::{Next, Route, SendFlags};
+pub use send::{Next, Route, SendFlags, lies_in_pages};
 
 use crate::packet::{Datagram, Packet};
 use error::ErrorQueue;
@@ -227,7 +229,6 @@ impl Udp {
         if self.family == Family::V6 {
             self.last_peer_v6 = Some(peer.ip());
         }
-        self.redirect_corked(peer);
     }
 
     /// Dissolves the association, `connect(2)` with `AF_UNSPEC`. Over IPv6 datagrams of the former peer's address alone go on being

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::time::{Duration, SystemTime};
 use twinsock::control::SendControl;
-use twinsock::net::{TcpListener, TcpStream};
+use twinsock::net::{TcpListener, TcpStream, UdpSocket};
 use twinsock::raw::Syscalls;
 use twinsock::{Clock, Domain, Errno, MsgFlags, Protocol, SockFlags, SocketApi, Spawn, Type};
 use twinsock_sim::{Link, Net, Sim};
@@ -117,6 +117,28 @@ fn lost_sockets_are_found_at_once() {
         assert_eq!(SocketApi::recv(&net, &mine, &mut [0], MsgFlags::NONE), Err(Errno::AGAIN), "nobody has looked");
         drop(pair());
         assert_eq!(SocketApi::recv(&net, &mine, &mut [0], MsgFlags::NONE), Ok(0));
+    });
+}
+
+#[test]
+fn a_place_of_a_corked_datagram_begins_at_the_beginning_of_a_page() {
+    alone(|net| {
+        let receiver = UdpSocket::bind(&net, "127.0.0.1:53").expect("nobody has the port");
+        let [corked, other] = [(); 2].map(|()| {
+            let socket = UdpSocket::bind(&net, "127.0.0.1:0").expect("there are ports");
+            socket.connect("127.0.0.1:53").expect("it is this host");
+            socket
+        });
+        let add = |data: &[u8]| SocketApi::send(&net, corked.owned(), data, MsgFlags::MORE);
+        assert_eq!(add(b"head"), Ok(4));
+        // On Linux the page ends within one of the larger ones, which are two places then.
+        for len in std::iter::repeat_n(1, 15).chain([20_000, 20_000]) {
+            other.send(&[7; 20_000]).expect("there is room");
+            assert_eq!(add(&vec![8; len]), Ok(len));
+        }
+        other.send(&[7; 20_000]).expect("there is room");
+        assert_eq!(add(b"x"), Err(Errno::MSGSIZE));
+        drop(receiver);
     });
 }
 

@@ -102,6 +102,19 @@ conformance! {
         assert_eq!(server.recv_to_end(), b"ab");
     }
 
+    fn what_comes_after_msg_eor_is_not_held_with_what_came_before(env: &E) {
+        let (client, server) = pair(env);
+        client.set(c::IPPROTO_TCP, c::TCP_CORK, 1).unwrap();
+        assert_eq!(client.send(b"a"), Ok(1));
+        assert_eq!(client.send_with(b"b", MsgFlags::EOR), Ok(1));
+        assert_eq!(server.try_recv(9), Err(Errno::AGAIN));
+        assert_eq!(client.send(b"c"), Ok(1));
+        assert_eq!(server.recv(9), Ok(b"ab".to_vec()));
+        assert_eq!(server.try_recv(9), Err(Errno::AGAIN));
+        client.set(c::IPPROTO_TCP, c::TCP_CORK, 0).unwrap();
+        assert_eq!(server.recv(9), Ok(b"c".to_vec()));
+    }
+
     fn nagle_holds_a_small_segment_no_longer_than_its_predecessor_is_unacknowledged(env: &E) {
         let (client, server) = pair(env);
         for round in 0..3u8 {

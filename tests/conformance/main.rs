@@ -29,6 +29,7 @@ mod timeout;
 mod udp;
 mod udp_connect;
 mod udp_control;
+mod udp_cork;
 mod udp_errors;
 mod udp_groups;
 mod udp_options;

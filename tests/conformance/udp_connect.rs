@@ -172,6 +172,38 @@ conformance! {
         assert_eq!(socket.take_error(), Some(Errno::CONNREFUSED));
     }
 
+    fn what_is_corked_goes_by_its_route_to_whom_a_connect_has_named_in_vain(env: &E) {
+        let receiver = Sock::udp(env);
+        receiver.bind(&wildcard(Domain::INET, 0)).unwrap();
+        let port = port_of(&receiver.name());
+        let (_peer, addr) = udp_bound(env, Domain::INET);
+        let local = std::net::Ipv4Addr::LOCALHOST;
+        for is_bound in [false, true] {
+            let socket = Sock::udp(env);
+            if is_bound {
+                socket.bind(&SocketAddr::inet(local.into(), 0)).unwrap();
+            }
+            assert_eq!(socket.send_to_with(b"a", &addr, MsgFlags::MORE), Ok(1));
+            let all = SocketAddr::inet(std::net::Ipv4Addr::new(127, 255, 255, 255).into(), port);
+            assert_eq!(socket.connect(&all), Err(Errno::ACCES), "there is no SO_BROADCAST");
+            assert_eq!(socket.send(b"b"), Ok(1));
+            let (data, from) = receiver.recv_from(9).unwrap();
+            assert_eq!((data, ip_of(&from)), (b"ab".to_vec(), local.into()), "who takes any address gets it, the route says that it is here");
+            assert_eq!(socket.peer_name(), Err(Errno::NOTCONN));
+        }
+        let socket = Sock::udp(env);
+        socket.bind(&SocketAddr::inet(local.into(), 0)).unwrap();
+        assert_eq!(socket.send_to_with(b"c", &addr, MsgFlags::MORE), Ok(1));
+        assert!(socket.connect(&SocketAddr::inet(std::net::Ipv4Addr::new(192, 0, 2, 1).into(), port)).is_err(), "not from 127.0.0.1");
+        assert_eq!(socket.send(b"d"), Ok(1));
+        assert_eq!(receiver.recv(9), Ok(b"cd".to_vec()));
+        let (_gone, two) = udp_bound(env, Domain::INET);
+        assert_eq!(socket.send_to_with(b"e", &two, MsgFlags::MORE), Ok(1));
+        socket.connect(&SocketAddr::inet(std::net::Ipv4Addr::new(127, 0, 0, 99).into(), port)).unwrap();
+        assert_eq!(socket.send(b"f"), Ok(1));
+        assert_eq!(receiver.recv_from(9), Ok((b"ef".to_vec(), socket.name())));
+    }
+
     fn a_corked_ipv6_datagram_is_lost_when_its_socket_connects_to_an_ipv4_peer(env: &E) {
         let (receiver, to) = udp_bound(env, Domain::INET6);
         let (other, mapped) = udp_bound(env, Domain::INET);

@@ -5,7 +5,7 @@ use crate::support::scene::{own_ip, port_of, wildcard};
 use crate::support::sock::Sock;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use twinsock::consts as c;
-use twinsock::{Domain, Env, Errno, SocketAddr};
+use twinsock::{Domain, Env, Errno, MsgFlags, SocketAddr};
 
 /// A group that no other promise uses.
 fn own_group() -> Ipv4Addr {
@@ -59,6 +59,31 @@ conformance! {
         for socket in [&first, &second] {
             let (data, from) = socket.recv_from(9).unwrap();
             assert_eq!((data, from), (b"all".to_vec(), addr(Ipv4Addr::LOCALHOST, port_of(&sender.name()))));
+        }
+    }
+
+    fn a_corked_copy_is_for_whoever_the_socket_is_connected_to_by_then(env: &E) {
+        let (group, other_group) = (own_group(), own_group());
+        let member = receiver(env, 0);
+        let port = port_of(&member.name());
+        let here = own_ip();
+        let bound = Sock::udp(env);
+        bound.set(c::SOL_SOCKET, c::SO_REUSEADDR, 1).unwrap();
+        bound.bind(&addr(here, port)).unwrap();
+        for is_member in [false, true] {
+            if is_member {
+                join(&member, group).unwrap();
+            }
+            // Who is bound to the address gets a copy, as does who takes any: the route is that of the group, which says who listens.
+            for (to, bound_gets) in [(here, true), (own_ip(), false), (other_group, false)] {
+                let sender = sender(env);
+                assert_eq!(sender.send_to_with(b"x", &addr(group, 9), MsgFlags::MORE), Ok(1));
+                sender.connect(&addr(to, port)).unwrap();
+                assert_eq!(sender.send(b""), Ok(0));
+                assert_eq!(member.try_recv(9).is_ok(), is_member, "{to}");
+                assert_eq!(bound.try_recv(9).is_ok(), is_member && bound_gets, "{to}");
+                assert_eq!(sender.take_error(), None);
+            }
         }
     }
 

@@ -17,7 +17,9 @@ pub struct Plain(pub(super) Net);
 
 impl Syscalls for Plain {
     fn socket(&self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd> {
-        self.0.call_number(Call::Socket { domain, kind, protocol })
+        let running = self.0.running()?;
+        let scheduler = running.enter()?;
+        running.call_one(scheduler, &mut Call::Socket { domain, kind, protocol }).map(number)
     }
 
     fn socketpair(&self, domain: i32, kind: i32, protocol: i32) -> Result<[RawFd; 2]> {
@@ -230,7 +232,7 @@ impl Syscalls for Plain {
     }
 
     fn close(&self, fd: RawFd) -> Result<()> {
-        self.0.call_done(Call::Close { fd })
+        super::close(&self.0.running()?, fd)
     }
 
     fn poll(&self, fds: &mut [PollFd], timeout: i32) -> Result<usize> {

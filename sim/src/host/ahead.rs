@@ -22,6 +22,7 @@ impl Host {
         } else {
             self.sockets.prefetch(socket);
         }
+        self.timers.prefetch();
         prefetch_bytes(self.processes.as_ptr().cast(), 128);
     }
 

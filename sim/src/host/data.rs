@@ -55,7 +55,8 @@ impl Host {
         if task.done > 0 && (tcb.error().is_some() || tcb.shutdown_bits().write || !tcb.state().may_send()) {
             return Step::Done(Ok(task.done));
         }
-        let flags = SendFlags { oob: task.flags & c::MSG_OOB != 0, more: task.flags & c::MSG_MORE != 0 };
+        let has = |flag| task.flags & flag != 0;
+        let flags = SendFlags { oob: has(c::MSG_OOB), more: has(c::MSG_MORE), eor: has(c::MSG_EOR) };
         match tcb.send(cx.now, iov, task.done, flags) {
             Ok(sent) => {
                 task.done += sent;

@@ -7,10 +7,12 @@
 //! | --- | --- |
 //! | `name.rs`, `ports.rs` | bind, connect, autobind; who holds which port |
 //! | `send.rs`, `recv.rs`, `control.rs`, `short.rs` | the calls that send and receive; control messages; the same, short |
+//! | `cork.rs` | whose page the data of a datagram lies in that is being built |
 //! | `input.rs` | packets and ICMP errors: whose they are |
 //! | `route.rs`, `group.rs`, `source.rs` | where datagrams leave; multicast groups, and whose datagrams they let through |
 
 mod control;
+mod cork;
 mod group;
 mod input;
 mod name;
@@ -21,6 +23,7 @@ mod send;
 mod short;
 mod source;
 
+pub(super) use cork::Corks;
 use group::Groups;
 pub(super) use group::Memberships;
 pub(super) use ports::DgramPorts;
@@ -30,7 +33,7 @@ pub(super) use source::{Member, is_source_option};
 
 use super::addr::Family;
 use super::call::Call;
-use super::cx::{Cx, Pid};
+use super::cx::{Cx, Pid, Token};
 use super::dispatch::check_iov;
 use super::file::{Object, value};
 use super::option::Options;
@@ -192,7 +195,7 @@ impl Host {
     pub(super) fn enter_dgram(
         &mut self,
         cx: &mut Cx<'_>,
-        pid: Pid,
+        (pid, thread): (Pid, Token),
         file: Key,
         key: Key,
         call: &mut Call<'_, '_>,
@@ -221,19 +224,27 @@ impl Host {
             Call::Read { .. } => return receive(0),
             Call::Sendto { data, flags, addr, .. } => {
                 addr.map_or(Ok(()), addr::check_length)?;
-                self.send_dgram(cx, pid, key, &Message { iov: &[IoSlice::new(data)], name: *addr, control: &[], flags: *flags })?
+                self.send_dgram(
+                    cx,
+                    pid,
+                    key,
+                    &Message { iov: &[IoSlice::new(data)], name: *addr, control: &[], flags: *flags, thread },
+                )?
             }
             Call::Sendmsg { hdr, flags, .. } => {
                 check_iov(hdr.iov.len(), Errno::MSGSIZE)?;
                 let name = hdr.name.filter(|name| !name.is_empty());
-                self.send_dgram(cx, pid, key, &Message { iov: hdr.iov, name, control: hdr.control, flags: *flags })?
+                self.send_dgram(cx, pid, key, &Message { iov: hdr.iov, name, control: hdr.control, flags: *flags, thread })?
             }
-            Call::Write { data, .. } => {
-                self.send_dgram(cx, pid, key, &Message { iov: &[IoSlice::new(data)], name: None, control: &[], flags: 0 })?
-            }
+            Call::Write { data, .. } => self.send_dgram(
+                cx,
+                pid,
+                key,
+                &Message { iov: &[IoSlice::new(data)], name: None, control: &[], flags: 0, thread },
+            )?,
             Call::Writev { iov, .. } => {
                 check_iov(iov.len(), Errno::INVAL)?;
-                self.send_dgram(cx, pid, key, &Message { iov, name: None, control: &[], flags: 0 })?
+                self.send_dgram(cx, pid, key, &Message { iov, name: None, control: &[], flags: 0, thread })?
             }
             Call::Bind { addr, .. } => self.bind_dgram(cx, pid, key, addr)?,
             Call::Connect { addr, .. } => self.connect_dgram(cx, key, addr)?,
@@ -320,6 +331,7 @@ impl Host {
         if self.dgrams.get(key).is_some() {
             self.unname_dgram(key);
             self.dgrams.remove(key);
+            self.note_cork(key, false);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::Host;
 use super::call::Call;
 use super::cmsg;
-use super::cx::{Cx, Pid};
+use super::cx::{Cx, Pid, Token};
 use super::dgram::DgramEntered;
 use super::file::Object;
 use super::op::call_timeout;
@@ -20,7 +20,7 @@ const IOV_MAX: usize = 1024;
 
 impl Host {
     /// Checks a call's arguments and does it, or finds out what kind of call it is that may wait.
-    pub(super) fn enter(&mut self, cx: &mut Cx<'_>, pid: Pid, call: &mut Call<'_, '_>) -> Entered {
+    pub(super) fn enter(&mut self, cx: &mut Cx<'_>, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Entered {
         if let Some(at) = self.local_target(pid, call) {
             return self.enter_local(cx, pid, at, call);
         }
@@ -28,7 +28,7 @@ impl Host {
             return Entered::Done(result);
         }
         if let Some((fd, file, dgram)) = self.dgram_behind(pid, call) {
-            return match self.enter_dgram(cx, pid, file, dgram, call) {
+            return match self.enter_dgram(cx, (pid, token), file, dgram, call) {
                 Ok(DgramEntered::Done(value)) => Entered::Done(Ok(value)),
                 Ok(DgramEntered::Task(task)) => Entered::Task(fd, task),
                 Err(error) => Entered::Done(Err(error)),

@@ -449,15 +449,7 @@ impl Host {
     /// The same of a segment that may be such a one, on a connection that is not calm, and may be so now, or of which it is not known yet which it is.
     #[inline(never)]
     fn take_small(&mut self, now: Instant, packet: &Packet, segment: &Segment, ends: Ends, calms: &mut u64) -> Landing {
-        let (local_port, remote_port) = (segment.dst_port, segment.src_port);
-        let tuple = FourTuple { local: packet.dst, remote: packet.src, local_port, remote_port };
-        let key = match self.guess(ends, &tuple) {
-            Some(key) => key,
-            None => match self.conn(&tuple) {
-                Some(Conn::Socket(key)) => key,
-                Some(Conn::TimeWait(_)) | None => return Landing::Long,
-            },
-        };
+        let Some(key) = self.guess(packet, ends).or_else(|| self.find(packet, segment)) else { return Landing::Long };
         let socket = &mut self.sockets[key];
         if u16::from(packet.ttl) < socket.options.look_below_ttl || !socket.tcb.take_small(now, segment) {
             return Landing::Long;
@@ -472,6 +464,16 @@ impl Host {
             socket.peer_calm = 0;
         }
         Landing::Done
+    }
+
+    /// The connection that a segment is for.
+    #[inline(never)]
+    fn find(&self, packet: &Packet, segment: &Segment) -> Option<Key> {
+        let (local_port, remote_port) = (segment.dst_port, segment.src_port);
+        match self.conn(&FourTuple { local: packet.dst, remote: packet.src, local_port, remote_port })? {
+            Conn::Socket(key) => Some(key),
+            Conn::TimeWait(_) => None,
+        }
     }
 
     /// File and socket of a descriptor.
@@ -500,6 +502,8 @@ impl Host {
         }
         let file = self.process(pid).ok()?.descriptor(fd).ok()?.file;
         match self.files.get(file)?.object {
+            // What a stream sends meanwhile turns the page of the thread that sends it.
+            Object::Socket(_) if self.has_corks() => None,
             Object::Socket(socket) => {
                 *recent = Recent { fd: i64::from(fd), tables: self.tables, file, socket };
                 Some((file, socket))
@@ -516,7 +520,7 @@ impl Host {
 impl Socket {
     /// Whether a segment is of this connection, which is in the index of connections.
     #[inline(always)]
-    fn is_between(&self, packet: &Packet, segment: &Segment) -> bool {
+    pub(super) fn is_between(&self, packet: &Packet, segment: &Segment) -> bool {
         let tuple = &self.tuple;
         tuple.local_port == segment.dst_port
             && tuple.remote_port == segment.src_port

@@ -53,8 +53,15 @@ const _: () = assert!(size_of::<Option<File>>() == 48, "there may be very many o
 
 impl File {
     /// An open file description that nobody holds yet.
+    #[inline(always)]
     pub(super) fn new(object: Object, nonblocking: bool) -> File {
         File { object, refs: 0, in_flight: 0, nonblocking, appends: false, is_direct: false, queue: WaitQueue::default() }
+    }
+
+    /// An open file description that a descriptor is about to hold.
+    #[inline(always)]
+    pub(super) fn held(object: Object, nonblocking: bool) -> File {
+        File { refs: 1, ..File::new(object, nonblocking) }
     }
 
     /// One more descriptor or call holds the file.
@@ -211,10 +218,12 @@ impl Host {
     /// [`Host::end_linger`].
     pub(super) fn put_file(&mut self, cx: &mut Cx<'_>, file: Key, may_linger: bool) -> Option<Task> {
         // Gone already if the process was killed silently under the call.
-        if self.files.get_mut(file)?.put_one_of_several() {
+        let entry = self.files.get_mut(file)?;
+        if entry.put_one_of_several() {
             return None;
         }
-        match self.forget_watchers(file) {
+        let object = if entry.queue.has_nobody() { entry.object } else { self.forget_watchers(file) };
+        match object {
             Object::Socket(socket) => {
                 if let Some(until) = self.release_socket(cx, socket, may_linger) {
                     return Some(Task::new(Kind::Linger { socket, until }, file, false, 0));
@@ -242,12 +251,10 @@ impl Host {
     pub(super) fn forget_watchers(&mut self, file: Key) -> Object {
         let Host { files, epolls, .. } = self;
         let entry = &mut files[file];
-        if !entry.queue.has_nobody() {
-            for (set, item) in entry.queue.epoll_items() {
-                epolls[set].epoll.remove(item);
-            }
-            entry.queue = WaitQueue::default();
+        for (set, item) in entry.queue.epoll_items() {
+            epolls[set].epoll.remove(item);
         }
+        entry.queue = WaitQueue::default();
         entry.object
     }
 

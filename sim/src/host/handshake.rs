@@ -11,6 +11,15 @@ use crate::tcp::{self, ListenVerdict};
 use std::net::IpAddr;
 use twinsock::Instant;
 
+/// What is known of a segment that may be a SYN, beyond what it says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SynFrom {
+    /// Its sender's socket, as far as that has told.
+    pub(super) peer: Key,
+    /// The initial sequence number that keeps an earlier connection's segments out, if there was one.
+    pub(super) iss: Option<u32>,
+}
+
 impl Host {
     /// A segment that may complete a connection. If a listener has made that, it takes from the header what that says: `tcp_v4_syn_recv_sock`
     /// `mc_ttl`, `tcp_v6_syn_recv_sock`, whatever IP carries it, `mcast_hops` and `mcast_oif`.
@@ -60,7 +69,7 @@ impl Host {
     }
 
     /// A segment that belongs to no connection: for a listener, or for nobody.
-    pub(super) fn segment_for_port(&mut self, cx: &mut Cx<'_>, tuple: FourTuple, segment: &Segment, ttl: u8, iss: Option<u32>) {
+    pub(super) fn segment_for_port(&mut self, cx: &mut Cx<'_>, tuple: FourTuple, segment: &Segment, ttl: u8, from: SynFrom) {
         if !self.addresses.owns(tuple.local) {
             return;
         }
@@ -79,7 +88,7 @@ impl Host {
             ListenVerdict::Syn => {
                 let admits = self.sockets[listener].listener.as_ref().is_some_and(|queues| queues.admits_syn());
                 if admits {
-                    self.admit(cx, listener, tuple, segment, iss);
+                    self.admit(cx, listener, tuple, segment, from);
                 }
             }
         }
@@ -112,23 +121,22 @@ impl Host {
     }
 
     /// Makes the half-open connection of a SYN. Options are inherited here, at the handshake.
-    fn admit(&mut self, cx: &mut Cx<'_>, parent: Key, tuple: FourTuple, syn: &Segment, iss: Option<u32>) {
+    fn admit(&mut self, cx: &mut Cx<'_>, parent: Key, tuple: FourTuple, syn: &Segment, from: SynFrom) {
         self.addresses.forget_old_paths(cx.now);
         let Ok(route) = self.addresses.route(tuple.local, tuple.remote) else { return };
         self.learn_path(cx, &route, tuple.remote);
-        let iss = iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
-        let ports = (tuple.local_port, tuple.remote_port);
-        let Socket { v6only, heard, addr_locked, .. } = self.sockets[parent];
+        let iss = from.iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
         let listener = &self.sockets[parent];
+        let Socket { v6only, heard, addr_locked, .. } = *listener;
         let heritage = listener.tcb.heritage();
         let (family, uid, options) = (listener.family, listener.uid, listener.options.inherited());
-        let Host { sockets, spares, tcp_config, .. } = self;
+        let Host { sockets, spares, tcp_config, conns, ports, .. } = self;
         let child = sockets.open(tcp_config, family, uid, options);
         let socket = &mut sockets[child];
         if let Some(spare) = spares.pop() {
             socket.tcb.furnish(spare);
         }
-        socket.tcb.answer_syn(&heritage, cx.now, tcp_config, ports, iss, syn);
+        socket.tcb.answer_syn(&heritage, cx.now, tcp_config, (tuple.local_port, tuple.remote_port), iss, syn);
         socket.state = socket.tcb.state();
         socket.v6only = v6only;
         socket.heard = heard;
@@ -136,9 +144,10 @@ impl Host {
         socket.ss = Ss::Connected;
         socket.tuple = tuple;
         socket.parent = Some(parent);
-        self.hold_port(child, tuple.local_port, true);
-        self.hash(child);
-        self.sockets[parent].listener.as_mut().expect("it listens").add_half_open(child);
+        socket.peer = from.peer;
+        socket.hold_port(child, tuple.local_port, true, ports);
+        socket.hash(child, conns);
+        sockets[parent].listener.as_mut().expect("it listens").add_half_open(child);
         self.settle(cx.now, child);
     }
 

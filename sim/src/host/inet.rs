@@ -6,6 +6,7 @@
 use super::conns::FourTuple;
 use super::cx::Cx;
 use super::fast::Ends;
+use super::handshake::SynFrom;
 use super::holder::Conn;
 use super::socket::Socket;
 use super::sysctl::Sysctl;
@@ -45,7 +46,7 @@ impl Socket {
         if self.is_dirty {
             return;
         }
-        if self.tcb.has_output() || self.tcb.is_gone() {
+        if self.tcb.has_output() {
             self.is_dirty = true;
             dirty.push(key);
         } else {
@@ -114,8 +115,28 @@ impl Host {
     }
 
     /// The same, with the packet where it is: a small one is not worth moving. What is left of it means nothing.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_packet(&mut self, cx: &mut Cx<'_>, packet: &mut Packet, ends: Ends) {
+        let ttl = packet.ttl;
+        if let Some(key) = self.guess(packet, ends)
+            && let Body::Tcp(segment) = &mut packet.body
+        {
+            return self.segment_for_socket(cx, key, ends.from(), segment, ttl);
+        }
+        self.take_stray(cx, packet, ends);
+    }
+
+    /// The connection that a packet's sender takes it to be for, if it is for that one.
+    #[inline(always)]
+    pub(super) fn guess(&self, packet: &Packet, ends: Ends) -> Option<Key> {
+        let key = ends.to();
+        let Body::Tcp(segment) = &packet.body else { return None };
+        self.sockets.get(key).is_some_and(|socket| socket.is_hashed && socket.is_between(packet, segment)).then_some(key)
+    }
+
+    /// A packet whose sender does not know which connection it is for.
+    #[inline(never)]
+    fn take_stray(&mut self, cx: &mut Cx<'_>, packet: &mut Packet, ends: Ends) {
         let Packet { src, dst, ttl, .. } = *packet;
         let Body::Tcp(segment) = &mut packet.body else {
             if !self.take_datagram(cx.now, packet) {
@@ -125,27 +146,13 @@ impl Host {
         };
         let (local_port, remote_port) = (segment.dst_port, segment.src_port);
         let tuple = FourTuple { local: dst, remote: src, local_port, remote_port };
-        let conn = match self.guess(ends, &tuple) {
-            Some(key) => Some(Conn::Socket(key)),
-            None => self.conn(&tuple),
-        };
-        match conn {
-            Some(Conn::Socket(key)) => {
-                self.sockets[key].peer = ends.from();
-                self.segment_for_socket(cx, key, segment, ttl);
-            }
+        match self.conn(&tuple) {
+            Some(Conn::Socket(key)) => self.segment_for_socket(cx, key, ends.from(), segment, ttl),
             Some(Conn::TimeWait(key)) => {
                 self.segment_for_time_wait(cx, key, tuple, std::mem::replace(segment, Segment::EMPTY), ttl);
             }
-            None => self.segment_for_port(cx, tuple, segment, ttl, None),
+            None => self.segment_for_port(cx, tuple, segment, ttl, SynFrom { peer: ends.from(), iss: None }),
         }
-    }
-
-    /// The connection that a packet's sender takes it to be for, if it is for that one.
-    #[inline]
-    pub(super) fn guess(&self, ends: Ends, tuple: &FourTuple) -> Option<Key> {
-        let key = ends.to();
-        self.sockets.get(key).is_some_and(|socket| socket.is_hashed && socket.tuple == *tuple).then_some(key)
     }
 
     /// Packets of no connection that are not plain datagrams.
@@ -164,9 +171,11 @@ impl Host {
         }
     }
 
-    #[inline]
-    fn segment_for_socket(&mut self, cx: &mut Cx<'_>, key: Key, segment: &mut Segment, ttl: u8) {
+    /// A segment for this socket, from that one of its sender's.
+    #[inline(always)]
+    fn segment_for_socket(&mut self, cx: &mut Cx<'_>, key: Key, peer: Key, segment: &mut Segment, ttl: u8) {
         let socket = &mut self.sockets[key];
+        socket.peer = peer;
         if u16::from(ttl) < socket.options.look_below_ttl {
             return self.segment_looked_at(cx, key, segment, ttl);
         }
@@ -247,7 +256,7 @@ impl Host {
     /// now means nothing.
     #[inline]
     pub(crate) fn transmit_into(&mut self, now: Instant, packet: &mut Packet, ends: &mut Ends) -> bool {
-        if self.has_output() && self.next_packet(now, packet, ends) {
+        if self.has_output() && (self.next_packet(now, packet, ends) || self.later_packet(now, packet, ends)) {
             return true;
         }
         self.output_is_out();
@@ -269,36 +278,32 @@ impl Host {
         !self.dirty.is_empty() || !self.outbox.is_empty()
     }
 
+    /// A packet of whoever is first in the queue, who leaves that if there is no other. `false`: there was none.
     #[inline(always)]
     fn next_packet(&mut self, now: Instant, packet: &mut Packet, ends: &mut Ends) -> bool {
         if !self.outbox.is_empty() {
+            *ends = Ends::UNKNOWN;
             return self.next_reply(packet);
         }
         let Host { sockets, dirty, timers, sysctl, .. } = self;
-        while let Some(key) = dirty.first() {
-            let mut found = false;
-            let mut is_gone = false;
-            if let Some(socket) = sockets.get_mut(key) {
-                found = socket.transmit_into(sysctl, now, packet);
-                *ends = Ends::between(key, socket.peer);
-                // Usually that was all.
-                if found && socket.tcb.has_output() {
-                    return true;
-                }
-                socket.is_dirty = false;
-                socket.arm(key, timers);
-                is_gone = socket.tcb.is_gone();
-            }
+        let Some(key) = dirty.first() else { return false };
+        let Some(socket) = sockets.get_mut(key) else {
             dirty.drop_first();
-            if is_gone {
-                self.forget_socket(key);
-                return found || self.has_output() && self.next_packet_of_many(now, packet, ends);
-            }
-            if found {
-                return true;
-            }
+            return false;
+        };
+        let found = socket.transmit_into(sysctl, now, packet);
+        *ends = Ends::between(key, socket.peer);
+        // Usually that was all.
+        if found && socket.tcb.has_output() {
+            return true;
         }
-        false
+        socket.is_dirty = false;
+        socket.arm(key, timers);
+        dirty.drop_first();
+        if socket.tcb.is_gone() {
+            self.forget_socket(key);
+        }
+        found
     }
 
     /// All is out: the sockets of the calls that sent it tell who waits for them.
@@ -315,8 +320,15 @@ impl Host {
         }
     }
 
-    fn next_packet_of_many(&mut self, now: Instant, packet: &mut Packet, ends: &mut Ends) -> bool {
-        self.next_packet(now, packet, ends)
+    /// The same where the first in the queue had nothing to send.
+    #[inline(never)]
+    fn later_packet(&mut self, now: Instant, packet: &mut Packet, ends: &mut Ends) -> bool {
+        while self.has_output() {
+            if self.next_packet(now, packet, ends) {
+                return true;
+            }
+        }
+        false
     }
 
     #[cold]
@@ -429,7 +441,7 @@ impl Host {
     }
 
     /// The same as the last thing that is done before the driver polls what there is to send.
-    #[inline]
+    #[inline(always)]
     fn settle_last(&mut self, now: Instant, key: Key) {
         if let Some(LateWake { file, wakes, is_lingering, .. }) = self.follow(now, key, true)
             && (wakes.any() || is_lingering)
@@ -457,8 +469,12 @@ impl Host {
         let wakes = socket.tcb.take_wakes();
         let file = socket.file;
         let is_lingering = socket.is_lingering;
-        if socket.tcb.state() != socket.state {
-            self.follow_state(now, key, is_last);
+        let (new, old) = (socket.tcb.state(), socket.state);
+        if new != old {
+            socket.state = new;
+            if new == State::Closed || old == State::SynReceived {
+                self.follow_state(now, key, old, is_last);
+            }
         }
         file.map(|file| LateWake { file, wakes, is_lingering, error: false })
     }
@@ -479,17 +495,15 @@ impl Host {
         }
     }
 
-    /// The socket's state has changed: `tcp_set_state`.
-    fn follow_state(&mut self, now: Instant, key: Key, is_last: bool) {
+    /// The socket's connection is over or complete, which it was not in its old state: `tcp_set_state`.
+    fn follow_state(&mut self, now: Instant, key: Key, old: State, is_last: bool) {
         let socket = &mut self.sockets[key];
-        let new = socket.tcb.state();
-        let old = std::mem::replace(&mut socket.state, new);
-        let parent = socket.parent;
+        let (new, parent) = (socket.state, socket.parent);
         if new == State::Closed {
-            if let Some(rest) = socket.tcb.take_time_wait() {
-                self.enter_time_wait(key, rest);
+            match socket.tcb.take_time_wait() {
+                Some(rest) => self.enter_time_wait(key, rest),
+                None => self.unhash(key),
             }
-            self.unhash(key);
             if !self.sockets[key].port_locked {
                 self.put_port(key);
             }
@@ -522,13 +536,6 @@ impl Host {
         self.outbox.is_empty() && self.dirty.only() == Some(key) && self.sockets[key].tcb.has_output()
     }
 
-    /// Enters the socket's connection into the index.
-    pub(super) fn hash(&mut self, key: Key) {
-        let socket = &mut self.sockets[key];
-        socket.is_hashed = true;
-        self.conns.insert(&socket.tuple, Conn::Socket(key).into());
-    }
-
     /// Takes the socket's connection out of the index.
     pub(super) fn unhash(&mut self, key: Key) {
         let socket = &mut self.sockets[key];
@@ -540,26 +547,27 @@ impl Host {
 
     /// The socket is gone: nothing of it is left in the host.
     pub(super) fn forget_socket(&mut self, key: Key) {
-        if self.sockets.get(key).is_none() {
-            return;
+        let Host { sockets, conns, ports, timers, spares, .. } = self;
+        let Some(socket) = sockets.get_mut(key) else { return };
+        if socket.is_hashed {
+            conns.remove(&socket.tuple, Conn::Socket(key).into());
         }
-        self.unhash(key);
-        let socket = &self.sockets[key];
+        let (num, place) = (socket.num, socket.place);
         if socket.listener.is_some() {
-            let num = socket.num;
-            self.ports.unlisten(num, key);
+            ports.unlisten(num, key);
         }
-        self.put_port(key);
-        let socket = &mut self.sockets[key];
         if socket.armed < Instant::FAR {
-            self.timers.clear(TimerOf::Socket(key));
+            timers.clear(TimerOf::Socket(key));
         }
-        if self.spares.len() < SPARES_MAX
+        if spares.len() < SPARES_MAX
             && let Some(spare) = socket.tcb.take_spare()
         {
-            self.spares.push(spare);
+            spares.push(spare);
         }
-        self.sockets.forget(key);
+        sockets.forget(key);
+        if num != 0 {
+            self.release_place(num, place);
+        }
     }
 }
 

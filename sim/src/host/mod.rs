@@ -88,7 +88,7 @@ use crate::slab::{self, Key, KeyQueue, Slab};
 use crate::tcp::{Config, Spare};
 use addr::{Addresses, canonical};
 use conns::Conns;
-use dgram::{Dgram, DgramPorts, Memberships};
+use dgram::{Corks, Dgram, DgramPorts, Memberships};
 use file::{EpollSet, File, Object, PipeEnds};
 use local::Local;
 use option::Options;
@@ -152,7 +152,8 @@ pub struct Host {
     timers: TimerQueue,
     /// Sockets that may have segments to send, first come first served.
     dirty: KeyQueue,
-    /// Counts the times that a table of descriptors may have changed, or a process ended: what was looked up at this count is still so.
+    /// Counts the times that a table of descriptors may have changed, a process ended, or a datagram was corked where there was none: what was looked up
+    /// at this count is still so.
     tables: u32,
     /// Packets that no socket has to send any more.
     outbox: VecDeque<Packet>,
@@ -162,6 +163,7 @@ pub struct Host {
     /// The options of a stream socket for which none has been set, once there has been one.
     default_options: Option<Shared<Options>>,
     dgrams: Slab<Dgram>,
+    corks: Corks,
     pipes: Slab<PipeEnds>,
     epolls: Slab<EpollSet>,
     local: Local,
@@ -220,6 +222,7 @@ impl Host {
             sockets: Sockets::default(),
             default_options: None,
             dgrams: Slab::new(),
+            corks: Corks::default(),
             pipes: Slab::new(),
             epolls: Slab::new(),
             sleepers: Sleepers::new(),

@@ -180,6 +180,7 @@ impl Host {
     /// assert!(matches!(host.begin(&mut cx, pid, Token(8), &mut recv), Progress::Done(Err(twinsock::Errno::AGAIN))));
     /// # drop(host.interrupt(&mut cx, op));
     /// ```
+    #[inline(always)]
     pub fn begin(&mut self, cx: &mut Cx<'_>, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Progress {
         // First what a stream socket is made, used and closed by.
         if let Call::Close { fd } = *call {
@@ -233,15 +234,21 @@ impl Host {
     }
 
     /// Starts a call of any kind.
+    #[inline(never)]
     fn begin_any(&mut self, cx: &mut Cx<'_>, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Progress {
-        match self.enter(cx, pid, call) {
+        let progress = match self.enter(cx, pid, token, call) {
             Entered::Done(result) => Progress::Done(result),
             Entered::Task(fd, task) => self.begin_task(cx, pid, token, fd, task, call),
             Entered::Wait(fd, task) => self.park(cx, pid, token, fd, task, call),
+        };
+        if self.has_corks() {
+            self.note_stream_sent(pid, token, call, &progress);
         }
+        progress
     }
 
     /// Makes the first step of a call that may wait.
+    #[inline(never)]
     fn begin_task(
         &mut self,
         cx: &mut Cx<'_>,

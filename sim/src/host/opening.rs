@@ -16,6 +16,7 @@ use twinsock::raw::{Name, RawFd};
 
 impl Host {
     /// `accept4(2)`, if it is an easy one.
+    #[inline(always)]
     pub(crate) fn accept_short(
         &mut self,
         cx: &mut Cx<'_>,
@@ -42,6 +43,7 @@ impl Host {
     }
 
     /// `connect(2)`, if it is an easy one.
+    #[inline(always)]
     pub(crate) fn connect_short(
         &mut self,
         cx: &mut Cx<'_>,
@@ -70,6 +72,7 @@ impl Host {
     }
 
     /// Goes on with such a call, if that ends it. `None`: nothing has happened, see [`Host::take_up`].
+    #[inline(always)]
     pub(crate) fn resume_opening(
         &mut self,
         cx: &mut Cx<'_>,

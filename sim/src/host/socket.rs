@@ -1,12 +1,12 @@
 //! The socket layer: what a socket is beyond its protocol's state, `socket(2)`, and the names of both ends.
 
 use super::addr::{self, Family};
-use super::conns::FourTuple;
+use super::conns::{Conns, FourTuple};
 use super::cx::{Cx, Pid};
-use super::file::{Object, value};
+use super::file::{File, Object, value};
 use super::holder::{Conn, Holder};
 use super::option::Options;
-use super::ports::Claim;
+use super::ports::{Claim, Ports};
 use super::{Host, ports};
 use crate::shared::Shared;
 use crate::slab::Key;
@@ -153,6 +153,21 @@ impl Socket {
     }
 }
 
+impl Socket {
+    /// The socket holds a port.
+    pub(super) fn hold_port(&mut self, key: Key, port: u16, by_connect: bool, ports: &mut Ports) {
+        self.place = ports.hold(port, Conn::Socket(key).into(), by_connect);
+        self.num = port;
+        self.tuple.local_port = port;
+    }
+
+    /// Enters the socket's connection into the index.
+    pub(super) fn hash(&mut self, key: Key, conns: &mut Conns) {
+        self.is_hashed = true;
+        conns.insert(&self.tuple, Conn::Socket(key).into());
+    }
+}
+
 impl Host {
     /// `socket(2)`.
     pub(super) fn socket(&mut self, pid: Pid, domain: i32, kind: i32, protocol: i32) -> Result<usize> {
@@ -165,16 +180,17 @@ impl Host {
             Transport::Tcp => {}
             Transport::Udp => return self.dgram_socket(pid, family, flags),
         }
-        let uid = self.process(pid)?.credentials.uid;
-        let fd = self.process_mut(pid)?.reserve(0)?;
+        let process = self.process_mut(pid)?;
+        let fd = process.reserve(0)?;
+        let uid = process.credentials.uid;
         let options = self.default_options.get_or_insert_default().clone();
-        let Host { sockets, tcp_config, sysctl, .. } = self;
+        let Host { sockets, files, tcp_config, sysctl, .. } = self;
         tcp_config.renew(&sysctl.tcp, None);
-        let socket = sockets.open(tcp_config, family, uid, options);
-        self.sockets[socket].v6only = family == Family::Inet6 && self.sysctl.bindv6only;
-        let file = self.open_file(Object::Socket(socket), flags & c::SOCK_NONBLOCK != 0);
-        self.sockets[socket].file = Some(file);
-        self.hold_file(file);
+        let key = sockets.open(tcp_config, family, uid, options);
+        let file = files.insert(File::held(Object::Socket(key), flags & c::SOCK_NONBLOCK != 0));
+        let socket = &mut sockets[key];
+        socket.v6only = family == Family::Inet6 && sysctl.bindv6only;
+        socket.file = Some(file);
         self.process_mut(pid)?.fill(fd, file, flags & c::SOCK_CLOEXEC != 0);
         Ok(value(fd))
     }
@@ -248,11 +264,7 @@ impl Host {
 
     /// The socket holds a port from now on.
     pub(super) fn hold_port(&mut self, key: Key, port: u16, by_connect: bool) {
-        let place = self.ports.hold(port, Conn::Socket(key).into(), by_connect);
-        let socket = &mut self.sockets[key];
-        socket.num = port;
-        socket.place = place;
-        socket.tuple.local_port = port;
+        self.sockets[key].hold_port(key, port, by_connect, &mut self.ports);
     }
 
     /// The socket gives its port back; its name goes on showing it.

@@ -7,10 +7,10 @@ use super::Host;
 use super::addr::{self, Family};
 use super::conns::{FourTuple, name_of};
 use super::cx::{Cx, Pid};
-use super::file::Object;
+use super::file::{File, Object};
 use super::holder::Conn;
 use super::ports::{Probe, Strictness};
-use super::socket::Ss;
+use super::socket::{Socket, Ss};
 use super::task::{Kind, Step, Task};
 use crate::slab::Key;
 use crate::tcp::{Linger, Listener, State};
@@ -19,6 +19,39 @@ use std::time::Duration;
 use twinsock::consts as c;
 use twinsock::raw::{Name, RawFd};
 use twinsock::{Errno, Instant, Result, Shutdown};
+
+impl Socket {
+    /// The canonical address that a connect goes to.
+    fn destination(&self, target: addr::Target) -> Result<IpAddr> {
+        let bound = self.tuple.local;
+        let remote = addr::canonical(target.ip);
+        if self.family == Family::Inet6 {
+            if target.ip.is_unspecified() {
+                // The wildcard means this host.
+                let here = if bound.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+                return Ok(here);
+            }
+            if target.ip.is_multicast() {
+                return Err(Errno::NETUNREACH);
+            }
+            if is_link_local(remote) && target.scope_id == 0 {
+                return Err(Errno::INVAL);
+            }
+            let is_bound_to_v6 = bound.is_ipv6() && !bound.is_unspecified();
+            if remote.is_ipv4() && (self.v6only || is_bound_to_v6) {
+                return Err(Errno::NETUNREACH);
+            }
+            if remote.is_ipv6() && bound.is_ipv4() {
+                return Err(Errno::AFNOSUPPORT);
+            }
+        }
+        if remote == IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
+            let here = if bound.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { bound };
+            return Ok(here);
+        }
+        Ok(remote)
+    }
+}
 
 impl Host {
     /// `bind(2)`: `__inet_bind`, `__inet6_bind`.
@@ -173,8 +206,7 @@ impl Host {
         }
         let listener = socket.listener.as_mut().expect("a socket in LISTEN has queues");
         let Some(child) = listener.accept() else { return Step::Wait };
-        let file = self.open_file(Object::Socket(child), flags & c::SOCK_NONBLOCK != 0);
-        self.hold_file(file);
+        let file = self.files.insert(File::held(Object::Socket(child), flags & c::SOCK_NONBLOCK != 0));
         let socket = &mut self.sockets[child];
         socket.file = Some(file);
         socket.parent = None;
@@ -199,6 +231,7 @@ impl Host {
     }
 
     /// `connect(2)` at its entry: `__inet_stream_connect` up to where it waits. `None`: AF_UNSPEC, all is done.
+    #[inline(always)]
     pub(super) fn enter_connect(&mut self, cx: &mut Cx<'_>, file: Key, key: Key, addr: &[u8]) -> Result<Option<Task>> {
         addr::check_length(addr)?;
         if addr::sa_family(addr).ok_or(Errno::INVAL)? == c::AF_UNSPEC {
@@ -226,6 +259,7 @@ impl Host {
     }
 
     /// A connect up to where it waits.
+    #[inline(always)]
     fn begin_connect(&mut self, cx: &mut Cx<'_>, file: Key, key: Key, addr: &[u8]) -> Result<Task> {
         let socket = &self.sockets[key];
         let pending = match socket.ss {
@@ -276,24 +310,21 @@ impl Host {
     }
 
     /// `tcp_v4_connect`, `tcp_v6_connect`: address, route, port, SYN.
+    #[inline(never)]
     fn start_connect(&mut self, cx: &mut Cx<'_>, key: Key, addr: &[u8]) -> Result<()> {
         let socket = &self.sockets[key];
         let target = addr::decode(socket.family, addr, false)?;
-        let remote = self.destination(key, target)?;
-        let bound = socket.tuple.local;
+        let remote = socket.destination(target)?;
+        let (bound, num) = (socket.tuple.local, socket.num);
         // A multicast address that was bound is not a source.
         let source = if addr::is_multicast_or_broadcast(bound) { socket.family.any() } else { bound };
         self.addresses.forget_old_paths(cx.now);
         let route = self.addresses.route(source, remote)?;
-        let local = route.source;
         self.learn_path(cx, &route, remote);
-        let mut tuple = FourTuple { local, remote, local_port: self.sockets[key].num, remote_port: target.port };
+        let mut tuple = FourTuple { local: route.source, remote, local_port: num, remote_port: target.port };
         let mut replaced = None;
         if tuple.local_port == 0 {
-            let was_bound = self.sockets[key].addr_locked;
             (tuple.local_port, replaced) = self.choose_port_for_connect(cx, key, &tuple).ok_or(Errno::ADDRNOTAVAIL)?;
-            self.sockets[key].addr_locked = was_bound;
-            self.sockets[key].tuple.local = local;
             self.hold_port(key, tuple.local_port, true);
         } else {
             match self.conn(&tuple) {
@@ -312,7 +343,7 @@ impl Host {
             }
             None => self.initial_sequence_number(cx, &tuple),
         };
-        let Host { sockets, spares, tcp_config, .. } = self;
+        let Host { sockets, spares, tcp_config, conns, .. } = self;
         let socket = &mut sockets[key];
         let is_discarded = socket.sends_ipv4 && remote.is_ipv6();
         if is_discarded {
@@ -329,42 +360,10 @@ impl Host {
         socket.state = socket.tcb.state();
         // From there nothing comes, and another socket may have the same name.
         if !is_discarded {
-            self.hash(key);
+            socket.hash(key, conns);
         }
         self.settle(cx.now, key);
         Ok(())
-    }
-
-    /// The canonical address that a connect goes to.
-    fn destination(&self, key: Key, target: addr::Target) -> Result<IpAddr> {
-        let socket = &self.sockets[key];
-        let bound = socket.tuple.local;
-        let remote = addr::canonical(target.ip);
-        if socket.family == Family::Inet6 {
-            if target.ip.is_unspecified() {
-                // The wildcard means this host.
-                let here = if bound.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
-                return Ok(here);
-            }
-            if target.ip.is_multicast() {
-                return Err(Errno::NETUNREACH);
-            }
-            if is_link_local(remote) && target.scope_id == 0 {
-                return Err(Errno::INVAL);
-            }
-            let is_bound_to_v6 = bound.is_ipv6() && !bound.is_unspecified();
-            if remote.is_ipv4() && (socket.v6only || is_bound_to_v6) {
-                return Err(Errno::NETUNREACH);
-            }
-            if remote.is_ipv6() && bound.is_ipv4() {
-                return Err(Errno::AFNOSUPPORT);
-            }
-        }
-        if remote == IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
-            let here = if bound.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { bound };
-            return Ok(here);
-        }
-        Ok(remote)
     }
 
     /// A port for a connection, and if it takes the place of one in TIME-WAIT, that and its initial sequence number: `__inet_hash_connect`.
@@ -455,9 +454,16 @@ impl Host {
     }
 
     /// `inet_csk_listen_stop`: the listener takes no more connections, and those that nobody has accepted are reset.
+    #[inline]
     pub(super) fn stop_listening(&mut self, now: Instant, key: Key) {
+        if let Some(listener) = self.sockets[key].listener.take() {
+            self.dissolve(now, key, *listener);
+        }
+    }
+
+    /// The connections of a listener that is one no longer.
+    fn dissolve(&mut self, now: Instant, key: Key, mut listener: Listener<Key>) {
         let socket = &mut self.sockets[key];
-        let Some(mut listener) = socket.listener.take() else { return };
         let port = socket.num;
         self.ports.unlisten(port, key);
         let pending = listener.pending();
@@ -477,7 +483,9 @@ impl Host {
     /// The last close of a socket: `inet_release`, `__tcp_close`. Answers until when the caller waits for its data.
     pub(super) fn release_socket(&mut self, cx: &mut Cx<'_>, key: Key, may_linger: bool) -> Option<Instant> {
         self.stop_listening(cx.now, key);
-        self.stream_groups.remove(&key);
+        if !self.stream_groups.is_empty() {
+            self.stream_groups.remove(&key);
+        }
         let socket = &mut self.sockets[key];
         let linger = match socket.options.linger() {
             None => Linger::None,
@@ -498,12 +506,17 @@ impl Host {
     }
 
     /// A socket whose connection is over and that nobody has goes at once; a last segment goes before it.
+    #[inline]
     pub(super) fn bury(&mut self, now: Instant, key: Key) {
-        if self.sockets.get(key).is_some_and(|socket| socket.tcb.state() == State::Closed) {
+        let Some(socket) = self.sockets.get(key).filter(|socket| socket.tcb.state() == State::Closed) else { return };
+        let is_gone = if socket.tcb.has_output() {
             self.flush(now, key);
-            if self.sockets[key].tcb.is_gone() {
-                self.forget_socket(key);
-            }
+            self.sockets[key].tcb.is_gone()
+        } else {
+            socket.tcb.is_gone()
+        };
+        if is_gone {
+            self.forget_socket(key);
         }
     }
 

@@ -3,6 +3,7 @@
 use super::Host;
 use super::conns::FourTuple;
 use super::cx::Cx;
+use super::handshake::SynFrom;
 use super::holder::{Conn, Holder};
 use super::ports::Claim;
 use super::timers::TimerOf;
@@ -34,7 +35,7 @@ impl Host {
                 // Without a listener the old connection goes on dying.
                 if self.find_listener(cx, &tuple).is_some() {
                     self.forget_time_wait(key);
-                    self.segment_for_port(cx, tuple, &segment, ttl, Some(iss));
+                    self.segment_for_port(cx, tuple, &segment, ttl, SynFrom { peer: Key::NOBODY, iss: Some(iss) });
                 }
             }
         }

@@ -285,9 +285,11 @@ fn explain(sim: u32) -> Errno {
     Errno::BADF
 }
 
-/// Whether the running thread belongs to `process` of simulation `sim`; says nothing if not.
-pub fn is_running(sim: u32, process: ProcId) -> bool {
-    Here::find().is_some_and(|shared| shared.owner.get() == owner(sim, process))
+/// [`running`] of that process, without a word if it does not run.
+#[inline]
+pub fn running_quietly(sim: u32, process: ProcId) -> Option<Running> {
+    let shared = Here::find().filter(|shared| shared.owner.get() == owner(sim, process))?;
+    Some(Running { shared, thread: shared.thread.get() })
 }
 
 /// Whether calls of simulation `sim` may have faults; says nothing outside it.
@@ -372,7 +374,17 @@ impl Running {
     ///
     /// # Errors
     /// The call's.
-    pub fn call<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>, call: &mut Call<'_, '_>) -> Result<usize> {
+    #[inline(never)]
+    pub fn call<'a>(&'a self, scheduler: RefMut<'a, Scheduler>, call: &mut Call<'_, '_>) -> Result<usize> {
+        self.call_one(scheduler, call)
+    }
+
+    /// The same where the compiler knows which call it is: what belongs to others is not looked for.
+    ///
+    /// # Errors
+    /// The call's.
+    #[inline(always)]
+    pub fn call_one<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>, call: &mut Call<'_, '_>) -> Result<usize> {
         match scheduler.begin(self.thread, call) {
             Some(result) => result,
             None => self.go_on(self.suspend(scheduler), call),
@@ -383,6 +395,7 @@ impl Running {
     ///
     /// # Errors
     /// The call's.
+    #[inline(never)]
     pub fn go_on<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>, call: &mut Call<'_, '_>) -> Result<usize> {
         loop {
             if let Some(result) = scheduler.resume(self.thread, call) {

@@ -4,6 +4,7 @@ use crate::host::Call;
 use crate::trace::CallName;
 
 /// The name of a call, and the descriptor it is about.
+#[inline(always)]
 pub fn name_of(call: &Call<'_, '_>) -> (CallName, Option<i32>) {
     match call {
         Call::Socket { .. } => (const { CallName::new("socket") }, None),

@@ -425,7 +425,7 @@ impl Scheduler {
     }
 
     /// Begins a system call of the running thread.
-    #[inline]
+    #[inline(always)]
     pub fn begin(&mut self, thread: ThreadId, call: &mut Call<'_, '_>) -> Option<twinsock::Result<usize>> {
         let slot = &self.threads[thread.index()];
         let (host, pid) = (slot.host, slot.pid);
@@ -474,7 +474,7 @@ impl Scheduler {
     }
 
     /// The running thread's call returns.
-    #[inline]
+    #[inline(always)]
     pub(super) fn end_call(
         &mut self,
         thread: ThreadId,

@@ -25,6 +25,7 @@ impl Tcb {
         self.write_seq = seq + u32_from(data.len());
         self.push_now = false;
         self.more_follows = false;
+        self.sealed = false;
         true
     }
 

@@ -113,16 +113,22 @@ impl Tcb {
         if self.rtx_nxt.before(self.rtx_end) && self.transmit_again(now, into) {
             return true;
         }
+        let mut bare = None;
         if self.has_unsent() {
-            if !self.rtx_nxt.before(self.rtx_end) && self.transmit_new(now, into) {
-                return true;
+            if !self.rtx_nxt.before(self.rtx_end) {
+                match self.send.as_ref().and_then(|send| send.next_unsent()) {
+                    Some((len, last)) if self.transmit_new(now, len, last, into) => return true,
+                    Some(_) => {}
+                    None => bare = self.transmit_fin(now),
+                }
             }
             if self.flight_bytes() == 0 {
                 self.arm_window_probe(now);
             }
         }
-        let Some(seq) = self.transmit_ack() else { return false };
-        self.write_bare(now, seq, Control::None, into);
+        let bare = bare.or_else(|| self.transmit_ack().map(|seq| (seq, Control::None)));
+        let Some((seq, control)) = bare else { return false };
+        self.put_bare(now, seq, control, into);
         true
     }
 
@@ -190,12 +196,9 @@ impl Tcb {
         self.snd_nxt.before(self.write_seq + u32::from(self.fin_queued))
     }
 
-    /// New data, or the FIN, if window, congestion window and Nagle's rule allow it.
+    /// New data, the next `len` bytes, if window, congestion window and Nagle's rule allow it.
     #[inline(always)]
-    fn transmit_new(&mut self, now: Instant, into: &mut Segment) -> bool {
-        let Some((len, last)) = self.send.as_ref().and_then(|send| send.next_unsent()) else {
-            return self.transmit_fin(now, into);
-        };
+    fn transmit_new(&mut self, now: Instant, len: u32, last: bool, into: &mut Segment) -> bool {
         let sendable = self.sendable_bytes(len, last);
         if sendable == 0 {
             return false;
@@ -221,15 +224,16 @@ impl Tcb {
         true
     }
 
-    fn transmit_fin(&mut self, now: Instant, into: &mut Segment) -> bool {
+    /// The FIN, for which there is nothing else to wait than the window.
+    #[inline(always)]
+    fn transmit_fin(&mut self, now: Instant) -> Option<(SeqNumber, Control)> {
         if !self.snd_nxt.before(self.snd_una + self.snd_wnd) {
-            return false;
+            return None;
         }
         let seq = self.snd_nxt;
         self.snd_nxt += 1;
         self.went_out(now);
-        self.write_bare(now, seq, Control::Fin, into);
-        true
+        Some((seq, Control::Fin))
     }
 
     /// Timers and clocks after new data was sent, `tcp_event_data_sent`; a FIN alone is not data.
@@ -358,7 +362,14 @@ impl Tcb {
     }
 
     /// Writes a segment without data.
+    #[inline(never)]
     fn write_bare(&mut self, now: Instant, seq: SeqNumber, control: Control, into: &mut Segment) {
+        self.put_bare(now, seq, control, into);
+    }
+
+    /// The same where it is done most.
+    #[inline(always)]
+    fn put_bare(&mut self, now: Instant, seq: SeqNumber, control: Control, into: &mut Segment) {
         self.put_header(now, seq, control, into);
         into.frame_bytes = 0;
         into.payload.clear();

@@ -4,6 +4,7 @@
 
 use super::send_buffer::slice;
 use super::tcb::{SEGMENT_OVERHEAD_BYTES, u32_from, usize_from};
+use crate::copy::copy;
 use crate::packet::{Payload, SeqNumber};
 use std::collections::VecDeque;
 use std::fmt;
@@ -78,14 +79,22 @@ pub(super) struct ReadingRate {
 impl RecvBuffer {
     /// Becomes as one that was just made; `false`: it has had more than a few bytes, and is not worth keeping.
     pub(super) fn make_spare(&mut self) -> bool {
-        self.queue.clear();
-        self.early.clear();
+        let places = self.queue.capacity() + self.early.capacity();
+        if places > 0 {
+            self.queue.clear();
+            self.early.clear();
+        }
+        self.empty();
+        places <= SPARE_PLACES_MAX
+    }
+
+    /// There is nothing in it any more, nor was there anything in its queues.
+    fn empty(&mut self) {
         self.tail.len = 0;
         self.head = 0;
         self.bytes = 0;
         self.early_bytes = 0;
         self.space = ReadingRate::default();
-        self.queue.capacity() + self.early.capacity() <= SPARE_PLACES_MAX
     }
 
     /// Unread bytes in order.
@@ -261,7 +270,11 @@ impl RecvBuffer {
 
     /// Forgets all data.
     pub(super) fn clear(&mut self) {
-        *self = RecvBuffer::default();
+        if self.queue.capacity() + self.early.capacity() > 0 {
+            *self = RecvBuffer::default();
+        } else {
+            self.empty();
+        }
     }
 
     /// Keeps data (and a FIN after it) that came too early; what is there already stays.
@@ -321,8 +334,10 @@ impl RecvBuffer {
 
     /// Forgets what came too early: the stream has ended.
     pub(super) fn drop_early(&mut self) {
-        self.early.clear();
-        self.early_bytes = 0;
+        if !self.early.is_empty() {
+            self.early.clear();
+            self.early_bytes = 0;
+        }
     }
 
     /// The byte at `offset` bytes after the read position.
@@ -371,7 +386,7 @@ impl Scatter<'_, '_> {
         while let Some(slice) = self.iov.get_mut(self.index) {
             let room = &mut slice[self.offset..];
             let len = room.len().min(data.len());
-            room[..len].copy_from_slice(&data[..len]);
+            copy(&mut room[..len], &data[..len]);
             stored += len;
             if len == data.len() {
                 self.offset += len;

@@ -7,6 +7,7 @@
 use super::calm::Calm;
 use super::ring::Ring;
 use super::tcb::{SEGMENT_OVERHEAD_BYTES, u32_from, usize_from};
+use crate::copy::append;
 use crate::packet::{Payload, SeqNumber};
 use bytes::{Buf, BytesMut};
 use std::collections::VecDeque;
@@ -208,7 +209,7 @@ impl SendBuffer {
         if self.tail.capacity() - self.tail.len() < data.len() {
             self.is_tail_usual = false;
         }
-        self.tail.extend_from_slice(data);
+        append(&mut self.tail, data);
     }
 
     /// The first chunk that has not been transmitted: its length, and whether it is the last.

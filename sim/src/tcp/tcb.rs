@@ -122,6 +122,8 @@ pub struct Tcb {
     pub(super) fin_queued: bool,
     /// The partial segment at the end waits for more: the last send had MSG_MORE.
     pub(super) more_follows: bool,
+    /// What is at the end and not sent yet takes nothing more: the last send had MSG_EOR. It means nothing where all is sent.
+    pub(super) sealed: bool,
     /// Nothing is held back now: TCP_NODELAY was just set (TCP_NAGLE_PUSH).
     pub(super) push_now: bool,
     /// A segment is to be sent again from here ...
@@ -195,6 +197,7 @@ impl Tcb {
             peer_scales: false,
             fin_queued: false,
             more_follows: false,
+            sealed: false,
             push_now: false,
             rtx_nxt: zero,
             rtx_end: zero,
@@ -291,6 +294,7 @@ impl Tcb {
         self.urgent = Urgent::None;
         self.fin_queued = false;
         self.more_follows = false;
+        self.sealed = false;
         self.push_now = false;
         self.max_window = 0;
         self.snd_wnd = 0;

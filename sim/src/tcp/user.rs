@@ -15,6 +15,8 @@ pub struct SendFlags {
     pub oob: bool,
     /// `MSG_MORE`: a partial segment waits for the next send.
     pub more: bool,
+    /// `MSG_EOR`: the next send begins a segment of its own.
+    pub eor: bool,
 }
 
 /// The flags of `recv(2)` that concern TCP.
@@ -104,6 +106,7 @@ impl Tcb {
             return Err(Errno::AGAIN);
         }
         self.more_follows = flags.more && !full;
+        self.sealed = flags.eor && !full;
         if flags.oob {
             self.snd_up = self.write_seq;
         }
@@ -119,13 +122,14 @@ impl Tcb {
         let send = self.send.as_mut().expect("the send queue was made above");
         let mut taken = 0;
         while source.left > 0 {
-            let mut room = send.tail_room(size_goal);
+            let mut room = if self.sealed { 0 } else { send.tail_room(size_goal) };
             if room == 0 {
                 let unsent = if self.snd_nxt.before(self.write_seq) { self.write_seq - self.snd_nxt } else { 0 };
                 if send.charge() >= self.sndbuf || unsent >= lowat {
                     return (taken, true);
                 }
                 self.push_now = false;
+                self.sealed = false;
                 if source.left <= Payload::INLINE_MAX_BYTES && source.is_contiguous() {
                     let part = source.next(Payload::INLINE_MAX_BYTES);
                     send.push_small(self.write_seq, part);

@@ -197,18 +197,28 @@ pub(super) fn charge(len: usize, dst: IpAddr) -> u32 {
 }
 
 fn charge_larger(len: usize, dst: IpAddr) -> u32 {
-    // The longer IPv6 header leaves less room in each size.
-    let (with_header, unfragmented_max) = match dst {
-        IpAddr::V4(_) => (len, usize::MAX),
-        IpAddr::V6(_) => (len + 13, LOOPBACK_MTU_BYTES - 48),
-    };
-    for (up_to, charge) in [(197, 832), (645, 1280), (1669, 2304), (3717, 4352), (7813, 8448), (16_004, 16_640)] {
+    let with_header = len_with_header(len, dst);
+    let unfragmented_max = if dst.is_ipv4() { usize::MAX } else { LOOPBACK_MTU_BYTES - 48 };
+    for (up_to, charge) in [(197, 832), (645, 1280), (1669, 2304), (3717, 4352), (7813, 8448), (UNPAGED_MAX_BYTES, 16_640)] {
         if with_header <= up_to {
             return charge;
         }
     }
     if len > unfragmented_max { CHARGE_FRAGMENTED } else { charge_paged(len) }
 }
+
+/// The longer IPv6 header leaves less room in each size.
+const fn len_with_header(len: usize, dst: IpAddr) -> usize {
+    if dst.is_ipv4() { len } else { len + 13 }
+}
+
+/// Whether so many bytes of data are too many for memory of their own: they are written into pages.
+pub(super) const fn is_paged(len: usize, dst: IpAddr) -> bool {
+    len_with_header(len, dst) > UNPAGED_MAX_BYTES
+}
+
+/// What fits `SKB_MAX_ALLOC` beside the headers of IPv4.
+const UNPAGED_MAX_BYTES: usize = 16_004;
 
 /// The same of a datagram whose data lies in pages: they count as far as they are used, beside the head.
 pub(super) fn charge_paged(len: usize) -> u32 {

@@ -3,7 +3,8 @@
 //! A call is two steps, with the host's routing between them: [`Udp::begin_send`] says where the datagram goes, then [`Udp::send`] (or
 //! [`Udp::append`], for a datagram that has its destination already) makes the packet.
 
-use super::queue::{bytes_u32, charge, charge_paged};
+use super::frags::Frags;
+use super::queue::{bytes_u32, charge, charge_paged, is_paged};
 use super::{Family, Udp};
 use crate::packet::{Body, Datagram, Packet, Payload};
 use bytes::BytesMut;
@@ -11,13 +12,15 @@ use std::io::IoSlice;
 use std::net::{SocketAddr, SocketAddrV4};
 use twinsock::{Errno, Result};
 
-/// Flags of a sending call.
+/// Flags of a sending call, and who makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct SendFlags {
     /// `MSG_OOB`: refused over IPv4, ignored over IPv6.
     pub oob: bool,
     /// `MSG_MORE`: the datagram is not complete.
     pub more: bool,
+    /// The thread that calls, in whose page the data may come to lie: `current->task_frag`.
+    pub thread: u64,
 }
 
 /// What a sending call does next.
@@ -59,8 +62,25 @@ pub(super) struct Corked {
     dst: SocketAddr,
     route: Route,
     data: BytesMut,
+    /// Where in pages the data of its last fragment lies.
+    frags: Frags,
     /// `sk_wmem_alloc`.
     pub charge: u32,
+}
+
+impl Corked {
+    /// Finds a place for so many bytes more: what the last fragment has room for goes into a page, a further fragment begins with memory of its own.
+    fn place(&mut self, len: usize, thread: u64) -> Result<()> {
+        let before = full_fragments(&self.route, self.dst, self.data.len());
+        if before == full_fragments(&self.route, self.dst, self.data.len() + len) {
+            return self.frags.add(len, thread);
+        }
+        let end = (before + 1) * fragment_bytes(&self.route, self.dst);
+        let room = end.saturating_sub(bytes_u32(self.data.len() + UDP_HEADER_BYTES));
+        self.frags.add(usize::try_from(room).expect("a usize holds 32 bits"), thread)?;
+        self.frags = Frags::default();
+        Ok(())
+    }
 }
 
 impl Udp {
@@ -137,16 +157,21 @@ impl Udp {
             };
             return Ok(Some(self.transmit(&route, dst, payload)));
         }
+        let mut frags = Frags::default();
+        if lies_in_pages(&route, dst, len) {
+            frags.add(len, flags.thread)?;
+        }
         let data = gather(BytesMut::with_capacity(len), iov);
         let charge = if route.in_pages { charge_paged(len) } else { charge(len, dst.ip()) };
-        self.corked = Some(Box::new(Corked { dst, route, data, charge }));
+        self.corked = Some(Box::new(Corked { dst, route, data, frags, charge }));
         Ok(None)
     }
 
     /// Adds the data of `iov` to the corked datagram, and sends it unless more is to follow.
     ///
     /// # Errors
-    /// `EMSGSIZE`, `ENOBUFS`: it would be too large, see [`Udp::send`], and is dropped as a whole.
+    /// `EMSGSIZE`, `ENOBUFS`: it would be too large, see [`Udp::send`], and is dropped as a whole. `EMSGSIZE`, too: its data would lie in too many
+    /// places.
     ///
     /// # Panics
     /// If no datagram is corked: [`Udp::begin_send`] did not answer [`Next::Append`].
@@ -157,6 +182,8 @@ impl Udp {
         let refused = if built > data_max(&corked.route, corked.dst) {
             self.report_too_large(corked.dst, corked.route.mtu_bytes);
             Some(Errno::MSGSIZE)
+        } else if let Err(error) = corked.place(len, flags.thread) {
+            Some(error)
         } else if memory_before_last_fragment(&corked.route, corked.dst, built) > self.fragment_memory_max() {
             Some(Errno::NOBUFS)
         } else {
@@ -197,26 +224,31 @@ impl Udp {
         self.corked.is_some()
     }
 
-    /// Over IPv4 a corked datagram goes to whom the socket was connected last: `connect(2)` and the cork share one flow, `inet->cork.fl`.
-    pub(super) fn redirect_corked(&mut self, peer: SocketAddr) {
-        if let Some(Corked { dst: dst @ SocketAddr::V4(_), .. }) = self.corked.as_deref_mut()
-            && peer.is_ipv4()
-        {
-            *dst = peer;
+    /// A thread has put other data into its page: what it adds to the datagram from here on lies elsewhere.
+    pub fn turn_page(&mut self, thread: u64) {
+        if let Some(corked) = self.corked.as_deref_mut() {
+            corked.frags.turn_page(thread);
         }
     }
 
-    /// Writes the flow of an IPv4 peer, from that end of this socket, over the one of a corked IPv6 datagram, with which it is in a union: the source, the
-    /// peer and both ports (`saddr`, `daddr`, `uli` of `struct flowi4`) stand where the first 12 bytes of the destination were. Its ports and its
-    /// route stay.
-    pub fn overwrite_flow(&mut self, source: SocketAddrV4, peer: SocketAddrV4) {
-        if let Some(Corked { dst: SocketAddr::V6(dst), .. }) = self.corked.as_deref_mut() {
-            let mut octets = dst.ip().octets();
-            octets[..4].copy_from_slice(&source.ip().octets());
-            octets[4..8].copy_from_slice(&peer.ip().octets());
-            octets[8..10].copy_from_slice(&peer.port().to_be_bytes());
-            octets[10..12].copy_from_slice(&source.port().to_be_bytes());
-            dst.set_ip(octets.into());
+    /// Writes an IPv4 flow, from this end to that one, to `inet->cork.fl`, which is that of the corked datagram, too: over IPv4 it goes there from here on,
+    /// by the route that it has. An IPv6 one has its flow in a union with it: the source, the destination and both ports (`saddr`, `daddr`, `uli` of
+    /// `struct flowi4`) stand where the first 12 bytes of its destination were. Its ports stay.
+    pub fn write_flow(&mut self, source: SocketAddrV4, destination: SocketAddrV4) {
+        let Some(corked) = self.corked.as_deref_mut() else { return };
+        match &mut corked.dst {
+            dst @ SocketAddr::V4(_) => {
+                *dst = destination.into();
+                corked.route.src.set_ip((*source.ip()).into());
+            }
+            SocketAddr::V6(dst) => {
+                let mut octets = dst.ip().octets();
+                octets[..4].copy_from_slice(&source.ip().octets());
+                octets[4..8].copy_from_slice(&destination.ip().octets());
+                octets[8..10].copy_from_slice(&destination.port().to_be_bytes());
+                octets[10..12].copy_from_slice(&source.port().to_be_bytes());
+                dst.set_ip(octets.into());
+            }
         }
     }
 
@@ -265,7 +297,6 @@ fn check_v4(len: usize, flags: SendFlags) -> Result<()> {
 
 /// The most data that one datagram can carry there: 65507 bytes over IPv4, 65527 over IPv6, less if it must not be fragmented.
 fn data_max(route: &Route, dst: SocketAddr) -> usize {
-    const UDP_HEADER_BYTES: usize = 8;
     let mtu = usize::try_from(route.mtu_bytes).expect("a usize holds 32 bits");
     let packet = match (dst, route.fragment) {
         (SocketAddr::V4(_), true) => 0xffff - 20,
@@ -279,17 +310,33 @@ fn data_max(route: &Route, dst: SocketAddr) -> usize {
 /// The send memory that a datagram holds when its last fragment is made, 0 if it needs none: `__ip_append_data` makes the first
 /// fragment however small `SO_SNDBUF` is, and stops at a further one when twice that is exceeded.
 fn memory_before_last_fragment(route: &Route, dst: SocketAddr, len: usize) -> u64 {
-    let ip_header: u32 = if dst.is_ipv4() { 20 } else { 40 };
-    let datagram = bytes_u32(len) + 8;
-    if datagram.saturating_add(ip_header) <= route.mtu_bytes {
-        return 0;
-    }
-    // Every fragment but the last carries a multiple of 8 bytes; IPv6 spends 8 more on its fragment header.
-    let fragment_header = if dst.is_ipv4() { 0 } else { 8 };
-    let fragment = (route.mtu_bytes.saturating_sub(ip_header + fragment_header) & !7).max(8);
-    let full_fragments = (datagram - 1) / fragment;
-    u64::from(full_fragments) * u64::from(fragment + FRAGMENT_OVERHEAD_BYTES)
+    u64::from(full_fragments(route, dst, len)) * u64::from(fragment_bytes(route, dst) + FRAGMENT_OVERHEAD_BYTES)
 }
+
+/// How many fragments there are before the last one of a datagram with this many bytes of data.
+fn full_fragments(route: &Route, dst: SocketAddr, len: usize) -> u32 {
+    let datagram = bytes_u32(len + UDP_HEADER_BYTES);
+    let fits = datagram.saturating_add(ip_header_bytes(dst)) <= route.mtu_bytes;
+    if fits { 0 } else { (datagram - 1) / fragment_bytes(route, dst) }
+}
+
+/// What every fragment but the last carries, a multiple of 8 bytes; IPv6 spends 8 more on its fragment header.
+fn fragment_bytes(route: &Route, dst: SocketAddr) -> u32 {
+    let fragment_header = if dst.is_ipv4() { 0 } else { 8 };
+    (route.mtu_bytes.saturating_sub(ip_header_bytes(dst) + fragment_header) & !7).max(8)
+}
+
+const fn ip_header_bytes(dst: SocketAddr) -> u32 {
+    if dst.is_ipv4() { 20 } else { 40 }
+}
+
+/// Whether so many bytes that are sent at once lie in pages of the thread that calls, in the last fragment: if they are to be cut, or are too many
+/// for memory of their own.
+pub fn lies_in_pages(route: &Route, dst: SocketAddr, len: usize) -> bool {
+    route.in_pages || (is_paged(len, dst.ip()) && full_fragments(route, dst, len) == 0)
+}
+
+const UDP_HEADER_BYTES: usize = 8;
 
 /// What the kernel's own structures add to a fragment.
 const FRAGMENT_OVERHEAD_BYTES: u32 = 832;

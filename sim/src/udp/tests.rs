@@ -8,22 +8,22 @@ use twinsock::Errno;
 const HOST: &str = "127.0.0.1";
 const NONBLOCKING: RecvFlags = RecvFlags { peek: false, trunc: false, nonblocking: true };
 const PEEK: RecvFlags = RecvFlags { peek: true, ..NONBLOCKING };
-const MORE: SendFlags = SendFlags { oob: false, more: true };
-const PLAIN: SendFlags = SendFlags { oob: false, more: false };
+pub(super) const MORE: SendFlags = SendFlags { more: true, ..PLAIN };
+const PLAIN: SendFlags = SendFlags { oob: false, more: false, thread: 1 };
 
-fn at(port: u16) -> SocketAddr {
+pub(super) fn at(port: u16) -> SocketAddr {
     SocketAddr::new(HOST.parse().unwrap(), port)
 }
 
-fn at6(port: u16) -> SocketAddr {
+pub(super) fn at6(port: u16) -> SocketAddr {
     SocketAddr::new("::1".parse().unwrap(), port)
 }
 
-fn socket() -> Udp {
+pub(super) fn socket() -> Udp {
     Udp::new(Family::V4, BUFFER_DEFAULT_BYTES)
 }
 
-fn route(src: SocketAddr) -> Route {
+pub(super) fn route(src: SocketAddr) -> Route {
     Route {
         src,
         ttl: 64,
@@ -259,7 +259,7 @@ fn a_send_needs_a_destination() {
     assert_eq!(sendto(&mut udp, b"x", PLAIN, None), Err(Errno::DESTADDRREQ));
     assert_eq!(sendto(&mut udp, b"x", PLAIN, Some(at(0))), Err(Errno::INVAL));
     assert_eq!(sendto(&mut udp, &[0; 65_536], PLAIN, None), Err(Errno::MSGSIZE));
-    assert_eq!(sendto(&mut udp, b"x", SendFlags { oob: true, more: false }, Some(at(2))), Err(Errno::OPNOTSUPP));
+    assert_eq!(sendto(&mut udp, b"x", SendFlags { oob: true, ..PLAIN }, Some(at(2))), Err(Errno::OPNOTSUPP));
     let refused = udp.begin_send(1, PLAIN, || Err(Errno::AFNOSUPPORT));
     assert_eq!(refused, Err(Errno::AFNOSUPPORT));
     udp.connect(at(0));
@@ -349,22 +349,20 @@ fn udp_cork_holds_until_it_is_switched_off() {
 }
 
 #[test]
-fn connect_redirects_a_corked_datagram_over_ipv4_only() {
-    for (family, first, second, goes_to) in [(Family::V4, at(2), at(3), 3), (Family::V6, at6(2), at6(3), 2)] {
-        let mut udp = Udp::new(family, BUFFER_DEFAULT_BYTES);
-        sendto(&mut udp, b"a", MORE, Some(first)).unwrap();
-        udp.connect(second);
-        let packet = sendto(&mut udp, b"b", PLAIN, None).unwrap().unwrap();
-        let Body::Udp(datagram) = packet.body else { panic!("UDP sends UDP") };
-        assert_eq!(datagram.dst_port, goes_to);
-    }
+fn a_corked_ipv4_datagram_goes_by_the_flow() {
+    let mut udp = socket();
+    sendto(&mut udp, b"a", MORE, Some(at(2))).unwrap();
+    udp.write_flow("127.0.0.9:1".parse().unwrap(), "127.0.0.2:3".parse().unwrap());
+    let packet = sendto(&mut udp, b"b", PLAIN, None).unwrap().unwrap();
+    let Body::Udp(datagram) = packet.body else { panic!("UDP sends UDP") };
+    assert_eq!((packet.src.to_string(), packet.dst.to_string(), datagram.dst_port), ("127.0.0.9".into(), "127.0.0.2".into(), 3));
 }
 
 #[test]
 fn an_ipv4_flow_stands_where_the_destination_of_a_corked_ipv6_datagram_was() {
     let mut udp = Udp::new(Family::V6, BUFFER_DEFAULT_BYTES);
     sendto(&mut udp, b"a", MORE, Some(at6(2))).unwrap();
-    udp.overwrite_flow("127.0.0.1:1".parse().unwrap(), "127.0.0.2:513".parse().unwrap());
+    udp.write_flow("127.0.0.1:1".parse().unwrap(), "127.0.0.2:513".parse().unwrap());
     let packet = sendto(&mut udp, b"b", PLAIN, None).unwrap().unwrap();
     let IpAddr::V6(dst) = packet.dst else { panic!("{} is no IPv6 address", packet.dst) };
     assert_eq!(dst.octets()[..10], [127, 0, 0, 1, 127, 0, 0, 2, 2, 1]);
@@ -401,7 +399,7 @@ fn families_do_not_mix_in_a_corked_datagram() {
     sendto(&mut udp, b"a", MORE, Some(at6(2))).unwrap();
     assert_eq!(sendto(&mut udp, b"b", PLAIN, Some(at(2))), Err(Errno::INVAL));
     assert_eq!(payload(&sendto(&mut udp, b"c", PLAIN, Some(at6(0))).unwrap().unwrap()), b"ac");
-    assert!(sendto(&mut udp, b"x", SendFlags { oob: true, more: false }, Some(at6(2))).is_ok(), "IPv6 ignores MSG_OOB");
+    assert!(sendto(&mut udp, b"x", SendFlags { oob: true, ..PLAIN }, Some(at6(2))).is_ok(), "IPv6 ignores MSG_OOB");
 }
 
 #[test]

@@ -63,7 +63,12 @@ impl World {
             }
         }
         self.arrivals_ahead(1).for_each(|(machine, flying)| machine.host.prefetch_arrival(&flying.packet, &flying.ends));
-        self.arrivals_ahead(2).for_each(|(machine, flying)| machine.host.prefetch_held_for_arrival(&flying.packet, &flying.ends));
+        for (machine, flying) in self.arrivals_ahead(2) {
+            machine.host.prefetch_held_for_arrival(&flying.packet, &flying.ends);
+            if let Some(owner) = self.machines.get(index(flying.owner)) {
+                prefetch(&owner.spare);
+            }
+        }
         for (machine, flying) in self.arrivals_ahead(3) {
             if let Some(reader) = machine.host.reader_of_arrival(&flying.packet, &flying.ends) {
                 show(Soon::Woken(reader));

@@ -7,7 +7,7 @@ use crate::host::{Asked, Cx, Landing, Token, store_inet_name};
 use crate::packet::Body;
 use twinsock::Instant;
 
-/// What a step of the world came to.
+/// What a step of the world came to, but for the end of a receive.
 pub enum Happened {
     /// Something that the world itself deals with.
     Something,
@@ -25,27 +25,20 @@ pub struct Ended {
     pub data: Data,
 }
 
-/// What has begun to happen.
-pub struct Rest(What);
-
-impl Rest {
-    /// The alarm that it is, for the driver to act on, if it is one.
-    #[inline]
-    pub(crate) fn alarm(&self) -> Option<Alarm> {
-        match self.0 {
-            What::Due(Due::Alarm(alarm)) => Some(alarm),
-            What::Due(Due::Arrival(_) | Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) | Due::Timer(_))
-            | What::Landed(..) => None,
-        }
-    }
+/// What has happened, or has yet to.
+pub enum Next {
+    /// A receive has ended.
+    Ended(Ended),
+    /// A packet has arrived. If that wakes one waiter only, it is this, and [`World::poll_wake`] has none.
+    Landed(Option<Token>),
+    /// An alarm, for the driver to act on.
+    Alarm(Alarm),
+    /// Something else is due, for [`World::happen_seldom`].
+    Rest(Rest),
 }
 
-enum What {
-    /// This is due.
-    Due(Due),
-    /// The packet in this place has reached this host.
-    Landed(HostId, u32, Landing),
-}
+/// Something seldom that is due.
+pub struct Rest(Due);
 
 impl World {
     /// [`World::step`] for a driver that would take the only waiter to be woken from the queue of those, where one is.
@@ -53,41 +46,35 @@ impl World {
     /// # Panics
     /// If the queue went back in time: a bug here.
     pub(crate) fn happen(&mut self) -> Option<Happened> {
-        match self.happen_short(false)? {
-            Ok(_) => unreachable!("no receive may end"),
-            Err(rest) => Some(match rest.0 {
-                What::Due(Due::Alarm(alarm)) => Happened::Alarm(alarm),
-                What::Landed(_, slot, Landing::Kept) => {
-                    self.hand_back(slot);
-                    Happened::Something
-                }
-                What::Due(_) | What::Landed(..) => self.happen_on(rest),
-            }),
-        }
+        Some(match self.happen_short(false)? {
+            Next::Ended(_) => unreachable!("no receive may end"),
+            Next::Landed(woken) => woken.map_or(Happened::Something, Happened::Woken),
+            Next::Alarm(alarm) => Happened::Alarm(alarm),
+            Next::Rest(rest) => {
+                self.happen_seldom(rest);
+                Happened::Something
+            }
+        })
     }
 
     /// The same where, if nothing more is due, the only waiter would be the next to run: with `may_end`, what it waits for may have ended.
-    /// Then that is answered; otherwise it is for [`World::happen_on`].
-    ///
-    /// # Errors
-    /// It has not.
     ///
     /// # Panics
     /// If the queue went back in time: a bug here.
     #[inline(always)]
-    pub(crate) fn happen_short(&mut self, may_end: bool) -> Option<Result<Ended, Rest>> {
+    pub(crate) fn happen_short(&mut self, may_end: bool) -> Option<Next> {
         if self.is_timer_next()
             && let Some(rest) = self.take_timer()
         {
-            return Some(Err(rest));
+            return Some(Next::Rest(rest));
         }
         let (at, due) = self.queue.pop()?;
         self.come_to(at);
         Some(match due {
             Due::Arrival(pair) => self.arrival(HostId(pair.first()), pair.second(), may_end),
-            due @ (Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) | Due::Timer(_) | Due::Alarm(_)) => {
-                Err(Rest(What::Due(due)))
-            }
+            Due::Alarm(alarm) => Next::Alarm(alarm),
+            Due::Unjudged(pair) => Next::Alarm(self.show_to_rules(pair.first(), pair.second())),
+            due @ (Due::Damaged(_) | Due::Sending(_) | Due::Timer(_)) => Next::Rest(Rest(due)),
         })
     }
 
@@ -96,7 +83,7 @@ impl World {
     fn take_timer(&mut self) -> Option<Rest> {
         let (at, id) = self.next_timer()?;
         self.come_to(at);
-        Some(Rest(What::Due(Due::Timer(id))))
+        Some(Rest(Due::Timer(id)))
     }
 
     /// The moment of what happens next has come.
@@ -107,34 +94,25 @@ impl World {
         self.choice.set_now(at);
     }
 
-    /// What [`World::happen_short`] has begun goes on.
-    #[inline]
-    pub(crate) fn happen_on(&mut self, Rest(what): Rest) -> Happened {
-        match what {
-            What::Due(due) => self.happen_seldom(due),
-            What::Landed(to, slot, landing) => self.landed(to, slot, landing),
-        }
-    }
-
-    fn happen_seldom(&mut self, due: Due) -> Happened {
+    /// What is due happens.
+    #[inline(never)]
+    pub(crate) fn happen_seldom(&mut self, Rest(due): Rest) {
         match due {
             Due::Arrival(pair) => self.arrive_with_care(HostId(pair.first()), pair.second()),
-            Due::Alarm(alarm) => return Happened::Alarm(alarm),
             Due::Damaged(pair) => self.arrive_damaged(HostId(pair.first()), pair.second()),
             Due::Sending(pair) => self.send_late(pair.first(), pair.second()),
-            Due::Unjudged(pair) => return Happened::Alarm(self.show_to_rules(pair.first(), pair.second())),
             Due::Timer(id) => {
                 if self.machines[id.index()].runs {
                     self.run_timers(id);
                 }
             }
+            Due::Alarm(_) | Due::Unjudged(_) => unreachable!("an alarm is for the driver"),
         }
-        Happened::Something
     }
 
     /// The packet in this place reaches a host, if it is one that takes part in what happens.
     #[inline(always)]
-    fn arrival(&mut self, to: HostId, slot: u32, may_end: bool) -> Result<Ended, Rest> {
+    fn arrival(&mut self, to: HostId, slot: u32, may_end: bool) -> Next {
         let at = self.now;
         if let (Some(machine), Some(flying)) = (self.machines.get_mut(to.index()), self.in_flight.slots.get_mut(index(slot)))
             && machine.runs & !machine.has_lost_addrs & self.chains.is_none()
@@ -147,32 +125,36 @@ impl World {
                 if is_armed {
                     self.follow_timer(to);
                 }
-                return Ok(Ended { waiter, data: Data { slot, len: received } });
+                return Next::Ended(Ended { waiter, data: Data { slot, len: received } });
             }
-            return Err(Rest(What::Landed(to, slot, landing)));
+            return Next::Landed(self.landed(to, slot, landing));
         }
-        Err(Rest(What::Due(Due::arrival(to, slot))))
+        Next::Rest(Rest(Due::arrival(to, slot)))
     }
 
-    /// The packet in this place has reached a host, and is not the end of a receive.
-    fn landed(&mut self, to: HostId, slot: u32, landing: Landing) -> Happened {
+    /// The packet in this place has reached a host, and is not the end of a receive. Answers the only waiter that is to be woken for it.
+    #[inline(never)]
+    fn landed(&mut self, to: HostId, slot: u32, landing: Landing) -> Option<Token> {
         match landing {
-            Landing::Ends { .. } => unreachable!("the end of a receive"),
+            Landing::Long => self.take_in(to, slot),
+            Landing::Done => {
+                self.in_flight.land(slot);
+                self.follow(to);
+            }
             Landing::Wakes { waiter, is_armed } => {
                 self.hand_back(slot);
                 if is_armed {
                     self.follow_timer(to);
                 }
-                return Happened::Woken(waiter);
+                return Some(waiter);
             }
             Landing::Kept => {
                 self.hand_back(slot);
-                return Happened::Something;
+                return None;
             }
-            Landing::Done => self.arrived(to, slot),
-            Landing::Long => self.take_in(to, slot),
+            Landing::Ends { .. } => unreachable!("the end of a receive"),
         }
-        self.wakes.pop_only().map_or(Happened::Something, Happened::Woken)
+        self.wakes.pop_only()
     }
 
     /// The data of the packet whose arrival has ended a receive, to where its caller wants it.
@@ -221,7 +203,7 @@ impl World {
     }
 
     /// The packet in this place, which has reached a host, is taken in.
-    #[inline(never)]
+    #[inline(always)]
     fn take_in(&mut self, to: HostId, slot: u32) {
         let machine = &mut self.machines[to.index()];
         let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
@@ -230,13 +212,6 @@ impl World {
         let known = *ends;
         ends.forget();
         machine.host.take_packet(&mut cx, packet, known);
-        self.in_flight.land(slot);
-        self.follow(to);
-    }
-
-    /// The packet in this place has been taken in.
-    #[inline(never)]
-    fn arrived(&mut self, to: HostId, slot: u32) {
         self.in_flight.land(slot);
         self.follow(to);
     }

@@ -389,8 +389,9 @@ impl<E> EventQueue<E> {
                 self.free = next;
                 node.at = at;
                 node.event = Some(event);
-                if let Some(node) = self.nodes.get(next as usize) {
-                    prefetch(&node.next);
+                // The next one is at hand, having been fetched the last time.
+                if let Some(node) = self.nodes.get(next as usize).and_then(|next| self.nodes.get(next.next as usize)) {
+                    prefetch(node);
                 }
                 index
             }

@@ -3,7 +3,7 @@
 use super::in_flight::Flying;
 use super::{Due, HostId, Machine, World, group, index};
 use crate::choice::LuckOf;
-use crate::host::{Cx, Ends};
+use crate::host::Cx;
 use std::net::IpAddr;
 use twinsock::Instant;
 
@@ -33,32 +33,36 @@ impl World {
     }
 
     /// Sends what the host has to send. What it sends to itself arrives at once, as on Linux's loopback.
+    #[inline(always)]
     pub(super) fn transmit(&mut self, id: HostId) {
-        loop {
-            let machine = &mut self.machines[id.index()];
-            if !machine.host.has_output() {
-                machine.host.output_is_out();
-                return;
-            }
-            let (slot, Flying { packet, label, ends, .. }) = self.in_flight.place_whole();
-            label.forget();
-            *ends = Ends::UNKNOWN;
-            if !machine.host.transmit_into(machine.clock.own(self.now), packet, ends) {
-                return;
-            }
-            self.trace.packet_sent(self.now, id.0, packet, label);
-            // What `carry_on` does in the usual case.
-            if let Some(path) = machine.path_to(packet.dst)
-                && self.chains.is_none()
-                && let Some(path) = self.paths.get_mut(path)
-                && let Some(at) = path.direction.arrival(self.now, packet.frame_bytes_at_most())
-            {
-                self.in_flight.take_off();
-                self.queue.push(at, Due::arrival(path.to, slot));
-                continue;
-            }
-            self.carry_on(id, slot);
+        while self.transmit_next(id) {}
+    }
+
+    /// Sends the next packet that the host has to send, if there is one. Whether there may be more.
+    #[inline(never)]
+    fn transmit_next(&mut self, id: HostId) -> bool {
+        let Some(machine) = self.machines.get_mut(id.index()) else { return false };
+        let (slot, Flying { packet, label, ends, .. }) = self.in_flight.place_whole();
+        if !machine.host.transmit_into(machine.clock.own(self.now), packet, ends) {
+            return false;
         }
+        self.trace.packet_sent(self.now, id.0, packet, label);
+        // What `carry_on` does in the usual case.
+        if let Some(path) = machine.path_to(packet.dst)
+            && self.chains.is_none()
+            && let Some(path) = self.paths.get_mut(path)
+            && let Some(at) = path.direction.arrival(self.now, packet.frame_bytes_at_most())
+        {
+            self.in_flight.take_off();
+            self.queue.push(at, Due::arrival(path.to, slot));
+            let has_more = machine.host.has_output();
+            if !has_more {
+                machine.host.output_is_out();
+            }
+            return has_more;
+        }
+        self.carry_on(id, slot);
+        true
     }
 
     /// Takes the packet in this place, the next one, which is recorded already, to where it goes.

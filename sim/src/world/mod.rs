@@ -27,7 +27,7 @@ use crate::link::Link;
 use crate::trace::{Event, Place, Recording, Trace, What};
 use ahead::Ahead;
 pub(crate) use ahead::Soon;
-pub(crate) use arrival::{Ended, Happened, Rest};
+pub(crate) use arrival::{Ended, Happened, Next};
 pub(crate) use chains::Chains;
 use clock::HostClock;
 use event::EventQueue;
@@ -486,9 +486,12 @@ impl World {
     /// assert_eq!(op.what().to_string(), "recv on fd 0");
     /// # drop(world.interrupt(host, op));
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn begin(&mut self, at: HostId, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Progress {
-        self.on_host(at, |host, cx| host.begin(cx, pid, token, call))
+        let (host, mut luck, now) = self.kernel(at);
+        let progress = host.begin(&mut Cx { now, luck: &mut luck }, pid, token, call);
+        self.follow(at);
+        progress
     }
 
     /// Goes on with a parked call, after its waiter was woken or its deadline passed.
@@ -669,12 +672,18 @@ impl World {
     }
 
     /// Does something to a host's kernel and carries its consequences.
-    #[inline]
+    #[inline(always)]
     fn on_host<R>(&mut self, id: HostId, act: impl FnOnce(&mut Host, &mut Cx<'_>) -> R) -> R {
-        let machine = &mut self.machines[id.index()];
-        let mut luck = LuckOf::new(&mut self.choice, machine.latitude);
-        let result = act(&mut machine.host, &mut Cx { now: machine.clock.own(self.now), luck: &mut luck });
+        let (host, mut luck, now) = self.kernel(id);
+        let result = act(host, &mut Cx { now, luck: &mut luck });
         self.follow(id);
         result
+    }
+
+    /// A host's kernel, its luck and its time. What is done to it is to be followed.
+    #[inline(always)]
+    fn kernel(&mut self, id: HostId) -> (&mut Host, LuckOf<'_>, Instant) {
+        let machine = &mut self.machines[id.index()];
+        (&mut machine.host, LuckOf::new(&mut self.choice, machine.latitude), machine.clock.own(self.now))
     }
 }

@@ -4,7 +4,7 @@
 
 use super::in_flight::{Flying, NONE};
 use super::{Due, HostId, World, index};
-use crate::host::{Asked, Pid, QuietCall, Recent, Short, ShortSend, Token};
+use crate::host::{Asked, Cx, Pid, QuietCall, Recent, Short, ShortSend, Token};
 use crate::packet::Packet;
 use twinsock::Result;
 use twinsock::raw::{Name, RawFd};
@@ -122,6 +122,7 @@ impl World {
     }
 
     /// `accept4(2)`, if it is an easy one: see [`Host::accept_short`](crate::host::Host::accept_short).
+    #[inline(always)]
     pub(crate) fn accept_short(
         &mut self,
         at: HostId,
@@ -130,17 +131,28 @@ impl World {
         name: Option<&mut Name<'_>>,
         flags: i32,
     ) -> Short<Result<usize>> {
-        self.on_host(at, |host, cx| host.accept_short(cx, who, fd, name, flags))
+        let (host, mut luck, now) = self.kernel(at);
+        let short = host.accept_short(&mut Cx { now, luck: &mut luck }, who, fd, name, flags);
+        self.follow(at);
+        short
     }
 
     /// `connect(2)`, if it is an easy one: see [`Host::connect_short`](crate::host::Host::connect_short).
+    #[inline(always)]
     pub(crate) fn connect_short(&mut self, at: HostId, who: (Pid, Token), fd: RawFd, addr: &[u8]) -> Short<Result<usize>> {
-        self.on_host(at, |host, cx| host.connect_short(cx, who, fd, addr))
+        let (host, mut luck, now) = self.kernel(at);
+        let short = host.connect_short(&mut Cx { now, luck: &mut luck }, who, fd, addr);
+        self.follow(at);
+        short
     }
 
     /// Goes on with one of these that waits, if it is an easy one. `None`: nothing has happened, see [`World::take_up`].
+    #[inline(always)]
     pub(crate) fn resume_opening(&mut self, at: HostId, quiet: &QuietCall, name: Option<&mut Name<'_>>) -> Option<Result<usize>> {
-        self.on_host(at, |host, cx| host.resume_opening(cx, quiet, name))
+        let (host, mut luck, now) = self.kernel(at);
+        let result = host.resume_opening(&mut Cx { now, luck: &mut luck }, quiet, name);
+        self.follow(at);
+        result
     }
 
     /// `send(2)` or `sendto(2)` on a datagram socket, if it is an easy one: see [`Host::send_dgram_short`](crate::host::Host::send_dgram_short).

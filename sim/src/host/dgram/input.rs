@@ -50,7 +50,7 @@ impl Host {
         if is_multicast_or_broadcast(header.dst) {
             // Those of this host have been delivered when they were sent.
             if self.joined(header.dst) {
-                self.deliver_to_all(&Arrival { now, header, device: Device::Wire }, &datagram);
+                self.deliver_to_all(&Arrival { now, header, device: Device::Wire }, header.dst, &datagram);
             }
             return;
         }
@@ -89,11 +89,11 @@ impl Host {
         if is_own { Device::Loopback } else { Device::Wire }
     }
 
-    /// Everybody whom a multicast or broadcast datagram matches gets a copy.
-    pub(super) fn deliver_to_all(&mut self, arrival: &Arrival, datagram: &Datagram) {
+    /// Everybody whom a multicast or broadcast datagram matches gets a copy. `routed`: by whose route it has come.
+    pub(super) fn deliver_to_all(&mut self, arrival: &Arrival, routed: IpAddr, datagram: &Datagram) {
         let group = arrival.header.dst;
         let source = arrival.header.src;
-        if group.is_multicast() && !self.has_member(group, arrival.device, Some(source)) {
+        if routed.is_multicast() && !self.has_member(routed, arrival.device, Some(source)) {
             return;
         }
         let ends = Ends {

@@ -207,22 +207,15 @@ impl Host {
     fn associate(&mut self, key: Key, peer: SocketAddr) -> Result<usize> {
         let dgram = &self.dgrams[key];
         let source = dgram.source_towards(peer.ip());
-        if peer.is_ipv4() {
-            self.dgrams[key].flow = Flow { source, destination: peer, is_cached: false };
-        }
+        self.dgrams[key].write_flow(source, peer);
         let route = self.route_of_dgram(&self.dgrams[key], source, peer.ip(), 0)?;
         let dgram = &mut self.dgrams[key];
-        dgram.flow.source = route.source;
-        dgram.flow.destination.set_ip(route.destination);
+        dgram.write_flow(route.source, SocketAddr::new(route.destination, peer.port()));
         if route.cast == Cast::Broadcast && !dgram.udp.options.broadcast {
             return Err(Errno::ACCES);
         }
         dgram.flow.is_cached = true;
         dgram.udp.connect(SocketAddr::new(route.destination, peer.port()));
-        if let (IpAddr::V4(source), IpAddr::V4(destination)) = (route.source, route.destination) {
-            let source = SocketAddrV4::new(source, dgram.port);
-            dgram.udp.overwrite_flow(source, SocketAddrV4::new(destination, peer.port()));
-        }
         if dgram.local.is_unspecified() {
             dgram.local = route.source;
             dgram.named_at = self.dgram_ports.count_change();
@@ -282,6 +275,14 @@ impl Dgram {
     /// `ipv4_rcv_saddr_equal` that is a socket of both families.
     fn meets_connected_v6(&self, other: &Dgram) -> bool {
         self.family == Family::Inet && self.local.is_unspecified() && other.local.is_ipv6() && !other.v6only
+    }
+
+    /// What a connect over IPv4 leaves in `inet->cork.fl`, whatever comes of it; what is corked goes by it, too.
+    fn write_flow(&mut self, source: IpAddr, destination: SocketAddr) {
+        if let (IpAddr::V4(source), SocketAddr::V4(destination)) = (source, destination) {
+            self.flow = Flow { source: source.into(), destination: destination.into(), is_cached: false };
+            self.udp.write_flow(SocketAddrV4::new(source, self.port), destination);
+        }
     }
 
     /// Whether it is bound to an IPv4 address.

@@ -2,7 +2,7 @@
 
 use super::super::Host;
 use super::super::addr::{self, Family};
-use super::super::cx::{Cx, Pid};
+use super::super::cx::{Cx, Pid, Token};
 use super::control::{self, Overrides, SendCx};
 use super::route::{Cast, Device, Route};
 use super::short::ShortWay;
@@ -23,6 +23,8 @@ pub(super) struct Message<'a> {
     pub(super) control: &'a [u8],
     /// `MSG_*` flags.
     pub(super) flags: i32,
+    /// Who calls.
+    pub(super) thread: Token,
 }
 
 /// The way of a datagram that is being made.
@@ -120,7 +122,8 @@ impl Host {
         self.autobind_dgram(cx, key)?;
         self.addresses.forget_old_paths(cx.now);
         let len = message.iov.iter().map(|part| part.len()).sum();
-        let flags = SendFlags { oob: message.flags & c::MSG_OOB != 0, more: message.flags & c::MSG_MORE != 0 };
+        let (oob, more) = (message.flags & c::MSG_OOB != 0, message.flags & c::MSG_MORE != 0);
+        let flags = SendFlags { oob, more, thread: message.thread.0 };
         let dgram = &self.dgrams[key];
         if message.name.is_some_and(|name| dgram.is_mapped_to_nobody(name)) {
             return Err(Errno::NETUNREACH);
@@ -136,6 +139,9 @@ impl Host {
         match next {
             Next::Append => {
                 let packet = self.dgrams[key].udp.append(message.iov, flags);
+                if len > 0 {
+                    self.turn_page(message.thread, Some(key));
+                }
                 self.leave_dgram(cx.now, key, packet)?;
             }
             Next::To(to) => {
@@ -261,11 +267,15 @@ impl Host {
         };
         dgram.way = Some(Way { route: *route, segment });
         let packet = dgram.udp.send(by, SocketAddr::new(to, port), iov, flags);
+        let lies_in_pages = udp::lies_in_pages(&by, SocketAddr::new(to, port), iov.iter().map(|part| part.len()).sum());
         // Whatever becomes of the data: only a broadcast that is not allowed is refused before the flow is written.
         let is_corked = flags.more || dgram.udp.cork();
         if to.is_ipv4() && is_corked && (!by.broadcast || dgram.udp.options.broadcast) {
             dgram.flow.source = route.source;
             dgram.flow.destination = SocketAddr::new(to, port);
+        }
+        if lies_in_pages && packet.is_ok() {
+            self.turn_page(Token(flags.thread), Some(key));
         }
         self.leave_dgram(now, key, packet)
     }
@@ -273,6 +283,7 @@ impl Host {
     /// A datagram leaves, or is not complete yet; a sender who waits hears of the space first.
     pub(in crate::host) fn leave_dgram(&mut self, now: Instant, key: Key, packet: Result<Option<Packet>>) -> Result<()> {
         let is_built = self.dgrams[key].udp.is_corked();
+        self.note_cork(key, is_built);
         let way = if is_built { None } else { self.dgrams[key].way.take() };
         self.settle_dgram(key);
         let (Some(mut packet), Some(way)) = (packet?, way) else { return Ok(()) };
@@ -288,10 +299,17 @@ impl Host {
         Ok(())
     }
 
-    /// Hands on what was written over in its cork, [`udp::Udp::overwrite_flow`]: its route still leads to this host, if it did, where it is for whom
-    /// no address is too strange. Nobody else has this address.
+    /// Whether a packet's address, which was written over in its cork ([`udp::Udp::write_flow`]), is no use any more: over IPv4 on loopback if it is not this
+    /// host's, for there the route alone says whose it is; over IPv6 nobody has such an address, and no group.
+    fn is_astray(&self, packet: &Packet, route: &Route) -> bool {
+        let is_elsewhere = route.cast == Cast::Unicast && route.device == Device::Loopback && !self.addresses.owns(packet.dst);
+        packet.dst != route.destination && (packet.dst.is_ipv6() || is_elsewhere)
+    }
+
+    /// Hands on such a packet: its route still leads to this host, if it did, where it is for whom no address is too strange.
     fn carry_astray(&mut self, now: Instant, packet: &Packet, route: &Route) {
-        if let (Body::Udp(datagram), true) = (&packet.body, self.addresses.owns(route.destination)) {
+        let leads_here = route.cast == Cast::Unicast && self.addresses.owns(route.destination);
+        if let (Body::Udp(datagram), true) = (&packet.body, leads_here) {
             let device = route.device;
             let header = packet.into();
             self.deliver_to_one(&Arrival { now, header, device }, datagram);
@@ -300,7 +318,7 @@ impl Host {
 
     /// Hands a packet to those who get it: to the wire, to this host, or to both. (`ip_mc_output`, `ip6_finish_output2`.)
     fn carry(&mut self, now: Instant, key: Key, packet: Packet, route: &Route) {
-        if route.cast == Cast::Unicast && packet.dst.is_ipv6() && packet.dst != route.destination {
+        if self.is_astray(&packet, route) {
             self.carry_astray(now, &packet, route);
             return;
         }
@@ -320,7 +338,7 @@ impl Host {
         };
         if let (true, Body::Udp(datagram)) = (comes_back, &packet.body) {
             let arrival = Arrival { now, header: (&packet).into(), device: route.device };
-            self.deliver_to_all(&arrival, datagram);
+            self.deliver_to_all(&arrival, route.destination, datagram);
         }
         let is_cut = matches!(&packet.body, Body::Udp(datagram) if datagram.segment_bytes != 0);
         let is_short = leaves

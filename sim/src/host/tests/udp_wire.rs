@@ -142,6 +142,29 @@ fn a_group_of_ipv6_reaches_the_hosts_that_joined_it() {
 }
 
 #[test]
+fn a_corked_copy_of_ipv6_is_lost_when_its_socket_connects_to_an_ipv4_peer() {
+    let (mut net, server, client) = Net::two();
+    let members = [(server, net.udp_at(server, "[::]:5000")), (client, net.udp_at(client, "[::]:5000"))];
+    let group: std::net::Ipv6Addr = "ff02::1234".parse().unwrap();
+    let request = [&group.octets()[..], &2_i32.to_ne_bytes()].concat();
+    for (proc, fd) in members {
+        set_bytes(&mut net, proc, fd, (c::SOL_IPV6, c::IPV6_ADD_MEMBERSHIP), &request).unwrap();
+    }
+    let sender = net.udp_of(client, c::AF_INET6);
+    for is_lost in [false, true] {
+        net.set(client, sender, c::SOL_UDP, c::UDP_CORK, 1).unwrap();
+        assert_eq!(net.send_to(client, sender, b"x", "[ff02::1234]:5000"), Ok(1));
+        if is_lost {
+            net.connect(client, sender, "[::ffff:10.0.0.1]:5000").unwrap();
+        }
+        net.set(client, sender, c::SOL_UDP, c::UDP_CORK, 0).unwrap();
+        for (proc, fd) in members {
+            assert_eq!(net.recv(proc, fd).is_err(), is_lost, "no group has such an address");
+        }
+    }
+}
+
+#[test]
 fn a_member_of_another_host_hears_the_sources_that_it_names() {
     let (mut net, server, client) = Net::two();
     let far = net.udp_at(server, "[::]:5000");

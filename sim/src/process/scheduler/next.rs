@@ -8,7 +8,7 @@ use crate::host::Token;
 use crate::process::breakpoint;
 use crate::process::failure::FailureKind;
 use crate::process::outside::NO_THREAD;
-use crate::world::{Alarm, Ended, Happened, Rest};
+use crate::world::{Alarm, Ended, Happened, Next};
 use twinsock::Instant;
 
 /// After how many events it is looked whether threads have had turns meanwhile: a power of two.
@@ -44,31 +44,32 @@ impl Scheduler {
     fn step_and_choose(&mut self) -> Option<ThreadId> {
         let may_end = self.ready.is_empty() & self.is_straight;
         match self.world.happen_short(may_end)? {
-            Ok(Ended { waiter, data }) => Some(self.recv_ended(thread_of(waiter), data)),
-            Err(rest) => match rest.alarm() {
-                Some(alarm) => {
-                    self.alarm(alarm);
-                    None
-                }
-                None => self.go_on_and_choose(rest),
-            },
+            Next::Ended(Ended { waiter, data }) => Some(self.recv_ended(thread_of(waiter), data)),
+            Next::Landed(Some(token)) => self.wake_and_choose(thread_of(token)),
+            Next::Landed(None) => {
+                self.collect_wakes();
+                None
+            }
+            Next::Alarm(alarm) => {
+                self.alarm(alarm);
+                None
+            }
+            Next::Rest(rest) => {
+                self.world.happen_seldom(rest);
+                self.collect_wakes();
+                None
+            }
         }
     }
 
+    /// This thread, the only one that is to be woken, is chosen, if nobody else can be.
     #[inline(never)]
-    fn go_on_and_choose(&mut self, rest: Rest) -> Option<ThreadId> {
-        match self.world.happen_on(rest) {
-            Happened::Woken(token) => {
-                let thread = thread_of(token);
-                if self.goes_on_at_once(thread) {
-                    return Some(thread);
-                }
-                self.wake(thread);
-            }
-            Happened::Alarm(alarm) => self.alarm(alarm),
-            Happened::Something => self.collect_wakes(),
+    fn wake_and_choose(&mut self, thread: ThreadId) -> Option<ThreadId> {
+        let is_chosen = self.goes_on_at_once(thread);
+        if !is_chosen {
+            self.wake(thread);
         }
-        None
+        is_chosen.then_some(thread)
     }
 
     fn alarm(&mut self, alarm: Alarm) {

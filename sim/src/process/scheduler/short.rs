@@ -185,6 +185,7 @@ impl Scheduler {
     }
 
     /// `accept4(2)` of the running thread, if it is an easy one, which nobody wants to hear of in full.
+    #[inline(always)]
     pub fn accept_short(&mut self, thread: ThreadId, fd: RawFd, name: Option<&mut Name<'_>>, flags: i32) -> Opening {
         let Some(slot) = self.threads.get(thread.index()) else { return Opening::Long };
         if self.world.trace().wants_calls() {
@@ -195,6 +196,7 @@ impl Scheduler {
     }
 
     /// The same of `connect(2)`.
+    #[inline(always)]
     pub fn connect_short(&mut self, thread: ThreadId, fd: RawFd, addr: &[u8]) -> Opening {
         let Some(slot) = self.threads.get(thread.index()) else { return Opening::Long };
         if self.world.trace().wants_calls() {
@@ -227,6 +229,7 @@ impl Scheduler {
     }
 
     /// Goes on with such a call of the running thread, if it is an easy one. `None`: nothing has happened.
+    #[inline(always)]
     pub fn resume_opening(&mut self, thread: ThreadId, name: Option<&mut Name<'_>>) -> Option<twinsock::Result<usize>> {
         let slot = self.threads.get_mut(thread.index())?;
         let quiet = slot.quiet?;

@@ -10,8 +10,8 @@ impl Tcb {
     #[inline]
     pub(super) fn is_expected(&self, segment: &Segment) -> bool {
         let plain = match segment.control {
-            Control::None | Control::Push => segment.ack.is_some(),
-            Control::Syn | Control::Fin | Control::Rst => false,
+            Control::None | Control::Push | Control::Fin => segment.ack.is_some(),
+            Control::Syn | Control::Rst => false,
         };
         let fresh = match segment.options.timestamps {
             Some(timestamps) => !self.is_older_timestamp(timestamps.value),

@@ -127,7 +127,7 @@ fn tcp_nodelay_holds_nothing() {
     assert_eq!(pair.dialogue(), ["A DATA 3", "A DATA 3"]);
 }
 
-const MORE: SendFlags = SendFlags { oob: false, more: true };
+const MORE: SendFlags = SendFlags { oob: false, more: true, eor: false };
 
 #[test]
 fn msg_more_holds_a_partial_segment_for_200_ms() {
@@ -166,6 +166,26 @@ fn what_is_held_is_released() {
     pair.a.tcb.set_cork(false);
     pair.settle();
     assert_eq!(pair.recv(Side::B, 9), Ok(b"heldheld".to_vec()));
+}
+
+#[test]
+fn msg_eor_ends_a_segment() {
+    let end = SendFlags { eor: true, ..SendFlags::default() };
+    let mut pair = Pair::connected();
+    pair.a.tcb.set_cork(true);
+    pair.send(Side::A, b"one ").expect("room");
+    pair.send_flags(Side::A, b"two", end).expect("room");
+    assert_eq!(pair.b.tcb.readable_bytes(), 0, "it is held like any other at the end");
+    pair.send(Side::A, b"three").expect("room");
+    pair.send(Side::A, b" four").expect("room");
+    assert_eq!(
+        pair.recv(Side::B, 99),
+        Ok(b"one two".to_vec()),
+        "what comes next is no part of it, and it is not at the end any more"
+    );
+    pair.a.tcb.set_cork(false);
+    pair.settle();
+    assert_eq!(pair.recv(Side::B, 99), Ok(b"three four".to_vec()));
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl Stream {
             let most = [20, 200, 3000, 100_000][luck.len(4)];
             let len = (1 + luck.len(most)).min(self.total - self.sent);
             let data: Vec<u8> = (self.sent..self.sent + len).map(|at| byte(at, salt)).collect();
-            let more = SendFlags { more: luck.below(8) == 0, oob: false };
+            let more = SendFlags { more: luck.below(8) == 0, oob: false, eor: luck.below(8) == 1 };
             match pair.send_now(self.from, &data, more) {
                 Ok(taken) => self.sent += taken,
                 Err(errno) => assert_eq!(errno, Errno::AGAIN),

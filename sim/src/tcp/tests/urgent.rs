@@ -3,7 +3,7 @@
 use super::*;
 use twinsock::{Errno, PollEvents};
 
-const OOB: SendFlags = SendFlags { oob: true, more: false };
+const OOB: SendFlags = SendFlags { oob: true, more: false, eor: false };
 const PEEK: RecvFlags = RecvFlags { peek: true, trunc: false, peek_offset: 0 };
 
 fn with_urgent() -> Pair {
