@@ -500,7 +500,7 @@ impl Host {
         if recent.fd == i64::from(fd) + DGRAM && recent.tables == self.tables {
             return None;
         }
-        let file = self.process(pid).ok()?.descriptor(fd).ok()?.file;
+        let file = self.process(pid).ok()?.file(fd).ok()?;
         match self.files.get(file)?.object {
             // What a stream sends meanwhile turns the page of the thread that sends it.
             Object::Socket(_) if self.has_corks() => None,

@@ -179,7 +179,7 @@ impl Host {
     /// The open file description behind a descriptor.
     #[inline]
     pub(super) fn file_of(&self, pid: Pid, fd: RawFd) -> Result<Key> {
-        Ok(self.process(pid)?.descriptor(fd)?.file)
+        self.process(pid)?.file(fd)
     }
 
     /// The stream socket behind a descriptor, with its file.
@@ -353,7 +353,7 @@ impl Host {
         if usize::try_from(new).map_or(true, |new| new >= process.limit()) {
             return Err(Errno::BADF);
         }
-        let file = process.descriptor(fd)?.file;
+        let file = process.file(fd)?;
         let old = process.replace(new, file, flags & c::O_CLOEXEC != 0)?;
         self.hold_file(file);
         if let Some(old) = old {

@@ -39,7 +39,7 @@ impl Holder {
     #[inline(always)]
     pub(super) fn place(self) -> (u32, bool) {
         let place = self.0.get() - 1;
-        (place / 2, place % 2 == 0)
+        (place / 2, place.is_multiple_of(2))
     }
 
     /// The holder itself.

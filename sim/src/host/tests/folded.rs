@@ -33,7 +33,7 @@ fn connections(net: &mut Net, server: Proc, client: Proc, addr: &str, count: u64
     net.bind(server, listener, addr).unwrap();
     net.listen(server, listener, 128).unwrap();
     let connect = |at| {
-        net.now = net.now + Duration::from_micros(at);
+        net.now += Duration::from_micros(at);
         let near = net.socket_of(client, domain);
         assert_eq!(net.connect(client, near, addr), Ok(0));
         (fd(net.accept(server, listener)), near)
