@@ -184,7 +184,7 @@ impl Host {
 #[inline(always)]
 pub(super) fn name_of(sockets: &Sockets, time_waits: &Slab<TimeWaitEntry>, holder: Holder) -> FourTuple {
     match holder.place() {
-        (index, true) => sockets.name(sockets.key_at(index)),
+        (index, true) => sockets.name_at(index),
         (index, false) => time_waits[time_waits.key_at(index)].tuple,
     }
 }

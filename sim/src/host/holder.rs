@@ -23,18 +23,18 @@ impl From<Conn> for Holder {
     #[inline]
     fn from(conn: Conn) -> Holder {
         let (index, kind) = match conn {
-            Conn::Socket(key) => (key.number(), 1),
-            Conn::TimeWait(key) => (key.number(), 2),
+            Conn::Socket(key) => (key.number(), 0),
+            Conn::TimeWait(key) => (key.number(), 1),
         };
-        index
-            .checked_mul(2)
-            .and_then(|place| NonZeroU32::new(place + kind))
-            .map(Holder)
-            .expect("a table has fewer than 2^31 entries")
+        debug_assert!(index <= Holder::PLACE_MAX, "a table has fewer than 2^31 entries");
+        Holder(NonZeroU32::MIN.saturating_add(index.wrapping_mul(2) | kind))
     }
 }
 
 impl Holder {
+    /// No table has a place beyond this one: that of sockets would take 32 GiB, and that of what is left of them more.
+    pub(super) const PLACE_MAX: u32 = (1 << 31) - 2;
+
     /// Its place in the table that it is in, and whether that is the one of sockets.
     #[inline(always)]
     pub(super) fn place(self) -> (u32, bool) {

@@ -7,6 +7,7 @@
 use super::addr::Family;
 use super::conns::FourTuple;
 use super::folded::Folds;
+use super::holder::Holder;
 use super::option::Options;
 use super::ports::Claim;
 use super::socket::Socket;
@@ -14,6 +15,7 @@ use crate::prefetch::prefetch_bytes;
 use crate::shared::Shared;
 use crate::slab::{Generation, Key, to_usize};
 use crate::tcp::Config;
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ops::{Index, IndexMut};
 
@@ -64,7 +66,8 @@ impl Sockets {
 
     /// Adds a socket where no place is free.
     fn open_beyond(&mut self, open: OnceCell<Box<Socket>>) -> Key {
-        let index = u32::try_from(self.places.len()).expect("a table has fewer than 2^32 entries");
+        let index = u32::try_from(self.places.len()).ok().filter(|index| *index <= Holder::PLACE_MAX);
+        let index = index.expect("a table has fewer than 2^31 entries");
         self.places.push(Place { open, generation: Generation::FIRST, fold: NOWHERE });
         Key::new(index, Generation::FIRST)
     }
@@ -123,18 +126,18 @@ impl Sockets {
     pub(super) fn get_calmly(&mut self, key: Key) -> Option<&mut Socket> {
         let place = self.places.get_mut(to_usize(key.number())).filter(|place| key.is_of(place.generation))?;
         if place.open.get().is_none() {
-            self.folds.unfold(place)?;
+            return self.folds.unfold_mut(place);
         }
         place.open.get_mut().map(|socket| &mut **socket)
     }
 
-    /// Both ends of a socket's connection.
+    /// Both ends of the connection of the socket in a place of the table.
     ///
     /// # Panics
-    /// If the key is stale.
-    #[inline]
-    pub(super) fn name(&self, key: Key) -> FourTuple {
-        let place = self.place(key).expect(LIVE);
+    /// If there never was one.
+    #[inline(always)]
+    pub(super) fn name_at(&self, index: u32) -> FourTuple {
+        let place = &self.places[to_usize(index)];
         match place.open.get() {
             Some(socket) => socket.tuple,
             None => self.folds.name(place.fold),
@@ -189,10 +192,16 @@ impl Sockets {
         }
     }
 
-    /// Every socket, in the order of the indices.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Key, &Socket)> {
-        let keys = (0..).zip(&self.places).map(|(index, place)| Key::new(index, place.generation));
-        keys.filter_map(|key| Some((key, self.get(key)?)))
+    /// Every socket, in the order of the indices; none is opened for it.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Key, Cow<'_, Socket>)> {
+        (0..).zip(&self.places).filter_map(|(index, place)| {
+            let socket = match place.open.get() {
+                Some(socket) => Cow::Borrowed(&**socket),
+                None if place.fold == NOWHERE => return None,
+                None => Cow::Owned(self.folds.unfolded(place.fold)),
+            };
+            Some((Key::new(index, place.generation), socket))
+        })
     }
 
     /// Those that are folded.
@@ -203,6 +212,14 @@ impl Sockets {
 }
 
 impl Folds {
+    /// Opens a folded socket. `None`: nobody has the place.
+    #[cold]
+    #[inline(never)]
+    fn unfold_mut<'a>(&self, place: &'a mut Place) -> Option<&'a mut Socket> {
+        self.unfold(place)?;
+        place.open.get_mut().map(|socket| &mut **socket)
+    }
+
     /// Opens a folded socket. `None`: nobody has the place.
     #[cold]
     #[inline(never)]

@@ -18,7 +18,7 @@ pub(super) fn fold_all(host: &mut Host) {
         host.sockets.fold(key);
         // If it was the first of its kind, there is one like it now.
         host.sockets.fold(key);
-        let (name, claim) = (host.sockets.name(key), format!("{:?}", host.sockets.claim(key)));
+        let (name, claim) = (host.sockets.name_at(key.number()), format!("{:?}", host.sockets.claim(key)));
         let socket = &host.sockets[key];
         assert_eq!(format!("{socket:?}"), before);
         assert_eq!((socket.tuple, format!("{:?}", socket.claim())), (name, claim));
@@ -49,6 +49,7 @@ fn idle_connections_are_folded() {
         assert_eq!(folded(&net), [0, 0], "a timer of the handshake is left");
         net.advance(Duration::from_secs(2));
         assert_eq!(folded(&net), [19, 19], "all but the first of each kind");
+        assert_eq!((net.netstat(0).len(), net.netstat(1).len()), (21, 20));
         for (at, (far, near)) in all.iter().enumerate() {
             assert_eq!(net.send(client, *near, b"hello"), Ok(5));
             assert_eq!(net.recv(server, *far), Ok(b"hello".to_vec()));
