@@ -1,7 +1,7 @@
 //! A process as its kernel sees it: credentials, limits and the table of descriptors.
 
 use super::cx::Credentials;
-use crate::slab::Key;
+use crate::slab::{Key, to_usize};
 use twinsock::raw::RawFd;
 use twinsock::{Errno, Result};
 
@@ -60,10 +60,13 @@ pub(super) struct Process {
     /// How many SIGPIPE it has been sent and nobody has taken note of.
     pub(super) sigpipes: u32,
     table: Vec<Entry>,
-    close_on_exec: CloseOnExec,
+    /// Most processes open nothing.
+    close_on_exec: Option<Box<CloseOnExec>>,
     /// No number below this one is free.
-    lowest: usize,
+    lowest: u32,
 }
+
+const _: () = assert!(size_of::<Process>() == 56, "there may be very many of them");
 
 impl Process {
     /// A process without descriptors.
@@ -74,7 +77,7 @@ impl Process {
             rlimit_nofile: RLIMIT_NOFILE_DEFAULT,
             sigpipes: 0,
             table: Vec::new(),
-            close_on_exec: CloseOnExec(Vec::new()),
+            close_on_exec: None,
             lowest: 0,
         }
     }
@@ -98,7 +101,7 @@ impl Process {
     #[inline]
     pub(super) fn descriptor(&self, fd: RawFd) -> Result<Descriptor> {
         let file = self.file(fd)?;
-        Ok(Descriptor { file, cloexec: self.close_on_exec.get(index(fd)) })
+        Ok(Descriptor { file, cloexec: self.closes_on_exec(index(fd)) })
     }
 
     /// The file of this number.
@@ -113,7 +116,7 @@ impl Process {
 
     /// The number that the next descriptor gets, at least `from`.
     fn lowest_free(&self, from: usize) -> Result<usize> {
-        let start = from.max(self.lowest);
+        let start = from.max(to_usize(self.lowest));
         let used = self.table.iter().skip(start).take_while(|entry| entry.is_some()).count();
         let number = start + used;
         if number < self.limit() { Ok(number) } else { Err(Errno::MFILE) }
@@ -140,8 +143,8 @@ impl Process {
     /// `EMFILE`: there is none below the limit.
     pub(super) fn reserve(&mut self, from: usize) -> Result<RawFd> {
         let number = self.lowest_free(from)?;
-        if from <= self.lowest {
-            self.lowest = number + 1;
+        if from <= to_usize(self.lowest) {
+            self.lowest = number_of(number) + 1;
         }
         self.put(number, RESERVED);
         Ok(RawFd::try_from(number).expect("RLIMIT_NOFILE keeps descriptors in the range of int"))
@@ -155,7 +158,7 @@ impl Process {
     /// Gives up a number that was reserved.
     pub(super) fn unreserve(&mut self, reserved: RawFd) {
         self.put(index(reserved), FREE);
-        self.lowest = self.lowest.min(index(reserved));
+        self.lowest = self.lowest.min(number_of(index(reserved)));
     }
 
     /// Opens this number, as `dup3(2)` does, and answers what was open there.
@@ -172,11 +175,15 @@ impl Process {
 
     /// Opens a number, and answers what was open there.
     fn open(&mut self, number: usize, Descriptor { file, cloexec }: Descriptor) -> Option<Descriptor> {
-        let was = self.close_on_exec.get(number);
+        let was = self.closes_on_exec(number);
         if was != cloexec {
-            self.close_on_exec.set(number, cloexec);
+            self.close_on_exec.get_or_insert_default().set(number, cloexec);
         }
         open(self.put(number, Some(file))).map(|file| Descriptor { file, cloexec: was })
+    }
+
+    fn closes_on_exec(&self, number: usize) -> bool {
+        self.close_on_exec.as_ref().is_some_and(|bits| bits.get(number))
     }
 
     fn put(&mut self, number: usize, entry: Entry) -> Entry {
@@ -202,16 +209,21 @@ impl Process {
     /// `EBADF`: it is not open.
     pub(super) fn set_cloexec(&mut self, fd: RawFd, cloexec: bool) -> Result<()> {
         self.file(fd)?;
-        self.close_on_exec.set(index(fd), cloexec);
+        self.close_on_exec.get_or_insert_default().set(index(fd), cloexec);
         Ok(())
     }
 
     /// Takes the open descriptor with the lowest number out.
     pub(super) fn take_first(&mut self) -> Option<Descriptor> {
         let number = self.table.iter().position(|entry| open(*entry).is_some())?;
-        let cloexec = self.close_on_exec.get(number);
+        let cloexec = self.closes_on_exec(number);
         open(self.put(number, FREE)).map(|file| Descriptor { file, cloexec })
     }
+}
+
+/// A number of the table as one that is kept.
+fn number_of(index: usize) -> u32 {
+    u32::try_from(index).expect("RLIMIT_NOFILE keeps descriptors in the range of int")
 }
 
 /// The index of a number that is in the table.
