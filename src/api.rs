@@ -279,7 +279,10 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// ```
     fn sendto(&self, socket: &Self::Socket, data: &[u8], flags: MsgFlags, addr: &SocketAddr) -> Result<usize> {
         let flags = (flags | MsgFlags::NOSIGNAL).raw();
-        self.calls(Vouch::for_owned()).sendto(self.fileno(socket), data, flags, Some(addr.encode()?.as_bytes()))
+        // A name is large: it stays where it was made.
+        let name = addr.encode();
+        let name = name.as_ref().map_err(|error| *error)?;
+        self.calls(Vouch::for_owned()).sendto(self.fileno(socket), data, flags, Some(name.as_bytes()))
     }
 
     /// Sends gathered data with control messages, to an address if there is one, `sendmsg(2)`.

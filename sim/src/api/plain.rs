@@ -96,13 +96,13 @@ impl Syscalls for Plain {
         if scheduler.send_short(running.thread, SendsBy::Sendto, fd, data, flags) {
             return Ok(data.len());
         }
-        send_dgram(&running, scheduler, fd, data, flags, None)
+        send_else(&running, scheduler, fd, data, flags)
     }
 
     fn sendto(&self, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Result<usize> {
         let running = self.0.running()?;
         let scheduler = running.enter()?;
-        send_dgram(&running, scheduler, fd, data, flags, addr)
+        sendto_from(&running, scheduler, fd, data, flags, addr)
     }
 
     fn sendmsg(&self, fd: RawFd, hdr: &SendHdr<'_>, flags: i32) -> Result<usize> {
@@ -125,7 +125,7 @@ impl Syscalls for Plain {
             match scheduler.recv_short(running.thread, false, fd, into, flags) {
                 ShortRecv::Done(received) => return Ok(received),
                 ShortRecv::Waits => scheduler = running.suspend(scheduler),
-                ShortRecv::Long => return recv_dgram(&running, scheduler, fd, into, flags, None),
+                ShortRecv::Long => return recv_else(&running, scheduler, fd, into, flags),
             }
         }
         if let Some(received) = scheduler.take_received(running.thread, false, fd, into, flags) {
@@ -140,7 +140,7 @@ impl Syscalls for Plain {
     fn recvfrom(&self, fd: RawFd, into: &mut [u8], flags: i32, name: Option<Name<'_>>) -> Result<usize> {
         let running = self.0.running()?;
         let scheduler = running.enter()?;
-        recv_dgram(&running, scheduler, fd, into, flags, name)
+        recvfrom_from(&running, scheduler, fd, into, flags, name)
     }
 
     fn recvmsg(&self, fd: RawFd, hdr: &mut RecvHdr<'_, '_>, flags: i32) -> Result<usize> {
@@ -256,9 +256,15 @@ impl Syscalls for Plain {
     }
 }
 
-/// A send that is none of TCP's easy ones: by UDP's short way, or by the long way.
+/// A send that is none of TCP's easy ones.
 #[inline(never)]
-fn send_dgram(
+fn send_else(running: &Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, data: &[u8], flags: i32) -> Result<usize> {
+    sendto_from(running, scheduler, fd, data, flags, None)
+}
+
+/// `sendto(2)` by UDP's short way, or by the long way.
+#[inline(always)]
+fn sendto_from(
     running: &Running,
     mut scheduler: RefMut<'_, Scheduler>,
     fd: RawFd,
@@ -272,9 +278,21 @@ fn send_dgram(
     running.call(scheduler, &mut Call::Sendto { fd, data, flags, addr })
 }
 
-/// The same of a receive.
+/// A receive that is none of TCP's easy ones.
 #[inline(never)]
-fn recv_dgram<'a>(
+fn recv_else<'a>(
+    running: &'a Running,
+    scheduler: RefMut<'a, Scheduler>,
+    fd: RawFd,
+    into: &mut [u8],
+    flags: i32,
+) -> Result<usize> {
+    recvfrom_from(running, scheduler, fd, into, flags, None)
+}
+
+/// `recvfrom(2)` by UDP's short way, or by the long way.
+#[inline(always)]
+fn recvfrom_from<'a>(
     running: &'a Running,
     mut scheduler: RefMut<'a, Scheduler>,
     fd: RawFd,

@@ -391,7 +391,7 @@ impl Host {
         }
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn take_segment_short(
         &mut self,
         now: Instant,

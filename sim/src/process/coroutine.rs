@@ -98,7 +98,7 @@ impl Carrier {
     /// Runs the thread until it suspends or ends.
     #[inline(always)]
     pub fn resume(&mut self) -> Outcome {
-        let outer = YIELDER.with(|yielder| yielder.replace(ptr::null()));
+        let outer = YIELDER.with(Cell::get);
         let result = self.coroutine.resume(());
         YIELDER.with(|yielder| yielder.set(outer));
         match result {

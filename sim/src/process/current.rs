@@ -343,9 +343,9 @@ impl Running {
         if scheduler.catch_up(self.thread) {
             return Ok((scheduler, false));
         }
-        scheduler.post(self.thread, receive);
+        let is_posted = scheduler.post(self.thread, receive);
         scheduler = self.wait_for_turn(scheduler);
-        let has_waited = scheduler.has_waited(self.thread);
+        let has_waited = is_posted && scheduler.has_waited(self.thread);
         Ok((scheduler, has_waited))
     }
 

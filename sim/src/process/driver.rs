@@ -150,7 +150,8 @@ fn resume<'a>(
     thread: ThreadId,
     outer: Option<(ThreadId, ProcId)>,
 ) -> (RefMut<'a, Scheduler>, Option<std::thread::Result<()>>) {
-    scheduler.pulse.turn(thread.0);
+    let steps = scheduler.steps();
+    scheduler.pulse.turn(thread.0, steps);
     let slot = scheduler.thread_mut(thread);
     let mut carrier = slot.carrier.take().expect("a thread that has not ended has its carrier");
     shared.set_running(Some((thread, slot.process)));

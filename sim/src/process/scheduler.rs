@@ -214,6 +214,8 @@ pub struct Scheduler {
     break_at: u64,
     /// No debugger is going to stop, and no host stands still: whoever is woken alone is the next to run.
     is_straight: bool,
+    /// Nobody records, and no host stands still: whoever is woken is ready, and that is all.
+    wakes_plainly: bool,
     /// What processes leave when they end, if that is looked for.
     pub(super) exits: Option<Box<Exits>>,
 }
@@ -222,6 +224,7 @@ impl Scheduler {
     /// No process yet, over this world.
     pub fn new(world: World, turns: Turns, call_cost: Duration, stack_bytes: usize, pulse: Pulse) -> Scheduler {
         Scheduler {
+            wakes_plainly: !world.trace().is_recording(),
             world,
             processes: Vec::new(),
             threads: Vec::new(),
@@ -360,8 +363,8 @@ impl Scheduler {
         if !(is_chosen || self.ready.is_empty() && !self.rare.may_be() && self.world.pass_until(clock)) {
             return false;
         }
-        self.pulse.beat();
         self.turns.count();
+        self.pulse.beat_at(self.turns.calls());
         self.just_chosen = false;
         true
     }
@@ -369,8 +372,9 @@ impl Scheduler {
     /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
     #[inline(always)]
     pub fn catch_up(&mut self, thread: ThreadId) -> bool {
-        self.pulse.beat();
-        if self.turns.count() && !self.at_mark(thread) {
+        let is_at_mark = self.turns.count();
+        self.pulse.beat_at(self.turns.calls());
+        if is_at_mark && !self.at_mark(thread) {
             self.just_chosen = false;
             return false;
         }
@@ -400,7 +404,8 @@ impl Scheduler {
             // Its alarm would be the last one due now, and the next thing to happen.
             self.make_ready(thread);
         } else {
-            self.queue_turn(thread, clock);
+            let turn = self.turn_of(thread);
+            self.world.schedule_turn(clock, turn);
         }
         is_now
     }
@@ -485,7 +490,7 @@ impl Scheduler {
         let at = self.world.now();
         let place = self.place(thread);
         if self.world.trace_mut().call_ended(at, place, name, fd, result) && self.world.trace().wants_calls() {
-            self.note_call(&CallEnd { at, place, call: name, fd, result }, thread, call);
+            self.note_call(CallEnd { at, place, call: name, fd, result }, thread, call);
         }
         self.charge(thread);
         self.collect_wakes();
@@ -528,7 +533,8 @@ impl Scheduler {
         slot.state = State::Waiting(wait, now);
         if let Some(own) = deadline {
             let at = self.world.moment_of(slot.host, own);
-            self.queue_turn(thread, at);
+            let turn = self.turn_of(thread);
+            self.world.schedule(at, turn);
         }
         if self.world.trace().is_recording() {
             self.note_wait(thread);
@@ -559,20 +565,35 @@ impl Scheduler {
 
     #[inline]
     fn make_ready(&mut self, thread: ThreadId) {
+        if !self.wakes_plainly {
+            return self.make_ready_with_care(thread);
+        }
+        let slot = &mut self.threads[thread.index()];
+        slot.state = State::Ready;
+        slot.turn = slot.turn.wrapping_add(1);
+        self.ready.push_back(thread);
+    }
+
+    /// The same where somebody records, or a host stands still, which may be the thread's.
+    #[cold]
+    #[inline(never)]
+    fn make_ready_with_care(&mut self, thread: ThreadId) {
         if self.world.trace().is_recording() {
             self.note_wake(thread);
         }
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Ready;
         slot.turn = slot.turn.wrapping_add(1);
-        if self.stalled.is_empty() || !self.stall(thread) {
+        if !self.stall(thread) {
             self.ready.push_back(thread);
         }
     }
 
-    fn queue_turn(&mut self, thread: ThreadId, at: Instant) {
+    /// The alarm at which a thread's turn comes.
+    #[inline(always)]
+    fn turn_of(&self, thread: ThreadId) -> Alarm {
         let turn = self.threads[thread.index()].turn;
-        self.world.schedule(at, Alarm(u64::from(thread.0) | u64::from(turn) << 32));
+        Alarm(u64::from(thread.0) | u64::from(turn) << 32)
     }
 
     #[inline]

@@ -4,7 +4,7 @@
 //! Nothing here is on the way of a call that nobody watches.
 
 use crate::host::{Call, RecvRef};
-use crate::trace::{Arguments, Family};
+use crate::trace::{Arguments, Family, Transfer};
 use std::io::{IoSlice, IoSliceMut};
 use twinsock::consts::*;
 use twinsock::raw::{EpollEvent, FD_SETSIZE, FdSet, Name, PollFd, RawFd};
@@ -31,8 +31,7 @@ pub fn list(call: &Call<'_, '_>, done: Option<usize>, to: &mut Arguments<'_>) {
         }
         Call::Setsockopt { fd, level, name, value } => option(to.number(*fd), *level, *name, value),
         Call::Sendto { fd, data, flags, addr } => {
-            to.send(*fd, data, *flags);
-            addr_if_some(to, *addr);
+            to.transfer(*fd, &Transfer { data, room: data.len(), flags: *flags, name: *addr });
         }
         Call::Sendmsg { fd, hdr, flags } => {
             iov(to.number(*fd), hdr.iov);
@@ -128,15 +127,18 @@ fn option(to: &mut Arguments<'_>, level: i32, name: i32, value: &[u8]) {
 }
 
 /// An address that the kernel writes.
-pub fn written_name(to: &mut Arguments<'_>, done: Option<usize>, name: Option<&Name<'_>>) {
+fn written_name(to: &mut Arguments<'_>, done: Option<usize>, name: Option<&Name<'_>>) {
     match (done, name) {
-        (Some(_), Some(name)) => {
-            let len = usize::try_from(*name.len).unwrap_or(0).min(name.bytes.len());
-            to.addr(&name.bytes[..len])
-        }
+        (Some(_), Some(name)) => to.addr(written(name)),
         (None, Some(_)) => to.dots(),
         (Some(_) | None, None) => to.null(),
     };
+}
+
+/// What the kernel has written of an address.
+pub fn written<'a>(name: &'a Name<'_>) -> &'a [u8] {
+    let len = usize::try_from(*name.len).unwrap_or(0).min(name.bytes.len());
+    &name.bytes[..len]
 }
 
 fn pair(to: &mut Arguments<'_>, done: Option<usize>, out: &[RawFd; 2]) {
@@ -188,12 +190,12 @@ fn recvmsg(to: &mut Arguments<'_>, done: Option<usize>, hdr: &RecvRef<'_, '_>) {
 }
 
 /// What `recvmsg(2)` gives into one slice, where no control message comes with it and nothing is cut off; `None`: it waits.
-pub fn plain_message(to: &mut Arguments<'_>, data: Option<&[u8]>, name: &Name<'_>, flags: i32) {
+pub fn plain_message(to: &mut Arguments<'_>, data: Option<&[u8]>, name: &[u8], flags: i32) {
     to.open();
     received(to, data.map(<[u8]>::len), data.unwrap_or_default());
     to.close();
     if data.is_some() {
-        written_name(to, Some(0), Some(name));
+        to.addr(name);
     }
     to.flags(flags, Family::Msg);
 }
@@ -244,7 +246,7 @@ mod tests {
         match result {
             None => trace.waits_in_call(at, place, name, |to| list(call, None, to)),
             Some(result) => {
-                trace.call_in_full(&CallEnd { at, place, call: name, fd, result }, None, |to| list(call, result.ok(), to));
+                trace.call_in_full(CallEnd { at, place, call: name, fd, result }, None, |to| list(call, result.ok(), to));
             }
         }
         let recorded = trace.take_recording(Vec::new()).unwrap().events().next().unwrap();
@@ -256,7 +258,7 @@ mod tests {
     }
 
     /// What a recording shows of a `recvmsg(2)` on the short way.
-    fn short_message(data: Option<&[u8]>, name: &Name<'_>, flags: i32) -> String {
+    fn short_message(data: Option<&[u8]>, name: &[u8], flags: i32) -> String {
         let mut trace = Trace::new();
         trace.record_last(1, Memory::default());
         let (at, place, call) = (Instant::from_nanos(1), Place::process(0, 1), crate::trace::CallName::new("recvmsg"));
@@ -264,7 +266,7 @@ mod tests {
             None => trace.waits_in_call(at, place, call, |to| plain_message(to.number(3), None, name, flags)),
             Some(data) => {
                 let end = CallEnd { at, place, call, fd: Some(3), result: Ok(data.len()) };
-                trace.call_in_full(&end, None, |to| plain_message(to.number(3), Some(data), name, flags));
+                trace.call_in_full(end, None, |to| plain_message(to.number(3), Some(data), name, flags));
             }
         }
         let recorded = trace.take_recording(Vec::new()).unwrap().events().next().unwrap();
@@ -281,7 +283,7 @@ mod tests {
         for flags in [0, MSG_DONTWAIT | MSG_CMSG_CLOEXEC] {
             let mut named = [0; 128];
             named[..16].copy_from_slice(addr.as_bytes());
-            let (mut name, mut len, mut data) = (named, 16, *b"hello");
+            let mut data = *b"hello";
             let (mut name_len, mut control_len, mut told) = (16, 0, flags & MSG_CMSG_CLOEXEC);
             let (iov, control) = (&mut [IoSliceMut::new(&mut data)], &mut []);
             let hdr = RecvRef {
@@ -293,9 +295,8 @@ mod tests {
                 flags: &mut told,
             };
             let call = Call::Recvmsg { fd: 3, hdr, flags };
-            let name = Name { bytes: &mut name, len: &mut len };
-            assert_eq!(arguments(&call, Some(Ok(5))), short_message(Some(b"hello"), &name, flags));
-            assert_eq!(arguments(&call, None), short_message(None, &name, flags));
+            assert_eq!(arguments(&call, Some(Ok(5))), short_message(Some(b"hello"), addr.as_bytes(), flags));
+            assert_eq!(arguments(&call, None), short_message(None, addr.as_bytes(), flags));
         }
     }
 
@@ -328,21 +329,30 @@ mod tests {
     fn the_short_ways_read_as_the_long_ones() {
         let data: Vec<u8> = (0..40).collect();
         let (at, place) = (Instant::from_nanos(1), Place::process(0, 1));
-        let send = Call::Sendto { fd: 3, data: &data, flags: MSG_NOSIGNAL, addr: None };
-        let mut into = data.clone();
-        into.resize(64, 0);
         let mut trace = Trace::new();
         trace.record_last(100, Memory::default());
-        let end = |call| CallEnd { at, place, call: name_of(call).0, fd: Some(3), result: Ok(40) };
-        trace.call_in_full(&end(&send), None, |to| list(&send, Some(40), to));
-        trace.send_in_full(&end(&send), None, 3, &data, MSG_NOSIGNAL);
-        let recv = Call::Recvfrom { fd: 3, into: &mut into, flags: 0, name: None };
-        let (call, _) = name_of(&recv);
-        trace.waits_in_call(at, place, call, |to| list(&recv, None, to));
-        trace.waits_in_recv(at, place, 3, 64, 0);
-        trace.call_in_full(&end(&recv), None, |to| list(&recv, Some(40), to));
-        trace.recv_in_full(&end(&recv), None, 3, (&data, 64), 0);
+        let end = |call: &Call<'_, '_>| CallEnd { at, place, call: name_of(call).0, fd: Some(3), result: Ok(40) };
+        for addr in ["10.0.0.1:80", "[fd00::1]:80", ""] {
+            let addr = addr.parse::<std::net::SocketAddr>().ok().map(|addr| SocketAddr::from(addr).encode().unwrap());
+            let addr = addr.as_ref().map(|addr| addr.as_bytes());
+            let send = Call::Sendto { fd: 3, data: &data, flags: MSG_NOSIGNAL, addr };
+            trace.call_in_full(end(&send), None, |to| list(&send, Some(40), to));
+            let sent = Transfer { data: &data, room: 40, flags: MSG_NOSIGNAL, name: addr };
+            trace.send_in_full(end(&send), None, 3, &sent);
+            let (mut into, mut bytes, mut len) = ([&data[..], &[0; 24]].concat(), [0; 128], 0);
+            let name = addr.map(|addr| {
+                bytes[..addr.len()].copy_from_slice(addr);
+                len = i32::try_from(addr.len()).unwrap();
+                Name { bytes: &mut bytes, len: &mut len }
+            });
+            let recv = Call::Recvfrom { fd: 3, into: &mut into, flags: 0, name };
+            let (call, _) = name_of(&recv);
+            trace.waits_in_call(at, place, call, |to| list(&recv, None, to));
+            trace.waits_in_recv(at, place, (3, 64), (0, addr.is_some()));
+            trace.call_in_full(end(&recv), None, |to| list(&recv, Some(40), to));
+            trace.recv_in_full(end(&recv), None, 3, &Transfer { data: &data, room: 64, flags: 0, name: addr });
+        }
         let events: Vec<_> = trace.take_recording(Vec::new()).unwrap().events().collect();
-        assert!(events.len() == 6 && events.chunks(2).all(|pair| pair[0] == pair[1]), "{events:#?}");
+        assert!(events.len() == 18 && events.chunks(2).all(|pair| pair[0] == pair[1]), "{events:#?}");
     }
 }

@@ -25,7 +25,6 @@ struct Counters {
 /// The driver's end of the watch. Dropping it ends the watch.
 pub struct Pulse {
     counters: Arc<Counters>,
-    beats: u64,
 }
 
 struct Watched {
@@ -50,7 +49,7 @@ impl Pulse {
             watched().push(Watched { counters: Arc::clone(&counters), limit, seen_beats: 0, stuck_for: Duration::ZERO });
             start();
         }
-        Pulse { counters, beats: 0 }
+        Pulse { counters }
     }
 
     /// Keeps the name of the next thread, for the report.
@@ -58,9 +57,10 @@ impl Pulse {
         self.counters.names.lock().unwrap_or_else(PoisonError::into_inner).push(name);
     }
 
-    /// A thread begins its turn.
-    pub fn turn(&mut self, thread: u32) {
-        self.beat();
+    /// A thread begins its turn, the run's so manieth.
+    #[inline(always)]
+    pub fn turn(&mut self, thread: u32, steps: u64) {
+        self.beat_at(steps);
         self.counters.thread.store(thread, Ordering::Relaxed);
         self.counters.running.store(true, Ordering::Relaxed);
     }
@@ -71,14 +71,19 @@ impl Pulse {
         self.counters.driving.store(is_driving, Ordering::Relaxed);
     }
 
-    /// The thread makes a call and goes on with its turn, since nobody else is due.
-    #[inline]
+    /// The run goes on.
     pub fn beat(&mut self) {
-        self.beats += 1;
-        self.counters.beats.store(self.beats, Ordering::Relaxed);
+        self.counters.beats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The run goes on, and has come so far, as some count of its has it that goes up: the watchdog looks only whether it finds the number that it has found before.
+    #[inline(always)]
+    pub fn beat_at(&mut self, count: u64) {
+        self.counters.beats.store(count, Ordering::Relaxed);
     }
 
     /// The thread's turn is over.
+    #[inline(always)]
     pub fn rest(&mut self) {
         self.counters.running.store(false, Ordering::Relaxed);
     }

@@ -126,29 +126,29 @@ impl Tcb {
     #[inline(always)]
     pub fn send_calmly(&mut self, now: Instant, data: &[u8], into: &mut Segment, again: bool) -> bool {
         let (Some(send), Some(recv)) = (self.send.as_deref_mut(), self.recv.as_deref()) else { return false };
-        let calm = send.calm;
-        let seq = self.write_seq;
         // None at all is one too few; that a payload has room for all of them is said so that nobody looks again.
-        let fits = data.len().wrapping_sub(1) < usize::from(calm.send_max_bytes) && data.len() <= Payload::INLINE_MAX_BYTES;
-        if !fits || self.snd_una != seq || recv.queued_bytes() != 0 {
+        let fits = data.len().wrapping_sub(1) < usize::from(send.calm.send_max_bytes) && data.len() <= Payload::INLINE_MAX_BYTES;
+        if !fits || self.snd_una != self.write_seq || recv.queued_bytes() != 0 {
             return false;
         }
-        into.payload.assign(data);
-        send.push_only_sent(seq, data);
+        // Each thing is done with before the next, and the bytes are copied at the end: so little has to be kept at hand meanwhile.
+        self.congestion.last_sent = now;
+        self.timers.arm(Retransmit::LossProbe, after(now, send.calm.loss_probe_ns));
+        self.rcv_wnd = send.calm.rcv_wnd;
+        let stamps = Timestamps { value: timestamp_clock(now, self.timestamps.offset), echo: self.timestamps.recent };
+        into.options.timestamps = Some(stamps);
+        self.rcv_wup = self.rcv_nxt;
+        into.ack = Some(self.rcv_nxt);
+        let seq = self.write_seq;
+        into.seq = seq;
         let end = seq + u32_from(data.len());
         self.write_seq = end;
         self.snd_nxt = end;
         self.snd_sml = end;
-        self.congestion.last_sent = now;
         self.rtt.timed = Some((end, now));
-        self.timers.arm(Retransmit::LossProbe, after(now, calm.loss_probe_ns));
-        self.rcv_wnd = calm.rcv_wnd;
-        self.rcv_wup = self.rcv_nxt;
+        send.push_only_sent(seq, data);
+        into.payload.assign(data);
         self.ack_went_out();
-        into.seq = seq;
-        into.ack = Some(self.rcv_nxt);
-        let stamps = Timestamps { value: timestamp_clock(now, self.timestamps.offset), echo: self.timestamps.recent };
-        into.options.timestamps = Some(stamps);
         if !again {
             self.put_constant_header(into);
         }
@@ -177,34 +177,36 @@ impl Tcb {
     pub fn take_calmly(&mut self, now: Instant, segment: &Segment, room_bytes: u32, again: bool) -> Taken {
         let Some(send) = self.send.as_deref_mut() else { return Taken::Not };
         let Payload::Inline { len, bytes } = &segment.payload else { return Taken::Not };
-        let (Some(ack), Some(stamps), Some((_, since))) = (segment.ack, segment.options.timestamps, self.rtt.timed) else {
-            return Taken::Not;
-        };
-        let (len, end) = (u32::from(*len), self.rcv_nxt + u32::from(*len));
         if !again && !is_few_bytes_more(segment, send.calm.peer_window) {
             return Taken::Not;
         }
         // What comes next, to one who has acknowledged all before, the answer to what is out, neither late nor old.
-        if segment.seq != self.rcv_nxt || self.rcv_wup != self.rcv_nxt || ack != self.snd_nxt {
+        if segment.seq != self.rcv_nxt || self.rcv_wup != self.rcv_nxt || segment.ack != Some(self.snd_nxt) {
             return Taken::Not;
         }
         let pause_ns = nanos_between(self.ack.last_data, now);
+        let Some(stamps) = segment.options.timestamps else { return Taken::Not };
         if pause_ns > send.calm.rto_ns || SeqNumber::new(stamps.value).before(SeqNumber::new(self.timestamps.recent)) {
             return Taken::Not;
         }
-        let sample_ns = nanos_between(since, now);
-        let is_steady = sample_ns == send.calm.steady_sample_ns;
-        send.forget_one();
+        let Some((_, since)) = self.rtt.timed else { return Taken::Not };
+        // From here on it is taken. Each thing is done with before the next, so that little has to be kept at hand meanwhile.
         self.timestamps.recent = stamps.value;
         self.timestamps.recent_at = now;
-        self.snd_wl1 = segment.seq;
-        self.rcv_nxt = end;
-        self.timers.last_heard = now;
-        self.snd_una = ack;
-        self.snd_up = ack;
-        self.congestion.recover = ack;
+        let sample_ns = nanos_between(since, now);
+        let is_steady = sample_ns == send.calm.steady_sample_ns;
         self.rtt.timed = None;
+        send.forget_one();
+        self.timers.last_heard = now;
         self.timers.stop_retransmit();
+        let acknowledged = self.snd_nxt;
+        self.snd_una = acknowledged;
+        self.snd_up = acknowledged;
+        self.congestion.recover = acknowledged;
+        let len = u32::from(*len);
+        self.snd_wl1 = self.rcv_nxt;
+        let end = self.rcv_nxt + len;
+        self.rcv_nxt = end;
         if !is_steady {
             self.reckon(sample_ns, pause_ns);
         }

@@ -1,10 +1,11 @@
 //! A queue in a ring whose places are used again as they are, so that what is put into one need not be moved there.
 
 use crate::prefetch::prefetch;
+use std::fmt;
 use std::ops::{Index, IndexMut};
 
 /// A queue; what a place holds while it is not in use means nothing, and keeps what it owns.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Default)]
 pub(super) struct Ring<T> {
     /// None, or a power of two of them.
     places: Vec<T>,
@@ -70,6 +71,24 @@ impl<T: Default> Ring<T> {
         &mut self.places[place]
     }
 
+    /// The place for the only element of a queue in which there is none: the same one each time, while there are no others.
+    #[inline(always)]
+    pub(super) fn put_only(&mut self) -> &mut T {
+        debug_assert!(self.is_empty(), "it is the only one");
+        if self.places.is_empty() {
+            self.grow();
+        }
+        self.len = 1;
+        &mut self.places[self.head]
+    }
+
+    /// Takes the only element out, and leaves it in its place.
+    #[inline(always)]
+    pub(super) fn drop_only(&mut self) {
+        debug_assert_eq!(self.len, 1, "there is one, and no other");
+        self.len = 0;
+    }
+
     /// Makes the caches ready for an element more.
     #[inline]
     pub(super) fn prefetch_next(&self) {
@@ -132,6 +151,13 @@ impl<T: Default> Ring<T> {
     }
 }
 
+impl<T: Default + fmt::Debug> fmt::Debug for Ring<T> {
+    /// The elements; where they stand, and what stands in other places, belongs to nobody.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries((0..self.len).map(|index| &self[index])).finish()
+    }
+}
+
 impl<T: Default> Index<usize> for Ring<T> {
     type Output = T;
 
@@ -162,7 +188,15 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let (mut ring, mut deque) = (Ring::default(), VecDeque::new());
         for element in 0..10_000_u32 {
-            match rng.next_u32() % 5 {
+            match rng.next_u32() % 6 {
+                0 if deque.is_empty() => {
+                    *ring.put_only() = element;
+                    deque.push_back(element);
+                }
+                1 if deque.len() == 1 => {
+                    ring.drop_only();
+                    deque.pop_front();
+                }
                 0 | 1 => {
                     *ring.push() = element;
                     deque.push_back(element);

@@ -98,7 +98,7 @@ impl SendBuffer {
         let len = u32_from(data.len());
         self.bytes = len;
         self.sent = 1;
-        let chunk = self.chunks.push();
+        let chunk = self.chunks.put_only();
         chunk.seq = seq;
         chunk.len = len;
         chunk.data.assign(data);
@@ -107,7 +107,7 @@ impl SendBuffer {
     /// Forgets the only chunk, which is a small one: the peer has it.
     #[inline(always)]
     pub(super) fn forget_one(&mut self) {
-        self.chunks.drop_front();
+        self.chunks.drop_only();
         self.sent = 0;
         self.bytes = 0;
     }

@@ -4,6 +4,7 @@
 //! them, addresses as people write them, data as a string that is cut off.
 
 use super::bytes::{Reader, put, put_len, put_signed};
+use super::recording::Transfer;
 use std::fmt::{self, Write as _};
 use twinsock::SocketAddr;
 use twinsock::consts::{self, SOCK_CLOEXEC, SOCK_NONBLOCK};
@@ -234,14 +235,21 @@ impl<'a> Arguments<'a> {
         self
     }
 
-    /// Those of `send(2)`.
-    pub fn send(&mut self, fd: RawFd, data: &[u8], flags: i32) -> &mut Self {
-        self.number(fd).data(data).count(data.len()).flags(flags, Family::Msg)
+    /// Those of `sendto(2)` or `recvfrom(2)` on this descriptor.
+    pub fn transfer(&mut self, fd: RawFd, transfer: &Transfer<'_>) {
+        let Transfer { data, room, flags, name } = *transfer;
+        self.number(fd).data(data).count(room).flags(flags, Family::Msg);
+        if let Some(name) = name {
+            self.addr(name);
+        }
     }
 
-    /// Those of `recv(2)` of up to `room` bytes that gave `data`.
-    pub fn recv(&mut self, fd: RawFd, data: &[u8], room: usize, flags: i32) -> &mut Self {
-        self.number(fd).data(data).count(room).flags(flags, Family::Msg)
+    /// Those of a `recvfrom(2)` of up to `room` bytes that waits; it asks for a name as well, or not.
+    pub fn awaited(&mut self, fd: RawFd, room: usize, flags: i32, is_named: bool) {
+        self.number(fd).dots().count(room).flags(flags, Family::Msg);
+        if is_named {
+            self.dots();
+        }
     }
 
     /// An address.
@@ -382,16 +390,30 @@ impl Text {
         }
     }
 
-    /// The arguments of `send(2)` and of `recv(2)` on the short way: a descriptor, data, a length, flags.
-    pub(super) fn short(fd: RawFd, data: Option<(&[u8], usize)>, len: usize, flags: i32) -> String {
+    /// What [`Arguments::transfer`] lists, of data that is `of` bytes long.
+    pub(super) fn transfer(fd: RawFd, transfer: &Transfer<'_>, of: usize) -> String {
+        let Transfer { data, room, flags, name } = *transfer;
         let mut text = Text::default();
         text.show(fd);
-        match data {
-            Some((shown, of)) => text.data(shown, of),
-            None => text.item("..."),
-        }
-        text.show(len);
+        text.data(data, of);
+        text.show(room);
         text.flags(flags, Family::Msg);
+        if let Some(name) = name {
+            text.addr(name);
+        }
+        text.text
+    }
+
+    /// What [`Arguments::awaited`] lists.
+    pub(super) fn awaited(fd: RawFd, room: usize, flags: i32, is_named: bool) -> String {
+        let mut text = Text::default();
+        text.show(fd);
+        text.item("...");
+        text.show(room);
+        text.flags(flags, Family::Msg);
+        if is_named {
+            text.item("...");
+        }
         text.text
     }
 

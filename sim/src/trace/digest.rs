@@ -4,16 +4,21 @@
 //!
 //! ```text
 //! one word:   h = rotate_left(h ^ w, 23) * K
-//! two words:  as one word, w = mum(a ^ P0, b ^ P1)
+//! two words:  as one word, w = mum(a ^ P0, b ^ P1); with a label, mum(a ^ P0, b ^ P1) ^ label
 //! four words: as one word, w = mum(a ^ P0, b ^ P1) ^ rotate_left(mum(c ^ P2, d ^ P3), 32)
-//! a label:    what of four words is w above; with two words, as one word, mum(a ^ P0, b ^ P1) ^ label
-//! data:       four words at a time, then what is left, padded with zeros
-//! bytes:      as data, then the length
+//! a label:    what of four words is w above
+//! a call:     as one word, w = mum(time + place * K, (result + whose * K) ^ name)
+//! a flow:     mum(a ^ P2, b ^ P3); the label of a packet of it, mum(c ^ flow, d ^ P1)
+//! a packet:   as one word, w = (time + place * K) ^ label
+//! data:       as one word, l ^ rotate_left(m, 32), where for every four words, the last ones padded with zeros,
+//!             l = mum(a ^ P0, b ^ l) and m = mum(c ^ P2, d ^ m), from P1 and P3 on; nothing, if there is none
+//! bytes:      four words at a time, the last ones padded with zeros, then the length
 //! ```
 //!
 //! The step is a bijection of `h`, so that two runs which have parted stay apart until words that differ bring them together, by a
 //! chance of 2^-64. Only that step waits for the one before it: the products of an event's words are made beside it. This is a
-//! check against accidents, not against an adversary.
+//! check against accidents, not against an adversary. Why each of these tells apart what it stands for is in the decisions
+//! ("What of an event goes into the digest").
 
 /// A digest in the making.
 ///
@@ -56,6 +61,32 @@ impl Digest {
     #[inline]
     pub const fn fold(&mut self, word: u64) {
         self.0 = (self.0 ^ word).rotate_left(23).wrapping_mul(K);
+    }
+
+    /// Folds in the end of a call: when, host and process, thread and descriptor, what it returned, and its name's digest.
+    #[inline(always)]
+    pub(crate) const fn fold_call(&mut self, (at, home): (u64, u64), (result, whose): (u64, u64), name: u64) {
+        self.fold(mum(joined(at, home), joined(result, whose) ^ name));
+    }
+
+    /// Folds in what became of a packet: when, where and what, and its label.
+    #[inline(always)]
+    pub(crate) const fn fold_packet(&mut self, at: u64, fate: u64, label: u64) {
+        self.fold(joined(at, fate) ^ label);
+    }
+
+    /// Stands for what the packets of a flow have in common.
+    #[inline]
+    #[must_use]
+    pub(crate) const fn flow(a: u64, b: u64) -> u64 {
+        mum(a ^ P[2], b ^ P[3])
+    }
+
+    /// Stands for a packet of a flow.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) const fn packet_label(flow: u64, c: u64, d: u64) -> u64 {
+        mum(c ^ flow, d ^ P[1])
     }
 
     /// Folds in two words, for little more than the price of one.
@@ -102,8 +133,15 @@ impl Digest {
     /// ```
     #[inline]
     pub fn fold_bytes(&mut self, bytes: &[u8]) {
-        self.fold_data(bytes);
+        for part in bytes.chunks(32) {
+            let [a, b, c, d] = words(&padded(part));
+            self.fold4(a, b, c, d);
+        }
         self.fold_count(bytes.len());
+    }
+
+    fn fold_count(&mut self, count: usize) {
+        self.fold(u64::try_from(count).expect("a length in memory fits 64 bits"));
     }
 
     /// Folds in bytes whose number is folded in elsewhere.
@@ -117,33 +155,18 @@ impl Digest {
     /// ```
     #[inline(always)]
     pub fn fold_data(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
         let (blocks, rest) = bytes.as_chunks::<32>();
+        let mut lanes = (P[1], P[3]);
         for block in blocks {
-            self.fold_block(block);
+            lanes = lanes_after(lanes, block);
         }
         if !rest.is_empty() {
-            self.fold_rest(rest);
+            lanes = lanes_after_rest(lanes, rest);
         }
-    }
-
-    /// Folds in less than a block.
-    #[inline(never)]
-    fn fold_rest(&mut self, rest: &[u8]) {
-        let mut block = [0; 32];
-        block[..rest.len()].copy_from_slice(rest);
-        self.fold_block(&block);
-    }
-
-    #[inline]
-    fn fold_count(&mut self, count: usize) {
-        self.fold(u64::try_from(count).expect("a length in memory fits 64 bits"));
-    }
-
-    #[inline(always)]
-    fn fold_block(&mut self, block: &[u8; 32]) {
-        let (words, _) = block.as_chunks::<8>();
-        let word = |index: usize| u64::from_le_bytes(words[index]);
-        self.fold4(word(0), word(1), word(2), word(3));
+        self.fold(lanes.0 ^ lanes.1.rotate_left(32));
     }
 
     /// The digest of what was folded in so far, every bit of it depending on all of that.
@@ -172,6 +195,38 @@ impl Default for Digest {
     }
 }
 
+/// One word for two, which differs where one of them does, and where both do by less than is seen in a run.
+#[inline(always)]
+const fn joined(a: u64, b: u64) -> u64 {
+    a.wrapping_add(b.wrapping_mul(K))
+}
+
+/// What data is so far, with a block more.
+#[inline(always)]
+fn lanes_after(lanes: (u64, u64), block: &[u8; 32]) -> (u64, u64) {
+    let [a, b, c, d] = words(block);
+    (mum(a ^ P[0], b ^ lanes.0), mum(c ^ P[2], d ^ lanes.1))
+}
+
+/// The same with less than a block.
+#[inline(never)]
+fn lanes_after_rest(lanes: (u64, u64), rest: &[u8]) -> (u64, u64) {
+    lanes_after(lanes, &padded(rest))
+}
+
+/// At most a block, as one.
+fn padded(part: &[u8]) -> [u8; 32] {
+    let mut block = [0; 32];
+    block[..part.len()].copy_from_slice(part);
+    block
+}
+
+#[inline(always)]
+fn words(block: &[u8; 32]) -> [u64; 4] {
+    let (words, _) = block.as_chunks::<8>();
+    [words[0], words[1], words[2], words[3]].map(u64::from_le_bytes)
+}
+
 /// The halves of `a * b`, xored.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "each half of a product is meant to be taken alone")]
@@ -196,34 +251,94 @@ mod tests {
     }
 
     #[test]
+    fn what_events_are_in_a_digest_is_this_for_ever() {
+        let mut digest = Digest::new();
+        digest.fold_call((1, 2), (3, 4), 5);
+        digest.fold_packet(6, 7, Digest::packet_label(Digest::flow(8, 9), 10, 11));
+        digest.fold2_with(12, 13, Digest::label(14, 15, 16, 17));
+        digest.fold_data(b"eight to the bar, and a few more bytes than that");
+        digest.fold_data(b"");
+        assert_eq!(digest.value(), 16_030_423_789_559_004_195);
+    }
+
+    /// A way to fold words in, and how many bits of each may be any.
+    type Way = (fn(&mut Digest, [u64; 5]), [u32; 5]);
+
+    /// What is joined to another word counts hosts and threads in its upper half, fewer than 2^30; the last word of a call is the digest of a name.
+    const WAYS: [Way; 6] = [
+        (|digest, [a, ..]| digest.fold(a), [64, 0, 0, 0, 0]),
+        (|digest, [a, b, ..]| digest.fold2(a, b), [64, 64, 0, 0, 0]),
+        (|digest, [a, b, c, d, _]| digest.fold4(a, b, c, d), [64, 64, 64, 64, 0]),
+        (|digest, [a, b, c, d, e]| digest.fold2_with(a, b, Digest::label(c, d, e, 0)), [64; 5]),
+        (|digest, [a, b, c, d, e]| digest.fold_call((a, b), (c, d), e), [64, 62, 64, 62, 0]),
+        (
+            |digest, [a, b, c, d, e]| digest.fold_packet(a, b, Digest::packet_label(Digest::flow(c, 0), d, e)),
+            [64, 62, 64, 64, 64],
+        ),
+    ];
+
+    fn all_differ(mut values: Vec<u64>) -> bool {
+        let count = values.len();
+        values.sort_unstable();
+        values.dedup();
+        values.len() == count
+    }
+
+    #[test]
     fn every_bit_of_every_word_counts() {
-        let of = |words: [u64; 4], bytes: [u8; 70]| {
-            let mut digest = Digest::new();
-            digest.fold(words[0]);
-            digest.fold2(words[0], words[1]);
-            digest.fold4(words[0], words[1], words[2], words[3]);
-            digest.fold_bytes(&bytes);
-            digest.value()
-        };
-        let mut seen = vec![of([0; 4], [0; 70])];
-        for word in 0..4 {
-            for bit in 0..64 {
-                let mut words = [0; 4];
-                words[word] = 1 << bit;
-                seen.push(of(words, [0; 70]));
-            }
+        let usual = [7, 8, 9, 10, 11];
+        for (number, (way, bits)) in WAYS.iter().enumerate() {
+            let value = |words| {
+                let mut digest = Digest::new();
+                way(&mut digest, words);
+                digest.value()
+            };
+            let changed = (0..5).flat_map(|word| {
+                (0..bits[word]).map(move |bit| {
+                    let mut words = usual;
+                    words[word] ^= 1 << bit;
+                    words
+                })
+            });
+            assert!(all_differ(changed.chain([usual]).map(value).collect()), "way {number}");
         }
-        for byte in 0..70 {
-            for bit in 0..8 {
+    }
+
+    #[test]
+    fn every_bit_of_every_byte_counts() {
+        for fold in [Digest::fold_bytes, Digest::fold_data] {
+            let value = |bytes: [u8; 70]| {
+                let mut digest = Digest::new();
+                fold(&mut digest, &bytes);
+                digest.value()
+            };
+            let changed = (0..70 * 8).map(|bit| {
                 let mut bytes = [0; 70];
-                bytes[byte] = 1 << bit;
-                seen.push(of([0; 4], bytes));
+                bytes[bit / 8] = 1 << (bit % 8);
+                value(bytes)
+            });
+            assert!(all_differ(changed.chain([value([0; 70])]).collect()));
+        }
+    }
+
+    #[test]
+    fn calls_and_packets_that_differ_a_little_differ() {
+        let few = [0, 1, 2, 3, 1000];
+        // Host and process, or thread and descriptor: no process has the number 0.
+        let halves = [1, 2, 1 << 32 | 1, 2 << 32 | 1, 1 << 32 | 2, u64::MAX];
+        let mut seen = Vec::new();
+        for (at, home, whose) in
+            few.iter().flat_map(|at| halves.iter().flat_map(move |home| halves.map(|whose| (at, home, whose))))
+        {
+            for result in few.into_iter().chain([1, 2, 11].map(u64::wrapping_neg)) {
+                let (mut call, mut other, mut packet) = (Digest::new(), Digest::new(), Digest::new());
+                call.fold_call((*at, *home), (result, whose), 0x1234_5678_9abc_def0);
+                other.fold_call((*at, *home), (result, whose), 0xfedc_ba98_7654_3210);
+                packet.fold_packet(*at, *home, Digest::packet_label(Digest::flow(1, 2), whose, result));
+                seen.extend([call.value(), other.value(), packet.value()]);
             }
         }
-        let count = seen.len();
-        seen.sort_unstable();
-        seen.dedup();
-        assert_eq!(seen.len(), count);
+        assert!(all_differ(seen));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! What can happen in a run, as values: small enough to be made for every event, whether or not it is kept.
 
+use super::bytes::halves;
 use super::packets::{PacketLine, pair};
 use super::place::{Names, Place};
 use super::{Digest, MachineEvent};
 use std::fmt;
-use twinsock::{Instant, Result};
+use twinsock::{Errno, Instant, Result};
 
 /// Something that happened, when, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -231,30 +232,56 @@ impl NetworkEvent {
     }
 }
 
-/// Folds in that a call returned.
-#[inline]
-pub(super) fn fold_call_end(
-    digest: &mut Digest,
-    at: Instant,
-    place: Place,
-    call: CallName,
-    fd: Option<i32>,
-    result: Result<usize>,
-) {
-    let Place { host, pid, thread } = place;
-    // As the kernel returns it: the error negated.
-    let result = match result {
-        Ok(value) => u64::try_from(value).expect("a count in memory fits 64 bits"),
-        Err(errno) => i64::from(errno.raw()).wrapping_neg().cast_unsigned(),
-    };
-    let whose = pair(thread, fd.unwrap_or(-1).cast_unsigned());
-    digest.fold4(at.as_nanos(), pair(host, pid), call.word ^ whose, result);
+/// Whose call has returned, and what, as words.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CallWords {
+    /// Host and process.
+    home: u64,
+    /// Thread and descriptor; without one, as that of number -1.
+    whose: u64,
+    /// What it returned, as the kernel does: an error is negated.
+    returned: u64,
+}
+
+/// The greatest number of an error, [`MAX_ERRNO` of Linux](https://elixir.bootlin.com/linux/v6.18/source/include/linux/err.h).
+const ERRNO_MAX: i64 = 4095;
+
+impl CallWords {
+    #[inline(always)]
+    pub(super) fn of(place: Place, fd: Option<i32>, result: Result<usize>) -> CallWords {
+        let Place { host, pid, thread } = place;
+        let returned = match result {
+            Ok(value) => u64::try_from(value).expect("a count in memory fits 64 bits"),
+            Err(errno) => i64::from(errno.raw()).wrapping_neg().cast_unsigned(),
+        };
+        CallWords { home: pair(host, pid), whose: pair(thread, fd.unwrap_or(-1).cast_unsigned()), returned }
+    }
+
+    /// Folds in that the call returned.
+    #[inline(always)]
+    pub(super) fn fold_into(self, digest: &mut Digest, at: Instant, call: CallName) {
+        digest.fold_call((at.as_nanos(), self.home), (self.returned, self.whose), call.word);
+    }
+
+    /// The event that these were made of.
+    pub(super) fn event(self, at: Instant, name: &'static str, has_fd: bool) -> Event {
+        let ([pid, host], [fd, thread]) = (halves(self.home), halves(self.whose));
+        let returned = self.returned.cast_signed();
+        let result = if (-ERRNO_MAX..0).contains(&returned) {
+            Err(Errno::from_raw(i32::try_from(-returned).expect("the numbers of errors are small")))
+        } else {
+            Ok(usize::try_from(self.returned).expect("it was a count in memory"))
+        };
+        let what = What::CallEnd { call: CallName::new(name), fd: has_fd.then_some(fd.cast_signed()), result };
+        Event { at, place: Place { host, pid, thread }, what }
+    }
 }
 
 /// Folds in that `value` was chosen of `0..n`.
-#[inline]
+#[inline(always)]
 pub(super) fn fold_choice(digest: &mut Digest, at: Instant, place: Place, n: u32, value: u32) {
-    fold_head(digest, at, place, 6, pair(n, value));
+    let Place { host, pid, thread } = place;
+    digest.fold2_with(at.as_nanos(), pair(n, value), Digest::label(pair(host, pid), pair(thread, 6), 0, 0));
 }
 
 #[inline]
@@ -270,7 +297,7 @@ impl Event {
         match &self.what {
             // Packets are folded in from the packets themselves.
             What::PacketSent(_) | What::PacketDelivered(_) | What::PacketDropped(..) | What::PacketMet(..) => {}
-            What::CallEnd { call, fd, result } => fold_call_end(digest, self.at, self.place, *call, *fd, *result),
+            What::CallEnd { call, fd, result } => CallWords::of(self.place, *fd, *result).fold_into(digest, self.at, *call),
             What::Network { event, to } => self.fold_head(digest, 40 + event.number(), u64::from(to.unwrap_or(u32::MAX))),
             What::Timer => self.fold_head(digest, 5, 0),
             // Where threads wait follows from their calls.

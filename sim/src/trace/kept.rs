@@ -2,40 +2,26 @@
 //! and an [`Event`] is made of them when somebody asks.
 
 use super::RECORDS;
-use super::event::{CallName, Event, What};
+use super::event::{CallWords, Event, What};
 use super::packets::{PacketKind, Words};
 use super::place::Place;
 use super::recording::Recording;
 use std::collections::VecDeque;
-use twinsock::{Errno, Instant, Result};
+use twinsock::Instant;
 
 /// What is kept of an event in the ring.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Record {
     /// A packet that carried a segment or datagram over IPv4, sent or delivered.
     Packet { at: Instant, host: u32, kind: PacketKind, line: Words },
-    /// A call of this name returned so much.
-    CallDone { at: Instant, place: Place, fd: Option<i32>, name: &'static str, result: usize },
-    /// It failed.
-    CallFailed { at: Instant, place: Place, fd: Option<i32>, name: &'static str, errno: Errno },
+    /// A call of this name returned, which is about a descriptor, or about none.
+    CallEnd { at: Instant, words: CallWords, name: &'static str, has_fd: bool },
     /// A timer of a host went off.
     Timer { at: Instant, place: Place },
     /// A choice.
     Choice { at: Instant, place: Place, door: &'static str, n: u32, value: u32 },
     /// The next one of the other events.
     Other,
-}
-
-impl Record {
-    /// The end of a call.
-    #[inline(always)]
-    pub(super) fn call_end(at: Instant, place: Place, call: CallName, fd: Option<i32>, result: Result<usize>) -> Record {
-        let name = call.name();
-        match result {
-            Ok(result) => Record::CallDone { at, place, fd, name, result },
-            Err(errno) => Record::CallFailed { at, place, fd, name, errno },
-        }
-    }
 }
 
 /// The last records, and whoever wants to know of everything.
@@ -258,8 +244,7 @@ impl Kept {
         let next = self.count();
         (next.saturating_sub(self.records_max)..next).map(move |number| match ring[number % self.size] {
             Record::Packet { at, host, kind, line } => line.packet_event(at, host, kind, ""),
-            Record::CallDone { at, place, fd, name, result } => call_end(at, place, fd, name, Ok(result)),
-            Record::CallFailed { at, place, fd, name, errno } => call_end(at, place, fd, name, Err(errno)),
+            Record::CallEnd { at, words, name, has_fd } => words.event(at, name, has_fd),
             Record::Timer { at, place } => Event { at, place, what: What::Timer },
             Record::Choice { at, place, door, n, value } => Event { at, place, what: What::Choice { door, n, value } },
             Record::Other => {
@@ -268,8 +253,4 @@ impl Kept {
             }
         })
     }
-}
-
-fn call_end(at: Instant, place: Place, fd: Option<i32>, name: &'static str, result: Result<usize>) -> Event {
-    Event { at, place, what: What::CallEnd { call: CallName::new(name), fd, result } }
 }

@@ -21,7 +21,7 @@ use super::arguments::{Arguments, DATA_SHOWN_MAX_BYTES};
 use super::event::{CallName, Event, What};
 use super::packets::{PacketKind, Words, pair};
 use super::place::Place;
-use super::recording::{CallEnd, Ends, Memory, Recorded};
+use super::recording::{CallEnd, Ends, Memory, Recorded, Transfer};
 use crate::packet::{Body, Packet, Payload};
 use chunk::{CHUNK_HELD_BYTES, Chunk, HELD_MAX_BYTES};
 use events::Events;
@@ -63,6 +63,8 @@ pub(super) struct Log {
 /// How the data of the last packet that had so much began: what a program sends or receives is mostly that, and is kept once then.
 type Echo = [u8; DATA_SHOWN_MAX_BYTES];
 
+/// How long the name of a short form is: that of an IPv4 address, `ip(7)`.
+const NAME_BYTES: usize = 16;
 /// Of data longer than that a packet's own is kept, not a copy.
 const COPIED_MAX_BYTES: usize = 256;
 /// What an unpacked event is counted as.
@@ -70,16 +72,9 @@ const OTHER_BYTES: usize = 256;
 
 /// Which event it is, and the words after its head; two in brackets share one, the first in its lower half.
 mod kind {
-    /// `[thread, fd]`, `[connection, length]`; the flags are in the head. The data's beginning follows.
-    pub const SEND: u8 = 1;
-    /// The same of data that begins as the last packet's did.
-    pub const SEND_AGAIN: u8 = 2;
-    /// `[thread, fd]`, `[connection, length]`, `[room, nanoseconds since it was called]`; the flags are in the head.
-    pub const RECV: u8 = 3;
-    pub const RECV_AGAIN: u8 = 4;
     /// `[thread, fd]`, since when, the result, `[connection, length]`; the head has the call's name and the bits of `call`. The arguments follow.
     pub const CALL: u8 = 5;
-    /// `[thread, fd]`, `[room, 0]`; the flags are in the head.
+    /// `[thread, fd]`, `[room, whether a name is asked for]`; the flags are in the head.
     pub const WAITS_RECV: u8 = 6;
     /// `[thread, length]`; the call's name is in the head, the arguments follow.
     pub const WAITS_CALL: u8 = 7;
@@ -103,6 +98,15 @@ mod kind {
     pub const MOMENT: u8 = 16;
     /// No event: `[host, pid]`, `[thread, 0]`: where the next event is, if its thread is [`UNKNOWN`](super::threads::UNKNOWN).
     pub const PLACE: u8 = 17;
+    /// `[thread, fd]`, `[connection, length]`; the flags are in the head. What the bits say follows: the name, and the data's beginning.
+    pub const SEND: u8 = 0x20;
+    /// `[thread, fd]`, `[connection, length]`, `[room, nanoseconds since it was called]`; the rest as of [`SEND`].
+    pub const RECV: u8 = 0x24;
+    pub const TRANSFERS_END: u8 = 0x28;
+    /// A bit of these two: the data begins as the last packet's did, and does not follow.
+    pub const AGAIN: u8 = 1;
+    /// Another: there is a name.
+    pub const NAMED: u8 = 2;
 }
 
 /// What the head of a [`kind::CALL`] holds besides the number of its name.
@@ -234,70 +238,75 @@ impl Log {
 
     /// What has come of a thread's call.
     #[inline(always)]
-    fn ended(&mut self, step: u64, end: &CallEnd, ends: Option<&Ends>) -> Ended {
+    fn ended(&mut self, step: u64, end: CallEnd, ends: Option<&Ends>) -> Ended {
         self.make_room(step, end.at);
         self.threads.ended(end, ends, &mut self.now.connections)
     }
 
-    /// The end of a `send(2)` or `sendto(2)` without an address that took all of `data`.
-    #[inline]
-    pub(super) fn send(&mut self, step: u64, end: &CallEnd, ends: Option<&Ends>, fd: RawFd, data: &[u8], flags: i32) {
+    /// The end of a `sendto(2)`.
+    #[inline(always)]
+    pub(super) fn send(&mut self, step: u64, end: CallEnd, ends: Option<&Ends>, (fd, sent): (RawFd, &Transfer<'_>)) {
         let ended = self.ended(step, end, ends);
-        let (Ok(flags), Ok(len), true) = (u16::try_from(flags), u32::try_from(data.len()), ended.since == end.at) else {
-            return self.call(step, end, ended, |to| _ = to.send(fd, data, flags));
+        let (Ok(flags), Ok(len)) = (u16::try_from(sent.flags), u32::try_from(sent.data.len())) else {
+            return self.call(step, end, ended, |to| to.transfer(fd, sent));
+        };
+        let Some(name) = short_name(sent.name).filter(|_| ended.since == end.at) else {
+            return self.call(step, end, ended, |to| to.transfer(fd, sent));
         };
         let thread = if ended.knows_place { end.place.thread } else { self.thread(end.place) };
-        let shown = self.shown(data);
-        let head = self.head(step, end.at, if shown.is_none() { kind::SEND_AGAIN } else { kind::SEND }, flags);
+        let (bits, shown) = self.shown(name, sent.data);
+        let head = self.head(step, end.at, kind::SEND | bits, flags);
         self.put([head, pair(fd.cast_unsigned(), thread), pair(len, ended.connection)]);
-        if let Some(shown) = shown {
-            self.now.bytes.extend_from_slice(shown);
-        }
+        self.put_shown(name, shown);
     }
 
-    /// The end of a `recv(2)` of up to `room` bytes that gave `data`.
-    #[inline]
-    pub(super) fn recv(
-        &mut self,
-        step: u64,
-        end: &CallEnd,
-        ends: Option<&Ends>,
-        fd: RawFd,
-        (data, room): (&[u8], usize),
-        flags: i32,
-    ) {
+    /// The end of a `recvfrom(2)`.
+    #[inline(always)]
+    pub(super) fn recv(&mut self, step: u64, end: CallEnd, ends: Option<&Ends>, (fd, received): (RawFd, &Transfer<'_>)) {
         let ended = self.ended(step, end, ends);
+        let Transfer { data, room, flags, name } = *received;
         let ago = end.at.as_nanos().wrapping_sub(ended.since.as_nanos());
         let sizes = (u32::try_from(data.len()), u32::try_from(room), u32::try_from(ago));
-        let (Ok(flags), (Ok(len), Ok(room), Ok(ago))) = (u16::try_from(flags), sizes) else {
-            return self.call(step, end, ended, |to| _ = to.recv(fd, data, room, flags));
+        let (Ok(flags), (Ok(len), Ok(room), Ok(ago)), Some(name)) = (u16::try_from(flags), sizes, short_name(name)) else {
+            return self.call(step, end, ended, |to| to.transfer(fd, received));
         };
         let thread = if ended.knows_place { end.place.thread } else { self.thread(end.place) };
-        let shown = self.shown(data);
-        let head = self.head(step, end.at, if shown.is_none() { kind::RECV_AGAIN } else { kind::RECV }, flags);
+        let (bits, shown) = self.shown(name, data);
+        let head = self.head(step, end.at, kind::RECV | bits, flags);
         self.put([head, pair(fd.cast_unsigned(), thread), pair(len, ended.connection), pair(ago, room)]);
-        if let Some(shown) = shown {
-            self.now.bytes.extend_from_slice(shown);
-        }
+        self.put_shown(name, shown);
     }
 
-    /// The beginning of data; nothing if it is the last packet's.
+    /// Which bits say what follows, and the beginning of the data, if that is not the last packet's.
     #[inline(always)]
-    fn shown<'a>(&self, data: &'a [u8]) -> Option<&'a [u8]> {
-        match data.first_chunk() {
+    fn shown<'a>(&self, name: Option<&[u8; NAME_BYTES]>, data: &'a [u8]) -> (u8, Option<&'a [u8]>) {
+        let shown = match data.first_chunk() {
             Some(shown) => (*shown != self.echo).then_some(&shown[..]),
             None => Some(data),
+        };
+        let again = if shown.is_none() { kind::AGAIN } else { 0 };
+        (again | if name.is_some() { kind::NAMED } else { 0 }, shown)
+    }
+
+    /// Appends what follows.
+    #[inline(always)]
+    fn put_shown(&mut self, name: Option<&[u8; NAME_BYTES]>, shown: Option<&[u8]>) {
+        if let Some(name) = name {
+            self.now.bytes.extend_from_slice(name);
+        }
+        if let Some(shown) = shown {
+            self.now.bytes.extend_from_slice(shown);
         }
     }
 
     /// The end of any call.
-    pub(super) fn call_end(&mut self, step: u64, end: &CallEnd, ends: Option<&Ends>, list: impl FnOnce(&mut Arguments<'_>)) {
+    pub(super) fn call_end(&mut self, step: u64, end: CallEnd, ends: Option<&Ends>, list: impl FnOnce(&mut Arguments<'_>)) {
         let ended = self.ended(step, end, ends);
         self.call(step, end, ended, list);
     }
 
-    fn call(&mut self, step: u64, end: &CallEnd, ended: Ended, list: impl FnOnce(&mut Arguments<'_>)) {
-        let CallEnd { at, place, call, fd, result } = *end;
+    fn call(&mut self, step: u64, end: CallEnd, ended: Ended, list: impl FnOnce(&mut Arguments<'_>)) {
+        let CallEnd { at, place, call, fd, result } = end;
         let Ended { since, connection, knows_place } = ended;
         let thread = if knows_place { place.thread } else { self.thread(place) };
         let word = self.word(call.name());
@@ -322,19 +331,26 @@ impl Log {
         self.now.bytes[from - 4..from].copy_from_slice(&len.to_le_bytes());
     }
 
-    /// A thread begins to wait in a `recv(2)`.
+    /// A thread begins to wait in a `recvfrom(2)`.
     #[inline]
-    pub(super) fn waits_recv(&mut self, step: u64, at: Instant, place: Place, fd: RawFd, room: usize, flags: i32) {
+    pub(super) fn waits_recv(
+        &mut self,
+        step: u64,
+        at: Instant,
+        place: Place,
+        (fd, room): (RawFd, usize),
+        (flags, is_named): (i32, bool),
+    ) {
         self.make_room(step, at);
         let (Ok(flags), Ok(room)) = (u16::try_from(flags), u32::try_from(room)) else {
             return self.waits_call(step, at, place, const { CallName::new("recvfrom") }, |to| {
-                to.number(fd).dots().count(room).flags(flags, super::Family::Msg);
+                to.awaited(fd, room, flags, is_named);
             });
         };
         self.threads.waits(place, at);
         let thread = self.thread(place);
         let head = self.head(step, at, kind::WAITS_RECV, flags);
-        self.put([head, pair(fd.cast_unsigned(), thread), u64::from(room)]);
+        self.put([head, pair(fd.cast_unsigned(), thread), pair(u32::from(is_named), room)]);
     }
 
     /// A thread begins to wait in a call.
@@ -470,6 +486,12 @@ impl Log {
     pub(super) fn read(&self, texts: bool) -> impl Iterator<Item = Recorded> {
         self.full.iter().chain([&self.now]).flat_map(move |chunk| Events::of(self, chunk, texts))
     }
+}
+
+/// A name as short forms have it: none, or that of an IPv4 address. `None`: it is another.
+#[inline(always)]
+fn short_name(name: Option<&[u8]>) -> Option<Option<&[u8; NAME_BYTES]>> {
+    name.map(<&[u8; NAME_BYTES]>::try_from).transpose().ok()
 }
 
 /// The data of a segment or datagram.

@@ -27,6 +27,7 @@ mod untold;
 
 pub(crate) use arguments::{Arguments, Family};
 pub use digest::Digest;
+use event::CallWords;
 pub(crate) use event::{CallName, Event, NetworkEvent, What};
 pub use file::{TraceFile, TraceFileError, read_trace};
 use kept::{Kept, Record};
@@ -36,7 +37,7 @@ pub(crate) use machine::MachineEvent;
 pub(crate) use packets::PacketLine;
 use packets::{PacketKind, Words};
 pub(crate) use place::{Names, Place};
-pub(crate) use recording::{CallEnd, Ends, Memory};
+pub(crate) use recording::{CallEnd, Ends, Memory, Transfer};
 #[cfg(test)]
 pub(crate) use recording::{Connection, Detail, Recorded};
 pub use recording::{EVENTS_MAX, Recording};
@@ -149,10 +150,10 @@ impl Trace {
         }
     }
 
-    /// The same of a `recv(2)` of up to `room` bytes.
-    pub(crate) fn waits_in_recv(&mut self, at: Instant, place: Place, fd: i32, room: usize, flags: i32) {
+    /// The same of a `recvfrom(2)` of up to `room` bytes, which asks for the sender's name or not.
+    pub(crate) fn waits_in_recv(&mut self, at: Instant, place: Place, (fd, room): (i32, usize), (flags, is_named): (i32, bool)) {
         if let Some((log, step)) = self.log_mut() {
-            log.waits_recv(step, at, place, fd, room, flags);
+            log.waits_recv(step, at, place, (fd, room), (flags, is_named));
         }
     }
 
@@ -165,32 +166,34 @@ impl Trace {
 
     /// Records a call in full, whose arguments `list` lists, and what its descriptor is connected to; [`Trace::call_ended`] has recorded what every
     /// trace holds of it.
-    pub(crate) fn call_in_full(&mut self, end: &CallEnd, ends: Option<&Ends>, list: impl Fn(&mut Arguments<'_>)) {
+    pub(crate) fn call_in_full(&mut self, end: CallEnd, ends: Option<&Ends>, list: impl Fn(&mut Arguments<'_>)) {
         self.tell_call(end, &list);
         if let Some((log, step)) = self.log_mut() {
             log.call_end(step, end, ends, list);
         }
     }
 
-    /// The same of a `send(2)` that took all of `data`.
-    pub(crate) fn send_in_full(&mut self, end: &CallEnd, ends: Option<&Ends>, fd: i32, data: &[u8], flags: i32) {
-        self.tell_call(end, |to| _ = to.send(fd, data, flags));
+    /// The same of a `sendto(2)`.
+    #[inline(always)]
+    pub(crate) fn send_in_full(&mut self, end: CallEnd, ends: Option<&Ends>, fd: i32, sent: &Transfer<'_>) {
+        self.tell_call(end, |to| to.transfer(fd, sent));
         if let Some((log, step)) = self.log_mut() {
-            log.send(step, end, ends, fd, data, flags);
+            log.send(step, end, ends, (fd, sent));
         }
     }
 
-    /// The same of a `recv(2)` of up to `room` bytes that gave `data`.
-    pub(crate) fn recv_in_full(&mut self, end: &CallEnd, ends: Option<&Ends>, fd: i32, (data, room): (&[u8], usize), flags: i32) {
-        self.tell_call(end, |to| _ = to.recv(fd, data, room, flags));
+    /// The same of a `recvfrom(2)`.
+    #[inline(always)]
+    pub(crate) fn recv_in_full(&mut self, end: CallEnd, ends: Option<&Ends>, fd: i32, received: &Transfer<'_>) {
+        self.tell_call(end, |to| to.transfer(fd, received));
         if let Some((log, step)) = self.log_mut() {
-            log.recv(step, end, ends, fd, (data, room), flags);
+            log.recv(step, end, ends, (fd, received));
         }
     }
 
     /// Keeps a call for whoever listens.
     #[cfg(feature = "tracing")]
-    fn tell_call(&mut self, end: &CallEnd, list: impl Fn(&mut Arguments<'_>)) {
+    fn tell_call(&mut self, end: CallEnd, list: impl Fn(&mut Arguments<'_>)) {
         let step = self.steps;
         if let Some(untold) = self.kept.untold_mut() {
             untold.add_call(step, end, list);
@@ -200,7 +203,7 @@ impl Trace {
     #[cfg(not(feature = "tracing"))]
     #[expect(clippy::unused_self, reason = "nobody can listen")]
     #[inline(always)]
-    fn tell_call(&self, _end: &CallEnd, _list: impl Fn(&mut Arguments<'_>)) {}
+    fn tell_call(&self, _end: CallEnd, _list: impl Fn(&mut Arguments<'_>)) {}
 
     /// Another turn is taken.
     #[inline]
@@ -257,8 +260,9 @@ impl Trace {
         fd: Option<i32>,
         result: Result<usize>,
     ) -> bool {
-        event::fold_call_end(&mut self.digest, at, place, call, fd, result);
-        self.kept.keep(|| Record::call_end(at, place, call, fd, result))
+        let words = CallWords::of(place, fd, result);
+        words.fold_into(&mut self.digest, at, call);
+        self.kept.keep(|| Record::CallEnd { at, words, name: call.name(), has_fd: fd.is_some() })
     }
 
     /// Records that a host handed a packet to a link or to itself, and folds the packet's data into the digest, so that two runs
@@ -285,7 +289,7 @@ impl Trace {
             return self.packet_sent(at, host, packet, label);
         }
         label.words.renumber(segment);
-        label.word = label.words.label();
+        label.word = label.words.label(label.flow);
         if let Some(number) = self.usual_packet(at, host, PacketKind::Sent, packet, label) {
             label.number = number;
         }
@@ -300,7 +304,7 @@ impl Trace {
             return self.packet_sent(at, host, packet, label);
         }
         if label.words.resize(datagram) {
-            label.word = label.words.label();
+            label.word = label.words.label(label.flow);
         }
         if let Some(number) = self.usual_packet(at, host, PacketKind::Sent, packet, label) {
             label.number = number;
@@ -344,7 +348,8 @@ impl Trace {
                 return self.other_packet(at, host, kind, packet, "");
             }
         };
-        label.word = label.words.label();
+        label.flow = label.words.flow();
+        label.word = label.words.label(label.flow);
         label.is_usual = true;
         if let Some(number) = self.usual_packet(at, host, kind, packet, label) {
             label.number = number;
@@ -363,7 +368,7 @@ impl Trace {
 
     fn other_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, why: &'static str) {
         let words = Words::of(packet);
-        packets::fold_packet(&mut self.digest, at, host, kind, words.label());
+        packets::fold_packet(&mut self.digest, at, host, kind, words.label(words.flow()));
         let event = Event { at, place: Place::host(host), what: kind.what(PacketLine::of(packet), why) };
         if self.kept.is_attended() {
             self.attend_other_packet(&event, host, kind, packet, (words, why));
@@ -456,7 +461,9 @@ impl Trace {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Label {
     words: Words,
-    /// What stands for the words in the digest.
+    /// What stands in the digest for those of the words that are the same in the next packet of its flow.
+    flow: u64,
+    /// What stands for all of them.
     word: u64,
     /// It is the label of a segment or datagram between IPv4 addresses, and not of just any packet, about which it says nothing.
     is_usual: bool,

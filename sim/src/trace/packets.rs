@@ -188,10 +188,16 @@ impl Words {
         before != self.len_urgent
     }
 
-    /// One word for all of them.
+    /// One word for what [`Words::renumber`] and [`Words::resize`] leave as it is.
     #[inline(always)]
-    pub(super) fn label(self) -> u64 {
-        Digest::label(self.numbers, self.header, self.addrs, self.len_urgent)
+    pub(super) fn flow(self) -> u64 {
+        Digest::flow(self.header, self.addrs)
+    }
+
+    /// One word for all of them, of which `flow` stands for the rest.
+    #[inline(always)]
+    pub(super) fn label(self, flow: u64) -> u64 {
+        Digest::packet_label(flow, self.numbers, self.len_urgent)
     }
 
     /// The event that the words of a segment or datagram between IPv4 addresses were made of.
@@ -223,7 +229,7 @@ impl Words {
 /// Folds in what became of a packet of this label.
 #[inline(always)]
 pub(super) fn fold_packet(digest: &mut Digest, at: Instant, host: u32, kind: PacketKind, label: u64) {
-    digest.fold2_with(at.as_nanos(), pair(host, kind.number()), label);
+    digest.fold_packet(at.as_nanos(), pair(host, kind.number()), label);
 }
 
 /// In [`Words::len_urgent`]: the segment has an urgent pointer.

@@ -272,6 +272,19 @@ pub(super) fn dropped_words(dropped: u64) -> Option<String> {
     (dropped > 0).then(|| format!("{dropped} earlier {are} dropped: a recording keeps the last ones"))
 }
 
+/// What `sendto(2)` took, all of it, or `recvfrom(2)` gave.
+#[derive(Clone, Copy, Debug)]
+pub struct Transfer<'a> {
+    /// What was sent or received.
+    pub data: &'a [u8],
+    /// For how many bytes there was room; of what was sent, how many they are.
+    pub room: usize,
+    /// The flags.
+    pub flags: i32,
+    /// For whom it is or from whom, if that is given or asked for.
+    pub name: Option<&'a [u8]>,
+}
+
 /// A call that returned.
 #[derive(Clone, Copy, Debug)]
 pub struct CallEnd {

@@ -72,9 +72,9 @@ impl Untold {
         }
     }
 
-    pub(super) fn add_call(&mut self, step: u64, end: &CallEnd, list: impl Fn(&mut Arguments<'_>)) {
+    pub(super) fn add_call(&mut self, step: u64, end: CallEnd, list: impl Fn(&mut Arguments<'_>)) {
         if self.wants(Topic::Call) {
-            let CallEnd { at, place, call, fd, result } = *end;
+            let CallEnd { at, place, call, fd, result } = end;
             let what = What::CallEnd { call, fd, result };
             let text = call_text(&what, &Arguments::text(list));
             self.events.push(UntoldEvent { step, event: Event { at, place, what }, call: Some(text) });

@@ -54,7 +54,7 @@ impl World {
                 }
             }
             Due::Alarm(alarm) => show(Soon::Alarm(*alarm)),
-            Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) | Due::Timer(_) => {}
+            Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) => {}
         });
         for pair in self.ahead.flocks[0].iter().flatten() {
             self.prefetch_host(HostId(pair.first()));

@@ -7,12 +7,14 @@ use crate::host::{Asked, Cx, Landing, Token, store_inet_name};
 use crate::packet::Body;
 use twinsock::Instant;
 
-/// What a step of the world came to, but for the end of a receive.
+/// What a step of the world came to.
 pub enum Happened {
     /// Something that the world itself deals with.
     Something,
     /// The same, and this is the only waiter to be woken: [`World::poll_wake`] has none.
     Woken(Token),
+    /// What a waiter waits for is over.
+    Ended(Ended),
     /// An alarm, for the driver to act on.
     Alarm(Alarm),
 }
@@ -25,65 +27,37 @@ pub struct Ended {
     pub data: Data,
 }
 
-/// What has happened, or has yet to.
-pub enum Next {
-    /// A receive has ended.
-    Ended(Ended),
-    /// A packet has arrived. If that wakes one waiter only, it is this, and [`World::poll_wake`] has none.
-    Landed(Option<Token>),
-    /// An alarm, for the driver to act on.
-    Alarm(Alarm),
-    /// Something else is due, for [`World::happen_seldom`].
-    Rest(Rest),
-}
-
-/// Something seldom that is due.
-pub struct Rest(Due);
-
 impl World {
-    /// [`World::step`] for a driver that would take the only waiter to be woken from the queue of those, where one is.
-    ///
-    /// # Panics
-    /// If the queue went back in time: a bug here.
-    pub(crate) fn happen(&mut self) -> Option<Happened> {
-        Some(match self.happen_short(false)? {
-            Next::Ended(_) => unreachable!("no receive may end"),
-            Next::Landed(woken) => woken.map_or(Happened::Something, Happened::Woken),
-            Next::Alarm(alarm) => Happened::Alarm(alarm),
-            Next::Rest(rest) => {
-                self.happen_seldom(rest);
-                Happened::Something
-            }
-        })
-    }
-
-    /// The same where, if nothing more is due, the only waiter would be the next to run: with `may_end`, what it waits for may have ended.
+    /// [`World::step`] for a driver that would take the only waiter to be woken from the queue of those, where one is. `may_end`: if nothing more is due,
+    /// that one would be the next to run, and what it waits for may end at once.
     ///
     /// # Panics
     /// If the queue went back in time: a bug here.
     #[inline(always)]
-    pub(crate) fn happen_short(&mut self, may_end: bool) -> Option<Next> {
-        if self.is_timer_next()
-            && let Some(rest) = self.take_timer()
-        {
-            return Some(Next::Rest(rest));
+    pub(crate) fn happen(&mut self, may_end: bool) -> Option<Happened> {
+        if self.is_timer_next() && self.run_next_timer() {
+            return Some(Happened::Something);
         }
         let (at, due) = self.queue.pop()?;
         self.come_to(at);
         Some(match due {
             Due::Arrival(pair) => self.arrival(HostId(pair.first()), pair.second(), may_end),
-            Due::Alarm(alarm) => Next::Alarm(alarm),
-            Due::Unjudged(pair) => Next::Alarm(self.show_to_rules(pair.first(), pair.second())),
-            due @ (Due::Damaged(_) | Due::Sending(_) | Due::Timer(_)) => Next::Rest(Rest(due)),
+            Due::Alarm(alarm) => Happened::Alarm(alarm),
+            due @ (Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_)) => {
+                self.happen_seldom(due).map_or(Happened::Something, Happened::Alarm)
+            }
         })
     }
 
-    /// The host's earliest timer goes off, next of all.
+    /// The earliest timer of all hosts goes off, next of all. `false`: there is none.
     #[inline(never)]
-    fn take_timer(&mut self) -> Option<Rest> {
-        let (at, id) = self.next_timer()?;
+    fn run_next_timer(&mut self) -> bool {
+        let Some((at, id)) = self.next_timer() else { return false };
         self.come_to(at);
-        Some(Rest(Due::Timer(id)))
+        if self.machines[id.index()].runs {
+            self.run_timers(id);
+        }
+        true
     }
 
     /// The moment of what happens next has come.
@@ -94,25 +68,21 @@ impl World {
         self.choice.set_now(at);
     }
 
-    /// What is due happens.
     #[inline(never)]
-    pub(crate) fn happen_seldom(&mut self, Rest(due): Rest) {
+    fn happen_seldom(&mut self, due: Due) -> Option<Alarm> {
         match due {
             Due::Arrival(pair) => self.arrive_with_care(HostId(pair.first()), pair.second()),
+            Due::Alarm(alarm) => return Some(alarm),
             Due::Damaged(pair) => self.arrive_damaged(HostId(pair.first()), pair.second()),
             Due::Sending(pair) => self.send_late(pair.first(), pair.second()),
-            Due::Timer(id) => {
-                if self.machines[id.index()].runs {
-                    self.run_timers(id);
-                }
-            }
-            Due::Alarm(_) | Due::Unjudged(_) => unreachable!("an alarm is for the driver"),
+            Due::Unjudged(pair) => return Some(self.show_to_rules(pair.first(), pair.second())),
         }
+        None
     }
 
     /// The packet in this place reaches a host, if it is one that takes part in what happens.
     #[inline(always)]
-    fn arrival(&mut self, to: HostId, slot: u32, may_end: bool) -> Next {
+    fn arrival(&mut self, to: HostId, slot: u32, may_end: bool) -> Happened {
         let at = self.now;
         if let (Some(machine), Some(flying)) = (self.machines.get_mut(to.index()), self.in_flight.slots.get_mut(index(slot)))
             && machine.runs & !machine.has_lost_addrs & self.chains.is_none()
@@ -120,28 +90,29 @@ impl World {
             self.trace.labelled_delivered(at, to.0, &flying.packet, &flying.label);
             let now = machine.clock.own(at);
             let may_end = may_end & self.queue.is_idle_until(at) & self.timers.is_idle_until(at);
-            let landing = machine.host.take_packet_short(now, &flying.packet, &mut flying.ends, may_end, &mut self.calms);
-            if let Landing::Ends { waiter, received, is_armed } = landing {
-                if is_armed {
-                    self.follow_timer(to);
+            match machine.host.take_packet_short(now, &flying.packet, &mut flying.ends, may_end, &mut self.calms) {
+                Landing::Ends { waiter, received, is_armed } => {
+                    if is_armed {
+                        self.follow_timer(to);
+                    }
+                    return Happened::Ended(Ended { waiter, data: Data { slot, len: received } });
                 }
-                return Next::Ended(Ended { waiter, data: Data { slot, len: received } });
+                Landing::Kept => self.hand_back(slot),
+                landing @ (Landing::Wakes { .. } | Landing::Done | Landing::Long) => {
+                    return self.landed(to, slot, landing).map_or(Happened::Something, Happened::Woken);
+                }
             }
-            return Next::Landed(self.landed(to, slot, landing));
+        } else {
+            self.arrive_with_care(to, slot);
         }
-        Next::Rest(Rest(Due::arrival(to, slot)))
+        Happened::Something
     }
 
-    /// The packet in this place has reached a host, and is not the end of a receive. Answers the only waiter that is to be woken for it.
+    /// The packet in this place has reached a host, and somebody may be woken by it: answers who, if it is one.
     #[inline(never)]
     fn landed(&mut self, to: HostId, slot: u32, landing: Landing) -> Option<Token> {
         match landing {
-            Landing::Long => self.take_in(to, slot),
-            Landing::Done => {
-                self.in_flight.land(slot);
-                self.follow(to);
-            }
-            Landing::Wakes { waiter, is_armed } => {
+            Landing::Ends { waiter, is_armed, .. } | Landing::Wakes { waiter, is_armed } => {
                 self.hand_back(slot);
                 if is_armed {
                     self.follow_timer(to);
@@ -152,7 +123,11 @@ impl World {
                 self.hand_back(slot);
                 return None;
             }
-            Landing::Ends { .. } => unreachable!("the end of a receive"),
+            Landing::Done => {
+                self.in_flight.land(slot);
+                self.follow(to);
+            }
+            Landing::Long => self.take_in(to, slot),
         }
         self.wakes.pop_only()
     }

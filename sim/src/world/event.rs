@@ -3,11 +3,12 @@
 //! A hierarchical timing wheel, 11 levels of 64 slots, which together tell 64-bit instants apart; every event in it is one node of
 //! one slab, linked into its slot's list, and a bitmap per level says which slots hold anything. The earliest events stay outside wheel
 //! and slab, the very first as the front, the others in a line behind it: what is pushed in order, as the packets of a link are whose delay is always the
-//! same, or is to be among the next few, as the turn of a thread is, never sees the wheel, and while little is pending nothing does.
+//! same, or is to be among the next few, never sees the wheel, and while little is pending nothing does. What is due before most of that, but in order
+//! among its like, as the turns of threads are, stands in a line of its own, the short one.
 //!
-//! Where an event belongs follows from its instant and from `base`, the instant of the last event popped: the level is that
+//! Where an event of the wheel belongs follows from its instant and from `base`, the instant of the last event popped: the level is that
 //! of the highest bit (in groups of six) in which the two differ, the slot is that group's value. Four facts hold
-//! between any two calls, and everything else follows from them:
+//! between any two calls, and everything else follows from them (the queue proper is the front, the line and the wheel):
 //!
 //! 1. Every event in the wheel is where its instant and `base` say. When `base` moves to a popped event's instant, only the slot
 //!    which that event belonged to changes its meaning, and its events move to lower levels.
@@ -15,8 +16,9 @@
 //!    earlier than all events in the wheel. If there is no front, nobody stands in the line.
 //! 3. Events of one instant stand in one list of the wheel, in the order in which they were pushed.
 //! 4. The head of a list is the earliest event in it.
+//! 5. The short line is in order, too, and what is in the queue proper at an instant of one that stands there was pushed before it.
 //!
-//! So `pop` takes the front, or else the head of the first list of the lowest level, and moves `base`. An event that is pushed belongs
+//! So `pop` takes the front, or else the head of the first list of the lowest level, unless the first of the short line is earlier, and moves `base`. An event that is pushed belongs
 //! into the line if it is earlier than all in the wheel. Where it would be far from both ends of the line, those behind it go to the wheel, from
 //! which none comes back: so each event stands in the line once, is put into the wheel once, and moves down there at most ten times, whatever
 //! else happens, and usually once or twice.
@@ -54,10 +56,18 @@ pub struct EventQueue<E> {
     front_at: u64,
     /// The other events outside the wheel.
     line: Line<Outside<E>>,
+    /// The instant of the last of the line; meaningless while nobody stands there.
+    last_at: u64,
     /// The instant of the earliest event in the wheel, `u64::MAX` while the wheel is empty.
     wheel_at: u64,
     /// The instant of the earliest event of all, `u64::MAX` while there is none.
     next_at: u64,
+    /// The instant of the first of the short line, `u64::MAX` while nobody stands there.
+    short_at: u64,
+    /// The instant of the last of it, 0 while nobody does.
+    short_last_at: u64,
+    /// The short line.
+    short: Line<Outside<E>>,
     /// The first unused node of `nodes`.
     free: u32,
     /// The instant of the last event popped.
@@ -141,8 +151,12 @@ impl<E> EventQueue<E> {
             front: None,
             front_at: 0,
             line: Line::new(),
+            last_at: 0,
             wheel_at: u64::MAX,
             next_at: u64::MAX,
+            short_at: u64::MAX,
+            short_last_at: 0,
+            short: Line::new(),
             free: NONE,
             base: 0,
             nodes: Vec::new(),
@@ -175,24 +189,75 @@ impl<E> EventQueue<E> {
         let at = at.as_nanos();
         debug_assert!(at >= self.base, "an event is never in the past: {at} ns, and {} ns have passed", self.base);
         let at = at.max(self.base);
+        if at <= self.short_last_at {
+            self.join_lines(at);
+        }
         if self.front.is_none() && at < self.wheel_at {
             self.front = Some(event);
             self.front_at = at;
-            self.next_at = at;
+            self.next_at = at.min(self.short_at);
         } else {
             self.push_behind(at, event);
         }
     }
 
+    /// The same of one that is due shortly, and, as a rule, not before those that were pushed like this. When it happens does not depend on which of the two it
+    /// was; what that costs does.
+    ///
+    /// # Panics
+    /// If 2^32 - 1 events are pending.
+    ///
+    /// ```
+    /// use twinsock::Instant;
+    /// use twinsock_sim::world::event::EventQueue;
+    /// let mut queue = EventQueue::new();
+    /// queue.push(Instant::from_nanos(20), 'b');
+    /// queue.push_short(Instant::from_nanos(20), 'c');
+    /// queue.push_short(Instant::from_nanos(10), 'a');
+    /// assert_eq!([(); 3].map(|()| queue.pop().unwrap().1), ['a', 'b', 'c']);
+    /// ```
+    #[inline]
+    pub fn push_short(&mut self, at: Instant, event: E) {
+        let instant = at.as_nanos().max(self.base);
+        if instant < self.short_last_at || instant == u64::MAX {
+            return self.push(at, event);
+        }
+        *self.short.push(|| Outside::NONE) = Outside { at: instant, event: Some(event) };
+        self.short_last_at = instant;
+        self.short_at = self.short_at.min(instant);
+        self.next_at = self.next_at.min(instant);
+    }
+
+    /// An event is pushed that may be at an instant of the short line: then those who stand there join the others, before it.
+    #[cold]
+    fn join_lines(&mut self, at: u64) {
+        if at < self.short_at {
+            return;
+        }
+        (self.short_at, self.short_last_at) = (u64::MAX, 0);
+        self.next_at = self.proper_at();
+        while let Some(first) = self.short.pop() {
+            let at = Instant::from_nanos(first.at);
+            let event = first.event.take().expect("who stands in a line is an event");
+            self.push(at, event);
+        }
+    }
+
+    /// The instant of the earliest event of the queue proper, `u64::MAX` while there is none.
+    #[inline]
+    fn proper_at(&self) -> u64 {
+        if self.front.is_some() { self.front_at } else { self.wheel_at }
+    }
+
     /// Adds an event where there is a front already, or an event in the wheel that comes first.
     #[inline(never)]
     fn push_behind(&mut self, at: u64, event: E) {
-        let last_at = self.line.last().map_or(self.front_at, |last| last.at);
+        let last_at = if self.line.is_empty() { self.front_at } else { self.last_at };
         if at >= self.wheel_at {
             let new = self.allocate(at, event);
             self.link(new, at);
         } else if at >= last_at {
-            *self.line.push(|| Outside::NONE) = Outside { at, event: Some(event) };
+            self.push_last(at, event);
         } else if at < self.front_at {
             self.push_front(at, event);
         } else {
@@ -200,12 +265,18 @@ impl<E> EventQueue<E> {
         }
     }
 
+    #[inline(always)]
+    fn push_last(&mut self, at: u64, event: E) {
+        self.last_at = at;
+        *self.line.push(|| Outside::NONE) = Outside { at, event: Some(event) };
+    }
+
     /// Adds an event as the front where there is another. That goes to the wheel if it is much later: so a packet does not move a timer there and back.
     #[inline]
     fn push_front(&mut self, at: u64, event: E) {
         let displaced_at = std::mem::replace(&mut self.front_at, at);
         let displaced = self.front.replace(event);
-        self.next_at = at;
+        self.next_at = at.min(self.short_at);
         if self.line.is_empty()
             && displaced_at - at >= MUCH_LATER_NS
             && let Some(displaced) = displaced
@@ -214,6 +285,9 @@ impl<E> EventQueue<E> {
             self.link_first(displaced, displaced_at);
             self.wheel_at = displaced_at;
         } else {
+            if self.line.is_empty() {
+                self.last_at = displaced_at;
+            }
             *self.line.push_first(|| Outside::NONE) = Outside { at: displaced_at, event: displaced };
         }
     }
@@ -226,8 +300,7 @@ impl<E> EventQueue<E> {
             passed += 1;
             if passed > PASSED_MAX {
                 self.cut_line(at);
-                *self.line.push(|| Outside::NONE) = Outside { at, event: Some(event) };
-                return;
+                return self.push_last(at, event);
             }
         }
         *self.line.push_first(|| Outside::NONE) = Outside { at, event: Some(event) };
@@ -294,52 +367,85 @@ impl<E> EventQueue<E> {
     /// ['a', 'b'].map(|event| queue.push(Instant::from_nanos(10), event));
     /// assert_eq!([queue.pop(), queue.pop()].map(|event| event.unwrap().1), ['a', 'b'], "first come, first served");
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn pop(&mut self) -> Option<(Instant, E)> {
-        let Some(event) = self.front.take() else { return self.pop_from_wheel() };
+        if self.short_at == self.next_at && self.short_at < self.proper_at() {
+            return self.pop_short();
+        }
+        if self.front.is_none() {
+            self.fetch_front();
+        }
+        let event = self.front.take()?;
         let at = self.front_at;
-        match self.line.pop() {
-            None => self.next_at = self.wheel_at,
+        let next_at = match self.line.pop() {
+            None => self.wheel_at,
             Some(next) => {
                 self.front = next.event.take();
                 self.front_at = next.at;
-                self.next_at = next.at;
+                next.at
             }
+        };
+        self.next_at = next_at.min(self.short_at);
+        self.come_to(at);
+        Some((Instant::from_nanos(at), event))
+    }
+
+    /// Takes the first of the short line.
+    #[inline]
+    fn pop_short(&mut self) -> Option<(Instant, E)> {
+        let Outside { at, event } = self.short.pop()?;
+        let (at, event) = (*at, event.take()?);
+        match self.short.get(0) {
+            Some(next) => self.short_at = next.at,
+            None => (self.short_at, self.short_last_at) = (u64::MAX, 0),
         }
-        // Where the wheel's earliest differs from the front in a higher bit than `base` does, or in the same one, nothing is in the front's slot.
+        self.next_at = self.proper_at().min(self.short_at);
+        self.come_to(at);
+        Some((Instant::from_nanos(at), event))
+    }
+
+    /// An event of this instant has been popped that was outside the wheel.
+    #[inline(always)]
+    fn come_to(&mut self, at: u64) {
+        // Where the wheel's earliest differs from it in a higher bit than `base` does, or in the same one, nothing is in its slot.
         if (self.wheel_at ^ at) > (at ^ self.base) {
             self.base = at;
         } else {
             self.advance(at);
         }
-        Some((Instant::from_nanos(at), event))
     }
 
-    fn pop_from_wheel(&mut self) -> Option<(Instant, E)> {
+    /// There is no front: the first event of the wheel, if there is one, becomes it, to be taken at once.
+    #[inline(never)]
+    fn fetch_front(&mut self) {
         if self.levels == 0 {
-            return None;
+            return;
         }
         let place = self.first_list();
         let head = self.slots[place.slot].head;
         let (at, next, event) = self.release(head);
         self.base = at;
+        self.front = Some(event);
+        self.front_at = at;
         if next == NONE {
             self.clear(place);
         } else if place.level == 0 {
             // A slot of level 0 is one instant, and stays where it is.
             self.slots[place.slot].head = next;
-            return Some((Instant::from_nanos(at), event));
+            return;
         } else {
             self.move_down(place, next);
         }
         self.wheel_at = if self.levels == 0 { u64::MAX } else { self.slots[self.first_list().slot].head_at };
-        self.next_at = self.wheel_at;
-        Some((Instant::from_nanos(at), event))
     }
 
     /// Shows so many events that come `ahead` events, one at least, after the next one, where they are at hand: so that the caches can be made ready for them. Asked for again
     /// when so many have been taken, it shows those that come after them.
     pub(crate) fn scout(&mut self, ahead: usize, count: usize, mut show: impl FnMut(&E)) {
+        if self.short_at <= self.next_at && !self.short.is_empty() {
+            let in_line = (ahead..).take(count).map_while(|behind| self.short.get(behind)?.event.as_ref());
+            return in_line.for_each(show);
+        }
         if self.front.is_some() {
             let in_line = (ahead..).take(count).map_while(|behind| self.line.get(behind - 1)?.event.as_ref());
             return in_line.for_each(show);
@@ -370,14 +476,14 @@ impl<E> EventQueue<E> {
             let next = |index: &u32| Some(self.node(*index).next).filter(|next| *next != NONE);
             std::iter::successors(Some(self.slots[slot].head), next).count()
         });
-        usize::from(self.front.is_some()) + self.line.len() + nodes.sum::<usize>()
+        usize::from(self.front.is_some()) + self.line.len() + self.short.len() + nodes.sum::<usize>()
     }
 
     /// Whether nothing is pending.
     #[inline]
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
-        self.front.is_none() && self.levels == 0
+        self.front.is_none() && self.levels == 0 && self.short.is_empty()
     }
 
     #[inline]
@@ -494,7 +600,7 @@ impl<E> EventQueue<E> {
         }
     }
 
-    /// Moves `base` to the instant of the front just popped: the events of the slot that it belonged to move down.
+    /// Moves `base` to the instant of the event just popped: the events of the slot that it belonged to move down.
     fn advance(&mut self, at: u64) {
         let place = self.place(at);
         self.base = at;

@@ -27,7 +27,7 @@ use crate::link::Link;
 use crate::trace::{Event, Place, Recording, Trace, What};
 use ahead::Ahead;
 pub(crate) use ahead::Soon;
-pub(crate) use arrival::{Ended, Happened, Next};
+pub(crate) use arrival::{Ended, Happened};
 pub(crate) use chains::Chains;
 use clock::HostClock;
 use event::EventQueue;
@@ -102,8 +102,6 @@ enum Due {
     Sending(Pair),
     /// A packet that rules are to see: its path and its number.
     Unjudged(Pair),
-    /// The earliest timer of this host, which is not in the queue.
-    Timer(HostId),
     /// The driver's.
     Alarm(Alarm),
 }
@@ -355,11 +353,18 @@ impl World {
         self.next_due().is_none()
     }
 
+    /// The moment of the next thing that is due, if it is before the end of time.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn next_at(&self) -> Instant {
+        self.queue.next_at().min(self.timers.first_at())
+    }
+
     /// The moment of the next thing that is due.
     #[inline]
     #[must_use]
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        let at = self.queue.next_at().min(self.timers.first_at());
+        let at = self.next_at();
         // At the end of time, or never.
         if at == Instant::FAR { self.queue.peek() } else { Some(at) }
     }
@@ -597,6 +602,12 @@ impl World {
         self.queue.push(at.max(self.now), Due::Alarm(alarm));
     }
 
+    /// The same of one that is due shortly: the turn of a thread.
+    #[inline]
+    pub(crate) fn schedule_turn(&mut self, at: Instant, alarm: Alarm) {
+        self.queue.push_short(at.max(self.now), Due::Alarm(alarm));
+    }
+
     /// Whether there is a waiter to be woken.
     #[inline]
     #[must_use]
@@ -652,9 +663,10 @@ impl World {
     /// assert!(world.step().is_some() && world.now().as_nanos() == 5);
     /// ```
     pub fn step(&mut self) -> Option<Option<Alarm>> {
-        match self.happen()? {
+        match self.happen(false)? {
             Happened::Alarm(alarm) => return Some(Some(alarm)),
             Happened::Woken(token) => self.wakes.push(token),
+            Happened::Ended(_) => unreachable!("no receive may end"),
             Happened::Something => {}
         }
         Some(None)

@@ -32,6 +32,15 @@ pub enum Asked<'a, 'b> {
 }
 
 impl<'b> Asked<'_, 'b> {
+    /// Where the sender's name is written, if it is.
+    #[inline]
+    pub(crate) fn name(&self) -> Option<&Name<'b>> {
+        match self {
+            Asked::Nothing => None,
+            Asked::Sender(name) | Asked::All(name) => Some(name),
+        }
+    }
+
     /// The same, for a part of the call.
     #[inline]
     pub(crate) fn again(&mut self) -> Asked<'_, 'b> {

@@ -8,7 +8,7 @@ use crate::host::Token;
 use crate::process::breakpoint;
 use crate::process::failure::FailureKind;
 use crate::process::outside::NO_THREAD;
-use crate::world::{Alarm, Ended, Happened, Next};
+use crate::world::{Alarm, Ended, Happened};
 use twinsock::Instant;
 
 /// After how many events it is looked whether threads have had turns meanwhile: a power of two.
@@ -18,58 +18,35 @@ impl Scheduler {
     /// Lets the next thing in the world's queue happen.
     #[inline(never)]
     pub(super) fn step(&mut self) {
-        if let Some(thread) = self.step_but_wake() {
-            self.wake(thread);
+        match self.world.happen(false) {
+            Some(Happened::Woken(token)) => _ = self.wake(thread_of(token)),
+            Some(Happened::Ended(_)) => unreachable!("no receive may end"),
+            Some(Happened::Alarm(alarm)) => self.alarm(alarm),
+            Some(Happened::Something) => self.collect_wakes(),
+            None => {}
         }
     }
 
-    /// The same, but that the thread which is to be woken, where that is one and nobody else, is answered.
-    #[inline(always)]
-    fn step_but_wake(&mut self) -> Option<ThreadId> {
-        match self.world.happen()? {
-            Happened::Woken(token) => Some(thread_of(token)),
-            Happened::Alarm(alarm) => {
-                self.alarm(alarm);
-                None
-            }
-            Happened::Something => {
-                self.collect_wakes();
-                None
-            }
-        }
-    }
-
-    /// Lets the next thing in the world's queue happen, and chooses the thread that is woken by it, if nobody else can be chosen now.
+    /// The same, and chooses the thread that is woken by it, if nobody else can be chosen now.
     #[inline(always)]
     fn step_and_choose(&mut self) -> Option<ThreadId> {
         let may_end = self.ready.is_empty() & self.is_straight;
-        match self.world.happen_short(may_end)? {
-            Next::Ended(Ended { waiter, data }) => Some(self.recv_ended(thread_of(waiter), data)),
-            Next::Landed(Some(token)) => self.wake_and_choose(thread_of(token)),
-            Next::Landed(None) => {
-                self.collect_wakes();
-                None
-            }
-            Next::Alarm(alarm) => {
-                self.alarm(alarm);
-                None
-            }
-            Next::Rest(rest) => {
-                self.world.happen_seldom(rest);
-                self.collect_wakes();
-                None
-            }
+        match self.world.happen(may_end)? {
+            Happened::Ended(Ended { waiter, data }) => return Some(self.recv_ended(thread_of(waiter), data)),
+            Happened::Woken(token) => return self.wake_and_choose(thread_of(token)),
+            Happened::Alarm(alarm) => self.alarm(alarm),
+            Happened::Something => self.collect_wakes(),
         }
+        None
     }
 
-    /// This thread, the only one that is to be woken, is chosen, if nobody else can be.
     #[inline(never)]
     fn wake_and_choose(&mut self, thread: ThreadId) -> Option<ThreadId> {
-        let is_chosen = self.goes_on_at_once(thread);
-        if !is_chosen {
+        let goes_on = self.goes_on_at_once(thread);
+        if !goes_on {
             self.wake(thread);
         }
-        is_chosen.then_some(thread)
+        goes_on.then_some(thread)
     }
 
     fn alarm(&mut self, alarm: Alarm) {
@@ -98,9 +75,10 @@ impl Scheduler {
         self.straighten();
     }
 
-    /// Looks anew whether turns are taken without any more ado.
+    /// Looks anew whether turns are taken, and threads woken, without any more ado.
     pub(super) fn straighten(&mut self) {
         self.is_straight = self.stalled.is_empty() && self.break_at == u64::MAX;
+        self.wakes_plainly = self.stalled.is_empty() && !self.world.trace().is_recording();
     }
 
     /// Who is next. With a `limit`, that of [`Scheduler::set_limit`], nothing later than that happens.
@@ -121,30 +99,28 @@ impl Scheduler {
             {
                 return Err(turn);
             }
+            let at = self.world.next_at();
+            // At the end of time that may be nothing at all.
+            let is_something = at != Instant::FAR || self.world.next_due().is_some();
             // Everything that is due now happens before somebody is chosen, so that the choice is among all.
-            let due = self.world.next_due();
-            if !self.ready.is_empty() && due.is_none_or(|at| at > self.world.now()) {
+            if !self.ready.is_empty() && (at > self.world.now() || !is_something) {
                 let thread = self.choose();
                 if self.waits_at_once(thread) {
                     continue;
                 }
                 return Ok(thread);
             }
-            match (due, limit) {
-                (Some(at), Some(limit)) if at > limit => return Err(self.reach(limit)),
-                (Some(_), Some(_) | None) => {
-                    if self.pass() {
-                        return Err(Turn::Stop);
-                    }
-                    if self.ready.len() >= PREPARED_FROM {
-                        self.prepare_event();
-                    }
-                    if let Some(thread) = self.step_and_choose() {
-                        return Ok(thread);
-                    }
-                }
-                (None, Some(limit)) => return Err(self.reach(limit)),
-                (None, None) => return Err(Turn::Deadlock),
+            if at > self.limit || !is_something {
+                return Err(limit.map_or(Turn::Deadlock, |limit| self.reach(limit)));
+            }
+            if self.pass() {
+                return Err(Turn::Stop);
+            }
+            if self.ready.len() >= PREPARED_FROM {
+                self.prepare_event();
+            }
+            if let Some(thread) = self.step_and_choose() {
+                return Ok(thread);
             }
         }
     }
@@ -264,7 +240,11 @@ impl Scheduler {
             None => turns.choose(world, ready, &|world, thread| full_name(world, threads, processes, thread)),
         };
         // The chosen one's place goes to the first in line: constant cost, and 0 stays first come, first served.
-        self.ready.swap_remove_front(index)
+        let first = self.ready.pop_front()?;
+        match index.checked_sub(1) {
+            None => Some(first),
+            Some(left) => self.ready.get_mut(left).map(|chosen| std::mem::replace(chosen, first)),
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! What a recording holds of threads: their calls with all arguments, what they wait for, when they wake. Nothing here is done unless the run is
 //! recorded, or somebody listens to it.
 
-use super::short::{SendsBy, ShortCall};
+use super::short::{ReceivesBy, SendsBy};
 use super::{Scheduler, State, ThreadId, Wait};
-use crate::host::{Asked, Call, Pid};
+use crate::host::{Call, Pid};
 use crate::process::names::name_of;
 use crate::process::strace;
-use crate::trace::{CallEnd, CallName, Ends, Event, Family, Recording};
+use crate::trace::{CallEnd, Ends, Event, Recording, Transfer};
 use crate::world::HostId;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,49 +17,59 @@ use twinsock::raw::{RawFd, SendHdr};
 impl Scheduler {
     /// A call has returned.
     #[cold]
-    pub(super) fn note_call(&mut self, end: &CallEnd, thread: ThreadId, call: &Call<'_, '_>) {
+    pub(super) fn note_call(&mut self, end: CallEnd, thread: ThreadId, call: &Call<'_, '_>) {
         let ends = self.ends_of(thread, end.fd);
         self.world.trace_mut().call_in_full(end, ends.as_ref(), |to| strace::list(call, end.result.ok(), to));
     }
 
-    /// A call has returned that went the short way.
+    /// A send has returned that went the short way.
     #[cold]
     #[inline(never)]
-    pub(super) fn note_short_call(&mut self, thread: ThreadId, fd: RawFd, short: &ShortCall<'_, '_>) {
+    pub(super) fn note_short_send(
+        &mut self,
+        thread: ThreadId,
+        fd: RawFd,
+        how: SendsBy,
+        data: &[u8],
+        (flags, name): (i32, Option<&[u8]>),
+    ) {
         if !self.world.trace().wants_calls() {
             return;
         }
-        let (name, count) = match *short {
-            ShortCall::Send(how, data, ..) => (how.name(), data.len()),
-            ShortCall::Recv(data, _, _, Asked::Nothing | Asked::Sender(_)) => (const { CallName::new("recvfrom") }, data.len()),
-            ShortCall::Recv(data, _, _, Asked::All(_)) => (const { CallName::new("recvmsg") }, data.len()),
-            ShortCall::Read(data, _) => (const { CallName::new("read") }, data.len()),
-        };
         let (at, place, ends) = (self.world.now(), self.place(thread), self.ends_of(thread, Some(fd)));
-        let end = CallEnd { at, place, call: name, fd: Some(fd), result: Ok(count) };
+        let end = CallEnd { at, place, call: how.name(), fd: Some(fd), result: Ok(data.len()) };
         let trace = self.world.trace_mut();
-        match *short {
-            ShortCall::Send(SendsBy::Sendto, data, flags, None) => trace.send_in_full(&end, ends.as_ref(), fd, data, flags),
-            ShortCall::Send(SendsBy::Sendto, data, flags, Some(addr)) => trace.call_in_full(&end, ends.as_ref(), |to| {
-                to.send(fd, data, flags).addr(addr);
-            }),
-            ShortCall::Send(SendsBy::Sendmsg, data, flags, name) => trace.call_in_full(&end, ends.as_ref(), |to| {
+        match how {
+            SendsBy::Sendto => {
+                trace.send_in_full(end, ends.as_ref(), fd, &Transfer { data, room: data.len(), flags, name });
+            }
+            SendsBy::Sendmsg => trace.call_in_full(end, ends.as_ref(), |to| {
                 let hdr = SendHdr { name, iov: &[IoSlice::new(data)], control: &[] };
-                strace::list(&Call::Sendmsg { fd, hdr: &hdr, flags }, Some(count), to);
+                strace::list(&Call::Sendmsg { fd, hdr: &hdr, flags }, Some(data.len()), to);
             }),
-            ShortCall::Send(SendsBy::Write, data, ..) => trace.call_in_full(&end, ends.as_ref(), |to| {
+            SendsBy::Write => trace.call_in_full(end, ends.as_ref(), |to| {
                 to.number(fd).data(data).count(data.len());
             }),
-            ShortCall::Recv(data, len, flags, Asked::Nothing) => trace.recv_in_full(&end, ends.as_ref(), fd, (data, len), flags),
-            ShortCall::Recv(data, len, flags, Asked::Sender(name)) => trace.call_in_full(&end, ends.as_ref(), |to| {
-                to.recv(fd, data, len, flags);
-                strace::written_name(to, Some(data.len()), Some(name));
+        }
+    }
+
+    /// The same of a receive.
+    #[inline(always)]
+    pub(super) fn note_short_recv(&mut self, thread: ThreadId, fd: RawFd, how: ReceivesBy, received: &Transfer<'_>) {
+        if !self.world.trace().wants_calls() {
+            return;
+        }
+        let (at, place, ends) = (self.world.now(), self.place(thread), self.ends_of(thread, Some(fd)));
+        let end = CallEnd { at, place, call: how.name(), fd: Some(fd), result: Ok(received.data.len()) };
+        let trace = self.world.trace_mut();
+        let Transfer { data, room, flags, name } = *received;
+        match how {
+            ReceivesBy::Recvfrom => trace.recv_in_full(end, ends.as_ref(), fd, received),
+            ReceivesBy::Recvmsg => trace.call_in_full(end, ends.as_ref(), |to| {
+                strace::plain_message(to.number(fd), Some(data), name.unwrap_or_default(), flags);
             }),
-            ShortCall::Recv(data, _, flags, Asked::All(name)) => trace.call_in_full(&end, ends.as_ref(), |to| {
-                strace::plain_message(to.number(fd), Some(data), name, flags);
-            }),
-            ShortCall::Read(data, len) => trace.call_in_full(&end, ends.as_ref(), |to| {
-                to.number(fd).data(data).count(len);
+            ReceivesBy::Read => trace.call_in_full(end, ends.as_ref(), |to| {
+                to.number(fd).data(data).count(room);
             }),
         }
     }
@@ -80,33 +90,25 @@ impl Scheduler {
         }
     }
 
-    /// A receive that went the short way is about to wait: `read(2)` if it has no flags.
+    /// A receive that went the short way is about to wait; it asks for the sender's name or not.
     #[cold]
     #[inline(never)]
-    pub(super) fn note_short_wait(&mut self, thread: ThreadId, fd: RawFd, len: usize, flags: Option<i32>) {
+    pub(super) fn note_short_wait(
+        &mut self,
+        thread: ThreadId,
+        how: ReceivesBy,
+        (fd, room): (RawFd, usize),
+        (flags, is_named): (i32, bool),
+    ) {
         let (at, place) = (self.world.now(), self.place(thread));
         let trace = self.world.trace_mut();
-        match flags {
-            None => trace.waits_in_call(at, place, const { CallName::new("read") }, |to| {
-                to.number(fd).dots().count(len);
+        match how {
+            ReceivesBy::Recvfrom => trace.waits_in_recv(at, place, (fd, room), (flags, is_named)),
+            ReceivesBy::Recvmsg => trace.waits_in_call(at, place, how.name(), |to| {
+                strace::plain_message(to.number(fd), None, &[], flags);
             }),
-            Some(flags) => trace.waits_in_recv(at, place, fd, len, flags),
-        }
-    }
-
-    /// The same of one on a datagram socket.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn note_dgram_wait(&mut self, thread: ThreadId, fd: RawFd, len: usize, flags: i32, asked: &Asked<'_, '_>) {
-        let (at, place) = (self.world.now(), self.place(thread));
-        let trace = self.world.trace_mut();
-        match asked {
-            Asked::Nothing => trace.waits_in_recv(at, place, fd, len, flags),
-            Asked::Sender(_) => trace.waits_in_call(at, place, const { CallName::new("recvfrom") }, |to| {
-                to.number(fd).dots().count(len).flags(flags, Family::Msg).dots();
-            }),
-            Asked::All(name) => trace.waits_in_call(at, place, const { CallName::new("recvmsg") }, |to| {
-                strace::plain_message(to.number(fd), None, name, flags);
+            ReceivesBy::Read => trace.waits_in_call(at, place, how.name(), |to| {
+                to.number(fd).dots().count(room);
             }),
         }
     }
@@ -174,6 +176,12 @@ impl Scheduler {
             State::Waiting(..) => {}
             State::Due | State::Ready | State::Running | State::Ended => return,
         }
+        self.note_end_of_wait(thread);
+    }
+
+    /// A thread waits no longer.
+    #[cold]
+    pub(super) fn note_end_of_wait(&mut self, thread: ThreadId) {
         let (at, place) = (self.world.now(), self.place(thread));
         self.world.trace_mut().wakes(at, place);
     }

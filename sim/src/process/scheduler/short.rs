@@ -2,7 +2,8 @@
 
 use super::{Scheduler, State, ThreadId, Wait};
 use crate::host::{Asked, Short};
-use crate::trace::{CallName, Place};
+use crate::process::strace;
+use crate::trace::{CallName, Place, Transfer};
 use crate::world::Data;
 use twinsock::Instant;
 use twinsock::raw::{Name, RawFd};
@@ -53,7 +54,7 @@ impl Scheduler {
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
         if world.trace_mut().call_ended(at, place, how.name(), Some(fd), Ok(data.len())) {
-            self.note_short_call(thread, fd, &ShortCall::Send(how, data, flags, None));
+            self.note_short_send(thread, fd, how, data, (flags, None));
         }
         self.collect_wakes();
         true
@@ -79,7 +80,7 @@ impl Scheduler {
                 slot.signal = None;
                 slot.state = State::Waiting(Wait::Call, self.world.now());
                 if self.world.trace().is_recording() {
-                    self.note_short_wait(thread, fd, into.len(), (!as_file).then_some(flags));
+                    self.note_short_wait(thread, recv_how(as_file), (fd, into.len()), (flags, false));
                 }
                 ShortRecv::Waits
             }
@@ -87,13 +88,19 @@ impl Scheduler {
         }
     }
 
-    /// The running thread, which is going to wait for its turn, makes this receive then.
+    /// The running thread, which is going to wait for its turn, makes this receive then. `false`: the thread does that itself, for it is none that could be made
+    /// for it.
     #[inline]
-    pub fn post(&mut self, thread: ThreadId, receive: Posted) {
-        self.threads[thread.index()].posted = Some(receive);
+    pub fn post(&mut self, thread: ThreadId, receive: Posted) -> bool {
+        let slot = &mut self.threads[thread.index()];
+        let is_stream = receive.as_file || !slot.recent.is_dgram(receive.fd);
+        if is_stream {
+            slot.posted = Some(receive);
+        }
+        is_stream
     }
 
-    /// The running thread has its turn: whether the receive that it was going to make has been begun for it, and has waited.
+    /// The running thread has its turn: whether the receive that it has posted has been begun for it, and has waited.
     #[inline]
     pub fn has_waited(&mut self, thread: ThreadId) -> bool {
         self.threads[thread.index()].posted.take().is_none()
@@ -101,12 +108,18 @@ impl Scheduler {
 
     /// The thread just chosen makes the receive that it has posted, if that only has to wait, as [`Scheduler::recv_short`] would do it: then nothing of the
     /// program runs in this turn, and no stack is switched to. `false`: nothing has happened.
-    #[inline]
+    #[inline(always)]
     pub(super) fn waits_at_once(&mut self, thread: ThreadId) -> bool {
+        match self.threads[thread.index()].posted {
+            Some(posted) => self.waits_with(thread, posted),
+            None => false,
+        }
+    }
+
+    #[inline(never)]
+    fn waits_with(&mut self, thread: ThreadId, Posted { as_file, fd, flags, room }: Posted) -> bool {
         let slot = &mut self.threads[thread.index()];
-        let Some(Posted { as_file, fd, flags, room }) = slot.posted else { return false };
-        let is_dgram = !as_file && slot.recent.is_dgram(fd);
-        if is_dgram || slot.is_held_up || self.world.trace().is_recording() {
+        if slot.is_held_up || self.world.trace().is_recording() {
             return false;
         }
         let who = (slot.pid, &mut slot.recent);
@@ -134,22 +147,22 @@ impl Scheduler {
     /// A waiting thread's receive is over, and it is chosen to run next, for nobody else can be. Answers that thread.
     #[inline(always)]
     pub(super) fn recv_ended(&mut self, thread: ThreadId, data: Data) -> ThreadId {
-        if self.threads.len() >= FETCHED_FROM {
-            self.stack_ends[thread.index()].prefetch();
+        let Scheduler { threads, world, stack_ends, call_cost_ns, .. } = self;
+        if threads.len() >= FETCHED_FROM {
+            stack_ends[thread.index()].prefetch();
         }
-        let at = self.world.now();
-        let slot = &mut self.threads[thread.index()];
+        let at = world.now();
+        let slot = &mut threads[thread.index()];
         let quiet = slot.quiet.take().expect("a receive that has hardly been taken note of is its thread's");
         slot.received = Some(data);
-        slot.clock = Instant::from_nanos(slot.clock.max(at).as_nanos().saturating_add(self.call_cost_ns));
-        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
-        let call = recv_name(slot.reads_as_file);
-        if self.world.trace_mut().call_ended(at, place, call, Some(quiet.fd()), Ok(data.bytes())) {
-            self.note_wake(thread);
-        }
-        let slot = &mut self.threads[thread.index()];
+        slot.clock = Instant::from_nanos(slot.clock.max(at).as_nanos().saturating_add(*call_cost_ns));
         slot.state = State::Running;
         slot.turn = slot.turn.wrapping_add(1);
+        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
+        let call = recv_how(slot.reads_as_file).name();
+        if world.trace_mut().call_ended(at, place, call, Some(quiet.fd()), Ok(data.bytes())) {
+            self.note_end_of_wait(thread);
+        }
         self.world.trace_mut().count_step();
         self.just_chosen = true;
         thread
@@ -162,7 +175,7 @@ impl Scheduler {
         self.world.take_data(data, into);
         // The rest of what is recorded of it has been when it ended, which is now.
         if self.world.trace().wants_calls() {
-            self.note_short_recv(thread, as_file, fd, (into, data.bytes()), flags);
+            self.note_stream_recv(thread, as_file, fd, (into, data.bytes()), flags);
         }
         Some(data.bytes())
     }
@@ -256,8 +269,7 @@ impl Scheduler {
         let is_attended = world.trace_mut().call_ended(at, place, how.name(), Some(fd), Ok(data.len()));
         self.collect_wakes();
         if is_attended {
-            let (flags, name) = to;
-            self.note_short_call(thread, fd, &ShortCall::Send(how, data, flags, name));
+            self.note_short_send(thread, fd, how, data, to);
         }
         true
     }
@@ -285,7 +297,7 @@ impl Scheduler {
                 slot.signal = None;
                 slot.state = State::Waiting(Wait::Call, self.world.now());
                 if self.world.trace().is_recording() {
-                    self.note_dgram_wait(thread, fd, into.len(), flags, &asked);
+                    self.note_short_wait(thread, dgram_how(&asked), (fd, into.len()), (flags, asked.name().is_some()));
                 }
                 ShortRecv::Waits
             }
@@ -314,18 +326,17 @@ impl Scheduler {
     /// A receive on a stream has filled the first `received` bytes of `into`.
     #[inline(always)]
     fn end_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
-        if self.end_short_call(thread, recv_name(as_file), fd, Ok(received)) {
-            self.note_short_recv(thread, as_file, fd, (into, received), flags);
+        if self.end_short_call(thread, recv_how(as_file).name(), fd, Ok(received)) {
+            self.note_stream_recv(thread, as_file, fd, (into, received), flags);
         }
     }
 
     /// The same, for a recording.
     #[cold]
     #[inline(never)]
-    fn note_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
-        let (data, len) = (&into[..received], into.len());
-        let short = if as_file { ShortCall::Read(data, len) } else { ShortCall::Recv(data, len, flags, &Asked::Nothing) };
-        self.note_short_call(thread, fd, &short);
+    fn note_stream_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
+        let transfer = Transfer { data: &into[..received], room: into.len(), flags, name: None };
+        self.note_short_recv(thread, fd, recv_how(as_file), &transfer);
     }
 
     /// The same of a datagram, with the sender's name if that was asked for.
@@ -338,11 +349,7 @@ impl Scheduler {
         flags: i32,
         asked: &Asked<'_, '_>,
     ) {
-        let call = match asked {
-            Asked::Nothing | Asked::Sender(_) => const { CallName::new("recvfrom") },
-            Asked::All(_) => const { CallName::new("recvmsg") },
-        };
-        if self.end_short_call(thread, call, fd, Ok(received)) {
+        if self.end_short_call(thread, dgram_how(asked).name(), fd, Ok(received)) {
             self.note_dgram_recv(thread, fd, (into, received), flags, asked);
         }
     }
@@ -358,7 +365,8 @@ impl Scheduler {
         flags: i32,
         asked: &Asked<'_, '_>,
     ) {
-        self.note_short_call(thread, fd, &ShortCall::Recv(&into[..received], into.len(), flags, asked));
+        let transfer = Transfer { data: &into[..received], room: into.len(), flags, name: asked.name().map(strace::written) };
+        self.note_short_recv(thread, fd, dgram_how(asked), &transfer);
     }
 
     /// A call is over. Answers whether somebody may want to know more of it.
@@ -402,18 +410,39 @@ impl SendsBy {
 /// From how many threads on what one of them is going to touch may have left the caches.
 pub(super) const FETCHED_FROM: usize = 64;
 
-/// A call that went the short way, for a recording.
-pub(super) enum ShortCall<'a, 'b> {
-    /// A call took all of this, with these flags, for this address.
-    Send(SendsBy, &'a [u8], i32, Option<&'a [u8]>),
-    /// `recvfrom(2)` or `recvmsg(2)` gave this, of up to so many bytes, with these flags, and what was asked for.
-    Recv(&'a [u8], usize, i32, &'a Asked<'a, 'b>),
-    /// `read(2)` did.
-    Read(&'a [u8], usize),
+/// By which system call a thread receives.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ReceivesBy {
+    /// `recvfrom(2)`, which `recv(2)` is.
+    Recvfrom,
+    /// `recvmsg(2)` into one slice, where no control message comes with it and nothing is cut off.
+    Recvmsg,
+    /// `read(2)`.
+    Read,
 }
 
-/// A receive as a trace names it.
+impl ReceivesBy {
+    #[inline]
+    pub(super) fn name(self) -> CallName {
+        match self {
+            ReceivesBy::Recvfrom => const { CallName::new("recvfrom") },
+            ReceivesBy::Recvmsg => const { CallName::new("recvmsg") },
+            ReceivesBy::Read => const { CallName::new("read") },
+        }
+    }
+}
+
+/// How a stream is received from.
 #[inline]
-fn recv_name(as_file: bool) -> CallName {
-    if as_file { const { CallName::new("read") } } else { const { CallName::new("recvfrom") } }
+fn recv_how(as_file: bool) -> ReceivesBy {
+    if as_file { ReceivesBy::Read } else { ReceivesBy::Recvfrom }
+}
+
+/// How a datagram is received.
+#[inline]
+fn dgram_how(asked: &Asked<'_, '_>) -> ReceivesBy {
+    match asked {
+        Asked::Nothing | Asked::Sender(_) => ReceivesBy::Recvfrom,
+        Asked::All(_) => ReceivesBy::Recvmsg,
+    }
 }

@@ -71,7 +71,8 @@ impl Scheduler {
             calls_after_kill: 0,
         });
         self.stack_ends.push(StackEnd::UNKNOWN);
-        self.queue_turn(id, clock);
+        let turn = self.turn_of(id);
+        self.world.schedule_turn(clock, turn);
         id
     }
 }

@@ -2,14 +2,14 @@
 
 use super::chunk::Chunk;
 use super::threads::UNKNOWN;
-use super::{COPIED_MAX_BYTES, Echo, Log, call, kind, options};
+use super::{COPIED_MAX_BYTES, Echo, Log, NAME_BYTES, call, kind, options};
 use crate::packet::{Packet, Payload};
 use crate::trace::arguments::{DATA_SHOWN_MAX_BYTES, Text};
 use crate::trace::bytes::{Reader, halves};
 use crate::trace::event::{CallName, Event, What};
 use crate::trace::packets::{PacketKind, Transport, Words};
 use crate::trace::place::Place;
-use crate::trace::recording::{Detail, Recorded};
+use crate::trace::recording::{Detail, Recorded, Transfer};
 use twinsock::{Errno, Instant};
 
 /// The events of a chunk.
@@ -77,8 +77,8 @@ impl<'a> Events<'a> {
 
     fn event(&mut self, kind: u8, by_kind: u16) -> (Event, Detail) {
         match kind {
-            kind::SEND | kind::SEND_AGAIN => self.send(kind, by_kind),
-            kind::RECV | kind::RECV_AGAIN => self.recv(kind, by_kind),
+            kind::SEND..kind::RECV => self.send(kind, by_kind),
+            kind::RECV..kind::TRANSFERS_END => self.recv(kind, by_kind),
             kind::CALL => self.call(by_kind),
             kind::WAITS_RECV | kind::WAITS_CALL | kind::WAITS_FOR => self.waits(kind, by_kind),
             kind::WAKE => {
@@ -129,14 +129,16 @@ impl<'a> Events<'a> {
         self.log.words[usize::from(number)]
     }
 
-    /// The arguments of `send(2)` or `recv(2)` of data of so many bytes, which begins as the last packet's or as what was kept.
-    fn short(&mut self, fd: i32, again: bool, (len, room): (usize, usize), flags: u16) -> Box<str> {
+    /// The arguments of `sendto(2)` or `recvfrom(2)` of data of so many bytes, which begins as the last packet's or as what was kept.
+    fn transfer(&mut self, fd: i32, kind: u8, (len, room): (usize, usize), flags: u16) -> Box<str> {
+        let name = (kind & kind::NAMED != 0).then(|| self.reader.take(NAME_BYTES));
+        let again = kind & kind::AGAIN != 0;
         let kept = if again { &[] } else { self.reader.take(len.min(DATA_SHOWN_MAX_BYTES)) };
         if !self.texts {
             return Box::default();
         }
-        let shown = if again { &self.echo } else { kept };
-        Text::short(fd, Some((shown, len)), room, i32::from(flags)).into()
+        let data = if again { &self.echo } else { kept };
+        Text::transfer(fd, &Transfer { data, room, flags: i32::from(flags), name }, len).into()
     }
 
     /// The arguments that follow, of so many bytes.
@@ -151,7 +153,7 @@ impl<'a> Events<'a> {
     fn send(&mut self, kind: u8, flags: u16) -> (Event, Detail) {
         let ([thread, fd], [connection, len]) = (self.reader.pair(), self.reader.pair());
         let (fd, len) = (fd.cast_signed(), to_usize(len));
-        let arguments = self.short(fd, kind == kind::SEND_AGAIN, (len, len), flags);
+        let arguments = self.transfer(fd, kind, (len, len), flags);
         let what = What::CallEnd { call: CallName::new("sendto"), fd: Some(fd), result: Ok(len) };
         let detail = Detail::Call { arguments, since: self.now(), connection: self.chunk.connection(connection) };
         (self.at(self.place(thread), what), detail)
@@ -160,7 +162,7 @@ impl<'a> Events<'a> {
     fn recv(&mut self, kind: u8, flags: u16) -> (Event, Detail) {
         let ([thread, fd], [connection, len], [room, ago]) = (self.reader.pair(), self.reader.pair(), self.reader.pair());
         let (fd, len) = (fd.cast_signed(), to_usize(len));
-        let arguments = self.short(fd, kind == kind::RECV_AGAIN, (len, to_usize(room)), flags);
+        let arguments = self.transfer(fd, kind, (len, to_usize(room)), flags);
         let since = Instant::from_nanos(self.at - u64::from(ago));
         let what = What::CallEnd { call: CallName::new("recvfrom"), fd: Some(fd), result: Ok(len) };
         let detail = Detail::Call { arguments, since, connection: self.chunk.connection(connection) };
@@ -188,11 +190,12 @@ impl<'a> Events<'a> {
         let [thread, second] = self.reader.pair();
         let text = match kind {
             kind::WAITS_RECV => {
-                let [room, _] = self.reader.pair();
+                let [room, is_named] = self.reader.pair();
                 if !self.texts {
                     return (self.at(self.place(thread), What::Waits), Detail::Waits(Box::default()));
                 }
-                format!("recvfrom({})", Text::short(second.cast_signed(), None, to_usize(room), i32::from(by_kind)))
+                let text = Text::awaited(second.cast_signed(), to_usize(room), i32::from(by_kind), is_named != 0);
+                format!("recvfrom({text})")
             }
             kind::WAITS_CALL => format!("{}({})", self.word(by_kind), self.arguments(second)),
             _ => String::from_utf8_lossy(self.reader.take(to_usize(second))).into_owned(),

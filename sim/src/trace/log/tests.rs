@@ -2,8 +2,8 @@
 
 use crate::packet::{Body, Control, Datagram, Icmp, IcmpError, Packet, Payload, Segment, SeqNumber, TcpOptions, Timestamps};
 use crate::trace::{
-    CallEnd, CallName, Connection, Detail, Ends, Event, Family, Label, MachineEvent, Memory, NetworkEvent, Place, Recorded,
-    Trace, What,
+    CallEnd, CallName, Connection, Detail, Ends, Event, Label, MachineEvent, Memory, NetworkEvent, Place, Recorded, Trace,
+    Transfer, What,
 };
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use twinsock::{Errno, Instant, Protocol};
@@ -190,30 +190,34 @@ fn what_has_a_short_form_reads_as_by_the_long_one() {
     let echoed = segment(100, |_| ());
     let mut trace = recording();
     for (len, waits) in [0, 1, 31, 32, 33, 100].into_iter().flat_map(|len| [(len, false), (len, true)]) {
-        for flags in [0, 0x4000, 1 << 20, -1] {
+        for (flags, name) in
+            [(0, None), (0x4000, Some(&[2; 16][..])), (1 << 20, None), (-1, Some(&[3; 16])), (0, Some(&[10; 28]))]
+        {
             let data = data(len);
             let (send, recv, room) = (end("sendto", 3, len), end("recvfrom", 3, len), [len, 1 << 33][usize::from(waits)]);
             let place = send.place;
+            let (sends, recvs) = (Transfer { data: &data, room: len, flags, name }, Transfer { data: &data, room, flags, name });
+            let is_named = name.is_some();
             for short in [true, false] {
                 sent(&mut trace, at(900), 1, &echoed);
                 // Of a receive, that it waits is what usually happens; of a send, what seldom does.
                 if waits && short {
-                    trace.waits_in_recv(at(990), place, 3, room, flags);
+                    trace.waits_in_recv(at(990), place, (3, room), (flags, is_named));
                 } else if waits {
                     trace.waits_in_call(at(990), place, CallName::new("recvfrom"), |to| {
-                        to.number(3).dots().count(room).flags(flags, Family::Msg);
+                        to.awaited(3, room, flags, is_named);
                     });
                 }
                 match short {
-                    true => trace.send_in_full(&send, None, 3, &data, flags),
-                    false => trace.call_in_full(&send, None, |to| _ = to.send(3, &data, flags)),
+                    true => trace.send_in_full(send, None, 3, &sends),
+                    false => trace.call_in_full(send, None, |to| to.transfer(3, &sends)),
                 }
                 if waits {
-                    trace.waits_in_recv(at(995), place, 3, room, flags);
+                    trace.waits_in_recv(at(995), place, (3, room), (flags, is_named));
                 }
                 match short {
-                    true => trace.recv_in_full(&recv, None, 3, (&data, room), flags),
-                    false => trace.call_in_full(&recv, None, |to| _ = to.recv(3, &data, room, flags)),
+                    true => trace.recv_in_full(recv, None, 3, &recvs),
+                    false => trace.call_in_full(recv, None, |to| to.transfer(3, &recvs)),
                 }
             }
         }
@@ -235,7 +239,7 @@ fn a_failed_call_reads_back() {
     let mut trace = recording();
     for result in [Err(Errno::CONNREFUSED), Ok(usize::MAX), Ok(0)] {
         let end = CallEnd { fd: None, result, ..end("connect", 0, 0) };
-        trace.call_in_full(&end, None, |to| _ = to.null());
+        trace.call_in_full(end, None, |to| _ = to.null());
     }
     let results: Vec<What> = read(trace).into_iter().map(|recorded| recorded.event.what).collect();
     let what = |result| What::CallEnd { call: CallName::new("connect"), fd: None, result };
@@ -285,7 +289,7 @@ fn a_call_says_what_its_descriptor_is_or_was_connected_to() {
         ("close", 3, None, Some(udp)),
     ];
     for (call, fd, now, known) in calls {
-        trace.call_in_full(&end(call, fd, 0), now.map(ends).as_ref(), |to| _ = to.number(fd));
+        trace.call_in_full(end(call, fd, 0), now.map(ends).as_ref(), |to| _ = to.number(fd));
         expected.push(known.map(|(protocol, local, remote)| Connection::new(protocol, local, remote)));
     }
     assert_eq!(connections(trace), expected);
@@ -301,17 +305,18 @@ fn much(trace: &mut Trace) {
         let label = sent(trace, now, turn % 3, &packets[usual]);
         trace.labelled_delivered(now, 1, &packets[usual], &label);
         trace.wakes(now, place);
-        trace.waits_in_recv(now, place, 3, 5000, 0);
+        trace.waits_in_recv(now, place, (3, 5000), (0, turn % 3 == 0));
         trace.waits_in_call(now, place, CallName::new("poll"), |to| _ = to.open().poll_fd(3, 1, None).close().number(-1));
         trace.count_step();
         let data = packets[usual].data();
         let ends = Ends::new(Protocol::TCP, (&here, 1), (&here, u16::try_from(turn % 5).unwrap()));
         let end = CallEnd { at: now, place, ..end("recvfrom", 3, data.len()) };
-        trace.recv_in_full(&end, Some(&ends), 3, (data, 5000), 0);
+        let name = (turn % 2 == 0).then_some(&[2; 16][..]);
+        trace.recv_in_full(end, Some(&ends), 3, &Transfer { data, room: 5000, flags: 0, name });
         trace.record(Event { at: now, place: Place::WORLD, what: What::Choice { door: "wire", n: 10, value: turn % 10 } });
         if turn % 50 == 0 {
             trace.record(Event { at: now, place, what: What::ProcessExit });
-            trace.call_in_full(&CallEnd { call: CallName::new("close"), ..end }, None, |to| _ = to.number(3));
+            trace.call_in_full(CallEnd { call: CallName::new("close"), ..end }, None, |to| _ = to.number(3));
         }
     }
 }

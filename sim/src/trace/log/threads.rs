@@ -138,7 +138,7 @@ impl Threads {
 
     /// What has come of the call of a thread, whose descriptor is connected as `ends` says; `numbers` are the connections that have a number.
     #[inline(always)]
-    pub(super) fn ended(&mut self, end: &CallEnd, ends: Option<&Ends>, numbers: &mut Vec<Connection>) -> Ended {
+    pub(super) fn ended(&mut self, end: CallEnd, ends: Option<&Ends>, numbers: &mut Vec<Connection>) -> Ended {
         let words = match ends {
             Some(Ends::V4(words)) => Some(words),
             Some(Ends::Other(_)) => None,
@@ -157,7 +157,7 @@ impl Threads {
 
     /// The same, if that is not what the thread did last.
     #[inline(never)]
-    fn ended_otherwise(&mut self, end: &CallEnd, ends: Option<&Ends>, numbers: &mut Vec<Connection>) -> Ended {
+    fn ended_otherwise(&mut self, end: CallEnd, ends: Option<&Ends>, numbers: &mut Vec<Connection>) -> Ended {
         let since = self.note(end.place).map_or(end.at, |thread| thread.end(end.at));
         // dup2(2): the number stands for something else from here on.
         if end.call == const { CallName::new("dup3") }
@@ -171,7 +171,7 @@ impl Threads {
     }
 
     /// The number of what a descriptor is connected to; 0 if that is nothing.
-    fn connection(&mut self, end: &CallEnd, fd: i32, ends: Option<&Ends>, numbers: &mut Vec<Connection>) -> u32 {
+    fn connection(&mut self, end: CallEnd, fd: i32, ends: Option<&Ends>, numbers: &mut Vec<Connection>) -> u32 {
         let key = (pair(end.place.host, end.place.pid), fd);
         let chunks = self.chunks;
         let mut number = |known: &mut Connected| {

@@ -24,7 +24,7 @@ impl Model {
 }
 
 /// The facts of the map at the top of the file; the order itself is what the model checks.
-fn check_wheel(queue: &EventQueue<u64>) {
+fn check_wheel<E: Copy>(queue: &EventQueue<E>) {
     let (mut linked, mut earliest) = (0, u64::MAX);
     for level in 0..LEVELS {
         assert_eq!(queue.levels & (1 << level) != 0, queue.occupied[level] != 0, "the bitmap of levels tells the truth");
@@ -52,7 +52,12 @@ fn check_wheel(queue: &EventQueue<u64>) {
     let line: Vec<_> = (0..queue.line.len()).filter_map(|of| queue.line.get(of)).collect();
     let front = queue.front.map(|_| queue.front_at);
     let outside: Vec<u64> = front.into_iter().chain(line.iter().map(|outside| outside.at)).collect();
-    assert_eq!(linked + outside.len(), queue.len(), "no event is lost or made up");
+    let short: Vec<_> = (0..queue.short.len()).filter_map(|of| queue.short.get(of)).collect();
+    assert_eq!(linked + outside.len() + short.len(), queue.len(), "no event is lost or made up");
+    assert!(short.iter().all(|outside| outside.event.is_some()), "an event is where it is expected");
+    assert!(short.is_sorted_by_key(|outside| outside.at), "the short line is in order");
+    let ends = short.first().map_or((u64::MAX, 0), |first| (first.at, short[short.len() - 1].at));
+    assert_eq!((queue.short_at, queue.short_last_at), ends, "its first and its last are known");
     assert!(front.is_some() || line.is_empty(), "nobody stands in line behind nothing");
     assert!(line.iter().all(|outside| outside.event.is_some()), "an event is where it is expected");
     assert!(outside.is_sorted(), "the line is in order");
@@ -81,11 +86,16 @@ fn run_against_the_model(seed: u64, steps: u32) {
     let (mut now, mut event) = (0_u64, 0);
     let target = 1 << (rng.next_u32() % 10);
     let shapes = u64::from(1 + rng.next_u32() % 8);
+    let short_shapes = u64::from(rng.next_u32() % 4);
     for step in 0..steps {
         let grow = queue.len() < target && rng.next_u32() % 3 != 0;
         if grow {
             let at = now.saturating_add(delay(&mut rng, event % shapes));
-            queue.push(Instant::from_nanos(at), event);
+            if event % shapes < short_shapes {
+                queue.push_short(Instant::from_nanos(at), event);
+            } else {
+                queue.push(Instant::from_nanos(at), event);
+            }
             model.push(at, event);
             event += 1;
         } else {
@@ -160,6 +170,28 @@ fn what_is_pushed_nearly_in_order_never_sees_the_wheel() {
     queue.push(Instant::from_nanos(3_500_000), 0);
     check_wheel(&queue);
     assert_eq!(queue.nodes.len(), 499);
+}
+
+#[test]
+fn turns_pass_what_is_on_its_way() {
+    let mut queue = EventQueue::new();
+    (1..=1000).for_each(|micros| queue.push(Instant::from_nanos(micros * 1000), 'a'));
+    for micros in 1..=1000 {
+        let at = Instant::from_nanos(micros * 1000);
+        for turn in ['b', 'c'] {
+            queue.push_short(at, turn);
+        }
+        queue.push(Instant::from_nanos((1000 + micros) * 1000), 'a');
+        check_wheel(&queue);
+        assert_eq!([(); 3].map(|()| queue.pop()), ['a', 'b', 'c'].map(|event| Some((at, event))));
+    }
+    assert!(queue.nodes.is_empty(), "{} nodes", queue.nodes.len());
+    // What comes at the moment of a turn comes after it.
+    let at = Instant::from_nanos(1_000_500);
+    queue.push_short(at, 'b');
+    queue.push(at, 'a');
+    queue.push_short(at, 'c');
+    assert_eq!([(); 3].map(|()| queue.pop()), ['b', 'a', 'c'].map(|event| Some((at, event))));
 }
 
 #[test]
