@@ -16,12 +16,35 @@ pub(crate) struct Key {
 }
 
 /// How often a place was used before; never zero, so that a name which may be missing takes no more room than one that may not.
-type Generation = NonZeroU32;
-const FIRST: Generation = Generation::MIN;
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Generation(NonZeroU32);
+
+impl Generation {
+    /// Of a place that was never used before.
+    pub(crate) const FIRST: Generation = Generation(NonZeroU32::MIN);
+
+    /// The next one: names of what was here are stale from now on.
+    #[inline]
+    pub(crate) fn retire(&mut self) {
+        self.0 = self.0.checked_add(1).unwrap_or(NonZeroU32::MIN);
+    }
+}
 
 impl Key {
     /// The name of nothing.
-    pub(crate) const NOBODY: Key = Key { index: u32::MAX, generation: FIRST };
+    pub(crate) const NOBODY: Key = Key { index: u32::MAX, generation: Generation::FIRST };
+
+    /// The name of what is in a place of a table, for as long as this is its generation.
+    #[inline]
+    pub(crate) const fn new(index: u32, generation: Generation) -> Key {
+        Key { index, generation }
+    }
+
+    /// Whether it names what is in its place, whose generation is this.
+    #[inline(always)]
+    pub(crate) fn is_of(self, generation: Generation) -> bool {
+        self.generation == generation
+    }
 
     /// A number for the life of the entry that orders keys and may serve as an id.
     pub(crate) const fn number(self) -> u32 {
@@ -35,14 +58,6 @@ impl Key {
 struct Entry<T> {
     generation: Generation,
     value: Option<T>,
-}
-
-impl<T> Entry<T> {
-    /// Names of what was here are stale from now on.
-    #[inline]
-    fn retire(&mut self) {
-        self.generation = self.generation.checked_add(1).unwrap_or(FIRST);
-    }
 }
 
 /// The table, whose entries have names of type `K`.
@@ -85,8 +100,8 @@ impl<T, K: From<Key> + Into<Key>> Slab<T, K> {
             return K::from(key);
         }
         let index = u32::try_from(self.entries.len()).expect("a table has fewer than 2^32 entries");
-        let key = Key { index, generation: FIRST };
-        self.entries.push(Entry { generation: FIRST, value: Some(make(key)) });
+        let key = Key { index, generation: Generation::FIRST };
+        self.entries.push(Entry { generation: Generation::FIRST, value: Some(make(key)) });
         K::from(key)
     }
 
@@ -98,7 +113,7 @@ impl<T, K: From<Key> + Into<Key>> Slab<T, K> {
             return None;
         }
         let value = entry.value.take()?;
-        entry.retire();
+        entry.generation.retire();
         self.free.push(key.index);
         Some(value)
     }
@@ -111,9 +126,18 @@ impl<T, K: From<Key> + Into<Key>> Slab<T, K> {
             && entry.value.is_some()
         {
             entry.value = None;
-            entry.retire();
+            entry.generation.retire();
             self.free.push(key.index);
         }
+    }
+
+    /// The name of what is in a place now.
+    ///
+    /// # Panics
+    /// If there never was anything.
+    #[inline]
+    pub(crate) fn key_at(&self, index: u32) -> K {
+        K::from(Key { index, generation: self.entries[to_usize(index)].generation })
     }
 
     /// The entry, if the name is not stale.
@@ -139,11 +163,6 @@ impl<T, K: From<Key> + Into<Key>> Slab<T, K> {
         let key: Key = name.into();
         let entry = self.entries.get_mut(to_usize(key.index))?;
         if entry.generation == key.generation { entry.value.as_mut() } else { None }
-    }
-
-    /// Every entry, to be changed, in the order of the indices.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.entries.iter_mut().filter_map(|entry| entry.value.as_mut())
     }
 
     /// Every entry, in the order of the indices.

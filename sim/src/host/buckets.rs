@@ -2,16 +2,17 @@
 //!
 //! They are found by a small hash table with open addressing, whose order is never seen. Most ports have one holder: that one is in the bucket itself.
 
-use super::ports::Owner;
+use super::holder::Holder;
 use crate::slab::{Key, to_usize};
 
 /// One port.
 #[derive(Debug)]
 pub(super) struct Bucket {
+    port: u16,
     /// Only `connect(2)` has chosen this port so far: it may do so again for another destination (`fastreuse == -1`).
     pub(super) connect_only: bool,
     /// The first holder.
-    first: Option<Owner>,
+    first: Option<Holder>,
     /// What most ports have not.
     more: Option<Box<More>>,
 }
@@ -19,22 +20,22 @@ pub(super) struct Bucket {
 #[derive(Debug, Default)]
 struct More {
     /// The holders after the first.
-    owners: Vec<Owner>,
+    owners: Vec<Holder>,
     /// Those of the holders that listen, in the order of their `listen(2)`.
     listeners: Vec<Key>,
 }
 
-const _: () = assert!(size_of::<Bucket>() <= 32, "there may be one for each of 60,000 connections");
+const _: () = assert!(size_of::<Bucket>() <= 16, "there may be one for each of 60,000 connections");
 
 impl Bucket {
     /// Who holds the port.
-    pub(super) fn owners(&self) -> impl Iterator<Item = Owner> + '_ {
+    pub(super) fn owners(&self) -> impl Iterator<Item = Holder> + '_ {
         let more = self.more.as_ref().map_or(&[][..], |more| &more.owners);
         self.first.into_iter().chain(more.iter().copied())
     }
 
     /// Enters a holder; answers its place.
-    pub(super) fn push(&mut self, owner: Owner) -> u32 {
+    pub(super) fn push(&mut self, owner: Holder) -> u32 {
         if self.first.is_none() {
             self.first = Some(owner);
             return 0;
@@ -45,7 +46,7 @@ impl Bucket {
     }
 
     /// Takes out the holder at a place; answers the one that has moved there, if one has.
-    pub(super) fn remove(&mut self, place: u32) -> Option<Owner> {
+    pub(super) fn remove(&mut self, place: u32) -> Option<Holder> {
         let owners = self.more.as_mut().map(|more| &mut more.owners);
         match to_usize(place).checked_sub(1) {
             None => {
@@ -61,7 +62,7 @@ impl Bucket {
     }
 
     /// Another takes the place of the holder that is there.
-    pub(super) fn replace(&mut self, place: u32, owner: Owner) {
+    pub(super) fn replace(&mut self, place: u32, owner: Holder) {
         let owners = self.more.as_mut().map(|more| &mut more.owners);
         match to_usize(place).checked_sub(1) {
             None => self.first = Some(owner),
@@ -96,39 +97,32 @@ impl Bucket {
 #[derive(Debug, Default)]
 pub(super) struct Buckets {
     /// None, or a power of two of them, at most three quarters full: which bucket is a port's.
-    index: Vec<Place>,
+    index: Vec<u32>,
     buckets: Vec<Bucket>,
     free: Vec<u32>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    port: u16,
-    bucket: u32,
-}
-
 const NONE: u32 = u32::MAX;
-const NOWHERE: Place = Place { port: 0, bucket: NONE };
 const INDEX_MIN: usize = 8;
 
 impl Buckets {
     /// The bucket of a port.
     #[inline]
     pub(super) fn get(&self, port: u16) -> Option<&Bucket> {
-        self.find(port).and_then(|at| self.buckets.get(to_usize(self.index[at].bucket)))
+        self.find(port).and_then(|at| self.buckets.get(to_usize(self.index[at])))
     }
 
     /// The bucket of a port.
     #[inline]
     pub(super) fn get_mut(&mut self, port: u16) -> Option<&mut Bucket> {
         let at = self.find(port)?;
-        self.buckets.get_mut(to_usize(self.index[at].bucket))
+        self.buckets.get_mut(to_usize(self.index[at]))
     }
 
     /// The bucket of a port, which is made if there is none.
     pub(super) fn get_or_make(&mut self, port: u16, connect_only: bool) -> &mut Bucket {
         let bucket = match self.find(port) {
-            Some(at) => self.index[at].bucket,
+            Some(at) => self.index[at],
             None => self.make(port, connect_only),
         };
         &mut self.buckets[to_usize(bucket)]
@@ -138,13 +132,13 @@ impl Buckets {
         let len = self.buckets.len() - self.free.len();
         if (len + 1) * 4 > self.index.len() * 3 {
             let bigger = (self.index.len() * 2).max(INDEX_MIN);
-            for place in std::mem::replace(&mut self.index, vec![NOWHERE; bigger]) {
-                if place.bucket != NONE {
-                    self.enter(place);
+            for bucket in std::mem::replace(&mut self.index, vec![NONE; bigger]) {
+                if bucket != NONE {
+                    self.enter(bucket);
                 }
             }
         }
-        let fresh = Bucket { connect_only, first: None, more: None };
+        let fresh = Bucket { port, connect_only, first: None, more: None };
         let bucket = match self.free.pop() {
             Some(bucket) => {
                 self.buckets[to_usize(bucket)] = fresh;
@@ -155,30 +149,30 @@ impl Buckets {
                 u32::try_from(self.buckets.len() - 1).expect("there are 2^16 ports")
             }
         };
-        self.enter(Place { port, bucket });
+        self.enter(bucket);
         bucket
     }
 
     /// The bucket of a port goes.
     pub(super) fn remove(&mut self, port: u16) {
         let Some(mut hole) = self.find(port) else { return };
-        self.free.push(self.index[hole].bucket);
+        self.free.push(self.index[hole]);
         let mask = self.index.len() - 1;
         let mut at = hole;
         loop {
             at = (at + 1) & mask;
-            let place = self.index[at];
-            if place.bucket == NONE {
+            let bucket = self.index[at];
+            if bucket == NONE {
                 break;
             }
             // The entry may move back unless its home lies cyclically in (hole, at].
-            let home = usize::from(place.port) & mask;
+            let home = usize::from(self.buckets[to_usize(bucket)].port) & mask;
             if (at.wrapping_sub(home) & mask) >= (at.wrapping_sub(hole) & mask) {
-                self.index[hole] = place;
+                self.index[hole] = bucket;
                 hole = at;
             }
         }
-        self.index[hole] = NOWHERE;
+        self.index[hole] = NONE;
     }
 
     /// Where in the index a port is.
@@ -187,29 +181,27 @@ impl Buckets {
         let mask = self.index.len().wrapping_sub(1);
         let mut at = usize::from(port) & mask;
         loop {
-            let place = self.index.get(at)?;
-            if place.bucket == NONE {
-                return None;
-            }
-            if place.port == port {
+            let bucket = *self.index.get(at)?;
+            if self.buckets.get(to_usize(bucket))?.port == port {
                 return Some(at);
             }
             at = (at + 1) & mask;
         }
     }
 
-    fn enter(&mut self, place: Place) {
+    fn enter(&mut self, bucket: u32) {
         let mask = self.index.len() - 1;
-        let mut at = usize::from(place.port) & mask;
-        while self.index[at].bucket != NONE {
+        let mut at = usize::from(self.buckets[to_usize(bucket)].port) & mask;
+        while self.index[at] != NONE {
             at = (at + 1) & mask;
         }
-        self.index[at] = place;
+        self.index[at] = bucket;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::holder::Conn;
     use super::*;
     use crate::slab::Slab;
     use std::collections::BTreeMap;
@@ -217,14 +209,14 @@ mod tests {
     #[test]
     fn ports_have_the_holders_that_an_ordered_map_has() {
         let mut slab = Slab::new();
-        let (mut buckets, mut model) = (Buckets::default(), BTreeMap::<u16, Vec<Owner>>::new());
+        let (mut buckets, mut model) = (Buckets::default(), BTreeMap::<u16, Vec<Holder>>::new());
         let mut state = 3_u32;
         for _ in 0..50_000 {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let port = u16::try_from(state >> 18 & 0x3f).expect("6 bits") * 16 + u16::try_from(state >> 30).expect("2 bits");
             let held = model.entry(port).or_default();
             if held.is_empty() || state >> 16 & 3 != 0 && held.len() < 4 {
-                let owner = Owner::Socket(slab.insert(()));
+                let owner = Holder::from(Conn::Socket(slab.insert(())));
                 assert_eq!(to_usize(buckets.get_or_make(port, true).push(owner)), held.len());
                 held.push(owner);
             } else {
@@ -237,7 +229,7 @@ mod tests {
                     buckets.remove(port);
                 }
             }
-            let found: Vec<Owner> = buckets.get(port).map_or_else(Vec::new, |bucket| bucket.owners().collect());
+            let found: Vec<Holder> = buckets.get(port).map_or_else(Vec::new, |bucket| bucket.owners().collect());
             assert_eq!(found, *held);
         }
         for (port, held) in model {

@@ -5,9 +5,10 @@
 
 use super::Host;
 use super::crowds::Crowds;
+use super::holder::{Conn, Holder};
 use super::sockets::Sockets;
 use super::time_wait::TimeWaitEntry;
-use crate::slab::{Key, Slab, to_usize};
+use crate::slab::{Slab, to_usize};
 use std::net::IpAddr;
 
 /// A connection's name: both ends, seen from here. Addresses are canonical: an IPv4-mapped one is IPv4.
@@ -54,22 +55,13 @@ fn mix(a: u64, b: u64) -> u64 {
     high ^ low
 }
 
-/// What has a connection's name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Conn {
-    /// A socket, in the table of sockets.
-    Socket(Key),
-    /// A connection in TIME-WAIT, in the table of those.
-    TimeWait(Key),
-}
-
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     hash: u32,
-    conn: Conn,
+    holder: Holder,
 }
 
-const _: () = assert!(size_of::<Option<Slot>>() == 16, "an index of very many connections stays small");
+const _: () = assert!(size_of::<Option<Slot>>() == 8, "an index of very many connections stays small");
 
 /// The index.
 #[derive(Debug, Default)]
@@ -85,25 +77,25 @@ const CAPACITY_MIN: usize = 16;
 impl Conns {
     /// Who has this connection; `name_of` says which one somebody has who is in the index.
     #[inline(always)]
-    pub(super) fn get<'a>(&self, tuple: &FourTuple, name_of: impl Fn(Conn) -> &'a FourTuple) -> Option<Conn> {
+    pub(super) fn get(&self, tuple: &FourTuple, name_of: impl Fn(Holder) -> FourTuple) -> Option<Holder> {
         if self.len == 0 {
             return None;
         }
         let hash = tuple.hash();
-        self.at(hash, |conn| name_of(conn) == tuple).and_then(|at| self.slots[at]).map(|slot| slot.conn)
+        self.at(hash, |holder| name_of(holder) == *tuple).and_then(|at| self.slots[at]).map(|slot| slot.holder)
     }
 
     /// Enters a connection that nobody has.
-    pub(super) fn insert(&mut self, tuple: &FourTuple, conn: Conn) {
-        // At most three quarters full.
-        if (self.len + 1) * 4 > self.slots.len() * 3 {
+    pub(super) fn insert(&mut self, tuple: &FourTuple, holder: Holder) {
+        // At most four fifths full.
+        if (self.len + 1) * 5 > self.slots.len() * 4 {
             let bigger = (self.slots.len() * 2).max(CAPACITY_MIN);
             let old = std::mem::replace(&mut self.slots, vec![None; bigger]);
             for slot in old.into_iter().flatten() {
                 self.place(slot);
             }
         }
-        self.place(Slot { hash: tuple.hash(), conn });
+        self.place(Slot { hash: tuple.hash(), holder });
         self.len += 1;
         if !self.crowds.is_empty() {
             self.crowds.note(tuple, true);
@@ -111,9 +103,9 @@ impl Conns {
     }
 
     /// A connection that `old` has is `new`'s from here on.
-    pub(super) fn hand_over(&mut self, tuple: &FourTuple, old: Conn, new: Conn) {
-        let at = self.at(tuple.hash(), |conn| conn == old).expect("whoever hands a connection over has it");
-        self.slots[at] = self.slots[at].map(|slot| Slot { conn: new, ..slot });
+    pub(super) fn hand_over(&mut self, tuple: &FourTuple, old: Holder, new: Holder) {
+        let at = self.at(tuple.hash(), |holder| holder == old).expect("whoever hands a connection over has it");
+        self.slots[at] = self.slots[at].map(|slot| Slot { holder: new, ..slot });
     }
 
     /// The first local port after this connection's own, and of the same parity, that no connection to its destination has; more than a port can
@@ -124,18 +116,18 @@ impl Conns {
 
     /// Many connections have the destination of this one: account is kept of their local ports from here on.
     #[cold]
-    pub(super) fn expect_many<'a>(&mut self, tuple: &FourTuple, name_of: impl Fn(Conn) -> &'a FourTuple) {
+    pub(super) fn expect_many(&mut self, tuple: &FourTuple, name_of: impl Fn(Holder) -> FourTuple) {
         if !self.crowds.has(tuple) {
-            self.crowds.begin(tuple, self.slots.iter().flatten().map(|slot| name_of(slot.conn)));
+            self.crowds.begin(tuple, self.slots.iter().flatten().map(|slot| name_of(slot.holder)));
         }
     }
 
-    /// Takes a connection out if `conn` has it.
-    pub(super) fn remove(&mut self, tuple: &FourTuple, conn: Conn) {
+    /// Takes a connection out if `holder` has it.
+    pub(super) fn remove(&mut self, tuple: &FourTuple, holder: Holder) {
         if self.len == 0 {
             return;
         }
-        let Some(mut hole) = self.at(tuple.hash(), |other| other == conn) else { return };
+        let Some(mut hole) = self.at(tuple.hash(), |other| other == holder) else { return };
         let mask = self.slots.len() - 1;
         let mut at = hole;
         loop {
@@ -157,12 +149,12 @@ impl Conns {
 
     /// Where the entry of this hash is that is the one which is meant. The table is not empty.
     #[inline(always)]
-    fn at(&self, hash: u32, is_meant: impl Fn(Conn) -> bool) -> Option<usize> {
+    fn at(&self, hash: u32, is_meant: impl Fn(Holder) -> bool) -> Option<usize> {
         let mask = self.slots.len().wrapping_sub(1);
         let mut at = to_usize(hash) & mask;
         loop {
             let slot = self.slots.get(at)?.as_ref()?;
-            if slot.hash == hash && is_meant(slot.conn) {
+            if slot.hash == hash && is_meant(slot.holder) {
                 return Some(at);
             }
             at = (at + 1) & mask;
@@ -183,22 +175,24 @@ impl Host {
     /// Who has a connection.
     #[inline(always)]
     pub(super) fn conn(&self, tuple: &FourTuple) -> Option<Conn> {
-        self.conns.get(tuple, |conn| name_of(&self.sockets, &self.time_waits, conn))
+        let Host { conns, sockets, time_waits, .. } = self;
+        conns.get(tuple, |holder| name_of(sockets, time_waits, holder)).map(|holder| holder.conn(sockets, time_waits))
     }
 }
 
 /// The name of the connection that somebody has who is in the index: it does not change meanwhile.
 #[inline(always)]
-pub(super) fn name_of<'a>(sockets: &'a Sockets, time_waits: &'a Slab<TimeWaitEntry>, conn: Conn) -> &'a FourTuple {
-    match conn {
-        Conn::Socket(key) => &sockets[key].tuple,
-        Conn::TimeWait(key) => &time_waits[key].tuple,
+pub(super) fn name_of(sockets: &Sockets, time_waits: &Slab<TimeWaitEntry>, holder: Holder) -> FourTuple {
+    match holder.place() {
+        (index, true) => sockets.name_at(index),
+        (index, false) => time_waits[time_waits.key_at(index)].tuple,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::slab::Key;
     use std::collections::BTreeMap;
     use std::net::Ipv4Addr;
 
@@ -212,16 +206,14 @@ mod tests {
         for _ in 0..3 {
             holders.push(tuples.iter().map(|tuple| names.insert(*tuple)).collect::<Vec<Key>>());
         }
-        let name_of = |conn| match conn {
-            Conn::Socket(key) | Conn::TimeWait(key) => &names[key],
-        };
+        let name_of = |holder: Holder| names[names.key_at(holder.place().0)];
         let (mut conns, mut model) = (Conns::default(), BTreeMap::new());
         let mut state = 1_u32;
         for _ in 0..20_000 {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let which = to_usize((state >> 24) % 97);
             let tuple = tuples[which];
-            let conn = Conn::Socket(holders[to_usize((state >> 16) % 3)][which]);
+            let conn = Holder::from(Conn::Socket(holders[to_usize((state >> 16) % 3)][which]));
             if state & 0x8000 == 0 {
                 match model.insert(tuple, conn) {
                     Some(old) => conns.hand_over(&tuple, old, conn),

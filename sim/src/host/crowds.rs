@@ -48,13 +48,13 @@ impl Crowds {
     }
 
     /// Keeps account of this connection's destination from here on; `taken` are all the connections that there are.
-    pub(super) fn begin<'a>(&mut self, tuple: &FourTuple, taken: impl Iterator<Item = &'a FourTuple>) {
+    pub(super) fn begin(&mut self, tuple: &FourTuple, taken: impl Iterator<Item = FourTuple>) {
         if self.crowds.len() == CROWDS_MAX {
             self.crowds.remove(0);
         }
         let (local, remote, remote_port) = (tuple.local, tuple.remote, tuple.remote_port);
         let mut crowd = Crowd { local, remote, remote_port, taken: [Taken::none(), Taken::none()], count: 0 };
-        for taken in taken.filter(|taken| tuple == &FourTuple { local_port: tuple.local_port, ..**taken }) {
+        for taken in taken.filter(|taken| tuple == &FourTuple { local_port: tuple.local_port, ..*taken }) {
             crowd.set(taken.local_port, true);
         }
         self.crowds.push(crowd);
@@ -147,7 +147,7 @@ mod tests {
         let mut taken = vec![false; 1 << 16];
         let others = [FourTuple { remote_port: 81, ..tuple(5) }, tuple(7)];
         taken[7] = true;
-        crowds.begin(&tuple(1), others.iter());
+        crowds.begin(&tuple(1), others.iter().copied());
         let mut state = 1_u32;
         for round in 0..200_000_u32 {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn account_ends_with_the_last_connection() {
         let mut crowds = Crowds::default();
-        crowds.begin(&tuple(1), [tuple(7), tuple(8)].iter());
+        crowds.begin(&tuple(1), [tuple(7), tuple(8)].into_iter());
         assert!(crowds.has(&tuple(9)));
         crowds.note(&tuple(7), false);
         crowds.note(&tuple(8), false);

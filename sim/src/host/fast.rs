@@ -3,9 +3,10 @@
 //! Whatever is not the usual case, a flag, an error, a wait, is left to the long way, which finds everything as it was.
 
 use super::Host;
-use super::conns::{Conn, FourTuple};
+use super::conns::FourTuple;
 use super::cx::{Pid, Token};
 use super::file::Object;
+use super::holder::Conn;
 use super::option::Options;
 use super::poll::KEY_READABLE;
 use super::socket::Socket;
@@ -513,7 +514,7 @@ impl Host {
         if recent.fd == i64::from(fd) + DGRAM && recent.tables == self.tables {
             return None;
         }
-        let file = self.process(pid).ok()?.descriptor(fd).ok()?.file;
+        let file = self.process(pid).ok()?.file(fd).ok()?;
         match self.files.get(file)?.object {
             // What a stream sends meanwhile turns the page of the thread that sends it.
             Object::Socket(_) if self.has_corks() => None,

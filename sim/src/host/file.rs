@@ -42,16 +42,20 @@ pub(super) struct File {
     in_flight: u32,
     /// `O_NONBLOCK`.
     pub(super) nonblocking: bool,
-    /// `O_APPEND` and `O_DIRECT`, which `F_SETFL` sets too.
-    status: i32,
+    /// `O_APPEND`, which `F_SETFL` sets too.
+    appends: bool,
+    /// `O_DIRECT`, the same.
+    is_direct: bool,
     pub(super) queue: WaitQueue,
 }
+
+const _: () = assert!(size_of::<Option<File>>() == 48, "there may be very many of them");
 
 impl File {
     /// An open file description that nobody holds yet.
     #[inline(always)]
     pub(super) fn new(object: Object, nonblocking: bool) -> File {
-        File { object, refs: 0, in_flight: 0, nonblocking, status: 0, queue: WaitQueue::default() }
+        File { object, refs: 0, in_flight: 0, nonblocking, appends: false, is_direct: false, queue: WaitQueue::default() }
     }
 
     /// An open file description that a descriptor is about to hold.
@@ -103,17 +107,24 @@ impl File {
 
     /// Sets `O_APPEND` and `O_DIRECT`.
     pub(super) fn set_status(&mut self, status: i32) {
-        self.status = status;
+        self.appends = status & c::O_APPEND != 0;
+        self.is_direct = status & c::O_DIRECT != 0;
+    }
+
+    /// What `F_GETFL` tells beside the access mode.
+    fn status(&self) -> i32 {
+        let flags = [(self.nonblocking, c::O_NONBLOCK), (self.appends, c::O_APPEND), (self.is_direct, c::O_DIRECT)];
+        flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum()
     }
 
     /// Whether every write goes to the end, `O_APPEND`.
     pub(super) fn appends(&self) -> bool {
-        self.status & c::O_APPEND != 0
+        self.appends
     }
 
     /// Whether a pipe keeps the boundaries of writes, `O_DIRECT` of `pipe(2)`.
     pub(super) fn keeps_packets(&self) -> bool {
-        self.status & c::O_DIRECT != 0
+        self.is_direct
     }
 }
 
@@ -168,7 +179,7 @@ impl Host {
     /// The open file description behind a descriptor.
     #[inline]
     pub(super) fn file_of(&self, pid: Pid, fd: RawFd) -> Result<Key> {
-        Ok(self.process(pid)?.descriptor(fd)?.file)
+        self.process(pid)?.file(fd)
     }
 
     /// The stream socket behind a descriptor, with its file.
@@ -342,7 +353,7 @@ impl Host {
         if usize::try_from(new).map_or(true, |new| new >= process.limit()) {
             return Err(Errno::BADF);
         }
-        let file = process.descriptor(fd)?.file;
+        let file = process.file(fd)?;
         let old = process.replace(new, file, flags & c::O_CLOEXEC != 0)?;
         self.hold_file(file);
         if let Some(old) = old {
@@ -367,7 +378,7 @@ impl Host {
                     Object::Pipe(_, End::Read) => c::O_RDONLY,
                     Object::Pipe(_, End::Write) => c::O_WRONLY,
                 };
-                Ok(value(access | file.status | if file.nonblocking { c::O_NONBLOCK } else { 0 }))
+                Ok(value(access | file.status()))
             }
             c::F_SETFL => {
                 let is_pipe = match file.object {
@@ -377,7 +388,7 @@ impl Host {
                 if argument & c::O_DIRECT != 0 && !is_pipe {
                     return Err(Errno::INVAL);
                 }
-                file.status = argument & (c::O_APPEND | c::O_DIRECT);
+                file.set_status(argument);
                 file.nonblocking = argument & c::O_NONBLOCK != 0;
                 Ok(0)
             }
@@ -420,7 +431,7 @@ impl Host {
         let pipe = self.pipes.insert(PipeEnds { pipe: Pipe::new(), reader: None, writer: None });
         let mut files = [(first, End::Read), (second, End::Write)].map(|(fd, end)| {
             let file = self.open_file(Object::Pipe(pipe, end), flags & c::O_NONBLOCK != 0);
-            self.files[file].status = flags & c::O_DIRECT;
+            self.files[file].set_status(flags & c::O_DIRECT);
             self.hold_file(file);
             (fd, file)
         });

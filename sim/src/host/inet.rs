@@ -3,10 +3,11 @@
 //! After every entry into a control block comes [`Host::settle`]: it puts the socket into the queue of senders, arms its timer, follows
 //! its change of state (port, index of connections, queues of the listener, TIME-WAIT) and wakes those who wait.
 
-use super::conns::{Conn, FourTuple};
+use super::conns::FourTuple;
 use super::cx::Cx;
 use super::fast::Ends;
 use super::handshake::SynFrom;
+use super::holder::Conn;
 use super::socket::Socket;
 use super::sysctl::Sysctl;
 use super::timers::{TimerOf, TimerQueue};
@@ -420,6 +421,7 @@ impl Host {
             && !socket.arm(key, &mut self.timers)
         {
             socket.tcb.rest();
+            self.sockets.fold(key);
         }
     }
 
@@ -541,7 +543,7 @@ impl Host {
         let socket = &mut self.sockets[key];
         if std::mem::take(&mut socket.is_hashed) {
             let tuple = socket.tuple;
-            self.conns.remove(&tuple, Conn::Socket(key));
+            self.conns.remove(&tuple, Conn::Socket(key).into());
         }
     }
 
@@ -550,7 +552,7 @@ impl Host {
         let Host { sockets, conns, ports, timers, spares, .. } = self;
         let Some(socket) = sockets.get_mut(key) else { return };
         if socket.is_hashed {
-            conns.remove(&socket.tuple, Conn::Socket(key));
+            conns.remove(&socket.tuple, Conn::Socket(key).into());
         }
         let (num, place) = (socket.num, socket.place);
         if socket.listener.is_some() {

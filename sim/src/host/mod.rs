@@ -15,10 +15,10 @@
 //! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
 //! | `local.rs`, `local_call.rs`, `rights.rs` | local sockets; their calls that may wait; descriptors in flight |
 //! | `plain.rs`, `power.rs` | the file name space and plain files; what outlives a loss of power |
-//! | `inet.rs`, `handshake.rs`, `time_wait.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `buckets.rs`, `timers.rs`, `addr.rs`, `pmtu.rs` | packets and timers; how connections begin; what is left of them; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
+//! | `inet.rs`, `handshake.rs`, `time_wait.rs`, `conns.rs`, `crowds.rs`, `ports.rs`, `buckets.rs`, `holder.rs`, `timers.rs`, `addr.rs`, `pmtu.rs` | packets and timers; how connections begin; what is left of them; connections by 4-tuple, very many of them to one destination; ports; addresses, routes and path MTUs |
 //! | `option/`, `sysctl.rs` | socket options; kernel constants |
 //! | `netstat.rs`, `left.rs`, `snmp.rs` | what a person asks of a machine: sockets, what is open; counters |
-//! | `sockets.rs`, `fifo.rs`, and the room `slab` | the tables and queues behind all of this |
+//! | `sockets.rs`, `folded.rs`, `fifo.rs`, and the room `slab` | the tables and queues behind all of this |
 //!
 //! Names in `Key` are generation-checked indices, so that a call in progress may outlive what it names when a process is killed.
 
@@ -37,7 +37,9 @@ mod epoll;
 mod fast;
 pub(crate) mod fifo;
 mod file;
+mod folded;
 mod handshake;
+mod holder;
 mod inet;
 mod left;
 mod local;
@@ -217,7 +219,7 @@ impl Host {
             processes: vec![None],
             tables: 0,
             files: Slab::new(),
-            sockets: Sockets::new(),
+            sockets: Sockets::default(),
             default_options: None,
             dgrams: Slab::new(),
             corks: Corks::default(),

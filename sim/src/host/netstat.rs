@@ -181,7 +181,7 @@ impl Host {
         let users_of = |file: Option<Key>| file.and_then(|file| users.get(&file)).cloned().unwrap_or_default();
         let mut lines: Vec<SocketLine> = Vec::new();
         for (_, socket) in self.sockets.iter() {
-            lines.extend(stream_line(socket, now, users_of(socket.file)));
+            lines.extend(stream_line(&socket, now, users_of(socket.file)));
         }
         for (_, entry) in self.time_waits.iter() {
             let tuple = &entry.tuple;

@@ -3,18 +3,10 @@
 
 use super::addr::overlap;
 use super::buckets::Buckets;
+use super::holder::Holder;
 use crate::packet::{Latitude, Luck};
 use crate::slab::Key;
 use std::net::IpAddr;
-
-/// Who holds a port.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Owner {
-    /// A socket, in the table of sockets.
-    Socket(Key),
-    /// A connection in TIME-WAIT, in the table of those.
-    TimeWait(Key),
-}
 
 /// What matters about a holder when somebody else wants its port. Options count as they are now, not as they were at bind.
 #[derive(Clone, Copy, Debug)]
@@ -63,9 +55,9 @@ impl Ports {
         &self,
         port: u16,
         claim: &Claim,
-        except: Option<Owner>,
+        except: Option<Holder>,
         strictness: Strictness,
-        claim_of: impl Fn(Owner) -> Claim,
+        claim_of: impl Fn(Holder) -> Claim,
     ) -> bool {
         let Some(bucket) = self.buckets.get(port) else { return false };
         bucket.owners().filter(|owner| Some(*owner) != except).any(|owner| {
@@ -75,7 +67,7 @@ impl Ports {
     }
 
     /// Enters a holder; `by_connect`: the port was chosen by `connect(2)`. Answers its place in the bucket.
-    pub(super) fn hold(&mut self, port: u16, owner: Owner, by_connect: bool) -> u32 {
+    pub(super) fn hold(&mut self, port: u16, owner: Holder, by_connect: bool) -> u32 {
         let bucket = self.buckets.get_or_make(port, by_connect);
         bucket.connect_only &= by_connect;
         bucket.push(owner)
@@ -87,7 +79,7 @@ impl Ports {
     }
 
     /// Takes out the holder at `place`; answers the holder that has moved there, if one has.
-    pub(super) fn release(&mut self, port: u16, place: u32) -> Option<Owner> {
+    pub(super) fn release(&mut self, port: u16, place: u32) -> Option<Holder> {
         let bucket = self.buckets.get_mut(port).expect("a port that is held has a bucket");
         let moved = bucket.remove(place);
         if bucket.is_empty() {
@@ -98,7 +90,7 @@ impl Ports {
     }
 
     /// The holder at `place` leaves it to another.
-    pub(super) fn hand_over(&mut self, port: u16, place: u32, owner: Owner) {
+    pub(super) fn hand_over(&mut self, port: u16, place: u32, owner: Holder) {
         self.buckets.get_mut(port).expect("a port that is held has a bucket").replace(place, owner);
     }
 
@@ -251,6 +243,7 @@ fn may_share(claim: &Claim, other: &Claim, strictness: Strictness) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::holder::Conn;
     use super::*;
     use crate::packet::Boring;
     use crate::slab::Slab;
@@ -267,7 +260,7 @@ mod tests {
         let key = Slab::new().insert(());
         let (mut ports, mut bound, mut connected) = (Ports::default(), Vec::new(), Vec::new());
         while let Some(port) = ports.choose_for_bind(&RANGE, false, &mut Boring, |ports, port| ports.is_connect_only(port)) {
-            ports.hold(port, Owner::Socket(key), false);
+            ports.hold(port, Conn::Socket(key).into(), false);
             bound.push(port);
         }
         assert_eq!(bound, [32769, 32771, 32773, 32775, 32768, 32772, 32774], "a reserved port is never chosen");
@@ -275,7 +268,7 @@ mod tests {
         while let Some(port) =
             ports.choose_for_connect(&RANGE, 0, &mut Boring, |ports, port| Probe::from(ports.buckets.get(port).is_none()))
         {
-            ports.hold(port, Owner::Socket(key), true);
+            ports.hold(port, Conn::Socket(key).into(), true);
             connected.push(port);
         }
         assert_eq!(connected, [32768, 32772, 32774, 32769, 32771, 32773, 32775]);
@@ -284,7 +277,7 @@ mod tests {
     #[test]
     fn two_may_share_a_port_only_if_both_say_so() {
         let mut slab = Slab::new();
-        let first = Owner::Socket(slab.insert(()));
+        let first = Holder::from(Conn::Socket(slab.insert(())));
         let mut ports = Ports::default();
         ports.hold(80, first, false);
         for (old, new, listening, expected) in

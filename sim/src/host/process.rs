@@ -1,7 +1,7 @@
 //! A process as its kernel sees it: credentials, limits and the table of descriptors.
 
 use super::cx::Credentials;
-use crate::slab::Key;
+use crate::slab::{Key, to_usize};
 use twinsock::raw::RawFd;
 use twinsock::{Errno, Result};
 
@@ -17,31 +17,35 @@ pub(super) struct Descriptor {
     pub(super) cloexec: bool,
 }
 
-/// A number of the table.
-#[derive(Clone, Copy, Debug, Default)]
-enum Entry {
-    /// Nobody has it.
-    #[default]
-    Free,
-    /// A call in progress is going to fill it (`get_unused_fd_flags`): until then it is not open.
-    Reserved,
-    /// A descriptor.
-    Open(Descriptor),
+/// A number of the table: nobody has it, or a file's descriptor does, or [`RESERVED`].
+type Entry = Option<Key>;
+
+const FREE: Entry = None;
+/// A call in progress is going to fill it (`get_unused_fd_flags`): until then it is not open.
+const RESERVED: Entry = Some(Key::NOBODY);
+const _: () = assert!(size_of::<Entry>() == 8, "a process may have very many descriptors");
+
+/// The file of an entry, if it is open.
+#[inline(always)]
+fn open(entry: Entry) -> Option<Key> {
+    entry.filter(|file| *file != Key::NOBODY)
 }
 
-impl Entry {
-    fn open(self) -> Option<Descriptor> {
-        match self {
-            Entry::Open(descriptor) => Some(descriptor),
-            Entry::Free | Entry::Reserved => None,
-        }
+/// The `close_on_exec` bits of Linux's table, those of 64 numbers in each.
+#[derive(Debug, Default)]
+struct CloseOnExec(Vec<u64>);
+
+impl CloseOnExec {
+    fn get(&self, number: usize) -> bool {
+        self.0.get(number / 64).is_some_and(|bits| bits >> (number % 64) & 1 == 1)
     }
 
-    fn is_free(self) -> bool {
-        match self {
-            Entry::Free => true,
-            Entry::Reserved | Entry::Open(_) => false,
+    fn set(&mut self, number: usize, to: bool) {
+        if self.0.len() <= number / 64 {
+            self.0.resize(number / 64 + 1, 0);
         }
+        let (bits, bit) = (&mut self.0[number / 64], 1 << (number % 64));
+        *bits = if to { *bits | bit } else { *bits & !bit };
     }
 }
 
@@ -56,9 +60,13 @@ pub(super) struct Process {
     /// How many SIGPIPE it has been sent and nobody has taken note of.
     pub(super) sigpipes: u32,
     table: Vec<Entry>,
+    /// Most processes open nothing.
+    close_on_exec: Option<Box<CloseOnExec>>,
     /// No number below this one is free.
-    lowest: usize,
+    lowest: u32,
 }
+
+const _: () = assert!(size_of::<Process>() == 56, "there may be very many of them");
 
 impl Process {
     /// A process without descriptors.
@@ -69,6 +77,7 @@ impl Process {
             rlimit_nofile: RLIMIT_NOFILE_DEFAULT,
             sigpipes: 0,
             table: Vec::new(),
+            close_on_exec: None,
             lowest: 0,
         }
     }
@@ -91,26 +100,36 @@ impl Process {
     /// `EBADF`: it is not open.
     #[inline]
     pub(super) fn descriptor(&self, fd: RawFd) -> Result<Descriptor> {
+        let file = self.file(fd)?;
+        Ok(Descriptor { file, cloexec: self.closes_on_exec(index(fd)) })
+    }
+
+    /// The file of this number.
+    ///
+    /// # Errors
+    /// `EBADF`: it is not open.
+    #[inline]
+    pub(super) fn file(&self, fd: RawFd) -> Result<Key> {
         let index = usize::try_from(fd).map_err(|_| Errno::BADF)?;
-        self.table.get(index).and_then(|entry| entry.open()).ok_or(Errno::BADF)
+        self.table.get(index).copied().and_then(open).ok_or(Errno::BADF)
     }
 
     /// The number that the next descriptor gets, at least `from`.
     fn lowest_free(&self, from: usize) -> Result<usize> {
-        let start = from.max(self.lowest);
-        let used = self.table.iter().skip(start).take_while(|entry| !entry.is_free()).count();
+        let start = from.max(to_usize(self.lowest));
+        let used = self.table.iter().skip(start).take_while(|entry| entry.is_some()).count();
         let number = start + used;
         if number < self.limit() { Ok(number) } else { Err(Errno::MFILE) }
     }
 
     /// The files of its descriptors.
     pub(super) fn files(&self) -> impl Iterator<Item = Key> + '_ {
-        self.table.iter().filter_map(|entry| entry.open()).map(|descriptor| descriptor.file)
+        self.table.iter().copied().filter_map(open)
     }
 
     /// Its descriptors, in the order of their numbers, with their files.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = (RawFd, Key)> + '_ {
-        (0..).zip(&self.table).filter_map(|(fd, entry)| Some((fd, entry.open()?.file)))
+        (0..).zip(&self.table).filter_map(|(fd, entry)| Some((fd, open(*entry)?)))
     }
 
     /// `RLIMIT_NOFILE` as an index.
@@ -124,22 +143,22 @@ impl Process {
     /// `EMFILE`: there is none below the limit.
     pub(super) fn reserve(&mut self, from: usize) -> Result<RawFd> {
         let number = self.lowest_free(from)?;
-        if from <= self.lowest {
-            self.lowest = number + 1;
+        if from <= to_usize(self.lowest) {
+            self.lowest = number_of(number) + 1;
         }
-        self.put(number, Entry::Reserved);
+        self.put(number, RESERVED);
         Ok(RawFd::try_from(number).expect("RLIMIT_NOFILE keeps descriptors in the range of int"))
     }
 
     /// Opens a number that was reserved.
     pub(super) fn fill(&mut self, reserved: RawFd, file: Key, cloexec: bool) {
-        self.put(index(reserved), Entry::Open(Descriptor { file, cloexec }));
+        self.open(index(reserved), Descriptor { file, cloexec });
     }
 
     /// Gives up a number that was reserved.
     pub(super) fn unreserve(&mut self, reserved: RawFd) {
-        self.put(index(reserved), Entry::Free);
-        self.lowest = self.lowest.min(index(reserved));
+        self.put(index(reserved), FREE);
+        self.lowest = self.lowest.min(number_of(index(reserved)));
     }
 
     /// Opens this number, as `dup3(2)` does, and answers what was open there.
@@ -148,15 +167,28 @@ impl Process {
     /// `EBADF`: the number is not below the limit. `EBUSY`: a call in progress has reserved it.
     pub(super) fn replace(&mut self, fd: RawFd, file: Key, cloexec: bool) -> Result<Option<Descriptor>> {
         let number = usize::try_from(fd).ok().filter(|number| *number < self.limit()).ok_or(Errno::BADF)?;
-        match self.table.get(number).copied().unwrap_or_default() {
-            Entry::Reserved => Err(Errno::BUSY),
-            Entry::Free | Entry::Open(_) => Ok(self.put(number, Entry::Open(Descriptor { file, cloexec })).open()),
+        match self.table.get(number).copied().flatten() {
+            Some(Key::NOBODY) => Err(Errno::BUSY),
+            Some(_) | None => Ok(self.open(number, Descriptor { file, cloexec })),
         }
+    }
+
+    /// Opens a number, and answers what was open there.
+    fn open(&mut self, number: usize, Descriptor { file, cloexec }: Descriptor) -> Option<Descriptor> {
+        let was = self.closes_on_exec(number);
+        if was != cloexec {
+            self.close_on_exec.get_or_insert_default().set(number, cloexec);
+        }
+        open(self.put(number, Some(file))).map(|file| Descriptor { file, cloexec: was })
+    }
+
+    fn closes_on_exec(&self, number: usize) -> bool {
+        self.close_on_exec.as_ref().is_some_and(|bits| bits.get(number))
     }
 
     fn put(&mut self, number: usize, entry: Entry) -> Entry {
         if self.table.len() <= number {
-            self.table.resize(number + 1, Entry::Free);
+            self.table.resize(number + 1, FREE);
         }
         std::mem::replace(&mut self.table[number], entry)
     }
@@ -176,16 +208,22 @@ impl Process {
     /// # Errors
     /// `EBADF`: it is not open.
     pub(super) fn set_cloexec(&mut self, fd: RawFd, cloexec: bool) -> Result<()> {
-        let descriptor = self.descriptor(fd)?;
-        self.put(index(fd), Entry::Open(Descriptor { cloexec, ..descriptor }));
+        self.file(fd)?;
+        self.close_on_exec.get_or_insert_default().set(index(fd), cloexec);
         Ok(())
     }
 
     /// Takes the open descriptor with the lowest number out.
     pub(super) fn take_first(&mut self) -> Option<Descriptor> {
-        let number = self.table.iter().position(|entry| entry.open().is_some())?;
-        self.put(number, Entry::Free).open()
+        let number = self.table.iter().position(|entry| open(*entry).is_some())?;
+        let cloexec = self.closes_on_exec(number);
+        open(self.put(number, FREE)).map(|file| Descriptor { file, cloexec })
     }
+}
+
+/// A number of the table as one that is kept.
+fn number_of(index: usize) -> u32 {
+    u32::try_from(index).expect("RLIMIT_NOFILE keeps descriptors in the range of int")
 }
 
 /// The index of a number that is in the table.

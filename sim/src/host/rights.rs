@@ -16,7 +16,7 @@ impl Host {
         let exists = |number: i32| usize::try_from(number).is_ok_and(|number| processes.get(number).is_some_and(Option::is_some));
         let hold = |fd: i32| {
             let process = processes.get(to_usize(pid.0))?.as_ref()?;
-            let file = process.descriptor(fd).ok()?.file;
+            let file = process.file(fd).ok()?;
             files[file].take_off();
             Some(file)
         };

@@ -1,12 +1,13 @@
 //! The socket layer: what a socket is beyond its protocol's state, `socket(2)`, and the names of both ends.
 
 use super::addr::{self, Family};
-use super::conns::{Conn, Conns, FourTuple};
+use super::conns::{Conns, FourTuple};
 use super::cx::{Cx, Pid};
 use super::dgram::store_inet_name;
 use super::file::{File, Object, value};
+use super::holder::{Conn, Holder};
 use super::option::Options;
-use super::ports::{Claim, Owner, Ports};
+use super::ports::{Claim, Ports};
 use super::{Host, ports};
 use crate::shared::Shared;
 use crate::slab::Key;
@@ -31,7 +32,7 @@ pub(super) enum Ss {
 /// A socket: of a file, in an accept queue, or finishing its connection after its last close.
 ///
 /// The fields stand in memory as they stand here: what every call and segment looks at is together, at the beginning.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Debug)]
 #[repr(C)]
 pub(super) struct Socket {
     /// The other end's socket on its host, as the last small segment from there had it; not to be relied on.
@@ -85,7 +86,7 @@ pub(super) struct Socket {
 }
 
 /// What the header of a packet that was received left behind, as those options show it that a stream socket can only be asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Heard {
     /// `IP_MULTICAST_TTL`.
     pub(super) ttl: u8,
@@ -96,8 +97,8 @@ pub(super) struct Heard {
 }
 
 impl Socket {
-    /// How much of its place in the table, from the beginning on, the ways of a few bytes look at.
-    pub(super) const HOT_BYTES: usize = size_of::<u64>() + std::mem::offset_of!(Socket, tcb) + Tcb::HOT_BYTES;
+    /// How much of it, from the beginning on, the ways of a few bytes look at.
+    pub(super) const HOT_BYTES: usize = std::mem::offset_of!(Socket, tcb) + Tcb::HOT_BYTES;
 
     /// A socket that is not connected.
     #[inline(always)]
@@ -133,6 +134,12 @@ impl Socket {
         }
     }
 
+    /// It is gone, but for its place in memory: nothing else that it held is to be kept with that.
+    pub(super) fn let_go(&mut self) {
+        self.listener = None;
+        self.tcb.let_go();
+    }
+
     /// What it claims of its port.
     pub(super) fn claim(&self) -> Claim {
         Claim {
@@ -150,7 +157,7 @@ impl Socket {
 impl Socket {
     /// The socket holds a port.
     pub(super) fn hold_port(&mut self, key: Key, port: u16, by_connect: bool, ports: &mut Ports) {
-        self.place = ports.hold(port, Owner::Socket(key), by_connect);
+        self.place = ports.hold(port, Conn::Socket(key).into(), by_connect);
         self.num = port;
         self.tuple.local_port = port;
     }
@@ -158,7 +165,7 @@ impl Socket {
     /// Enters the socket's connection into the index.
     pub(super) fn hash(&mut self, key: Key, conns: &mut Conns) {
         self.is_hashed = true;
-        conns.insert(&self.tuple, Conn::Socket(key));
+        conns.insert(&self.tuple, Conn::Socket(key).into());
     }
 }
 
@@ -275,21 +282,21 @@ impl Host {
 
     /// Takes a holder out of a port's bucket; the one that moves into its place is told.
     pub(super) fn release_place(&mut self, port: u16, place: u32) {
-        match self.ports.release(port, place) {
-            Some(Owner::Socket(moved)) => self.sockets[moved].place = place,
-            Some(Owner::TimeWait(moved)) => self.time_waits[moved].place = place,
-            None => {}
+        let Some(moved) = self.ports.release(port, place) else { return };
+        match moved.conn(&self.sockets, &self.time_waits) {
+            Conn::Socket(moved) => self.sockets.set_place(moved, place),
+            Conn::TimeWait(moved) => self.time_waits[moved].place = place,
         }
     }
 
     /// Whether the socket's claim on a port is in conflict with what others hold.
     pub(super) fn port_conflicts(&self, key: Key, port: u16, strictness: ports::Strictness) -> bool {
-        let claim_of = |owner| match owner {
-            Owner::Socket(socket) => self.sockets[socket].claim(),
-            Owner::TimeWait(rest) => self.time_waits[rest].claim,
+        let claim_of = |owner: Holder| match owner.conn(&self.sockets, &self.time_waits) {
+            Conn::Socket(socket) => self.sockets.claim(socket),
+            Conn::TimeWait(rest) => self.time_waits[rest].claim,
         };
         let claim = self.sockets[key].claim();
-        self.ports.conflicts(port, &claim, Some(Owner::Socket(key)), strictness, claim_of)
+        self.ports.conflicts(port, &claim, Some(Conn::Socket(key).into()), strictness, claim_of)
     }
 
     /// A port for bind and listen, by the kernel's choice.

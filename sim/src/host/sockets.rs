@@ -1,46 +1,122 @@
 //! The table of stream sockets.
 //!
 //! Whoever gets hold of a socket to change it may end its calm (see `tcp/calm.rs`): so it is over, but for those who say that they do not.
+//!
+//! A socket whose connection is idle may be folded ([`folded.rs`](super::folded)), which nobody notices: whoever asks for it finds it open.
 
 use super::addr::Family;
+use super::conns::FourTuple;
+use super::folded::Folds;
+use super::holder::Holder;
 use super::option::Options;
+use super::ports::Claim;
 use super::socket::Socket;
+use crate::prefetch::prefetch_bytes;
 use crate::shared::Shared;
-use crate::slab::{Key, Slab};
+use crate::slab::{Generation, Key, to_usize};
 use crate::tcp::Config;
+use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::ops::{Index, IndexMut};
 
 /// The table.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    places: Vec<Place>,
+    free: Vec<u32>,
+    folds: Folds,
+    /// Boxes for those to come.
+    #[expect(clippy::vec_box, reason = "it is the boxes that are kept")]
+    boxes: Vec<Box<Socket>>,
+}
+
+/// The place of a socket.
 #[derive(Debug)]
-pub(super) struct Sockets(Slab<Socket>);
+struct Place {
+    /// It; not there while it is folded, or nobody has the place.
+    open: OnceCell<Box<Socket>>,
+    generation: Generation,
+    /// Where it is folded, or [`NOWHERE`]. What is there means nothing while it is open.
+    fold: u32,
+}
+
+const NOWHERE: u32 = u32::MAX;
+/// How many boxes are kept.
+const BOXES_MAX: usize = 64;
+const _: () = assert!(size_of::<Place>() == 16, "there may be very many of them");
 
 impl Sockets {
-    /// An empty table.
-    pub(super) const fn new() -> Sockets {
-        Sockets(Slab::new())
-    }
-
-    /// Adds a fresh socket, which is made where it stays.
+    /// Adds a fresh socket.
     #[inline(always)]
     pub(super) fn open(&mut self, config: &Config, family: Family, uid: u32, options: Shared<Options>) -> Key {
-        self.0.insert_with(|_| Socket::new(config, family, uid, options))
+        let fresh = Socket::new(config, family, uid, options);
+        let open = match self.boxes.pop() {
+            Some(mut room) => {
+                *room = fresh;
+                room
+            }
+            None => Box::new(fresh),
+        };
+        let open = OnceCell::from(open);
+        let Some(index) = self.free.pop() else { return self.open_beyond(open) };
+        let place = &mut self.places[to_usize(index)];
+        place.open = open;
+        Key::new(index, place.generation)
+    }
+
+    /// Adds a socket where no place is free.
+    fn open_beyond(&mut self, open: OnceCell<Box<Socket>>) -> Key {
+        let index = u32::try_from(self.places.len()).ok().filter(|index| *index <= Holder::PLACE_MAX);
+        let index = index.expect("a table has fewer than 2^31 entries");
+        self.places.push(Place { open, generation: Generation::FIRST, fold: NOWHERE });
+        Key::new(index, Generation::FIRST)
     }
 
     /// A socket goes; its key is stale from now on.
     pub(super) fn forget(&mut self, key: Key) {
-        self.0.forget(key);
+        let Some(place) = self.places.get_mut(to_usize(key.number())).filter(|place| key.is_of(place.generation)) else { return };
+        place.generation.retire();
+        self.folds.forget(std::mem::replace(&mut place.fold, NOWHERE));
+        if let Some(mut socket) = place.open.take()
+            && self.boxes.len() < BOXES_MAX
+        {
+            socket.let_go();
+            self.boxes.push(socket);
+        }
+        self.free.push(key.number());
+    }
+
+    /// A socket's connection has nothing to do for now: if there are others of its kind, it is folded.
+    pub(super) fn fold(&mut self, key: Key) {
+        let Some(place) = self.places.get_mut(to_usize(key.number())).filter(|place| key.is_of(place.generation)) else { return };
+        if let Some(socket) = place.open.get()
+            && let Some(at) = self.folds.fold(socket)
+        {
+            self.folds.forget(std::mem::replace(&mut place.fold, at));
+            place.open.take();
+        }
+    }
+
+    /// The place of a socket, if the key is not stale.
+    #[inline(always)]
+    fn place(&self, key: Key) -> Option<&Place> {
+        self.places.get(to_usize(key.number())).filter(|place| key.is_of(place.generation))
     }
 
     /// The socket, if the key is not stale.
-    #[inline]
+    #[inline(always)]
     pub(super) fn get(&self, key: Key) -> Option<&Socket> {
-        self.0.get(key)
+        let place = self.place(key)?;
+        match place.open.get() {
+            Some(socket) => Some(socket),
+            None => self.folds.unfold(place),
+        }
     }
 
     /// The socket, if the key is not stale, for anything.
     #[inline]
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Socket> {
-        let socket = self.0.get_mut(key)?;
+        let socket = self.get_calmly(key)?;
         socket.calm = 0;
         Some(socket)
     }
@@ -48,41 +124,123 @@ impl Sockets {
     /// The same, for what keeps it calm, or ends that itself.
     #[inline(always)]
     pub(super) fn get_calmly(&mut self, key: Key) -> Option<&mut Socket> {
-        self.0.get_mut(key)
+        let place = self.places.get_mut(to_usize(key.number())).filter(|place| key.is_of(place.generation))?;
+        if place.open.get().is_none() {
+            return self.folds.unfold_mut(place);
+        }
+        place.open.get_mut().map(|socket| &mut **socket)
+    }
+
+    /// Both ends of the connection of the socket in a place of the table.
+    ///
+    /// # Panics
+    /// If there never was one.
+    #[inline(always)]
+    pub(super) fn name_at(&self, index: u32) -> FourTuple {
+        let place = &self.places[to_usize(index)];
+        match place.open.get() {
+            Some(socket) => socket.tuple,
+            None => self.folds.name(place.fold),
+        }
+    }
+
+    /// What a socket claims of its port.
+    ///
+    /// # Panics
+    /// If the key is stale.
+    pub(super) fn claim(&self, key: Key) -> Claim {
+        let place = self.place(key).expect(LIVE);
+        match place.open.get() {
+            Some(socket) => socket.claim(),
+            None => self.folds.claim(place.fold),
+        }
+    }
+
+    /// Notes the place of a socket among the holders of its port.
+    ///
+    /// # Panics
+    /// If the key is stale.
+    pub(super) fn set_place(&mut self, key: Key, place: u32) {
+        let at = self.place(key).filter(|place| place.open.get().is_none()).map(|place| place.fold);
+        match at {
+            Some(at) => self.folds.set_place(at, place),
+            None => self[key].place = place,
+        }
+    }
+
+    /// The key of the socket in a place of the table.
+    ///
+    /// # Panics
+    /// If there never was one.
+    #[inline]
+    pub(super) fn key_at(&self, index: u32) -> Key {
+        Key::new(index, self.places[to_usize(index)].generation)
     }
 
     /// Makes the caches ready for a socket.
     #[inline]
     pub(super) fn prefetch(&self, key: Key) {
-        self.0.prefetch(key, Socket::HOT_BYTES);
+        if let Some(socket) = self.place(key).and_then(|place| place.open.get()) {
+            prefetch_bytes(std::ptr::from_ref::<Socket>(socket).cast(), Socket::HOT_BYTES);
+        }
     }
 
-    /// Something that all go by is about to change.
+    /// Something that all go by is about to change. (Those that are folded are not calm.)
     pub(super) fn disturb_all(&mut self) {
-        for socket in self.0.iter_mut() {
+        for socket in self.places.iter_mut().filter_map(|place| place.open.get_mut()) {
             socket.calm = 0;
         }
     }
 
-    /// Every socket, in the order of the indices.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Key, &Socket)> {
-        self.0.iter()
+    /// Every socket, in the order of the indices; none is opened for it.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Key, Cow<'_, Socket>)> {
+        (0..).zip(&self.places).filter_map(|(index, place)| {
+            let socket = match place.open.get() {
+                Some(socket) => Cow::Borrowed(&**socket),
+                None if place.fold == NOWHERE => return None,
+                None => Cow::Owned(self.folds.unfolded(place.fold)),
+            };
+            Some((Key::new(index, place.generation), socket))
+        })
+    }
+
+    /// Those that are folded.
+    #[cfg(test)]
+    pub(super) fn folded(&self) -> impl Iterator<Item = u32> {
+        (0..).zip(&self.places).filter(|(_, place)| place.open.get().is_none() && place.fold != NOWHERE).map(|(index, _)| index)
     }
 }
+
+impl Folds {
+    /// Opens a folded socket. `None`: nobody has the place.
+    #[cold]
+    #[inline(never)]
+    fn unfold_mut<'a>(&self, place: &'a mut Place) -> Option<&'a mut Socket> {
+        self.unfold(place)?;
+        place.open.get_mut().map(|socket| &mut **socket)
+    }
+
+    /// Opens a folded socket. `None`: nobody has the place.
+    #[cold]
+    #[inline(never)]
+    fn unfold<'a>(&self, place: &'a Place) -> Option<&'a Socket> {
+        (place.fold != NOWHERE).then(|| &**place.open.get_or_init(|| Box::new(self.unfolded(place.fold))))
+    }
+}
+
+const LIVE: &str = "a name that is held names a live entry";
 
 impl Index<Key> for Sockets {
     type Output = Socket;
     #[inline]
     fn index(&self, key: Key) -> &Socket {
-        &self.0[key]
+        self.get(key).expect(LIVE)
     }
 }
 
 impl IndexMut<Key> for Sockets {
     #[inline]
     fn index_mut(&mut self, key: Key) -> &mut Socket {
-        let socket = &mut self.0[key];
-        socket.calm = 0;
-        socket
+        self.get_mut(key).expect(LIVE)
     }
 }

@@ -5,9 +5,10 @@
 
 use super::Host;
 use super::addr::{self, Family};
-use super::conns::{Conn, FourTuple, name_of};
+use super::conns::{FourTuple, name_of};
 use super::cx::{Cx, Pid};
 use super::file::{File, Object};
+use super::holder::Conn;
 use super::ports::{Probe, Strictness};
 use super::socket::{Socket, Ss};
 use super::task::{Kind, Step, Task};
@@ -383,7 +384,8 @@ impl Host {
                 return Probe::Taken;
             }
             let tuple = FourTuple { local_port: port, ..*tuple };
-            match conns.get(&tuple, |conn| name_of(sockets, time_waits, conn)) {
+            let taken = conns.get(&tuple, |holder| name_of(sockets, time_waits, holder));
+            match taken.map(|holder| holder.conn(sockets, time_waits)) {
                 None => Probe::Free,
                 Some(Conn::TimeWait(old)) if reuses => {
                     replaced = time_waits[old].rest.reuse(now).map(|iss| (old, iss));
@@ -392,7 +394,7 @@ impl Host {
                 Some(Conn::Socket(_) | Conn::TimeWait(_)) => {
                     tried += 1;
                     if tried == CROWD_TRIES {
-                        conns.expect_many(&tuple, |conn| name_of(sockets, time_waits, conn));
+                        conns.expect_many(&tuple, |holder| name_of(sockets, time_waits, holder));
                     }
                     // A port in TIME-WAIT that may be had again must be looked at.
                     conns.next_free_port(&tuple).filter(|_| !reuses).map_or(Probe::Taken, Probe::TakenBefore)

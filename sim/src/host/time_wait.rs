@@ -1,10 +1,11 @@
 //! Connections in TIME-WAIT, apart from sockets: what is left of each, `struct inet_timewait_sock`, and when they end.
 
 use super::Host;
-use super::conns::{Conn, FourTuple};
+use super::conns::FourTuple;
 use super::cx::Cx;
 use super::handshake::SynFrom;
-use super::ports::{Claim, Owner};
+use super::holder::{Conn, Holder};
+use super::ports::Claim;
 use super::timers::TimerOf;
 use crate::packet::Segment;
 use crate::slab::Key;
@@ -48,22 +49,23 @@ impl Host {
         let claim = Claim { is_time_wait: true, ..socket.claim() };
         let deadline = rest.deadline();
         let entry = self.time_waits.insert(TimeWaitEntry { rest, tuple, claim, place });
+        let holder = Holder::from(Conn::TimeWait(entry));
         if !socket.port_locked && socket.num == tuple.local_port {
             // The socket has no more need of the port.
             socket.num = 0;
-            self.ports.hand_over(tuple.local_port, place, Owner::TimeWait(entry));
+            self.ports.hand_over(tuple.local_port, place, holder);
         } else {
             // Its socket holds the port at this moment: whose choice the port was does not change.
-            self.time_waits[entry].place = self.ports.hold(tuple.local_port, Owner::TimeWait(entry), true);
+            self.time_waits[entry].place = self.ports.hold(tuple.local_port, holder, true);
         }
-        self.conns.hand_over(&tuple, Conn::Socket(key), Conn::TimeWait(entry));
+        self.conns.hand_over(&tuple, Conn::Socket(key).into(), holder);
         self.enter_end(deadline, entry);
     }
 
     /// A connection in TIME-WAIT is over.
     pub(super) fn forget_time_wait(&mut self, key: Key) {
         let entry = self.time_waits.remove(key).expect("a connection in TIME-WAIT ends once");
-        self.conns.remove(&entry.tuple, Conn::TimeWait(key));
+        self.conns.remove(&entry.tuple, Conn::TimeWait(key).into());
         self.release_place(entry.tuple.local_port, entry.place);
         self.arm_time_waits();
     }

@@ -29,33 +29,64 @@ struct Entry {
     exclusive: bool,
 }
 
-/// A call that began to wait when nobody else did.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What became of a call that began to wait when nobody else did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum Quiet {
-    /// It still waits alone, and has room for so many bytes if it is a receive.
-    Asleep(Token, u32),
+    /// There is none.
+    #[default]
+    Nobody,
+    /// It still waits alone.
+    Asleep,
     /// It is woken and has not gone on yet.
-    Awake(Token),
+    Awake,
     /// It has an entry like others, which its thread does not know yet.
-    Sleeper(Token, Key),
+    Sleeper,
 }
 
-/// The waiters of one file, in order.
+/// The waiters of one file, in order. Most files have none, or one that waits alone: others have a place of their own.
 #[derive(Debug, Default)]
 pub(super) struct WaitQueue {
-    quiet: Option<Quiet>,
-    /// What the call that began to wait alone waits for, as [`Entry`] has it.
-    filter: PollEvents,
+    /// Whose call began to wait alone.
+    token: Token,
+    seats: Option<Box<Seats>>,
+    /// For how many bytes it has room if it is a receive.
+    room: u32,
+    /// What it waits for, as [`Entry`] has it, in the 16 bits of `poll(2)`.
+    filter: i16,
+    quiet: Quiet,
     /// Whether an event wakes only one such call.
     exclusive: bool,
-    entries: Vec<Entry>,
 }
 
+#[derive(Debug, Default)]
+struct Seats {
+    entries: Vec<Entry>,
+    /// That of the call that began to wait alone, while its thread does not know it.
+    of_quiet: Option<Key>,
+}
+
+const _: () = assert!(size_of::<WaitQueue>() == 24, "there is one for each open file");
+
 impl WaitQueue {
+    /// Those that have entries.
+    #[inline]
+    fn entries(&self) -> &[Entry] {
+        self.seats.as_ref().map_or(&[], |seats| &seats.entries)
+    }
+
+    #[inline]
+    fn entries_mut(&mut self) -> &mut Vec<Entry> {
+        &mut self.seats.get_or_insert_default().entries
+    }
+
+    fn filter(&self) -> PollEvents {
+        PollEvents::from_raw(i32::from(self.filter))
+    }
+
     /// Whether nobody waits at all, so that a call may begin to wait without an entry.
     #[inline]
     pub(super) fn has_nobody(&self) -> bool {
-        self.entries.is_empty() && self.quiet.is_none()
+        self.quiet == Quiet::Nobody && self.entries().is_empty()
     }
 
     /// A receive on a stream begins to wait without an entry; `false`: it must have one.
@@ -75,8 +106,10 @@ impl WaitQueue {
     pub(super) fn sit_down_for(&mut self, token: Token, room: usize, (filter, exclusive): (PollEvents, bool)) -> bool {
         let is_alone = self.has_nobody();
         if is_alone {
-            self.quiet = Some(Quiet::Asleep(token, u32::try_from(room).unwrap_or(u32::MAX)));
-            self.filter = filter;
+            self.quiet = Quiet::Asleep;
+            self.token = token;
+            self.room = u32::try_from(room).unwrap_or(u32::MAX);
+            self.filter = i16::try_from(filter.raw()).expect("poll(2) has 16 bits for what a call waits for");
             self.exclusive = exclusive;
         }
         is_alone
@@ -86,48 +119,46 @@ impl WaitQueue {
     #[inline]
     pub(super) fn sits(&self, token: Token) -> bool {
         match self.quiet {
-            Some(Quiet::Asleep(of, _) | Quiet::Awake(of)) => of == token,
-            Some(Quiet::Sleeper(..)) | None => false,
+            Quiet::Asleep | Quiet::Awake => self.token == token,
+            Quiet::Sleeper | Quiet::Nobody => false,
         }
     }
 
     /// The call that waits without an entry, and how many bytes it has room for.
     #[inline]
     pub(super) fn asleep(&self) -> Option<(Token, u32)> {
-        match self.quiet {
-            Some(Quiet::Asleep(token, room)) => Some((token, room)),
-            Some(Quiet::Awake(_) | Quiet::Sleeper(..)) | None => None,
-        }
+        (self.quiet == Quiet::Asleep).then_some((self.token, self.room))
     }
 
     /// The call that waited without an entry goes on.
     #[inline]
     pub(super) fn get_up(&mut self) {
-        self.quiet = None;
+        self.quiet = Quiet::Nobody;
     }
 
     /// A call that waits without an entry gets one, before others do.
     pub(super) fn seat(&mut self, sleepers: &mut Sleepers) {
-        let (token, woken) = match self.quiet {
-            Some(Quiet::Asleep(token, _)) => (token, false),
-            Some(Quiet::Awake(token)) => (token, true),
-            Some(Quiet::Sleeper(..)) | None => return,
+        let woken = match self.quiet {
+            Quiet::Asleep => false,
+            Quiet::Awake => true,
+            Quiet::Sleeper | Quiet::Nobody => return,
         };
-        let call = sleepers.calls.insert(Sleeper { token, woken, disconnected: false });
-        self.entries.push(Entry { who: Waiter::Call(call), filter: self.filter, exclusive: self.exclusive });
-        self.quiet = Some(Quiet::Sleeper(token, call));
+        let call = sleepers.calls.insert(Sleeper { token: self.token, woken, disconnected: false });
+        let entry = Entry { who: Waiter::Call(call), filter: self.filter(), exclusive: self.exclusive };
+        let seats = self.seats.get_or_insert_default();
+        seats.entries.push(entry);
+        seats.of_quiet = Some(call);
+        self.quiet = Quiet::Sleeper;
     }
 
     /// The entry of a thread's call that began to wait without one, which its thread knows from now on.
     pub(super) fn take_seat(&mut self, token: Token, sleepers: &mut Sleepers) -> Option<Key> {
         self.seat(sleepers);
-        match self.quiet {
-            Some(Quiet::Sleeper(of, call)) if of == token => {
-                self.quiet = None;
-                Some(call)
-            }
-            Some(Quiet::Sleeper(..) | Quiet::Asleep(..) | Quiet::Awake(_)) | None => None,
+        if self.quiet != Quiet::Sleeper || self.token != token {
+            return None;
         }
+        self.quiet = Quiet::Nobody;
+        self.seats.as_mut()?.of_quiet.take()
     }
 
     /// Tells the call that waits without an entry of an event; `None`: there is none, and it is for those that have entries. The token is
@@ -135,12 +166,12 @@ impl WaitQueue {
     #[inline]
     pub(super) fn wake_quiet(&mut self, key: PollEvents) -> Option<Option<Token>> {
         match self.quiet {
-            Some(Quiet::Asleep(token, _)) if wakes(key, self.filter) => {
-                self.quiet = Some(Quiet::Awake(token));
-                Some(Some(token))
+            Quiet::Asleep if wakes(key, self.filter()) => {
+                self.quiet = Quiet::Awake;
+                Some(Some(self.token))
             }
-            Some(Quiet::Asleep(..) | Quiet::Awake(_)) => Some(None),
-            Some(Quiet::Sleeper(..)) | None => None,
+            Quiet::Asleep | Quiet::Awake => Some(None),
+            Quiet::Sleeper | Quiet::Nobody => None,
         }
     }
 
@@ -148,21 +179,21 @@ impl WaitQueue {
     #[inline]
     pub(super) fn add_call(&mut self, call: Key, filter: PollEvents, exclusive: bool) {
         let who = Waiter::Call(call);
-        match self.entries.iter_mut().find(|entry| entry.who == who) {
+        match self.entries_mut().iter_mut().find(|entry| entry.who == who) {
             Some(entry) => entry.filter |= filter,
-            None => self.entries.push(Entry { who, filter, exclusive }),
+            None => self.entries_mut().push(Entry { who, filter, exclusive }),
         }
     }
 
     /// Adds a call of `epoll_wait(2)`: at the head, where `__add_wait_queue_exclusive` puts it, so that the last one to come is the first
     /// to go.
     pub(super) fn add_epoll_wait(&mut self, call: Key, filter: PollEvents) {
-        self.entries.insert(0, Entry { who: Waiter::Call(call), filter, exclusive: true });
+        self.entries_mut().insert(0, Entry { who: Waiter::Call(call), filter, exclusive: true });
     }
 
     /// The calls that wait.
     pub(super) fn calls(&self) -> impl Iterator<Item = Key> + '_ {
-        self.entries.iter().filter_map(|entry| match entry.who {
+        self.entries().iter().filter_map(|entry| match entry.who {
             Waiter::Call(call) => Some(call),
             Waiter::Epoll(..) => None,
         })
@@ -172,30 +203,31 @@ impl WaitQueue {
     pub(super) fn add_epoll(&mut self, set: Key, item: ItemId, exclusive: bool) {
         let entry = Entry { who: Waiter::Epoll(set, item), filter: PollEvents::NONE, exclusive };
         if exclusive {
-            self.entries.push(entry);
+            self.entries_mut().push(entry);
         } else {
-            self.entries.insert(0, entry);
+            self.entries_mut().insert(0, entry);
         }
     }
 
     /// Takes a waiter out.
     #[inline]
     pub(super) fn remove(&mut self, who: Waiter) {
-        match self.entries[..] {
-            [entry] if entry.who == who => self.entries.clear(),
-            _ => self.entries.retain(|entry| entry.who != who),
+        let Some(seats) = &mut self.seats else { return };
+        match seats.entries[..] {
+            [entry] if entry.who == who => seats.entries.clear(),
+            _ => seats.entries.retain(|entry| entry.who != who),
         }
     }
 
     /// Whether nobody waits who has an entry.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries().is_empty()
     }
 
     /// The epoll entries that watch the file.
     pub(super) fn epoll_items(&self) -> impl Iterator<Item = (Key, ItemId)> + '_ {
-        self.entries.iter().filter_map(|entry| match entry.who {
+        self.entries().iter().filter_map(|entry| match entry.who {
             Waiter::Call(_) => None,
             Waiter::Epoll(set, item) => Some((set, item)),
         })
@@ -204,7 +236,7 @@ impl WaitQueue {
     /// The call that waits, if it is the only waiter, and what it waits for: the usual case.
     #[inline]
     pub(super) fn only_call(&self) -> Option<(Key, PollEvents)> {
-        match self.entries[..] {
+        match *self.entries() {
             [Entry { who: Waiter::Call(call), filter, .. }] => Some((call, filter)),
             _ => None,
         }
@@ -212,7 +244,7 @@ impl WaitQueue {
 
     /// Wakes the first exclusive call that is not awake already and waits for this key.
     pub(super) fn wake_next(&self, key: PollEvents, mut wake: impl FnMut(Key) -> bool) {
-        for entry in self.entries.iter().filter(|entry| entry.exclusive && wakes(key, entry.filter)) {
+        for entry in self.entries().iter().filter(|entry| entry.exclusive && wakes(key, entry.filter)) {
             if let Waiter::Call(call) = entry.who
                 && wake(call)
             {
@@ -225,7 +257,7 @@ impl WaitQueue {
     /// unless `all`. `tell` answers whether an exclusive waiter took the event; one that is awake already does not.
     pub(super) fn wake(&self, key: PollEvents, all: bool, mut tell: impl FnMut(Waiter) -> bool) {
         let mut taken = false;
-        for entry in &self.entries {
+        for entry in self.entries() {
             let is_filtered = match entry.who {
                 Waiter::Call(_) => !wakes(key, entry.filter),
                 Waiter::Epoll(..) => false,

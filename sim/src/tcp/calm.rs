@@ -16,7 +16,7 @@ use std::fmt;
 use twinsock::Instant;
 
 /// What was found when the connection was last found to be calm.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, PartialEq, Default)]
 pub(super) struct Calm {
     /// Up to how many bytes go out at once.
     send_max_bytes: u16,

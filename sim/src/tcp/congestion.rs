@@ -6,7 +6,7 @@ use std::time::Duration;
 use twinsock::Instant;
 
 /// What the network is believed to carry.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Congestion {
     /// cwnd.
     pub(super) cwnd: u32,

@@ -33,7 +33,7 @@ pub fn segment_for_listener(segment: &Segment) -> ListenVerdict {
 }
 
 /// The SYN queue and the accept queue of one listening socket, `listen(2)`.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Listener<Id> {
     backlog: usize,
     half_open: Vec<Id>,

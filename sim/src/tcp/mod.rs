@@ -15,12 +15,14 @@
 //! | `output.rs`, `window.rs` | what to send now; which window to advertise |
 //! | `timer.rs`, `congestion.rs` | RFC 6298 with Linux's constants; RFC 5681 and 6582 |
 //! | `send_buffer.rs`, `recv_buffer.rs` | the two queues of a stream |
+//! | `fold.rs` | what of an idle connection is its own |
 //! | `listen.rs`, `time_wait.rs`, `spare.rs` | the queues of a listener; the rest of a connection in TIME-WAIT; buffers for the next connection |
 
 mod calm;
 mod config;
 mod congestion;
 mod fast;
+mod fold;
 mod input;
 mod listen;
 mod output;
@@ -44,6 +46,7 @@ mod window;
 
 pub use calm::Taken;
 pub use config::{Config, TcpSysctl};
+pub use fold::Own;
 pub use listen::{ListenVerdict, Listener, segment_for_listener};
 pub use poll::Wakes;
 pub use reset::reply_to_closed;

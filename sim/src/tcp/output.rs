@@ -7,7 +7,7 @@ use crate::packet::{Control, Payload, Segment, SeqNumber, TcpOptions, Timestamps
 use twinsock::Instant;
 
 /// Which ACKs and probes are owed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub(super) struct AckState {
     /// Something was received that is not acknowledged yet: ICSK_ACK_SCHED.
     pub(super) scheduled: bool,

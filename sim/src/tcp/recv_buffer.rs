@@ -12,7 +12,7 @@ use std::io::IoSliceMut;
 use twinsock::Instant;
 
 /// The receive queue of one connection.
-#[derive(Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct RecvBuffer {
     /// In order, from the read position on, `tail` last; `head` bytes of the first are read.
     queue: VecDeque<Payload>,
@@ -29,6 +29,7 @@ pub(super) struct RecvBuffer {
 }
 
 /// The place where small segments are put, as Linux coalesces them.
+#[derive(Clone, PartialEq)]
 struct Tail {
     len: usize,
     bytes: [u8; Payload::INLINE_MAX_BYTES],
@@ -57,7 +58,7 @@ impl Tail {
 const SPARE_PLACES_MAX: usize = 16;
 
 /// A segment from beyond RCV.NXT.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Debug)]
 struct Early {
     seq: SeqNumber,
     data: Payload,
@@ -65,7 +66,7 @@ struct Early {
 }
 
 /// How much the user reads in a round trip: `rcvq_space` of Linux.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct ReadingRate {
     /// The largest amount so far.
     pub(super) bytes: u32,

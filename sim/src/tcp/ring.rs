@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::{Index, IndexMut};
 
 /// A queue; what a place holds while it is not in use means nothing, and keeps what it owns.
-#[derive(Default)]
+#[derive(Clone, PartialEq, Default)]
 pub(super) struct Ring<T> {
     /// None, or a power of two of them.
     places: Vec<T>,

@@ -5,7 +5,7 @@ use crate::packet::SeqNumber;
 use twinsock::Instant;
 
 /// The estimate, in Linux's units.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Rtt {
     /// Eight times SRTT in microseconds; 0: no sample yet.
     srtt8_us: u32,
@@ -53,6 +53,31 @@ impl Rtt {
     /// The mean deviation in microseconds, which `TCP_INFO` shows as the variation.
     pub(super) fn mdev_us(&self) -> u32 {
         self.mdev4_us >> 2
+    }
+
+    /// Where a round trip ends.
+    pub(super) fn round_ends_mut(&mut self) -> &mut SeqNumber {
+        &mut self.round_ends
+    }
+
+    /// Becomes what it was before the only sample that it has taken, but that it remembers where the round trip ends; 0, and nothing has happened, if it
+    /// was not the only one.
+    pub(super) fn take_only_sample(&mut self, rto_min_us: u32) -> u32 {
+        let before = Rtt { round_ends: self.round_ends, ..Rtt::default() };
+        let mut again = before;
+        again.put_only_sample(self.srtt_us(), rto_min_us);
+        if again != *self {
+            return 0;
+        }
+        *self = before;
+        again.srtt_us()
+    }
+
+    /// Takes the sample again.
+    pub(super) fn put_only_sample(&mut self, micros: u32, rto_min_us: u32) {
+        if micros != 0 {
+            self.estimate(micros, rto_min_us, self.round_ends, self.round_ends);
+        }
     }
 
     /// Takes a sample. `una` and `nxt`: what is acknowledged, and what is sent. Whether the estimate has changed.

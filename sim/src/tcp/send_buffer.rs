@@ -13,7 +13,7 @@ use bytes::{Buf, BytesMut};
 use std::collections::VecDeque;
 
 /// The send queue of one connection.
-#[derive(Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct SendBuffer {
     /// In sequence order; the first `sent` of them have been transmitted.
     chunks: Ring<Chunk>,
@@ -33,7 +33,7 @@ pub(super) struct SendBuffer {
 }
 
 /// What goes out as one segment, unless the window cuts it.
-#[derive(Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 struct Chunk {
     seq: SeqNumber,
     len: u32,

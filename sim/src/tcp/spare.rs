@@ -10,7 +10,7 @@ use super::time_wait::TimeWait;
 use crate::packet::Segment;
 
 /// Buffers that nobody uses.
-#[derive(Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Spare {
     send: Option<Box<SendBuffer>>,
     recv: Option<Box<RecvBuffer>>,
@@ -60,6 +60,13 @@ impl Tcb {
         }
         spare.time_wait = None;
         Some(spare)
+    }
+
+    /// The block is gone, and what it holds goes.
+    pub fn let_go(&mut self) {
+        self.send = None;
+        self.recv = None;
+        self.spare = None;
     }
 
     /// There is nothing to send any more.

@@ -32,7 +32,7 @@ pub(super) enum Urgent {
 }
 
 /// The timestamps of a connection, RFC 7323.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct TimestampState {
     /// Whether both ends agreed to send them.
     pub(super) enabled: bool,
@@ -50,7 +50,7 @@ pub(super) struct TimestampState {
 ///
 /// After every call that takes `now`: drain [`Tcb::transmit_into`], look at [`Tcb::take_wakes`] and [`Tcb::take_time_wait`], ask
 /// [`Tcb::poll_timeout`] again.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Debug)]
 #[repr(C)]
 pub struct Tcb {
     // What a segment of a calm connection looks at.

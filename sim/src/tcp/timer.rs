@@ -23,7 +23,7 @@ pub(super) enum Retransmit {
 }
 
 /// The timers of a connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Timers {
     pub(super) retransmit: Retransmit,
     pub(super) retransmit_at: Instant,

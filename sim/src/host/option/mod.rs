@@ -25,7 +25,7 @@ use twinsock::raw::RawFd;
 use twinsock::{Errno, Instant, Result};
 
 /// The options of a socket that the host reads.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(super) struct Options {
     /// `SO_REUSEADDR`.
     pub(super) reuse_addr: bool,

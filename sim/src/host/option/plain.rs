@@ -79,7 +79,7 @@ const ROWS: [Row; 47] = [
 ];
 
 /// The values of one socket; nothing is stored until one is set.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Values {
     set: Option<Box<[i32; ROWS.len()]>>,
 }

@@ -8,7 +8,7 @@ use twinsock::consts as c;
 use twinsock::{Errno, Result};
 
 /// The flags of a socket about timestamps.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub(in crate::host) struct Stamps {
     /// `SOCK_RCVTSTAMP`.
     is_on: bool,

@@ -186,6 +186,9 @@ fn run(seed: u64) {
         }
         net.wakes(server);
         net.wakes(client);
+        if step % 64 == 0 {
+            net.hosts.iter_mut().for_each(super::folded::fold_all);
+        }
         if dice.roll(20) == 0 {
             net.advance(Duration::from_millis(dice.roll(3000)));
         }

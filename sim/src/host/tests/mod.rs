@@ -6,6 +6,7 @@ mod connect;
 mod data;
 mod descriptors;
 mod known;
+mod folded;
 mod listen;
 mod local;
 mod local_chaos;
