@@ -11,8 +11,8 @@ impl Host {
     /// How much of a host, from its beginning on, the short ways look at.
     pub(crate) const HOT_BYTES: usize = 320;
 
-    /// Makes the caches ready for a call with the socket that a thread used last, and, if it receives, with its file.
-    pub(crate) fn prefetch_socket(&self, recent: &Recent, receives: bool) {
+    /// Makes the caches ready for a call with what a thread used last: for finding it, and, if it receives, for its file.
+    pub(crate) fn prefetch_call(&self, recent: &Recent, receives: bool) {
         let (file, socket) = recent.keys();
         if receives {
             self.files.prefetch(file, usize::MAX);
@@ -20,10 +20,18 @@ impl Host {
         if recent.is_of_dgrams() {
             self.dgrams.prefetch(socket, usize::MAX);
         } else {
-            self.sockets.prefetch(socket);
+            self.sockets.prefetch_place(socket);
         }
         self.timers.prefetch();
         prefetch_bytes(self.processes.as_ptr().cast(), 128);
+    }
+
+    /// The same for its socket, if it is one of a stream.
+    pub(crate) fn prefetch_socket(&self, recent: &Recent) {
+        let (_, socket) = recent.keys();
+        if !recent.is_of_dgrams() {
+            self.sockets.prefetch(socket);
+        }
     }
 
     /// The same for what the socket holds, and for what it goes by.
@@ -56,12 +64,20 @@ impl Host {
         if recent.is_of_dgrams() { None } else { Some(self.sockets.get(socket)?.tuple.remote) }
     }
 
-    /// The same for a packet that is going to arrive.
+    /// The same for a packet that is going to arrive: for finding whom it is for.
     pub(crate) fn prefetch_arrival(&self, packet: &Packet, ends: &Ends) {
         match packet.body {
-            Body::Tcp(_) => self.sockets.prefetch(ends.to()),
+            Body::Tcp(_) => self.sockets.prefetch_place(ends.to()),
             Body::Udp(_) => self.dgrams.prefetch(ends.to(), usize::MAX),
             Body::Icmp(_) => {}
+        }
+    }
+
+    /// The same for its socket, if it is one of a stream.
+    pub(crate) fn prefetch_socket_for_arrival(&self, packet: &Packet, ends: &Ends) {
+        match packet.body {
+            Body::Tcp(_) => self.sockets.prefetch(ends.to()),
+            Body::Udp(_) | Body::Icmp(_) => {}
         }
     }
 

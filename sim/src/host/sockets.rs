@@ -11,7 +11,7 @@ use super::holder::Holder;
 use super::option::Options;
 use super::ports::Claim;
 use super::socket::Socket;
-use crate::prefetch::prefetch_bytes;
+use crate::prefetch::{prefetch, prefetch_bytes};
 use crate::shared::Shared;
 use crate::slab::{Generation, Key, to_usize};
 use crate::tcp::Config;
@@ -177,7 +177,15 @@ impl Sockets {
         Key::new(index, self.places[to_usize(index)].generation)
     }
 
-    /// Makes the caches ready for a socket.
+    /// Makes the caches ready for a socket's place to be looked at.
+    #[inline]
+    pub(super) fn prefetch_place(&self, key: Key) {
+        if let Some(place) = self.places.get(to_usize(key.number())) {
+            prefetch(place);
+        }
+    }
+
+    /// The same for the socket itself.
     #[inline]
     pub(super) fn prefetch(&self, key: Key) {
         if let Some(socket) = self.place(key).and_then(|place| place.open.get()) {

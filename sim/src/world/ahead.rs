@@ -9,7 +9,7 @@ use crate::prefetch::{prefetch, prefetch_bytes};
 /// How many events are looked at together.
 const FLOCK: usize = 8;
 /// In how many steps the caches are made ready for one.
-const STEPS: usize = 4;
+const STEPS: usize = 5;
 
 /// Arrivals that are going to be: flocks of them, the first one being the last.
 #[derive(Default)]
@@ -64,12 +64,15 @@ impl World {
         }
         self.arrivals_ahead(1).for_each(|(machine, flying)| machine.host.prefetch_arrival(&flying.packet, &flying.ends));
         for (machine, flying) in self.arrivals_ahead(2) {
+            machine.host.prefetch_socket_for_arrival(&flying.packet, &flying.ends);
+        }
+        for (machine, flying) in self.arrivals_ahead(3) {
             machine.host.prefetch_held_for_arrival(&flying.packet, &flying.ends);
             if let Some(owner) = self.machines.get(index(flying.owner)) {
                 prefetch(&owner.spare);
             }
         }
-        for (machine, flying) in self.arrivals_ahead(3) {
+        for (machine, flying) in self.arrivals_ahead(4) {
             if let Some(reader) = machine.host.reader_of_arrival(&flying.packet, &flying.ends) {
                 show(Soon::Woken(reader));
             }
@@ -90,10 +93,17 @@ impl World {
         }
     }
 
-    /// The same for the socket that a thread of this host used last, and for its file if it receives.
-    pub(crate) fn prefetch_socket(&self, id: HostId, recent: &Recent, receives: bool) {
+    /// The same for what a thread of this host used last to be found, and for its file if it receives.
+    pub(crate) fn prefetch_call(&self, id: HostId, recent: &Recent, receives: bool) {
         if let Some(machine) = self.machines.get(id.index()) {
-            machine.host.prefetch_socket(recent, receives);
+            machine.host.prefetch_call(recent, receives);
+        }
+    }
+
+    /// The same for its socket.
+    pub(crate) fn prefetch_socket(&self, id: HostId, recent: &Recent) {
+        if let Some(machine) = self.machines.get(id.index()) {
+            machine.host.prefetch_socket(recent);
         }
     }
 

@@ -17,7 +17,7 @@ const CROWDED_FROM: usize = 1536;
 /// How many threads are prepared at once.
 const FLOCK: usize = 8;
 /// In how many steps.
-const STEPS: usize = 5;
+const STEPS: usize = 6;
 
 /// The threads that are going to run, where they are known: flocks of them, the first one being the last to run.
 #[derive(Default)]
@@ -72,9 +72,10 @@ impl Scheduler {
         }
         let users = |step: usize| threads_of(step).map(|(_, slot)| slot).filter(|slot| slot.recent.is_known());
         users(1).for_each(|slot| world.prefetch_host(slot.host));
-        users(2).for_each(|slot| world.prefetch_socket(slot.host, &slot.recent, slot.receives()));
-        users(3).for_each(|slot| world.prefetch_buffers(slot.host, &slot.recent, slot.receives()));
-        users(4).filter(|slot| !slot.receives()).for_each(|slot| world.prefetch_way(slot.host, &slot.recent));
+        users(2).for_each(|slot| world.prefetch_call(slot.host, &slot.recent, slot.receives()));
+        users(3).for_each(|slot| world.prefetch_socket(slot.host, &slot.recent));
+        users(4).for_each(|slot| world.prefetch_buffers(slot.host, &slot.recent, slot.receives()));
+        users(5).filter(|slot| !slot.receives()).for_each(|slot| world.prefetch_way(slot.host, &slot.recent));
     }
 
     /// The same for the next one alone, where all of it is in some cache.
