@@ -119,6 +119,7 @@ mod tests {
             assert_eq!(sends_until_too_many_frags(at(2), 1500, size, size), over_v4, "{size} bytes at a time over IPv4");
             assert_eq!(sends_until_too_many_frags(at6(2), 1500, size, size), over_v6, "{size} bytes at a time over IPv6");
         }
+        assert_eq!(sends_until_too_many_frags(at(2), 1506, 86, 86), 259, "the last fragment may be larger than the others");
         for (first, over_v4, over_v6) in
             [(1434, 19, 19), (1435, 19, 37), (1454, 19, 19), (1455, 37, 19), (1472, 20, 19), (1473, 19, 19)]
         {

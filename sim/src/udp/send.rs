@@ -315,9 +315,14 @@ fn memory_before_last_fragment(route: &Route, dst: SocketAddr, len: usize) -> u6
 
 /// How many fragments there are before the last one of a datagram with this many bytes of data.
 fn full_fragments(route: &Route, dst: SocketAddr, len: usize) -> u32 {
-    let datagram = bytes_u32(len + UDP_HEADER_BYTES);
-    let fits = datagram.saturating_add(ip_header_bytes(dst)) <= route.mtu_bytes;
-    if fits { 0 } else { (datagram - 1) / fragment_bytes(route, dst) }
+    let (datagram, fragment) = (bytes_u32(len + UDP_HEADER_BYTES), fragment_bytes(route, dst));
+    let fits = route.mtu_bytes.saturating_sub(ip_header_bytes(dst));
+    match dst {
+        _ if datagram <= fits => 0,
+        // The last one carries up to 7 bytes more than the others, if the MTU has room for them; over IPv6 only if it is the only one.
+        SocketAddr::V4(_) => (datagram - fits).div_ceil(fragment),
+        SocketAddr::V6(_) => (datagram - 1) / fragment,
+    }
 }
 
 /// What every fragment but the last carries, a multiple of 8 bytes; IPv6 spends 8 more on its fragment header.

@@ -442,8 +442,9 @@ impl<E> EventQueue<E> {
     /// Shows so many events that come `ahead` events, one at least, after the next one, where they are at hand: so that the caches can be made ready for them. Asked for again
     /// when so many have been taken, it shows those that come after them.
     pub(crate) fn scout(&mut self, ahead: usize, count: usize, mut show: impl FnMut(&E)) {
-        if self.short_at < self.proper_at() {
-            return (ahead..).take(count).map_while(|behind| self.short.get(behind)?.event.as_ref()).for_each(show);
+        if self.short_at <= self.next_at && !self.short.is_empty() {
+            let in_line = (ahead..).take(count).map_while(|behind| self.short.get(behind)?.event.as_ref());
+            return in_line.for_each(show);
         }
         if self.front.is_some() {
             let in_line = (ahead..).take(count).map_while(|behind| self.line.get(behind - 1)?.event.as_ref());

@@ -139,7 +139,7 @@ impl Host {
         match next {
             Next::Append => {
                 let packet = self.dgrams[key].udp.append(message.iov, flags);
-                if len > 0 {
+                if len > 0 && packet.is_ok() {
                     self.turn_page(message.thread, Some(key));
                 }
                 self.leave_dgram(cx.now, key, packet)?;
