@@ -525,7 +525,7 @@ impl Scheduler {
     }
 
     /// Lets the running thread wait until it is woken, or until its host's clock shows `deadline`.
-    #[inline]
+    #[inline(always)]
     pub fn wait(&mut self, thread: ThreadId, wait: Wait, deadline: Option<Instant>) {
         let now = self.world.now();
         let slot = &mut self.threads[thread.index()];

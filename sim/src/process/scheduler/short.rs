@@ -224,7 +224,8 @@ impl Scheduler {
     fn opening(&mut self, thread: ThreadId, call: CallName, fd: RawFd, begun: Short<twinsock::Result<usize>>) -> Opening {
         match begun {
             Short::Done(result) => {
-                self.end_short_call(thread, call, fd, result);
+                // Nobody attends: that was asked before.
+                self.end_short_call(thread, call, fd, result, |_| ());
                 Opening::Done(result)
             }
             Short::Waits(quiet) => {
@@ -250,7 +251,7 @@ impl Scheduler {
         slot.quiet = None;
         let call = if quiet.accepts() { ACCEPT } else { CONNECT };
         // Nobody attends: that was asked when the call began, and is so or not for a whole run.
-        self.end_short_call(thread, call, quiet.fd(), result);
+        self.end_short_call(thread, call, quiet.fd(), result, |_| ());
         Some(result)
     }
 
@@ -266,11 +267,10 @@ impl Scheduler {
         let at = world.now();
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
-        let is_attended = world.trace_mut().call_ended(at, place, how.name(), Some(fd), Ok(data.len()));
-        self.collect_wakes();
-        if is_attended {
+        if world.trace_mut().call_ended(at, place, how.name(), Some(fd), Ok(data.len())) {
             self.note_short_send(thread, fd, how, data, to);
         }
+        self.collect_wakes();
         true
     }
 
@@ -326,9 +326,9 @@ impl Scheduler {
     /// A receive on a stream has filled the first `received` bytes of `into`.
     #[inline(always)]
     fn end_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
-        if self.end_short_call(thread, recv_how(as_file).name(), fd, Ok(received)) {
-            self.note_stream_recv(thread, as_file, fd, (into, received), flags);
-        }
+        self.end_short_call(thread, recv_how(as_file).name(), fd, Ok(received), |scheduler| {
+            scheduler.note_stream_recv(thread, as_file, fd, (into, received), flags);
+        });
     }
 
     /// The same, for a recording.
@@ -349,9 +349,9 @@ impl Scheduler {
         flags: i32,
         asked: &Asked<'_, '_>,
     ) {
-        if self.end_short_call(thread, dgram_how(asked).name(), fd, Ok(received)) {
-            self.note_dgram_recv(thread, fd, (into, received), flags, asked);
-        }
+        self.end_short_call(thread, dgram_how(asked).name(), fd, Ok(received), |scheduler| {
+            scheduler.note_dgram_recv(thread, fd, (into, received), flags, asked);
+        });
     }
 
     /// The same, for a recording.
@@ -369,16 +369,24 @@ impl Scheduler {
         self.note_short_recv(thread, fd, dgram_how(asked), &transfer);
     }
 
-    /// A call is over. Answers whether somebody may want to know more of it.
+    /// A call is over; if somebody may want to know more of it, `note` tells that.
     #[inline(always)]
-    fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, result: twinsock::Result<usize>) -> bool {
+    fn end_short_call(
+        &mut self,
+        thread: ThreadId,
+        call: CallName,
+        fd: RawFd,
+        result: twinsock::Result<usize>,
+        note: impl FnOnce(&mut Scheduler),
+    ) {
         let at = self.world.now();
-        let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
+        let Some(slot) = self.threads.get_mut(thread.index()) else { return };
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(self.call_cost_ns));
-        let is_attended = self.world.trace_mut().call_ended(at, place, call, Some(fd), result);
+        if self.world.trace_mut().call_ended(at, place, call, Some(fd), result) {
+            note(self);
+        }
         self.collect_wakes();
-        is_attended
     }
 }
 
