@@ -182,6 +182,18 @@ conformance! {
         assert_eq!(epoll.modify(&socket, IN, 1), Err(Errno::INVAL));
     }
 
+    fn a_set_that_watches_a_set_hears_of_it_before_whoever_comes_next_in_line(env: &E) {
+        let (client, server) = pair(env);
+        let (outer, inner) = (Epoll::new(env), Epoll::new(env));
+        outer.add_epoll(&inner, IN, 1).unwrap();
+        // Whoever is exclusive stands at the end of the line, the others each before those that came earlier.
+        outer.add(&server, IN | EpollFlags::EXCLUSIVE, 2).unwrap();
+        inner.add(&server, IN, 3).unwrap();
+        client.send_all(b"a");
+        server.wait(PollEvents::IN);
+        assert_eq!(outer.now(), [(IN, 1), (IN, 2)]);
+    }
+
     fn an_epoll_descriptor_is_readable_when_its_set_has_events(env: &E) {
         let (client, server) = pair(env);
         let (inner, outer) = (Epoll::new(env), Epoll::new(env));

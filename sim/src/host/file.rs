@@ -4,10 +4,11 @@
 
 use super::cx::{Cx, Pid};
 use super::epoll::Epoll;
+use super::epoll::ItemId;
 use super::pipe::{End, Pipe};
 use super::process::{Descriptor, Process};
 use super::task::{Kind, Task};
-use super::wait::{WaitQueue, Waiter};
+use super::wait::{Round, WaitQueue, Waiter};
 use super::{Host, poll};
 use crate::slab::Key;
 use crate::unix::UnixId;
@@ -303,27 +304,26 @@ impl Host {
     }
 
     fn wake_queue(&mut self, file: Key, key: PollEvents, all: bool) {
-        let Host { files, epolls, sleepers, .. } = self;
-        let entry = &files[file];
-        let mut woken_sets = std::mem::take(&mut self.woken_sets);
-        let begin = woken_sets.len();
-        entry.queue.wake(key, all, |who| match who {
-            Waiter::Call(call) => sleepers.wake(call),
-            Waiter::Epoll(set, item) => {
-                let set = &mut epolls[set];
-                let told = set.epoll.notify(item, key, set.sleepers > 0);
-                if told.wake {
-                    woken_sets.push(set.file);
-                }
-                told.taken
-            }
-        });
-        let end = woken_sets.len();
-        self.woken_sets = woken_sets;
-        for at in begin..end {
-            self.wake_file(self.woken_sets[at], poll::KEY_EPOLL, false);
+        let mut round = Round::default();
+        while let Some(who) = self.files[file].queue.next_told(&mut round, key, all) {
+            let took = match who {
+                Waiter::Call(call) => self.sleepers.wake(call),
+                Waiter::Epoll(set, item) => self.tell_set(set, item, key),
+            };
+            round.took(took);
         }
-        self.woken_sets.truncate(begin);
+    }
+
+    /// Tells an epoll set of an event of a file that it watches, `ep_poll_callback`; those who wait for the set hear of it before whoever comes next
+    /// (`ep_poll_safewake`). Answers whether the set takes the event from others.
+    fn tell_set(&mut self, set: Key, item: ItemId, key: PollEvents) -> bool {
+        let set = &mut self.epolls[set];
+        let told = set.epoll.notify(item, key, set.sleepers > 0);
+        let (file, taken) = (set.file, told.taken);
+        if told.wake {
+            self.wake_file(file, poll::KEY_EPOLL, false);
+        }
+        taken
     }
 
     /// `close(2)`: answers the task that waits, if it does, see [`Host::put_file`].

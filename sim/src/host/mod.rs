@@ -188,8 +188,6 @@ pub struct Host {
     tcp_config: Config,
     /// Who is told when all of it is out: what a call sends over loopback is taken in before the call's own socket wakes anybody.
     late_wakes: VecDeque<inet::LateWake>,
-    /// Room for the files of epoll sets that a wake has reached.
-    woken_sets: Vec<Key>,
     /// What the wall clock shows when the monotonic one shows zero, in nanoseconds since the epoch.
     wall_start: u64,
     /// The groups that stream sockets have joined, which hear nothing of them: only the host does.
@@ -238,7 +236,6 @@ impl Host {
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
             late_wakes: VecDeque::new(),
-            woken_sets: Vec::new(),
             wall_start: WALL_START_SECONDS * 1_000_000_000,
             stream_groups: BTreeMap::new(),
             in_csum_errors: InCsumErrors::default(),
@@ -474,6 +471,7 @@ impl Host {
             let has_route = self.addresses.owns(local) || (local.is_ipv6() && self.addresses.first(remote).is_some());
             socket.tcb.follow_route(has_route, local.is_ipv6().then_some(Errno::NETUNREACH));
             self.mark_dirty(key);
+            self.sockets.fold(key);
         }
     }
 

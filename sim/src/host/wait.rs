@@ -253,21 +253,47 @@ impl WaitQueue {
         }
     }
 
-    /// Tells the waiters of an event with this wake-up key, `__wake_up`: everybody who waits for it, but only one exclusive waiter,
-    /// unless `all`. `tell` answers whether an exclusive waiter took the event; one that is awake already does not.
-    pub(super) fn wake(&self, key: PollEvents, all: bool, mut tell: impl FnMut(Waiter) -> bool) {
-        let mut taken = false;
-        for entry in self.entries() {
+    /// The next whom an event with this wake-up key is told, `__wake_up`: everybody who waits for it, but only one exclusive waiter that takes it, unless
+    /// `all`. What the one before has answered is for [`Round::took`].
+    pub(super) fn next_told(&self, round: &mut Round, key: PollEvents, all: bool) -> Option<Waiter> {
+        while let Some(entry) = self.entries().get(round.at) {
+            round.at += 1;
             let is_filtered = match entry.who {
                 Waiter::Call(_) => !wakes(key, entry.filter),
                 Waiter::Epoll(..) => false,
             };
-            if is_filtered || (entry.exclusive && taken && !all) {
+            if is_filtered || (entry.exclusive && round.is_taken && !all) {
                 continue;
             }
-            let took = tell(entry.who);
-            taken |= entry.exclusive && took;
+            round.is_exclusive = entry.exclusive;
+            return Some(entry.who);
         }
+        None
+    }
+
+    /// Tells them all.
+    pub(super) fn wake(&self, key: PollEvents, all: bool, mut tell: impl FnMut(Waiter) -> bool) {
+        let mut round = Round::default();
+        while let Some(who) = self.next_told(&mut round, key, all) {
+            round.took(tell(who));
+        }
+    }
+}
+
+/// How far an event has been told.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    at: usize,
+    /// Whether the one that is being told is exclusive.
+    is_exclusive: bool,
+    /// Whether an exclusive one has taken the event.
+    is_taken: bool,
+}
+
+impl Round {
+    /// Whether the one that was told took the event; one that is awake already does not.
+    pub(super) fn took(&mut self, took: bool) {
+        self.is_taken |= self.is_exclusive && took;
     }
 }
 
