@@ -25,6 +25,8 @@ pub fn drive(shared: &Rc<Shared>, limit: Option<Instant>) {
         scheduler = tell(shared, scheduler);
         match scheduler.next_turn(limit) {
             Ok(thread) => {
+                let steps = scheduler.steps();
+                scheduler.pulse.beat_at(steps);
                 let (after, ended) = resume(shared, scheduler, thread, None);
                 scheduler = after;
                 match ended {
@@ -131,7 +133,10 @@ pub fn unwind_holder(running: &Running, holder: ThreadId) -> bool {
 /// Resumes a killed thread, which unwinds from the place where it waits.
 fn unwind(shared: &Shared, thread: ThreadId) {
     let outer = shared.running();
-    let (mut scheduler, ended) = resume(shared, shared.scheduler.borrow_mut(), thread, outer);
+    let mut scheduler = shared.scheduler.borrow_mut();
+    // It is no turn of the run's, by which that would be seen to go on.
+    scheduler.pulse.beat();
+    let (mut scheduler, ended) = resume(shared, scheduler, thread, outer);
     match ended {
         None => unreachable!("a killed thread never suspends"),
         Some(Ok(())) => {}
@@ -150,8 +155,7 @@ fn resume<'a>(
     thread: ThreadId,
     outer: Option<(ThreadId, ProcId)>,
 ) -> (RefMut<'a, Scheduler>, Option<std::thread::Result<()>>) {
-    let steps = scheduler.steps();
-    scheduler.pulse.turn(thread.0, steps);
+    scheduler.pulse.turn(thread.0);
     let slot = scheduler.thread_mut(thread);
     let mut carrier = slot.carrier.take().expect("a thread that has not ended has its carrier");
     shared.set_running(Some((thread, slot.process)));

@@ -57,10 +57,9 @@ impl Pulse {
         self.counters.names.lock().unwrap_or_else(PoisonError::into_inner).push(name);
     }
 
-    /// A thread begins its turn, the run's so manieth.
+    /// This thread runs from here on.
     #[inline(always)]
-    pub fn turn(&mut self, thread: u32, steps: u64) {
-        self.beat_at(steps);
+    pub fn turn(&mut self, thread: u32) {
         self.counters.thread.store(thread, Ordering::Relaxed);
         self.counters.running.store(true, Ordering::Relaxed);
     }
