@@ -38,7 +38,7 @@ impl Host {
     pub(crate) fn prefetch_buffers(&self, recent: &Recent, receives: bool) {
         let (_, socket) = recent.keys();
         if !recent.is_of_dgrams()
-            && let Some(socket) = self.sockets.get(socket)
+            && let Some(socket) = self.sockets.opened(socket)
         {
             socket.tcb.prefetch_buffers();
             prefetch(&*socket.options);
@@ -52,7 +52,7 @@ impl Host {
     pub(crate) fn prefetch_send(&self, recent: &Recent) {
         let (_, socket) = recent.keys();
         if !recent.is_of_dgrams()
-            && let Some(socket) = self.sockets.get(socket)
+            && let Some(socket) = self.sockets.opened(socket)
         {
             socket.tcb.prefetch_send();
         }
@@ -61,7 +61,7 @@ impl Host {
     /// The other end of the socket that a thread used last, if it is one of a stream.
     pub(crate) fn remote_of(&self, recent: &Recent) -> Option<IpAddr> {
         let (_, socket) = recent.keys();
-        if recent.is_of_dgrams() { None } else { Some(self.sockets.get(socket)?.tuple.remote) }
+        if recent.is_of_dgrams() { None } else { Some(self.sockets.opened(socket)?.tuple.remote) }
     }
 
     /// The same for a packet that is going to arrive: for finding whom it is for.
@@ -86,7 +86,7 @@ impl Host {
         let file = match packet.body {
             Body::Tcp(_) => {
                 self.prefetch_buffers_of(ends.to());
-                self.sockets.get(ends.to()).and_then(|socket| socket.file)
+                self.sockets.opened(ends.to()).and_then(|socket| socket.file)
             }
             Body::Udp(_) => self.dgrams.get(ends.to()).and_then(|dgram| dgram.file()),
             Body::Icmp(_) => None,
@@ -99,7 +99,7 @@ impl Host {
     /// Who waits for that packet, in a receive of which the host has hardly taken note.
     pub(crate) fn reader_of_arrival(&self, packet: &Packet, ends: &Ends) -> Option<Token> {
         let file = match packet.body {
-            Body::Tcp(_) => self.sockets.get(ends.to())?.file,
+            Body::Tcp(_) => self.sockets.opened(ends.to())?.file,
             Body::Udp(_) => self.dgrams.get(ends.to())?.file(),
             Body::Icmp(_) => None,
         };
@@ -107,7 +107,7 @@ impl Host {
     }
 
     fn prefetch_buffers_of(&self, socket: Key) {
-        if let Some(socket) = self.sockets.get(socket) {
+        if let Some(socket) = self.sockets.opened(socket) {
             socket.tcb.prefetch_buffers();
             socket.tcb.prefetch_constants();
         }

@@ -5,7 +5,7 @@ use super::ports::Claim;
 use super::socket::Socket;
 use crate::slab::{Key, to_usize};
 use crate::tcp::Own;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use twinsock::Instant;
 
@@ -16,12 +16,39 @@ pub(super) struct Folded {
     kind: Arc<Socket>,
     own: Own,
     file: Option<Key>,
-    /// The addresses of both ends, of IPv4; others have kinds of their own.
-    ends: [Ipv4Addr; 2],
+    ends: Ends,
     place: u32,
 }
 
-const _: () = assert!(size_of::<Folded>() <= 64, "there may be very many of them");
+const _: () = assert!(size_of::<Folded>() <= 72, "there may be very many of them");
+
+/// The addresses of both ends.
+#[derive(Debug)]
+enum Ends {
+    V4([Ipv4Addr; 2]),
+    V6(Box<[Ipv6Addr; 2]>),
+}
+
+impl Ends {
+    /// Takes them out of a name.
+    fn take(name: &mut FourTuple) -> Ends {
+        match (&mut name.local, &mut name.remote) {
+            (IpAddr::V4(near), IpAddr::V4(far)) => Ends::V4([near, far].map(|end| std::mem::replace(end, Ipv4Addr::UNSPECIFIED))),
+            (IpAddr::V6(near), IpAddr::V6(far)) => {
+                Ends::V6(Box::new([near, far].map(|end| std::mem::replace(end, Ipv6Addr::UNSPECIFIED))))
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => unreachable!("a packet is of one family"),
+        }
+    }
+
+    /// This one, and the other.
+    fn both(&self) -> (IpAddr, IpAddr) {
+        match self {
+            Ends::V4([near, far]) => ((*near).into(), (*far).into()),
+            Ends::V6(ends) => (ends[0].into(), ends[1].into()),
+        }
+    }
+}
 
 impl Folded {
     /// The socket as it was, but for what it had noted down for a faster look.
@@ -38,10 +65,7 @@ impl Folded {
     /// Both ends of the connection.
     fn name(&self) -> FourTuple {
         let (local_port, remote_port) = self.own.ports();
-        let FourTuple { mut local, mut remote, .. } = self.kind.tuple;
-        if let (IpAddr::V4(near), IpAddr::V4(far)) = (&mut local, &mut remote) {
-            [*near, *far] = self.ends;
-        }
+        let (local, remote) = self.ends.both();
         FourTuple { local, remote, local_port, remote_port }
     }
 }
@@ -69,10 +93,7 @@ impl Socket {
         let place = std::mem::take(&mut kind.place);
         kind.num = kind.num.wrapping_sub(kind.tuple.local_port);
         (kind.tuple.local_port, kind.tuple.remote_port) = (0, 0);
-        let mut ends = [Ipv4Addr::UNSPECIFIED; 2];
-        if let (IpAddr::V4(near), IpAddr::V4(far)) = (&mut kind.tuple.local, &mut kind.tuple.remote) {
-            ends = [near, far].map(|end| std::mem::replace(end, Ipv4Addr::UNSPECIFIED));
-        }
+        let ends = Ends::take(&mut kind.tuple);
         (kind, move |kind| Folded { kind, own, file, ends, place })
     }
 }

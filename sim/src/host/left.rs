@@ -98,7 +98,8 @@ impl Host {
     fn nameless(&self, object: Object) -> Option<(&'static str, String)> {
         match object {
             Object::Socket(key) => {
-                let socket = &self.sockets[key];
+                // One that is folded is connected.
+                let socket = self.sockets.opened(key)?;
                 let is_listed = socket.tcb.state() != crate::tcp::State::Closed || socket.num != 0;
                 let family = if socket.family == Family::Inet { "tcp" } else { "tcp6" };
                 (!is_listed).then(|| ("socket", format!("{family}, not bound")))

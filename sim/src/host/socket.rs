@@ -35,7 +35,7 @@ pub(super) enum Ss {
 #[derive(Clone, PartialEq, Debug)]
 #[repr(C)]
 pub(super) struct Socket {
-    /// The other end's socket on its host, as the last small segment from there had it; not to be relied on.
+    /// The other end's socket on its host, as the last segment from there had it; not to be relied on.
     pub(super) peer: Key,
     /// Its file; `None`: nobody has accepted it yet, or nobody has it any longer.
     pub(super) file: Option<Key>,

@@ -177,6 +177,12 @@ impl Sockets {
         Key::new(index, self.places[to_usize(index)].generation)
     }
 
+    /// The socket, if the key is not stale and it is not folded: a look that opens none.
+    #[inline(always)]
+    pub(super) fn opened(&self, key: Key) -> Option<&Socket> {
+        self.place(key)?.open.get().map(|socket| &**socket)
+    }
+
     /// Makes the caches ready for a socket's place to be looked at.
     #[inline]
     pub(super) fn prefetch_place(&self, key: Key) {
@@ -188,8 +194,8 @@ impl Sockets {
     /// The same for the socket itself.
     #[inline]
     pub(super) fn prefetch(&self, key: Key) {
-        if let Some(socket) = self.place(key).and_then(|place| place.open.get()) {
-            prefetch_bytes(std::ptr::from_ref::<Socket>(socket).cast(), Socket::HOT_BYTES);
+        if let Some(socket) = self.opened(key) {
+            prefetch_bytes(std::ptr::from_ref(socket).cast(), Socket::HOT_BYTES);
         }
     }
 
