@@ -7,7 +7,7 @@
 //! among its like, as the turns of threads are, stands in a line of its own, the short one.
 //!
 //! Where an event of the wheel belongs follows from its instant and from `base`, the instant of the last event popped: the level is that
-//! of the highest bit (in groups of six) in which the two differ, the slot is that group's value. Four facts hold
+//! of the highest bit (in groups of six) in which the two differ, the slot is that group's value. Five facts hold
 //! between any two calls, and everything else follows from them (the queue proper is the front, the line and the wheel):
 //!
 //! 1. Every event in the wheel is where its instant and `base` say. When `base` moves to a popped event's instant, only the slot
@@ -219,7 +219,8 @@ impl<E> EventQueue<E> {
     #[inline]
     pub fn push_short(&mut self, at: Instant, event: E) {
         let instant = at.as_nanos().max(self.base);
-        if instant < self.short_last_at || instant == u64::MAX {
+        // One that is not due shortly would keep those that are out of the line.
+        if instant < self.short_last_at || instant - self.base >= MUCH_LATER_NS || instant == u64::MAX {
             return self.push(at, event);
         }
         *self.short.push(|| Outside::NONE) = Outside { at: instant, event: Some(event) };
