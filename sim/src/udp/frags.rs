@@ -129,6 +129,18 @@ mod tests {
     }
 
     #[test]
+    fn a_further_fragment_begins_in_memory_of_its_own() {
+        let mut udp = socket();
+        let by = Route { mtu_bytes: 1500, ..route(at(1)) };
+        assert_eq!(udp.send(by, at(2), &[IoSlice::new(&[0; 1471])], MORE), Ok(None));
+        assert_eq!((udp.adds_to_page(0), udp.adds_to_page(1), udp.adds_to_page(5)), (false, true, true), "there is room for one");
+        assert_eq!(udp.append(&[IoSlice::new(&[0])], MORE), Ok(None));
+        assert!(!udp.adds_to_page(5), "and now for none");
+        assert_eq!(udp.append(&[IoSlice::new(&[0; 5])], MORE), Ok(None));
+        assert!(udp.adds_to_page(5));
+    }
+
+    #[test]
     fn much_data_lies_in_pages_from_the_first() {
         for (first, fails) in [(16_004, 19), (16_005, 18), (20_000, 18), (40_000, 17), (65_000, 17)] {
             assert_eq!(sends_until_too_many_frags(at(2), 65_536, first, 3), fails, "first {first} bytes");

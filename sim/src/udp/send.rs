@@ -69,16 +69,24 @@ pub(super) struct Corked {
 }
 
 impl Corked {
-    /// Finds a place for so many bytes more: what the last fragment has room for goes into a page, a further fragment begins with memory of its own.
-    fn place(&mut self, len: usize, thread: u64) -> Result<()> {
+    /// Of so many bytes more, those that go into a page: what the last fragment has room for. A further one begins with memory of its own.
+    fn bytes_for_page(&self, len: usize) -> usize {
         let before = full_fragments(&self.route, self.dst, self.data.len());
         if before == full_fragments(&self.route, self.dst, self.data.len() + len) {
-            return self.frags.add(len, thread);
+            return len;
         }
         let end = (before + 1) * fragment_bytes(&self.route, self.dst);
         let room = end.saturating_sub(bytes_u32(self.data.len() + UDP_HEADER_BYTES));
-        self.frags.add(usize::try_from(room).expect("a usize holds 32 bits"), thread)?;
-        self.frags = Frags::default();
+        usize::try_from(room).expect("a usize holds 32 bits")
+    }
+
+    /// Finds a place for so many bytes more.
+    fn place(&mut self, len: usize, thread: u64) -> Result<()> {
+        let for_page = self.bytes_for_page(len);
+        self.frags.add(for_page, thread)?;
+        if for_page < len {
+            self.frags = Frags::default();
+        }
         Ok(())
     }
 }
@@ -165,6 +173,12 @@ impl Udp {
         let charge = if route.in_pages { charge_paged(len) } else { charge(len, dst.ip()) };
         self.corked = Some(Box::new(Corked { dst, route, data, frags, charge }));
         Ok(None)
+    }
+
+    /// Whether so many bytes more of the corked datagram are written into the page of the thread that adds them, or some of them.
+    #[must_use]
+    pub fn adds_to_page(&self, len: usize) -> bool {
+        self.corked.as_ref().is_some_and(|corked| corked.bytes_for_page(len) > 0)
     }
 
     /// Adds the data of `iov` to the corked datagram, and sends it unless more is to follow.

@@ -138,8 +138,10 @@ impl Host {
         })?;
         match next {
             Next::Append => {
-                let packet = self.dgrams[key].udp.append(message.iov, flags);
-                if len > 0 && packet.is_ok() {
+                let udp = &mut self.dgrams[key].udp;
+                let adds_to_page = udp.adds_to_page(len);
+                let packet = udp.append(message.iov, flags);
+                if adds_to_page && packet.is_ok() {
                     self.turn_page(message.thread, Some(key));
                 }
                 self.leave_dgram(cx.now, key, packet)?;
