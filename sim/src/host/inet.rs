@@ -540,20 +540,14 @@ impl Host {
 
     /// Takes the socket's connection out of the index.
     pub(super) fn unhash(&mut self, key: Key) {
-        let socket = &mut self.sockets[key];
-        if std::mem::take(&mut socket.is_hashed) {
-            let tuple = socket.tuple;
-            self.conns.remove(&tuple, Conn::Socket(key).into());
-        }
+        self.sockets[key].unhash(key, &mut self.conns);
     }
 
     /// The socket is gone: nothing of it is left in the host.
     pub(super) fn forget_socket(&mut self, key: Key) {
         let Host { sockets, conns, ports, timers, spares, .. } = self;
         let Some(socket) = sockets.get_mut(key) else { return };
-        if socket.is_hashed {
-            conns.remove(&socket.tuple, Conn::Socket(key).into());
-        }
+        socket.unhash(key, conns);
         let (num, place) = (socket.num, socket.place);
         if socket.listener.is_some() {
             ports.unlisten(num, key);

@@ -167,6 +167,13 @@ impl Socket {
         self.is_hashed = true;
         conns.insert(&self.tuple, Conn::Socket(key).into());
     }
+
+    /// Takes the socket's connection out of the index.
+    pub(super) fn unhash(&mut self, key: Key, conns: &mut Conns) {
+        if std::mem::take(&mut self.is_hashed) {
+            conns.remove(&self.tuple, Conn::Socket(key).into());
+        }
+    }
 }
 
 impl Host {

@@ -108,21 +108,18 @@ impl World {
         Happened::Something
     }
 
-    /// The packet in this place has reached a host, and somebody may be woken by it: answers who, if it is one.
+    /// The packet in this place has reached a host, and somebody may have to be woken for it: answers who, if it is one.
     #[inline(never)]
     fn landed(&mut self, to: HostId, slot: u32, landing: Landing) -> Option<Token> {
         match landing {
-            Landing::Ends { waiter, is_armed, .. } | Landing::Wakes { waiter, is_armed } => {
+            Landing::Wakes { waiter, is_armed } => {
                 self.hand_back(slot);
                 if is_armed {
                     self.follow_timer(to);
                 }
                 return Some(waiter);
             }
-            Landing::Kept => {
-                self.hand_back(slot);
-                return None;
-            }
+            Landing::Ends { .. } | Landing::Kept => unreachable!("nobody is woken by it"),
             Landing::Done => {
                 self.in_flight.land(slot);
                 self.follow(to);

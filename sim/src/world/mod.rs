@@ -12,6 +12,7 @@ pub mod event;
 mod follow;
 mod group;
 mod in_flight;
+mod machine;
 mod names;
 mod neighbour;
 mod power;
@@ -20,7 +21,7 @@ mod short;
 mod timers;
 mod wire;
 
-use crate::choice::{Choice, Door, LuckOf, StreamId};
+use crate::choice::{Choice, Door, LuckOf};
 use crate::host::fifo::Fifo;
 use crate::host::{Call, Credentials, Cx, Host, HostConfig, Op, Pid, Progress, QuietCall, Token};
 use crate::link::Link;
@@ -33,6 +34,7 @@ use clock::HostClock;
 use event::EventQueue;
 pub(crate) use in_flight::Data;
 use in_flight::InFlight;
+use machine::Machine;
 pub(crate) use names::LookupError;
 pub use names::NameFault;
 use neighbour::Neighbours;
@@ -131,45 +133,6 @@ impl Pair {
     #[inline]
     fn second(self) -> u32 {
         u32::try_from(self.0 & u64::from(u32::MAX)).expect("the low half is 32 bits")
-    }
-}
-
-/// A host and what the world keeps about it.
-///
-/// The fields stand in memory as they stand here: what every call and packet looks at is together, [`Machine::HOT_BYTES`] from the beginning on.
-#[repr(C)]
-struct Machine {
-    clock: HostClock,
-    /// Where the last packet went, so that a conversation looks its path up once.
-    last_route: Option<(IpAddr, usize)>,
-    /// The moment of this host's earliest timer, as it is among those of all hosts; [`Instant::FAR`] if there is none.
-    timer_at: Instant,
-    latitude: StreamId,
-    /// The place among the packets on their way that is kept for its next small one.
-    spare: u32,
-    /// Whether it takes part in what happens: it is switched on and does not stand still.
-    runs: bool,
-    /// It has lost addresses since it booted, which sockets may still have.
-    has_lost_addrs: bool,
-    host: Host,
-    name: String,
-    addrs: Vec<IpAddr>,
-    idle: power::Idle,
-    /// What it is made of whenever it is switched on.
-    config: HostConfig,
-}
-
-impl Machine {
-    /// How much of a machine, from its beginning on, the short ways look at.
-    const HOT_BYTES: usize = std::mem::offset_of!(Machine, host) + Host::HOT_BYTES;
-
-    /// The path of its last packet, if that went there.
-    #[inline(always)]
-    fn path_to(&self, dst: IpAddr) -> Option<usize> {
-        match &self.last_route {
-            Some((addr, path)) if *addr == dst => Some(*path),
-            Some(_) | None => None,
-        }
     }
 }
 
