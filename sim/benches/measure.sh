@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Measures all that docs/src/performance.md tells, and writes it there, between its markers: `twinsock bench`, the counts of instructions, the profile of a
-# round trip, the peers. Takes about half an hour, on a machine that does nothing else; needs valgrind.
+# Measures all that docs/src/performance.md tells, and writes it there, between its markers: `twinsock bench`, the same guided by a profile, the
+# counts of instructions, the profile of a round trip, the peers. Takes about half an hour, on a machine that does nothing else; needs valgrind and what
+# guided.sh needs.
 #
 #   sim/benches/measure.sh                         all of it
 #   sim/benches/measure.sh bench counts profile    some of it
@@ -8,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 page=docs/src/performance.md
-parts=${*:-bench counts profile peers}
+parts=${*:-bench guided counts profile peers}
 
 # Puts standard input between the markers of this name.
 put() {
@@ -30,6 +31,9 @@ for part in $parts; do
     bench)
         cargo run --quiet --release --locked -p twinsock-sim -- bench --markdown | put bench
         ;;
+    guided)
+        sim/benches/guided.sh --backend sim --markdown | put guided
+        ;;
     counts)
         {
             sim/benches/counts.sh --write | awk '
@@ -45,7 +49,7 @@ for part in $parts; do
         cargo run --quiet --release --locked --manifest-path sim/benches/peers/Cargo.toml -- --write "$page"
         ;;
     *)
-        echo "measure: there is no part $part: they are bench, counts, profile, peers" >&2
+        echo "measure: there is no part $part: they are bench, guided, counts, profile, peers" >&2
         exit 2
         ;;
     esac
