@@ -83,12 +83,13 @@ const CORE: [&str; 15] = [
 const MAY_NAME_OS: [&str; 2] = ["src/lib.rs", "src/any.rs"];
 
 /// Files that may hold `unsafe`, and how many times; `usize::MAX` where each block is argued on its own.
-const UNSAFE: [(&str, usize); 12] = [
+const UNSAFE: [(&str, usize); 13] = [
     ("src/os/syscalls.rs", usize::MAX),
     ("src/raw.rs", 1), // the declaration of `Vouch::new`
     ("sim/src/process/coroutine.rs", usize::MAX),
     ("sim/src/process/stack.rs", usize::MAX),      // the carrier's memory
     ("sim/src/prefetch.rs", 1),                    // advice to the processor's caches
+    ("sim/src/copy.rs", usize::MAX),               // copies of much data in wide registers
     ("sim/src/process/current.rs", 1),             // the owner check of shared handles finds its simulation
     ("sim/src/process/breakpoint.rs", usize::MAX), // signal(2) and raise(3), for a debugger
     ("sim/src/process/overflow.rs", usize::MAX),   // the handler of SIGSEGV that names whose stack has overflowed

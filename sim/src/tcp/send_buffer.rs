@@ -207,7 +207,7 @@ impl SendBuffer {
             self.tail.extend_from_slice(&inline[..held]);
         }
         if self.tail.capacity() - self.tail.len() < data.len() {
-            self.is_tail_usual = false;
+            self.widen_tail(data.len());
         }
         append(&mut self.tail, data);
     }
@@ -318,20 +318,33 @@ impl SendBuffer {
         }
     }
 
-    /// Makes `tail` take `expected` bytes more, if it can without copying what segments share.
+    /// The open chunk, of which a part has gone out, needs more than its block has left: it moves on to another. A small block grows.
+    fn widen_tail(&mut self, expected: usize) {
+        let is_usual = self.is_tail_usual && self.tail.len() + expected <= BLOCK_BYTES;
+        if is_usual {
+            self.make_room(expected);
+        }
+        self.is_tail_usual = is_usual;
+    }
+
+    /// Makes `tail` take `expected` bytes more, if it can without copying what segments share; what is open goes along.
     fn make_room(&mut self, expected: usize) {
         if self.tail.capacity() - self.tail.len() >= expected || self.tail.try_reclaim(expected) {
             return;
         }
-        debug_assert!(self.tail.is_empty(), "a chunk is begun when no other is open");
+        let needed = self.tail.len() + expected;
         let next = self.retired.front_mut().is_some_and(|oldest| oldest.try_reclaim(BLOCK_BYTES));
-        let fresh = if next && expected <= BLOCK_BYTES { self.retired.pop_front() } else { None };
+        let fresh = if next && needed <= BLOCK_BYTES { self.retired.pop_front() } else { None };
         // Small writers get small blocks, until they fill them faster than the peer reads them.
         let is_small = self.tail.capacity() == 0 && self.chunks.is_empty();
-        let bytes = expected.max(if is_small { BLOCK_MIN_BYTES } else { BLOCK_BYTES });
+        let bytes = needed.max(if is_small { BLOCK_MIN_BYTES } else { BLOCK_BYTES });
         let is_usual = fresh.is_some() || bytes == BLOCK_BYTES;
         let block = fresh.unwrap_or_else(|| BytesMut::with_capacity(bytes));
-        let used_up = std::mem::replace(&mut self.tail, block);
+        let mut used_up = std::mem::replace(&mut self.tail, block);
+        if !used_up.is_empty() {
+            self.tail.extend_from_slice(&used_up);
+            used_up.clear();
+        }
         // Another than the usual size would never be enough, or too much, when its turn comes.
         if self.is_tail_usual && self.retired.len() < RETIRED_BLOCKS_MAX {
             self.retired.push_back(used_up);
@@ -376,3 +389,44 @@ const BLOCK_MIN_BYTES: usize = 2048;
 const RETIRED_BLOCKS_MAX: usize = 128;
 /// How many are kept when nothing has been sent for a while, besides the one being filled.
 const IDLE_BLOCKS_MAX: usize = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MSS: u32 = 1448;
+    const GOAL: u32 = 45 * MSS;
+
+    fn byte(at: u32) -> u8 {
+        u8::try_from(at % 251).unwrap()
+    }
+
+    /// Writes, and transmits whole frames only: a stream whose last segment is cut.
+    #[test]
+    fn a_chunk_that_was_cut_goes_on_in_a_block_that_was_there() {
+        let mut send = SendBuffer::default();
+        let (mut written, mut sent) = (0, 0);
+        for round in 0..40 {
+            send.acknowledge(SeqNumber::new(sent));
+            let data: Vec<u8> = (written..written + GOAL + 376).map(byte).collect();
+            let mut left = &data[..];
+            while !left.is_empty() {
+                let mut room = send.tail_room(GOAL);
+                if room == 0 {
+                    send.start_chunk(SeqNumber::new(written), usize_from(GOAL));
+                    room = GOAL;
+                }
+                let (part, rest) = left.split_at(left.len().min(usize_from(room)));
+                send.extend_tail(part);
+                written += u32_from(part.len());
+                left = rest;
+                while let Some((len, _)) = send.next_unsent().filter(|(len, _)| *len >= MSS) {
+                    let out = send.transmit(len - len % MSS);
+                    assert!(out.as_slice().iter().copied().eq((sent..).map(byte).take(out.len())), "round {round}");
+                    sent += u32_from(out.len());
+                }
+            }
+            assert!(send.is_tail_usual && send.retired.len() <= 3, "round {round}: no block is bought while others are free");
+        }
+    }
+}

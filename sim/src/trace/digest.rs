@@ -166,6 +166,26 @@ impl Digest {
         if !rest.is_empty() {
             lanes = lanes_after_rest(lanes, rest);
         }
+        self.fold_lanes(lanes);
+    }
+
+    /// [`Digest::fold_data`] of the first and of the last bytes of much data, so many of each, side by side: neither waits for the other.
+    #[inline(always)]
+    pub(crate) fn fold_ends<const BYTES: usize>(&mut self, data: &[u8]) {
+        const { assert!(BYTES.is_multiple_of(32) && BYTES > 0, "ends are of whole blocks") };
+        let (first, last) = (data.first_chunk::<BYTES>(), data.last_chunk::<BYTES>());
+        let (first, last) = first.zip(last).expect("much data has two ends");
+        let mut lanes = [(P[1], P[3]); 2];
+        for (first, last) in first.as_chunks::<32>().0.iter().zip(last.as_chunks::<32>().0) {
+            lanes = [lanes_after(lanes[0], first), lanes_after(lanes[1], last)];
+        }
+        self.fold_lanes(lanes[0]);
+        self.fold_lanes(lanes[1]);
+    }
+
+    /// Folds in what data has come to.
+    #[inline(always)]
+    const fn fold_lanes(&mut self, lanes: (u64, u64)) {
         self.fold(lanes.0 ^ lanes.1.rotate_left(32));
     }
 
@@ -224,7 +244,8 @@ fn padded(part: &[u8]) -> [u8; 32] {
 #[inline(always)]
 fn words(block: &[u8; 32]) -> [u64; 4] {
     let (words, _) = block.as_chunks::<8>();
-    [words[0], words[1], words[2], words[3]].map(u64::from_le_bytes)
+    let word = u64::from_le_bytes;
+    [word(words[0]), word(words[1]), word(words[2]), word(words[3])]
 }
 
 /// The halves of `a * b`, xored.
@@ -318,6 +339,18 @@ mod tests {
                 value(bytes)
             });
             assert!(all_differ(changed.chain([value([0; 70])]).collect()));
+        }
+    }
+
+    #[test]
+    fn both_ends_at_once_are_one_after_the_other() {
+        let data: Vec<u8> = (0..200_u8).collect();
+        for len in [64, 65, 127, 128, 200] {
+            let (mut at_once, mut in_turn) = (Digest::new(), Digest::new());
+            at_once.fold_ends::<64>(&data[..len]);
+            in_turn.fold_data(&data[..64]);
+            in_turn.fold_data(&data[len - 64..len]);
+            assert_eq!(at_once, in_turn);
         }
     }
 

@@ -290,8 +290,7 @@ impl Trace {
         if data.len() <= DATA_DIGESTED_MAX_BYTES {
             self.digest.fold_data(data);
         } else {
-            self.digest.fold_data(&data[..DATA_DIGESTED_MAX_BYTES / 2]);
-            self.digest.fold_data(&data[data.len() - DATA_DIGESTED_MAX_BYTES / 2..]);
+            self.digest.fold_ends::<{ DATA_DIGESTED_MAX_BYTES / 2 }>(data);
         }
     }
 
