@@ -239,6 +239,7 @@ impl Addresses {
     ///
     /// # Errors
     /// `ENETUNREACH`: no interface leads there. `EINVAL`: a loopback address cannot be the source of packets that leave.
+    #[inline(always)]
     pub(super) fn route(&self, source: IpAddr, destination: IpAddr) -> Result<Route> {
         if is_multicast_or_broadcast(destination) {
             return Err(Errno::NETUNREACH);

@@ -75,30 +75,35 @@ pub(super) struct Conns {
 const CAPACITY_MIN: usize = 16;
 
 impl Conns {
-    /// Who has this connection; `name_of` says which one somebody has who is in the index.
+    /// Who has this connection, whose hash this is; `name_of` says which one somebody has who is in the index.
     #[inline(always)]
-    pub(super) fn get(&self, tuple: &FourTuple, name_of: impl Fn(Holder) -> FourTuple) -> Option<Holder> {
+    pub(super) fn get(&self, tuple: &FourTuple, hash: u32, name_of: impl Fn(Holder) -> FourTuple) -> Option<Holder> {
         if self.len == 0 {
             return None;
         }
-        let hash = tuple.hash();
         self.at(hash, |holder| name_of(holder) == *tuple).and_then(|at| self.slots[at]).map(|slot| slot.holder)
     }
 
-    /// Enters a connection that nobody has.
-    pub(super) fn insert(&mut self, tuple: &FourTuple, holder: Holder) {
+    /// Enters a connection that nobody has, and whose hash this is.
+    #[inline]
+    pub(super) fn insert(&mut self, tuple: &FourTuple, hash: u32, holder: Holder) {
         // At most four fifths full.
         if (self.len + 1) * 5 > self.slots.len() * 4 {
-            let bigger = (self.slots.len() * 2).max(CAPACITY_MIN);
-            let old = std::mem::replace(&mut self.slots, vec![None; bigger]);
-            for slot in old.into_iter().flatten() {
-                self.place(slot);
-            }
+            self.grow();
         }
-        self.place(Slot { hash: tuple.hash(), holder });
+        self.place(Slot { hash, holder });
         self.len += 1;
         if !self.crowds.is_empty() {
             self.crowds.note(tuple, true);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let bigger = (self.slots.len() * 2).max(CAPACITY_MIN);
+        let old = std::mem::replace(&mut self.slots, vec![None; bigger]);
+        for slot in old.into_iter().flatten() {
+            self.place(slot);
         }
     }
 
@@ -175,8 +180,14 @@ impl Host {
     /// Who has a connection.
     #[inline(always)]
     pub(super) fn conn(&self, tuple: &FourTuple) -> Option<Conn> {
+        self.conn_of(tuple, tuple.hash())
+    }
+
+    /// The same where its hash is known.
+    #[inline(always)]
+    pub(super) fn conn_of(&self, tuple: &FourTuple, hash: u32) -> Option<Conn> {
         let Host { conns, sockets, time_waits, .. } = self;
-        conns.get(tuple, |holder| name_of(sockets, time_waits, holder)).map(|holder| holder.conn(sockets, time_waits))
+        conns.get(tuple, hash, |holder| name_of(sockets, time_waits, holder)).map(|holder| holder.conn(sockets, time_waits))
     }
 }
 
@@ -217,7 +228,7 @@ mod tests {
             if state & 0x8000 == 0 {
                 match model.insert(tuple, conn) {
                     Some(old) => conns.hand_over(&tuple, old, conn),
-                    None => conns.insert(&tuple, conn),
+                    None => conns.insert(&tuple, tuple.hash(), conn),
                 }
             } else {
                 conns.remove(&tuple, conn);
@@ -225,9 +236,9 @@ mod tests {
                     model.remove(&tuple);
                 }
             }
-            assert_eq!(conns.get(&tuple, name_of), model.get(&tuple).copied());
+            assert_eq!(conns.get(&tuple, tuple.hash(), name_of), model.get(&tuple).copied());
             assert_eq!(conns.len, model.len());
         }
-        assert!(model.iter().all(|(tuple, conn)| conns.get(tuple, name_of) == Some(*conn)), "nothing is lost");
+        assert!(model.iter().all(|(tuple, conn)| conns.get(tuple, tuple.hash(), name_of) == Some(*conn)), "nothing is lost");
     }
 }

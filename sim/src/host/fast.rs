@@ -12,7 +12,7 @@ use super::poll::KEY_READABLE;
 use super::socket::Socket;
 use super::task::Kind;
 use super::timers::TimerQueue;
-use crate::packet::{Body, Packet, Segment};
+use crate::packet::{Body, Control, Packet, Segment};
 use crate::slab::{Key, KeyQueue, to_usize};
 use crate::tcp::{State, Taken, Tcb};
 use twinsock::consts as c;
@@ -388,6 +388,7 @@ impl Host {
             Body::Tcp(segment) if ends.calm != 0 || Tcb::may_be_small(segment) => {
                 self.take_segment_short(now, packet, ends, may_end, calms)
             }
+            Body::Tcp(segment) if segment.control == Control::Syn && segment.ack.is_none() => Landing::Long,
             // It is none that may come calmly.
             Body::Tcp(_) => self.take_known(now, packet, ends, calms),
             Body::Udp(datagram) => self.take_datagram_short(now, packet, datagram, ends, may_end),
@@ -451,19 +452,23 @@ impl Host {
         }
     }
 
-    /// The same of a segment of a connection that is not calm, if only its control block has to do with it. After a small one it may be calm.
+    /// The same of a segment of a connection that is not calm, if nobody looks at its header. After a small one it may be calm.
     #[inline(never)]
     fn take_known(&mut self, now: Instant, packet: &mut Packet, ends: &mut Ends, calms: &mut u64) -> Landing {
         let Some(key) = self.guess(packet, *ends).or_else(|| self.find_small(packet)) else { return Landing::Long };
-        let ttl = u16::from(packet.ttl);
+        let ttl = packet.ttl;
         let Body::Tcp(segment) = &mut packet.body else { return Landing::Long };
         let socket = &mut self.sockets[key];
-        if ttl < socket.options.look_below_ttl || socket.state == State::SynReceived {
+        if u16::from(ttl) < socket.options.look_below_ttl {
             return Landing::Long;
         }
         socket.peer = ends.from;
         ends.forget();
-        let is_small = socket.tcb.take_segment(now, segment);
+        if socket.state == State::SynReceived {
+            self.segment_for_half_open(now, key, segment, ttl);
+            return Landing::Done;
+        }
+        let is_small = socket.tcb.take_segment_here(now, segment);
         self.settle_last(now, key);
         if is_small
             && let Some(socket) = self.sockets.get_calmly(key)

@@ -16,6 +16,8 @@ use twinsock::Instant;
 pub(super) struct SynFrom {
     /// Its sender's socket, as far as that has told.
     pub(super) peer: Key,
+    /// The hash of the connection.
+    pub(super) hash: u32,
     /// The initial sequence number that keeps an earlier connection's segments out, if there was one.
     pub(super) iss: Option<u32>,
 }
@@ -23,8 +25,8 @@ pub(super) struct SynFrom {
 impl Host {
     /// A segment that may complete a connection. If a listener has made that, it takes from the header what that says: `tcp_v4_syn_recv_sock`
     /// `mc_ttl`, `tcp_v6_syn_recv_sock`, whatever IP carries it, `mcast_hops` and `mcast_oif`.
-    pub(super) fn segment_for_half_open(&mut self, cx: &mut Cx<'_>, key: Key, segment: &mut Segment, ttl: u8) {
-        if !self.may_establish(cx.now, key, segment) {
+    pub(super) fn segment_for_half_open(&mut self, now: Instant, key: Key, segment: &mut Segment, ttl: u8) {
+        if !self.may_establish(now, key, segment) {
             return;
         }
         let remote = self.sockets[key].tuple.remote;
@@ -37,8 +39,8 @@ impl Host {
             socket.heard.hops = ttl;
             socket.heard.device = device;
         }
-        socket.tcb.take_segment(cx.now, segment);
-        self.settle(cx.now, key);
+        socket.tcb.take_segment(now, segment);
+        self.settle(now, key);
     }
 
     /// Whether a segment may complete a half-open connection: not while the accept queue is full, nor without data under
@@ -125,13 +127,13 @@ impl Host {
         self.addresses.forget_old_paths(cx.now);
         let Ok(route) = self.addresses.route(tuple.local, tuple.remote) else { return };
         self.learn_path(cx, &route, tuple.remote);
-        let iss = from.iss.unwrap_or_else(|| self.initial_sequence_number(cx, &tuple));
+        let iss = from.iss.unwrap_or_else(|| self.initial_sequence_number(cx, from.hash));
         let listener = &self.sockets[parent];
         let Socket { v6only, heard, addr_locked, .. } = *listener;
         let heritage = listener.tcb.heritage();
         let (family, uid, options) = (listener.family, listener.uid, listener.options.inherited());
         let Host { sockets, spares, tcp_config, conns, ports, dirty, timers, .. } = self;
-        let child = sockets.open(tcp_config, family, uid, options);
+        let child = sockets.open(tcp_config, family, uid, &options);
         let socket = &mut sockets[child];
         if let Some(spare) = spares.pop() {
             socket.tcb.furnish(spare);
@@ -146,7 +148,7 @@ impl Host {
         socket.parent = Some(parent);
         socket.peer = from.peer;
         socket.hold_port(child, tuple.local_port, true, ports);
-        socket.hash(child, conns);
+        socket.hash(child, from.hash, conns);
         // What a fresh connection has to tell, there is nobody to hear.
         socket.tcb.take_wakes();
         socket.mark_dirty(child, dirty, timers);
@@ -163,12 +165,12 @@ impl Host {
     }
 
     /// The initial sequence number of a connection, RFC 6528: a part that belongs to its ends and to a secret of the host, and a clock that
-    /// ticks every 64 ns (`secure_tcp_seq`). So a connection that takes the place of an earlier one starts beyond it.
-    pub(super) fn initial_sequence_number(&mut self, cx: &mut Cx<'_>, tuple: &FourTuple) -> u32 {
+    /// ticks every 64 ns (`secure_tcp_seq`). `hash` is that of its name. So a connection that takes the place of an earlier one starts beyond it.
+    pub(super) fn initial_sequence_number(&mut self, cx: &mut Cx<'_>, hash: u32) -> u32 {
         let secret = self.iss_secret.get_or_insert_with(|| cx.luck.below(Latitude::InitialSequenceNumber, u32::MAX));
         let ticks = (cx.now.as_nanos() >> 6) & u64::from(u32::MAX);
         let clock = u32::try_from(ticks).expect("32 bits remain");
-        tuple.hash().wrapping_add(*secret).wrapping_add(clock)
+        hash.wrapping_add(*secret).wrapping_add(clock)
     }
 
     /// The index of the interface by which packets from an address come.

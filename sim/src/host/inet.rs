@@ -20,7 +20,7 @@ use twinsock::Instant;
 
 impl Socket {
     /// Writes the next packet that this socket has to send; `false`: there is none.
-    #[inline]
+    #[inline(always)]
     fn transmit_into(&mut self, sysctl: &Sysctl, now: Instant, packet: &mut Packet) -> bool {
         if !self.tcb.transmit_into(now, packet.segment_mut()) {
             return false;
@@ -30,7 +30,7 @@ impl Socket {
     }
 
     /// Writes the IP header of a packet of this socket.
-    #[inline]
+    #[inline(always)]
     pub(super) fn address(&mut self, sysctl: &Sysctl, packet: &mut Packet) {
         let remote = self.tuple.remote;
         packet.src = self.tuple.local;
@@ -148,12 +148,13 @@ impl Host {
         };
         let (local_port, remote_port) = (segment.dst_port, segment.src_port);
         let tuple = FourTuple { local: dst, remote: src, local_port, remote_port };
-        match self.conn(&tuple) {
+        let hash = tuple.hash();
+        match self.conn_of(&tuple, hash) {
             Some(Conn::Socket(key)) => self.segment_for_socket(cx, key, ends.from(), segment, ttl),
             Some(Conn::TimeWait(key)) => {
                 self.segment_for_time_wait(cx, key, tuple, std::mem::replace(segment, Segment::EMPTY), ttl);
             }
-            None => self.segment_for_port(cx, tuple, segment, ttl, SynFrom { peer: ends.from(), iss: None }),
+            None => self.segment_for_port(cx, tuple, segment, ttl, SynFrom { peer: ends.from(), hash, iss: None }),
         }
     }
 
@@ -182,7 +183,7 @@ impl Host {
             return self.segment_looked_at(cx, key, segment, ttl);
         }
         if socket.state == State::SynReceived {
-            return self.segment_for_half_open(cx, key, segment, ttl);
+            return self.segment_for_half_open(cx.now, key, segment, ttl);
         }
         socket.tcb.take_segment(cx.now, segment);
         self.settle_last(cx.now, key);
@@ -196,7 +197,7 @@ impl Host {
             return;
         }
         if self.sockets[key].state == State::SynReceived {
-            return self.segment_for_half_open(cx, key, segment, ttl);
+            return self.segment_for_half_open(cx.now, key, segment, ttl);
         }
         let device = self.device_towards(remote);
         let end = segment.seq + segment.sequence_len();

@@ -96,6 +96,10 @@ pub(super) struct Heard {
     pub(super) device: u8,
 }
 
+impl Heard {
+    const NOTHING: Heard = Heard { ttl: 1, hops: 1, device: 0 };
+}
+
 impl Socket {
     /// How much of it, from the beginning on, the ways of a few bytes look at.
     pub(super) const HOT_BYTES: usize = std::mem::offset_of!(Socket, tcb) + Tcb::HOT_BYTES;
@@ -130,8 +134,25 @@ impl Socket {
             uid,
             disconnects: 0,
             options,
-            heard: Heard { ttl: 1, hops: 1, device: 0 },
+            heard: Heard::NOTHING,
         }
+    }
+
+    /// One that is gone becomes a socket that is not connected, as [`Socket::new`] makes it: in its place, for it is large.
+    #[inline(always)]
+    pub(super) fn renew(&mut self, config: &Config, family: Family, uid: u32, options: &Shared<Options>) {
+        let any = family.any();
+        let Socket { peer, file, armed, calm, peer_calm, tuple, options: own_options, tcb, .. } = self;
+        (*peer, *file, *armed, *calm, *peer_calm) = (Key::NOBODY, None, Instant::FAR, 0, 0);
+        *tuple = FourTuple { local: any, remote: any, local_port: 0, remote_port: 0 };
+        own_options.clone_from(options);
+        tcb.renew(config);
+        (self.state, self.ss, self.family) = (State::Closed, Ss::Unconnected, family);
+        (self.v6only, self.is_dirty, self.is_hashed, self.has_lost_route) = (false, false, false, false);
+        (self.is_lingering, self.sends_ipv4, self.addr_locked, self.port_locked) = (false, false, false, false);
+        (self.num, self.place, self.parent) = (0, 0, None);
+        (self.uid, self.disconnects, self.heard) = (uid, 0, Heard::NOTHING);
+        debug_assert_eq!(*self, Socket::new(config, family, uid, options.clone()), "nothing of it is left");
     }
 
     /// It is gone, but for its place in memory: nothing else that it held is to be kept with that.
@@ -162,10 +183,11 @@ impl Socket {
         self.tuple.local_port = port;
     }
 
-    /// Enters the socket's connection into the index.
-    pub(super) fn hash(&mut self, key: Key, conns: &mut Conns) {
+    /// Enters the socket's connection, whose hash this is, into the index.
+    #[inline]
+    pub(super) fn hash(&mut self, key: Key, hash: u32, conns: &mut Conns) {
         self.is_hashed = true;
-        conns.insert(&self.tuple, Conn::Socket(key).into());
+        conns.insert(&self.tuple, hash, Conn::Socket(key).into());
     }
 
     /// Takes the socket's connection out of the index.
@@ -191,8 +213,8 @@ impl Host {
         let process = self.process_mut(pid)?;
         let fd = process.reserve(0)?;
         let uid = process.credentials.uid;
-        let options = self.default_options.get_or_insert_default().clone();
-        let Host { sockets, files, tcp_config, sysctl, .. } = self;
+        let Host { sockets, files, tcp_config, sysctl, default_options, .. } = self;
+        let options = default_options.get_or_insert_default();
         tcp_config.renew(&sysctl.tcp, None);
         let key = sockets.open(tcp_config, family, uid, options);
         let file = files.insert(File::held(Object::Socket(key), flags & c::SOCK_NONBLOCK != 0));

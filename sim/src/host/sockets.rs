@@ -48,14 +48,13 @@ const _: () = assert!(size_of::<Place>() == 16, "there may be very many of them"
 impl Sockets {
     /// Adds a fresh socket.
     #[inline(always)]
-    pub(super) fn open(&mut self, config: &Config, family: Family, uid: u32, options: Shared<Options>) -> Key {
-        let fresh = Socket::new(config, family, uid, options);
+    pub(super) fn open(&mut self, config: &Config, family: Family, uid: u32, options: &Shared<Options>) -> Key {
         let open = match self.boxes.pop() {
             Some(mut room) => {
-                *room = fresh;
+                room.renew(config, family, uid, options);
                 room
             }
-            None => Box::new(fresh),
+            None => Sockets::box_of(config, family, uid, options),
         };
         let open = OnceCell::from(open);
         let Some(index) = self.free.pop() else { return self.open_beyond(open) };
@@ -64,7 +63,13 @@ impl Sockets {
         Key::new(index, place.generation)
     }
 
+    #[cold]
+    fn box_of(config: &Config, family: Family, uid: u32, options: &Shared<Options>) -> Box<Socket> {
+        Box::new(Socket::new(config, family, uid, options.clone()))
+    }
+
     /// Adds a socket where no place is free.
+    #[cold]
     fn open_beyond(&mut self, open: OnceCell<Box<Socket>>) -> Key {
         let index = u32::try_from(self.places.len()).ok().filter(|index| *index <= Holder::PLACE_MAX);
         let index = index.expect("a table has fewer than 2^31 entries");

@@ -336,12 +336,13 @@ impl Host {
                 }
             }
         }
+        let hash = tuple.hash();
         let iss = match replaced {
             Some((old, iss)) => {
                 self.forget_time_wait(old);
                 iss
             }
-            None => self.initial_sequence_number(cx, &tuple),
+            None => self.initial_sequence_number(cx, hash),
         };
         let Host { sockets, spares, tcp_config, conns, .. } = self;
         let socket = &mut sockets[key];
@@ -360,7 +361,7 @@ impl Host {
         socket.state = socket.tcb.state();
         // From there nothing comes, and another socket may have the same name.
         if !is_discarded {
-            socket.hash(key, conns);
+            socket.hash(key, hash, conns);
         }
         self.settle(cx.now, key);
         Ok(())
@@ -384,7 +385,7 @@ impl Host {
                 return Probe::Taken;
             }
             let tuple = FourTuple { local_port: port, ..*tuple };
-            let taken = conns.get(&tuple, |holder| name_of(sockets, time_waits, holder));
+            let taken = conns.get(&tuple, tuple.hash(), |holder| name_of(sockets, time_waits, holder));
             match taken.map(|holder| holder.conn(sockets, time_waits)) {
                 None => Probe::Free,
                 Some(Conn::TimeWait(old)) if reuses => {

@@ -35,7 +35,13 @@ impl Host {
                 // Without a listener the old connection goes on dying.
                 if self.find_listener(cx, &tuple).is_some() {
                     self.forget_time_wait(key);
-                    self.segment_for_port(cx, tuple, &segment, ttl, SynFrom { peer: Key::NOBODY, iss: Some(iss) });
+                    self.segment_for_port(
+                        cx,
+                        tuple,
+                        &segment,
+                        ttl,
+                        SynFrom { peer: Key::NOBODY, hash: tuple.hash(), iss: Some(iss) },
+                    );
                 }
             }
         }

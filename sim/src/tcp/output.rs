@@ -48,7 +48,7 @@ impl Tcb {
 
     /// The same, written to where the caller wants the segment: a small one is not worth moving. `false`: there is nothing, and what is
     /// there now means nothing.
-    #[inline]
+    #[inline(always)]
     pub fn transmit_into(&mut self, now: Instant, into: &mut Segment) -> bool {
         self.transmit_small(now, into) || (self.has_output() && self.transmit(now, into))
     }
@@ -61,6 +61,7 @@ impl Tcb {
     }
 
     /// The same on the full way, where [`Tcb::has_output`].
+    #[inline(always)]
     pub(super) fn transmit(&mut self, now: Instant, into: &mut Segment) -> bool {
         match self.state {
             State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait | State::Closing | State::LastAck

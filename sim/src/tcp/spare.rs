@@ -3,11 +3,19 @@
 //! A connection that is over leaves its buffers here, and its host gives them to one that begins ([`Tcb::furnish`]). Without any a connection makes its
 //! own, and notices no difference.
 
+use super::config::{Config, Options};
+use super::congestion::Congestion;
+use super::output::AckState;
+use super::poll::Wakes;
 use super::recv_buffer::RecvBuffer;
+use super::rtt::Rtt;
 use super::send_buffer::SendBuffer;
-use super::tcb::Tcb;
+use super::state::State;
+use super::tcb::{MSS_DEFAULT, SCALING_RATIO_INITIAL, Tcb, TimestampState, Urgent};
 use super::time_wait::TimeWait;
-use crate::packet::Segment;
+use super::timer::Timers;
+use super::user::ShutdownBits;
+use crate::packet::{Segment, SeqNumber};
 
 /// Buffers that nobody uses.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -69,11 +77,48 @@ impl Tcb {
         self.spare = None;
     }
 
+    /// A block that was let go becomes that of a fresh socket, as [`Tcb::new`] makes it: in its place, for it is large.
+    #[inline(always)]
+    pub fn renew(&mut self, config: &Config) {
+        let zero = SeqNumber::new(0);
+        self.sysctl.clone_from(&config.sysctl);
+        (self.snd_una, self.snd_nxt, self.write_seq, self.snd_sml) = (zero, zero, zero, zero);
+        (self.snd_wl1, self.snd_up, self.rcv_nxt, self.rcv_wup) = (zero, zero, zero, zero);
+        (self.rcv_wnd, self.copied_seq) = (0, zero);
+        self.timestamps = TimestampState::fresh(config.timestamp_offset);
+        self.ack = AckState::default();
+        self.rtt = Rtt::default();
+        self.timers = Timers::default();
+        self.congestion = Congestion::default();
+        self.options = Options::default();
+        (self.state, self.shutdown, self.wakes) = (State::Closed, ShutdownBits::default(), Wakes::default());
+        (self.done, self.orphan, self.passive, self.nospace, self.owes_replies) = (false, false, false, false, false);
+        (self.err, self.soft_err) = (None, None);
+        (self.local_port, self.remote_port, self.iss) = (0, 0, zero);
+        (self.snd_wnd, self.unsettled, self.max_window) = (0, 0, 0);
+        (self.mss_clamp, self.mss, self.size_goal) = (MSS_DEFAULT, MSS_DEFAULT, 0);
+        (self.snd_wscale, self.peer_scales) = (0, false);
+        (self.fin_queued, self.more_follows, self.sealed, self.push_now) = (false, false, false, false);
+        (self.rtx_nxt, self.rtx_end) = (zero, zero);
+        (self.urg_seq, self.urgent) = (zero, Urgent::None);
+        (self.rcv_wscale, self.scaling_ratio) = (0, SCALING_RATIO_INITIAL);
+        (self.rcv_mss, self.advmss) = (MSS_DEFAULT, config.mss_bytes);
+        (self.rcv_ssthresh, self.window_clamp) = (0, 0);
+        (self.sndbuf, self.rcvbuf) = (config.sysctl.tcp_wmem[1], config.sysctl.tcp_rmem[1]);
+        debug_assert_eq!(*self, Tcb::new(config), "nothing of it is left");
+    }
+
     /// There is nothing to send any more.
+    #[inline(always)]
     pub(super) fn spare_send(&mut self) {
-        if let Some(mut send) = self.send.take()
-            && send.make_spare()
-        {
+        if let Some(send) = self.send.take() {
+            self.keep_send(send);
+        }
+    }
+
+    #[inline(never)]
+    fn keep_send(&mut self, mut send: Box<SendBuffer>) {
+        if send.make_spare() {
             self.spare.get_or_insert_default().send = Some(send);
         }
     }

@@ -44,6 +44,13 @@ pub(super) struct TimestampState {
     pub(super) recent_at: Instant,
 }
 
+impl TimestampState {
+    /// Those of a connection that has not begun.
+    pub(super) const fn fresh(offset: u32) -> TimestampState {
+        TimestampState { enabled: false, offset, recent: 0, recent_at: Instant::FAR }
+    }
+}
+
 /// A transmission control block.
 ///
 /// The fields stand in memory as they stand here: what every segment looks at is together, [`Tcb::HOT_BYTES`] from the beginning on.
@@ -215,7 +222,7 @@ impl Tcb {
             sndbuf: config.sysctl.tcp_wmem[1],
             rcvbuf: config.sysctl.tcp_rmem[1],
             ack: AckState::default(),
-            timestamps: TimestampState { enabled: false, offset: config.timestamp_offset, recent: 0, recent_at: Instant::FAR },
+            timestamps: TimestampState::fresh(config.timestamp_offset),
             congestion: Congestion::default(),
             rtt: Rtt::default(),
             timers: Timers::default(),
@@ -284,7 +291,7 @@ impl Tcb {
         self.err = None;
         self.soft_err = None;
         self.done = false;
-        self.timestamps = TimestampState { enabled: false, offset: config.timestamp_offset, recent: 0, recent_at: Instant::FAR };
+        self.timestamps = TimestampState::fresh(config.timestamp_offset);
         self.congestion = Congestion::default();
         self.rtt = Rtt::default();
         self.timers = Timers::default();
@@ -656,7 +663,7 @@ pub(super) fn u32_from(len: usize) -> u32 {
 /// The MSS where the peer announced none, RFC 9293 section 3.7.1.
 pub(super) const MSS_DEFAULT: u16 = 536;
 /// TCP_DEFAULT_SCALING_RATIO: half of a receive buffer is taken to be overhead.
-const SCALING_RATIO_INITIAL: u8 = 128;
+pub(super) const SCALING_RATIO_INITIAL: u8 = 128;
 /// Ten bytes and two of padding.
 const TIMESTAMP_OPTION_BYTES: u16 = 12;
 /// What each queued segment costs beyond its data: SKB_TRUESIZE(0) of Linux.

@@ -108,7 +108,7 @@ impl InFlight {
     }
 
     /// The packet in a place has arrived: what is left of it goes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn land(&mut self, slot: u32) {
         if !self.packet(slot).is_plain() {
             *self.packet_mut(slot) = Packet::EMPTY;

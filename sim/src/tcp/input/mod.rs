@@ -34,8 +34,24 @@ impl Tcb {
         is_small
     }
 
+    /// The same where nearly all segments are taken: the way is a part of its caller.
+    #[inline(always)]
+    pub fn take_segment_here(&mut self, now: Instant, segment: &mut Segment) -> bool {
+        let is_small = Tcb::may_be_small(segment) && self.take_small(now, segment);
+        if !is_small {
+            self.arrives_here(now, segment);
+        }
+        is_small
+    }
+
     /// The same on the full way.
+    #[inline(never)]
     pub(in crate::tcp) fn arrives(&mut self, now: Instant, segment: &mut Segment) {
+        self.arrives_here(now, segment);
+    }
+
+    #[inline(always)]
+    fn arrives_here(&mut self, now: Instant, segment: &mut Segment) {
         match self.state {
             State::Closed | State::Listen | State::TimeWait => self.reply_reset(segment),
             State::SynSent => self.arrives_in_syn_sent(now, segment),
@@ -50,7 +66,7 @@ impl Tcb {
     }
 
     /// Section 3.10.7.4: the steps.
-    #[inline]
+    #[inline(always)]
     fn arrives_elsewhere(&mut self, now: Instant, segment: &mut Segment) {
         // First to fourth: sequence number, RST, security (nothing), SYN.
         if !self.is_expected(segment) && !self.is_acceptable(now, segment) {
