@@ -234,10 +234,10 @@ impl Scheduler {
     }
 
     fn choose_among_several(&mut self) -> Option<ThreadId> {
-        let Scheduler { world, turns, ready, threads, processes, .. } = self;
+        let Scheduler { world, turns, ready, threads, names, .. } = self;
         let index = match turns.choose_any(world, ready.len()) {
             Some(index) => index,
-            None => turns.choose(world, ready, &|world, thread| full_name(world, threads, processes, thread)),
+            None => turns.choose(world, ready, &|world, thread| full_name(world, threads, names, thread)),
         };
         // The chosen one's place goes to the first in line: constant cost, and 0 stays first come, first served.
         let first = self.ready.pop_front()?;
