@@ -67,6 +67,17 @@ impl<T> Line<T> {
         &mut self.places[index]
     }
 
+    /// The same where a place is there to be used again: there nearly always is.
+    #[inline(always)]
+    pub(crate) fn push_again(&mut self) -> Option<&mut T> {
+        if self.len == self.places.len() {
+            return None;
+        }
+        let index = self.index(self.len);
+        self.len += 1;
+        self.places.get_mut(index)
+    }
+
     /// The same at the beginning.
     #[inline]
     pub(crate) fn push_first(&mut self, fresh: impl FnMut() -> T) -> &mut T {
@@ -129,7 +140,15 @@ mod tests {
         for step in 0..3000 {
             match rng.next_u32() % 8 {
                 0..=2 => {
-                    *line.push(|| 0) = step;
+                    match line.push_again() {
+                        Some(place) if step % 2 == 0 => *place = step,
+                        Some(place) => {
+                            *place = 0;
+                            line.pop_last();
+                            *line.push(|| 0) = step;
+                        }
+                        None => *line.push(|| 0) = step,
+                    }
                     deque.push_back(step);
                 }
                 3 => {

@@ -273,13 +273,12 @@ impl Udp {
         let Datagram { src_port, dst_port, segment_bytes: cut, ref payload, .. } = *datagram;
         let has_interface = self.options.pktinfo || header.dst.is_ipv6();
         let segment_bytes = if payload.len() > usize::from(cut) { cut } else { 0 };
-        let source = Source { header, src_port, dst_port, arrived: now, dropped_before, has_interface, segment_bytes };
-        if self.queue.push(&source, payload, cut != 0) {
-            Delivery::Accepted
-        } else {
+        let Some(source) = self.queue.push(header.dst, payload, cut != 0) else {
             self.drops = self.drops.wrapping_add(1);
-            Delivery::Dropped
-        }
+            return Delivery::Dropped;
+        };
+        *source = Source { header, src_port, dst_port, arrived: now, dropped_before, has_interface, segment_bytes };
+        Delivery::Accepted
     }
 
     /// A datagram of so many bytes to this address arrives, and is what a plain receive returns that has waited for it: with all that [`Udp::deliver`] and
@@ -291,7 +290,7 @@ impl Udp {
 
     /// A plain receive that finds a datagram and no error before it: its length, or what of it there is room for. `tell` is told its length and where it
     /// came from, and may leave it where it is. `None`: nothing has happened.
-    #[inline]
+    #[inline(always)]
     pub fn recv_plainly(&mut self, into: &mut [u8], tell: impl FnOnce(usize, IpAddr, u16) -> bool) -> Option<usize> {
         if self.error.is_some() || self.peek_off >= 0 {
             return None;

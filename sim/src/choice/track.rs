@@ -46,6 +46,10 @@ const ONE_BYTE_CHOICES: u32 = 1 << 7;
 const FIRST_BYTES: usize = 64;
 /// The least number of boring choices that is worth a [`Run`], whose size is 16 bytes.
 const RUN_MIN: usize = 32;
+/// So much of such a run is looked for at once.
+const RUN_PART_BYTES: usize = 16;
+
+const _: () = assert!(RUN_MIN >= 2 * RUN_PART_BYTES, "whatever place a run begins at, a whole block of it follows");
 
 impl Track {
     pub(super) fn new(door: Door, name: Arc<str>) -> Track {
@@ -61,7 +65,7 @@ impl Track {
     }
 
     /// Adds a choice of `0..n`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn record_of(&mut self, choice: u32, n: u32) {
         // Of few, as nearly always, and by what is known before the choice.
         if n > ONE_BYTE_CHOICES {
@@ -106,6 +110,10 @@ impl Track {
     /// Takes long runs of boring choices out of what was written since the last time.
     fn settle(&mut self) {
         let end = self.bytes.len();
+        if !self.may_have_run() {
+            self.settled = end;
+            return;
+        }
         let (mut from, mut to) = (self.settled, self.settled);
         while from < end {
             let zeros = self.bytes[from..].iter().take_while(|byte| **byte == 0).count();
@@ -120,6 +128,14 @@ impl Track {
         }
         self.bytes.truncate(to);
         self.settled = to;
+    }
+
+    /// Whether there may be such a run: one of them holds a whole block of zeros, wherever it begins, and one that goes on begins with a zero.
+    fn may_have_run(&self) -> bool {
+        let written = &self.bytes[self.settled..];
+        let goes_on = written.first() == Some(&0) && self.runs.last().is_some_and(|run| run.at == self.settled);
+        let (blocks, _) = written.as_chunks::<RUN_PART_BYTES>();
+        goes_on || blocks.iter().any(|block| u128::from_ne_bytes(*block) == 0)
     }
 
     fn add_run(&mut self, at: usize, zeros: u64) {

@@ -49,6 +49,18 @@ impl World {
         })
     }
 
+    /// What happens next, if that is an alarm of this moment of which something can be `told`; else nothing has happened.
+    #[inline(always)]
+    pub(crate) fn next_alarm<T>(&mut self, told: impl FnOnce(Alarm) -> Option<T>) -> Option<(T, Alarm)> {
+        if !self.timers.is_idle_until(self.now) {
+            return None;
+        }
+        self.queue.pop_if(self.now, |due| match due {
+            Due::Alarm(alarm) => Some((told(*alarm)?, *alarm)),
+            Due::Arrival(_) | Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) => None,
+        })
+    }
+
     /// The earliest timer of all hosts goes off, next of all. `false`: there is none.
     #[inline(never)]
     fn run_next_timer(&mut self) -> bool {

@@ -566,7 +566,7 @@ impl World {
     }
 
     /// The same of one that is due shortly: the turn of a thread.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn schedule_turn(&mut self, at: Instant, alarm: Alarm) {
         self.queue.push_short(at.max(self.now), Due::Alarm(alarm));
     }

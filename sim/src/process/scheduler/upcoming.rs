@@ -58,7 +58,7 @@ impl Scheduler {
             upcoming.flocks.rotate_right(1);
             for (place, thread) in upcoming.flocks[0].iter_mut().enumerate() {
                 let foreseen = turns.foresee(world, FLOCKS * FLOCK + place, ready.len());
-                *thread = foreseen.and_then(|index| ready.get(index)).copied();
+                *thread = foreseen.and_then(|index| ready.get(index));
                 if let Some(slot) = thread.and_then(|thread| threads.get(thread.index())) {
                     prefetch(slot);
                 }
