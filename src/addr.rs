@@ -107,10 +107,22 @@ impl RawAddr {
 
     #[inline]
     fn family(family: i32) -> RawAddr {
-        let mut raw = RawAddr::EMPTY;
-        raw.push(&u16::try_from(family).expect("an address family fits sa_family_t").to_ne_bytes());
+        RawAddr::of(&family_bytes(family))
+    }
+
+    /// These, and nothing else yet.
+    #[inline(always)]
+    fn of<const N: usize>(first: &[u8; N]) -> RawAddr {
+        let mut raw = RawAddr { len: N, ..RawAddr::EMPTY };
+        raw.bytes[..N].copy_from_slice(first);
         raw
     }
+}
+
+/// `sa_family`.
+#[inline(always)]
+fn family_bytes(family: i32) -> [u8; 2] {
+    u16::try_from(family).expect("an address family fits sa_family_t").to_ne_bytes()
 }
 
 impl SocketAddr {
@@ -134,11 +146,8 @@ impl SocketAddr {
                 Ok(raw)
             }
             SocketAddr::V4(v4) => {
-                let mut raw = RawAddr::family(AF_INET);
-                raw.push(&v4.port().to_be_bytes());
-                raw.push(&v4.ip().octets());
-                raw.push(&[0; 8]);
-                Ok(raw)
+                let ([f0, f1], [p0, p1], [a, b, c, d]) = (family_bytes(AF_INET), v4.port().to_be_bytes(), v4.ip().octets());
+                Ok(RawAddr::of(&[f0, f1, p0, p1, a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0]))
             }
             SocketAddr::V6(v6) => {
                 let mut raw = RawAddr::family(AF_INET6);

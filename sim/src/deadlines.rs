@@ -91,7 +91,7 @@ impl<W: Numbered> Deadlines<W> {
         if let Some(entry) = self.heap.get_mut(place) {
             *entry = last;
             self.note(place);
-            if !self.rise(place) {
+            if !self.rise(place) && self.earlier_child(place).is_some() {
                 self.sink(place);
             }
         }
@@ -101,7 +101,7 @@ impl<W: Numbered> Deadlines<W> {
     #[inline(never)]
     fn replace(&mut self, place: usize, entry: (Instant, W)) {
         self.heap[place] = entry;
-        if !self.rise(place) && 2 * place + 1 < self.heap.len() {
+        if !self.rise(place) && self.earlier_child(place).is_some() {
             self.sink(place);
         }
     }

@@ -211,7 +211,8 @@ impl Addresses {
     /// Whether packets to the address are for this host.
     #[inline]
     pub(super) fn owns(&self, ip: IpAddr) -> bool {
-        ip.is_loopback() || self.addrs.contains(&ip)
+        // Most hosts have one.
+        self.addrs.first() == Some(&ip) || ip.is_loopback() || self.addrs.len() > 1 && self.addrs.contains(&ip)
     }
 
     /// Whether there is an interface besides loopback.
@@ -220,11 +221,13 @@ impl Addresses {
     }
 
     /// The first address of that interface, of the family of `like`.
+    #[inline]
     pub(super) fn first(&self, like: IpAddr) -> Option<IpAddr> {
         self.addrs.iter().find(|ip| ip.is_ipv4() == like.is_ipv4()).copied()
     }
 
     /// The MTU of the path to an address by loopback, or by that interface.
+    #[inline]
     pub(super) fn mtu_to(&self, destination: IpAddr, loopback: bool) -> u32 {
         let mtu = if loopback { LOOPBACK_MTU_BYTES } else { self.learned_mtu(destination).unwrap_or(self.mtu_bytes) };
         mtu.min(largest_packet(destination))

@@ -454,13 +454,17 @@ impl Host {
     /// The same of a segment of a connection that is not calm, if nobody looks at its header. After a small one it may be calm.
     #[inline(never)]
     fn take_known(&mut self, now: Instant, packet: &mut Packet, ends: &mut Ends, calms: &mut u64) -> Landing {
-        let Some(key) = self.guess(packet, *ends).or_else(|| self.find_small(packet)) else { return Landing::Long };
-        let ttl = packet.ttl;
-        let Body::Tcp(segment) = &mut packet.body else { return Landing::Long };
-        let socket = &mut self.sockets[key];
-        if u16::from(ttl) < socket.options.look_below_ttl {
+        let Body::Tcp(segment) = &packet.body else { return Landing::Long };
+        let Host { sockets, dirty, timers, .. } = self;
+        let key = ends.to;
+        let known = sockets.get_calmly(key).filter(|socket| socket.is_hashed && socket.is_between(packet, segment));
+        let Some(socket) = known else { return self.take_found(now, packet, ends, calms) };
+        if u16::from(packet.ttl) < socket.options.look_below_ttl {
             return Landing::Long;
         }
+        let ttl = packet.ttl;
+        let Body::Tcp(segment) = &mut packet.body else { return Landing::Long };
+        socket.calm = 0;
         socket.peer = ends.from;
         ends.forget();
         if socket.state == State::SynReceived {
@@ -468,20 +472,30 @@ impl Host {
             return Landing::Done;
         }
         let is_small = socket.tcb.take_segment_here(now, segment);
-        self.settle_last(now, key);
-        if is_small
-            && let Some(socket) = self.sockets.get_calmly(key)
-            && socket.settle_down()
-        {
+        let followed = socket.follow(key, dirty, timers);
+        if is_small && socket.settle_down() {
             *calms += 1;
             socket.calm = *calms;
             socket.peer_calm = 0;
         }
+        self.settle_followed(now, key, followed, true);
         Landing::Done
     }
 
-    /// The connection that a segment which may be a small one is for.
+    /// The same where the connection is looked for.
     #[inline(never)]
+    fn take_found(&mut self, now: Instant, packet: &mut Packet, ends: &mut Ends, calms: &mut u64) -> Landing {
+        match self.find_small(packet) {
+            Some(key) if key != ends.to => {
+                ends.lead_to(key);
+                self.take_known(now, packet, ends, calms)
+            }
+            Some(_) | None => Landing::Long,
+        }
+    }
+
+    /// The connection that a segment which may be a small one is for.
+    #[inline]
     fn find_small(&self, packet: &Packet) -> Option<Key> {
         let Body::Tcp(segment) = &packet.body else { return None };
         if !Tcb::may_be_small(segment) {

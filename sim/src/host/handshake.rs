@@ -23,11 +23,20 @@ pub(super) struct SynFrom {
 }
 
 impl Host {
-    /// A segment that may complete a connection. If a listener has made that, it takes from the header what that says: `tcp_v4_syn_recv_sock`
-    /// `mc_ttl`, `tcp_v6_syn_recv_sock`, whatever IP carries it, `mcast_hops` and `mcast_oif`.
+    /// A segment that may complete a connection.
     pub(super) fn segment_for_half_open(&mut self, now: Instant, key: Key, segment: &mut Segment, ttl: u8) {
+        if self.heeds_half_open(now, key, segment, ttl) {
+            self.sockets[key].tcb.take_segment(now, segment);
+            self.settle(now, key);
+        }
+    }
+
+    /// Whether a segment that may complete a connection goes on to that. If a listener has made it, it takes from the header what that says:
+    /// `tcp_v4_syn_recv_sock` `mc_ttl`, `tcp_v6_syn_recv_sock`, whatever IP carries it, `mcast_hops` and `mcast_oif`.
+    #[inline(never)]
+    pub(super) fn heeds_half_open(&mut self, now: Instant, key: Key, segment: &Segment, ttl: u8) -> bool {
         if !self.may_establish(now, key, segment) {
-            return;
+            return false;
         }
         let remote = self.sockets[key].tuple.remote;
         let device = self.device_towards(remote);
@@ -39,12 +48,12 @@ impl Host {
             socket.heard.hops = ttl;
             socket.heard.device = device;
         }
-        socket.tcb.take_segment(now, segment);
-        self.settle(now, key);
+        true
     }
 
     /// Whether a segment may complete a half-open connection: not while the accept queue is full, nor without data under
     /// TCP_DEFER_ACCEPT; the segment is dropped then, and the SYN-ACK is repeated.
+    #[inline(always)]
     fn may_establish(&mut self, now: Instant, key: Key, segment: &Segment) -> bool {
         let child = &self.sockets[key];
         let Some(parent) = child.parent.and_then(|parent| self.sockets.get(parent)) else { return true };

@@ -91,6 +91,30 @@ pub(super) struct LateWake {
     error: bool,
 }
 
+/// What an entry into a socket's control block has changed that concerns others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Followed {
+    /// Who waits for the socket, if it has a file.
+    wake: Option<LateWake>,
+    /// The state before, if the connection has come to be over or complete.
+    turned_from: Option<State>,
+}
+
+impl Socket {
+    /// Follows what an entry into the control block has changed, as far as that concerns nobody else.
+    #[inline(always)]
+    pub(super) fn follow(&mut self, key: Key, dirty: &mut KeyQueue, timers: &mut TimerQueue) -> Followed {
+        self.mark_dirty(key, dirty, timers);
+        let wakes = self.tcb.take_wakes();
+        let is_lingering = self.is_lingering;
+        let wake = self.file.map(|file| LateWake { file, wakes, is_lingering, error: false });
+        let (new, old) = (self.tcb.state(), self.state);
+        self.state = new;
+        let has_turned = new != old && (new == State::Closed || old == State::SynReceived);
+        Followed { wake, turned_from: has_turned.then_some(old) }
+    }
+}
+
 impl Host {
     /// Takes in a packet from a link or from this host itself.
     ///
@@ -436,17 +460,26 @@ impl Host {
     /// Follows what an entry into the socket's control block has changed. (Send and receive change nothing but what there is to send.)
     #[inline]
     pub(super) fn settle(&mut self, now: Instant, key: Key) {
-        if let Some(LateWake { file, wakes, is_lingering, .. }) = self.follow(now, key, false)
-            && (wakes.any() || is_lingering)
-        {
-            self.wake_socket(file, wakes, is_lingering);
-        }
+        let Host { sockets, dirty, timers, .. } = self;
+        let followed = sockets[key].follow(key, dirty, timers);
+        self.settle_followed(now, key, followed, false);
     }
 
     /// The same as the last thing that is done before the driver polls what there is to send.
-    #[inline(always)]
+    #[inline]
     pub(super) fn settle_last(&mut self, now: Instant, key: Key) {
-        if let Some(LateWake { file, wakes, is_lingering, .. }) = self.follow(now, key, true)
+        let Host { sockets, dirty, timers, .. } = self;
+        let followed = sockets[key].follow(key, dirty, timers);
+        self.settle_followed(now, key, followed, true);
+    }
+
+    /// The rest of it, once the socket itself has been followed.
+    #[inline(always)]
+    pub(super) fn settle_followed(&mut self, now: Instant, key: Key, followed: Followed, is_last: bool) {
+        if let Some(old) = followed.turned_from {
+            self.follow_state(now, key, old, is_last);
+        }
+        if let Some(LateWake { file, wakes, is_lingering, .. }) = followed.wake
             && (wakes.any() || is_lingering)
         {
             self.wake_socket(file, wakes, is_lingering);
@@ -467,19 +500,11 @@ impl Host {
     #[inline(always)]
     fn follow(&mut self, now: Instant, key: Key, is_last: bool) -> Option<LateWake> {
         let Host { sockets, dirty, timers, .. } = self;
-        let socket = &mut sockets[key];
-        socket.mark_dirty(key, dirty, timers);
-        let wakes = socket.tcb.take_wakes();
-        let file = socket.file;
-        let is_lingering = socket.is_lingering;
-        let (new, old) = (socket.tcb.state(), socket.state);
-        if new != old {
-            socket.state = new;
-            if new == State::Closed || old == State::SynReceived {
-                self.follow_state(now, key, old, is_last);
-            }
+        let Followed { wake, turned_from } = sockets[key].follow(key, dirty, timers);
+        if let Some(old) = turned_from {
+            self.follow_state(now, key, old, is_last);
         }
-        file.map(|file| LateWake { file, wakes, is_lingering, error: false })
+        wake
     }
 
     #[inline]
@@ -501,34 +526,36 @@ impl Host {
     /// The socket's connection is over or complete, which it was not in its old state: `tcp_set_state`.
     fn follow_state(&mut self, now: Instant, key: Key, old: State, is_last: bool) {
         let socket = &mut self.sockets[key];
-        let (new, parent, keeps_port) = (socket.state, socket.parent, socket.port_locked);
-        if new == State::Closed {
-            match socket.tcb.take_time_wait() {
-                Some(rest) => self.enter_time_wait(key, rest),
-                None => self.unhash(key),
-            }
-            if !keeps_port {
-                self.put_port(key);
-            }
-            if !(is_last && self.is_only_sender(key)) {
-                self.bury(now, key);
-            }
+        if socket.state != State::Closed {
+            return self.follow_completion(key);
         }
-        if old != State::SynReceived {
-            return;
+        let parent = socket.parent;
+        let keeps_port = socket.port_locked;
+        match socket.tcb.take_time_wait() {
+            Some(rest) => self.enter_time_wait(key, rest),
+            None => socket.unhash(key, &mut self.conns),
         }
-        let Some((parent, listener)) = parent.and_then(|parent| Some((parent, self.sockets.get_mut(parent)?.listener.as_mut()?)))
-        else {
-            return;
-        };
-        if new == State::Closed {
+        if !keeps_port {
+            self.put_port(key);
+        }
+        if !(is_last && self.is_only_sender(key)) {
+            self.bury(now, key);
+        }
+        if old == State::SynReceived
+            && let Some(listener) = parent.and_then(|parent| self.sockets.get_mut(parent)?.listener.as_mut())
+        {
             listener.remove_half_open(key);
             self.flush(now, key);
             self.forget_socket(key);
-            return;
         }
+    }
+
+    /// The connection of a socket that was half open is complete: if it has a listener, that may be asked for it.
+    fn follow_completion(&mut self, key: Key) {
+        let Some(parent) = self.sockets[key].parent.and_then(|parent| self.sockets.get_mut(parent)) else { return };
+        let Some(listener) = &mut parent.listener else { return };
         listener.establish(key);
-        if let Some(file) = self.sockets[parent].file {
+        if let Some(file) = parent.file {
             self.wake_file(file, poll::KEY_READABLE, false);
         }
     }
@@ -537,11 +564,6 @@ impl Host {
     /// [`Host::transmit_into`].
     fn is_only_sender(&self, key: Key) -> bool {
         self.outbox.is_empty() && self.dirty.only() == Some(key) && self.sockets[key].tcb.has_output()
-    }
-
-    /// Takes the socket's connection out of the index.
-    pub(super) fn unhash(&mut self, key: Key) {
-        self.sockets[key].unhash(key, &mut self.conns);
     }
 
     /// The socket is gone: nothing of it is left in the host.

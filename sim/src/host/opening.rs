@@ -7,7 +7,7 @@ use super::Host;
 use super::addr::sa_family;
 use super::cx::{Cx, Pid, Token};
 use super::fast::{QuietCall, Quietly, Short};
-use super::socket::Ss;
+use super::socket::{Socket, Ss};
 use super::task::{Kind, Step};
 use crate::tcp::State;
 use twinsock::Result;
@@ -61,8 +61,11 @@ impl Host {
         if let Err(error) = self.enter_connect(cx, file, key, addr) {
             return Short::Done(Err(error));
         }
-        let disconnects = self.sockets[key].disconnects;
-        match self.step_connect(cx, key, disconnects) {
+        let Socket { tcb, disconnects, .. } = &self.sockets[key];
+        let disconnects = *disconnects;
+        // Nothing has come back yet.
+        let step = if tcb.state() == State::SynSent { Step::Wait } else { self.step_connect(cx, key, disconnects) };
+        match step {
             Step::Done(result) => Short::Done(result),
             Step::Wait => {
                 let what = Quietly::Connect { disconnects };

@@ -115,6 +115,7 @@ impl Process {
     }
 
     /// The number that the next descriptor gets, at least `from`.
+    #[inline(always)]
     fn lowest_free(&self, from: usize) -> Result<usize> {
         let start = from.max(to_usize(self.lowest));
         let used = self.table.iter().skip(start).take_while(|entry| entry.is_some()).count();
@@ -141,6 +142,7 @@ impl Process {
     ///
     /// # Errors
     /// `EMFILE`: there is none below the limit.
+    #[inline]
     pub(super) fn reserve(&mut self, from: usize) -> Result<RawFd> {
         let number = self.lowest_free(from)?;
         if from <= to_usize(self.lowest) {
@@ -151,11 +153,15 @@ impl Process {
     }
 
     /// Opens a number that was reserved.
+    #[inline]
     pub(super) fn fill(&mut self, reserved: RawFd, file: Key, cloexec: bool) {
-        self.open(index(reserved), Descriptor { file, cloexec });
+        let number = index(reserved);
+        self.mark_cloexec(number, cloexec);
+        self.table[number] = Some(file);
     }
 
     /// Gives up a number that was reserved.
+    #[inline(always)]
     pub(super) fn unreserve(&mut self, reserved: RawFd) {
         self.put(index(reserved), FREE);
         self.lowest = self.lowest.min(number_of(index(reserved)));
@@ -175,28 +181,43 @@ impl Process {
 
     /// Opens a number, and answers what was open there.
     fn open(&mut self, number: usize, Descriptor { file, cloexec }: Descriptor) -> Option<Descriptor> {
+        let was = self.mark_cloexec(number, cloexec);
+        open(self.put(number, Some(file))).map(|file| Descriptor { file, cloexec: was })
+    }
+
+    /// Whether a number is to be closed by `execve(2)` from here on; answers whether it was.
+    #[inline]
+    fn mark_cloexec(&mut self, number: usize, cloexec: bool) -> bool {
         let was = self.closes_on_exec(number);
         if was != cloexec {
             self.close_on_exec.get_or_insert_default().set(number, cloexec);
         }
-        open(self.put(number, Some(file))).map(|file| Descriptor { file, cloexec: was })
+        was
     }
 
+    #[inline]
     fn closes_on_exec(&self, number: usize) -> bool {
         self.close_on_exec.as_ref().is_some_and(|bits| bits.get(number))
     }
 
+    #[inline(always)]
     fn put(&mut self, number: usize, entry: Entry) -> Entry {
         if self.table.len() <= number {
-            self.table.resize(number + 1, FREE);
+            self.lengthen(number + 1);
         }
         std::mem::replace(&mut self.table[number], entry)
+    }
+
+    #[cold]
+    fn lengthen(&mut self, len: usize) {
+        self.table.resize(len, FREE);
     }
 
     /// Takes the descriptor of this number out.
     ///
     /// # Errors
     /// `EBADF`: it is not open.
+    #[inline]
     pub(super) fn take(&mut self, fd: RawFd) -> Result<Descriptor> {
         let descriptor = self.descriptor(fd)?;
         self.unreserve(fd);

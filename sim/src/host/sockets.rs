@@ -83,6 +83,7 @@ impl Sockets {
     }
 
     /// A socket goes; its key is stale from now on.
+    #[inline(always)]
     pub(super) fn forget(&mut self, key: Key) {
         let Some(place) = self.places.get_mut(to_usize(key.number())).filter(|place| key.is_of(place.generation)) else { return };
         place.generation.retire();

@@ -483,17 +483,21 @@ impl Host {
 
     /// The last close of a socket: `inet_release`, `__tcp_close`. Answers until when the caller waits for its data.
     pub(super) fn release_socket(&mut self, cx: &mut Cx<'_>, key: Key, may_linger: bool) -> Option<Instant> {
-        self.stop_listening(cx.now, key);
         if !self.stream_groups.is_empty() {
             self.stream_groups.remove(&key);
         }
-        let socket = &mut self.sockets[key];
-        let linger = match socket.options.linger() {
+        let mut socket = &mut self.sockets[key];
+        if socket.listener.is_some() {
+            self.stop_listening(cx.now, key);
+            socket = &mut self.sockets[key];
+        }
+        let lingers = socket.options.linger();
+        let linger = match lingers {
             None => Linger::None,
             Some(0) => Linger::Reset,
             Some(_) => Linger::Wait,
         };
-        let wait = socket.options.linger().filter(|seconds| *seconds > 0 && may_linger);
+        let wait = lingers.filter(|seconds| *seconds > 0 && may_linger);
         socket.tcb.close(cx.now, linger);
         let waits = wait.is_some() && socket.tcb.has_unacked();
         if waits {
@@ -501,8 +505,11 @@ impl Host {
         } else {
             socket.file = None;
         }
+        let is_over = socket.tcb.state() == State::Closed;
         self.settle(cx.now, key);
-        self.bury(cx.now, key);
+        if is_over {
+            self.bury(cx.now, key);
+        }
         wait.filter(|_| waits).map(|seconds| cx.now + Duration::from_secs(u64::from(seconds)))
     }
 

@@ -28,6 +28,7 @@ impl Config {
     }
 
     /// Becomes what a connection over this path is told; `None`: there is none yet.
+    #[inline(always)]
     pub(crate) fn renew(&mut self, sysctl: &Shared<TcpSysctl>, path: Option<(u16, u32)>) {
         self.sysctl.clone_from(sysctl);
         (self.mss_bytes, self.timestamp_offset) = path.unwrap_or((MSS_USUAL_BYTES, 0));

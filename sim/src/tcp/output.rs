@@ -54,7 +54,7 @@ impl Tcb {
     }
 
     /// Whether there may be something to send: a quick look, for most calls find nothing.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn has_output(&self) -> bool {
         self.ack.now || self.has_unsent() || self.rtx_nxt.before(self.rtx_end) || self.ack.probe || self.owes_replies
@@ -134,7 +134,7 @@ impl Tcb {
     }
 
     /// SYN, SYN-ACK, and the ACK of a SYN in SYN-RECEIVED.
-    #[cold]
+    #[inline(always)]
     fn transmit_syn(&mut self, now: Instant, into: &mut Segment) -> bool {
         if !self.rtx_nxt.before(self.rtx_end) {
             let ack = if self.state == State::SynReceived { self.transmit_ack() } else { None };

@@ -275,7 +275,6 @@ impl Tcb {
         self.take_syn_options(now, syn);
         self.take_irs(syn.seq);
         self.snd_wl1 = syn.seq;
-        self.set_snd_wnd(u32::from(syn.window));
         self.choose_initial_window(self.advmss - self.timestamp_option_bytes());
         self.agree_on_scale();
         self.state = State::SynReceived;

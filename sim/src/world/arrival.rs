@@ -121,7 +121,7 @@ impl World {
     }
 
     /// The packet in this place has reached a host, and somebody may have to be woken for it: answers who, if it is one.
-    #[inline(never)]
+    #[inline(always)]
     fn landed(&mut self, to: HostId, slot: u32, landing: Landing) -> Option<Token> {
         match landing {
             Landing::Wakes { waiter, is_armed } => {

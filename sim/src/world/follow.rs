@@ -14,22 +14,23 @@ impl World {
         if self.machines[id.index()].host.has_output() {
             self.transmit(id);
         }
-        let Machine { host, clock, .. } = &mut self.machines[id.index()];
+        let Machine { host, clock, timer_at, .. } = &mut self.machines[id.index()];
         if host.has_woken() {
             while let Some(token) = host.poll_wake() {
                 self.wakes.push(token);
             }
         }
         let at = host.poll_timeout().map_or(Instant::FAR, |own| clock.moment(own));
-        self.note_timer(id, at);
+        let known = *timer_at;
+        self.note_timer(id, known, at);
     }
 
     /// The same where an entry has led to nothing but another earliest timer.
     #[cold]
     pub(super) fn follow_timer(&mut self, id: HostId) {
-        let Machine { host, clock, .. } = &self.machines[id.index()];
+        let Machine { host, clock, timer_at, .. } = &self.machines[id.index()];
         let at = host.poll_timeout().map_or(Instant::FAR, |own| clock.moment(own));
-        self.note_timer(id, at);
+        self.note_timer(id, *timer_at, at);
     }
 
     /// Sends what the host has to send. What it sends to itself arrives at once, as on Linux's loopback.

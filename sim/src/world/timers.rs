@@ -49,11 +49,10 @@ impl Default for HostTimers {
 }
 
 impl World {
-    /// A host's earliest timer is this one now, or it has none if that is [`Instant::FAR`]. An entry that is too early, which is what most of them become,
+    /// A host's earliest timer is this one now, or it has none if that is [`Instant::FAR`]; its entry was for the moment `known`. An entry that is too early, which is what most of them become,
     /// stays until it goes off in vain, or is wanted earlier again; one that would do so soon moves.
     #[inline(always)]
-    pub(super) fn note_timer(&mut self, id: HostId, at: Instant) {
-        let known = self.machines[id.index()].timer_at;
+    pub(super) fn note_timer(&mut self, id: HostId, known: Instant, at: Instant) {
         if at < known || (at > known && known.as_nanos() < self.now.as_nanos().saturating_add(SOON_NS)) {
             self.set_timer(id, at);
         }

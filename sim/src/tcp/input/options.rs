@@ -6,8 +6,10 @@ use std::time::Duration;
 use twinsock::Instant;
 
 impl Tcb {
-    /// Takes the options of the peer's SYN: MSS, window scale and timestamps.
+    /// Takes the window and the options of the peer's SYN: MSS, window scale and timestamps. The window of a SYN is never scaled: RFC 7323 section 2.2.
     pub(in crate::tcp) fn take_syn_options(&mut self, now: Instant, syn: &Segment) {
+        self.snd_wnd = u32::from(syn.window);
+        self.max_window = self.max_window.max(self.snd_wnd);
         let peer_mss = syn.options.mss_bytes.unwrap_or(MSS_DEFAULT).max(MSS_PEER_MIN);
         self.mss_clamp = self.advmss.min(peer_mss);
         match syn.options.window_scale {
@@ -61,6 +63,7 @@ impl Tcb {
     }
 
     /// SND.WND is `window` now.
+    #[inline]
     pub(in crate::tcp) fn set_snd_wnd(&mut self, window: u32) {
         self.snd_wnd = window;
         if window > self.max_window {

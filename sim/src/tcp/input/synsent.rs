@@ -54,8 +54,6 @@ impl Tcb {
         self.agree_on_scale();
         self.take_irs(syn.seq);
         self.snd_wl1 = syn.seq;
-        // The window of a SYN is never scaled: RFC 7323 section 2.2.
-        self.set_snd_wnd(u32::from(syn.window));
         self.timers.last_heard = now;
     }
 
