@@ -399,7 +399,7 @@ impl Scheduler {
             if self.world.pass_until(clock) {
                 return true;
             }
-            self.step();
+            self.step_until(clock);
         }
     }
 
@@ -432,7 +432,7 @@ impl Scheduler {
         if self.ready.is_empty() || !self.is_straight {
             return false;
         }
-        let chosen = self.choose();
+        let (chosen, _) = self.choose();
         if chosen != thread {
             self.chosen = Some(chosen);
         }

@@ -372,10 +372,9 @@ impl Host {
         if heard.way == 0 {
             return Landing::Long;
         }
-        if self.dgrams.get(ends.to()).is_none_or(|dgram| dgram.heard != heard) {
-            let Some(key) = self.find_plain_receiver(&IpHeader::from(packet), datagram) else { return Landing::Long };
-            self.dgrams[key].heard = heard;
-            ends.lead_to(key);
+        let is_known = self.dgrams.get(ends.to()).is_some_and(|dgram| dgram.heard == heard);
+        if !is_known && !self.hear(packet, datagram, ends, heard) {
+            return Landing::Long;
         }
         let Host { dgrams, files, .. } = self;
         let Some(dgram) = dgrams.get_mut(ends.to()) else { return Landing::Long };
@@ -391,7 +390,7 @@ impl Host {
             entry.put_one_of_several();
             return Landing::Ends { waiter, received, is_armed: false };
         }
-        let delivery = dgram.udp.deliver_silently(now, IpHeader::from(packet), datagram);
+        let delivery = dgram.udp.deliver_silently(now, packet, datagram);
         let woken = match delivery {
             Delivery::Accepted => entry.queue.wake_quiet(poll::KEY_READABLE),
             Delivery::Dropped => return Landing::Kept,
@@ -405,6 +404,18 @@ impl Host {
                 Landing::Done
             }
         }
+    }
+
+    /// Finds the socket that a datagram is for and has it heard of its way. `false`: there is none to be found here.
+    #[cold]
+    #[inline(never)]
+    fn hear(&mut self, packet: &Packet, datagram: &Datagram, ends: &mut Ends, heard: Heard) -> bool {
+        let found = self.find_plain_receiver(&IpHeader::from(packet), datagram);
+        if let Some(key) = found {
+            self.dgrams[key].heard = heard;
+            ends.lead_to(key);
+        }
+        found.is_some()
     }
 
     /// The socket that a datagram is for, if it is the only one of its port and has a claim to it in the usual way.

@@ -3,7 +3,7 @@
 use super::rare::First;
 use super::short::FETCHED_FROM;
 use super::upcoming::PREPARED_FROM;
-use super::{Scheduler, State, ThreadId, Turn, full_name};
+use super::{Posted, Scheduler, State, ThreadId, Turn, full_name};
 use crate::host::Token;
 use crate::process::breakpoint;
 use crate::process::failure::FailureKind;
@@ -17,7 +17,7 @@ const EVENTS_BETWEEN_LOOKS: u64 = 1024;
 impl Scheduler {
     /// Lets the next thing in the world's queue happen.
     #[inline(never)]
-    pub(super) fn step(&mut self) {
+    fn step(&mut self) {
         match self.world.happen(false) {
             Some(Happened::Woken(token)) => _ = self.wake(thread_of(token)),
             Some(Happened::Ended(_)) => unreachable!("no receive may end"),
@@ -60,6 +60,15 @@ impl Scheduler {
         }
     }
 
+    /// The same as [`Scheduler::step`], if something is due until then.
+    #[inline(always)]
+    pub(super) fn step_until(&mut self, until: Instant) {
+        match self.world.next_alarm_until(until, thread_of_alarm) {
+            Some((thread, alarm)) => self.turn_comes(thread, alarm),
+            None => self.step(),
+        }
+    }
+
     /// An alarm of this thread's goes off.
     #[inline(always)]
     fn turn_comes(&mut self, thread: ThreadId, Alarm(number): Alarm) {
@@ -76,7 +85,7 @@ impl Scheduler {
     #[inline(always)]
     fn turns_come(&mut self) {
         while !self.looks_next()
-            && let Some((thread, alarm)) = self.world.next_alarm(thread_of_alarm)
+            && let Some((thread, alarm)) = self.world.next_alarm_now(thread_of_alarm)
         {
             self.events += 1;
             if self.ready.len() >= PREPARED_FROM {
@@ -111,7 +120,8 @@ impl Scheduler {
     pub fn next_turn(&mut self, limit: Option<Instant>) -> Result<ThreadId, Turn> {
         if let Some(thread) = self.chosen {
             self.chosen = None;
-            if !self.waits_at_once(thread) {
+            let posted = self.threads[thread.index()].posted;
+            if posted.is_none_or(|posted| !self.waits_with(thread, posted)) {
                 return Ok(thread);
             }
         }
@@ -121,17 +131,19 @@ impl Scheduler {
             {
                 return Err(turn);
             }
-            let at = self.world.next_at();
-            // At the end of time that may be nothing at all.
-            let is_something = at != Instant::FAR || self.world.next_due().is_some();
             // Everything that is due now happens before somebody is chosen, so that the choice is among all.
-            if !self.ready.is_empty() && (at > self.world.now() || !is_something) {
-                let thread = self.choose();
-                if self.waits_at_once(thread) {
+            if !self.ready.is_empty() && self.world.is_idle_now() {
+                let (thread, posted) = self.choose();
+                if let Some(posted) = posted
+                    && self.waits_with(thread, posted)
+                {
                     continue;
                 }
                 return Ok(thread);
             }
+            let at = self.world.next_at();
+            // At the end of time that may be nothing at all.
+            let is_something = at != Instant::FAR || self.world.next_due().is_some();
             if at > self.limit || !is_something {
                 return Err(limit.map_or(Turn::Deadlock, |limit| self.reach(limit)));
             }
@@ -227,8 +239,9 @@ impl Scheduler {
         Turn::Stop
     }
 
+    /// Which of the ready threads is next, and what receive it has posted.
     #[inline(always)]
-    pub(super) fn choose(&mut self) -> ThreadId {
+    pub(super) fn choose(&mut self) -> (ThreadId, Option<Posted>) {
         let thread = if self.ready.len() == 1 { self.ready.take(0) } else { self.choose_among_several() };
         let thread = thread.expect("the choice is below the number of ready threads");
         if self.ready.len() >= PREPARED_FROM {
@@ -238,12 +251,13 @@ impl Scheduler {
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Running;
         slot.clock = slot.clock.max(now);
+        let posted = slot.posted;
         self.world.trace_mut().count_step();
         self.just_chosen = true;
         if self.world.trace().steps() == self.break_at {
             self.reach_break(thread);
         }
-        thread
+        (thread, posted)
     }
 
     /// A debugger stops at this turn: on the thread's own stack, if it has begun to run.
