@@ -312,6 +312,13 @@ impl Udp {
         Some(copied)
     }
 
+    /// Whether there is a datagram to be received.
+    #[inline(always)]
+    #[must_use]
+    pub fn has_datagram(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     /// Whether a plain receive finds nothing at all, neither a datagram nor an error nor the end.
     #[inline]
     #[must_use]

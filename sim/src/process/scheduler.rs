@@ -399,7 +399,7 @@ impl Scheduler {
             if self.world.pass_until(clock) {
                 return true;
             }
-            self.step_until(clock);
+            self.step();
         }
     }
 
@@ -428,6 +428,7 @@ impl Scheduler {
     }
 
     /// Chooses as the driver would, after [`Scheduler::wait_for_turn`] has answered `true`. Answers whether it is that thread, which goes on at once.
+    #[inline(always)]
     pub fn chooses_at_once(&mut self, thread: ThreadId) -> bool {
         if self.ready.is_empty() || !self.is_straight {
             return false;

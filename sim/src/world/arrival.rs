@@ -51,23 +51,11 @@ impl World {
 
     /// What happens next, if that is an alarm of this moment, is at hand, and something can be `told` of it; else nothing has happened.
     #[inline(always)]
-    pub(crate) fn next_alarm_now<T>(&mut self, told: impl FnOnce(Alarm) -> Option<T>) -> Option<(T, Alarm)> {
+    pub(crate) fn next_alarm<T>(&mut self, told: impl FnOnce(Alarm) -> Option<T>) -> Option<(T, Alarm)> {
         if self.queue.next_at() != self.now || !self.timers.is_idle_until(self.now) {
             return None;
         }
         self.queue.pop_if(|due| due.alarm(told))
-    }
-
-    /// The same of an alarm that is due until then; its moment has come.
-    #[inline(always)]
-    pub(crate) fn next_alarm_until<T>(&mut self, until: Instant, told: impl FnOnce(Alarm) -> Option<T>) -> Option<(T, Alarm)> {
-        let at = self.queue.next_at();
-        if at > until || !self.timers.is_idle_until(at) {
-            return None;
-        }
-        let alarm = self.queue.pop_if(|due| due.alarm(told))?;
-        self.come_to(at);
-        Some(alarm)
     }
 
     /// The earliest timer of all hosts goes off, next of all. `false`: there is none.

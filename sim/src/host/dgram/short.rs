@@ -330,7 +330,9 @@ impl Host {
             Asked::Sender(name) => dgram.family == Family::Inet && has_room_for_inet_name(name),
             Asked::All(_) => false,
         };
-        if let Some(received) = dgram.receive(into, asked) {
+        if dgram.udp.has_datagram()
+            && let Some(received) = dgram.receive(into, asked)
+        {
             return Short::Done(received);
         }
         let may_wait = flags & c::MSG_DONTWAIT == 0 && dgram.must_wait();

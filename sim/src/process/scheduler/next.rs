@@ -3,7 +3,7 @@
 use super::rare::First;
 use super::short::FETCHED_FROM;
 use super::upcoming::PREPARED_FROM;
-use super::{Posted, Scheduler, State, ThreadId, Turn, full_name};
+use super::{Scheduler, State, ThreadId, Turn, full_name};
 use crate::host::Token;
 use crate::process::breakpoint;
 use crate::process::failure::FailureKind;
@@ -17,7 +17,7 @@ const EVENTS_BETWEEN_LOOKS: u64 = 1024;
 impl Scheduler {
     /// Lets the next thing in the world's queue happen.
     #[inline(never)]
-    fn step(&mut self) {
+    pub(super) fn step(&mut self) {
         match self.world.happen(false) {
             Some(Happened::Woken(token)) => _ = self.wake(thread_of(token)),
             Some(Happened::Ended(_)) => unreachable!("no receive may end"),
@@ -60,15 +60,6 @@ impl Scheduler {
         }
     }
 
-    /// The same as [`Scheduler::step`], if something is due until then.
-    #[inline(always)]
-    pub(super) fn step_until(&mut self, until: Instant) {
-        match self.world.next_alarm_until(until, thread_of_alarm) {
-            Some((thread, alarm)) => self.turn_comes(thread, alarm),
-            None => self.step(),
-        }
-    }
-
     /// An alarm of this thread's goes off.
     #[inline(always)]
     fn turn_comes(&mut self, thread: ThreadId, Alarm(number): Alarm) {
@@ -85,7 +76,7 @@ impl Scheduler {
     #[inline(always)]
     fn turns_come(&mut self) {
         while !self.looks_next()
-            && let Some((thread, alarm)) = self.world.next_alarm_now(thread_of_alarm)
+            && let Some((thread, alarm)) = self.world.next_alarm(thread_of_alarm)
         {
             self.events += 1;
             if self.ready.len() >= PREPARED_FROM {
@@ -120,8 +111,7 @@ impl Scheduler {
     pub fn next_turn(&mut self, limit: Option<Instant>) -> Result<ThreadId, Turn> {
         if let Some(thread) = self.chosen {
             self.chosen = None;
-            let posted = self.threads[thread.index()].posted;
-            if posted.is_none_or(|posted| !self.waits_with(thread, posted)) {
+            if !self.waits_at_once(thread) {
                 return Ok(thread);
             }
         }
@@ -133,10 +123,8 @@ impl Scheduler {
             }
             // Everything that is due now happens before somebody is chosen, so that the choice is among all.
             if !self.ready.is_empty() && self.world.is_idle_now() {
-                let (thread, posted) = self.choose();
-                if let Some(posted) = posted
-                    && self.waits_with(thread, posted)
-                {
+                let (thread, has_posted) = self.choose();
+                if has_posted && self.waits_at_once(thread) {
                     continue;
                 }
                 return Ok(thread);
@@ -239,25 +227,22 @@ impl Scheduler {
         Turn::Stop
     }
 
-    /// Which of the ready threads is next, and what receive it has posted.
+    /// Which of the ready threads is next, and whether it has posted a receive.
     #[inline(always)]
-    pub(super) fn choose(&mut self) -> (ThreadId, Option<Posted>) {
-        let thread = if self.ready.len() == 1 { self.ready.take(0) } else { self.choose_among_several() };
-        let thread = thread.expect("the choice is below the number of ready threads");
-        if self.ready.len() >= PREPARED_FROM {
-            self.prepare();
-        }
+    pub(super) fn choose(&mut self) -> (ThreadId, bool) {
+        let chosen = if self.ready.len() == 1 { self.ready.take(0) } else { self.choose_among_several() };
+        let thread = chosen.expect("the choice is below the number of ready threads");
         let now = self.world.now();
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Running;
         slot.clock = slot.clock.max(now);
-        let posted = slot.posted;
+        let has_posted = slot.posted.is_some();
         self.world.trace_mut().count_step();
         self.just_chosen = true;
         if self.world.trace().steps() == self.break_at {
             self.reach_break(thread);
         }
-        (thread, posted)
+        (thread, has_posted)
     }
 
     /// A debugger stops at this turn: on the thread's own stack, if it has begun to run.
@@ -279,18 +264,24 @@ impl Scheduler {
     #[inline(always)]
     fn choose_among_several(&mut self) -> Option<ThreadId> {
         let Scheduler { world, turns, ready, .. } = self;
-        let index = match turns.choose_any(world, ready.len()) {
-            Some(index) => index,
+        let are_many = ready.len() > PREPARED_FROM;
+        let (index, next) = match turns.choose_any(world, ready.len(), are_many) {
+            Some(choice) => choice,
             None => self.choose_with_words(),
         };
-        self.ready.take(index)
+        let chosen = self.ready.take(index);
+        if are_many {
+            self.prepare(next);
+        }
+        chosen
     }
 
-    /// Which of the ready threads goes next, in the words of the run's story if that is kept.
+    /// Which of the ready threads goes next, in the words of the run's story if that is kept, and which after it if that is known.
     #[inline(never)]
-    fn choose_with_words(&mut self) -> usize {
+    fn choose_with_words(&mut self) -> (usize, Option<usize>) {
         let Scheduler { world, turns, ready, threads, processes, .. } = self;
-        turns.choose(world, ready, &|world, thread| full_name(world, threads, processes, thread))
+        let index = turns.choose(world, ready, &|world, thread| full_name(world, threads, processes, thread));
+        (index, turns.foresee(world, 0, ready.len() - 1))
     }
 }
 

@@ -108,8 +108,16 @@ impl Scheduler {
 
     /// The thread just chosen makes the receive that it has posted, if that only has to wait, as [`Scheduler::recv_short`] would do it: then nothing of the
     /// program runs in this turn, and no stack is switched to. `false`: nothing has happened.
+    #[inline(always)]
+    pub(super) fn waits_at_once(&mut self, thread: ThreadId) -> bool {
+        match self.threads[thread.index()].posted {
+            Some(posted) => self.waits_with(thread, posted),
+            None => false,
+        }
+    }
+
     #[inline(never)]
-    pub(super) fn waits_with(&mut self, thread: ThreadId, Posted { as_file, fd, flags, room }: Posted) -> bool {
+    fn waits_with(&mut self, thread: ThreadId, Posted { as_file, fd, flags, room }: Posted) -> bool {
         let slot = &mut self.threads[thread.index()];
         if slot.is_held_up || self.world.trace().is_recording() {
             return false;
