@@ -1,49 +1,79 @@
 //! What calls and packets are going to look at soon, for the caches. Nothing here has any effect but on time.
 
 use super::fast::{Ends, Recent};
+use super::socket::Socket;
+use super::sockets::Sockets;
 use super::{Host, Token};
 use crate::packet::{Body, Packet};
 use crate::prefetch::{prefetch, prefetch_bytes};
 use crate::slab::Key;
+use crate::tcp::Tcb;
+use std::mem::offset_of;
 use std::net::IpAddr;
 
+/// What a thread is going to do in its next turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Coming {
+    /// It begins to wait in a receive.
+    Waits,
+    /// It goes on with a receive that has waited.
+    Receives,
+    /// Something else: as a rule it sends.
+    Acts,
+}
+
 impl Host {
-    /// How much of a host, from its beginning on, the short ways look at.
-    pub(crate) const HOT_BYTES: usize = 320;
+    /// Makes the caches ready for what of a host the short ways look at.
+    #[inline]
+    pub(crate) fn prefetch(&self, coming: Coming) {
+        const FROM: usize = offset_of!(Host, sockets) + Sockets::HOT_FROM;
+        let to = match coming {
+            Coming::Waits => offset_of!(Host, dirty),
+            Coming::Acts => offset_of!(Host, timers),
+            Coming::Receives => offset_of!(Host, sleepers) + size_of::<Token>(),
+        };
+        prefetch_bytes(std::ptr::from_ref(self).wrapping_byte_add(FROM).cast(), to - FROM);
+    }
 
     /// Makes the caches ready for a call with what a thread used last: for finding it, and, if it receives, for its file.
-    pub(crate) fn prefetch_call(&self, recent: &Recent, receives: bool) {
+    pub(crate) fn prefetch_call(&self, recent: &Recent, coming: Coming) {
         let (file, socket) = recent.keys();
-        if receives {
-            self.files.prefetch(file, usize::MAX);
+        match coming {
+            Coming::Waits => self.files.prefetch(file, usize::MAX),
+            Coming::Receives => {
+                self.files.prefetch(file, usize::MAX);
+                self.timers.prefetch();
+            }
+            Coming::Acts => {}
         }
         if recent.is_of_dgrams() {
             self.dgrams.prefetch(socket, usize::MAX);
         } else {
             self.sockets.prefetch_place(socket);
         }
-        self.timers.prefetch();
-        prefetch_bytes(self.processes.as_ptr().cast(), 128);
     }
 
     /// The same for its socket, if it is one of a stream.
-    pub(crate) fn prefetch_socket(&self, recent: &Recent) {
+    pub(crate) fn prefetch_socket(&self, recent: &Recent, coming: Coming) {
         let (_, socket) = recent.keys();
         if !recent.is_of_dgrams() {
-            self.sockets.prefetch(socket);
+            self.sockets.prefetch(socket, coming);
         }
     }
 
     /// The same for what the socket holds, and for what it goes by.
-    pub(crate) fn prefetch_buffers(&self, recent: &Recent, receives: bool) {
+    pub(crate) fn prefetch_buffers(&self, recent: &Recent, coming: Coming) {
         let (_, socket) = recent.keys();
         if !recent.is_of_dgrams()
             && let Some(socket) = self.sockets.opened(socket)
         {
-            socket.tcb.prefetch_buffers();
-            prefetch(&*socket.options);
-            if !receives {
-                socket.tcb.prefetch_constants();
+            match coming {
+                Coming::Waits => {}
+                Coming::Receives => socket.tcb.prefetch_recv(),
+                Coming::Acts => socket.tcb.prefetch_send(),
+            }
+            if socket.calm == 0 {
+                socket.prefetch_rest();
             }
         }
     }
@@ -54,7 +84,7 @@ impl Host {
         if !recent.is_of_dgrams()
             && let Some(socket) = self.sockets.opened(socket)
         {
-            socket.tcb.prefetch_send();
+            socket.tcb.prefetch_chunk();
         }
     }
 
@@ -76,7 +106,7 @@ impl Host {
     /// The same for its socket, if it is one of a stream.
     pub(crate) fn prefetch_socket_for_arrival(&self, packet: &Packet, ends: &Ends) {
         match packet.body {
-            Body::Tcp(_) => self.sockets.prefetch(ends.to()),
+            Body::Tcp(_) => self.sockets.prefetch(ends.to(), Coming::Acts),
             Body::Udp(_) | Body::Icmp(_) => {}
         }
     }
@@ -108,8 +138,40 @@ impl Host {
 
     fn prefetch_buffers_of(&self, socket: Key) {
         if let Some(socket) = self.sockets.opened(socket) {
-            socket.tcb.prefetch_buffers();
+            socket.tcb.prefetch_send();
+            socket.tcb.prefetch_recv();
+            // A sample of the round trip time may have to do with them.
             socket.tcb.prefetch_constants();
+            if socket.calm == 0 {
+                socket.prefetch_rest();
+            }
         }
+    }
+}
+
+impl Socket {
+    /// How much of a socket, from its beginning on, the ways of a few bytes look at where it is calm.
+    const CALM_BYTES: usize = offset_of!(Socket, tcb) + Tcb::CALM_BYTES;
+    /// The same of a receive.
+    const CALM_TO_RECEIVE_BYTES: usize = offset_of!(Socket, tcb) + Tcb::CALM_TO_RECEIVE_BYTES;
+    /// And of one that has only to wait.
+    const CALM_TO_WAIT_BYTES: usize = offset_of!(Socket, tcb) + Tcb::CALM_TO_WAIT_BYTES;
+
+    /// Makes the caches ready for what is coming.
+    pub(super) fn prefetch(&self, coming: Coming) {
+        let bytes = match coming {
+            Coming::Waits => Socket::CALM_TO_WAIT_BYTES,
+            Coming::Receives => Socket::CALM_TO_RECEIVE_BYTES,
+            Coming::Acts => Socket::CALM_BYTES,
+        };
+        prefetch_bytes(std::ptr::from_ref(self).cast(), bytes);
+    }
+
+    /// The same for what those that are not calm look at besides.
+    #[cold]
+    fn prefetch_rest(&self) {
+        prefetch(&*self.options);
+        self.tcb.prefetch_rest();
+        self.tcb.prefetch_constants();
     }
 }

@@ -122,7 +122,7 @@ pub enum Landing {
         /// Whose receive it is.
         waiter: Token,
         /// How many bytes of data it is.
-        received: usize,
+        received: u32,
         /// The host has a timer more.
         is_armed: bool,
     },
@@ -313,9 +313,8 @@ impl Host {
         let Some((file, key)) = self.socket_behind(pid, fd, recent) else { return Short::Long };
         let Host { sockets, dirty, timers, .. } = self;
         let Some(socket) = sockets.get_calmly(key) else { return Short::Long };
-        let target = socket.tcb.options.rcvlowat;
         if !socket.must_wait() {
-            return socket.receive(now, key, into, target, (dirty, timers)).map_or(Short::Long, Short::Done);
+            return socket.receive(now, key, into, None, (dirty, timers)).map_or(Short::Long, Short::Done);
         }
         if !socket.may_wait(into.len(), flags) {
             return Short::Long;
@@ -367,7 +366,7 @@ impl Host {
             return None;
         }
         let socket = sockets.get_calmly(quiet.socket)?;
-        let received = socket.receive(now, quiet.socket, into, QUIET_TARGET_BYTES, (dirty, timers))?;
+        let received = socket.receive(now, quiet.socket, into, Some(QUIET_TARGET_BYTES), (dirty, timers))?;
         entry.queue.get_up();
         entry.put_one_of_several();
         Some(received)
@@ -423,7 +422,7 @@ impl Host {
                     entry.queue.get_up();
                     entry.put_one_of_several();
                     let is_armed = socket.arm_for(socket.tcb.delayed_ack_at(), ends.to, timers);
-                    return Landing::Ends { waiter, received: to_usize(len), is_armed };
+                    return Landing::Ends { waiter, received: len, is_armed };
                 }
                 (Taken::Kept | Taken::Read(_), _) => {
                     socket.meet(ends, again);
@@ -567,20 +566,20 @@ impl Socket {
     /// Whether such a receive may wait on the short way.
     #[inline(always)]
     fn may_wait(&self, room: usize, flags: i32) -> bool {
-        // Who is calm has no timeout.
-        let has_no_timeout = self.calm != 0 || self.options.receive_timeout.is_none();
-        let is_patient = has_no_timeout && self.tcb.options.rcvlowat == QUIET_TARGET_BYTES;
+        // Who is calm has no timeout, and waits for no more than the first byte.
+        let is_patient =
+            self.calm != 0 || self.options.receive_timeout.is_none() && self.tcb.options.rcvlowat == QUIET_TARGET_BYTES;
         flags & c::MSG_DONTWAIT == 0 && is_patient && room > 0
     }
 
-    /// A receive that finds enough.
+    /// A receive that finds enough: so many bytes, or as many as `SO_RCVLOWAT` says now.
     #[inline(always)]
     fn receive(
         &mut self,
         now: Instant,
         key: Key,
         into: &mut [u8],
-        target: u32,
+        target: Option<u32>,
         (dirty, timers): (&mut KeyQueue, &mut TimerQueue),
     ) -> Option<usize> {
         if self.calm != 0
@@ -598,12 +597,13 @@ impl Socket {
         now: Instant,
         key: Key,
         into: &mut [u8],
-        target: u32,
+        target: Option<u32>,
         (dirty, timers): (&mut KeyQueue, &mut TimerQueue),
     ) -> Option<usize> {
         if self.options.peek_off > 0 {
             return None;
         }
+        let target = target.unwrap_or(self.tcb.options.rcvlowat);
         let received = self.tcb.recv_plainly(now, into, target)?;
         if self.tcb.has_output() {
             self.mark_dirty(key, dirty, timers);

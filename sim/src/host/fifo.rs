@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-/// First in, first out.
+/// First in, first out. In memory, the first one comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Fifo<T> {
     /// `None`: the queue is empty.
     first: Option<T>,

@@ -82,6 +82,8 @@ pub use op::Op;
 pub(crate) use snmp::InCsumErrors;
 pub use sysctl::Sysctl;
 
+pub(crate) use ahead::Coming;
+
 use crate::packet::Packet;
 use crate::shared::Shared;
 use crate::slab::{self, Key, KeyQueue, Slab};
@@ -128,7 +130,7 @@ impl Default for HostConfig {
 
 /// One machine's kernel.
 ///
-/// The fields stand in memory as they stand here: what every call and packet looks at is together, `HOT_BYTES` from the beginning on.
+/// The fields stand in memory as they stand here: what every call and packet looks at is together, see `ahead.rs`.
 ///
 /// ```
 /// # use twinsock::{Instant, consts as c};
@@ -145,19 +147,19 @@ impl Default for HostConfig {
 #[derive(Debug)]
 #[repr(C)]
 pub struct Host {
-    /// By pid; number 0 is nobody's.
-    processes: Vec<Option<Process>>,
     sockets: Sockets,
-    files: Slab<File>,
-    timers: TimerQueue,
-    /// Sockets that may have segments to send, first come first served.
-    dirty: KeyQueue,
     /// Counts the times that a table of descriptors may have changed, a process ended, or a datagram was corked where there was none: what was looked up
     /// at this count is still so.
     tables: u32,
+    files: Slab<File>,
+    /// Sockets that may have segments to send, first come first served.
+    dirty: KeyQueue,
     /// Packets that no socket has to send any more.
     outbox: VecDeque<Packet>,
+    timers: TimerQueue,
     sleepers: Sleepers,
+    /// By pid; number 0 is nobody's.
+    processes: Vec<Option<Process>>,
     addresses: Addresses,
     sysctl: Sysctl,
     /// The options of a stream socket for which none has been set, once there has been one.

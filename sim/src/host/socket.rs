@@ -97,9 +97,6 @@ pub(super) struct Heard {
 }
 
 impl Socket {
-    /// How much of it, from the beginning on, the ways of a few bytes look at.
-    pub(super) const HOT_BYTES: usize = std::mem::offset_of!(Socket, tcb) + Tcb::HOT_BYTES;
-
     /// A socket that is not connected.
     #[inline(always)]
     pub(super) fn new(config: &Config, family: Family, uid: u32, options: Shared<Options>) -> Socket {

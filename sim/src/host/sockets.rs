@@ -5,13 +5,14 @@
 //! A socket whose connection is idle may be folded ([`folded.rs`](super::folded)), which nobody notices: whoever asks for it finds it open.
 
 use super::addr::Family;
+use super::ahead::Coming;
 use super::conns::FourTuple;
 use super::folded::Folds;
 use super::holder::Holder;
 use super::option::Options;
 use super::ports::Claim;
 use super::socket::Socket;
-use crate::prefetch::{prefetch, prefetch_bytes};
+use crate::prefetch::prefetch;
 use crate::shared::Shared;
 use crate::slab::{Generation, Key, to_usize};
 use crate::tcp::Config;
@@ -19,15 +20,16 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ops::{Index, IndexMut};
 
-/// The table.
+/// The table. Its fields stand in memory as they stand here: what every call looks at is last.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(super) struct Sockets {
-    places: Vec<Place>,
     free: Vec<u32>,
     folds: Folds,
     /// Boxes for those to come.
     #[expect(clippy::vec_box, reason = "it is the boxes that are kept")]
     boxes: Vec<Box<Socket>>,
+    places: Vec<Place>,
 }
 
 /// The place of a socket.
@@ -46,6 +48,9 @@ const BOXES_MAX: usize = 64;
 const _: () = assert!(size_of::<Place>() == 16, "there may be very many of them");
 
 impl Sockets {
+    /// From where on it is looked at to find a socket.
+    pub(super) const HOT_FROM: usize = std::mem::offset_of!(Sockets, places);
+
     /// Adds a fresh socket.
     #[inline(always)]
     pub(super) fn open(&mut self, config: &Config, family: Family, uid: u32, options: Shared<Options>) -> Key {
@@ -193,9 +198,9 @@ impl Sockets {
 
     /// The same for the socket itself.
     #[inline]
-    pub(super) fn prefetch(&self, key: Key) {
+    pub(super) fn prefetch(&self, key: Key, coming: Coming) {
         if let Some(socket) = self.opened(key) {
-            prefetch_bytes(std::ptr::from_ref(socket).cast(), Socket::HOT_BYTES);
+            socket.prefetch(coming);
         }
     }
 

@@ -309,10 +309,12 @@ struct Sleeper {
 }
 
 /// The parked calls of a host, and the order in which those that are woken were woken.
+/// The fields stand in memory as they stand here: what every receive looks at is at the beginning.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Sleepers {
-    calls: Slab<Sleeper>,
     woken: Fifo<Woken>,
+    calls: Slab<Sleeper>,
 }
 
 /// Somebody who was woken.

@@ -182,7 +182,7 @@ impl Scheduler {
     /// Everybody who waits, for the report.
     pub fn waiting(&self) -> Vec<Waiting> {
         let mut list = Vec::new();
-        for thread in &self.threads {
+        for (thread, name) in self.threads.iter().zip(&self.names) {
             let process = &self.processes[thread.process.index()];
             if process.life != Life::Alive {
                 continue;
@@ -197,7 +197,7 @@ impl Scheduler {
             list.push(Waiting {
                 host: self.world.host_name(process.host).to_owned(),
                 process: process.name.to_string(),
-                thread: thread.name.to_string(),
+                thread: name.to_string(),
                 what,
                 since,
                 daemon: process.daemon,
@@ -217,7 +217,7 @@ impl Scheduler {
                 }
             }
             Wait::Sleep => "sleep".to_owned(),
-            Wait::Join(other) => format!("join of thread {}", self.threads[other.index()].name),
+            Wait::Join(other) => format!("join of thread {}", self.thread_name(other)),
             Wait::Sync(name) => name.to_owned(),
         }
     }

@@ -321,7 +321,7 @@ impl Scheduler {
                 State::Ended => return None,
             };
             let (process, pid, daemon) = (process.name.to_string(), process.pid, process.daemon);
-            Some(LeftThread { process, pid, thread: thread.name.to_string(), what, since, daemon })
+            Some(LeftThread { process, pid, thread: self.thread_name(id).to_owned(), what, since, daemon })
         });
         left.collect()
     }

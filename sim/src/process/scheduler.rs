@@ -95,8 +95,9 @@ pub(super) enum State {
 
 /// A thread.
 ///
-/// The fields stand in memory as they stand here: what every turn looks at is together, at the beginning.
-#[repr(C)]
+/// The fields stand in memory as they stand here: what every turn looks at is together, in the first two lines of the caches, and what a call that waits leaves
+/// is in the third.
+#[repr(C, align(64))]
 pub struct Thread {
     clock: Instant,
     pub(super) state: State,
@@ -113,21 +114,21 @@ pub struct Thread {
     reads_as_file: bool,
     /// A signal that is to end the call that its host has parked.
     pub(super) signal: Option<Signal>,
+    children: u32,
     pub(super) carrier: Option<Box<Carrier>>,
     /// The call that its host has parked.
     pub(super) op: Option<Op>,
-    /// Or the receive that its host has hardly taken note of.
-    pub(super) quiet: Option<QuietCall>,
     /// A receive that it makes as soon as it has its turn.
     posted: Option<Posted>,
     recent: Recent,
+    /// The receive, or another plain call, that its host has hardly taken note of.
+    pub(super) quiet: Option<QuietCall>,
     /// What that receive returns, once it is over.
     pub(super) received: Option<Data>,
-    /// Shared by all that have the same.
-    pub(super) name: Arc<str>,
-    children: u32,
     pub(super) calls_after_kill: u32,
 }
+
+const _: () = assert!(size_of::<Thread>() == 192 && std::mem::offset_of!(Thread, quiet) == 128, "there may be very many of them");
 
 impl Thread {
     /// The alarm at which its turn comes, if this is its number.
@@ -186,6 +187,8 @@ pub struct Scheduler {
     pub(super) world: World,
     pub(super) processes: Vec<Process>,
     pub(super) threads: Vec<Thread>,
+    /// Their names, which are shared by all that have the same.
+    pub(super) names: Vec<Arc<str>>,
     /// Who waits for the end of a thread.
     joiners: BTreeMap<ThreadId, Vec<ThreadId>>,
     /// The name that was given last.
@@ -238,6 +241,7 @@ impl Scheduler {
             world,
             processes: Vec::new(),
             threads: Vec::new(),
+            names: Vec::new(),
             joiners: BTreeMap::new(),
             last_name: Arc::default(),
             stack_ends: Vec::new(),
@@ -322,7 +326,7 @@ impl Scheduler {
 
     /// A thread's name.
     pub fn thread_name(&self, thread: ThreadId) -> &str {
-        &self.threads[thread.index()].name
+        &self.names[thread.index()]
     }
 
     /// What a thread belongs to.
@@ -614,9 +618,9 @@ impl Scheduler {
     /// The strategy has something to say before a thread's call. Answers whether the thread goes on.
     #[cold]
     fn at_mark(&mut self, thread: ThreadId) -> bool {
-        let Scheduler { world, turns, threads, processes, .. } = self;
-        let host = processes[threads[thread.index()].process.index()].host;
-        match turns.at_mark(world, thread, host, &|world, thread| full_name(world, threads, processes, thread)) {
+        let Scheduler { world, turns, threads, names, .. } = self;
+        let host = threads[thread.index()].host;
+        match turns.at_mark(world, thread, host, &|world, thread| full_name(world, threads, names, thread)) {
             Mark::Pass => true,
             Mark::Pause(pause) => {
                 self.threads[thread.index()].clock += pause;
@@ -631,7 +635,6 @@ impl Scheduler {
 }
 
 /// A thread's name with its host's.
-fn full_name(world: &World, threads: &[Thread], processes: &[Process], thread: ThreadId) -> String {
-    let thread = &threads[thread.index()];
-    format!("{}/{}", world.host_name(processes[thread.process.index()].host), thread.name)
+fn full_name(world: &World, threads: &[Thread], names: &[Arc<str>], thread: ThreadId) -> String {
+    format!("{}/{}", world.host_name(threads[thread.index()].host), names[thread.index()])
 }

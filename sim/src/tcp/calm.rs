@@ -79,7 +79,7 @@ impl Tcb {
             && self.timers.probes_out == 0
             && self.timers.start_of_retries == Instant::FAR
             && self.rtt.srtt_us() != 0;
-        let lets_through = !self.options.cork && self.notsent_lowat() > 0 && self.sndbuf > 0 && self.options.rcvlowat <= 1;
+        let lets_through = !self.options.cork && self.notsent_lowat() > 0 && self.sndbuf > 0 && self.options.rcvlowat == 1;
         let knows_its_peer = self.ack.data_seen
             && self.ack.predicts
             && self.timestamps.enabled
@@ -102,6 +102,10 @@ impl Tcb {
         let is_wide = self.rcv_wnd.min(rcv_wnd).saturating_sub(SMALL_MAX_BYTES) > self.window_clamp / 2;
         // Whoever is calm has one segment out, which is being timed, or none.
         let is_at_rest = self.snd_una == self.snd_nxt && self.rtt.timed.is_none();
+        // What is unread is told by two numbers of the block: nobody has to look at the queue for it.
+        if self.rcv_nxt - self.copied_seq != recv.queued_bytes() {
+            return false;
+        }
         if !is_wide || !is_at_rest || u32::from(peer_window) << self.snd_wscale != self.snd_wnd || recv.has_early() {
             return false;
         }
@@ -125,10 +129,10 @@ impl Tcb {
     /// has written, since when the connection has been calm.
     #[inline(always)]
     pub fn send_calmly(&mut self, now: Instant, data: &[u8], into: &mut Segment, again: bool) -> bool {
-        let (Some(send), Some(recv)) = (self.send.as_deref_mut(), self.recv.as_deref()) else { return false };
+        let Some(send) = self.send.as_deref_mut() else { return false };
         // None at all is one too few; that a payload has room for all of them is said so that nobody looks again.
         let fits = data.len().wrapping_sub(1) < usize::from(send.calm.send_max_bytes) && data.len() <= Payload::INLINE_MAX_BYTES;
-        if !fits || self.snd_una != self.write_seq || recv.queued_bytes() != 0 {
+        if !fits || self.snd_una != self.write_seq || self.copied_seq != self.rcv_nxt {
             return false;
         }
         // Each thing is done with before the next, and the bytes are copied at the end: so little has to be kept at hand meanwhile.
@@ -248,7 +252,7 @@ impl Tcb {
     #[inline]
     #[must_use]
     pub fn must_wait_calmly(&self) -> bool {
-        self.unread_bytes() == 0
+        self.copied_seq == self.rcv_nxt
     }
 
     /// [`Tcb::recv`], where something is there to be read. `None`: that is for the short way, and nothing has happened.

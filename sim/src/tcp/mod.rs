@@ -15,9 +15,10 @@
 //! | `output.rs`, `window.rs` | what to send now; which window to advertise |
 //! | `timer.rs`, `congestion.rs` | RFC 6298 with Linux's constants; RFC 5681 and 6582 |
 //! | `send_buffer.rs`, `recv_buffer.rs` | the two queues of a stream |
-//! | `fold.rs` | what of an idle connection is its own |
+//! | `fold.rs`, `ahead.rs` | what of an idle connection is its own; what the caches are made ready for |
 //! | `listen.rs`, `time_wait.rs`, `spare.rs` | the queues of a listener; the rest of a connection in TIME-WAIT; buffers for the next connection |
 
+mod ahead;
 mod calm;
 mod config;
 mod congestion;

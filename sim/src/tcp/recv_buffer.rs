@@ -12,20 +12,24 @@ use std::io::IoSliceMut;
 use twinsock::Instant;
 
 /// The receive queue of one connection.
+///
+/// The fields stand in memory as they stand here: what every segment of a few bytes looks at is together, `HOT_BYTES` from the beginning on.
 #[derive(Clone, PartialEq, Debug, Default)]
+#[repr(C)]
 pub(super) struct RecvBuffer {
-    /// In order, from the read position on, `tail` last; `head` bytes of the first are read.
-    queue: VecDeque<Payload>,
-    /// Small segments, together at most what an inline payload holds; empty: there are none at the end.
-    tail: Tail,
-    head: usize,
     /// Unread bytes in `queue` and `tail`.
     bytes: u32,
-    /// Segments that came too early, ordered, not overlapping.
-    early: VecDeque<Early>,
+    /// Those in `early`.
     early_bytes: u32,
     /// What receive buffer autotuning measures.
     pub(super) space: ReadingRate,
+    /// In order, from the read position on, `tail` last; `head` bytes of the first are read.
+    queue: VecDeque<Payload>,
+    head: usize,
+    /// Small segments, together at most what an inline payload holds; empty: there are none at the end.
+    tail: Tail,
+    /// Segments that came too early, ordered, not overlapping.
+    early: VecDeque<Early>,
 }
 
 /// The place where small segments are put, as Linux coalesces them.
@@ -77,6 +81,9 @@ pub(super) struct ReadingRate {
 }
 
 impl RecvBuffer {
+    /// How much of it, from its beginning on, the ways of a few bytes look at.
+    pub(super) const HOT_BYTES: usize = std::mem::offset_of!(RecvBuffer, early);
+
     /// Becomes as one that was just made; `false`: it has had more than a few bytes, and is not worth keeping.
     pub(super) fn make_spare(&mut self) -> bool {
         let places = self.queue.capacity() + self.early.capacity();

@@ -13,7 +13,10 @@ use bytes::{Buf, BytesMut};
 use std::collections::VecDeque;
 
 /// The send queue of one connection.
+///
+/// The fields stand in memory as they stand here: what every segment of a few bytes looks at is together, `HOT_BYTES` from the beginning on.
 #[derive(Clone, PartialEq, Debug, Default)]
+#[repr(C)]
 pub(super) struct SendBuffer {
     /// In sequence order; the first `sent` of them have been transmitted.
     chunks: Ring<Chunk>,
@@ -22,14 +25,14 @@ pub(super) struct SendBuffer {
     bytes: u32,
     /// Whether the last chunk is still in `tail`, not in itself.
     open: bool,
-    /// The block being filled: the bytes of the open chunk, then free space.
-    tail: BytesMut,
-    /// That block is of the usual size.
+    /// The block being filled is of the usual size.
     is_tail_usual: bool,
-    /// Blocks used up, oldest first, that segments may still share.
-    retired: VecDeque<BytesMut>,
     /// What the calm way goes by.
     pub(super) calm: Calm,
+    /// The block being filled: the bytes of the open chunk, then free space.
+    tail: BytesMut,
+    /// Blocks used up, oldest first, that segments may still share.
+    retired: VecDeque<BytesMut>,
 }
 
 /// What goes out as one segment, unless the window cuts it.
@@ -42,6 +45,9 @@ struct Chunk {
 }
 
 impl SendBuffer {
+    /// How much of it, from its beginning on, the ways of a few bytes look at.
+    pub(super) const HOT_BYTES: usize = std::mem::offset_of!(SendBuffer, tail);
+
     /// Becomes as one that was just made, but that it keeps its small places; `false`: it has more than small ones, and is not worth keeping.
     pub(super) fn make_spare(&mut self) -> bool {
         self.chunks.clear(|chunk| chunk.data.release());

@@ -13,7 +13,6 @@ use super::time_wait::TimeWait;
 use super::timer::Timers;
 use super::user::ShutdownBits;
 use crate::packet::{Segment, SeqNumber};
-use crate::prefetch::prefetch;
 use crate::shared::Shared;
 use std::time::Duration;
 use twinsock::{Errno, Instant};
@@ -46,7 +45,7 @@ pub(super) struct TimestampState {
 
 /// A transmission control block.
 ///
-/// The fields stand in memory as they stand here: what every segment looks at is together, [`Tcb::HOT_BYTES`] from the beginning on.
+/// The fields stand in memory as they stand here: what every segment looks at is together, at the beginning (see `ahead.rs`).
 ///
 /// After every call that takes `now`: drain [`Tcb::transmit_into`], look at [`Tcb::take_wakes`] and [`Tcb::take_time_wait`], ask
 /// [`Tcb::poll_timeout`] again.
@@ -78,6 +77,10 @@ pub struct Tcb {
     pub(super) rtt: Rtt,
     pub(super) timers: Timers,
     pub(super) congestion: Congestion,
+    pub(super) local_port: u16,
+    pub(super) remote_port: u16,
+    /// The data bytes that a full frame carries: the MSS less options, at most half the peer's largest window.
+    pub(super) mss: u16,
     /// The options of the socket.
     pub options: Options,
 
@@ -98,8 +101,6 @@ pub struct Tcb {
     pub(super) err: Option<Errno>,
     /// sk_err_soft: what ICMP said meanwhile.
     pub(super) soft_err: Option<Errno>,
-    pub(super) local_port: u16,
-    pub(super) remote_port: u16,
 
     // Send sequence variables.
     pub(super) iss: SeqNumber,
@@ -111,8 +112,6 @@ pub struct Tcb {
     pub(super) max_window: u32,
     /// The MSS agreed on.
     pub(super) mss_clamp: u16,
-    /// The data bytes that a full frame carries: the MSS less options, at most half the peer's largest window.
-    pub(super) mss: u16,
     /// The data bytes that a whole segment carries, many frames of them.
     pub(super) size_goal: u32,
     pub(super) snd_wscale: u8,
@@ -324,34 +323,6 @@ impl Tcb {
     #[must_use]
     pub fn retransmits(&self) -> u8 {
         self.timers.retransmits
-    }
-
-    /// How much of a block, from its beginning on, the ways of a few bytes look at.
-    pub(crate) const HOT_BYTES: usize = std::mem::offset_of!(Tcb, size_goal);
-
-    /// Makes the caches ready for what it holds.
-    #[inline]
-    pub fn prefetch_buffers(&self) {
-        if let Some(send) = &self.send {
-            prefetch(&**send);
-        }
-        if let Some(recv) = &self.recv {
-            prefetch(&**recv);
-        }
-    }
-
-    /// The same for the constants of its kernel.
-    #[inline]
-    pub(crate) fn prefetch_constants(&self) {
-        prefetch(&*self.sysctl);
-    }
-
-    /// The same for what the next bytes to be sent are put into.
-    #[inline]
-    pub fn prefetch_send(&self) {
-        if let Some(send) = &self.send {
-            send.prefetch_next();
-        }
     }
 
     /// The state.

@@ -3,20 +3,20 @@
 use super::in_flight::Flying;
 use super::wire::Path;
 use super::{Alarm, Due, HostId, Machine, Pair, World, index};
-use crate::host::{Recent, Token};
+use crate::host::{Coming, Recent, Token};
 use crate::prefetch::{prefetch, prefetch_bytes};
 
 /// How many events are looked at together.
 const FLOCK: usize = 8;
-/// In how many steps the caches are made ready for one.
-const STEPS: usize = 5;
+/// How many flocks of them the caches are being made ready for.
+const FLOCKS: usize = 3;
 
 /// Arrivals that are going to be: flocks of them, the first one being the last.
 #[derive(Default)]
 pub(super) struct Ahead {
-    flocks: [[Option<Pair>; FLOCK]; STEPS],
-    /// How many events are to happen until others are looked at.
-    events_left: usize,
+    flocks: [[Option<Pair>; FLOCK]; FLOCKS],
+    /// How many events ago others were looked at.
+    events: usize,
 }
 
 /// What the driver has to do with soon.
@@ -30,24 +30,54 @@ pub(crate) enum Soon {
 impl World {
     /// Something happens now, one of many things at this moment: makes the caches ready for what happens after it. Alarms and those who are going to be woken are
     /// handed out: what they are is the driver's.
-    #[inline(always)]
-    pub(crate) fn look_ahead(&mut self, show: impl FnMut(Soon)) {
-        match self.ahead.events_left.checked_sub(1) {
-            Some(left) => self.ahead.events_left = left,
-            None => self.look_at_flocks(show),
+    #[inline(never)]
+    pub(crate) fn look_ahead(&mut self, mut show: impl FnMut(Soon)) {
+        let event = self.ahead.events;
+        self.ahead.events = (event + 1) % FLOCK;
+        match event {
+            0 => self.look_at_next(show),
+            1 => self.arrivals_ahead(1).for_each(|(machine, flying)| machine.host.prefetch_arrival(&flying.packet, &flying.ends)),
+            2 => {
+                for (machine, flying) in self.arrivals_ahead(2) {
+                    machine.host.prefetch_held_for_arrival(&flying.packet, &flying.ends);
+                    if let Some(owner) = self.machines.get(index(flying.owner)) {
+                        prefetch(&owner.spare);
+                    }
+                }
+            }
+            3 => {
+                for pair in self.ahead.flocks[0].iter().flatten() {
+                    self.prefetch_host(HostId(pair.first()), Coming::Acts);
+                    if let Some(flying) = self.in_flight.slots.get(index(pair.second())) {
+                        prefetch(flying);
+                    }
+                }
+            }
+            4 => {
+                for (machine, flying) in self.arrivals_ahead(1) {
+                    machine.host.prefetch_socket_for_arrival(&flying.packet, &flying.ends);
+                }
+            }
+            5 => {
+                for (machine, flying) in self.arrivals_ahead(2) {
+                    if let Some(reader) = machine.host.reader_of_arrival(&flying.packet, &flying.ends) {
+                        show(Soon::Woken(reader));
+                    }
+                }
+            }
+            _ => {}
         }
     }
 
-    /// The next step of all flocks. The last one of them, when it has been made, comes after as many events as it has.
-    #[inline(never)]
-    fn look_at_flocks(&mut self, mut show: impl FnMut(Soon)) {
-        let Ahead { flocks, events_left } = &mut self.ahead;
-        *events_left = FLOCK - 1;
+    /// Another flock. The last one of them, when all steps are taken, comes after the events at which that was done.
+    #[inline(always)]
+    fn look_at_next(&mut self, mut show: impl FnMut(Soon)) {
+        let flocks = &mut self.ahead.flocks;
         flocks.rotate_right(1);
         let [first, ..] = flocks;
         *first = [None; FLOCK];
         let mut places = first.iter_mut();
-        self.queue.scout(STEPS * FLOCK, FLOCK, |due| match due {
+        self.queue.scout(FLOCKS * FLOCK, FLOCK, |due| match due {
             Due::Arrival(pair) => {
                 if let Some(place) = places.next() {
                     *place = Some(*pair);
@@ -56,62 +86,41 @@ impl World {
             Due::Alarm(alarm) => show(Soon::Alarm(*alarm)),
             Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) => {}
         });
-        for pair in self.ahead.flocks[0].iter().flatten() {
-            self.prefetch_host(HostId(pair.first()));
-            if let Some(flying) = self.in_flight.slots.get(index(pair.second())) {
-                prefetch(flying);
-            }
-        }
-        self.arrivals_ahead(1).for_each(|(machine, flying)| machine.host.prefetch_arrival(&flying.packet, &flying.ends));
-        for (machine, flying) in self.arrivals_ahead(2) {
-            machine.host.prefetch_socket_for_arrival(&flying.packet, &flying.ends);
-        }
-        for (machine, flying) in self.arrivals_ahead(3) {
-            machine.host.prefetch_held_for_arrival(&flying.packet, &flying.ends);
-            if let Some(owner) = self.machines.get(index(flying.owner)) {
-                prefetch(&owner.spare);
-            }
-        }
-        for (machine, flying) in self.arrivals_ahead(4) {
-            if let Some(reader) = machine.host.reader_of_arrival(&flying.packet, &flying.ends) {
-                show(Soon::Woken(reader));
-            }
-        }
     }
 
-    fn arrivals_ahead(&self, step: usize) -> impl Iterator<Item = (&Machine, &Flying)> {
-        self.ahead.flocks[step].iter().flatten().filter_map(|pair| {
+    fn arrivals_ahead(&self, flock: usize) -> impl Iterator<Item = (&Machine, &Flying)> {
+        self.ahead.flocks[flock].iter().flatten().filter_map(|pair| {
             let machine = self.machines.get(index(pair.first()))?;
             Some((machine, self.in_flight.slots.get(index(pair.second()))?))
         })
     }
 
     /// Makes the caches ready for what is done to a host.
-    pub(crate) fn prefetch_host(&self, id: HostId) {
+    pub(crate) fn prefetch_host(&self, id: HostId, coming: Coming) {
         if let Some(machine) = self.machines.get(id.index()) {
-            prefetch_bytes(std::ptr::from_ref(machine).cast(), Machine::HOT_BYTES);
+            machine.prefetch(coming);
         }
     }
 
-    /// The same for what a thread of this host used last to be found, and for its file if it receives.
-    pub(crate) fn prefetch_call(&self, id: HostId, recent: &Recent, receives: bool) {
+    /// The same for what a thread of this host used last to be found, and for its file if it receives or waits.
+    pub(crate) fn prefetch_call(&self, id: HostId, recent: &Recent, coming: Coming) {
         if let Some(machine) = self.machines.get(id.index()) {
-            machine.host.prefetch_call(recent, receives);
+            machine.host.prefetch_call(recent, coming);
         }
     }
 
     /// The same for its socket.
-    pub(crate) fn prefetch_socket(&self, id: HostId, recent: &Recent) {
+    pub(crate) fn prefetch_socket(&self, id: HostId, recent: &Recent, coming: Coming) {
         if let Some(machine) = self.machines.get(id.index()) {
-            machine.host.prefetch_socket(recent);
+            machine.host.prefetch_socket(recent, coming);
         }
     }
 
     /// The same for what that socket holds; if it sends, also for the packet and the way.
-    pub(crate) fn prefetch_buffers(&self, id: HostId, recent: &Recent, receives: bool) {
+    pub(crate) fn prefetch_buffers(&self, id: HostId, recent: &Recent, coming: Coming) {
         let Some(machine) = self.machines.get(id.index()) else { return };
-        machine.host.prefetch_buffers(recent, receives);
-        if receives {
+        machine.host.prefetch_buffers(recent, coming);
+        if coming != Coming::Acts {
             return;
         }
         if let Some(flying) = self.in_flight.slots.get(index(machine.spare)) {

@@ -142,7 +142,7 @@ impl World {
     #[inline(always)]
     pub(crate) fn take_data(&mut self, data: Data, into: &mut [u8]) {
         let flying = &self.in_flight.slots[index(data.slot)];
-        if let (Some(from), Some(into)) = (flying.packet.data().get(..data.len), into.get_mut(..data.len)) {
+        if let (Some(from), Some(into)) = (flying.packet.data().get(..data.bytes()), into.get_mut(..data.bytes())) {
             into.copy_from_slice(from);
         }
         self.hand_back(data.slot);

@@ -9,24 +9,30 @@ use crate::trace::MachineEvent;
 use twinsock::Instant;
 
 /// A host's clock. What it shows is `own + floor((now - at) * (1 000 000 + ppm) / 1 000 000)`: exact, and never less than before.
+///
+/// The fields stand in memory as they stand here: all that is looked at of a clock that is right is last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
 pub(super) struct HostClock {
-    /// It is the world's clock, as nearly all are.
-    is_true: bool,
     /// The moment at which it was last set.
     at: Instant,
     /// What it showed then.
     own: Instant,
-    /// How much faster it runs, in millionths.
-    ppm: i32,
     /// What the wall clock shows when the monotonic one shows zero, in nanoseconds since the epoch.
     wall_start: u64,
+    /// How much faster it runs, in millionths.
+    ppm: i32,
+    /// It is the world's clock, as nearly all are.
+    is_true: bool,
 }
 
 const MILLION: u32 = 1_000_000;
 const WALL_START: u64 = WALL_START_SECONDS * 1_000_000_000;
 
 impl HostClock {
+    /// From where on the short ways look at it.
+    pub(super) const HOT_FROM: usize = std::mem::offset_of!(HostClock, is_true);
+
     /// A clock that is right.
     pub(super) const TRUE: HostClock =
         HostClock { is_true: true, at: Instant::ZERO, own: Instant::ZERO, ppm: 0, wall_start: WALL_START };

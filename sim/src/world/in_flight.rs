@@ -13,7 +13,8 @@ pub(super) struct InFlight {
     free: Vec<u32>,
 }
 
-/// A packet on its way.
+/// A packet on its way. In memory it begins where a line of the caches does, so that it takes no more of them than it has to.
+#[repr(align(64))]
 pub(super) struct Flying {
     pub(super) packet: Packet,
     /// What the trace knows of it since it was sent; a packet that is written anew, or changed, loses it.
@@ -121,7 +122,7 @@ impl InFlight {
 #[derive(Clone, Copy, Debug)]
 pub struct Data {
     pub(super) slot: u32,
-    pub(super) len: usize,
+    pub(super) len: u32,
 }
 
 impl Data {
@@ -129,6 +130,6 @@ impl Data {
     #[inline]
     #[must_use]
     pub(crate) fn bytes(self) -> usize {
-        self.len
+        index(self.len)
     }
 }

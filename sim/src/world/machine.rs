@@ -3,13 +3,15 @@
 use super::clock::HostClock;
 use super::power;
 use crate::choice::StreamId;
-use crate::host::{Host, HostConfig};
+use crate::host::{Coming, Host, HostConfig};
+use crate::prefetch::prefetch_bytes;
+use std::mem::offset_of;
 use std::net::IpAddr;
 use twinsock::Instant;
 
 /// A host and what the world keeps about it.
 ///
-/// The fields stand in memory as they stand here: what every call and packet looks at is together, [`Machine::HOT_BYTES`] from the beginning on.
+/// The fields stand in memory as they stand here: what every call and packet looks at is together, from the end of the clock to the host.
 #[repr(C)]
 pub(super) struct Machine {
     pub(super) clock: HostClock,
@@ -33,8 +35,15 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// How much of a machine, from its beginning on, the short ways look at.
-    pub(super) const HOT_BYTES: usize = std::mem::offset_of!(Machine, host) + Host::HOT_BYTES;
+    /// Makes the caches ready for what is done to the host.
+    #[inline]
+    pub(super) fn prefetch(&self, coming: Coming) {
+        if coming != Coming::Waits {
+            let hot = std::ptr::from_ref(self).wrapping_byte_add(HostClock::HOT_FROM);
+            prefetch_bytes(hot.cast(), offset_of!(Machine, host) - HostClock::HOT_FROM);
+        }
+        self.host.prefetch(coming);
+    }
 
     /// The path of its last packet, if that went there.
     #[inline(always)]

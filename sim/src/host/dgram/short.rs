@@ -390,6 +390,7 @@ impl Host {
         {
             entry.queue.get_up();
             entry.put_one_of_several();
+            let received = u32::try_from(received).expect("a datagram has fewer than 2^16 bytes");
             return Landing::Ends { waiter, received, is_armed: false };
         }
         let delivery = dgram.udp.deliver_silently(now, packet, datagram);

@@ -149,6 +149,7 @@ impl Twins {
         let mut buffers = Buffers::new(room, name_room);
         let result = match (landing, short) {
             (Landing::Ends { waiter, received, .. }, _) => {
+                let received = crate::slab::to_usize(received);
                 assert_eq!((vec![waiter.0], Vec::new()), (woken, self.short.wakes(proc)));
                 let (packet, _) = &self.places[from];
                 let Body::Udp(datagram) = &packet.body else { panic!("a datagram has ended the receive") };

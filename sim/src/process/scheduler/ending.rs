@@ -6,7 +6,7 @@ use crate::trace::{Event, Place, What};
 impl Scheduler {
     /// A thread's name with its host's.
     pub fn full_name(&self, thread: ThreadId) -> String {
-        super::full_name(&self.world, &self.threads, &self.processes, thread)
+        super::full_name(&self.world, &self.threads, &self.names, thread)
     }
 
     /// A thread has ended: its joiners go on; with the main thread, the process ends.

@@ -279,8 +279,8 @@ impl Scheduler {
     /// Which of the ready threads goes next, in the words of the run's story if that is kept, and which after it if that is known.
     #[inline(never)]
     fn choose_with_words(&mut self) -> (usize, Option<usize>) {
-        let Scheduler { world, turns, ready, threads, processes, .. } = self;
-        let index = turns.choose(world, ready, &|world, thread| full_name(world, threads, processes, thread));
+        let Scheduler { world, turns, ready, threads, names, .. } = self;
+        let index = turns.choose(world, ready, &|world, thread| full_name(world, threads, names, thread));
         (index, turns.foresee(world, 0, ready.len() - 1))
     }
 }

@@ -40,7 +40,7 @@ impl Scheduler {
         let thread = &mut self.threads[parent.index()];
         thread.children += 1;
         let (process, home, clock) = (thread.process, (thread.host, thread.pid), thread.clock);
-        let name = Arc::from(format!("{}/{}", thread.name, thread.children));
+        let name = Arc::from(format!("{}/{}", self.names[parent.index()], thread.children));
         let id = self.add_thread(process, home, name, clock, carrier);
         self.processes[process.index()].others.push(id);
         id
@@ -66,10 +66,10 @@ impl Scheduler {
             posted: None,
             recent: Default::default(),
             received: None,
-            name,
             children: 0,
             calls_after_kill: 0,
         });
+        self.names.push(name);
         self.stack_ends.push(StackEnd::UNKNOWN);
         self.world.schedule_turn(clock, self.threads[id.index()].alarm(id));
         id

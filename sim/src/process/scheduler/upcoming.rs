@@ -1,12 +1,13 @@
 //! Who is going to run soon: so that the caches are made ready for it, step by step, for what is to be fetched is found by what was fetched before.
 //!
 //! Several are prepared at once, every so many turns: each has pages of its own, and the processor looks up the places of several pages in the time that it takes
-//! for one, but goes on with nothing else when it waits for that.
+//! for one, but goes on with nothing else when it waits for that. The steps are taken in turns of their own: memory answers so many questions at a time, and whoever asks
+//! more of it at once waits until it has.
 //!
 //! Nothing here has any effect but on time: who comes is foreseen (and may not come), never drawn.
 
 use super::{Scheduler, State, Thread, ThreadId};
-use crate::host::Token;
+use crate::host::{Coming, Token};
 use crate::prefetch::prefetch;
 use crate::world::{Alarm, Soon};
 
@@ -16,21 +17,27 @@ pub(super) const PREPARED_FROM: usize = 64;
 const CROWDED_FROM: usize = 1536;
 /// How many threads are prepared at once.
 const FLOCK: usize = 8;
-/// In how many steps.
-const STEPS: usize = 6;
+/// How many flocks are being prepared.
+const FLOCKS: usize = 3;
 
 /// The threads that are going to run, where they are known: flocks of them, the first one being the last to run.
 #[derive(Default)]
 pub(super) struct Upcoming {
-    flocks: [[Option<ThreadId>; FLOCK]; STEPS],
-    /// How many turns it takes until the next flock is looked for.
-    turns_left: usize,
+    flocks: [[Option<ThreadId>; FLOCK]; FLOCKS],
+    /// How many turns ago a flock was looked for.
+    turns: usize,
 }
 
 impl Thread {
-    /// Whether it goes on with a call that waits on the short way, usually a receive, or will begin one, in its next turn.
-    fn receives(&self) -> bool {
-        self.quiet.is_some() || self.posted.is_some()
+    /// What it is going to do in its next turn.
+    fn coming(&self) -> Coming {
+        if self.posted.is_some() {
+            Coming::Waits
+        } else if self.quiet.is_some() {
+            Coming::Receives
+        } else {
+            Coming::Acts
+        }
     }
 }
 
@@ -38,44 +45,47 @@ impl Scheduler {
     /// A thread has been chosen to run now: the caches are made ready for those that come after it, of which the first may be known.
     #[inline(always)]
     pub(super) fn prepare(&mut self, next: Option<usize>) {
-        if self.threads.len() < CROWDED_FROM {
-            return self.prepare_next(next);
-        }
-        match self.upcoming.turns_left.checked_sub(1) {
-            Some(left) => self.upcoming.turns_left = left,
-            None => self.prepare_flocks(),
-        }
+        if self.threads.len() < CROWDED_FROM { self.prepare_next(next) } else { self.prepare_flock() }
     }
 
-    /// The next step of all flocks. The last one of them, when it has been made, runs after as many turns as it has threads.
+    /// The next step of a flock. The last one of them, when all are taken, runs after the turns in which that was done.
     #[inline(never)]
-    fn prepare_flocks(&mut self) {
+    fn prepare_flock(&mut self) {
         let Scheduler { world, turns, ready, threads, stack_ends, upcoming, .. } = self;
-        upcoming.turns_left = FLOCK - 1;
-        upcoming.flocks.rotate_right(1);
-        for (place, thread) in upcoming.flocks[0].iter_mut().enumerate() {
-            let foreseen = turns.foresee(world, STEPS * FLOCK + place, ready.len());
-            *thread = foreseen.and_then(|index| ready.get(index));
-            if let Some(slot) = thread.and_then(|thread| threads.get(thread.index())) {
-                prefetch(slot);
+        let turn = upcoming.turns;
+        upcoming.turns = (turn + 1) % FLOCK;
+        if turn == 0 {
+            upcoming.flocks.rotate_right(1);
+            for (place, thread) in upcoming.flocks[0].iter_mut().enumerate() {
+                let foreseen = turns.foresee(world, FLOCKS * FLOCK + place, ready.len());
+                *thread = foreseen.and_then(|index| ready.get(index));
+                if let Some(slot) = thread.and_then(|thread| threads.get(thread.index())) {
+                    prefetch(slot);
+                }
             }
+            return;
         }
         let threads_of =
-            |step: usize| upcoming.flocks[step].iter().flatten().filter_map(|id| Some((id.index(), threads.get(id.index())?)));
-        // One that has posted a receive will most likely wait on, and not be switched to.
-        let is_switched_to = |(_, slot): &(usize, &Thread)| slot.posted.is_none();
-        for (index, slot) in threads_of(1).filter(is_switched_to) {
-            stack_ends[index].prefetch_all();
-            if let Some(carrier) = &slot.carrier {
-                prefetch(&**carrier);
+            |flock: usize| upcoming.flocks[flock].iter().flatten().filter_map(|id| Some((id.index(), threads.get(id.index())?)));
+        let users = |flock: usize| threads_of(flock).map(|(_, slot)| slot).filter(|slot| slot.recent.is_known());
+        match turn {
+            1 => users(1).for_each(|slot| world.prefetch_call(slot.host, &slot.recent, slot.coming())),
+            2 => {
+                users(2).filter(|slot| slot.coming() == Coming::Acts).for_each(|slot| world.prefetch_way(slot.host, &slot.recent))
             }
+            // One that has posted a receive will most likely wait on, and not be switched to.
+            3 => threads_of(0)
+                .filter(|(_, slot)| slot.coming() != Coming::Waits)
+                .for_each(|(index, _)| stack_ends[index].prefetch_all()),
+            4 => users(1).for_each(|slot| world.prefetch_socket(slot.host, &slot.recent, slot.coming())),
+            5 => threads_of(0)
+                .filter(|(_, slot)| slot.coming() != Coming::Waits)
+                .filter_map(|(_, slot)| slot.carrier.as_ref())
+                .for_each(|carrier| prefetch(&**carrier)),
+            6 => users(0).for_each(|slot| world.prefetch_host(slot.host, slot.coming())),
+            7 => users(1).for_each(|slot| world.prefetch_buffers(slot.host, &slot.recent, slot.coming())),
+            _ => {}
         }
-        let users = |step: usize| threads_of(step).map(|(_, slot)| slot).filter(|slot| slot.recent.is_known());
-        users(1).for_each(|slot| world.prefetch_host(slot.host));
-        users(2).for_each(|slot| world.prefetch_call(slot.host, &slot.recent, slot.receives()));
-        users(3).for_each(|slot| world.prefetch_socket(slot.host, &slot.recent));
-        users(4).for_each(|slot| world.prefetch_buffers(slot.host, &slot.recent, slot.receives()));
-        users(5).filter(|slot| !slot.receives()).for_each(|slot| world.prefetch_way(slot.host, &slot.recent));
     }
 
     /// The same for the next one alone, where all of it is in some cache.
