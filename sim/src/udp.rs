@@ -261,23 +261,29 @@ impl Udp {
     /// A datagram arrives for this socket.
     #[inline]
     pub fn deliver(&mut self, now: Instant, header: IpHeader, datagram: &Datagram) -> Delivery {
-        let delivery = self.deliver_silently(now, header, datagram);
+        let delivery = self.take_in(now, &header.dst, datagram, || header);
         self.wakes.readable |= delivery == Delivery::Accepted;
         delivery
     }
 
-    /// The same where whoever waits for one is told by the caller and not by [`Udp::take_wakes`].
-    #[inline]
-    pub fn deliver_silently(&mut self, now: Instant, header: IpHeader, datagram: &Datagram) -> Delivery {
+    /// The same of the datagram in a packet, where whoever waits for one is told by the caller and not by [`Udp::take_wakes`].
+    #[inline(never)]
+    pub fn deliver_silently(&mut self, now: Instant, packet: &Packet, datagram: &Datagram) -> Delivery {
+        self.take_in(now, &packet.dst, datagram, || IpHeader::from(packet))
+    }
+
+    /// A datagram to this address arrives; its `header` is written where it is going to stand.
+    #[inline(always)]
+    fn take_in(&mut self, now: Instant, dst: &IpAddr, datagram: &Datagram, header: impl FnOnce() -> IpHeader) -> Delivery {
         let dropped_before = if self.options.rxq_ovfl { self.drops } else { 0 };
         let Datagram { src_port, dst_port, segment_bytes: cut, ref payload, .. } = *datagram;
-        let has_interface = self.options.pktinfo || header.dst.is_ipv6();
+        let has_interface = self.options.pktinfo || dst.is_ipv6();
         let segment_bytes = if payload.len() > usize::from(cut) { cut } else { 0 };
-        let Some(source) = self.queue.push(header.dst, payload, cut != 0) else {
+        let Some(source) = self.queue.push(*dst, payload, cut != 0) else {
             self.drops = self.drops.wrapping_add(1);
             return Delivery::Dropped;
         };
-        *source = Source { header, src_port, dst_port, arrived: now, dropped_before, has_interface, segment_bytes };
+        *source = Source { header: header(), src_port, dst_port, arrived: now, dropped_before, has_interface, segment_bytes };
         Delivery::Accepted
     }
 
@@ -304,6 +310,13 @@ impl Udp {
         into[..copied].copy_from_slice(&data[..copied]);
         self.queue.pop();
         Some(copied)
+    }
+
+    /// Whether there is a datagram to be received.
+    #[inline(always)]
+    #[must_use]
+    pub fn has_datagram(&self) -> bool {
+        !self.queue.is_empty()
     }
 
     /// Whether a plain receive finds nothing at all, neither a datagram nor an error nor the end.

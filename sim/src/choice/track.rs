@@ -42,6 +42,8 @@ pub(super) struct Reader {
 const SPARE_BYTES: usize = 8;
 /// A choice of so many takes one byte.
 const ONE_BYTE_CHOICES: u32 = 1 << 7;
+/// One of so many, two bytes at most.
+const TWO_BYTE_CHOICES: u32 = 1 << 14;
 /// The first limit of a track.
 const FIRST_BYTES: usize = 64;
 /// The least number of boring choices that is worth a [`Run`], whose size is 16 bytes.
@@ -69,12 +71,25 @@ impl Track {
     pub(super) fn record_of(&mut self, choice: u32, n: u32) {
         // Of few, as nearly always, and by what is known before the choice.
         if n > ONE_BYTE_CHOICES {
-            return self.record(choice);
+            return if n > TWO_BYTE_CHOICES { self.record(choice) } else { self.record_two(choice) };
         }
         if self.bytes.len() >= self.limit {
             self.grow();
         }
         self.bytes.push(choice.to_le_bytes()[0]);
+    }
+
+    /// Adds a choice that takes one byte or two.
+    #[inline]
+    fn record_two(&mut self, choice: u32) {
+        if self.bytes.len() >= self.limit {
+            self.grow();
+        }
+        let is_long = choice >= ONE_BYTE_CHOICES;
+        let [low, high, ..] = (choice & 0x7f | u32::from(is_long) << 7 | choice >> 7 << 8).to_le_bytes();
+        let end = self.bytes.len() + 1 + usize::from(is_long);
+        self.bytes.extend_from_slice(&[low, high]);
+        self.bytes.truncate(end);
     }
 
     /// Adds a choice.
@@ -219,7 +234,7 @@ mod tests {
 
     fn read_back(choices: &[u32]) {
         let mut track = Track::new(Door::Wire, Arc::from("w"));
-        // Below 128 possibilities a choice is one byte, whatever it is.
+        // Of up to 128 possibilities a choice is one byte, whatever it is, and of up to 16,384 two at most.
         let record = |(index, choice): (u32, &u32)| match index % 2 {
             0 => track.record(*choice),
             _ => track.record_of(*choice, choice.saturating_add(1 + index % 300)),

@@ -199,18 +199,18 @@ impl Turns {
         }
     }
 
-    /// Which of so many threads that are due goes next: its index. `None`: that is for [`Turns::choose`], the usual one, where nobody wants to hear of it,
-    /// not being the run's.
+    /// Which of so many threads that are due goes next: its index; and, if that is asked for, what [`Turns::foresee`] says of the one after it. `None`: that is
+    /// for [`Turns::choose`], the usual one, where nobody wants to hear of it, not being the run's.
     #[inline(always)]
-    pub fn choose_any(&mut self, world: &mut World, count: usize) -> Option<usize> {
+    pub fn choose_any(&mut self, world: &mut World, count: usize, foresees: bool) -> Option<(usize, Option<usize>)> {
         match self.how {
             How::Random if !world.choice().keeps_story() => {}
             How::FirstCome | How::Random | How::Priorities(_) | How::Systematic { .. } => return None,
         }
         let n = u32::try_from(count).expect("fewer than 2^32 threads are ready");
-        let value = world.choice_mut().draw_at_once(self.order, n);
+        let (value, next) = world.choice_mut().draw_foreseeing(self.order, n, foresees);
         record_draw(world, n, value);
-        usize::try_from(value).ok()
+        Some((usize::try_from(value).ok()?, next.and_then(|next| usize::try_from(next).ok())))
     }
 
     /// Which of several threads that are due goes next: its index.

@@ -71,7 +71,7 @@ impl ReceiveQueue {
 
     /// Takes a datagram to this address in: where its source is to be written. `None`: there is no room for it. `is_paged`: it was made to be cut, and its data
     /// lies in pages.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, dst: IpAddr, payload: &Payload, is_paged: bool) -> Option<&mut Source> {
         let len = payload.len();
         let charge = if is_paged { charge_paged(len) } else { charge(len, dst) };

@@ -431,13 +431,9 @@ impl<E> EventQueue<E> {
         Some(event)
     }
 
-    /// Takes the event that [`EventQueue::pop`] would take, if it happens at this instant, is at hand, and is one that is wanted: what is made of it. Otherwise
-    /// nothing has happened.
+    /// Takes the event that [`EventQueue::pop`] would take, if it is at hand, and one that is wanted: what is made of it. Otherwise nothing has happened.
     #[inline(always)]
-    pub(crate) fn pop_if<R>(&mut self, at: Instant, wanted: impl FnOnce(&E) -> Option<R>) -> Option<R> {
-        if self.next_at != at.as_nanos() {
-            return None;
-        }
+    pub(crate) fn pop_if<R>(&mut self, wanted: impl FnOnce(&E) -> Option<R>) -> Option<R> {
         if self.short_at == self.next_at && self.short_at < self.proper_at() {
             let result = wanted(self.short.get(0)?.event.as_ref()?)?;
             self.pop_short();

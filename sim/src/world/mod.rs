@@ -113,6 +113,15 @@ impl Due {
     fn arrival(to: HostId, slot: u32) -> Due {
         Due::Arrival(Pair::new(to.0, slot))
     }
+
+    /// An alarm, and what is `told` of it, if anything is.
+    #[inline(always)]
+    fn alarm<T>(&self, told: impl FnOnce(Alarm) -> Option<T>) -> Option<(T, Alarm)> {
+        match self {
+            Due::Alarm(alarm) => Some((told(*alarm)?, *alarm)),
+            Due::Arrival(_) | Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) => None,
+        }
+    }
 }
 
 /// Two numbers in one word.
@@ -308,6 +317,13 @@ impl World {
     #[must_use]
     pub(crate) fn is_idle_until(&self, at: Instant) -> bool {
         self.queue.is_idle_until(at) & self.timers.is_idle_until(at)
+    }
+
+    /// Whether nothing is due now. At the end of time that is not so if something is due then.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn is_idle_now(&self) -> bool {
+        self.is_idle_until(self.now) || self.now == Instant::FAR && self.is_idle_for_ever()
     }
 
     /// Whether nothing will ever happen.

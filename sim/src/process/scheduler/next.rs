@@ -121,17 +121,17 @@ impl Scheduler {
             {
                 return Err(turn);
             }
-            let at = self.world.next_at();
-            // At the end of time that may be nothing at all.
-            let is_something = at != Instant::FAR || self.world.next_due().is_some();
             // Everything that is due now happens before somebody is chosen, so that the choice is among all.
-            if !self.ready.is_empty() && (at > self.world.now() || !is_something) {
-                let thread = self.choose();
-                if self.waits_at_once(thread) {
+            if !self.ready.is_empty() && self.world.is_idle_now() {
+                let (thread, has_posted) = self.choose();
+                if has_posted && self.waits_at_once(thread) {
                     continue;
                 }
                 return Ok(thread);
             }
+            let at = self.world.next_at();
+            // At the end of time that may be nothing at all.
+            let is_something = at != Instant::FAR || self.world.next_due().is_some();
             if at > self.limit || !is_something {
                 return Err(limit.map_or(Turn::Deadlock, |limit| self.reach(limit)));
             }
@@ -227,23 +227,22 @@ impl Scheduler {
         Turn::Stop
     }
 
+    /// Which of the ready threads is next, and whether it has posted a receive.
     #[inline(always)]
-    pub(super) fn choose(&mut self) -> ThreadId {
-        let thread = if self.ready.len() == 1 { self.ready.take(0) } else { self.choose_among_several() };
-        let thread = thread.expect("the choice is below the number of ready threads");
-        if self.ready.len() >= PREPARED_FROM {
-            self.prepare();
-        }
+    pub(super) fn choose(&mut self) -> (ThreadId, bool) {
+        let chosen = if self.ready.len() == 1 { self.ready.take(0) } else { self.choose_among_several() };
+        let thread = chosen.expect("the choice is below the number of ready threads");
         let now = self.world.now();
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Running;
         slot.clock = slot.clock.max(now);
+        let has_posted = slot.posted.is_some();
         self.world.trace_mut().count_step();
         self.just_chosen = true;
         if self.world.trace().steps() == self.break_at {
             self.reach_break(thread);
         }
-        thread
+        (thread, has_posted)
     }
 
     /// A debugger stops at this turn: on the thread's own stack, if it has begun to run.
@@ -265,18 +264,24 @@ impl Scheduler {
     #[inline(always)]
     fn choose_among_several(&mut self) -> Option<ThreadId> {
         let Scheduler { world, turns, ready, .. } = self;
-        let index = match turns.choose_any(world, ready.len()) {
-            Some(index) => index,
+        let are_many = ready.len() > PREPARED_FROM;
+        let (index, next) = match turns.choose_any(world, ready.len(), are_many) {
+            Some(choice) => choice,
             None => self.choose_with_words(),
         };
-        self.ready.take(index)
+        let chosen = self.ready.take(index);
+        if are_many {
+            self.prepare(next);
+        }
+        chosen
     }
 
-    /// Which of the ready threads goes next, in the words of the run's story if that is kept.
+    /// Which of the ready threads goes next, in the words of the run's story if that is kept, and which after it if that is known.
     #[inline(never)]
-    fn choose_with_words(&mut self) -> usize {
+    fn choose_with_words(&mut self) -> (usize, Option<usize>) {
         let Scheduler { world, turns, ready, threads, names, .. } = self;
-        turns.choose(world, ready, &|world, thread| full_name(world, threads, names, thread))
+        let index = turns.choose(world, ready, &|world, thread| full_name(world, threads, names, thread));
+        (index, turns.foresee(world, 0, ready.len() - 1))
     }
 }
 

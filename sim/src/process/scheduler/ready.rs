@@ -55,10 +55,7 @@ impl Ready {
     /// Takes the one behind so many others out, whose place goes to the first: constant cost, and 0 stays first come, first served.
     #[inline(always)]
     pub(super) fn take(&mut self, of: usize) -> Option<ThreadId> {
-        let first = self.get(0)?;
-        let chosen = std::mem::replace(self.threads.get_mut(of)?, first);
-        self.threads.pop();
-        Some(chosen)
+        self.threads.take(of)
     }
 
     /// Keeps those of which this is true, and asks once for each, in their order.
