@@ -17,8 +17,15 @@ impl<T> Clone for Shared<T> {
     #[inline]
     fn clone_from(&mut self, source: &Shared<T>) {
         if !Arc::ptr_eq(&self.0, &source.0) {
-            self.0 = Arc::clone(&source.0);
+            self.become_like(source);
         }
+    }
+}
+
+impl<T> Shared<T> {
+    #[cold]
+    fn become_like(&mut self, source: &Shared<T>) {
+        self.0 = Arc::clone(&source.0);
     }
 }
 

@@ -230,10 +230,16 @@ impl KeyQueue {
     #[inline]
     pub(crate) fn drop_first(&mut self) {
         self.taken += 1;
-        if self.taken >= self.keys.len() {
-            self.keys.clear();
-            self.taken = 0;
-        } else if self.taken >= KEPT_MAX && self.taken * 2 >= self.keys.len() {
+        if self.taken < self.keys.len() {
+            return self.move_up();
+        }
+        self.keys.clear();
+        self.taken = 0;
+    }
+
+    #[cold]
+    fn move_up(&mut self) {
+        if self.taken >= KEPT_MAX && self.taken * 2 >= self.keys.len() {
             // Never empty for long: what was taken must not pile up.
             self.keys.drain(..self.taken);
             self.taken = 0;

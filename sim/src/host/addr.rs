@@ -238,6 +238,18 @@ impl Addresses {
         ip.is_unspecified() || self.owns(ip) || is_multicast_or_broadcast(ip)
     }
 
+    /// The route to an address of the host itself.
+    #[inline(never)]
+    fn route_within(source: IpAddr, destination: IpAddr) -> Route {
+        let preferred = match destination {
+            // 127.0.0.1 is the primary address of the loopback network.
+            IpAddr::V4(v4) if v4.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V4(_) | IpAddr::V6(_) => destination,
+        };
+        let source = if source.is_unspecified() { preferred } else { source };
+        Route { source, is_local: true, mtu_bytes: LOOPBACK_MTU_BYTES.min(largest_packet(destination)) }
+    }
+
     /// The route to a (canonical) destination from a source address, which may be the wildcard.
     ///
     /// # Errors
@@ -248,13 +260,7 @@ impl Addresses {
             return Err(Errno::NETUNREACH);
         }
         if self.owns(destination) {
-            let preferred = match destination {
-                // 127.0.0.1 is the primary address of the loopback network.
-                IpAddr::V4(v4) if v4.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-                IpAddr::V4(_) | IpAddr::V6(_) => destination,
-            };
-            let source = if source.is_unspecified() { preferred } else { source };
-            return Ok(Route { source, is_local: true, mtu_bytes: LOOPBACK_MTU_BYTES.min(largest_packet(destination)) });
+            return Ok(Addresses::route_within(source, destination));
         }
         let first = self.first(destination).ok_or(Errno::NETUNREACH)?;
         if source.is_loopback() {

@@ -27,11 +27,31 @@ impl FourTuple {
         let ports = u64::from(self.local_port) << 16 | u64::from(self.remote_port);
         let mixed = match (self.local, self.remote) {
             (IpAddr::V4(local), IpAddr::V4(remote)) => mix(u64::from(local.to_bits()) << 32 | u64::from(remote.to_bits()), ports),
-            (local, remote) => mix(fold(local) ^ ports << 32, mix(fold(remote), ports | 1 << 40)),
+            (local, remote) => mix_long(local, remote, ports),
         };
         // The high half is the better mixed one.
         u32::try_from(mixed >> 32).expect("32 bits remain of 64")
     }
+}
+
+/// Whether two addresses are the same: a comparison of two numbers, if they are of IPv4.
+#[inline(always)]
+pub(super) fn is_same(one: &IpAddr, other: &IpAddr) -> bool {
+    match (one, other) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => one == other,
+        (one, other) => is_same_v6(one, other),
+    }
+}
+
+#[cold]
+fn is_same_v6(one: &IpAddr, other: &IpAddr) -> bool {
+    one == other
+}
+
+/// What is mixed of a connection over IPv6.
+#[inline(never)]
+fn mix_long(local: IpAddr, remote: IpAddr, ports: u64) -> u64 {
+    mix(fold(local) ^ ports << 32, mix(fold(remote), ports | 1 << 40))
 }
 
 fn fold(ip: IpAddr) -> u64 {

@@ -3,7 +3,7 @@
 //! Whatever is not the usual case, a flag, an error, a wait, is left to the long way, which finds everything as it was.
 
 use super::Host;
-use super::conns::FourTuple;
+use super::conns::{FourTuple, is_same};
 use super::cx::{Pid, Token};
 use super::file::Object;
 use super::holder::Conn;
@@ -556,8 +556,8 @@ impl Socket {
         let tuple = &self.tuple;
         tuple.local_port == segment.dst_port
             && tuple.remote_port == segment.src_port
-            && tuple.local == packet.dst
-            && tuple.remote == packet.src
+            && is_same(&tuple.local, &packet.dst)
+            && is_same(&tuple.remote, &packet.src)
     }
 
     /// Whether the short ways may take for granted what is usual, until something else is done to the socket.

@@ -40,9 +40,14 @@ impl<T> Fifo<T> {
     pub(crate) fn pop(&mut self) -> Option<T> {
         let first = self.first.take();
         if !self.rest.is_empty() {
-            self.first = self.rest.pop_front();
+            self.move_up();
         }
         first
+    }
+
+    #[cold]
+    fn move_up(&mut self) {
+        self.first = self.rest.pop_front();
     }
 
     /// Takes the first element out, if there is no other.

@@ -24,6 +24,7 @@ pub(super) struct SynFrom {
 
 impl Host {
     /// A segment that may complete a connection.
+    #[cold]
     pub(super) fn segment_for_half_open(&mut self, now: Instant, key: Key, segment: &mut Segment, ttl: u8) {
         if self.heeds_half_open(now, key, segment, ttl) {
             self.sockets[key].tcb.take_segment(now, segment);

@@ -38,10 +38,12 @@ impl Addresses {
     /// The MTU of the path to a destination, if it is known to be less than the interface's.
     #[inline]
     pub(super) fn learned_mtu(&self, destination: IpAddr) -> Option<u32> {
-        // Mostly nothing has been learned.
-        if self.learned.0.is_empty() {
-            return None;
-        }
+        // Mostly nothing has been.
+        if self.learned.0.is_empty() { None } else { self.look_up_mtu(destination) }
+    }
+
+    #[cold]
+    fn look_up_mtu(&self, destination: IpAddr) -> Option<u32> {
         self.learned.0.get(&destination).map(|(mtu_bytes, _)| *mtu_bytes)
     }
 }

@@ -118,9 +118,15 @@ impl Process {
     #[inline(always)]
     fn lowest_free(&self, from: usize) -> Result<usize> {
         let start = from.max(to_usize(self.lowest));
-        let used = self.table.iter().skip(start).take_while(|entry| entry.is_some()).count();
-        let number = start + used;
+        let is_used = self.table.get(start).is_some_and(|entry| entry.is_some());
+        let number = if is_used { self.first_free(start) } else { start };
         if number < self.limit() { Ok(number) } else { Err(Errno::MFILE) }
+    }
+
+    /// The first number from `start` on that is free.
+    #[cold]
+    fn first_free(&self, start: usize) -> usize {
+        start + self.table.iter().skip(start).take_while(|entry| entry.is_some()).count()
     }
 
     /// The files of its descriptors.

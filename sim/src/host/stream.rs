@@ -455,11 +455,16 @@ impl Host {
     }
 
     /// `inet_csk_listen_stop`: the listener takes no more connections, and those that nobody has accepted are reset.
-    #[inline]
+    #[cold]
     pub(super) fn stop_listening(&mut self, now: Instant, key: Key) {
         if let Some(listener) = self.sockets[key].listener.take() {
             self.dissolve(now, key, *listener);
         }
+    }
+
+    #[cold]
+    fn leave_groups(&mut self, key: Key) {
+        self.stream_groups.remove(&key);
     }
 
     /// The connections of a listener that is one no longer.
@@ -484,7 +489,7 @@ impl Host {
     /// The last close of a socket: `inet_release`, `__tcp_close`. Answers until when the caller waits for its data.
     pub(super) fn release_socket(&mut self, cx: &mut Cx<'_>, key: Key, may_linger: bool) -> Option<Instant> {
         if !self.stream_groups.is_empty() {
-            self.stream_groups.remove(&key);
+            self.leave_groups(key);
         }
         let mut socket = &mut self.sockets[key];
         if socket.listener.is_some() {

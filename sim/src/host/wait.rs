@@ -65,6 +65,13 @@ struct Seats {
     of_quiet: Option<Key>,
 }
 
+impl Seats {
+    #[cold]
+    fn are_free(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
 const _: () = assert!(size_of::<WaitQueue>() == 24, "there is one for each open file");
 
 impl WaitQueue {
@@ -86,7 +93,7 @@ impl WaitQueue {
     /// Whether nobody waits at all, so that a call may begin to wait without an entry.
     #[inline]
     pub(super) fn has_nobody(&self) -> bool {
-        self.quiet == Quiet::Nobody && self.entries().is_empty()
+        self.quiet == Quiet::Nobody && self.seats.as_ref().is_none_or(|seats| seats.are_free())
     }
 
     /// A receive on a stream begins to wait without an entry; `false`: it must have one.

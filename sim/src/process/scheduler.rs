@@ -609,6 +609,7 @@ impl Scheduler {
         }
     }
 
+    #[cold]
     fn make_woken_ready(&mut self) {
         while let Some(Token(token)) = self.world.poll_wake() {
             self.wake(thread_of(Token(token)));

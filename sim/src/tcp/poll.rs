@@ -97,7 +97,14 @@ impl Tcb {
     /// Wakes writers if there is room again and one of them had found none: `tcp_check_space`.
     #[inline]
     pub(super) fn check_space(&mut self) {
-        if self.nospace && self.is_writable() {
+        if self.nospace {
+            self.check_space_for_writers();
+        }
+    }
+
+    #[cold]
+    fn check_space_for_writers(&mut self) {
+        if self.is_writable() {
             self.nospace = false;
             self.wakes.writable = true;
         }

@@ -59,6 +59,7 @@ impl World {
     }
 
     /// The earliest timer of all hosts goes off, next of all. `false`: there is none.
+    #[cold]
     #[inline(never)]
     fn run_next_timer(&mut self) -> bool {
         let Some((at, id)) = self.next_timer() else { return false };
@@ -77,6 +78,7 @@ impl World {
         self.choice.set_now(at);
     }
 
+    #[cold]
     #[inline(never)]
     fn happen_seldom(&mut self, due: Due) -> Option<Alarm> {
         match due {

@@ -67,6 +67,7 @@ impl World {
     }
 
     /// Takes the packet in this place, the next one, which is recorded already, to where it goes.
+    #[cold]
     pub(super) fn carry_on(&mut self, from: HostId, slot: u32) {
         let packet = self.in_flight.packet(slot);
         let known = self.machines[from.index()].path_to(packet.dst);

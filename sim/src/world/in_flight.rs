@@ -112,9 +112,14 @@ impl InFlight {
     #[inline(always)]
     pub(super) fn land(&mut self, slot: u32) {
         if !self.packet(slot).is_plain() {
-            *self.packet_mut(slot) = Packet::EMPTY;
+            self.empty(slot);
         }
         self.free.push(slot);
+    }
+
+    #[cold]
+    fn empty(&mut self, slot: u32) {
+        *self.packet_mut(slot) = Packet::EMPTY;
     }
 }
 

@@ -59,6 +59,7 @@ impl World {
     }
 
     /// The host's earliest timer is to go off at this moment, and no earlier one; [`Instant::FAR`]: it has none.
+    #[cold]
     #[inline(never)]
     pub(super) fn set_timer(&mut self, id: HostId, at: Instant) {
         self.machines[id.index()].timer_at = at;

@@ -22,12 +22,7 @@ impl Tcb {
             return false;
         }
         if ack.before(self.snd_una) {
-            // RFC 5961 section 5.2: an ACK from further back than any window reaches is forged.
-            if self.snd_una - ack > self.max_window {
-                self.challenge(now);
-                return false;
-            }
-            return true;
+            return self.take_old_ack(now, ack);
         }
         self.soft_err = None;
         let flight = self.flight_bytes();
@@ -46,6 +41,17 @@ impl Tcb {
         self.leave_state_on_ack(now);
         self.check_space();
         self.state != State::Closed
+    }
+
+    /// An ACK of what was acknowledged before.
+    #[cold]
+    fn take_old_ack(&mut self, now: Instant, ack: SeqNumber) -> bool {
+        // RFC 5961 section 5.2: an ACK from further back than any window reaches is forged.
+        let is_forged = self.snd_una - ack > self.max_window;
+        if is_forged {
+            self.challenge(now);
+        }
+        !is_forged
     }
 
     /// In SYN-RECEIVED: the ACK of our SYN makes the connection.

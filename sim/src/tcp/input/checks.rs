@@ -21,6 +21,7 @@ impl Tcb {
     }
 
     /// Whether the segment goes on to the fifth step. What lies outside the window is cut off.
+    #[cold]
     pub(super) fn is_acceptable(&mut self, now: Instant, segment: &mut Segment) -> bool {
         let is_reset = segment.control == Control::Rst;
         if !is_reset && self.is_old_by_timestamp(now, segment) {
