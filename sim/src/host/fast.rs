@@ -5,17 +5,13 @@
 use super::Host;
 use super::conns::FourTuple;
 use super::cx::{Pid, Token};
-use super::file::{File, Object};
+use super::file::Object;
 use super::holder::Conn;
-use super::option::Options;
 use super::poll::KEY_READABLE;
-use super::socket::Socket;
-use super::sysctl::Sysctl;
 use super::task::Kind;
-use super::timers::TimerQueue;
-use crate::packet::{Body, Packet, Segment, SeqNumber};
-use crate::slab::{Key, KeyQueue, Slab, to_usize};
-use crate::tcp::{State, Taken, Tcb};
+use crate::packet::{Body, Packet, SeqNumber};
+use crate::slab::{Key, to_usize};
+use crate::tcp::{State, Tcb};
 use twinsock::consts as c;
 use twinsock::raw::RawFd;
 use twinsock::{Errno, Instant};
@@ -546,116 +542,5 @@ impl Host {
             }
             Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => None,
         }
-    }
-}
-
-impl Socket {
-    /// Whether a segment is of this connection, which is in the index of connections.
-    #[inline(always)]
-    pub(super) fn is_between(&self, packet: &Packet, segment: &Segment) -> bool {
-        let tuple = &self.tuple;
-        tuple.local_port == segment.dst_port
-            && tuple.remote_port == segment.src_port
-            && tuple.local == packet.dst
-            && tuple.remote == packet.src
-    }
-
-    /// Whether the short ways may take for granted what is usual, until something else is done to the socket.
-    fn settle_down(&mut self) -> bool {
-        let Options { peek_off, look_below_ttl, receive_timeout, .. } = *self.options;
-        let is_plain = peek_off <= 0 && look_below_ttl == 0 && receive_timeout.is_none();
-        is_plain && !self.is_dirty && !self.is_lingering && self.tcb.settle_down()
-    }
-
-    /// A send on a calm connection into a packet that holds something else.
-    #[inline(never)]
-    fn send_anew(&mut self, now: Instant, data: &[u8], sysctl: &Sysctl, packet: &mut Packet) -> bool {
-        let is_sent = self.tcb.send_calmly(now, data, packet.segment_mut(), false).is_some();
-        if is_sent {
-            self.address(sysctl, packet);
-        }
-        is_sent
-    }
-
-    /// Takes in a segment that has come to a calm connection, and ends the receive that waits for it, if `may_end` says that it may. Answers whose that was, and
-    /// what it returns, if one has ended, and whether the host has a timer more. `again`: see [`Tcb::take_calmly`]. `None`: nothing has happened.
-    #[inline(always)]
-    fn take_calmly(
-        &mut self,
-        now: Instant,
-        segment: &Segment,
-        own: Key,
-        (may_end, again): (bool, bool),
-        (files, timers): (&mut Slab<File>, &mut TimerQueue),
-    ) -> Option<(Option<(Token, usize)>, bool)> {
-        if self.calm == 0 {
-            return None;
-        }
-        let entry = files.get_mut(self.file?)?;
-        // Whoever waits here holds the file, beside its descriptors.
-        let sleeper = entry.queue.asleep().filter(|_| may_end && entry.is_shared());
-        let ended = match (self.tcb.take_calmly(now, segment, sleeper.map_or(0, |(_, room)| room), again), sleeper) {
-            (Taken::Read(len), Some((waiter, _))) => {
-                entry.queue.get_up();
-                entry.put_shared();
-                Some((waiter, to_usize(len)))
-            }
-            (Taken::Kept | Taken::Read(_), _) => None,
-            (Taken::Not, _) => return None,
-        };
-        Some((ended, self.arm_for(self.tcb.delayed_ack_at(), own, timers)))
-    }
-
-    /// Whether a receive has nothing to return but will have.
-    #[inline(always)]
-    fn must_wait(&self) -> bool {
-        if self.calm != 0 { self.tcb.must_wait_calmly() } else { self.tcb.must_wait() }
-    }
-
-    /// Whether such a receive may wait on the short way.
-    #[inline(always)]
-    fn may_wait(&self, room: usize, flags: i32) -> bool {
-        // Who is calm has no timeout.
-        let has_no_timeout = self.calm != 0 || self.options.receive_timeout.is_none();
-        let is_patient = has_no_timeout && self.tcb.options.rcvlowat == QUIET_TARGET_BYTES;
-        flags & c::MSG_DONTWAIT == 0 && is_patient && room > 0
-    }
-
-    /// A receive that finds enough.
-    #[inline(always)]
-    fn receive(
-        &mut self,
-        now: Instant,
-        key: Key,
-        into: &mut [u8],
-        target: u32,
-        (dirty, timers): (&mut KeyQueue, &mut TimerQueue),
-    ) -> Option<usize> {
-        if self.calm != 0
-            && let Some(received) = self.tcb.recv_calmly(now, into)
-        {
-            return Some(received);
-        }
-        self.calm = 0;
-        self.receive_plainly(now, key, into, target, (dirty, timers))
-    }
-
-    #[inline(never)]
-    fn receive_plainly(
-        &mut self,
-        now: Instant,
-        key: Key,
-        into: &mut [u8],
-        target: u32,
-        (dirty, timers): (&mut KeyQueue, &mut TimerQueue),
-    ) -> Option<usize> {
-        if self.options.peek_off > 0 {
-            return None;
-        }
-        let received = self.tcb.recv_plainly(now, into, target)?;
-        if self.tcb.has_output() {
-            self.mark_dirty(key, dirty, timers);
-        }
-        Some(received)
     }
 }
