@@ -12,7 +12,7 @@ pub use own::Tid;
 
 use crate::host::Call;
 use crate::process::coroutine::Carrier;
-use crate::process::current::{self, Running};
+use crate::process::current::{self, Owner, Running};
 use crate::process::scheduler::{ProcId, ThreadId, Wait};
 use crate::world::LookupError;
 use std::io;
@@ -42,8 +42,7 @@ pub use crate::host::WALL_START_SECONDS;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Net {
-    pub(crate) sim: u32,
-    process: ProcId,
+    owner: Owner,
 }
 
 /// A descriptor of a simulated process; dropping it closes it.
@@ -66,11 +65,16 @@ pub struct NetSocket {
 
 impl Net {
     pub(crate) fn new(sim: u32, process: ProcId) -> Net {
-        Net { sim, process }
+        Net { owner: Owner::new(sim, process) }
+    }
+
+    /// Its simulation's number.
+    pub(crate) fn sim(self) -> u32 {
+        self.owner.sim()
     }
 
     pub(crate) fn running(self) -> Result<Running> {
-        current::running(self.sim, Some(self.process))
+        current::running(self.owner)
     }
 
     /// Makes a system call: waits for its turn, then for as long as the call does.
@@ -102,7 +106,7 @@ fn number(answer: usize) -> RawFd {
 
 impl Drop for NetSocket {
     fn drop(&mut self) {
-        let running = if self.fd < 0 { None } else { current::running_quietly(self.net.sim, self.net.process) };
+        let running = if self.fd < 0 { None } else { current::running_quietly(self.net.owner) };
         match running {
             None => {}
             Some(running) if std::thread::panicking() => running.close_without_waiting(self.fd),
@@ -164,7 +168,7 @@ impl Clock for Net {
     /// The host's monotonic clock as the calling thread sees it: zero when the host booted, and no faster or slower than the world's time, unless
     /// [`Host::set_clock`](crate::Host::set_clock) says so. [`Instant::ZERO`] outside the simulation.
     fn now(&self) -> Instant {
-        let Ok(running) = current::running(self.sim, None) else { return Instant::ZERO };
+        let Ok(running) = current::running_anywhere(self.sim()) else { return Instant::ZERO };
         match running.enter() {
             Ok(mut scheduler) => {
                 scheduler.charge(running.thread);
@@ -175,7 +179,7 @@ impl Clock for Net {
     }
 
     fn wall(&self) -> SystemTime {
-        let nanos = match current::running(self.sim, None) {
+        let nanos = match current::running_anywhere(self.sim()) {
             Ok(running) => {
                 // One that is being unwound may look at its watch, too.
                 if let Ok(mut scheduler) = running.enter() {
@@ -189,7 +193,7 @@ impl Clock for Net {
     }
 
     fn sleep(&self, duration: Duration) {
-        let Ok(running) = current::running(self.sim, None) else { return };
+        let Ok(running) = current::running_anywhere(self.sim()) else { return };
         if let Ok(mut scheduler) = running.enter() {
             let deadline = scheduler.own_clock(running.thread) + duration;
             loop {
@@ -253,7 +257,7 @@ impl<T: Send + 'static> JoinThread<T> for NetJoin<T> {
     /// (A thread that panics fails the whole run.)
     fn join(self) -> std::thread::Result<T> {
         let wait = || -> Result<()> {
-            let running = current::running(self.net.sim, None)?;
+            let running = current::running_anywhere(self.net.sim())?;
             drop(running.enter()?);
             running.wait_for_end(self.thread);
             Ok(())
@@ -272,7 +276,7 @@ impl Entropy for Net {
         bytes.fill(0);
         let Ok(running) = self.running() else { return };
         if let Ok(mut scheduler) = running.enter() {
-            let stream = scheduler.entropy(self.process);
+            let stream = scheduler.entropy(self.owner.process());
             scheduler.world_mut().choice_mut().fill(stream, bytes);
             scheduler.charge(running.thread);
         }

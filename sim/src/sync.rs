@@ -117,7 +117,7 @@ impl<T: Send + 'static> NetMutex<T> {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
-        self.holder.store(current::thread(net.sim).map_or(NOBODY, |ThreadId(thread)| thread), Ordering::Relaxed);
+        self.holder.store(current::thread(net.sim()).map_or(NOBODY, |ThreadId(thread)| thread), Ordering::Relaxed);
         Some(NetGuard { net, mutex: self, value: Some(value) })
     }
 }
@@ -138,7 +138,7 @@ impl<T: Send + 'static> DerefMut for NetGuard<'_, T> {
 impl<T: Send + 'static> Drop for NetGuard<'_, T> {
     fn drop(&mut self) {
         if self.value.take().is_some() {
-            self.mutex.waiters.wake_one(self.net.sim);
+            self.mutex.waiters.wake_one(self.net.sim());
         }
     }
 }
@@ -246,7 +246,7 @@ impl<T: Send + 'static> Drop for NetSender<T> {
         state.senders -= 1;
         if state.senders == 0 {
             drop(state);
-            self.0.waiters.wake_all(self.0.net.sim);
+            self.0.waiters.wake_all(self.0.net.sim());
         }
     }
 }
@@ -265,7 +265,7 @@ impl<T: Send + 'static> Drop for NetReceiver<T> {
 impl Net {
     /// Makes a use of a lock or channel a call of its own: a place where others may run, and that costs time.
     fn pass(self) -> Option<Running> {
-        let running = current::running(self.sim, None).ok()?;
+        let running = current::running_anywhere(self.sim()).ok()?;
         running.enter().ok()?.charge(running.thread);
         Some(running)
     }
@@ -296,7 +296,8 @@ impl Primitives for Net {
                 Some(running) => drop(mutex.waiters.wait(running, "lock", None)),
                 None => {
                     let holder = ThreadId(mutex.holder.load(Ordering::Relaxed));
-                    let unwound = current::running(self.sim, None).is_ok_and(|running| driver::unwind_holder(&running, holder));
+                    let unwound =
+                        current::running_anywhere(self.sim()).is_ok_and(|running| driver::unwind_holder(&running, holder));
                     assert!(unwound, "a lock that is held is waited for by a running thread of its simulation");
                 }
             }
@@ -335,12 +336,12 @@ impl Primitives for Net {
 
     fn notify_one(&self, condvar: &NetCondvar) {
         self.pass();
-        condvar.waiters.wake_one(self.sim);
+        condvar.waiters.wake_one(self.sim());
     }
 
     fn notify_all(&self, condvar: &NetCondvar) {
         self.pass();
-        condvar.waiters.wake_all(self.sim);
+        condvar.waiters.wake_all(self.sim());
     }
 
     fn channel<T: Send + 'static>(&self) -> (NetSender<T>, NetReceiver<T>) {
@@ -357,7 +358,7 @@ impl Primitives for Net {
         }
         state.queue.push_back(value);
         drop(state);
-        sender.0.waiters.wake_one(self.sim);
+        sender.0.waiters.wake_one(self.sim());
         Ok(())
     }
 
@@ -407,7 +408,7 @@ impl Net {
         let Some(running) = self.pass() else { return (guard, false) };
         let mutex = guard.mutex;
         guard.value = None;
-        mutex.waiters.wake_one(self.sim);
+        mutex.waiters.wake_one(self.sim());
         let notified = condvar.waiters.wait(&running, "condition variable", timeout);
         (self.lock(mutex), !notified)
     }

@@ -65,7 +65,7 @@ macro_rules! calls {
         impl Syscalls for Net {
             $(#[inline]
             fn $name(&self $(, $arg: $type)*) -> $result {
-                if current::is_disturbed(self.sim) {
+                if current::is_disturbed(self.owner) {
                     return self.disturbed().$name($($arg),*);
                 }
                 Plain(*self).$name($($arg),*)

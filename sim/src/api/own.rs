@@ -198,14 +198,14 @@ impl Net {
     fn peek<R>(self, look: impl FnOnce(&mut Scheduler, ProcId) -> R) -> Result<R> {
         let running = self.running()?;
         let mut scheduler = running.shared.scheduler.borrow_mut();
-        Ok(look(&mut scheduler, self.process))
+        Ok(look(&mut scheduler, self.owner.process()))
     }
 
     /// Acts at the calling thread's turn, and charges it for a call.
     pub(super) fn enter<R>(self, act: impl FnOnce(&mut Scheduler, ProcId) -> R) -> Result<R> {
         let running = self.running()?;
         let mut scheduler = running.enter()?;
-        let result = act(&mut scheduler, self.process);
+        let result = act(&mut scheduler, self.owner.process());
         scheduler.charge(running.thread);
         Ok(result)
     }

@@ -9,7 +9,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::time::{Duration, SystemTime};
 use twinsock::consts::MSG_CMSG_CLOEXEC;
 use twinsock::raw::{EpollEvent, FdSet, Name, PollFd, RawFd, RecvHdr, SendHdr, Syscalls, Vouch};
-use twinsock::{Clock, Instant, Result, SocketApi};
+use twinsock::{Clock, Errno, Instant, Result, SocketApi};
 
 /// A process whose calls are made as they are, whatever faults its host is to have.
 #[derive(Clone, Copy, Debug)]
@@ -90,19 +90,14 @@ impl Syscalls for Plain {
         self.0.call_done(Call::Setsockopt { fd, level, name, value })
     }
 
+    #[inline]
     fn send(&self, fd: RawFd, data: &[u8], flags: i32) -> Result<usize> {
-        let running = self.0.running()?;
-        let mut scheduler = running.enter()?;
-        if scheduler.send_short(running.thread, SendsBy::Sendto, fd, data, flags) {
-            return Ok(data.len());
-        }
-        send_else(&running, scheduler, fd, data, flags)
+        send(self.0, fd, data, flags).result()
     }
 
+    #[inline]
     fn sendto(&self, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Result<usize> {
-        let running = self.0.running()?;
-        let scheduler = running.enter()?;
-        sendto_from(&running, scheduler, fd, data, flags, addr)
+        sendto(self.0, fd, data, flags, addr).result()
     }
 
     fn sendmsg(&self, fd: RawFd, hdr: &SendHdr<'_>, flags: i32) -> Result<usize> {
@@ -117,30 +112,14 @@ impl Syscalls for Plain {
         running.call(scheduler, &mut Call::Sendmsg { fd, hdr, flags })
     }
 
+    #[inline]
     fn recv(&self, fd: RawFd, into: &mut [u8], flags: i32) -> Result<usize> {
-        let running = self.0.running()?;
-        let posted = || Posted { as_file: false, fd, flags, room: u32::try_from(into.len()).unwrap_or(u32::MAX) };
-        let (mut scheduler, has_waited) = running.enter_to_receive(posted)?;
-        if !has_waited {
-            match scheduler.recv_short(running.thread, false, fd, into, flags) {
-                ShortRecv::Done(received) => return Ok(received),
-                ShortRecv::Waits => scheduler = running.suspend(scheduler),
-                ShortRecv::Long => return recv_else(&running, scheduler, fd, into, flags),
-            }
-        }
-        if let Some(received) = scheduler.take_received(running.thread, false, fd, into, flags) {
-            return Ok(received);
-        }
-        match scheduler.resume_recv_short(running.thread, fd, into) {
-            Some(received) => Ok(received),
-            None => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name: None }),
-        }
+        recv(self.0, fd, into, flags).result()
     }
 
+    #[inline]
     fn recvfrom(&self, fd: RawFd, into: &mut [u8], flags: i32, name: Option<Name<'_>>) -> Result<usize> {
-        let running = self.0.running()?;
-        let scheduler = running.enter()?;
-        recvfrom_from(&running, scheduler, fd, into, flags, name)
+        recvfrom(self.0, fd, into, flags, name).result()
     }
 
     fn recvmsg(&self, fd: RawFd, hdr: &mut RecvHdr<'_, '_>, flags: i32) -> Result<usize> {
@@ -161,7 +140,7 @@ impl Syscalls for Plain {
                 }
                 received
             }
-            ShortRecv::Long => None,
+            ShortRecv::HasWaited | ShortRecv::Long => None,
         };
         let Some(received) = short else {
             return running.call(scheduler, &mut Call::Recvmsg { fd, hdr: hdr.into(), flags });
@@ -172,33 +151,14 @@ impl Syscalls for Plain {
         Ok(received)
     }
 
+    #[inline]
     fn read(&self, fd: RawFd, into: &mut [u8]) -> Result<usize> {
-        let running = self.0.running()?;
-        let posted = || Posted { as_file: true, fd, flags: 0, room: u32::try_from(into.len()).unwrap_or(u32::MAX) };
-        let (mut scheduler, has_waited) = running.enter_to_receive(posted)?;
-        if !has_waited {
-            match scheduler.recv_short(running.thread, true, fd, into, 0) {
-                ShortRecv::Done(received) => return Ok(received),
-                ShortRecv::Waits => scheduler = running.suspend(scheduler),
-                ShortRecv::Long => return running.call(scheduler, &mut Call::Read { fd, into }),
-            }
-        }
-        if let Some(received) = scheduler.take_received(running.thread, true, fd, into, 0) {
-            return Ok(received);
-        }
-        match scheduler.resume_recv_short(running.thread, fd, into) {
-            Some(received) => Ok(received),
-            None => running.go_on(scheduler, &mut Call::Read { fd, into }),
-        }
+        read(self.0, fd, into).result()
     }
 
+    #[inline]
     fn write(&self, fd: RawFd, data: &[u8]) -> Result<usize> {
-        let running = self.0.running()?;
-        let mut scheduler = running.enter()?;
-        if scheduler.send_short(running.thread, SendsBy::Write, fd, data, 0) {
-            return Ok(data.len());
-        }
-        running.call(scheduler, &mut Call::Write { fd, data })
+        write(self.0, fd, data).result()
     }
 
     fn readv(&self, fd: RawFd, iov: &mut [IoSliceMut<'_>]) -> Result<usize> {
@@ -256,16 +216,190 @@ impl Syscalls for Plain {
     }
 }
 
+/// What a call that carries data returns, as the kernel has it: an error is negated. It stands in one register, and so do all arguments of the calls below.
+#[derive(Clone, Copy)]
+struct Returned(isize);
+
+impl Returned {
+    #[inline(always)]
+    fn of(result: Result<usize>) -> Returned {
+        match result {
+            Ok(bytes) => Returned(bytes.cast_signed()),
+            Err(errno) => Returned::failed(errno),
+        }
+    }
+
+    #[cold]
+    fn failed(errno: Errno) -> Returned {
+        Returned(isize::try_from(errno.raw()).map_or(isize::MIN, isize::wrapping_neg))
+    }
+
+    #[inline(always)]
+    fn result(self) -> Result<usize> {
+        usize::try_from(self.0).map_err(|_| self.errno())
+    }
+
+    #[cold]
+    fn errno(self) -> Errno {
+        Errno::from_raw(i32::try_from(self.0.wrapping_neg()).expect("the numbers of errors are small"))
+    }
+}
+
+#[inline(never)]
+fn send(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
+    send_from(net, false, fd, data, flags)
+}
+
+#[inline(never)]
+fn write(net: Net, fd: RawFd, data: &[u8]) -> Returned {
+    send_from(net, true, fd, data, 0)
+}
+
+/// `send(2)`, or `write(2)`, by TCP's short way, as far as that goes.
+#[inline(always)]
+fn send_from(net: Net, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> Returned {
+    let running = match net.running() {
+        Ok(running) => running,
+        Err(errno) => return Returned::failed(errno),
+    };
+    let mut scheduler = match running.begin() {
+        Ok(scheduler) => scheduler,
+        Err(errno) => return Returned::failed(errno),
+    };
+    let how = SendsBy::stream(as_file);
+    let is_sent = match scheduler.send_at_once(running.thread, how, fd, data, flags) {
+        Some(is_sent) => is_sent,
+        None => {
+            scheduler = match running.enter_slowly(scheduler) {
+                Ok(scheduler) => scheduler,
+                Err(errno) => return Returned::failed(errno),
+            };
+            !scheduler.is_dgram(running.thread, fd) && scheduler.send_short(running.thread, how, fd, data, flags)
+        }
+    };
+    match is_sent {
+        true => Returned(data.len().cast_signed()),
+        false if as_file => write_else(running, scheduler, fd, data),
+        false => send_else(running, scheduler, fd, data, flags),
+    }
+}
+
 /// A send that is none of TCP's easy ones.
 #[inline(never)]
-fn send_else(running: &Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, data: &[u8], flags: i32) -> Result<usize> {
-    sendto_from(running, scheduler, fd, data, flags, None)
+fn send_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, data: &[u8], flags: i32) -> Returned {
+    Returned::of(sendto_from(running, scheduler, fd, data, flags, None))
+}
+
+/// The same of a write.
+#[inline(never)]
+fn write_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, data: &[u8]) -> Returned {
+    Returned::of(running.call(scheduler, &mut Call::Write { fd, data }))
+}
+
+#[inline(never)]
+fn sendto(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
+    let sent = || {
+        let running = net.running()?;
+        let scheduler = running.enter()?;
+        sendto_from(running, scheduler, fd, data, flags, addr)
+    };
+    Returned::of(sent())
+}
+
+#[inline(never)]
+fn recv(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    recv_into(net, false, fd, into, flags)
+}
+
+#[inline(never)]
+fn read(net: Net, fd: RawFd, into: &mut [u8]) -> Returned {
+    recv_into(net, true, fd, into, 0)
+}
+
+/// `recv(2)`, or `read(2)`, by TCP's short way, as far as that goes.
+#[inline(always)]
+fn recv_into(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    let running = match net.running() {
+        Ok(running) => running,
+        Err(errno) => return Returned::failed(errno),
+    };
+    let mut scheduler = match running.begin() {
+        Ok(scheduler) => scheduler,
+        Err(errno) => return Returned::failed(errno),
+    };
+    let begun = match scheduler.recv_at_once(running.thread, as_file, fd, into, flags) {
+        Some(begun) => begun,
+        None => {
+            let posted = Posted { as_file, fd, flags, room: u32::try_from(into.len()).unwrap_or(u32::MAX) };
+            match running.enter_slowly_to_receive(scheduler, posted) {
+                Ok((entered, has_waited)) => {
+                    scheduler = entered;
+                    match has_waited {
+                        true => ShortRecv::HasWaited,
+                        false if !as_file && scheduler.is_dgram(running.thread, fd) => ShortRecv::Long,
+                        false => scheduler.recv_short(running.thread, as_file, fd, into, flags),
+                    }
+                }
+                Err(errno) => return Returned::failed(errno),
+            }
+        }
+    };
+    match begun {
+        ShortRecv::Done(received) => return Returned(received.cast_signed()),
+        ShortRecv::Waits => scheduler = running.suspend(scheduler),
+        ShortRecv::HasWaited => {}
+        ShortRecv::Long if as_file => return read_else(running, scheduler, fd, into),
+        ShortRecv::Long => return recv_else(running, scheduler, fd, into, flags),
+    }
+    match scheduler.take_received(running.thread, as_file, fd, into, flags) {
+        Some(received) => Returned(received.cast_signed()),
+        None => recv_on(running, scheduler, as_file, fd, into, flags),
+    }
+}
+
+/// Goes on with a receive that has waited on the short way, and has not ended.
+#[inline(never)]
+fn recv_on(
+    running: Running,
+    mut scheduler: RefMut<'_, Scheduler>,
+    as_file: bool,
+    fd: RawFd,
+    into: &mut [u8],
+    flags: i32,
+) -> Returned {
+    Returned::of(match scheduler.resume_recv_short(running.thread, fd, into) {
+        Some(received) => Ok(received),
+        None if as_file => running.go_on(scheduler, &mut Call::Read { fd, into }),
+        None => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name: None }),
+    })
+}
+
+/// A receive that is none of TCP's easy ones.
+#[inline(never)]
+fn recv_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    Returned::of(recvfrom_from(running, scheduler, fd, into, flags, None))
+}
+
+/// The same of a read.
+#[inline(never)]
+fn read_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into: &mut [u8]) -> Returned {
+    Returned::of(running.call(scheduler, &mut Call::Read { fd, into }))
+}
+
+#[inline(never)]
+fn recvfrom(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: Option<Name<'_>>) -> Returned {
+    let received = || {
+        let running = net.running()?;
+        let scheduler = running.enter()?;
+        recvfrom_from(running, scheduler, fd, into, flags, name)
+    };
+    Returned::of(received())
 }
 
 /// `sendto(2)` by UDP's short way, or by the long way.
 #[inline(always)]
 fn sendto_from(
-    running: &Running,
+    running: Running,
     mut scheduler: RefMut<'_, Scheduler>,
     fd: RawFd,
     data: &[u8],
@@ -278,28 +412,17 @@ fn sendto_from(
     running.call(scheduler, &mut Call::Sendto { fd, data, flags, addr })
 }
 
-/// A receive that is none of TCP's easy ones.
-#[inline(never)]
-fn recv_else<'a>(
-    running: &'a Running,
-    scheduler: RefMut<'a, Scheduler>,
-    fd: RawFd,
-    into: &mut [u8],
-    flags: i32,
-) -> Result<usize> {
-    recvfrom_from(running, scheduler, fd, into, flags, None)
-}
-
 /// `recvfrom(2)` by UDP's short way, or by the long way.
 #[inline(always)]
-fn recvfrom_from<'a>(
-    running: &'a Running,
-    mut scheduler: RefMut<'a, Scheduler>,
+fn recvfrom_from(
+    running: Running,
+    scheduler: RefMut<'_, Scheduler>,
     fd: RawFd,
     into: &mut [u8],
     flags: i32,
     mut name: Option<Name<'_>>,
 ) -> Result<usize> {
+    let mut scheduler = scheduler;
     match scheduler.recv_dgram_short(running.thread, fd, into, (flags, asked(&mut name))) {
         ShortRecv::Done(received) => Ok(received),
         ShortRecv::Waits => {
@@ -312,7 +435,7 @@ fn recvfrom_from<'a>(
                 None => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name }),
             }
         }
-        ShortRecv::Long => running.call(scheduler, &mut Call::Recvfrom { fd, into, flags, name }),
+        ShortRecv::HasWaited | ShortRecv::Long => running.call(scheduler, &mut Call::Recvfrom { fd, into, flags, name }),
     }
 }
 

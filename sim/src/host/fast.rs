@@ -3,18 +3,15 @@
 //! Whatever is not the usual case, a flag, an error, a wait, is left to the long way, which finds everything as it was.
 
 use super::Host;
-use super::conns::{FourTuple, is_same};
+use super::conns::FourTuple;
 use super::cx::{Pid, Token};
 use super::file::Object;
 use super::holder::Conn;
-use super::option::Options;
 use super::poll::KEY_READABLE;
-use super::socket::Socket;
 use super::task::Kind;
-use super::timers::TimerQueue;
-use crate::packet::{Body, Control, Packet, Segment};
-use crate::slab::{Key, KeyQueue, to_usize};
-use crate::tcp::{State, Taken, Tcb};
+use crate::packet::{Body, Control, Packet, SeqNumber};
+use crate::slab::{Key, to_usize};
+use crate::tcp::{State, Tcb};
 use twinsock::consts as c;
 use twinsock::raw::RawFd;
 use twinsock::{Errno, Instant};
@@ -25,6 +22,15 @@ pub(super) const INDIFFERENT_FLAGS: i32 = c::MSG_DONTWAIT | c::MSG_NOSIGNAL;
 /// What the short way of a send came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ShortSend {
+    /// The same as `Out`, of a segment of which only these numbers and its data have changed.
+    Again {
+        /// The host has a timer more.
+        is_armed: bool,
+        /// The sequence number.
+        seq: SeqNumber,
+        /// The acknowledgment number.
+        ack: SeqNumber,
+    },
     /// All of it is in the buffer, and in the packet, which is to be sent.
     Out {
         /// The host has a timer more.
@@ -40,11 +46,11 @@ pub enum ShortSend {
 
 /// What the short way of a call that may wait came to.
 #[derive(Debug)]
-pub enum Short<R = usize> {
+pub enum Short<R = usize, W = QuietCall> {
     /// It returns this.
     Done(R),
     /// It waits.
-    Waits(QuietCall),
+    Waits(W),
     /// It is for the long way, [`Host::begin`].
     Long,
 }
@@ -244,6 +250,12 @@ impl Recent {
     pub(crate) fn is_dgram(&self, fd: RawFd) -> bool {
         self.fd == i64::from(fd) + DGRAM
     }
+
+    /// The same of a stream's.
+    #[inline(always)]
+    pub(crate) fn is_stream(&self, fd: RawFd) -> bool {
+        self.fd == i64::from(fd)
+    }
 }
 
 impl Default for Recent {
@@ -272,14 +284,15 @@ impl Host {
         let Host { sockets, dirty, timers, sysctl, .. } = self;
         let Some(socket) = sockets.get_calmly(key) else { return ShortSend::Long };
         if is_first {
-            let again = socket.calm == ends.calm;
-            if socket.calm != 0 && socket.tcb.send_calmly(now, data, packet.segment_mut(), again) {
-                if !again {
-                    socket.address(sysctl, packet);
+            if socket.calm != 0 {
+                if socket.calm == ends.calm {
+                    if let Some((seq, ack)) = socket.tcb.send_calmly(now, data, packet.segment_mut(), true) {
+                        return ShortSend::Again { is_armed: socket.arm_for(socket.tcb.retransmit_at(), key, timers), seq, ack };
+                    }
+                } else if socket.send_anew(now, data, sysctl, packet) {
                     *ends = Ends { from: key, to: socket.peer, calm: socket.calm };
+                    return ShortSend::Out { is_armed: socket.arm_for(socket.tcb.retransmit_at(), key, timers), again: false };
                 }
-                let probe_at = socket.tcb.retransmit_at();
-                return ShortSend::Out { is_armed: socket.arm_for(probe_at, key, timers), again };
             }
             socket.calm = 0;
             if socket.tcb.send_through(now, data, packet.segment_mut()) {
@@ -383,19 +396,33 @@ impl Host {
         may_end: bool,
         calms: &mut u64,
     ) -> Landing {
-        match &packet.body {
-            Body::Tcp(segment) if ends.calm != 0 || Tcb::may_be_small(segment) => {
-                self.take_segment_short(now, packet, ends, may_end, calms)
+        if let Body::Tcp(segment) = &packet.body {
+            // The next one of a dialogue.
+            if ends.calm != 0
+                && let Some(socket) = self.sockets.get_calmly(ends.to)
+                && socket.peer_calm == ends.calm
+                && let Some(taken) =
+                    socket.take_calmly(now, segment, ends.to, (may_end, true), (&mut self.files, &mut self.timers))
+            {
+                return self.landed_calmly(ends.to, taken);
             }
-            Body::Tcp(segment) if segment.control == Control::Syn && segment.ack.is_none() => Landing::Long,
+            if ends.calm != 0 || Tcb::may_be_small(segment) {
+                return self.take_segment_short(now, packet, ends, may_end, calms);
+            }
+            if segment.control == Control::Syn && segment.ack.is_none() {
+                return Landing::Long;
+            }
             // It is none that may come calmly.
-            Body::Tcp(_) => self.take_known(now, packet, ends, calms),
+            return self.take_known(now, packet, ends, calms);
+        }
+        match &packet.body {
             Body::Udp(datagram) => self.take_datagram_short(now, packet, datagram, ends, may_end),
-            Body::Icmp(_) => Landing::Long,
+            Body::Tcp(_) | Body::Icmp(_) => Landing::Long,
         }
     }
 
-    #[inline(always)]
+    /// The same of a segment that is not the next one of a dialogue.
+    #[inline(never)]
     fn take_segment_short(
         &mut self,
         now: Instant,
@@ -404,36 +431,25 @@ impl Host {
         may_end: bool,
         calms: &mut u64,
     ) -> Landing {
-        let Body::Tcp(segment) = &packet.body else { return Landing::Long };
-        let Host { files, sockets, timers, .. } = self;
-        if let Some(socket) = sockets.get_calmly(ends.to)
-            && socket.calm != 0
-            && let again = (socket.peer_calm == ends.calm) & (ends.calm != 0)
-            && (again || socket.is_between(packet, segment))
-            && let Some(entry) = socket.file.and_then(|file| files.get_mut(file))
+        if let Body::Tcp(segment) = &packet.body
+            && let Some(socket) = self.sockets.get_calmly(ends.to)
+            && socket.is_between(packet, segment)
+            && let Some(taken) = socket.take_calmly(now, segment, ends.to, (may_end, false), (&mut self.files, &mut self.timers))
         {
-            let asleep = entry.queue.asleep();
-            let room = match asleep {
-                Some((_, room)) if may_end && entry.is_shared() => room,
-                Some(_) | None => 0,
-            };
-            match (socket.tcb.take_calmly(now, segment, room, again), asleep) {
-                (Taken::Read(len), Some((waiter, _))) => {
-                    socket.meet(ends, again);
-                    entry.queue.get_up();
-                    entry.put_one_of_several();
-                    let is_armed = socket.arm_for(socket.tcb.delayed_ack_at(), ends.to, timers);
-                    return Landing::Ends { waiter, received: len, is_armed };
-                }
-                (Taken::Kept | Taken::Read(_), _) => {
-                    socket.meet(ends, again);
-                    let is_armed = socket.arm_for(socket.tcb.delayed_ack_at(), ends.to, timers);
-                    return self.wake_reader(ends.to, is_armed);
-                }
-                (Taken::Not, _) => {}
-            }
+            socket.peer = ends.from;
+            socket.peer_calm = ends.calm;
+            return self.landed_calmly(ends.to, taken);
         }
         self.take_known(now, packet, ends, calms)
+    }
+
+    /// A segment has been taken in by [`Socket::take_calmly`].
+    #[inline(always)]
+    fn landed_calmly(&mut self, to: Key, (ended, is_armed): (Option<(Token, u32)>, bool)) -> Landing {
+        match ended {
+            Some((waiter, received)) => Landing::Ends { waiter, received, is_armed },
+            None => self.wake_reader(to, is_armed),
+        }
     }
 
     /// There is something to read.
@@ -518,7 +534,7 @@ impl Host {
     }
 
     /// The same of a datagram socket.
-    #[inline]
+    #[inline(always)]
     pub(super) fn dgram_of(&self, pid: Pid, fd: RawFd, recent: &mut Recent) -> Option<(Key, Key)> {
         let is_known = |recent: &Recent| recent.fd == i64::from(fd) + DGRAM && recent.tables == self.tables;
         if !is_known(recent) {
@@ -546,87 +562,5 @@ impl Host {
             }
             Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => None,
         }
-    }
-}
-
-impl Socket {
-    /// Whether a segment is of this connection, which is in the index of connections.
-    #[inline(always)]
-    pub(super) fn is_between(&self, packet: &Packet, segment: &Segment) -> bool {
-        let tuple = &self.tuple;
-        tuple.local_port == segment.dst_port
-            && tuple.remote_port == segment.src_port
-            && is_same(&tuple.local, &packet.dst)
-            && is_same(&tuple.remote, &packet.src)
-    }
-
-    /// Whether the short ways may take for granted what is usual, until something else is done to the socket.
-    fn settle_down(&mut self) -> bool {
-        let Options { peek_off, look_below_ttl, receive_timeout, .. } = *self.options;
-        let is_plain = peek_off <= 0 && look_below_ttl == 0 && receive_timeout.is_none();
-        is_plain && !self.is_dirty && !self.is_lingering && self.tcb.settle_down()
-    }
-
-    /// The other end is the one that has sent the packet.
-    #[inline(always)]
-    fn meet(&mut self, ends: &Ends, again: bool) {
-        if !again {
-            self.peer = ends.from;
-            self.peer_calm = ends.calm;
-        }
-    }
-
-    /// Whether a receive has nothing to return but will have.
-    #[inline(always)]
-    fn must_wait(&self) -> bool {
-        if self.calm != 0 { self.tcb.must_wait_calmly() } else { self.tcb.must_wait() }
-    }
-
-    /// Whether such a receive may wait on the short way.
-    #[inline(always)]
-    fn may_wait(&self, room: usize, flags: i32) -> bool {
-        // Who is calm has no timeout, and waits for no more than the first byte.
-        let is_patient =
-            self.calm != 0 || self.options.receive_timeout.is_none() && self.tcb.options.rcvlowat == QUIET_TARGET_BYTES;
-        flags & c::MSG_DONTWAIT == 0 && is_patient && room > 0
-    }
-
-    /// A receive that finds enough: so many bytes, or as many as `SO_RCVLOWAT` says now.
-    #[inline(always)]
-    fn receive(
-        &mut self,
-        now: Instant,
-        key: Key,
-        into: &mut [u8],
-        target: Option<u32>,
-        (dirty, timers): (&mut KeyQueue, &mut TimerQueue),
-    ) -> Option<usize> {
-        if self.calm != 0
-            && let Some(received) = self.tcb.recv_calmly(now, into)
-        {
-            return Some(received);
-        }
-        self.calm = 0;
-        self.receive_plainly(now, key, into, target, (dirty, timers))
-    }
-
-    #[inline(never)]
-    fn receive_plainly(
-        &mut self,
-        now: Instant,
-        key: Key,
-        into: &mut [u8],
-        target: Option<u32>,
-        (dirty, timers): (&mut KeyQueue, &mut TimerQueue),
-    ) -> Option<usize> {
-        if self.options.peek_off > 0 {
-            return None;
-        }
-        let target = target.unwrap_or(self.tcb.options.rcvlowat);
-        let received = self.tcb.recv_plainly(now, into, target)?;
-        if self.tcb.has_output() {
-            self.mark_dirty(key, dirty, timers);
-        }
-        Some(received)
     }
 }

@@ -79,6 +79,13 @@ impl File {
         is_shared
     }
 
+    /// The same where it is known that there are several: [`File::is_shared`].
+    #[inline]
+    pub(super) fn put_shared(&mut self) {
+        debug_assert!(self.is_shared(), "the last one to let go closes the file");
+        self.refs -= 1;
+    }
+
     /// How many hold the file.
     pub(super) fn refs(&self) -> u32 {
         self.refs

@@ -11,7 +11,7 @@
 //! | `process.rs`, `file.rs`, `wait.rs` | descriptors; open file descriptions; who waits for them |
 //! | `ahead.rs` | what the caches are made ready for |
 //! | `ready.rs`, `poll.rs`, `epoll.rs`, `pipe.rs` | readiness and pipes |
-//! | `socket.rs`, `stream.rs`, `data.rs`, `fast.rs` | sockets and their names; bind to close; send and receive; the same, short |
+//! | `socket.rs`, `stream.rs`, `data.rs`, `fast.rs`, `calm.rs` | sockets and their names; bind to close; send and receive; the same, short; what of that is done with a socket |
 //! | `dgram.rs`, `dgram/`, `cmsg.rs` | datagram sockets: calls, ports, packets, groups; control messages |
 //! | `local.rs`, `local_call.rs`, `rights.rs` | local sockets; their calls that may wait; descriptors in flight |
 //! | `plain.rs`, `power.rs` | the file name space and plain files; what outlives a loss of power |
@@ -26,6 +26,7 @@ mod addr;
 mod ahead;
 mod buckets;
 mod call;
+mod calm;
 mod cmsg;
 mod conns;
 mod crowds;

@@ -212,7 +212,7 @@ impl Payload {
         match self {
             Payload::Inline { len, bytes } => {
                 *len = inline_len(data);
-                bytes[..data.len()].copy_from_slice(data);
+                copy_few(&mut bytes[..data.len()], data);
             }
             Payload::Shared(_) => *self = Payload::copy_inline(data),
         }
@@ -307,6 +307,32 @@ impl Payload {
         self.len() == 0
     }
 }
+
+/// Copies bytes of which there are few, to as many: the usual messages without a call, as two pieces which may overlap.
+///
+/// # Panics
+/// If they are not as many.
+#[inline(always)]
+pub(crate) fn copy_few(into: &mut [u8], data: &[u8]) {
+    if data.len() <= 2 * PIECE_BYTES
+        && let (Some(first), Some(last)) = (data.first_chunk::<PIECE_BYTES>(), data.last_chunk::<PIECE_BYTES>())
+    {
+        let (begin, end) = (..PIECE_BYTES, data.len() - PIECE_BYTES..data.len());
+        into[begin].copy_from_slice(first);
+        into[end].copy_from_slice(last);
+    } else {
+        copy_any(into, data);
+    }
+}
+
+/// Kept apart, for the compiler would make one call of its copy and the last piece's.
+#[inline(never)]
+fn copy_any(into: &mut [u8], data: &[u8]) {
+    into.copy_from_slice(data);
+}
+
+/// What a few of the processor's registers hold.
+const PIECE_BYTES: usize = 32;
 
 #[inline]
 fn inline_len(data: &[u8]) -> u8 {

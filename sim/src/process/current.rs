@@ -13,6 +13,7 @@ use crate::trace::Place;
 use crate::world::HostId;
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Deref;
 use std::panic::resume_unwind;
 use std::ptr::{self, NonNull};
@@ -43,8 +44,8 @@ pub struct Shared {
     pub seed: u64,
     /// Everything; borrowed only while no program's code runs.
     pub scheduler: RefCell<Scheduler>,
-    /// Whose code runs: [`owner`], or [`NOBODY`].
-    owner: Cell<u64>,
+    /// Whose code runs, or [`Owner::NOBODY`].
+    owner: Cell<Owner>,
     /// Which thread's, if any does.
     thread: Cell<ThreadId>,
     /// Rules and directors.
@@ -59,13 +60,37 @@ pub struct Shared {
 }
 
 /// A simulation and a process of it, by which a handle is known as the running process's: one word, so that it takes one look.
-#[inline(always)]
-fn owner(sim: u32, process: ProcId) -> u64 {
-    u64::from(process.0) << 32 | u64::from(sim)
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Owner(u64);
+
+impl Owner {
+    /// No process: there is none of that number.
+    const NOBODY: Owner = Owner(u64::MAX);
+
+    /// This process of simulation `sim`.
+    #[inline(always)]
+    pub fn new(sim: u32, process: ProcId) -> Owner {
+        Owner(u64::from(process.0) << 32 | u64::from(sim))
+    }
+
+    /// The simulation.
+    #[inline(always)]
+    pub fn sim(self) -> u32 {
+        u32::try_from(self.0 & u64::from(u32::MAX)).expect("the low half is 32 bits")
+    }
+
+    /// The process.
+    #[inline(always)]
+    pub fn process(self) -> ProcId {
+        ProcId(u32::try_from(self.0 >> 32).expect("the high half is 32 bits"))
+    }
 }
 
-/// No process: there is none of that number.
-const NOBODY: u64 = u64::MAX;
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Owner").field("sim", &self.sim()).field("process", &self.process()).finish()
+    }
+}
 
 /// What a host does when it boots.
 type Boot = Box<dyn FnMut()>;
@@ -85,7 +110,7 @@ impl Shared {
             #[cfg(feature = "tracing")]
             telling,
             scheduler: RefCell::new(scheduler),
-            owner: Cell::new(NOBODY),
+            owner: Cell::new(Owner::NOBODY),
             thread: Cell::new(ThreadId(0)),
             is_disturbed: Cell::new(false),
             boots: RefCell::default(),
@@ -159,9 +184,9 @@ impl Shared {
         match running {
             Some((thread, process)) => {
                 self.thread.set(thread);
-                self.owner.set(owner(self.id, process));
+                self.owner.set(Owner::new(self.id, process));
             }
-            None => self.owner.set(NOBODY),
+            None => self.owner.set(Owner::NOBODY),
         }
     }
 
@@ -169,8 +194,7 @@ impl Shared {
     #[inline]
     pub fn running(&self) -> Option<(ThreadId, ProcId)> {
         let owner = self.owner.get();
-        let process = ProcId(u32::try_from(owner >> 32).expect("the high half is 32 bits"));
-        (owner != NOBODY).then_some((self.thread.get(), process))
+        (owner != Owner::NOBODY).then_some((self.thread.get(), owner.process()))
     }
 }
 
@@ -230,8 +254,8 @@ impl Here {
     }
 }
 
-/// What is in CURRENT. Not inlined: the way to a variable of the OS thread's, where that is in another unit of code, is a longer one.
-#[inline(never)]
+/// What is in CURRENT.
+#[inline(always)]
 fn current() -> *const Shared {
     CURRENT.get()
 }
@@ -249,6 +273,7 @@ impl Deref for Here {
 }
 
 /// The running thread of a simulation: what a handle's call acts on.
+#[derive(Clone, Copy)]
 pub struct Running {
     /// The simulation.
     pub shared: Here,
@@ -256,23 +281,26 @@ pub struct Running {
     pub thread: ThreadId,
 }
 
-/// The running thread of simulation `sim`, if it belongs to `process`, where that is given.
+/// The running thread, if it belongs to `owner`.
 ///
 /// # Errors
 /// `EBADF`: the handle's owner is not running: another process, another simulation, or no simulation at all; in the last two cases a
 /// line on standard error says so.
 #[inline(always)]
-pub fn running(sim: u32, process: Option<ProcId>) -> Result<Running> {
-    if let Some(shared) = Here::find() {
-        let is_of_it = match process {
-            Some(process) => shared.owner.get() == owner(sim, process),
-            None => shared.id == sim && shared.owner.get() != NOBODY,
-        };
-        if is_of_it {
-            return Ok(Running { shared, thread: shared.thread.get() });
-        }
+pub fn running(owner: Owner) -> Result<Running> {
+    match Here::find() {
+        Some(shared) if shared.owner.get() == owner => Ok(Running { shared, thread: shared.thread.get() }),
+        Some(_) | None => Err(explain(owner.sim())),
     }
-    Err(explain(sim))
+}
+
+/// The running thread, if it is of simulation `sim`, whichever process it belongs to.
+///
+/// # Errors
+/// As of [`running`].
+#[inline]
+pub fn running_anywhere(sim: u32) -> Result<Running> {
+    running_in(sim).ok_or_else(|| explain(sim))
 }
 
 /// Why a handle's owner is not running, with a word to who holds the handle if nobody of its simulation is.
@@ -287,15 +315,15 @@ fn explain(sim: u32) -> Errno {
 
 /// [`running`] of that process, without a word if it does not run.
 #[inline]
-pub fn running_quietly(sim: u32, process: ProcId) -> Option<Running> {
-    let shared = Here::find().filter(|shared| shared.owner.get() == owner(sim, process))?;
+pub fn running_quietly(owner: Owner) -> Option<Running> {
+    let shared = Here::find().filter(|shared| shared.owner.get() == owner)?;
     Some(Running { shared, thread: shared.thread.get() })
 }
 
-/// Whether calls of simulation `sim` may have faults; says nothing outside it.
+/// Whether calls of a process's simulation may have faults; says nothing outside it.
 #[inline]
-pub fn is_disturbed(sim: u32) -> bool {
-    DISTURBED.load(Ordering::Relaxed) != 0 && is_disturbed_itself(sim)
+pub fn is_disturbed(owner: Owner) -> bool {
+    DISTURBED.load(Ordering::Relaxed) != 0 && is_disturbed_itself(owner.sim())
 }
 
 #[cold]
@@ -311,63 +339,48 @@ impl Running {
     /// `EIO`: the thread is killed or unwinding, and such a thread never waits.
     #[inline(always)]
     pub fn enter(&self) -> Result<RefMut<'_, Scheduler>> {
-        if std::thread::panicking() {
-            return Err(Errno::IO);
-        }
-        let mut scheduler = self.shared.scheduler.borrow_mut();
+        let mut scheduler = self.begin()?;
         if scheduler.goes_on(self.thread) { Ok(scheduler) } else { self.enter_slowly(scheduler) }
     }
 
-    /// The same before a receive on a stream. Answers also whether that has been begun meanwhile, and has waited: it is to be gone on with.
+    /// The scheduler for a call that acts at once, if [`Scheduler::goes_on`] says that it may, and otherwise after [`Running::enter_slowly`] or its like.
     ///
     /// # Errors
     /// As of [`Running::enter`].
     #[inline(always)]
-    pub fn enter_to_receive(&self, receive: impl FnOnce() -> Posted) -> Result<(RefMut<'_, Scheduler>, bool)> {
+    pub fn begin(&self) -> Result<RefMut<'_, Scheduler>> {
         if std::thread::panicking() {
             return Err(Errno::IO);
         }
-        let mut scheduler = self.shared.scheduler.borrow_mut();
-        if scheduler.goes_on(self.thread) { Ok((scheduler, false)) } else { self.enter_slowly_to_receive(scheduler, receive()) }
+        Ok(self.shared.scheduler.borrow_mut())
     }
 
-    #[inline(never)]
-    fn enter_slowly_to_receive<'a>(
+    /// [`Running::enter_slowly`] before a receive on a stream. Answers also whether that has been begun meanwhile, and has waited: it is to be gone on with.
+    ///
+    /// # Errors
+    /// As of [`Running::enter`].
+    #[inline(always)]
+    pub fn enter_slowly_to_receive<'a>(
         &'a self,
-        mut scheduler: RefMut<'a, Scheduler>,
+        scheduler: RefMut<'a, Scheduler>,
         receive: Posted,
     ) -> Result<(RefMut<'a, Scheduler>, bool)> {
-        if scheduler.thread_mut(self.thread).killed {
-            return Ok((self.refuse(scheduler)?, false));
-        }
-        if scheduler.catch_up(self.thread) {
-            return Ok((scheduler, false));
-        }
-        let is_posted = scheduler.post(self.thread, receive);
-        scheduler = self.wait_for_turn(scheduler);
-        let has_waited = is_posted && scheduler.has_waited(self.thread);
-        Ok((scheduler, has_waited))
+        enter_slowly_to_receive(&self.shared, self.thread, scheduler, receive)
     }
 
-    #[inline(never)]
-    fn enter_slowly<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> Result<RefMut<'a, Scheduler>> {
-        if scheduler.thread_mut(self.thread).killed {
-            return self.refuse(scheduler);
-        }
-        if !scheduler.catch_up(self.thread) {
-            scheduler = self.wait_for_turn(scheduler);
-        }
-        Ok(scheduler)
+    /// [`Running::enter`] where something is due earlier, or may be.
+    ///
+    /// # Errors
+    /// As of [`Running::enter`].
+    #[inline(always)]
+    pub fn enter_slowly<'a>(&'a self, scheduler: RefMut<'a, Scheduler>) -> Result<RefMut<'a, Scheduler>> {
+        enter_slowly(&self.shared, self.thread, scheduler)
     }
 
     /// Leaves the processor to others until the thread's turn comes.
-    #[inline(always)]
-    pub fn wait_for_turn<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
-        let is_now = scheduler.wait_for_turn(self.thread);
-        if is_now && !self.shared.is_told() && scheduler.chooses_at_once(self.thread) {
-            return scheduler;
-        }
-        self.suspend(scheduler)
+    #[inline]
+    pub fn wait_for_turn<'a>(&'a self, scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
+        wait_for_turn(&self.shared, self.thread, scheduler)
     }
 
     /// Makes a system call, for as long as it takes.
@@ -375,7 +388,7 @@ impl Running {
     /// # Errors
     /// The call's.
     #[inline(never)]
-    pub fn call<'a>(&'a self, scheduler: RefMut<'a, Scheduler>, call: &mut Call<'_, '_>) -> Result<usize> {
+    pub fn call(self, scheduler: RefMut<'_, Scheduler>, call: &mut Call<'_, '_>) -> Result<usize> {
         self.call_one(scheduler, call)
     }
 
@@ -384,7 +397,7 @@ impl Running {
     /// # Errors
     /// The call's.
     #[inline(always)]
-    pub fn call_one<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>, call: &mut Call<'_, '_>) -> Result<usize> {
+    pub fn call_one(self, mut scheduler: RefMut<'_, Scheduler>, call: &mut Call<'_, '_>) -> Result<usize> {
         match scheduler.begin(self.thread, call) {
             Some(result) => result,
             None => self.go_on(self.suspend(scheduler), call),
@@ -396,25 +409,14 @@ impl Running {
     /// # Errors
     /// The call's.
     #[inline(never)]
-    pub fn go_on<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>, call: &mut Call<'_, '_>) -> Result<usize> {
+    pub fn go_on(self, scheduler: RefMut<'_, Scheduler>, call: &mut Call<'_, '_>) -> Result<usize> {
+        let mut scheduler = scheduler;
         loop {
             if let Some(result) = scheduler.resume(self.thread, call) {
                 return result;
             }
             scheduler = self.suspend(scheduler);
         }
-    }
-
-    /// Answers a killed thread that goes on, and unwinds it again when it goes on too long.
-    #[cold]
-    fn refuse<'a>(&self, mut scheduler: RefMut<'a, Scheduler>) -> Result<RefMut<'a, Scheduler>> {
-        let thread = scheduler.thread_mut(self.thread);
-        thread.calls_after_kill += 1;
-        if thread.calls_after_kill > CALLS_AFTER_KILL_MAX {
-            drop(scheduler);
-            resume_unwind(Box::new(Killed));
-        }
-        Err(Errno::IO)
     }
 
     /// What the host's monotonic clock shows the thread.
@@ -453,28 +455,90 @@ impl Running {
 
     /// Gives the processor away until the scheduler resumes this thread. Unwinds if the thread was killed meanwhile.
     #[inline(always)]
-    pub fn suspend<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
-        scheduler.note_stack_end(self.thread, StackEnd::here());
-        drop(scheduler);
-        coroutine::suspend();
-        let mut scheduler = self.shared.scheduler.borrow_mut();
-        if scheduler.thread_mut(self.thread).is_held_up { self.hold_up(scheduler) } else { scheduler }
+    pub fn suspend<'a>(&'a self, scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
+        suspend(&self.shared, self.thread, scheduler)
     }
+}
 
-    /// Unwinds a killed thread; has a debugger stop, if that is what was asked for.
-    #[cold]
-    fn hold_up<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
-        let thread = scheduler.thread_mut(self.thread);
-        thread.is_held_up = thread.killed;
-        let is_killed = thread.killed;
-        let (step, place) = (scheduler.steps(), scheduler.where_it_is(self.thread));
-        drop(scheduler);
-        if is_killed {
-            resume_unwind(Box::new(Killed));
-        }
-        breakpoint::stop(step, place);
-        self.shared.scheduler.borrow_mut()
+// What follows is not of `Running`, which so need not stand in memory for the sake of what is seldom done.
+
+/// See [`Running::suspend`].
+#[inline(always)]
+fn suspend<'a>(shared: &'a Shared, thread: ThreadId, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
+    scheduler.note_stack_end(thread, StackEnd::here());
+    drop(scheduler);
+    coroutine::suspend();
+    let mut scheduler = shared.scheduler.borrow_mut();
+    if scheduler.thread_mut(thread).is_held_up { hold_up(shared, thread, scheduler) } else { scheduler }
+}
+
+/// See [`Running::enter_slowly_to_receive`].
+#[inline(never)]
+fn enter_slowly_to_receive<'a>(
+    shared: &'a Shared,
+    thread: ThreadId,
+    mut scheduler: RefMut<'a, Scheduler>,
+    receive: Posted,
+) -> Result<(RefMut<'a, Scheduler>, bool)> {
+    if scheduler.thread_mut(thread).killed {
+        return Ok((refuse(thread, scheduler)?, false));
     }
+    if scheduler.catch_up(thread) {
+        return Ok((scheduler, false));
+    }
+    let is_posted = scheduler.post(thread, receive);
+    scheduler = wait_for_turn(shared, thread, scheduler);
+    let has_waited = is_posted && scheduler.has_waited(thread);
+    Ok((scheduler, has_waited))
+}
+
+/// See [`Running::enter_slowly`].
+#[inline(never)]
+fn enter_slowly<'a>(shared: &'a Shared, thread: ThreadId, mut scheduler: RefMut<'a, Scheduler>) -> Result<RefMut<'a, Scheduler>> {
+    if scheduler.thread_mut(thread).killed {
+        return refuse(thread, scheduler);
+    }
+    if !scheduler.catch_up(thread) {
+        scheduler = wait_for_turn(shared, thread, scheduler);
+    }
+    Ok(scheduler)
+}
+
+/// Leaves the processor to others until the thread's turn comes.
+#[inline(always)]
+fn wait_for_turn<'a>(shared: &'a Shared, thread: ThreadId, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
+    let is_now = scheduler.wait_for_turn(thread);
+    if is_now && !shared.is_told() && scheduler.chooses_at_once(thread) {
+        return scheduler;
+    }
+    suspend(shared, thread, scheduler)
+}
+
+/// Answers a killed thread that goes on, and unwinds it again when it goes on too long.
+#[cold]
+fn refuse(thread: ThreadId, mut scheduler: RefMut<'_, Scheduler>) -> Result<RefMut<'_, Scheduler>> {
+    let slot = scheduler.thread_mut(thread);
+    slot.calls_after_kill += 1;
+    if slot.calls_after_kill > CALLS_AFTER_KILL_MAX {
+        drop(scheduler);
+        resume_unwind(Box::new(Killed));
+    }
+    Err(Errno::IO)
+}
+
+/// Unwinds a killed thread; has a debugger stop, if that is what was asked for.
+#[cold]
+fn hold_up<'a>(shared: &'a Shared, thread: ThreadId, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
+    let slot = scheduler.thread_mut(thread);
+    slot.is_held_up = slot.killed;
+    let is_killed = slot.killed;
+    let (step, place) = (scheduler.steps(), scheduler.where_it_is(thread));
+    drop(scheduler);
+    if is_killed {
+        resume_unwind(Box::new(Killed));
+    }
+    breakpoint::stop(step, place);
+    shared.scheduler.borrow_mut()
 }
 
 /// The running thread of simulation `sim`, if one runs; says nothing if not.

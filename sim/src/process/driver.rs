@@ -26,7 +26,7 @@ pub fn drive(shared: &Rc<Shared>, limit: Option<Instant>) {
         match scheduler.next_turn(limit) {
             Ok(thread) => {
                 let steps = scheduler.steps();
-                scheduler.pulse.beat_at(steps);
+                scheduler.pulse.turn(thread.0, steps);
                 let (after, ended) = resume(shared, scheduler, thread, None);
                 scheduler = after;
                 match ended {
@@ -134,8 +134,7 @@ pub fn unwind_holder(running: &Running, holder: ThreadId) -> bool {
 fn unwind(shared: &Shared, thread: ThreadId) {
     let outer = shared.running();
     let mut scheduler = shared.scheduler.borrow_mut();
-    // It is no turn of the run's, by which that would be seen to go on.
-    scheduler.pulse.beat();
+    scheduler.pulse.turn_beside(thread.0);
     let (mut scheduler, ended) = resume(shared, scheduler, thread, outer);
     match ended {
         None => unreachable!("a killed thread never suspends"),
@@ -155,7 +154,6 @@ fn resume<'a>(
     thread: ThreadId,
     outer: Option<(ThreadId, ProcId)>,
 ) -> (RefMut<'a, Scheduler>, Option<std::thread::Result<()>>) {
-    scheduler.pulse.turn(thread.0);
     let slot = scheduler.thread_mut(thread);
     let mut carrier = slot.carrier.take().expect("a thread that has not ended has its carrier");
     shared.set_running(Some((thread, slot.process)));

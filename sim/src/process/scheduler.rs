@@ -364,25 +364,6 @@ impl Scheduler {
         stream
     }
 
-    /// The usual case of [`Scheduler::catch_up`]: nothing is due before `thread`'s next act. `false`: nothing has happened, and the thread
-    /// may be one that is killed.
-    #[inline(always)]
-    pub fn goes_on(&mut self, thread: ThreadId) -> bool {
-        let Some(slot) = self.threads.get(thread.index()) else { return false };
-        if slot.killed || self.turns.is_at_mark_next() {
-            return false;
-        }
-        let clock = slot.clock;
-        let is_chosen = self.just_chosen && clock == self.world.now();
-        if !(is_chosen || self.ready.is_empty() && !self.rare.may_be() && self.world.pass_until(clock)) {
-            return false;
-        }
-        self.turns.count();
-        self.pulse.beat_at(self.turns.calls());
-        self.just_chosen = false;
-        true
-    }
-
     /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
     #[inline(always)]
     pub fn catch_up(&mut self, thread: ThreadId) -> bool {

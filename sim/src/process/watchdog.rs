@@ -3,7 +3,7 @@
 //! One OS thread watches all simulations. It only reads the counters that turns and calls beat, so it never influences a run. When one
 //! has not beaten for its limit while a simulated thread runs, the watchdog says who, has the stuck thread print its backtrace, and aborts.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
@@ -11,29 +11,15 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// What a driver beats and the watchdog reads.
+#[derive(Default)]
 struct Counters {
     beats: AtomicU64,
-    /// The simulated thread that runs; [`NOBODY`] between turns.
-    thread: AtomicU32,
+    /// The number of the thread that runs, and one; 0: none does.
+    turn: AtomicU64,
     /// The driver is at work, with or without a thread.
     driving: AtomicBool,
     names: Mutex<Vec<Arc<str>>>,
     os_thread: AtomicU64,
-}
-
-/// No simulated thread: there is none of that number.
-const NOBODY: u32 = u32::MAX;
-
-impl Default for Counters {
-    fn default() -> Counters {
-        Counters {
-            beats: AtomicU64::new(0),
-            thread: AtomicU32::new(NOBODY),
-            driving: AtomicBool::new(false),
-            names: Mutex::default(),
-            os_thread: AtomicU64::new(0),
-        }
-    }
 }
 
 /// The driver's end of the watch. Dropping it ends the watch.
@@ -71,10 +57,18 @@ impl Pulse {
         self.counters.names.lock().unwrap_or_else(PoisonError::into_inner).push(name);
     }
 
-    /// This thread runs from here on.
+    /// This thread runs from here on, and [`Pulse::beat_at`].
     #[inline(always)]
-    pub fn turn(&mut self, thread: u32) {
-        self.counters.thread.store(thread, Ordering::Relaxed);
+    pub fn turn(&mut self, thread: u32, count: u64) {
+        let Counters { beats, turn, .. } = &*self.counters;
+        beats.store(count, Ordering::Relaxed);
+        turn.store(u64::from(thread) + 1, Ordering::Relaxed);
+    }
+
+    /// This thread runs from here on, though it is no turn of the run's, by which that would be seen to go on.
+    pub fn turn_beside(&mut self, thread: u32) {
+        let beats = self.counters.beats.load(Ordering::Relaxed);
+        self.turn(thread, beats.wrapping_add(1));
     }
 
     /// The driver begins, or has come to its end.
@@ -97,7 +91,7 @@ impl Pulse {
     /// The thread's turn is over.
     #[inline(always)]
     pub fn rest(&mut self) {
-        self.counters.thread.store(NOBODY, Ordering::Relaxed);
+        self.counters.turn.store(0, Ordering::Relaxed);
     }
 }
 
@@ -127,7 +121,7 @@ fn start() {
 fn look() {
     for watched in watched().iter_mut() {
         let beats = watched.counters.beats.load(Ordering::Relaxed);
-        let is_running = watched.counters.thread.load(Ordering::Relaxed) != NOBODY;
+        let is_running = watched.counters.turn.load(Ordering::Relaxed) != 0;
         let is_driving = watched.counters.driving.load(Ordering::Relaxed);
         if beats == watched.seen_beats && (is_running || is_driving) {
             watched.stuck_for += LOOK_EVERY;
@@ -142,16 +136,16 @@ fn look() {
 }
 
 fn report(watched: &Watched) -> ! {
-    let thread = watched.counters.thread.load(Ordering::Relaxed);
+    let thread = watched.counters.turn.load(Ordering::Relaxed).checked_sub(1);
     let names = watched.counters.names.lock().unwrap_or_else(PoisonError::into_inner);
-    if thread == NOBODY {
+    let Some(thread) = thread else {
         eprintln!(
             "twinsock: no simulated thread has had a turn for {:?} of real time, and the simulator is at work: a rule or a misfortune of the network's builder\n\
              that takes so long, or else a mistake of the simulator, which we would like to hear of. Where it is:",
             watched.limit
         );
         backtrace::print_and_abort(watched.counters.os_thread.load(Ordering::Relaxed));
-    }
+    };
     let name = usize::try_from(thread).ok().and_then(|index| names.get(index)).map_or("?", |name| name);
     eprintln!(
         "twinsock: simulated thread {name} has held its OS thread for {:?} of real time without a call to its world.\n\

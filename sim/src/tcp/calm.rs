@@ -125,24 +125,28 @@ impl Tcb {
         (unit > SMALL_MAX_BYTES && self.rcv_wnd.is_multiple_of(unit)).then_some(self.rcv_wnd)
     }
 
-    /// [`Tcb::send_through`]. `false`: that is for the short way, and nothing has happened. `again`: what is written to holds the last segment that this
-    /// has written, since when the connection has been calm.
+    /// [`Tcb::send_through`]. Answers the sequence and acknowledgment numbers; `None`: that is for the short way, and nothing has happened. `again`: what is
+    /// written to holds the last segment that this has written, since when the connection has been calm.
     #[inline(always)]
-    pub fn send_calmly(&mut self, now: Instant, data: &[u8], into: &mut Segment, again: bool) -> bool {
-        let Some(send) = self.send.as_deref_mut() else { return false };
-        // None at all is one too few; that a payload has room for all of them is said so that nobody looks again.
-        let fits = data.len().wrapping_sub(1) < usize::from(send.calm.send_max_bytes) && data.len() <= Payload::INLINE_MAX_BYTES;
-        if !fits || self.snd_una != self.write_seq || self.copied_seq != self.rcv_nxt {
-            return false;
+    pub fn send_calmly(&mut self, now: Instant, data: &[u8], into: &mut Segment, again: bool) -> Option<(SeqNumber, SeqNumber)> {
+        let Some(send) = self.send.as_deref_mut() else { return None };
+        // None at all is one too few.
+        if data.len().wrapping_sub(1) >= usize::from(send.calm.send_max_bytes)
+            || self.snd_una != self.write_seq
+            || self.copied_seq != self.rcv_nxt
+        {
+            return None;
         }
+        assert!(data.len() <= Payload::INLINE_MAX_BYTES, "who is calm sends no more than a payload has by value");
         // Each thing is done with before the next, and the bytes are copied at the end: so little has to be kept at hand meanwhile.
         self.congestion.last_sent = now;
         self.timers.arm(Retransmit::LossProbe, after(now, send.calm.loss_probe_ns));
         self.rcv_wnd = send.calm.rcv_wnd;
         let stamps = Timestamps { value: timestamp_clock(now, self.timestamps.offset), echo: self.timestamps.recent };
         into.options.timestamps = Some(stamps);
-        self.rcv_wup = self.rcv_nxt;
-        into.ack = Some(self.rcv_nxt);
+        let ack = self.rcv_nxt;
+        self.rcv_wup = ack;
+        into.ack = Some(ack);
         let seq = self.write_seq;
         into.seq = seq;
         let end = seq + u32_from(data.len());
@@ -156,7 +160,7 @@ impl Tcb {
         if !again {
             self.put_constant_header(into);
         }
-        true
+        Some((seq, ack))
     }
 
     /// Writes what all segments of [`Tcb::send_calmly`] have in common, for as long as the connection is calm.

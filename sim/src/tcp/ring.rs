@@ -75,7 +75,7 @@ impl<T: Default> Ring<T> {
     #[inline(always)]
     pub(super) fn put_only(&mut self) -> &mut T {
         debug_assert!(self.is_empty(), "it is the only one");
-        if self.places.is_empty() {
+        if self.head >= self.places.len() {
             self.grow();
         }
         self.len = 1;

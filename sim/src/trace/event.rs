@@ -1,7 +1,7 @@
 //! What can happen in a run, as values: small enough to be made for every event, whether or not it is kept.
 
 use super::bytes::halves;
-use super::packets::{PacketLine, pair};
+use super::packets::{PacketLine, Words, pair};
 use super::place::{Names, Place};
 use super::{Digest, MachineEvent};
 use std::fmt;
@@ -255,6 +255,17 @@ impl CallWords {
             Err(errno) => i64::from(errno.raw()).wrapping_neg().cast_unsigned(),
         };
         CallWords { home: pair(host, pid), whose: pair(thread, fd.unwrap_or(-1).cast_unsigned()), returned }
+    }
+
+    /// Writes them to the words of a record, of which one is of no use.
+    #[inline(always)]
+    pub(super) fn write_to(self, words: &mut Words) {
+        (words.numbers, words.header, words.addrs) = (self.home, self.whose, self.returned);
+    }
+
+    /// Those that a record has.
+    pub(super) fn of_record(words: Words) -> CallWords {
+        CallWords { home: words.numbers, whose: words.header, returned: words.addrs }
     }
 
     /// Folds in that the call returned.

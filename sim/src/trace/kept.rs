@@ -2,26 +2,84 @@
 //! and an [`Event`] is made of them when somebody asks.
 
 use super::RECORDS;
+use super::bytes::halves;
 use super::event::{CallWords, Event, What};
-use super::packets::{PacketKind, Words};
+use super::packets::{PacketKind, Words, pair};
 use super::place::Place;
 use super::recording::Recording;
 use std::collections::VecDeque;
 use twinsock::Instant;
 
-/// What is kept of an event in the ring.
+/// What is kept of an event in the ring. All have the same fields, so that each is written to where it stays, and no other words are touched.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Record {
-    /// A packet that carried a segment or datagram over IPv4, sent or delivered.
-    Packet { at: Instant, host: u32, kind: PacketKind, line: Words },
-    /// A call of this name returned, which is about a descriptor, or about none.
-    CallEnd { at: Instant, words: CallWords, name: &'static str, has_fd: bool },
-    /// A timer of a host went off.
-    Timer { at: Instant, place: Place },
-    /// A choice.
-    Choice { at: Instant, place: Place, door: &'static str, n: u32, value: u32 },
+pub(super) struct Record {
+    pub(super) at: Instant,
+    pub(super) kind: RecordKind,
+    /// The host of a packet.
+    pub(super) host: u32,
+    pub(super) words: Words,
+    /// The name of a call, or of a choice's door.
+    pub(super) name: &'static str,
+}
+
+/// Of what kind of event, and so what the words of a [`Record`] are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RecordKind {
+    /// A packet that carried a segment or datagram over IPv4, sent or delivered: its words.
+    Packet(PacketKind),
+    /// A call of this name returned, which is about a descriptor, or about none: its [`CallWords`].
+    CallEnd { has_fd: bool },
+    /// A timer of a host went off: where.
+    Timer,
+    /// A choice: where, of how many answers, and which.
+    Choice,
     /// The next one of the other events.
     Other,
+}
+
+impl Record {
+    /// One of the other events.
+    const OTHER: Record = Record { at: Instant::ZERO, kind: RecordKind::Other, host: 0, words: Words::NONE, name: "" };
+
+    /// Becomes that of a timer.
+    fn set_timer(&mut self, at: Instant, place: Place) {
+        (self.at, self.kind) = (at, RecordKind::Timer);
+        self.set_place(place);
+    }
+
+    /// Becomes that of a choice.
+    #[inline(always)]
+    pub(super) fn set_choice(&mut self, at: Instant, place: Place, name: &'static str, (n, value): (u32, u32)) {
+        (self.at, self.kind, self.name) = (at, RecordKind::Choice, name);
+        self.set_place(place);
+        self.words.addrs = pair(n, value);
+    }
+
+    #[inline(always)]
+    fn set_place(&mut self, place: Place) {
+        self.words.numbers = pair(place.host, place.pid);
+        self.words.header = u64::from(place.thread);
+    }
+
+    fn place(&self) -> Place {
+        let ([pid, host], [thread, _]) = (halves(self.words.numbers), halves(self.words.header));
+        Place { host, pid, thread }
+    }
+
+    /// The event, unless it is one of the others.
+    fn event(&self) -> Option<Event> {
+        let Record { at, kind, host, words, name } = *self;
+        Some(match kind {
+            RecordKind::Packet(kind) => words.packet_event(at, host, kind, ""),
+            RecordKind::CallEnd { has_fd } => CallWords::of_record(words).event(at, name, has_fd),
+            RecordKind::Timer => Event { at, place: self.place(), what: What::Timer },
+            RecordKind::Choice => {
+                let [value, n] = halves(words.addrs);
+                Event { at, place: self.place(), what: What::Choice { door: name, n, value } }
+            }
+            RecordKind::Other => return None,
+        })
+    }
 }
 
 /// The last records, and whoever wants to know of everything.
@@ -129,17 +187,19 @@ impl Kept {
         RECORDS && self.is_attended
     }
 
-    /// Keeps a record. Answers whether somebody wants to know of everything.
+    /// Keeps a record, which is written over another. Answers whether somebody wants to know of everything.
     #[inline(always)]
-    pub(super) fn keep(&mut self, record: impl FnOnce() -> Record) -> bool {
+    pub(super) fn keep(&mut self, write: impl FnOnce(&mut Record)) -> bool {
         match self.records.get_mut(self.next) {
             Some(oldest) => {
-                *oldest = record();
+                write(oldest);
                 self.next += 1;
                 false
             }
             None => {
-                let is_attended = self.keep_with_care(record());
+                let mut record = Record::OTHER;
+                write(&mut record);
+                let is_attended = self.keep_with_care(&record);
                 RECORDS && is_attended
             }
         }
@@ -147,15 +207,15 @@ impl Kept {
 
     #[cold]
     #[inline(never)]
-    fn keep_with_care(&mut self, record: Record) -> bool {
+    fn keep_with_care(&mut self, record: &Record) -> bool {
         if self.next == self.size {
             self.before += self.size;
             self.next = 0;
         }
         let ring = if self.is_attended { &mut self.aside } else { &mut self.records };
         match ring.get_mut(self.next) {
-            Some(oldest) => *oldest = record,
-            None => ring.push(record),
+            Some(oldest) => *oldest = *record,
+            None => ring.push(*record),
         }
         self.next += 1;
         self.is_attended
@@ -171,10 +231,8 @@ impl Kept {
     pub(super) fn keep_event(&mut self, event: Event) {
         let Event { at, place, what } = &event;
         match what {
-            What::Timer => _ = self.keep(|| Record::Timer { at: *at, place: *place }),
-            What::Choice { door, n, value } => {
-                self.keep(|| Record::Choice { at: *at, place: *place, door, n: *n, value: *value });
-            }
+            What::Timer => _ = self.keep(|record| record.set_timer(*at, *place)),
+            What::Choice { door, n, value } => _ = self.keep(|record| record.set_choice(*at, *place, door, (*n, *value))),
             What::CallEnd { .. }
             | What::PacketSent(_)
             | What::PacketDelivered(_)
@@ -203,7 +261,7 @@ impl Kept {
             }
             self.others.push_back((number, event));
         }
-        self.keep(|| Record::Other);
+        self.keep(|record| record.kind = RecordKind::Other);
     }
 
     /// Whether somebody wants to know of calls in full.
@@ -242,15 +300,11 @@ impl Kept {
         let mut others = self.others.iter();
         let ring = if self.is_attended { &self.aside } else { &self.records };
         let next = self.count();
-        (next.saturating_sub(self.records_max)..next).map(move |number| match ring[number % self.size] {
-            Record::Packet { at, host, kind, line } => line.packet_event(at, host, kind, ""),
-            Record::CallEnd { at, words, name, has_fd } => words.event(at, name, has_fd),
-            Record::Timer { at, place } => Event { at, place, what: What::Timer },
-            Record::Choice { at, place, door, n, value } => Event { at, place, what: What::Choice { door, n, value } },
-            Record::Other => {
+        (next.saturating_sub(self.records_max)..next).map(move |number| {
+            ring[number % self.size].event().unwrap_or_else(|| {
                 let other = others.find(|(of, _)| *of == number);
                 other.expect("each of the other events is kept").1.clone()
-            }
+            })
         })
     }
 }

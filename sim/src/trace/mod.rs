@@ -30,7 +30,7 @@ pub use digest::Digest;
 use event::CallWords;
 pub(crate) use event::{CallName, Event, NetworkEvent, What};
 pub use file::{TraceFile, TraceFileError, read_trace};
-use kept::{Kept, Record};
+use kept::{Kept, RecordKind};
 pub use lines::{EventKind, TraceLine, lines};
 use log::Log;
 pub(crate) use machine::MachineEvent;
@@ -44,7 +44,7 @@ pub use recording::{EVENTS_MAX, Recording};
 #[cfg(feature = "tracing")]
 pub(crate) use untold::{Topic, UntoldEvent};
 
-use crate::packet::{Body, Packet};
+use crate::packet::{Body, Packet, SeqNumber};
 use std::fmt;
 use std::net::IpAddr;
 use twinsock::{Instant, Result};
@@ -257,7 +257,7 @@ impl Trace {
     #[inline]
     pub(crate) fn chose(&mut self, at: Instant, door: &'static str, n: u32, value: u32) {
         event::fold_choice(&mut self.digest, at, Place::WORLD, n, value);
-        if self.kept.keep(|| Record::Choice { at, place: Place::WORLD, door, n, value })
+        if self.kept.keep(|record| record.set_choice(at, Place::WORLD, door, (n, value)))
             && let Some((log, step)) = self.log_mut()
         {
             log.choice(step, at, door, n, value);
@@ -276,7 +276,10 @@ impl Trace {
     ) -> bool {
         let words = CallWords::of(place, fd, result);
         words.fold_into(&mut self.digest, at, call);
-        self.kept.keep(|| Record::CallEnd { at, words, name: call.name(), has_fd: fd.is_some() })
+        self.kept.keep(|record| {
+            (record.at, record.kind, record.name) = (at, RecordKind::CallEnd { has_fd: fd.is_some() }, call.name());
+            words.write_to(&mut record.words);
+        })
     }
 
     /// Records that a host handed a packet to a link or to itself, and folds the packet's data into the digest, so that two runs
@@ -294,19 +297,25 @@ impl Trace {
         }
     }
 
-    /// The same of a packet that differs from the one which had this label before only in its numbers and in its data, and has them by value.
+    /// The same of a segment that differs from the one which had this label before only in its sequence and acknowledgment numbers and in its data.
     #[inline(always)]
-    pub(crate) fn packet_sent_again(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
-        let Body::Tcp(segment) = &packet.body else { return };
+    pub(crate) fn segment_sent_again(
+        &mut self,
+        at: Instant,
+        host: u32,
+        packet: &Packet,
+        (seq, ack, data): (SeqNumber, SeqNumber, &[u8]),
+        label: &mut Label,
+    ) {
         if !label.is_usual {
             return self.packet_sent(at, host, packet, label);
         }
-        label.words.renumber(segment);
+        label.words.renumber(seq, ack, data.len());
         label.word = label.words.label(label.flow);
         if let Some(number) = self.usual_packet(at, host, PacketKind::Sent, packet, label) {
             label.number = number;
         }
-        self.digest.fold_data(segment.payload.as_slice());
+        self.digest.fold_data(data);
     }
 
     /// The same of a datagram that differs only in its data, which may have another length.
@@ -373,7 +382,11 @@ impl Trace {
     #[inline(always)]
     fn usual_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) -> Option<u32> {
         packets::fold_packet(&mut self.digest, at, host, kind, label.word);
-        if self.kept.keep(|| Record::Packet { at, host, kind, line: label.words }) {
+        let is_attended = self.kept.keep(|record| {
+            (record.at, record.kind, record.host) = (at, RecordKind::Packet(kind), host);
+            record.words = label.words;
+        });
+        if is_attended {
             return self.attend_packet(at, host, kind, packet, label);
         }
         None

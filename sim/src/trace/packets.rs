@@ -140,6 +140,9 @@ pub(super) struct Words {
 }
 
 impl Words {
+    /// No packet's.
+    pub(super) const NONE: Words = Words { numbers: 0, header: 0, addrs: 0, len_urgent: 0 };
+
     /// The words of a segment between IPv4 addresses.
     #[inline(always)]
     pub(super) fn of_segment(addrs: u64, segment: &Segment) -> Words {
@@ -174,11 +177,11 @@ impl Words {
         }
     }
 
-    /// The words of a segment that differs from that of which these are in its numbers and its data alone.
+    /// The words of a segment that differs from that of which these are in its numbers and its data alone, of which there are so many bytes.
     #[inline(always)]
-    pub(super) fn renumber(&mut self, segment: &Segment) {
-        self.numbers = pair(segment.seq.value(), segment.ack.map_or(0, SeqNumber::value));
-        self.len_urgent = u64::from(segment.payload_bytes()) << 32;
+    pub(super) fn renumber(&mut self, seq: SeqNumber, ack: SeqNumber, data_bytes: usize) {
+        self.numbers = pair(seq.value(), ack.value());
+        self.len_urgent = len_in_word(data_bytes);
     }
 
     /// The words of a datagram that differs from that of which these are in its data alone. Answers whether its length is another.
@@ -307,7 +310,12 @@ pub(super) fn v4_addrs(packet: &Packet) -> Option<u64> {
 /// [`Words::len_urgent`] of a datagram.
 #[inline(always)]
 fn datagram_len(datagram: &Datagram) -> u64 {
-    u64::try_from(datagram.payload.len()).expect("a packet carries at most 64 KiB") << 32
+    len_in_word(datagram.payload.len())
+}
+
+#[inline(always)]
+fn len_in_word(bytes: usize) -> u64 {
+    u64::try_from(bytes).expect("a length in memory fits 64 bits") << 32
 }
 
 #[inline]

@@ -4,7 +4,7 @@ use super::in_flight::{Data, Flying, NONE};
 use super::{Alarm, Due, HostId, World, index};
 use crate::choice::LuckOf;
 use crate::host::{Asked, Cx, Landing, Token, store_inet_name};
-use crate::packet::Body;
+use crate::packet::{Body, copy_few};
 use twinsock::Instant;
 
 /// What a step of the world came to.
@@ -144,16 +144,21 @@ impl World {
     #[inline(always)]
     pub(crate) fn take_data(&mut self, data: Data, into: &mut [u8]) {
         let flying = &self.in_flight.slots[index(data.slot)];
-        if let (Some(from), Some(into)) = (flying.packet.data().get(..data.bytes()), into.get_mut(..data.bytes())) {
-            into.copy_from_slice(from);
+        let carried = flying.packet.inline_data().unwrap_or_else(|| flying.packet.data());
+        if let (Some(from), Some(into)) = (carried.get(..data.bytes()), into.get_mut(..data.bytes())) {
+            copy_few(into, from);
         }
-        self.hand_back(data.slot);
+        self.hand_back_to(flying.owner, data.slot);
     }
 
     /// The packet in this place has arrived. If one of the short sends has written it, what it was is left there for the next one of its host.
     #[inline(always)]
     fn hand_back(&mut self, slot: u32) {
-        let owner = self.in_flight.slots[index(slot)].owner;
+        self.hand_back_to(self.in_flight.slots[index(slot)].owner, slot);
+    }
+
+    #[inline(always)]
+    fn hand_back_to(&mut self, owner: u32, slot: u32) {
         match self.machines.get_mut(index(owner)) {
             Some(machine) if machine.spare == NONE => machine.spare = slot,
             Some(_) | None => self.in_flight.land(slot),

@@ -19,42 +19,53 @@ impl World {
         }
         let slot = machine.spare;
         let Some(Flying { packet, label, ends, owner }) = self.in_flight.slots.get_mut(index(slot)) else { return false };
-        let is_armed = match machine.host.send_short(machine.clock.own(self.now), who, fd, data, flags, (packet, ends)) {
-            ShortSend::Out { is_armed, again } => {
-                if again {
-                    self.trace.packet_sent_again(self.now, at.0, packet, label);
-                } else {
-                    self.trace.packet_sent(self.now, at.0, packet, label);
-                }
-                is_armed
+        *owner = at.0;
+        match machine.host.send_short(machine.clock.own(self.now), who, fd, data, flags, (packet, ends)) {
+            ShortSend::Again { is_armed: false, seq, ack } => {
+                self.trace.segment_sent_again(self.now, at.0, packet, (seq, ack, data), label);
+            }
+            ShortSend::Again { is_armed: true, .. } | ShortSend::Out { .. } => {
+                self.sent_anew(at, slot);
+                return true;
             }
             ShortSend::Queued => {
                 self.follow(at);
                 return true;
             }
             ShortSend::Long => return false,
-        };
+        }
         machine.spare = NONE;
-        *owner = at.0;
         let path = machine.path_to(packet.dst);
         if !self.leave(at, slot, path) {
             self.follow(at);
-            return true;
-        }
-        // A send wakes nobody: what is left to follow is its timer.
-        if is_armed {
-            self.follow_timer(at);
         }
         true
+    }
+
+    /// The same of a packet of which nothing is known from the last one, or which is waited for by a timer.
+    #[inline(never)]
+    fn sent_anew(&mut self, at: HostId, slot: u32) {
+        let machine = &mut self.machines[at.index()];
+        let Flying { packet, label, .. } = &mut self.in_flight.slots[index(slot)];
+        self.trace.packet_sent(self.now, at.0, packet, label);
+        machine.spare = NONE;
+        let path = machine.path_to(packet.dst);
+        self.leave(at, slot, path);
+        self.follow(at);
     }
 
     /// Takes the small packet in this place to where it goes; `path`: that way, if its host sent there last. Whether it goes by express, which leads to
     /// nothing else.
     #[inline(always)]
     fn leave(&mut self, at: HostId, slot: u32, path: Option<usize>) -> bool {
-        let Some(path) = path.or_else(|| self.path_of(at, slot)) else {
-            return self.leave_slowly(at, slot);
-        };
+        match path {
+            Some(path) => self.leave_by(at, slot, path),
+            None => self.leave_anew(at, slot),
+        }
+    }
+
+    #[inline(always)]
+    fn leave_by(&mut self, at: HostId, slot: u32, path: usize) -> bool {
         if self.chains.is_none()
             && let Some(path) = self.paths.get_mut(path)
             && let Some(arrives) = path.direction.arrival(self.now, Packet::SMALL_FRAME_MAX_BYTES)
@@ -65,8 +76,16 @@ impl World {
         self.leave_slowly(at, slot)
     }
 
-    /// The way of the packet in this place, which is not where its host sent to last.
+    /// The same of one that does not go where its host sent to last.
     #[inline(never)]
+    fn leave_anew(&mut self, at: HostId, slot: u32) -> bool {
+        match self.path_of(at, slot) {
+            Some(path) => self.leave_by(at, slot, path),
+            None => self.leave_slowly(at, slot),
+        }
+    }
+
+    /// The way of the packet in this place, which is not where its host sent to last.
     fn path_of(&self, at: HostId, slot: u32) -> Option<usize> {
         self.routes.get(at.0, self.in_flight.packet(slot).dst)
     }
@@ -175,7 +194,7 @@ impl World {
         match machine.host.send_dgram_short(who, fd, data, how, (packet, ends, &mut self.calms)) {
             ShortSend::Out { again: true, .. } => self.trace.datagram_sent_again(self.now, at.0, packet, label),
             ShortSend::Out { again: false, .. } => self.trace.packet_sent(self.now, at.0, packet, label),
-            ShortSend::Queued | ShortSend::Long => return false,
+            ShortSend::Again { .. } | ShortSend::Queued | ShortSend::Long => return false,
         }
         machine.spare = NONE;
         *owner = at.0;

@@ -1,10 +1,10 @@
 //! The short ways of calls that carry a few bytes: what the long way does, without the steps that only others need.
 
-use super::{Scheduler, State, ThreadId, Wait};
+use super::{Scheduler, State, Thread, ThreadId, Wait};
 use crate::host::{Asked, Short};
 use crate::process::strace;
 use crate::trace::{CallName, Place, Transfer};
-use crate::world::Data;
+use crate::world::{Data, World};
 use twinsock::Instant;
 use twinsock::raw::{Name, RawFd};
 
@@ -27,6 +27,8 @@ pub enum ShortRecv {
     Done(usize),
     /// The thread waits.
     Waits,
+    /// The thread has waited, and goes on.
+    HasWaited,
     /// Nothing has happened: it is for the long way.
     Long,
 }
@@ -41,19 +43,77 @@ pub enum Opening {
     Long,
 }
 
-impl Scheduler {
-    /// `send(2)` of the running thread, or what is said instead, if it is an easy one. `false`: nothing has happened.
+/// A thread that acts, and what its calls that carry a few bytes use: found once for each of them.
+struct Acting<'a> {
+    slot: &'a mut Thread,
+    world: &'a mut World,
+    call_cost_ns: u64,
+}
+
+impl Acting<'_> {
+    /// See [`Scheduler::send_short`]. Answers whether somebody may want to know of the call in full.
     #[inline(always)]
-    pub fn send_short(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], flags: i32) -> bool {
-        let Scheduler { threads, world, call_cost_ns, .. } = self;
-        let Some(slot) = threads.get_mut(thread.index()) else { return false };
-        if slot.recent.is_dgram(fd) || !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
-            return false;
+    fn send(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], flags: i32) -> Option<bool> {
+        let Acting { slot, world, call_cost_ns } = self;
+        if !slot.recent.is_stream(fd) && slot.recent.is_dgram(fd) {
+            return None;
+        }
+        if !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
+            return None;
         }
         let at = world.now();
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
-        if world.trace_mut().call_ended(at, place, how.name(), Some(fd), Ok(data.len())) {
+        Some(world.trace_mut().call_ended(at, place, how.name(), Some(fd), Ok(data.len())))
+    }
+
+    /// See [`Scheduler::recv_short`]. Of one that waits, it is answered whether that is recorded.
+    #[inline(always)]
+    fn recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Short<usize, bool> {
+        let Acting { slot, world, .. } = self;
+        if !slot.recent.is_stream(fd) && !as_file && slot.recent.is_dgram(fd) {
+            return Short::Long;
+        }
+        match world.recv_short(slot.host, (slot.pid, &mut slot.recent), thread.token(), fd, into, flags) {
+            Short::Done(received) => Short::Done(received),
+            Short::Waits(quiet) => {
+                slot.reads_as_file = as_file;
+                // As `wait` does it where nobody records.
+                assert!(slot.state == State::Running, "only the running thread begins to wait");
+                slot.quiet = Some(quiet);
+                slot.signal = None;
+                slot.state = State::Waiting(Wait::Call, world.now());
+                Short::Waits(world.trace().is_recording())
+            }
+            Short::Long => Short::Long,
+        }
+    }
+}
+
+impl Scheduler {
+    /// `send(2)` of the running thread, or what is said instead, if it is an easy one. `false`: nothing has happened.
+    #[inline(never)]
+    pub fn send_short(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], flags: i32) -> bool {
+        let Scheduler { threads, world, call_cost_ns, .. } = self;
+        let sent = threads.get_mut(thread.index()).and_then(|slot| {
+            let mut acting = Acting { slot, world, call_cost_ns: *call_cost_ns };
+            acting.send(thread, how, fd, data, flags)
+        });
+        self.sent(thread, how, fd, data, (sent, flags))
+    }
+
+    /// The same, if nothing is due before. `None`: something is, or may be, and nothing has happened.
+    #[inline(always)]
+    pub fn send_at_once(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], flags: i32) -> Option<bool> {
+        let sent = self.acting(thread)?.send(thread, how, fd, data, flags);
+        Some(self.sent(thread, how, fd, data, (sent, flags)))
+    }
+
+    /// A send is over, if anything has happened.
+    #[inline(always)]
+    fn sent(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], (sent, flags): (Option<bool>, i32)) -> bool {
+        let Some(is_attended) = sent else { return false };
+        if is_attended {
             self.note_short_send(thread, fd, how, data, (flags, None));
         }
         self.collect_wakes();
@@ -61,31 +121,76 @@ impl Scheduler {
     }
 
     /// `recv(2)` of the running thread, or `read(2)`, if it is an easy one. A receive that waits is kept here: so does the thread.
-    #[inline(always)]
+    #[inline(never)]
     pub fn recv_short(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
-        let Some(slot) = self.threads.get_mut(thread.index()) else { return ShortRecv::Long };
-        if !as_file && slot.recent.is_dgram(fd) {
-            return ShortRecv::Long;
-        }
-        match self.world.recv_short(slot.host, (slot.pid, &mut slot.recent), thread.token(), fd, into, flags) {
+        let Scheduler { threads, world, call_cost_ns, .. } = self;
+        let Some(slot) = threads.get_mut(thread.index()) else { return ShortRecv::Long };
+        let begun = Acting { slot, world, call_cost_ns: *call_cost_ns }.recv(thread, as_file, fd, into, flags);
+        self.received(begun, thread, as_file, fd, (into, flags))
+    }
+
+    /// The same, if nothing is due before. `None`: something is, or may be, and nothing has happened.
+    #[inline(always)]
+    pub fn recv_at_once(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Option<ShortRecv> {
+        let begun = self.acting(thread)?.recv(thread, as_file, fd, into, flags);
+        Some(self.received(begun, thread, as_file, fd, (into, flags)))
+    }
+
+    /// Whether a descriptor was that of a datagram socket when the thread used it last, and it has used no other since.
+    #[inline]
+    pub fn is_dgram(&self, thread: ThreadId, fd: RawFd) -> bool {
+        self.threads[thread.index()].recent.is_dgram(fd)
+    }
+
+    /// What a receive has come to.
+    #[inline(always)]
+    fn received(
+        &mut self,
+        begun: Short<usize, bool>,
+        thread: ThreadId,
+        as_file: bool,
+        fd: RawFd,
+        (into, flags): (&[u8], i32),
+    ) -> ShortRecv {
+        match begun {
             Short::Done(received) => {
                 self.end_short_recv(thread, as_file, fd, (into, received), flags);
                 ShortRecv::Done(received)
             }
-            Short::Waits(quiet) => {
-                slot.reads_as_file = as_file;
-                // As `wait` does it where nobody records.
-                assert!(slot.state == State::Running, "only the running thread begins to wait");
-                slot.quiet = Some(quiet);
-                slot.signal = None;
-                slot.state = State::Waiting(Wait::Call, self.world.now());
-                if self.world.trace().is_recording() {
+            Short::Waits(is_recorded) => {
+                if is_recorded {
                     self.note_short_wait(thread, recv_how(as_file), (fd, into.len()), (flags, false));
                 }
                 ShortRecv::Waits
             }
             Short::Long => ShortRecv::Long,
         }
+    }
+
+    /// The running thread, and what its calls use, if nothing is due before its next act, which is counted then: [`Scheduler::goes_on`].
+    #[inline(always)]
+    fn acting(&mut self, thread: ThreadId) -> Option<Acting<'_>> {
+        let Scheduler { threads, world, turns, pulse, ready, rare, just_chosen, call_cost_ns, .. } = self;
+        let slot = threads.get_mut(thread.index())?;
+        if slot.killed || turns.is_at_mark_next() {
+            return None;
+        }
+        let clock = slot.clock;
+        let is_chosen = *just_chosen && clock == world.now();
+        if !(is_chosen || ready.is_empty() && !rare.may_be() && world.pass_until(clock)) {
+            return None;
+        }
+        turns.count();
+        pulse.beat_at(turns.calls());
+        *just_chosen = false;
+        Some(Acting { slot, world, call_cost_ns: *call_cost_ns })
+    }
+
+    /// The usual case of [`Scheduler::catch_up`]: nothing is due before `thread`'s next act. `false`: nothing has happened, and the thread
+    /// may be one that is killed.
+    #[inline(always)]
+    pub fn goes_on(&mut self, thread: ThreadId) -> bool {
+        self.acting(thread).is_some()
     }
 
     /// The running thread, which is going to wait for its turn, makes this receive then. `false`: the thread does that itself, for it is none that could be made
@@ -401,6 +506,12 @@ pub enum SendsBy {
 }
 
 impl SendsBy {
+    /// How a stream is sent to: by `sendto(2)`, or by `write(2)`.
+    #[inline]
+    pub fn stream(as_file: bool) -> SendsBy {
+        if as_file { SendsBy::Write } else { SendsBy::Sendto }
+    }
+
     #[inline]
     pub(super) fn name(self) -> CallName {
         match self {

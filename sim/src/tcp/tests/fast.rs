@@ -57,7 +57,7 @@ impl Talk {
         if self.is_calm[end] {
             let again = self.last[end].is_some();
             let mut segment = self.last[end].take().unwrap_or(Segment::EMPTY);
-            if self.ends[end].send_calmly(self.now, data, &mut segment, again) {
+            if self.ends[end].send_calmly(self.now, data, &mut segment, again).is_some() {
                 self.calm += 1;
                 self.last[end] = Some(segment.clone());
                 self.wires[end].push_back(segment);
