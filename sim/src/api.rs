@@ -13,8 +13,9 @@ pub use own::Tid;
 use crate::host::Call;
 use crate::process::coroutine::Carrier;
 use crate::process::current::{self, Owner, Running};
-use crate::process::scheduler::{ProcId, ThreadId, Wait};
+use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Wait};
 use crate::world::LookupError;
+use std::cell::RefMut;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -196,15 +197,21 @@ impl Clock for Net {
         let Ok(running) = current::running_anywhere(self.sim()) else { return };
         if let Ok(mut scheduler) = running.enter() {
             let deadline = scheduler.own_clock(running.thread) + duration;
-            loop {
-                scheduler.wait(running.thread, Wait::Sleep, Some(deadline));
-                scheduler = running.suspend(scheduler);
-                // Where the host's clock was set meanwhile, it was woken in vain.
-                if scheduler.own_clock(running.thread) >= deadline {
-                    return;
-                }
+            scheduler.wait(running.thread, Wait::Sleep, Some(deadline));
+            scheduler = running.suspend(scheduler);
+            if scheduler.own_clock(running.thread) < deadline {
+                sleep_on(&running, scheduler, deadline);
             }
         }
+    }
+}
+
+/// Goes on with a sleep: the host's clock was set meanwhile, and the thread was woken in vain.
+#[cold]
+fn sleep_on<'a>(running: &'a Running, mut scheduler: RefMut<'a, Scheduler>, deadline: Instant) {
+    while scheduler.own_clock(running.thread) < deadline {
+        scheduler.wait(running.thread, Wait::Sleep, Some(deadline));
+        scheduler = running.suspend(scheduler);
     }
 }
 

@@ -261,7 +261,7 @@ impl Udp {
     /// A datagram arrives for this socket.
     #[inline]
     pub fn deliver(&mut self, now: Instant, header: IpHeader, datagram: &Datagram) -> Delivery {
-        let delivery = self.take_in(now, &header.dst, datagram, || header);
+        let delivery = self.take_in(now, &header.dst, datagram, |place| *place = header);
         self.wakes.readable |= delivery == Delivery::Accepted;
         delivery
     }
@@ -269,22 +269,33 @@ impl Udp {
     /// The same of the datagram in a packet, where whoever waits for one is told by the caller and not by [`Udp::take_wakes`].
     #[inline(never)]
     pub fn deliver_silently(&mut self, now: Instant, packet: &Packet, datagram: &Datagram) -> Delivery {
-        self.take_in(now, &packet.dst, datagram, || IpHeader::from(packet))
+        self.take_in(now, &packet.dst, datagram, |place| {
+            // One after the other, for none of them is in registers.
+            place.src = packet.src;
+            place.dst = packet.dst;
+            (place.ttl, place.tos) = (packet.ttl, packet.tos);
+        })
     }
 
-    /// A datagram to this address arrives; its `header` is written where it is going to stand.
+    /// A datagram to this address arrives, whose header is written to where it is going to stand.
     #[inline(always)]
-    fn take_in(&mut self, now: Instant, dst: &IpAddr, datagram: &Datagram, header: impl FnOnce() -> IpHeader) -> Delivery {
+    fn take_in(&mut self, now: Instant, dst: &IpAddr, datagram: &Datagram, write: impl FnOnce(&mut IpHeader)) -> Delivery {
         let dropped_before = if self.options.rxq_ovfl { self.drops } else { 0 };
         let Datagram { src_port, dst_port, segment_bytes: cut, ref payload, .. } = *datagram;
         let has_interface = self.options.pktinfo || dst.is_ipv6();
         let segment_bytes = if payload.len() > usize::from(cut) { cut } else { 0 };
-        let Some(source) = self.queue.push(*dst, payload, cut != 0) else {
+        let is_in = self.queue.push(*dst, payload, cut != 0, |source| {
+            write(&mut source.header);
+            (source.src_port, source.dst_port, source.arrived) = (src_port, dst_port, now);
+            source.dropped_before = dropped_before;
+            (source.has_interface, source.segment_bytes) = (has_interface, segment_bytes);
+        });
+        if is_in {
+            Delivery::Accepted
+        } else {
             self.drops = self.drops.wrapping_add(1);
-            return Delivery::Dropped;
-        };
-        *source = Source { header: header(), src_port, dst_port, arrived: now, dropped_before, has_interface, segment_bytes };
-        Delivery::Accepted
+            Delivery::Dropped
+        }
     }
 
     /// A datagram of so many bytes to this address arrives, and is what a plain receive returns that has waited for it: with all that [`Udp::deliver`] and

@@ -413,7 +413,7 @@ impl Scheduler {
     }
 
     /// Chooses as the driver would, after [`Scheduler::wait_for_turn`] has answered `true`. Answers whether it is that thread, which goes on at once.
-    #[inline(always)]
+    #[inline(never)]
     pub fn chooses_at_once(&mut self, thread: ThreadId) -> bool {
         if self.ready.is_empty() || !self.is_straight {
             return false;

@@ -69,22 +69,23 @@ impl ReceiveQueue {
         }
     }
 
-    /// Takes a datagram to this address in: where its source is to be written. `None`: there is no room for it. `is_paged`: it was made to be cut, and its data
-    /// lies in pages.
+    /// Takes a datagram to this address in, whose source is written to where it is going to stand; `false`: there is no room for it. `is_paged`: it was made to
+    /// be cut, and its data lies in pages.
     #[inline(always)]
-    pub(super) fn push(&mut self, dst: IpAddr, payload: &Payload, is_paged: bool) -> Option<&mut Source> {
+    pub(super) fn push(&mut self, dst: IpAddr, payload: &Payload, is_paged: bool, write: impl FnOnce(&mut Source)) -> bool {
         let len = payload.len();
         let charge = if is_paged { charge_paged(len) } else { charge(len, dst) };
         if !self.has_room(charge) {
-            return None;
+            return false;
         }
         self.rmem_alloc += charge;
         self.is_released = false;
         let place = self.packets.push(Queued::fresh);
-        place.payload.set(payload);
+        write(&mut place.source);
         place.charge = charge;
         place.peeked = false;
-        Some(&mut place.source)
+        place.payload.set(payload);
+        true
     }
 
     /// Whether a datagram of this charge is taken in.

@@ -370,12 +370,12 @@ impl Host {
         ends: &mut Ends,
         may_end: bool,
     ) -> Landing {
-        let heard = Heard { way: ends.way(), host: self.changes, ports: self.dgram_ports.changes() };
+        let heard = self.heard_of(ends);
         if heard.way == 0 {
             return Landing::Long;
         }
         let is_known = self.dgrams.get(ends.to()).is_some_and(|dgram| dgram.heard == heard);
-        if !is_known && !self.hear(packet, datagram, ends, heard) {
+        if !is_known && !self.hear(packet, datagram, ends) {
             return Landing::Long;
         }
         let Host { dgrams, files, .. } = self;
@@ -409,10 +409,17 @@ impl Host {
         }
     }
 
+    /// What is true now of a datagram's way, for the socket that it is for.
+    #[inline(always)]
+    fn heard_of(&self, ends: &Ends) -> Heard {
+        Heard { way: ends.way(), host: self.changes, ports: self.dgram_ports.changes() }
+    }
+
     /// Finds the socket that a datagram is for and has it heard of its way. `false`: there is none to be found here.
     #[cold]
     #[inline(never)]
-    fn hear(&mut self, packet: &Packet, datagram: &Datagram, ends: &mut Ends, heard: Heard) -> bool {
+    fn hear(&mut self, packet: &Packet, datagram: &Datagram, ends: &mut Ends) -> bool {
+        let heard = self.heard_of(ends);
         let found = self.find_plain_receiver(&IpHeader::from(packet), datagram);
         if let Some(key) = found {
             self.dgrams[key].heard = heard;

@@ -15,14 +15,21 @@ use twinsock::Instant;
 const EVENTS_BETWEEN_LOOKS: u64 = 1024;
 
 impl Scheduler {
-    /// Lets the next thing in the world's queue happen.
+    /// Lets the next thing in the world's queue happen; behind one that makes nobody ready, also the turn of a thread that is due then.
     #[inline(never)]
     pub(super) fn step(&mut self) {
         match self.world.happen(false) {
             Some(Happened::Woken(token)) => _ = self.wake(thread_of(token)),
             Some(Happened::Ended(_)) => unreachable!("no receive may end"),
             Some(Happened::Alarm(alarm)) => self.alarm(alarm),
-            Some(Happened::Something) => self.collect_wakes(),
+            Some(Happened::Something) => {
+                self.collect_wakes();
+                if self.ready.is_empty()
+                    && let Some((thread, alarm)) = self.world.next_alarm(thread_of_alarm)
+                {
+                    self.turn_comes(thread, alarm);
+                }
+            }
             None => {}
         }
     }
