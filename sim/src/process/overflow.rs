@@ -21,6 +21,8 @@ static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
 thread_local! {
     /// How large the stacks of simulated threads on this OS thread are; 0 outside a run.
     static STACK_BYTES: Cell<usize> = const { Cell::new(0) };
+    /// This OS thread has been seen to have an alternate stack.
+    static HAS_ALTERNATE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Stacks that are looked after; when it is dropped, those of the run around this one are again.
@@ -35,7 +37,7 @@ pub fn look_after(stack_bytes: usize) -> LookingAfter {
     static ONCE: Once = Once::new();
     ONCE.call_once(install);
     let before = STACK_BYTES.replace(stack_bytes);
-    if before == 0 {
+    if !HAS_ALTERNATE.replace(true) {
         have_an_alternate_stack();
     }
     LookingAfter { before }

@@ -81,8 +81,8 @@ pub struct EventQueue<E> {
     occupied: [u64; LEVELS],
     /// Bit S of word L: slot S of level L holds events of several instants; meaningless while it holds none.
     mixed: [u64; LEVELS],
-    /// Level after level.
-    slots: [Slot; SLOTS * LEVELS],
+    /// Level after level; none of them before the first event that goes into the wheel, which many a run has not.
+    slots: Vec<Slot>,
 }
 
 /// An event of the line, or a place for one.
@@ -164,7 +164,7 @@ impl<E> EventQueue<E> {
             levels: 0,
             occupied: [0; LEVELS],
             mixed: [0; LEVELS],
-            slots: [Slot { head: NONE, tail: NONE, head_at: 0 }; SLOTS * LEVELS],
+            slots: Vec::new(),
         }
     }
 
@@ -606,6 +606,16 @@ impl<E> EventQueue<E> {
         self.occupied[place.level] |= place.bit;
         self.mixed[place.level] &= !place.bit;
         self.levels |= 1 << place.level;
+        match self.slots.get_mut(place.slot) {
+            Some(slot) => *slot = list,
+            None => self.make_slots(place, list),
+        }
+    }
+
+    /// The first list of all.
+    #[cold]
+    fn make_slots(&mut self, place: Place, list: Slot) {
+        self.slots = vec![Slot { head: NONE, tail: NONE, head_at: 0 }; SLOTS * LEVELS];
         self.slots[place.slot] = list;
     }
 
