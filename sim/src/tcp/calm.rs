@@ -129,7 +129,7 @@ impl Tcb {
     /// written to holds the last segment that this has written, since when the connection has been calm.
     #[inline(always)]
     pub fn send_calmly(&mut self, now: Instant, data: &[u8], into: &mut Segment, again: bool) -> Option<(SeqNumber, SeqNumber)> {
-        let Some(send) = self.send.as_deref_mut() else { return None };
+        let send = self.send.as_deref_mut()?;
         // None at all is one too few.
         if data.len().wrapping_sub(1) >= usize::from(send.calm.send_max_bytes)
             || self.snd_una != self.write_seq
