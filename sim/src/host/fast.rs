@@ -250,12 +250,6 @@ impl Recent {
     pub(crate) fn is_dgram(&self, fd: RawFd) -> bool {
         self.fd == i64::from(fd) + DGRAM
     }
-
-    /// The same of a stream's.
-    #[inline(always)]
-    pub(crate) fn is_stream(&self, fd: RawFd) -> bool {
-        self.fd == i64::from(fd)
-    }
 }
 
 impl Default for Recent {
@@ -326,8 +320,8 @@ impl Host {
         let Some((file, key)) = self.socket_behind(pid, fd, recent) else { return Short::Long };
         let Host { sockets, dirty, timers, .. } = self;
         let Some(socket) = sockets.get_calmly(key) else { return Short::Long };
-        let target = socket.tcb.options.rcvlowat;
         if !socket.must_wait() {
+            let target = socket.tcb.options.rcvlowat;
             return socket.receive(now, key, into, target, (dirty, timers)).map_or(Short::Long, Short::Done);
         }
         if !socket.may_wait(into.len(), flags) {
@@ -504,11 +498,14 @@ impl Host {
         }
     }
 
-    /// File and socket of a descriptor.
+    /// File and socket of a descriptor, if it is a stream's.
     #[inline(always)]
     fn socket_behind(&self, pid: Pid, fd: RawFd, recent: &mut Recent) -> Option<(Key, Key)> {
         if recent.fd == i64::from(fd) && recent.tables == self.tables {
             return Some((recent.file, recent.socket));
+        }
+        if recent.is_dgram(fd) && recent.tables == self.tables {
+            return None;
         }
         self.look_up(pid, fd, recent)
     }
