@@ -483,3 +483,18 @@ impl Clock for Plain {
         self.0.sleep(duration);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_call_returns_is_the_same_on_the_other_side() {
+        for bytes in [0, 1, 4096, isize::MAX.unsigned_abs()] {
+            assert_eq!(Returned::of(Ok(bytes)).result(), Ok(bytes));
+        }
+        for errno in (1..=4095).map(Errno::from_raw) {
+            assert_eq!(Returned::of(Err(errno)).result(), Err(errno));
+        }
+    }
+}

@@ -250,12 +250,6 @@ impl Recent {
     pub(crate) fn is_dgram(&self, fd: RawFd) -> bool {
         self.fd == i64::from(fd) + DGRAM
     }
-
-    /// The same of a stream's.
-    #[inline(always)]
-    pub(crate) fn is_stream(&self, fd: RawFd) -> bool {
-        self.fd == i64::from(fd)
-    }
 }
 
 impl Default for Recent {
@@ -524,11 +518,14 @@ impl Host {
         }
     }
 
-    /// File and socket of a descriptor.
+    /// File and socket of a descriptor, if it is a stream's.
     #[inline(always)]
     fn socket_behind(&self, pid: Pid, fd: RawFd, recent: &mut Recent) -> Option<(Key, Key)> {
         if recent.fd == i64::from(fd) && recent.tables == self.tables {
             return Some((recent.file, recent.socket));
+        }
+        if recent.is_dgram(fd) && recent.tables == self.tables {
+            return None;
         }
         self.look_up(pid, fd, recent)
     }

@@ -532,3 +532,19 @@ impl Segment {
 fn count(bytes: usize) -> u32 {
     u32::try_from(bytes).expect("a segment's payload is at most 64 KiB")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_bytes_are_copied_whole_however_many() {
+        let data: [u8; Payload::INLINE_MAX_BYTES] = std::array::from_fn(|index| u8::try_from(index + 1).expect("there are few"));
+        for len in 0..=data.len() {
+            let mut into = [0; Payload::INLINE_MAX_BYTES];
+            copy_few(&mut into[..len], &data[..len]);
+            assert_eq!(into[..len], data[..len]);
+            assert!(into[len..].iter().all(|byte| *byte == 0), "nothing is written beyond them");
+        }
+    }
+}

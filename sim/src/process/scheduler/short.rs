@@ -55,10 +55,7 @@ impl Acting<'_> {
     #[inline(always)]
     fn send(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], flags: i32) -> Option<bool> {
         let Acting { slot, world, call_cost_ns } = self;
-        if !slot.recent.is_stream(fd) && slot.recent.is_dgram(fd) {
-            return None;
-        }
-        if !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
+        if slot.recent.is_dgram(fd) || !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
             return None;
         }
         let at = world.now();
@@ -71,9 +68,6 @@ impl Acting<'_> {
     #[inline(always)]
     fn recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Short<usize, bool> {
         let Acting { slot, world, .. } = self;
-        if !slot.recent.is_stream(fd) && !as_file && slot.recent.is_dgram(fd) {
-            return Short::Long;
-        }
         match world.recv_short(slot.host, (slot.pid, &mut slot.recent), thread.token(), fd, into, flags) {
             Short::Done(received) => Short::Done(received),
             Short::Waits(quiet) => {
@@ -263,9 +257,11 @@ impl Scheduler {
         slot.clock = Instant::from_nanos(slot.clock.max(at).as_nanos().saturating_add(*call_cost_ns));
         slot.state = State::Running;
         slot.turn = slot.turn.wrapping_add(1);
-        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
-        let call = recv_how(slot.reads_as_file).name();
-        if world.trace_mut().call_ended(at, place, call, Some(quiet.fd()), Ok(data.bytes())) {
+        let is_attended = match slot.reads_as_file {
+            false => recv_ended(world, slot, thread, ReceivesBy::Recvfrom, (quiet.fd(), data.bytes())),
+            true => read_ended(world, slot, thread, quiet.fd(), data.bytes()),
+        };
+        if is_attended {
             self.note_end_of_wait(thread);
         }
         self.world.trace_mut().count_step();
@@ -545,6 +541,20 @@ impl ReceivesBy {
             ReceivesBy::Read => const { CallName::new("read") },
         }
     }
+}
+
+/// A thread's receive on a stream has returned. Answers whether somebody may want to know of it in full.
+#[inline(always)]
+fn recv_ended(world: &mut World, slot: &Thread, thread: ThreadId, how: ReceivesBy, (fd, received): (RawFd, usize)) -> bool {
+    let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
+    let at = world.now();
+    world.trace_mut().call_ended(at, place, how.name(), Some(fd), Ok(received))
+}
+
+/// The same of a `read(2)`: apart, so that nothing is chosen word by word.
+#[inline(never)]
+fn read_ended(world: &mut World, slot: &Thread, thread: ThreadId, fd: RawFd, received: usize) -> bool {
+    recv_ended(world, slot, thread, ReceivesBy::Read, (fd, received))
 }
 
 /// How a stream is received from.
