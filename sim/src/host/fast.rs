@@ -465,10 +465,9 @@ impl Host {
     #[inline(never)]
     fn take_known(&mut self, now: Instant, packet: &mut Packet, ends: &mut Ends, calms: &mut u64) -> Landing {
         let Body::Tcp(segment) = &packet.body else { return Landing::Long };
-        let Host { sockets, dirty, timers, .. } = self;
         let key = ends.to;
-        let known = sockets.get_calmly(key).filter(|socket| socket.is_hashed && socket.is_between(packet, segment));
-        let Some(socket) = known else { return self.take_found(now, packet, ends, calms) };
+        let known = self.sockets.get_calmly(key).filter(|socket| socket.is_hashed && socket.is_between(packet, segment));
+        let Some(mut socket) = known else { return self.take_found(now, packet, ends, calms) };
         if u16::from(packet.ttl) < socket.options.look_below_ttl {
             return Landing::Long;
         }
@@ -478,11 +477,13 @@ impl Host {
         socket.peer = ends.from;
         ends.forget();
         if socket.state == State::SynReceived {
-            self.segment_for_half_open(now, key, segment, ttl);
-            return Landing::Done;
+            if !self.heeds_half_open(now, key, segment, ttl) {
+                return Landing::Done;
+            }
+            socket = &mut self.sockets[key];
         }
         let is_small = socket.tcb.take_segment_here(now, segment);
-        let followed = socket.follow(key, dirty, timers);
+        let followed = socket.follow(key, &mut self.dirty, &mut self.timers);
         if is_small && socket.settle_down() {
             *calms += 1;
             socket.calm = *calms;

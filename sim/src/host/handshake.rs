@@ -143,8 +143,7 @@ impl Host {
         let heritage = listener.tcb.heritage();
         let (family, uid, options) = (listener.family, listener.uid, listener.options.inherited());
         let Host { sockets, spares, tcp_config, conns, ports, dirty, timers, .. } = self;
-        let child = sockets.open(tcp_config, family, uid, &options);
-        let socket = &mut sockets[child];
+        let (child, socket) = sockets.open(tcp_config, family, uid, &options);
         if let Some(spare) = spares.pop() {
             socket.tcb.furnish(spare);
         }

@@ -4,10 +4,10 @@
 //! queue. What is not the usual case is left to those.
 
 use super::Host;
-use super::addr::sa_family;
+use super::addr::{check_length, sa_family};
 use super::cx::{Cx, Pid, Token};
 use super::fast::{QuietCall, Quietly, Short};
-use super::socket::{Socket, Ss};
+use super::socket::Ss;
 use super::task::{Kind, Step};
 use crate::tcp::State;
 use twinsock::Result;
@@ -58,13 +58,16 @@ impl Host {
         if !is_patient || !begins || !entry.queue.has_nobody() {
             return Short::Long;
         }
-        if let Err(error) = self.enter_connect(cx, file, key, addr) {
+        if let Err(error) = check_length(addr) {
             return Short::Done(Err(error));
         }
-        let Socket { tcb, disconnects, .. } = &self.sockets[key];
-        let disconnects = *disconnects;
+        let disconnects = match self.open_connect(cx, key, addr) {
+            Ok((_, disconnects)) => disconnects,
+            Err(error) => return Short::Done(Err(error)),
+        };
         // Nothing has come back yet.
-        let step = if tcb.state() == State::SynSent { Step::Wait } else { self.step_connect(cx, key, disconnects) };
+        let is_on_its_way = self.sockets[key].state == State::SynSent;
+        let step = if is_on_its_way { Step::Wait } else { self.step_connect(cx, key, disconnects) };
         match step {
             Step::Done(result) => Short::Done(result),
             Step::Wait => {

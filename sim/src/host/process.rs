@@ -192,7 +192,7 @@ impl Process {
     }
 
     /// Whether a number is to be closed by `execve(2)` from here on; answers whether it was.
-    #[inline]
+    #[inline(always)]
     fn mark_cloexec(&mut self, number: usize, cloexec: bool) -> bool {
         let was = self.closes_on_exec(number);
         if was != cloexec {
@@ -249,11 +249,13 @@ impl Process {
 }
 
 /// A number of the table as one that is kept.
+#[inline(always)]
 fn number_of(index: usize) -> u32 {
     u32::try_from(index).expect("RLIMIT_NOFILE keeps descriptors in the range of int")
 }
 
 /// The index of a number that is in the table.
+#[inline(always)]
 fn index(fd: RawFd) -> usize {
     usize::try_from(fd).expect("a number of the table is not negative")
 }

@@ -213,9 +213,8 @@ impl Host {
         let Host { sockets, files, tcp_config, sysctl, default_options, .. } = self;
         let options = default_options.get_or_insert_default();
         tcp_config.renew(&sysctl.tcp, None);
-        let key = sockets.open(tcp_config, family, uid, options);
+        let (key, socket) = sockets.open(tcp_config, family, uid, options);
         let file = files.insert(File::held(Object::Socket(key), flags & c::SOCK_NONBLOCK != 0));
-        let socket = &mut sockets[key];
         socket.v6only = family == Family::Inet6 && sysctl.bindv6only;
         socket.file = Some(file);
         self.process_mut(pid)?.fill(fd, file, flags & c::SOCK_CLOEXEC != 0);

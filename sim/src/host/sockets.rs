@@ -53,7 +53,7 @@ impl Sockets {
 
     /// Adds a fresh socket.
     #[inline(always)]
-    pub(super) fn open(&mut self, config: &Config, family: Family, uid: u32, options: &Shared<Options>) -> Key {
+    pub(super) fn open(&mut self, config: &Config, family: Family, uid: u32, options: &Shared<Options>) -> (Key, &mut Socket) {
         let open = match self.boxes.pop() {
             Some(mut room) => {
                 room.renew(config, family, uid, options);
@@ -61,11 +61,11 @@ impl Sockets {
             }
             None => Sockets::box_of(config, family, uid, options),
         };
-        let open = OnceCell::from(open);
-        let Some(index) = self.free.pop() else { return self.open_beyond(open) };
+        let index = self.free.pop().unwrap_or_else(|| self.add_place());
         let place = &mut self.places[to_usize(index)];
-        place.open = open;
-        Key::new(index, place.generation)
+        let key = Key::new(index, place.generation);
+        place.open = OnceCell::from(open);
+        (key, place.open.get_mut().expect("it was put there"))
     }
 
     #[cold]
@@ -73,13 +73,13 @@ impl Sockets {
         Box::new(Socket::new(config, family, uid, options.clone()))
     }
 
-    /// Adds a socket where no place is free.
+    /// Adds a place where none is free.
     #[cold]
-    fn open_beyond(&mut self, open: OnceCell<Box<Socket>>) -> Key {
+    fn add_place(&mut self) -> u32 {
         let index = u32::try_from(self.places.len()).ok().filter(|index| *index <= Holder::PLACE_MAX);
         let index = index.expect("a table has fewer than 2^31 entries");
-        self.places.push(Place { open, generation: Generation::FIRST, fold: NOWHERE });
-        Key::new(index, Generation::FIRST)
+        self.places.push(Place { open: OnceCell::new(), generation: Generation::FIRST, fold: NOWHERE });
+        index
     }
 
     /// A socket goes; its key is stale from now on.

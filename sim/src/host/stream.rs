@@ -261,7 +261,15 @@ impl Host {
     /// A connect up to where it waits.
     #[inline(always)]
     fn begin_connect(&mut self, cx: &mut Cx<'_>, file: Key, key: Key, addr: &[u8]) -> Result<Task> {
+        let (pending, disconnects) = self.open_connect(cx, key, addr)?;
+        Ok(Task::new(Kind::Connect { socket: key, pending, disconnects }, file, self.files[file].nonblocking, 0))
+    }
+
+    /// The same of a socket: what the call answers if it does not wait, and how often the socket had been disconnected when it began.
+    #[inline(always)]
+    pub(super) fn open_connect(&mut self, cx: &mut Cx<'_>, key: Key, addr: &[u8]) -> Result<(Errno, u32)> {
         let socket = &self.sockets[key];
+        let disconnects = socket.disconnects;
         let pending = match socket.ss {
             Ss::Connected => return Err(Errno::ISCONN),
             Ss::Disconnecting => return Err(Errno::INVAL),
@@ -271,12 +279,10 @@ impl Host {
                     return Err(Errno::ISCONN);
                 }
                 self.start_connect(cx, key, addr)?;
-                self.sockets[key].ss = Ss::Connecting;
                 Errno::INPROGRESS
             }
         };
-        let disconnects = self.sockets[key].disconnects;
-        Ok(Task::new(Kind::Connect { socket: key, pending, disconnects }, file, self.files[file].nonblocking, 0))
+        Ok((pending, disconnects))
     }
 
     /// A step of `connect(2)`: whether there is an outcome.
@@ -344,7 +350,7 @@ impl Host {
             }
             None => self.initial_sequence_number(cx, hash),
         };
-        let Host { sockets, spares, tcp_config, conns, .. } = self;
+        let Host { sockets, spares, tcp_config, conns, dirty, timers, .. } = self;
         let socket = &mut sockets[key];
         let is_discarded = socket.sends_ipv4 && remote.is_ipv6();
         if is_discarded {
@@ -363,7 +369,10 @@ impl Host {
         if !is_discarded {
             socket.hash(key, hash, conns);
         }
-        self.settle(cx.now, key);
+        socket.ss = Ss::Connecting;
+        let wakes = socket.tcb.take_wakes();
+        debug_assert!(!wakes.any(), "a connection that begins has nothing to tell");
+        socket.mark_dirty(key, dirty, timers);
         Ok(())
     }
 

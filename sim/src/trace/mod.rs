@@ -286,8 +286,14 @@ impl Trace {
     /// differ in which a process sends other bytes of the same length. The label is for [`Trace::labelled_delivered`].
     ///
     /// Of more than 4 KiB of data in one packet only the first and the last 2 KiB are looked at.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn packet_sent(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
+        self.packet_sent_here(at, host, packet, label);
+    }
+
+    /// The same where it is done for most packets: the way is a part of its caller.
+    #[inline(always)]
+    pub(crate) fn packet_sent_here(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
         self.packet(at, host, PacketKind::Sent, packet, label);
         let data = packet.data();
         if data.len() <= DATA_DIGESTED_MAX_BYTES {

@@ -47,7 +47,7 @@ impl World {
         if !machine.host.transmit_into(machine.clock.own(self.now), packet, ends) {
             return false;
         }
-        self.trace.packet_sent(self.now, id.0, packet, label);
+        self.trace.packet_sent_here(self.now, id.0, packet, label);
         // What `carry_on` does in the usual case.
         if let Some(path) = machine.path_to(packet.dst)
             && self.chains.is_none()

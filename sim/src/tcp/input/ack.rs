@@ -11,7 +11,7 @@ use twinsock::Instant;
 
 impl Tcb {
     /// Takes the ACK field. Whether the segment's text is looked at.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_ack(&mut self, now: Instant, segment: &Segment) -> bool {
         let Some(ack) = segment.ack else { return false };
         if self.state == State::SynReceived && !self.take_ack_of_syn(now, segment, ack) {

@@ -32,7 +32,7 @@ impl Tcb {
     }
 
     /// `tcp_data_queue`, and before it what Linux does with data for a closed socket.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_text(&mut self, now: Instant, segment: &mut Segment) {
         let fin = segment.control == Control::Fin;
         let len = u32_from(segment.payload.len());
