@@ -41,7 +41,7 @@ const SIM_IMPORTS: [(&str, &[&str]); 24] = [
     ("unix", &["packet", "slab"]),
     ("host", &["tcp", "udp", "unix", "packet", "slab", "deadlines", "shared", "prefetch"]),
     ("world", &["host", "link", "choice", "trace", "packet", "deadlines", "prefetch", "line"]),
-    ("process", &["world", "host", "choice", "trace", "prefetch"]),
+    ("process", &["world", "host", "choice", "trace", "prefetch", "line"]),
     ("api", &["process", "world", "host"]),
     ("sync", &["api", "process"]),
     ("sim", &["api", "sync", "process", "world", "host", "link", "choice", "trace", "colour"]),

@@ -67,6 +67,17 @@ impl<T> Line<T> {
         &mut self.places[index]
     }
 
+    /// The same where a place is there to be used again: there nearly always is.
+    #[inline(always)]
+    pub(crate) fn push_again(&mut self) -> Option<&mut T> {
+        if self.len == self.places.len() {
+            return None;
+        }
+        let index = self.index(self.len);
+        self.len += 1;
+        self.places.get_mut(index)
+    }
+
     /// The same at the beginning.
     #[inline]
     pub(crate) fn push_first(&mut self, fresh: impl FnMut() -> T) -> &mut T {
@@ -91,7 +102,24 @@ impl<T> Line<T> {
         self.places.get_mut(index)
     }
 
-    /// The same of the last one.
+    /// Takes the one behind so many others out, whose place goes to the first.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, of: usize) -> Option<T>
+    where
+        T: Copy,
+    {
+        if of >= self.len {
+            return None;
+        }
+        let first = *self.places.get(self.index(0))?;
+        let index = self.index(of);
+        let taken = std::mem::replace(self.places.get_mut(index)?, first);
+        self.first = self.first.wrapping_add(1);
+        self.len -= 1;
+        Some(taken)
+    }
+
+    /// Takes the last one out.
     #[inline]
     pub(crate) fn pop_last(&mut self) -> Option<&mut T> {
         self.len = self.len.checked_sub(1)?;
@@ -129,7 +157,15 @@ mod tests {
         for step in 0..3000 {
             match rng.next_u32() % 8 {
                 0..=2 => {
-                    *line.push(|| 0) = step;
+                    match line.push_again() {
+                        Some(place) if step % 2 == 0 => *place = step,
+                        Some(place) => {
+                            *place = 0;
+                            line.pop_last();
+                            *line.push(|| 0) = step;
+                        }
+                        None => *line.push(|| 0) = step,
+                    }
                     deque.push_back(step);
                 }
                 3 => {
@@ -140,6 +176,11 @@ mod tests {
                 5 if line.len() > 1 => {
                     line.swap(0, line.len() - 1);
                     deque.swap(0, deque.len() - 1);
+                }
+                6 => {
+                    let of = line.len() / 2;
+                    // Of a deque, the first takes the place of what is taken, too.
+                    assert_eq!(line.take(of), deque.swap_remove_front(of));
                 }
                 _ => assert_eq!(line.pop().copied(), deque.pop_front()),
             }

@@ -278,20 +278,26 @@ impl Choice {
     /// ```
     #[inline]
     pub fn draw(&mut self, stream: StreamId, n: u32) -> u32 {
-        self.draw_at_once(stream, n)
+        self.draw_foreseeing(stream, n, false).0
     }
 
-    /// [`Choice::draw`], for where nearly every choice of a run is made.
+    /// [`Choice::draw`], for where nearly every choice of a run is made; and, if that is asked for and costs nearly nothing to know, what the answer to the next one,
+    /// of `0..n - 1`, is going to be, very probably.
     #[inline(always)]
-    pub(crate) fn draw_at_once(&mut self, stream: StreamId, n: u32) -> u32 {
+    pub(crate) fn draw_foreseeing(&mut self, stream: StreamId, n: u32, foresees: bool) -> (u32, Option<u32>) {
         debug_assert!(n >= 1, "a choice has at least one answer");
         if n <= 1 {
-            return 0;
+            return (0, None);
         }
         let index = stream.0 as usize;
-        let value = match &mut self.streams[index].choices {
-            Choices::Drawn(rng) => stream::below(rng, n),
-            Choices::Untouched { .. } | Choices::Replayed(..) | Choices::Shared | Choices::Boring => self.draw_slowly(index, n),
+        let (value, next) = match &mut self.streams[index].choices {
+            Choices::Drawn(words) => {
+                let value = stream::below(words, n);
+                (value, if foresees { words.foresee_next(n - 1) } else { None })
+            }
+            Choices::Untouched { .. } | Choices::Replayed(..) | Choices::Shared | Choices::Boring => {
+                (self.draw_slowly(index, n), None)
+            }
         };
         if self.records {
             self.tape.tracks[index].record_of(value, n);
@@ -299,7 +305,7 @@ impl Choice {
         if self.story.is_some() {
             self.keep(index, n, value);
         }
-        value
+        (value, next)
     }
 
     /// What [`Choice::draw`] is going to answer after it has been asked so many times, very probably, where that costs nothing to know: so that what

@@ -69,6 +69,13 @@ impl Words {
         Some(upper(u64::from(word) * u64::from(n)))
     }
 
+    /// The same of the next word, where it is at hand.
+    #[inline(always)]
+    pub(super) fn foresee_next(&self, n: u32) -> Option<u32> {
+        let word = self.block.as_ref().get(self.at)?;
+        Some(upper(u64::from(*word) * u64::from(n)))
+    }
+
     #[cold]
     fn next_block(&mut self) -> &Block {
         let Words { core, more, .. } = self;
@@ -165,6 +172,8 @@ mod tests {
         for n in (2..40).cycle().take(10_000) {
             let value = below(&mut looked, n);
             assert_eq!(below(&mut plain, n), value);
+            let next = looked.foresee_next(n);
+            assert!(next.is_none() || next == looked.foresee(0, n), "it is the same word");
             if foreseen.len() == 7 {
                 let expected: Option<u32> = foreseen.pop_front().flatten();
                 assert!(expected.is_none_or(|expected| expected == value), "a word is refused once in 2^27 times here");

@@ -42,10 +42,16 @@ pub(super) struct Reader {
 const SPARE_BYTES: usize = 8;
 /// A choice of so many takes one byte.
 const ONE_BYTE_CHOICES: u32 = 1 << 7;
+/// One of so many, two bytes at most.
+const TWO_BYTE_CHOICES: u32 = 1 << 14;
 /// The first limit of a track.
 const FIRST_BYTES: usize = 64;
 /// The least number of boring choices that is worth a [`Run`], whose size is 16 bytes.
 const RUN_MIN: usize = 32;
+/// So much of such a run is looked for at once.
+const RUN_PART_BYTES: usize = 16;
+
+const _: () = assert!(RUN_MIN >= 2 * RUN_PART_BYTES, "whatever place a run begins at, a whole block of it follows");
 
 impl Track {
     pub(super) fn new(door: Door, name: Arc<str>) -> Track {
@@ -61,16 +67,29 @@ impl Track {
     }
 
     /// Adds a choice of `0..n`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn record_of(&mut self, choice: u32, n: u32) {
         // Of few, as nearly always, and by what is known before the choice.
         if n > ONE_BYTE_CHOICES {
-            return self.record(choice);
+            return if n > TWO_BYTE_CHOICES { self.record(choice) } else { self.record_two(choice) };
         }
         if self.bytes.len() >= self.limit {
             self.grow();
         }
         self.bytes.push(choice.to_le_bytes()[0]);
+    }
+
+    /// Adds a choice that takes one byte or two.
+    #[inline]
+    fn record_two(&mut self, choice: u32) {
+        if self.bytes.len() >= self.limit {
+            self.grow();
+        }
+        let is_long = choice >= ONE_BYTE_CHOICES;
+        let [low, high, ..] = (choice & 0x7f | u32::from(is_long) << 7 | choice >> 7 << 8).to_le_bytes();
+        let end = self.bytes.len() + 1 + usize::from(is_long);
+        self.bytes.extend_from_slice(&[low, high]);
+        self.bytes.truncate(end);
     }
 
     /// Adds a choice.
@@ -106,6 +125,10 @@ impl Track {
     /// Takes long runs of boring choices out of what was written since the last time.
     fn settle(&mut self) {
         let end = self.bytes.len();
+        if !self.may_have_run() {
+            self.settled = end;
+            return;
+        }
         let (mut from, mut to) = (self.settled, self.settled);
         while from < end {
             let zeros = self.bytes[from..].iter().take_while(|byte| **byte == 0).count();
@@ -120,6 +143,14 @@ impl Track {
         }
         self.bytes.truncate(to);
         self.settled = to;
+    }
+
+    /// Whether there may be such a run: one of them holds a whole block of zeros, wherever it begins, and one that goes on begins with a zero.
+    fn may_have_run(&self) -> bool {
+        let written = &self.bytes[self.settled..];
+        let goes_on = written.first() == Some(&0) && self.runs.last().is_some_and(|run| run.at == self.settled);
+        let (blocks, _) = written.as_chunks::<RUN_PART_BYTES>();
+        goes_on || blocks.iter().any(|block| u128::from_ne_bytes(*block) == 0)
     }
 
     fn add_run(&mut self, at: usize, zeros: u64) {
@@ -203,7 +234,7 @@ mod tests {
 
     fn read_back(choices: &[u32]) {
         let mut track = Track::new(Door::Wire, Arc::from("w"));
-        // Below 128 possibilities a choice is one byte, whatever it is.
+        // Of up to 128 possibilities a choice is one byte, whatever it is, and of up to 16,384 two at most.
         let record = |(index, choice): (u32, &u32)| match index % 2 {
             0 => track.record(*choice),
             _ => track.record_of(*choice, choice.saturating_add(1 + index % 300)),

@@ -1,5 +1,5 @@
 //! Who is there, who waits, who is next; `short.rs`: the short ways of calls; `next.rs`: what happens next, and who runs then;
-//! `rare.rs`: what comes before that; `upcoming.rs`: who is soon; `starting.rs`: who comes; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still;
+//! `ready.rs`: among whom that is chosen; `rare.rs`: what comes before that; `upcoming.rs`: who is soon; `starting.rs`: who comes; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still;
 //! `clock.rs`: what time it is for whom; `notes.rs`: what a recording holds of it.
 
 mod clock;
@@ -8,11 +8,13 @@ mod next;
 mod notes;
 mod power;
 mod rare;
+mod ready;
 mod short;
 mod starting;
 mod upcoming;
 
 use next::thread_of;
+pub use ready::Ready;
 pub use short::{Opening, Posted, SendsBy, ShortRecv};
 
 use crate::choice::{Door, StreamId};
@@ -30,7 +32,7 @@ use crate::trace::{CallEnd, Event, Place, What};
 use crate::world::{Alarm, Data, HostId, World};
 use power::Stalled;
 use rare::Rare;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use twinsock::Instant;
@@ -128,6 +130,14 @@ pub struct Thread {
 
 const _: () = assert!(size_of::<Thread>() == 192 && std::mem::offset_of!(Thread, quiet) == 128, "there may be very many of them");
 
+impl Thread {
+    /// The alarm at which its turn comes, if this is its number.
+    #[inline(always)]
+    fn alarm(&self, own: ThreadId) -> Alarm {
+        Alarm(u64::from(own.0) | u64::from(self.turn) << 32)
+    }
+}
+
 /// How far a process has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Life {
@@ -185,7 +195,7 @@ pub struct Scheduler {
     last_name: Arc<str>,
     /// About where their stacks end: apart from them, so as to be found at once.
     stack_ends: Vec<StackEnd>,
-    ready: VecDeque<ThreadId>,
+    ready: Ready,
     upcoming: Upcoming,
     /// The threads of hosts that stand still, which are ready but cannot go on; an entry for each such host.
     stalled: BTreeMap<HostId, Stalled>,
@@ -235,7 +245,7 @@ impl Scheduler {
             joiners: BTreeMap::new(),
             last_name: Arc::default(),
             stack_ends: Vec::new(),
-            ready: VecDeque::new(),
+            ready: Ready::new(),
             upcoming: Upcoming::default(),
             stalled: BTreeMap::new(),
             call_faults: BTreeMap::new(),
@@ -401,15 +411,15 @@ impl Scheduler {
     /// among those whose turn it is.
     #[inline(always)]
     pub fn wait_for_turn(&mut self, thread: ThreadId) -> bool {
-        let clock = self.threads[thread.index()].clock;
-        self.threads[thread.index()].state = State::Due;
+        let slot = &mut self.threads[thread.index()];
+        slot.state = State::Due;
+        let (clock, alarm) = (slot.clock, slot.alarm(thread));
         let is_now = clock <= self.world.now() && self.is_a_turn_next();
         if is_now {
             // Its alarm would be the last one due now, and the next thing to happen.
             self.make_ready(thread);
         } else {
-            let turn = self.turn_of(thread);
-            self.world.schedule_turn(clock, turn);
+            self.world.schedule_turn(clock, alarm);
         }
         is_now
     }
@@ -422,11 +432,12 @@ impl Scheduler {
     }
 
     /// Chooses as the driver would, after [`Scheduler::wait_for_turn`] has answered `true`. Answers whether it is that thread, which goes on at once.
+    #[inline(always)]
     pub fn chooses_at_once(&mut self, thread: ThreadId) -> bool {
         if self.ready.is_empty() || !self.is_straight {
             return false;
         }
-        let chosen = self.choose();
+        let (chosen, _) = self.choose();
         if chosen != thread {
             self.chosen = Some(chosen);
         }
@@ -531,14 +542,12 @@ impl Scheduler {
     /// Lets the running thread wait until it is woken, or until its host's clock shows `deadline`.
     #[inline(always)]
     pub fn wait(&mut self, thread: ThreadId, wait: Wait, deadline: Option<Instant>) {
-        let now = self.world.now();
-        let slot = &mut self.threads[thread.index()];
+        let Scheduler { world, threads, .. } = self;
+        let slot = &mut threads[thread.index()];
         assert!(slot.state == State::Running, "only the running thread begins to wait");
-        slot.state = State::Waiting(wait, now);
+        slot.state = State::Waiting(wait, world.now());
         if let Some(own) = deadline {
-            let at = self.world.moment_of(slot.host, own);
-            let turn = self.turn_of(thread);
-            self.world.schedule(at, turn);
+            world.schedule(world.moment_of(slot.host, own), slot.alarm(thread));
         }
         if self.world.trace().is_recording() {
             self.note_wait(thread);
@@ -575,7 +584,7 @@ impl Scheduler {
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Ready;
         slot.turn = slot.turn.wrapping_add(1);
-        self.ready.push_back(thread);
+        self.ready.push(thread);
     }
 
     /// The same where somebody records, or a host stands still, which may be the thread's.
@@ -589,15 +598,8 @@ impl Scheduler {
         slot.state = State::Ready;
         slot.turn = slot.turn.wrapping_add(1);
         if !self.stall(thread) {
-            self.ready.push_back(thread);
+            self.ready.push(thread);
         }
-    }
-
-    /// The alarm at which a thread's turn comes.
-    #[inline(always)]
-    fn turn_of(&self, thread: ThreadId) -> Alarm {
-        let turn = self.threads[thread.index()].turn;
-        Alarm(u64::from(thread.0) | u64::from(turn) << 32)
     }
 
     #[inline]

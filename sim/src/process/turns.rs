@@ -5,9 +5,8 @@
 //! happens is drawn before the run, as the number of a call, so that a run without preemptions pays one comparison for each call.
 
 use crate::choice::{Door, StreamId};
-use crate::process::scheduler::ThreadId;
+use crate::process::scheduler::{Ready, ThreadId};
 use crate::world::{HostId, World};
-use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How it is decided which of several threads that are due goes next.
@@ -200,37 +199,36 @@ impl Turns {
         }
     }
 
-    /// Which of so many threads that are due goes next: its index. `None`: that is for [`Turns::choose`], the usual one, where nobody wants to hear of it,
-    /// not being the run's.
+    /// Which of so many threads that are due goes next: its index; and, if that is asked for, what [`Turns::foresee`] says of the one after it. `None`: that is
+    /// for [`Turns::choose`], the usual one, where nobody wants to hear of it, not being the run's.
     #[inline(always)]
-    pub fn choose_any(&mut self, world: &mut World, count: usize) -> Option<usize> {
+    pub fn choose_any(&mut self, world: &mut World, count: usize, foresees: bool) -> Option<(usize, Option<usize>)> {
         match self.how {
             How::Random if !world.choice().keeps_story() => {}
             How::FirstCome | How::Random | How::Priorities(_) | How::Systematic { .. } => return None,
         }
         let n = u32::try_from(count).expect("fewer than 2^32 threads are ready");
-        let value = world.choice_mut().draw_at_once(self.order, n);
+        let (value, next) = world.choice_mut().draw_foreseeing(self.order, n, foresees);
         record_draw(world, n, value);
-        usize::try_from(value).ok()
+        Some((usize::try_from(value).ok()?, next.and_then(|next| usize::try_from(next).ok())))
     }
 
     /// Which of several threads that are due goes next: its index.
-    #[inline(never)]
-    pub fn choose(&mut self, world: &mut World, ready: &VecDeque<ThreadId>, name: NameOf<'_>) -> usize {
+    pub fn choose(&mut self, world: &mut World, ready: &Ready, name: NameOf<'_>) -> usize {
         let count = u32::try_from(ready.len()).expect("fewer than 2^32 threads are ready");
         match &mut self.how {
             How::FirstCome => 0,
             How::Random => {
                 let value = draw(world, self.order, count);
                 let index = usize::try_from(value).expect("an index fits usize");
-                tell(world, self.order, |world| goes_before(world, ready[index], ready[0], name));
+                tell(world, self.order, |world| goes_before(world, ready.get(index), ready.get(0), name));
                 index
             }
             How::Priorities(priorities) => {
                 let mut best = (0, None);
                 for (index, thread) in ready.iter().enumerate() {
-                    let slot = slot(priorities, *thread);
-                    let priority = *slot.get_or_insert_with(|| draw_priority(world, *thread, name));
+                    let slot = slot(priorities, thread);
+                    let priority = *slot.get_or_insert_with(|| draw_priority(world, thread, name));
                     if best.1.is_none_or(|best| priority > best) {
                         best = (index, Some(priority));
                     }
@@ -239,13 +237,13 @@ impl Turns {
             }
             How::Systematic { .. } => {
                 // By number and not by who came first, so that what a run can still come to depends on its situation alone.
-                let mut threads: Vec<(ThreadId, usize)> = ready.iter().copied().zip(0..).collect();
+                let mut threads: Vec<(ThreadId, usize)> = ready.iter().zip(0..).collect();
                 threads.sort_unstable();
                 let now = world.now();
                 let situation = world.chains_mut().situation(now, threads.iter().map(|(thread, _)| u64::from(thread.0)));
                 world.choice_mut().at(situation);
                 let value = usize::try_from(draw(world, self.order, count)).expect("an index fits usize");
-                tell(world, self.order, |world| goes_before(world, threads[value].0, threads[0].0, name));
+                tell(world, self.order, |world| goes_before(world, Some(threads[value].0), Some(threads[0].0), name));
                 threads[value].1
             }
         }
@@ -275,8 +273,9 @@ fn tell(world: &mut World, stream: StreamId, words: impl FnOnce(&World) -> Strin
     }
 }
 
-fn goes_before(world: &World, chosen: ThreadId, first: ThreadId, name: NameOf<'_>) -> String {
-    format!("{} goes before {}", name(world, chosen), name(world, first))
+fn goes_before(world: &World, chosen: Option<ThreadId>, first: Option<ThreadId>, name: NameOf<'_>) -> String {
+    let [chosen, first] = [chosen, first].map(|thread| thread.map_or_else(String::new, |thread| name(world, thread)));
+    format!("{chosen} goes before {first}")
 }
 
 /// Draws the call before which a thread is preempted, each power of two of them as likely as the next, and for how long.

@@ -11,15 +11,29 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// What a driver beats and the watchdog reads.
-#[derive(Default)]
 struct Counters {
     beats: AtomicU64,
+    /// The simulated thread that runs; [`NOBODY`] between turns.
     thread: AtomicU32,
-    running: AtomicBool,
     /// The driver is at work, with or without a thread.
     driving: AtomicBool,
     names: Mutex<Vec<Arc<str>>>,
     os_thread: AtomicU64,
+}
+
+/// No simulated thread: there is none of that number.
+const NOBODY: u32 = u32::MAX;
+
+impl Default for Counters {
+    fn default() -> Counters {
+        Counters {
+            beats: AtomicU64::new(0),
+            thread: AtomicU32::new(NOBODY),
+            driving: AtomicBool::new(false),
+            names: Mutex::default(),
+            os_thread: AtomicU64::new(0),
+        }
+    }
 }
 
 /// The driver's end of the watch. Dropping it ends the watch.
@@ -61,7 +75,6 @@ impl Pulse {
     #[inline(always)]
     pub fn turn(&mut self, thread: u32) {
         self.counters.thread.store(thread, Ordering::Relaxed);
-        self.counters.running.store(true, Ordering::Relaxed);
     }
 
     /// The driver begins, or has come to its end.
@@ -84,7 +97,7 @@ impl Pulse {
     /// The thread's turn is over.
     #[inline(always)]
     pub fn rest(&mut self) {
-        self.counters.running.store(false, Ordering::Relaxed);
+        self.counters.thread.store(NOBODY, Ordering::Relaxed);
     }
 }
 
@@ -114,8 +127,8 @@ fn start() {
 fn look() {
     for watched in watched().iter_mut() {
         let beats = watched.counters.beats.load(Ordering::Relaxed);
-        let [is_running, is_driving] =
-            [&watched.counters.running, &watched.counters.driving].map(|flag| flag.load(Ordering::Relaxed));
+        let is_running = watched.counters.thread.load(Ordering::Relaxed) != NOBODY;
+        let is_driving = watched.counters.driving.load(Ordering::Relaxed);
         if beats == watched.seen_beats && (is_running || is_driving) {
             watched.stuck_for += LOOK_EVERY;
         } else {
@@ -131,7 +144,7 @@ fn look() {
 fn report(watched: &Watched) -> ! {
     let thread = watched.counters.thread.load(Ordering::Relaxed);
     let names = watched.counters.names.lock().unwrap_or_else(PoisonError::into_inner);
-    if !watched.counters.running.load(Ordering::Relaxed) {
+    if thread == NOBODY {
         eprintln!(
             "twinsock: no simulated thread has had a turn for {:?} of real time, and the simulator is at work: a rule or a misfortune of the network's builder\n\
              that takes so long, or else a mistake of the simulator, which we would like to hear of. Where it is:",

@@ -6,10 +6,11 @@
 //!
 //! A datagram is written where it stands: a few bytes of data are copied once on their way in and once on their way out, and nothing else moves.
 
-use super::Source;
+use super::{IpHeader, Source};
 use crate::line::Line;
 use crate::packet::Payload;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+use twinsock::Instant;
 
 /// A datagram in the queue.
 #[derive(Debug)]
@@ -19,6 +20,23 @@ pub(super) struct Queued {
     charge: u32,
     /// An empty datagram that was looked at under `SO_PEEK_OFF`: the next look goes past it.
     peeked: bool,
+}
+
+impl Queued {
+    /// A place for one.
+    fn fresh() -> Queued {
+        let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let source = Source {
+            header: IpHeader { src: nobody, dst: nobody, ttl: 0, tos: 0 },
+            src_port: 0,
+            dst_port: 0,
+            arrived: Instant::ZERO,
+            dropped_before: 0,
+            has_interface: false,
+            segment_bytes: 0,
+        };
+        Queued { source, payload: Payload::EMPTY, charge: 0, peeked: false }
+    }
 }
 
 /// The queue.
@@ -51,22 +69,22 @@ impl ReceiveQueue {
         }
     }
 
-    /// Takes a datagram in; `false`: there is no room for it. `is_paged`: it was made to be cut, and its data lies in pages.
-    #[inline]
-    pub(super) fn push(&mut self, source: &Source, payload: &Payload, is_paged: bool) -> bool {
+    /// Takes a datagram to this address in: where its source is to be written. `None`: there is no room for it. `is_paged`: it was made to be cut, and its data
+    /// lies in pages.
+    #[inline(always)]
+    pub(super) fn push(&mut self, dst: IpAddr, payload: &Payload, is_paged: bool) -> Option<&mut Source> {
         let len = payload.len();
-        let charge = if is_paged { charge_paged(len) } else { charge(len, source.header.dst) };
+        let charge = if is_paged { charge_paged(len) } else { charge(len, dst) };
         if !self.has_room(charge) {
-            return false;
+            return None;
         }
         self.rmem_alloc += charge;
         self.is_released = false;
-        let place = self.packets.push(|| Queued { source: *source, payload: Payload::EMPTY, charge, peeked: false });
-        place.source = *source;
+        let place = self.packets.push(Queued::fresh);
         place.payload.set(payload);
         place.charge = charge;
         place.peeked = false;
-        true
+        Some(&mut place.source)
     }
 
     /// Whether a datagram of this charge is taken in.
@@ -95,10 +113,9 @@ impl ReceiveQueue {
         self.packets.get(0)
     }
 
-    /// Removes the first datagram.
-    #[inline]
+    /// Removes the first datagram, which [`ReceiveQueue::front`] has shown.
+    #[inline(always)]
     pub(super) fn pop(&mut self) {
-        self.refill();
         let Some(queued) = self.packets.pop() else { return };
         queued.payload.release();
         self.reader -= 1;

@@ -49,6 +49,15 @@ impl World {
         })
     }
 
+    /// What happens next, if that is an alarm of this moment, is at hand, and something can be `told` of it; else nothing has happened.
+    #[inline(always)]
+    pub(crate) fn next_alarm<T>(&mut self, told: impl FnOnce(Alarm) -> Option<T>) -> Option<(T, Alarm)> {
+        if self.queue.next_at() != self.now || !self.timers.is_idle_until(self.now) {
+            return None;
+        }
+        self.queue.pop_if(|due| due.alarm(told))
+    }
+
     /// The earliest timer of all hosts goes off, next of all. `false`: there is none.
     #[inline(never)]
     fn run_next_timer(&mut self) -> bool {

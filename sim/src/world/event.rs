@@ -216,17 +216,34 @@ impl<E> EventQueue<E> {
     /// queue.push_short(Instant::from_nanos(10), 'a');
     /// assert_eq!([(); 3].map(|()| queue.pop().unwrap().1), ['a', 'b', 'c']);
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn push_short(&mut self, at: Instant, event: E) {
         let instant = at.as_nanos().max(self.base);
         // One that is not due shortly would keep those that are out of the line.
         if instant < self.short_last_at || instant - self.base >= MUCH_LATER_NS || instant == u64::MAX {
-            return self.push(at, event);
+            return self.push_not_short(at, event);
         }
-        *self.short.push(|| Outside::NONE) = Outside { at: instant, event: Some(event) };
         self.short_last_at = instant;
         self.short_at = self.short_at.min(instant);
         self.next_at = self.next_at.min(instant);
+        match self.short.push_again() {
+            Some(place) => *place = Outside { at: instant, event: Some(event) },
+            None => self.lengthen_short(instant, event),
+        }
+    }
+
+    /// An event goes where it would go if it was not thought to be due shortly.
+    #[cold]
+    #[inline(never)]
+    fn push_not_short(&mut self, at: Instant, event: E) {
+        self.push(at, event);
+    }
+
+    /// The short line has no place left for the last of it.
+    #[cold]
+    #[inline(never)]
+    fn lengthen_short(&mut self, at: u64, event: E) {
+        *self.short.push(|| Outside::NONE) = Outside { at, event: Some(event) };
     }
 
     /// An event is pushed that may be at an instant of the short line: then those who stand there join the others, before it.
@@ -254,11 +271,15 @@ impl<E> EventQueue<E> {
     #[inline(never)]
     fn push_behind(&mut self, at: u64, event: E) {
         let last_at = if self.line.is_empty() { self.front_at } else { self.last_at };
+        if at < self.wheel_at && at >= last_at { self.push_last(at, event) } else { self.push_elsewhere(at, event) }
+    }
+
+    /// The same of one that is not to be the last of the line. Apart, so that the usual way is short.
+    #[inline(never)]
+    fn push_elsewhere(&mut self, at: u64, event: E) {
         if at >= self.wheel_at {
             let new = self.allocate(at, event);
             self.link(new, at);
-        } else if at >= last_at {
-            self.push_last(at, event);
         } else if at < self.front_at {
             self.push_front(at, event);
         } else {
@@ -268,6 +289,19 @@ impl<E> EventQueue<E> {
 
     #[inline(always)]
     fn push_last(&mut self, at: u64, event: E) {
+        match self.line.push_again() {
+            Some(place) => {
+                self.last_at = at;
+                *place = Outside { at, event: Some(event) };
+            }
+            None => self.push_last_of_more(at, event),
+        }
+    }
+
+    /// The same where the line has no place left.
+    #[cold]
+    #[inline(never)]
+    fn push_last_of_more(&mut self, at: u64, event: E) {
         self.last_at = at;
         *self.line.push(|| Outside::NONE) = Outside { at, event: Some(event) };
     }
@@ -376,23 +410,42 @@ impl<E> EventQueue<E> {
         if self.front.is_none() {
             self.fetch_front();
         }
-        let event = self.front.take()?;
         let at = self.front_at;
-        let next_at = match self.line.pop() {
-            None => self.wheel_at,
+        let event = self.take_front()?;
+        Some((Instant::from_nanos(at), event))
+    }
+
+    /// Takes the front, if there is one; the first of the line takes its place.
+    #[inline(always)]
+    fn take_front(&mut self) -> Option<E> {
+        let at = self.front_at;
+        let (next_at, event) = match self.line.pop() {
+            None => (self.wheel_at, self.front.take()?),
             Some(next) => {
-                self.front = next.event.take();
                 self.front_at = next.at;
-                next.at
+                (next.at, std::mem::replace(&mut self.front, next.event.take())?)
             }
         };
         self.next_at = next_at.min(self.short_at);
         self.come_to(at);
-        Some((Instant::from_nanos(at), event))
+        Some(event)
+    }
+
+    /// Takes the event that [`EventQueue::pop`] would take, if it is at hand, and one that is wanted: what is made of it. Otherwise nothing has happened.
+    #[inline(always)]
+    pub(crate) fn pop_if<R>(&mut self, wanted: impl FnOnce(&E) -> Option<R>) -> Option<R> {
+        if self.short_at == self.next_at && self.short_at < self.proper_at() {
+            let result = wanted(self.short.get(0)?.event.as_ref()?)?;
+            self.pop_short();
+            return Some(result);
+        }
+        let result = wanted(self.front.as_ref()?)?;
+        self.take_front();
+        Some(result)
     }
 
     /// Takes the first of the short line.
-    #[inline]
+    #[inline(always)]
     fn pop_short(&mut self) -> Option<(Instant, E)> {
         let Outside { at, event } = self.short.pop()?;
         let (at, event) = (*at, event.take()?);

@@ -113,6 +113,15 @@ impl Due {
     fn arrival(to: HostId, slot: u32) -> Due {
         Due::Arrival(Pair::new(to.0, slot))
     }
+
+    /// An alarm, and what is `told` of it, if anything is.
+    #[inline(always)]
+    fn alarm<T>(&self, told: impl FnOnce(Alarm) -> Option<T>) -> Option<(T, Alarm)> {
+        match self {
+            Due::Alarm(alarm) => Some((told(*alarm)?, *alarm)),
+            Due::Arrival(_) | Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) => None,
+        }
+    }
 }
 
 /// Two numbers in one word.
@@ -311,6 +320,13 @@ impl World {
     #[must_use]
     pub(crate) fn is_idle_until(&self, at: Instant) -> bool {
         self.queue.is_idle_until(at) & self.timers.is_idle_until(at)
+    }
+
+    /// Whether nothing is due now. At the end of time that is not so if something is due then.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn is_idle_now(&self) -> bool {
+        self.is_idle_until(self.now) || self.now == Instant::FAR && self.is_idle_for_ever()
     }
 
     /// Whether nothing will ever happen.
@@ -569,7 +585,7 @@ impl World {
     }
 
     /// The same of one that is due shortly: the turn of a thread.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn schedule_turn(&mut self, at: Instant, alarm: Alarm) {
         self.queue.push_short(at.max(self.now), Due::Alarm(alarm));
     }

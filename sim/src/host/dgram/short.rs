@@ -330,7 +330,9 @@ impl Host {
             Asked::Sender(name) => dgram.family == Family::Inet && has_room_for_inet_name(name),
             Asked::All(_) => false,
         };
-        if let Some(received) = dgram.receive(into, asked) {
+        if dgram.udp.has_datagram()
+            && let Some(received) = dgram.receive(into, asked)
+        {
             return Short::Done(received);
         }
         let may_wait = flags & c::MSG_DONTWAIT == 0 && dgram.must_wait();
@@ -372,10 +374,9 @@ impl Host {
         if heard.way == 0 {
             return Landing::Long;
         }
-        if self.dgrams.get(ends.to()).is_none_or(|dgram| dgram.heard != heard) {
-            let Some(key) = self.find_plain_receiver(&IpHeader::from(packet), datagram) else { return Landing::Long };
-            self.dgrams[key].heard = heard;
-            ends.lead_to(key);
+        let is_known = self.dgrams.get(ends.to()).is_some_and(|dgram| dgram.heard == heard);
+        if !is_known && !self.hear(packet, datagram, ends, heard) {
+            return Landing::Long;
         }
         let Host { dgrams, files, .. } = self;
         let Some(dgram) = dgrams.get_mut(ends.to()) else { return Landing::Long };
@@ -392,7 +393,7 @@ impl Host {
             let received = u32::try_from(received).expect("a datagram has fewer than 2^16 bytes");
             return Landing::Ends { waiter, received, is_armed: false };
         }
-        let delivery = dgram.udp.deliver_silently(now, IpHeader::from(packet), datagram);
+        let delivery = dgram.udp.deliver_silently(now, packet, datagram);
         let woken = match delivery {
             Delivery::Accepted => entry.queue.wake_quiet(poll::KEY_READABLE),
             Delivery::Dropped => return Landing::Kept,
@@ -406,6 +407,18 @@ impl Host {
                 Landing::Done
             }
         }
+    }
+
+    /// Finds the socket that a datagram is for and has it heard of its way. `false`: there is none to be found here.
+    #[cold]
+    #[inline(never)]
+    fn hear(&mut self, packet: &Packet, datagram: &Datagram, ends: &mut Ends, heard: Heard) -> bool {
+        let found = self.find_plain_receiver(&IpHeader::from(packet), datagram);
+        if let Some(key) = found {
+            self.dgrams[key].heard = heard;
+            ends.lead_to(key);
+        }
+        found.is_some()
     }
 
     /// The socket that a datagram is for, if it is the only one of its port and has a claim to it in the usual way.

@@ -102,7 +102,7 @@ impl Scheduler {
         slot.is_held_up = true;
         slot.turn = slot.turn.wrapping_add(1);
         slot.state = State::Running;
-        self.ready.retain(|ready| *ready != thread);
+        self.ready.retain(|ready| ready != thread);
         for stalled in self.stalled.values_mut() {
             stalled.ready.retain(|ready| *ready != thread);
         }

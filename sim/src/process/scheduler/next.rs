@@ -34,7 +34,10 @@ impl Scheduler {
         match self.world.happen(may_end)? {
             Happened::Ended(Ended { waiter, data }) => return Some(self.recv_ended(thread_of(waiter), data)),
             Happened::Woken(token) => return self.wake_and_choose(thread_of(token)),
-            Happened::Alarm(alarm) => self.alarm(alarm),
+            Happened::Alarm(alarm) => {
+                self.alarm(alarm);
+                self.turns_come();
+            }
             Happened::Something => self.collect_wakes(),
         }
         None
@@ -49,18 +52,37 @@ impl Scheduler {
         goes_on.then_some(thread)
     }
 
+    #[inline(always)]
     fn alarm(&mut self, alarm: Alarm) {
-        let Alarm(number) = alarm;
-        if number & u64::from(NO_THREAD) == u64::from(NO_THREAD) {
-            return self.alarm_of_outside(alarm);
+        match thread_of_alarm(alarm) {
+            Some(thread) => self.turn_comes(thread, alarm),
+            None => self.alarm_of_outside(alarm),
         }
-        let thread = ThreadId(u32::try_from(number & u64::from(u32::MAX)).expect("the low half is 32 bits"));
+    }
+
+    /// An alarm of this thread's goes off.
+    #[inline(always)]
+    fn turn_comes(&mut self, thread: ThreadId, Alarm(number): Alarm) {
         let slot = &self.threads[thread.index()];
         if u64::from(slot.turn) == number >> 32 {
             match slot.state {
                 State::Due | State::Waiting(..) => self.make_ready(thread),
                 State::Ready | State::Running | State::Ended => {}
             }
+        }
+    }
+
+    /// The turns of threads that come now, if they are next of all: as [`Scheduler::next_turn`] would let them come, one after the other.
+    #[inline(always)]
+    fn turns_come(&mut self) {
+        while !self.looks_next()
+            && let Some((thread, alarm)) = self.world.next_alarm(thread_of_alarm)
+        {
+            self.events += 1;
+            if self.ready.len() >= PREPARED_FROM {
+                self.prepare_event();
+            }
+            self.turn_comes(thread, alarm);
         }
     }
 
@@ -99,17 +121,17 @@ impl Scheduler {
             {
                 return Err(turn);
             }
-            let at = self.world.next_at();
-            // At the end of time that may be nothing at all.
-            let is_something = at != Instant::FAR || self.world.next_due().is_some();
             // Everything that is due now happens before somebody is chosen, so that the choice is among all.
-            if !self.ready.is_empty() && (at > self.world.now() || !is_something) {
-                let thread = self.choose();
-                if self.waits_at_once(thread) {
+            if !self.ready.is_empty() && self.world.is_idle_now() {
+                let (thread, has_posted) = self.choose();
+                if has_posted && self.waits_at_once(thread) {
                     continue;
                 }
                 return Ok(thread);
             }
+            let at = self.world.next_at();
+            // At the end of time that may be nothing at all.
+            let is_something = at != Instant::FAR || self.world.next_due().is_some();
             if at > self.limit || !is_something {
                 return Err(limit.map_or(Turn::Deadlock, |limit| self.reach(limit)));
             }
@@ -142,8 +164,15 @@ impl Scheduler {
     /// Something happens. A run in which no thread takes part in what happens never ends: answers whether this one fails for that.
     #[inline(always)]
     fn pass(&mut self) -> bool {
+        let looks = self.looks_next();
         self.events += 1;
-        self.events.is_multiple_of(EVENTS_BETWEEN_LOOKS) && self.looks_idle()
+        looks && self.looks_idle()
+    }
+
+    /// Whether it is looked for that when the next thing happens.
+    #[inline(always)]
+    fn looks_next(&self) -> bool {
+        self.events % EVENTS_BETWEEN_LOOKS == EVENTS_BETWEEN_LOOKS - 1
     }
 
     #[cold]
@@ -198,23 +227,22 @@ impl Scheduler {
         Turn::Stop
     }
 
-    #[inline]
-    pub(super) fn choose(&mut self) -> ThreadId {
-        let thread = if self.ready.len() == 1 { self.ready.pop_front() } else { self.choose_among_several() };
-        let thread = thread.expect("the choice is below the number of ready threads");
-        if self.ready.len() >= PREPARED_FROM {
-            self.prepare();
-        }
+    /// Which of the ready threads is next, and whether it has posted a receive.
+    #[inline(always)]
+    pub(super) fn choose(&mut self) -> (ThreadId, bool) {
+        let chosen = if self.ready.len() == 1 { self.ready.take(0) } else { self.choose_among_several() };
+        let thread = chosen.expect("the choice is below the number of ready threads");
         let now = self.world.now();
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Running;
         slot.clock = slot.clock.max(now);
+        let has_posted = slot.posted.is_some();
         self.world.trace_mut().count_step();
         self.just_chosen = true;
         if self.world.trace().steps() == self.break_at {
             self.reach_break(thread);
         }
-        thread
+        (thread, has_posted)
     }
 
     /// A debugger stops at this turn: on the thread's own stack, if it has begun to run.
@@ -233,19 +261,35 @@ impl Scheduler {
         format!("thread {} at {:?} of virtual time", self.full_name(thread), self.world.now())
     }
 
+    #[inline(always)]
     fn choose_among_several(&mut self) -> Option<ThreadId> {
-        let Scheduler { world, turns, ready, threads, names, .. } = self;
-        let index = match turns.choose_any(world, ready.len()) {
-            Some(index) => index,
-            None => turns.choose(world, ready, &|world, thread| full_name(world, threads, names, thread)),
+        let Scheduler { world, turns, ready, .. } = self;
+        let are_many = ready.len() > PREPARED_FROM;
+        let (index, next) = match turns.choose_any(world, ready.len(), are_many) {
+            Some(choice) => choice,
+            None => self.choose_with_words(),
         };
-        // The chosen one's place goes to the first in line: constant cost, and 0 stays first come, first served.
-        let first = self.ready.pop_front()?;
-        match index.checked_sub(1) {
-            None => Some(first),
-            Some(left) => self.ready.get_mut(left).map(|chosen| std::mem::replace(chosen, first)),
+        let chosen = self.ready.take(index);
+        if are_many {
+            self.prepare(next);
         }
+        chosen
     }
+
+    /// Which of the ready threads goes next, in the words of the run's story if that is kept, and which after it if that is known.
+    #[inline(never)]
+    fn choose_with_words(&mut self) -> (usize, Option<usize>) {
+        let Scheduler { world, turns, ready, threads, names, .. } = self;
+        let index = turns.choose(world, ready, &|world, thread| full_name(world, threads, names, thread));
+        (index, turns.foresee(world, 0, ready.len() - 1))
+    }
+}
+
+/// Whose alarm it is, if it is a thread's.
+#[inline(always)]
+fn thread_of_alarm(Alarm(number): Alarm) -> Option<ThreadId> {
+    let low = u32::try_from(number & u64::from(u32::MAX)).expect("the low half is 32 bits");
+    (low != NO_THREAD).then_some(ThreadId(low))
 }
 
 /// The thread that a waiter is.

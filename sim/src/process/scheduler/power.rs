@@ -73,7 +73,7 @@ impl Scheduler {
         self.ready.retain(|thread| {
             let goes_on = self.threads[thread.index()].host != host;
             if !goes_on {
-                stalled.ready.push_back(*thread);
+                stalled.ready.push_back(thread);
             }
             goes_on
         });
@@ -87,7 +87,7 @@ impl Scheduler {
         let Some(stalled) = self.stalled.remove(&host) else { return };
         self.straighten();
         self.rare.kill(stalled.kills);
-        self.ready.extend(stalled.ready);
+        stalled.ready.into_iter().for_each(|thread| self.ready.push(thread));
         self.world.resume_host(host);
         self.collect_wakes();
     }

@@ -225,7 +225,8 @@ impl Scheduler {
         match begun {
             Short::Done(result) => {
                 // Nobody attends: that was asked before.
-                self.end_short_call(thread, call, fd, result, |_| ());
+                self.end_short_call(thread, call, fd, result);
+                self.collect_wakes();
                 Opening::Done(result)
             }
             Short::Waits(quiet) => {
@@ -251,7 +252,8 @@ impl Scheduler {
         slot.quiet = None;
         let call = if quiet.accepts() { ACCEPT } else { CONNECT };
         // Nobody attends: that was asked when the call began, and is so or not for a whole run.
-        self.end_short_call(thread, call, quiet.fd(), result, |_| ());
+        self.end_short_call(thread, call, quiet.fd(), result);
+        self.collect_wakes();
         Some(result)
     }
 
@@ -326,9 +328,10 @@ impl Scheduler {
     /// A receive on a stream has filled the first `received` bytes of `into`.
     #[inline(always)]
     fn end_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
-        self.end_short_call(thread, recv_how(as_file).name(), fd, Ok(received), |scheduler| {
-            scheduler.note_stream_recv(thread, as_file, fd, (into, received), flags);
-        });
+        if self.end_short_call(thread, recv_how(as_file).name(), fd, Ok(received)) {
+            self.note_stream_recv(thread, as_file, fd, (into, received), flags);
+        }
+        self.collect_wakes();
     }
 
     /// The same, for a recording.
@@ -349,9 +352,10 @@ impl Scheduler {
         flags: i32,
         asked: &Asked<'_, '_>,
     ) {
-        self.end_short_call(thread, dgram_how(asked).name(), fd, Ok(received), |scheduler| {
-            scheduler.note_dgram_recv(thread, fd, (into, received), flags, asked);
-        });
+        if self.end_short_call(thread, dgram_how(asked).name(), fd, Ok(received)) {
+            self.note_dgram_recv(thread, fd, (into, received), flags, asked);
+        }
+        self.collect_wakes();
     }
 
     /// The same, for a recording.
@@ -369,24 +373,16 @@ impl Scheduler {
         self.note_short_recv(thread, fd, dgram_how(asked), &transfer);
     }
 
-    /// A call is over; if somebody may want to know more of it, `note` tells that.
+    /// A call is over, and whoever is woken by it is still to be. Answers whether somebody may want to know more of it: [`Trace::wants_calls`].
+    ///
+    /// [`Trace::wants_calls`]: crate::trace::Trace::wants_calls
     #[inline(always)]
-    fn end_short_call(
-        &mut self,
-        thread: ThreadId,
-        call: CallName,
-        fd: RawFd,
-        result: twinsock::Result<usize>,
-        note: impl FnOnce(&mut Scheduler),
-    ) {
+    fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, result: twinsock::Result<usize>) -> bool {
         let at = self.world.now();
-        let Some(slot) = self.threads.get_mut(thread.index()) else { return };
+        let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
         let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
         slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(self.call_cost_ns));
-        if self.world.trace_mut().call_ended(at, place, call, Some(fd), result) {
-            note(self);
-        }
-        self.collect_wakes();
+        self.world.trace_mut().call_ended(at, place, call, Some(fd), result)
     }
 }
 

@@ -71,8 +71,7 @@ impl Scheduler {
         });
         self.names.push(name);
         self.stack_ends.push(StackEnd::UNKNOWN);
-        let turn = self.turn_of(id);
-        self.world.schedule_turn(clock, turn);
+        self.world.schedule_turn(clock, self.threads[id.index()].alarm(id));
         id
     }
 }

@@ -43,10 +43,10 @@ impl Thread {
 }
 
 impl Scheduler {
-    /// A thread has been chosen to run now: the caches are made ready for those that come after it.
+    /// A thread has been chosen to run now: the caches are made ready for those that come after it, of which the first may be known.
     #[inline(always)]
-    pub(super) fn prepare(&mut self) {
-        if self.threads.len() < CROWDED_FROM { self.prepare_next() } else { self.prepare_flock() }
+    pub(super) fn prepare(&mut self, next: Option<usize>) {
+        if self.threads.len() < CROWDED_FROM { self.prepare_next(next) } else { self.prepare_flock() }
     }
 
     /// The next step of a flock. The last one of them, when all are taken, runs after the turns in which that was done.
@@ -59,7 +59,7 @@ impl Scheduler {
             upcoming.flocks.rotate_right(1);
             for (place, thread) in upcoming.flocks[0].iter_mut().enumerate() {
                 let foreseen = turns.foresee(world, FLOCKS * FLOCK + place, ready.len());
-                *thread = foreseen.and_then(|index| ready.get(index)).copied();
+                *thread = foreseen.and_then(|index| ready.get(index));
                 if let Some(slot) = thread.and_then(|thread| threads.get(thread.index())) {
                     prefetch(slot);
                 }
@@ -88,12 +88,13 @@ impl Scheduler {
     }
 
     /// The same for the next one alone, where all of it is in some cache.
-    #[inline(never)]
-    fn prepare_next(&mut self) {
-        let next = self.turns.foresee(&mut self.world, 0, self.ready.len());
-        if let Some(thread) = next.and_then(|next| self.ready.get(next)) {
-            self.stack_ends[thread.index()].prefetch();
-            prefetch(&self.threads[thread.index()]);
+    #[inline(always)]
+    fn prepare_next(&self, next: Option<usize>) {
+        if let Some(thread) = next.and_then(|next| self.ready.get(next))
+            && let (Some(end), Some(slot)) = (self.stack_ends.get(thread.index()), self.threads.get(thread.index()))
+        {
+            end.prefetch();
+            prefetch(slot);
         }
     }
 

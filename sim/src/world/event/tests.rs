@@ -103,6 +103,7 @@ fn run_against_the_model(seed: u64, steps: u32) {
             assert_eq!(popped, model.pop(), "seed {seed}, step {step}");
             now = popped.map_or(now, |(at, _)| at);
         }
+        pop_some_of_now(&mut queue, &mut model, now);
         assert_eq!(queue.len(), model.events.len(), "seed {seed}, step {step}");
         assert_eq!(queue.peek().map(Instant::as_nanos), model.events.first_key_value().map(|((at, _), _)| *at));
         if step % 7 == 0 && !queue.is_empty() {
@@ -113,6 +114,32 @@ fn run_against_the_model(seed: u64, steps: u32) {
         assert_eq!(model.pop(), Some((at.as_nanos(), event)), "seed {seed}, draining");
     }
     assert_eq!(model.pop(), None);
+}
+
+/// Of those that are due at this moment, next of all, the wanted ones that are at hand are taken out, and no others.
+fn pop_some_of_now(queue: &mut EventQueue<u64>, model: &mut Model, now: u64) {
+    while queue.peek() == Some(Instant::from_nanos(now))
+        && let Some(event) = queue.pop_if(|event| (event % 3 == 0).then_some(*event))
+    {
+        assert!(event % 3 == 0, "only what is wanted is taken");
+        assert_eq!(model.pop(), Some((now, event)), "it is what would have been next");
+    }
+}
+
+#[test]
+fn a_run_of_equals_is_taken_as_far_as_it_is_wanted() {
+    let mut queue = EventQueue::new();
+    let [now, later] = [7, 8].map(Instant::from_nanos);
+    (1..=4).for_each(|event| queue.push(now, event));
+    queue.push_short(now, 5);
+    queue.push_short(later, 6);
+    let mut taken = Vec::new();
+    while let Some(event) = queue.pop_if(|event| (*event != 4).then_some(*event)) {
+        taken.push(event);
+    }
+    assert_eq!((&taken[..], queue.pop()), (&[1, 2, 3][..], Some((now, 4))));
+    assert_eq!([(); 3].map(|()| queue.pop_if(|event| Some(*event))), [Some(5), Some(6), None]);
+    assert_eq!(queue.pop(), None);
 }
 
 #[test]

@@ -1,0 +1,88 @@
+//! The threads that can run now, in the order in which they became so.
+
+use super::ThreadId;
+use crate::line::Line;
+
+/// The threads.
+pub struct Ready {
+    threads: Line<ThreadId>,
+}
+
+impl Ready {
+    /// None.
+    pub(super) const fn new() -> Ready {
+        Ready { threads: Line::new() }
+    }
+
+    /// How many they are.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// Whether there is none.
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.threads.is_empty()
+    }
+
+    /// The one behind so many others.
+    #[inline(always)]
+    pub fn get(&self, of: usize) -> Option<ThreadId> {
+        self.threads.get(of).copied()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = ThreadId> + '_ {
+        (0..self.len()).map_while(|of| self.get(of))
+    }
+
+    /// Another one.
+    #[inline(always)]
+    pub(super) fn push(&mut self, thread: ThreadId) {
+        match self.threads.push_again() {
+            Some(place) => *place = thread,
+            None => self.push_more(thread),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_more(&mut self, thread: ThreadId) {
+        *self.threads.push(|| thread) = thread;
+    }
+
+    /// Takes the one behind so many others out, whose place goes to the first: constant cost, and 0 stays first come, first served.
+    #[inline(always)]
+    pub(super) fn take(&mut self, of: usize) -> Option<ThreadId> {
+        self.threads.take(of)
+    }
+
+    /// Keeps those of which this is true, and asks once for each, in their order.
+    pub(super) fn retain(&mut self, mut stays: impl FnMut(ThreadId) -> bool) {
+        for _ in 0..self.len() {
+            let Some(thread) = self.threads.pop().copied() else { return };
+            if stays(thread) {
+                self.push(thread);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_takes_the_place_of_the_chosen_one() {
+        let mut ready = Ready::new();
+        (0..7).for_each(|number| ready.push(ThreadId(number)));
+        assert_eq!(ready.take(3), Some(ThreadId(3)));
+        assert_eq!(ready.iter().map(|thread| thread.0).collect::<Vec<_>>(), [1, 2, 0, 4, 5, 6]);
+        assert_eq!((ready.take(0), ready.take(5)), (Some(ThreadId(1)), None));
+        ready.retain(|thread| thread.0 % 2 == 0);
+        ready.push(ThreadId(9));
+        assert_eq!(ready.iter().map(|thread| thread.0).collect::<Vec<_>>(), [2, 0, 4, 6, 9]);
+        assert_eq!((ready.len(), ready.is_empty(), ready.get(4)), (5, false, Some(ThreadId(9))));
+    }
+}
