@@ -139,6 +139,13 @@ impl Value for Vec<u16> {
 macro_rules! table {
     ($($name:literal => $($field:ident).+;)*) => {
         impl Sysctl {
+    /// What is the same as another host's is one value for both, which every connection looks at.
+    pub(crate) fn share(&mut self, other: &Sysctl) {
+        if self.tcp == other.tcp {
+            self.tcp.clone_from(&other.tcp);
+        }
+    }
+
             /// The names of all constants.
             ///
             /// ```

@@ -4,10 +4,12 @@
 //! the scheduler resumes it one last time and [`suspend`]'s caller unwinds from within, so destructors run on the thread's own stack.
 
 use crate::prefetch::prefetch_bytes;
-use crate::process::stack::CarrierStack;
+use crate::process::stack::{ABOVE_BYTES, CarrierStack};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
 use std::{io, ptr, thread};
 
 type Yield = Yielder<(), ()>;
@@ -23,10 +25,17 @@ thread_local! {
 const POOL_MAX_STACKS: usize = 4096;
 
 /// A thread's stack and the place where it was suspended.
-pub struct Carrier {
+///
+/// What it consists of stands above that stack: a switch looks at it and then at the stack, in the same page.
+pub struct Carrier(NonNull<Parts>);
+
+struct Parts {
     coroutine: Coroutine<(), (), thread::Result<()>, CarrierStack>,
     stack_bytes: usize,
 }
+
+const _: () =
+    assert!(size_of::<Parts>() <= ABOVE_BYTES && align_of::<Parts>() <= ABOVE_BYTES, "there is room for it above a stack");
 
 /// About where a suspended carrier's stack ends, which is what its resumption touches first.
 #[derive(Clone, Copy)]
@@ -50,14 +59,23 @@ impl StackEnd {
         prefetch_bytes(self.0, PREFETCHED_BYTES);
     }
 
-    /// The same, with what the calls that come then are going to use, and with the other end, where a switch notes whom to go back to: of a stack of which little
-    /// is in use, that is in the same page.
+    /// The same for the other end, where the carrier stands and a switch notes whom to go back to: of a stack of which little is in use, that is in the same page,
+    /// which is looked up by that.
     #[inline]
-    pub fn prefetch_all(self) {
-        let beginning = self.0.addr() | (PAGE_BYTES - 1);
-        let used = (beginning - self.0.addr()).min(USED_BYTES_MAX);
+    pub fn prefetch_beginning(self) {
+        prefetch_bytes(self.0.with_addr(self.end() - BEGINNING_BYTES), BEGINNING_BYTES);
+    }
+
+    /// What is between both, and what the calls that come then are going to use.
+    #[inline]
+    pub fn prefetch_frames(self) {
+        let used = (self.end() - self.0.addr()).min(USED_BYTES_MAX);
         prefetch_bytes(self.0.wrapping_sub(CALLED_BYTES), CALLED_BYTES + used);
-        prefetch_bytes(self.0.with_addr(beginning), 1);
+    }
+
+    /// Where the page ends.
+    fn end(self) -> usize {
+        (self.0.addr() | (PAGE_BYTES - 1)) + 1
     }
 }
 
@@ -67,6 +85,8 @@ const PREFETCHED_BYTES: usize = 512;
 const CALLED_BYTES: usize = 192;
 /// How much of it is fetched at most where the program's own frames are wanted, too.
 const USED_BYTES_MAX: usize = 768;
+/// How much of its other end: the carrier, and a line below it.
+const BEGINNING_BYTES: usize = ABOVE_BYTES + 64;
 /// The least size of a page; a stack begins at the end of one.
 const PAGE_BYTES: usize = 4096;
 
@@ -88,18 +108,40 @@ impl Carrier {
             Some(stack) => stack,
             None => CarrierStack::new(stack_bytes)?,
         };
+        let place = stack.above().cast::<Parts>();
         let coroutine = Coroutine::with_stack(stack, move |yielder: &Yield, ()| {
             YIELDER.set(ptr::from_ref(yielder));
             catch_unwind(AssertUnwindSafe(body))
         });
-        Ok(Carrier { coroutine, stack_bytes })
+        // SAFETY: ABOVE_BYTES of memory at a multiple of as many, which is enough; they are ours for as long as the stack lives, of which nobody else knows.
+        unsafe { place.write(Parts { coroutine, stack_bytes }) };
+        Ok(Carrier(place))
+    }
+
+    #[inline(always)]
+    fn parts(&self) -> &Parts {
+        // SAFETY: `new` has written them, and they go with the carrier or by `take`, after which nobody has it. Memory and stack live as long as they do.
+        unsafe { self.0.as_ref() }
+    }
+
+    #[inline(always)]
+    fn parts_mut(&mut self) -> &mut Parts {
+        // SAFETY: as in `parts`; whoever has the carrier to change it has them alone.
+        unsafe { self.0.as_mut() }
+    }
+
+    /// What it consists of, from above the stack, which may go now.
+    fn take(self) -> Parts {
+        let carrier = ManuallyDrop::new(self);
+        // SAFETY: they are there, as in `parts`, and are not looked at again: this carrier was the only way to them.
+        unsafe { carrier.0.read() }
     }
 
     /// Runs the thread until it suspends or ends.
     #[inline(always)]
     pub fn resume(&mut self) -> Outcome {
         let outer = YIELDER.with(Cell::get);
-        let result = self.coroutine.resume(());
+        let result = self.parts_mut().coroutine.resume(());
         YIELDER.with(|yielder| yielder.set(outer));
         match result {
             CoroutineResult::Yield(()) => Outcome::Suspended,
@@ -109,21 +151,28 @@ impl Carrier {
 
     /// Whether the body has begun to run.
     pub fn started(&self) -> bool {
-        self.coroutine.started()
+        self.parts().coroutine.started()
     }
 
     /// Keeps the stack of a finished carrier for the next one.
     pub fn recycle(self) {
-        if !self.coroutine.done() {
+        if !self.parts().coroutine.done() {
             return;
         }
-        let stack_bytes = self.stack_bytes;
-        let stack = self.coroutine.into_stack();
+        let Parts { coroutine, stack_bytes } = self.take();
+        let stack = coroutine.into_stack();
         POOL.with_borrow_mut(|pool| {
             if pool.len() < POOL_MAX_STACKS {
                 pool.push((stack_bytes, stack));
             }
         });
+    }
+}
+
+impl Drop for Carrier {
+    fn drop(&mut self) {
+        // SAFETY: they are there, as in `parts`, and are not looked at again: this is the end of the only way to them.
+        drop(unsafe { self.0.read() });
     }
 }
 

@@ -115,7 +115,7 @@ pub struct Thread {
     /// A signal that is to end the call that its host has parked.
     pub(super) signal: Option<Signal>,
     children: u32,
-    pub(super) carrier: Option<Box<Carrier>>,
+    pub(super) carrier: Option<Carrier>,
     /// The call that its host has parked.
     pub(super) op: Option<Op>,
     /// A receive that it makes as soon as it has its turn.

@@ -23,7 +23,7 @@ pub enum CarrierStack {
 
 /// A part of a reservation, its lowest page being the guard.
 pub struct Part {
-    base: StackPointer,
+    end: StackPointer,
     _registration: ValgrindStackRegistration,
     reservation: Rc<Reservation>,
 }
@@ -42,6 +42,8 @@ struct Current {
     parts_left: usize,
 }
 
+/// How much room there is above a stack, in its first page, for what belongs to its carrier: a line of the caches.
+pub const ABOVE_BYTES: usize = 64;
 /// How many stacks a reservation holds.
 const RESERVATION_STACKS: usize = 64;
 /// `MADV_GUARD_INSTALL` of `linux/mman.h`.
@@ -69,6 +71,25 @@ impl CarrierStack {
         }
         DefaultStack::new(bytes).map(CarrierStack::Own)
     }
+
+    /// The room above it, [`ABOVE_BYTES`] at a multiple of as many, which is its owner's for as long as the stack lives.
+    pub fn above(&self) -> NonNull<u8> {
+        let at = self.base().get();
+        let room = match self {
+            CarrierStack::Part(part) => part.reservation.start.as_ptr().with_addr(at),
+            CarrierStack::Own(_) => std::ptr::with_exposed_provenance_mut(at),
+        };
+        NonNull::new(room).expect("a stack does not end at address 0")
+    }
+
+    /// Where its memory ends.
+    #[inline]
+    fn end(&self) -> usize {
+        match self {
+            CarrierStack::Part(part) => part.end.get(),
+            CarrierStack::Own(own) => own.base().get(),
+        }
+    }
 }
 
 impl Part {
@@ -87,9 +108,9 @@ impl Part {
             let start = unsafe { current.reservation.start.add(index * part_bytes) };
             install_guard(start, guard_bytes)?;
             current.parts_left -= 1;
-            let base = start.addr().get() + part_bytes;
+            let end = start.addr().get() + part_bytes;
             Ok(Part {
-                base: StackPointer::new(base).expect("a stack does not end at address 0"),
+                end: StackPointer::new(end).expect("a stack does not end at address 0"),
                 _registration: ValgrindStackRegistration::new(start.as_ptr(), part_bytes),
                 reservation: Rc::clone(&current.reservation),
             })
@@ -134,15 +155,12 @@ impl Drop for Reservation {
     }
 }
 
-// SAFETY: `base` and `limit` are the ends of memory that belongs to this stack alone for as long as it lives, both multiples of a page; its lowest
-// page is a guard, and above that there are at least MIN_STACK_SIZE bytes. The other kind is corosensei's own.
+// SAFETY: from `limit` to ABOVE_BYTES beyond `base` there is memory that belongs to this stack alone for as long as it lives, its ends multiples of a page; the
+// lowest page is a guard, and above that there are at least MIN_STACK_SIZE bytes. The memory of the other kind is corosensei's own.
 unsafe impl Stack for CarrierStack {
     #[inline]
     fn base(&self) -> StackPointer {
-        match self {
-            CarrierStack::Part(part) => part.base,
-            CarrierStack::Own(own) => own.base(),
-        }
+        StackPointer::new(self.end() - ABOVE_BYTES).expect("a stack does not end at address 0")
     }
 
     #[inline]
@@ -150,7 +168,7 @@ unsafe impl Stack for CarrierStack {
         match self {
             CarrierStack::Part(part) => {
                 let bytes = part.reservation.bytes / RESERVATION_STACKS;
-                StackPointer::new(part.base.get() - bytes).expect("a stack does not begin at address 0")
+                StackPointer::new(part.end.get() - bytes).expect("a stack does not begin at address 0")
             }
             CarrierStack::Own(own) => own.limit(),
         }

@@ -241,13 +241,16 @@ impl World {
     /// let [a, b] = ["a", "b"].map(|name| world.add_host(name, HostConfig::default()));
     /// assert_ne!(a, b);
     /// ```
-    pub fn add_host(&mut self, name: &str, config: HostConfig) -> HostId {
+    pub fn add_host(&mut self, name: &str, mut config: HostConfig) -> HostId {
         let id = HostId(u32::try_from(self.machines.len()).expect("fewer than 2^32 hosts"));
         for addr in &config.addrs {
             let taken = self.owners.insert(*addr, id);
             assert!(taken.is_none(), "two hosts cannot own {addr}");
         }
         assert!(self.names.insert(name.to_owned(), id).is_none(), "two hosts cannot be named {name}");
+        if let Some(before) = self.machines.last() {
+            config.sysctl.share(&before.config.sysctl);
+        }
         let latitude = self.choice.stream(Door::Latitude, name);
         self.trace.names_mut().name_host(id.0, name);
         self.machines.push(Machine {

@@ -60,7 +60,7 @@ impl Scheduler {
             is_held_up: false,
             reads_as_file: false,
             signal: None,
-            carrier: Some(Box::new(carrier)),
+            carrier: Some(carrier),
             op: None,
             quiet: None,
             posted: None,

@@ -9,6 +9,7 @@
 use super::{Scheduler, State, Thread, ThreadId};
 use crate::host::{Coming, Token};
 use crate::prefetch::prefetch;
+use crate::process::coroutine::StackEnd;
 use crate::world::{Alarm, Soon};
 
 /// From how many ready threads on that is worth while.
@@ -68,20 +69,18 @@ impl Scheduler {
         let threads_of =
             |flock: usize| upcoming.flocks[flock].iter().flatten().filter_map(|id| Some((id.index(), threads.get(id.index())?)));
         let users = |flock: usize| threads_of(flock).map(|(_, slot)| slot).filter(|slot| slot.recent.is_known());
+        // One that has posted a receive will most likely wait on, and not be switched to.
+        let switched = |flock: usize| {
+            threads_of(flock).filter(|(_, slot)| slot.coming() != Coming::Waits).map(|(index, _)| stack_ends[index])
+        };
         match turn {
             1 => users(1).for_each(|slot| world.prefetch_call(slot.host, &slot.recent, slot.coming())),
             2 => {
                 users(2).filter(|slot| slot.coming() == Coming::Acts).for_each(|slot| world.prefetch_way(slot.host, &slot.recent))
             }
-            // One that has posted a receive will most likely wait on, and not be switched to.
-            3 => threads_of(0)
-                .filter(|(_, slot)| slot.coming() != Coming::Waits)
-                .for_each(|(index, _)| stack_ends[index].prefetch_all()),
+            3 => switched(0).for_each(StackEnd::prefetch_beginning),
             4 => users(1).for_each(|slot| world.prefetch_socket(slot.host, &slot.recent, slot.coming())),
-            5 => threads_of(0)
-                .filter(|(_, slot)| slot.coming() != Coming::Waits)
-                .filter_map(|(_, slot)| slot.carrier.as_ref())
-                .for_each(|carrier| prefetch(&**carrier)),
+            5 => switched(0).for_each(StackEnd::prefetch_frames),
             6 => users(0).for_each(|slot| world.prefetch_host(slot.host, slot.coming())),
             7 => users(1).for_each(|slot| world.prefetch_buffers(slot.host, &slot.recent, slot.coming())),
             _ => {}
