@@ -262,21 +262,11 @@ fn send_from(net: Net, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> Ret
         Ok(running) => running,
         Err(errno) => return Returned::failed(errno),
     };
-    let mut scheduler = match running.begin() {
+    let mut scheduler = match running.enter() {
         Ok(scheduler) => scheduler,
         Err(errno) => return Returned::failed(errno),
     };
-    let how = SendsBy::stream(as_file);
-    let is_sent = match scheduler.send_at_once(running.thread, how, fd, data, flags) {
-        Some(is_sent) => is_sent,
-        None => {
-            scheduler = match running.enter_slowly(scheduler) {
-                Ok(scheduler) => scheduler,
-                Err(errno) => return Returned::failed(errno),
-            };
-            !scheduler.is_dgram(running.thread, fd) && scheduler.send_short(running.thread, how, fd, data, flags)
-        }
-    };
+    let is_sent = scheduler.send_stream(running.thread, SendsBy::stream(as_file), fd, data, flags);
     match is_sent {
         true => Returned(data.len().cast_signed()),
         false if as_file => write_else(running, scheduler, fd, data),
@@ -327,22 +317,17 @@ fn recv_into(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) ->
         Ok(scheduler) => scheduler,
         Err(errno) => return Returned::failed(errno),
     };
-    let begun = match scheduler.recv_at_once(running.thread, as_file, fd, into, flags) {
-        Some(begun) => begun,
-        None => {
-            let posted = Posted { as_file, fd, flags, room: u32::try_from(into.len()).unwrap_or(u32::MAX) };
-            match running.enter_slowly_to_receive(scheduler, posted) {
-                Ok((entered, has_waited)) => {
-                    scheduler = entered;
-                    match has_waited {
-                        true => ShortRecv::HasWaited,
-                        false if !as_file && scheduler.is_dgram(running.thread, fd) => ShortRecv::Long,
-                        false => scheduler.recv_short(running.thread, as_file, fd, into, flags),
-                    }
-                }
-                Err(errno) => return Returned::failed(errno),
-            }
-        }
+    let mut has_waited = false;
+    if !scheduler.goes_on(running.thread) {
+        let posted = Posted { as_file, fd, flags, room: u32::try_from(into.len()).unwrap_or(u32::MAX) };
+        (scheduler, has_waited) = match running.enter_slowly_to_receive(scheduler, posted) {
+            Ok(entered) => entered,
+            Err(errno) => return Returned::failed(errno),
+        };
+    }
+    let begun = match has_waited {
+        true => ShortRecv::HasWaited,
+        false => scheduler.recv_stream(running.thread, as_file, fd, into, flags),
     };
     match begun {
         ShortRecv::Done(received) => return Returned(received.cast_signed()),
@@ -375,12 +360,14 @@ fn recv_on(
 }
 
 /// A receive that is none of TCP's easy ones.
+#[cold]
 #[inline(never)]
 fn recv_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
     Returned::of(recvfrom_from(running, scheduler, fd, into, flags, None))
 }
 
 /// The same of a read.
+#[cold]
 #[inline(never)]
 fn read_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into: &mut [u8]) -> Returned {
     Returned::of(running.call(scheduler, &mut Call::Read { fd, into }))

@@ -85,22 +85,19 @@ impl Acting<'_> {
 }
 
 impl Scheduler {
-    /// `send(2)` of the running thread, or what is said instead, if it is an easy one. `false`: nothing has happened.
-    #[inline(never)]
-    pub fn send_short(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], flags: i32) -> bool {
+    /// `send(2)` of the running thread, or what is said instead, if it is an easy one on a stream. `false`: nothing has happened.
+    #[inline(always)]
+    pub fn send_stream(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], flags: i32) -> bool {
         let Scheduler { threads, world, call_cost_ns, .. } = self;
-        let sent = threads.get_mut(thread.index()).and_then(|slot| {
-            let mut acting = Acting { slot, world, call_cost_ns: *call_cost_ns };
-            acting.send(thread, how, fd, data, flags)
-        });
+        let Some(slot) = threads.get_mut(thread.index()) else { return false };
+        let sent = Acting { slot, world, call_cost_ns: *call_cost_ns }.send(thread, how, fd, data, flags);
         self.sent(thread, how, fd, data, (sent, flags))
     }
 
-    /// The same, if nothing is due before. `None`: something is, or may be, and nothing has happened.
-    #[inline(always)]
-    pub fn send_at_once(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], flags: i32) -> Option<bool> {
-        let sent = self.acting(thread)?.send(thread, how, fd, data, flags);
-        Some(self.sent(thread, how, fd, data, (sent, flags)))
+    /// The same, for those who seldom ask.
+    #[inline(never)]
+    pub fn send_short(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], flags: i32) -> bool {
+        self.send_stream(thread, how, fd, data, flags)
     }
 
     /// A send is over, if anything has happened.
@@ -114,26 +111,13 @@ impl Scheduler {
         true
     }
 
-    /// `recv(2)` of the running thread, or `read(2)`, if it is an easy one. A receive that waits is kept here: so does the thread.
-    #[inline(never)]
-    pub fn recv_short(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
+    /// `recv(2)` of the running thread, or `read(2)`, if it is an easy one on a stream. A receive that waits is kept here: so does the thread.
+    #[inline(always)]
+    pub fn recv_stream(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
         let Scheduler { threads, world, call_cost_ns, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return ShortRecv::Long };
         let begun = Acting { slot, world, call_cost_ns: *call_cost_ns }.recv(thread, as_file, fd, into, flags);
         self.received(begun, thread, as_file, fd, (into, flags))
-    }
-
-    /// The same, if nothing is due before. `None`: something is, or may be, and nothing has happened.
-    #[inline(always)]
-    pub fn recv_at_once(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Option<ShortRecv> {
-        let begun = self.acting(thread)?.recv(thread, as_file, fd, into, flags);
-        Some(self.received(begun, thread, as_file, fd, (into, flags)))
-    }
-
-    /// Whether a descriptor was that of a datagram socket when the thread used it last, and it has used no other since.
-    #[inline]
-    pub fn is_dgram(&self, thread: ThreadId, fd: RawFd) -> bool {
-        self.threads[thread.index()].recent.is_dgram(fd)
     }
 
     /// What a receive has come to.
