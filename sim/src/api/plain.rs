@@ -411,19 +411,44 @@ fn recvfrom_from(
 ) -> Result<usize> {
     let mut scheduler = scheduler;
     match scheduler.recv_dgram_short(running.thread, fd, into, (flags, asked(&mut name))) {
-        ShortRecv::Done(received) => Ok(received),
-        ShortRecv::Waits => {
-            scheduler = running.suspend(scheduler);
-            if let Some(received) = scheduler.take_datagram(running.thread, fd, into, (flags, asked(&mut name))) {
-                return Ok(received);
-            }
-            match scheduler.resume_dgram_short(running.thread, fd, into, asked(&mut name)) {
-                Some(received) => Ok(received),
-                None => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name }),
-            }
-        }
-        ShortRecv::HasWaited | ShortRecv::Long => running.call(scheduler, &mut Call::Recvfrom { fd, into, flags, name }),
+        ShortRecv::Done(received) => return Ok(received),
+        ShortRecv::Waits => scheduler = running.suspend(scheduler),
+        ShortRecv::HasWaited | ShortRecv::Long => return recvfrom_long(running, scheduler, fd, into, flags, name),
     }
+    match scheduler.take_datagram(running.thread, fd, into, (flags, asked(&mut name))) {
+        Some(received) => Ok(received),
+        None => recvfrom_on(running, scheduler, fd, into, flags, name),
+    }
+}
+
+/// Goes on with a `recvfrom(2)` that has waited on the short way, and has not ended.
+#[inline(never)]
+fn recvfrom_on(
+    running: Running,
+    mut scheduler: RefMut<'_, Scheduler>,
+    fd: RawFd,
+    into: &mut [u8],
+    flags: i32,
+    mut name: Option<Name<'_>>,
+) -> Result<usize> {
+    match scheduler.resume_dgram_short(running.thread, fd, into, asked(&mut name)) {
+        Some(received) => Ok(received),
+        None => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name }),
+    }
+}
+
+/// A `recvfrom(2)` that is none of the easy ones.
+#[cold]
+#[inline(never)]
+fn recvfrom_long(
+    running: Running,
+    scheduler: RefMut<'_, Scheduler>,
+    fd: RawFd,
+    into: &mut [u8],
+    flags: i32,
+    name: Option<Name<'_>>,
+) -> Result<usize> {
+    running.call(scheduler, &mut Call::Recvfrom { fd, into, flags, name })
 }
 
 /// What `recvfrom(2)` tells.
