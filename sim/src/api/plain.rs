@@ -140,7 +140,7 @@ impl Syscalls for Plain {
                 }
                 received
             }
-            ShortRecv::HasWaited | ShortRecv::Long => None,
+            ShortRecv::Long => None,
         };
         let Some(received) = short else {
             return running.call(scheduler, &mut Call::Recvmsg { fd, hdr: hdr.into(), flags });
@@ -325,16 +325,13 @@ fn recv_into(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) ->
             Err(errno) => return Returned::failed(errno),
         };
     }
-    let begun = match has_waited {
-        true => ShortRecv::HasWaited,
-        false => scheduler.recv_stream(running.thread, as_file, fd, into, flags),
-    };
-    match begun {
-        ShortRecv::Done(received) => return Returned(received.cast_signed()),
-        ShortRecv::Waits => scheduler = running.suspend(scheduler),
-        ShortRecv::HasWaited => {}
-        ShortRecv::Long if as_file => return read_else(running, scheduler, fd, into),
-        ShortRecv::Long => return recv_else(running, scheduler, fd, into, flags),
+    if !has_waited {
+        match scheduler.recv_stream(running.thread, as_file, fd, into, flags) {
+            ShortRecv::Done(received) => return Returned(received.cast_signed()),
+            ShortRecv::Waits => scheduler = running.suspend(scheduler),
+            ShortRecv::Long if as_file => return read_else(running, scheduler, fd, into),
+            ShortRecv::Long => return recv_else(running, scheduler, fd, into, flags),
+        }
     }
     match scheduler.take_received(running.thread, as_file, fd, into, flags) {
         Some(received) => Returned(received.cast_signed()),
@@ -413,7 +410,7 @@ fn recvfrom_from(
     match scheduler.recv_dgram_short(running.thread, fd, into, (flags, asked(&mut name))) {
         ShortRecv::Done(received) => return Ok(received),
         ShortRecv::Waits => scheduler = running.suspend(scheduler),
-        ShortRecv::HasWaited | ShortRecv::Long => return recvfrom_long(running, scheduler, fd, into, flags, name),
+        ShortRecv::Long => return recvfrom_long(running, scheduler, fd, into, flags, name),
     }
     match scheduler.take_datagram(running.thread, fd, into, (flags, asked(&mut name))) {
         Some(received) => Ok(received),

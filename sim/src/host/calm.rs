@@ -15,7 +15,13 @@ use twinsock::Instant;
 use twinsock::consts as c;
 
 impl Socket {
-    /// Whether a segment is of this connection, which is in the index of connections.
+    /// Whether a segment is for this connection: a socket whose connection is not in the index of connections hears of none.
+    #[inline(always)]
+    pub(super) fn is_for(&self, packet: &Packet, segment: &Segment) -> bool {
+        self.is_hashed && self.is_between(packet, segment)
+    }
+
+    /// Whether a segment goes between the ends of this connection.
     #[inline(always)]
     pub(super) fn is_between(&self, packet: &Packet, segment: &Segment) -> bool {
         let tuple = &self.tuple;

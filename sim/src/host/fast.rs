@@ -33,9 +33,7 @@ pub enum ShortSend {
     },
     /// All of it is in the buffer, and in the packet, which is to be sent.
     Out {
-        /// The host has a timer more.
-        is_armed: bool,
-        /// Of what was in the packet before, only numbers and data have changed.
+        /// Of a datagram: of what was in the packet before, only its data has changed.
         again: bool,
     },
     /// All of it is in the buffer.
@@ -46,11 +44,11 @@ pub enum ShortSend {
 
 /// What the short way of a call that may wait came to.
 #[derive(Debug)]
-pub enum Short<R = usize, W = QuietCall> {
+pub enum Short<R = usize> {
     /// It returns this.
     Done(R),
     /// It waits.
-    Waits(W),
+    Waits(QuietCall),
     /// It is for the long way, [`Host::begin`].
     Long,
 }
@@ -285,14 +283,16 @@ impl Host {
                     }
                 } else if socket.send_anew(now, data, sysctl, packet) {
                     *ends = Ends { from: key, to: socket.peer, calm: socket.calm };
-                    return ShortSend::Out { is_armed: socket.arm_for(socket.tcb.retransmit_at(), key, timers), again: false };
+                    socket.arm_for(socket.tcb.retransmit_at(), key, timers);
+                    return ShortSend::Out { again: false };
                 }
             }
             socket.calm = 0;
             if socket.tcb.send_through(now, data, packet.segment_mut()) {
                 socket.address(sysctl, packet);
                 *ends = Ends { from: key, to: socket.peer, calm: 0 };
-                return ShortSend::Out { is_armed: socket.arm(key, timers), again: false };
+                socket.arm(key, timers);
+                return ShortSend::Out { again: false };
             }
         }
         socket.calm = 0;
@@ -390,29 +390,27 @@ impl Host {
         may_end: bool,
         calms: &mut u64,
     ) -> Landing {
-        if let Body::Tcp(segment) = &packet.body {
-            // The next one of a dialogue.
-            if ends.calm != 0
-                && let Some(socket) = self.sockets.get_calmly(ends.to)
-                && socket.peer_calm == ends.calm
-                && let Some(taken) =
-                    socket.take_calmly(now, segment, ends.to, (may_end, true), (&mut self.files, &mut self.timers))
-            {
-                return self.landed_calmly(ends.to, taken);
-            }
-            if ends.calm != 0 || Tcb::may_be_small(segment) {
-                return self.take_segment_short(now, packet, ends, may_end, calms);
-            }
-            if segment.control == Control::Syn && segment.ack.is_none() {
-                return Landing::Long;
-            }
-            // It is none that may come calmly.
-            return self.take_known(now, packet, ends, calms);
+        let segment = match &packet.body {
+            Body::Tcp(segment) => segment,
+            Body::Udp(datagram) => return self.take_datagram_short(now, packet, datagram, ends, may_end),
+            Body::Icmp(_) => return Landing::Long,
+        };
+        // The next one of a dialogue.
+        if ends.calm != 0
+            && let Some(socket) = self.sockets.get_calmly(ends.to)
+            && socket.peer_calm == ends.calm
+            && let Some(taken) = socket.take_calmly(now, segment, ends.to, (may_end, true), (&mut self.files, &mut self.timers))
+        {
+            return self.landed_calmly(ends.to, taken);
         }
-        match &packet.body {
-            Body::Udp(datagram) => self.take_datagram_short(now, packet, datagram, ends, may_end),
-            Body::Tcp(_) | Body::Icmp(_) => Landing::Long,
+        if ends.calm != 0 || Tcb::may_be_small(segment) {
+            return self.take_segment_short(now, packet, ends, may_end, calms);
         }
+        if segment.control == Control::Syn && segment.ack.is_none() {
+            return Landing::Long;
+        }
+        // It is none that may come calmly.
+        self.take_known(now, packet, ends, calms)
     }
 
     /// The same of a segment that is not the next one of a dialogue.
@@ -461,12 +459,12 @@ impl Host {
         }
     }
 
-    /// The same of a segment of a connection that is not calm, if nobody looks at its header. After a small one it may be calm.
+    /// Takes in a segment of a connection that is not calm, if nobody looks at its header; after a small one it may be calm.
     #[inline(never)]
     fn take_known(&mut self, now: Instant, packet: &mut Packet, ends: &mut Ends, calms: &mut u64) -> Landing {
         let Body::Tcp(segment) = &packet.body else { return Landing::Long };
         let key = ends.to;
-        let known = self.sockets.get_calmly(key).filter(|socket| socket.is_hashed && socket.is_between(packet, segment));
+        let known = self.sockets.get_calmly(key).filter(|socket| socket.is_for(packet, segment));
         let Some(mut socket) = known else { return self.take_found(now, packet, ends, calms) };
         if u16::from(packet.ttl) < socket.options.look_below_ttl {
             return Landing::Long;
@@ -493,7 +491,7 @@ impl Host {
         Landing::Done
     }
 
-    /// The same where the connection is looked for.
+    /// [`Host::take_known`] where the connection is looked for.
     #[inline(never)]
     fn take_found(&mut self, now: Instant, packet: &mut Packet, ends: &mut Ends, calms: &mut u64) -> Landing {
         match self.find_small(packet) {

@@ -157,7 +157,7 @@ impl Host {
     pub(super) fn guess(&self, packet: &Packet, ends: Ends) -> Option<Key> {
         let key = ends.to();
         let Body::Tcp(segment) = &packet.body else { return None };
-        self.sockets.get(key).is_some_and(|socket| socket.is_hashed && socket.is_between(packet, segment)).then_some(key)
+        self.sockets.get(key).is_some_and(|socket| socket.is_for(packet, segment)).then_some(key)
     }
 
     /// A packet whose sender does not know which connection it is for.
@@ -460,17 +460,20 @@ impl Host {
     /// Follows what an entry into the socket's control block has changed. (Send and receive change nothing but what there is to send.)
     #[inline]
     pub(super) fn settle(&mut self, now: Instant, key: Key) {
-        let Host { sockets, dirty, timers, .. } = self;
-        let followed = sockets[key].follow(key, dirty, timers);
-        self.settle_followed(now, key, followed, false);
+        self.settle_with(now, key, false);
     }
 
     /// The same as the last thing that is done before the driver polls what there is to send.
     #[inline]
     pub(super) fn settle_last(&mut self, now: Instant, key: Key) {
+        self.settle_with(now, key, true);
+    }
+
+    #[inline(always)]
+    fn settle_with(&mut self, now: Instant, key: Key, is_last: bool) {
         let Host { sockets, dirty, timers, .. } = self;
         let followed = sockets[key].follow(key, dirty, timers);
-        self.settle_followed(now, key, followed, true);
+        self.settle_followed(now, key, followed, is_last);
     }
 
     /// The rest of it, once the socket itself has been followed.

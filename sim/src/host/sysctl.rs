@@ -136,16 +136,18 @@ impl Value for Vec<u16> {
     }
 }
 
-macro_rules! table {
-    ($($name:literal => $($field:ident).+;)*) => {
-        impl Sysctl {
-    /// What is the same as another host's is one value for both, which every connection looks at.
+impl Sysctl {
+    /// Where TCP's constants are the same as another host's, both have one value, which every connection looks at.
     pub(crate) fn share(&mut self, other: &Sysctl) {
         if self.tcp == other.tcp {
             self.tcp.clone_from(&other.tcp);
         }
     }
+}
 
+macro_rules! table {
+    ($($name:literal => $($field:ident).+;)*) => {
+        impl Sysctl {
             /// The names of all constants.
             ///
             /// ```

@@ -316,6 +316,7 @@ struct Sleeper {
 }
 
 /// The parked calls of a host, and the order in which those that are woken were woken.
+///
 /// The fields stand in memory as they stand here: what every receive looks at is at the beginning.
 #[derive(Debug)]
 #[repr(C)]

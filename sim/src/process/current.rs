@@ -340,10 +340,10 @@ impl Running {
     #[inline(always)]
     pub fn enter(&self) -> Result<RefMut<'_, Scheduler>> {
         let mut scheduler = self.begin()?;
-        if scheduler.goes_on(self.thread) { Ok(scheduler) } else { self.enter_slowly(scheduler) }
+        if scheduler.goes_on(self.thread) { Ok(scheduler) } else { enter_slowly(&self.shared, self.thread, scheduler) }
     }
 
-    /// The scheduler for a call that acts at once, if [`Scheduler::goes_on`] says that it may, and otherwise after [`Running::enter_slowly`] or its like.
+    /// The scheduler for a call that acts at once, if [`Scheduler::goes_on`] says that it may, and otherwise after [`Running::enter_slowly_to_receive`].
     ///
     /// # Errors
     /// As of [`Running::enter`].
@@ -355,7 +355,7 @@ impl Running {
         Ok(self.shared.scheduler.borrow_mut())
     }
 
-    /// [`Running::enter_slowly`] before a receive on a stream. Answers also whether that has been begun meanwhile, and has waited: it is to be gone on with.
+    /// [`Running::enter`] before a receive on a stream, where something is due earlier, or may be. Answers also whether that has been begun meanwhile, and has waited: it is to be gone on with.
     ///
     /// # Errors
     /// As of [`Running::enter`].
@@ -366,15 +366,6 @@ impl Running {
         receive: Posted,
     ) -> Result<(RefMut<'a, Scheduler>, bool)> {
         enter_slowly_to_receive(&self.shared, self.thread, scheduler, receive)
-    }
-
-    /// [`Running::enter`] where something is due earlier, or may be.
-    ///
-    /// # Errors
-    /// As of [`Running::enter`].
-    #[inline(always)]
-    pub fn enter_slowly<'a>(&'a self, scheduler: RefMut<'a, Scheduler>) -> Result<RefMut<'a, Scheduler>> {
-        enter_slowly(&self.shared, self.thread, scheduler)
     }
 
     /// Leaves the processor to others until the thread's turn comes.

@@ -221,7 +221,11 @@ impl Turns {
             How::Random => {
                 let value = draw(world, self.order, count);
                 let index = usize::try_from(value).expect("an index fits usize");
-                tell(world, self.order, |world| goes_before(world, ready.get(index), ready.get(0), name));
+                tell(world, self.order, |world| {
+                    let [chosen, first] =
+                        [index, 0].map(|place| ready.get(place).expect("a choice is one of those that are ready"));
+                    goes_before(world, chosen, first, name)
+                });
                 index
             }
             How::Priorities(priorities) => {
@@ -243,7 +247,7 @@ impl Turns {
                 let situation = world.chains_mut().situation(now, threads.iter().map(|(thread, _)| u64::from(thread.0)));
                 world.choice_mut().at(situation);
                 let value = usize::try_from(draw(world, self.order, count)).expect("an index fits usize");
-                tell(world, self.order, |world| goes_before(world, Some(threads[value].0), Some(threads[0].0), name));
+                tell(world, self.order, |world| goes_before(world, threads[value].0, threads[0].0, name));
                 threads[value].1
             }
         }
@@ -273,9 +277,8 @@ fn tell(world: &mut World, stream: StreamId, words: impl FnOnce(&World) -> Strin
     }
 }
 
-fn goes_before(world: &World, chosen: Option<ThreadId>, first: Option<ThreadId>, name: NameOf<'_>) -> String {
-    let [chosen, first] = [chosen, first].map(|thread| thread.map_or_else(String::new, |thread| name(world, thread)));
-    format!("{chosen} goes before {first}")
+fn goes_before(world: &World, chosen: ThreadId, first: ThreadId, name: NameOf<'_>) -> String {
+    format!("{} goes before {}", name(world, chosen), name(world, first))
 }
 
 /// Draws the call before which a thread is preempted, each power of two of them as likely as the next, and for how long.

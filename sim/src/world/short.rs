@@ -192,8 +192,8 @@ impl World {
         let slot = machine.spare;
         let Some(Flying { packet, label, ends, owner }) = self.in_flight.slots.get_mut(index(slot)) else { return false };
         match machine.host.send_dgram_short(who, fd, data, how, (packet, ends, &mut self.calms)) {
-            ShortSend::Out { again: true, .. } => self.trace.datagram_sent_again(self.now, at.0, packet, label),
-            ShortSend::Out { again: false, .. } => self.trace.packet_sent(self.now, at.0, packet, label),
+            ShortSend::Out { again: true } => self.trace.datagram_sent_again(self.now, at.0, packet, label),
+            ShortSend::Out { again: false } => self.trace.packet_sent(self.now, at.0, packet, label),
             ShortSend::Again { .. } | ShortSend::Queued | ShortSend::Long => return false,
         }
         machine.spare = NONE;

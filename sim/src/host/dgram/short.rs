@@ -301,7 +301,7 @@ impl Host {
         if files.get(file).is_some_and(|file| !file.queue.is_empty()) {
             self.wake_file(file, poll::KEY_WRITABLE, false);
         }
-        ShortSend::Out { is_armed: false, again }
+        ShortSend::Out { again }
     }
 
     /// `recv(2)`, `recvfrom(2)` or `recvmsg(2)` on a datagram socket, if it is an easy one: it finds a datagram, or has only to wait. Otherwise nothing

@@ -1,7 +1,7 @@
 //! The short ways of calls that carry a few bytes: what the long way does, without the steps that only others need.
 
 use super::{Scheduler, State, Thread, ThreadId, Wait};
-use crate::host::{Asked, Short};
+use crate::host::{Asked, QuietCall, Short};
 use crate::process::strace;
 use crate::trace::{CallName, Place, Transfer};
 use crate::world::{Data, World};
@@ -27,8 +27,6 @@ pub enum ShortRecv {
     Done(usize),
     /// The thread waits.
     Waits,
-    /// The thread has waited, and goes on.
-    HasWaited,
     /// Nothing has happened: it is for the long way.
     Long,
 }
@@ -43,44 +41,14 @@ pub enum Opening {
     Long,
 }
 
-/// A thread that acts, and what its calls that carry a few bytes use: found once for each of them.
-struct Acting<'a> {
-    slot: &'a mut Thread,
-    world: &'a mut World,
-    call_cost_ns: u64,
-}
-
-impl Acting<'_> {
-    /// See [`Scheduler::send_short`]. Answers whether somebody may want to know of the call in full.
+impl Thread {
+    /// The running thread begins to wait in a call of which its host has hardly taken note, as `wait` does it where nobody records.
     #[inline(always)]
-    fn send(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], flags: i32) -> Option<bool> {
-        let Acting { slot, world, call_cost_ns } = self;
-        if slot.recent.is_dgram(fd) || !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
-            return None;
-        }
-        let at = world.now();
-        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
-        slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
-        Some(world.trace_mut().call_ended(at, place, how.name(), Some(fd), Ok(data.len())))
-    }
-
-    /// See [`Scheduler::recv_short`]. Of one that waits, it is answered whether that is recorded.
-    #[inline(always)]
-    fn recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Short<usize, bool> {
-        let Acting { slot, world, .. } = self;
-        match world.recv_short(slot.host, (slot.pid, &mut slot.recent), thread.token(), fd, into, flags) {
-            Short::Done(received) => Short::Done(received),
-            Short::Waits(quiet) => {
-                slot.reads_as_file = as_file;
-                // As `wait` does it where nobody records.
-                assert!(slot.state == State::Running, "only the running thread begins to wait");
-                slot.quiet = Some(quiet);
-                slot.signal = None;
-                slot.state = State::Waiting(Wait::Call, world.now());
-                Short::Waits(world.trace().is_recording())
-            }
-            Short::Long => Short::Long,
-        }
+    fn wait_quietly(&mut self, quiet: QuietCall, now: Instant) {
+        assert!(self.state == State::Running, "only the running thread begins to wait");
+        self.quiet = Some(quiet);
+        self.signal = None;
+        self.state = State::Waiting(Wait::Call, now);
     }
 }
 
@@ -88,10 +56,13 @@ impl Scheduler {
     /// `send(2)` of the running thread, or what is said instead, if it is an easy one on a stream. `false`: nothing has happened.
     #[inline(always)]
     pub fn send_stream(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], flags: i32) -> bool {
-        let Scheduler { threads, world, call_cost_ns, .. } = self;
+        let Scheduler { threads, world, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return false };
-        let sent = Acting { slot, world, call_cost_ns: *call_cost_ns }.send(thread, how, fd, data, flags);
-        self.sent(thread, how, fd, data, (sent, flags))
+        if slot.recent.is_dgram(fd) || !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
+            return false;
+        }
+        self.end_short_send(thread, how, fd, data, (flags, None));
+        true
     }
 
     /// The same, for those who seldom ask.
@@ -100,43 +71,29 @@ impl Scheduler {
         self.send_stream(thread, how, fd, data, flags)
     }
 
-    /// A send is over, if anything has happened.
+    /// The running thread's send is over.
     #[inline(always)]
-    fn sent(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], (sent, flags): (Option<bool>, i32)) -> bool {
-        let Some(is_attended) = sent else { return false };
-        if is_attended {
-            self.note_short_send(thread, fd, how, data, (flags, None));
+    fn end_short_send(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], to: (i32, Option<&[u8]>)) {
+        if self.end_short_call(thread, how.name(), fd, Ok(data.len())) {
+            self.note_short_send(thread, fd, how, data, to);
         }
         self.collect_wakes();
-        true
     }
 
     /// `recv(2)` of the running thread, or `read(2)`, if it is an easy one on a stream. A receive that waits is kept here: so does the thread.
     #[inline(always)]
     pub fn recv_stream(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
-        let Scheduler { threads, world, call_cost_ns, .. } = self;
+        let Scheduler { threads, world, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return ShortRecv::Long };
-        let begun = Acting { slot, world, call_cost_ns: *call_cost_ns }.recv(thread, as_file, fd, into, flags);
-        self.received(begun, thread, as_file, fd, (into, flags))
-    }
-
-    /// What a receive has come to.
-    #[inline(always)]
-    fn received(
-        &mut self,
-        begun: Short<usize, bool>,
-        thread: ThreadId,
-        as_file: bool,
-        fd: RawFd,
-        (into, flags): (&[u8], i32),
-    ) -> ShortRecv {
-        match begun {
+        match world.recv_short(slot.host, (slot.pid, &mut slot.recent), thread.token(), fd, into, flags) {
             Short::Done(received) => {
                 self.end_short_recv(thread, as_file, fd, (into, received), flags);
                 ShortRecv::Done(received)
             }
-            Short::Waits(is_recorded) => {
-                if is_recorded {
+            Short::Waits(quiet) => {
+                slot.reads_as_file = as_file;
+                slot.wait_quietly(quiet, world.now());
+                if world.trace().is_recording() {
                     self.note_short_wait(thread, recv_how(as_file), (fd, into.len()), (flags, false));
                 }
                 ShortRecv::Waits
@@ -145,30 +102,24 @@ impl Scheduler {
         }
     }
 
-    /// The running thread, and what its calls use, if nothing is due before its next act, which is counted then: [`Scheduler::goes_on`].
+    /// The usual case of [`Scheduler::catch_up`]: nothing is due before `thread`'s next act, which is counted. `false`: nothing has happened, and the thread
+    /// may be one that is killed.
     #[inline(always)]
-    fn acting(&mut self, thread: ThreadId) -> Option<Acting<'_>> {
-        let Scheduler { threads, world, turns, pulse, ready, rare, just_chosen, call_cost_ns, .. } = self;
-        let slot = threads.get_mut(thread.index())?;
+    pub fn goes_on(&mut self, thread: ThreadId) -> bool {
+        let Scheduler { threads, world, turns, pulse, ready, rare, just_chosen, .. } = self;
+        let Some(slot) = threads.get_mut(thread.index()) else { return false };
         if slot.killed || turns.is_at_mark_next() {
-            return None;
+            return false;
         }
         let clock = slot.clock;
         let is_chosen = *just_chosen && clock == world.now();
         if !(is_chosen || ready.is_empty() && !rare.may_be() && world.pass_until(clock)) {
-            return None;
+            return false;
         }
         turns.count();
         pulse.beat_at(turns.calls());
         *just_chosen = false;
-        Some(Acting { slot, world, call_cost_ns: *call_cost_ns })
-    }
-
-    /// The usual case of [`Scheduler::catch_up`]: nothing is due before `thread`'s next act. `false`: nothing has happened, and the thread
-    /// may be one that is killed.
-    #[inline(always)]
-    pub fn goes_on(&mut self, thread: ThreadId) -> bool {
-        self.acting(thread).is_some()
+        true
     }
 
     /// The running thread, which is going to wait for its turn, makes this receive then. `false`: the thread does that itself, for it is none that could be made
@@ -189,7 +140,7 @@ impl Scheduler {
         self.threads[thread.index()].posted.take().is_none()
     }
 
-    /// The thread just chosen makes the receive that it has posted, if that only has to wait, as [`Scheduler::recv_short`] would do it: then nothing of the
+    /// The thread just chosen makes the receive that it has posted, if that only has to wait, as [`Scheduler::recv_stream`] would do it: then nothing of the
     /// program runs in this turn, and no stack is switched to. `false`: nothing has happened.
     #[inline(always)]
     pub(super) fn waits_at_once(&mut self, thread: ThreadId) -> bool {
@@ -315,11 +266,7 @@ impl Scheduler {
                 Opening::Done(result)
             }
             Short::Waits(quiet) => {
-                let slot = &mut self.threads[thread.index()];
-                assert!(slot.state == State::Running, "only the running thread begins to wait");
-                slot.quiet = Some(quiet);
-                slot.signal = None;
-                slot.state = State::Waiting(Wait::Call, self.world.now());
+                self.threads[thread.index()].wait_quietly(quiet, self.world.now());
                 // What it waits for may have happened, over loopback.
                 self.collect_wakes();
                 Opening::Waits
@@ -346,18 +293,12 @@ impl Scheduler {
     /// nothing has happened.
     #[inline(always)]
     pub fn send_dgram_short(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], to: (i32, Option<&[u8]>)) -> bool {
-        let Scheduler { threads, world, call_cost_ns, .. } = self;
+        let Scheduler { threads, world, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return false };
         if !world.send_dgram_short(slot.host, (slot.pid, &mut slot.recent), fd, data, to) {
             return false;
         }
-        let at = world.now();
-        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
-        slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(*call_cost_ns));
-        if world.trace_mut().call_ended(at, place, how.name(), Some(fd), Ok(data.len())) {
-            self.note_short_send(thread, fd, how, data, to);
-        }
-        self.collect_wakes();
+        self.end_short_send(thread, how, fd, data, to);
         true
     }
 
@@ -379,10 +320,7 @@ impl Scheduler {
             }
             Short::Waits(quiet) => {
                 slot.reads_as_file = false;
-                assert!(slot.state == State::Running, "only the running thread begins to wait");
-                slot.quiet = Some(quiet);
-                slot.signal = None;
-                slot.state = State::Waiting(Wait::Call, self.world.now());
+                slot.wait_quietly(quiet, self.world.now());
                 if self.world.trace().is_recording() {
                     self.note_short_wait(thread, dgram_how(&asked), (fd, into.len()), (flags, asked.name().is_some()));
                 }
