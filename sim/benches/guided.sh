@@ -14,11 +14,18 @@ major=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
 host=$(rustc -vV | sed -n 's/^host: //p')
 find_profdata() {
     local program
-    for program in "${LLVM_PROFDATA:-}" "$(rustc --print target-libdir)/../bin/llvm-profdata" "llvm-profdata-$major" "/usr/lib/llvm-$major/bin/llvm-profdata"; do
-        if [[ -n $program ]] && command -v "$program"; then
-            return
-        fi
+    if [[ -n ${LLVM_PROFDATA:-} ]]; then
+        command -v "$LLVM_PROFDATA" && return
+        echo "guided: LLVM_PROFDATA is $LLVM_PROFDATA, expected a program" >&2
+        return 2
+    fi
+    for program in "$(rustc --print target-libdir)/../bin/llvm-profdata" "llvm-profdata-$major" "/usr/lib/llvm-$major/bin/llvm-profdata"; do
+        command -v "$program" && return
     done
+    if llvm-profdata merge --version 2>/dev/null | grep -q "LLVM version $major\."; then
+        command -v llvm-profdata
+        return
+    fi
     echo "guided: needs llvm-profdata of LLVM $major: rustup component add llvm-tools, or Debian's package llvm-$major, or LLVM_PROFDATA=that program" >&2
     return 2
 }
@@ -31,9 +38,10 @@ export CARGO_TARGET_DIR=$target CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELE
 counted=$target/counted
 rm -rf "$counted"
 
-# With a target named, so that the flags are not those of build scripts.
+unset LLVM_PROFILE_FILE
+# One flag, in which there may be spaces; with a target named, so that it is not one of build scripts.
 build() {
-    RUSTFLAGS="${RUSTFLAGS:-} $1" cargo build --quiet --release --locked -p twinsock-sim --bin twinsock --target "$host"
+    CARGO_ENCODED_RUSTFLAGS=$1 cargo build --quiet --release --locked -p twinsock-sim --bin twinsock --target "$host"
 }
 program=$target/$host/release/twinsock
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures all that docs/src/performance.md tells, and writes it there, between its markers: `twinsock bench`, the same guided by a profile, the
+# Measures the tables of docs/src/performance.md that stand between markers, and writes them there: `twinsock bench`, the same guided by a profile, the
 # counts of instructions, the profile of a round trip, the peers. Takes about half an hour, on a machine that does nothing else; needs valgrind and what
 # guided.sh needs.
 #
@@ -16,6 +16,11 @@ put() {
     local text
     text=$(mktemp)
     cat >"$text"
+    if [[ ! -s $text ]]; then
+        echo "measure: $1 said nothing, its table stays" >&2
+        rm "$text"
+        return 1
+    fi
     awk -v begin="<!-- $1: begin -->" -v end="<!-- $1: end -->" -v text="$text" '
         $0 == end { inside = 0 }
         !inside { print }

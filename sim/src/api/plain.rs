@@ -357,9 +357,16 @@ fn recv_on(
 }
 
 /// A receive that is none of TCP's easy ones.
+///
+/// Cold, so that the compiler does not take the switch in `recv(2)` for one that is seldom made; what it calls is not.
 #[cold]
 #[inline(never)]
 fn recv_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    recv_dgram(running, scheduler, fd, into, flags)
+}
+
+#[inline(never)]
+fn recv_dgram(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
     Returned::of(recvfrom_from(running, scheduler, fd, into, flags, None))
 }
 

@@ -371,7 +371,7 @@ impl Host {
         }
         socket.ss = Ss::Connecting;
         let wakes = socket.tcb.take_wakes();
-        debug_assert!(!wakes.any(), "a connection that begins has nothing to tell");
+        assert!(!wakes.any(), "a connection that begins has nothing to tell");
         socket.mark_dirty(key, dirty, timers);
         Ok(())
     }

@@ -21,7 +21,7 @@ static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
 thread_local! {
     /// How large the stacks of simulated threads on this OS thread are; 0 outside a run.
     static STACK_BYTES: Cell<usize> = const { Cell::new(0) };
-    /// This OS thread has been seen to have an alternate stack.
+    /// This OS thread has been given an alternate stack of ours, which lasts for ever.
     static HAS_ALTERNATE: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -37,8 +37,8 @@ pub fn look_after(stack_bytes: usize) -> LookingAfter {
     static ONCE: Once = Once::new();
     ONCE.call_once(install);
     let before = STACK_BYTES.replace(stack_bytes);
-    if !HAS_ALTERNATE.replace(true) {
-        have_an_alternate_stack();
+    if !HAS_ALTERNATE.get() {
+        HAS_ALTERNATE.set(give_an_alternate_stack());
     }
     LookingAfter { before }
 }
@@ -64,19 +64,20 @@ fn install() {
     }
 }
 
-/// The standard library gives its threads one; a thread of another language may have none.
-fn have_an_alternate_stack() {
+/// The standard library gives its threads one; a thread of another language may have none, or one that does not last. Answers whether it has got one here.
+fn give_an_alternate_stack() -> bool {
     // SAFETY: all zeroes is a valid `stack_t`.
     let mut there: libc::stack_t = unsafe { std::mem::zeroed() };
     // SAFETY: only asks, into a live value.
     let asked = unsafe { libc::sigaltstack(ptr::null(), &raw mut there) };
-    if asked == 0 && there.ss_flags & libc::SS_DISABLE != 0 {
-        // It is kept for as long as the OS thread may take a signal: for ever.
-        let room = Box::leak(vec![0_u8; ALTERNATE_BYTES].into_boxed_slice());
-        let stack = libc::stack_t { ss_sp: room.as_mut_ptr().cast(), ss_flags: 0, ss_size: room.len() };
-        // SAFETY: the memory lives for ever and is used for nothing else.
-        unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) };
+    if asked != 0 || there.ss_flags & libc::SS_DISABLE == 0 {
+        return false;
     }
+    // It is kept for as long as the OS thread may take a signal: for ever.
+    let room = Box::leak(vec![0_u8; ALTERNATE_BYTES].into_boxed_slice());
+    let stack = libc::stack_t { ss_sp: room.as_mut_ptr().cast(), ss_flags: 0, ss_size: room.len() };
+    // SAFETY: the memory lives for ever and is used for nothing else.
+    unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) == 0 }
 }
 
 extern "C" fn on_segv(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {

@@ -69,7 +69,7 @@ impl CarrierStack {
                 Err(error) => return Err(error),
             }
         }
-        DefaultStack::new(bytes).map(CarrierStack::Own)
+        DefaultStack::new(bytes.max(MIN_STACK_SIZE + ABOVE_BYTES)).map(CarrierStack::Own)
     }
 
     /// The room above it, [`ABOVE_BYTES`] at a multiple of as many, which is its owner's for as long as the stack lives.
@@ -95,7 +95,7 @@ impl CarrierStack {
 impl Part {
     fn new(bytes: usize) -> io::Result<Part> {
         let guard_bytes = page_bytes();
-        let part_bytes = guard_bytes + bytes.max(MIN_STACK_SIZE).next_multiple_of(guard_bytes);
+        let part_bytes = guard_bytes + bytes.max(MIN_STACK_SIZE + ABOVE_BYTES).next_multiple_of(guard_bytes);
         CURRENT.with_borrow_mut(|current| {
             let fits = current.as_ref().is_some_and(|current| current.part_bytes == part_bytes && current.parts_left > 0);
             if !fits {
@@ -156,7 +156,7 @@ impl Drop for Reservation {
 }
 
 // SAFETY: from `limit` to ABOVE_BYTES beyond `base` there is memory that belongs to this stack alone for as long as it lives, its ends multiples of a page; the
-// lowest page is a guard, and above that there are at least MIN_STACK_SIZE bytes. The memory of the other kind is corosensei's own.
+// lowest page is a guard, and from there to `base` there are at least MIN_STACK_SIZE bytes. The memory of the other kind is corosensei's own.
 unsafe impl Stack for CarrierStack {
     #[inline]
     fn base(&self) -> StackPointer {

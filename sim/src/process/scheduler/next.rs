@@ -41,10 +41,14 @@ impl Scheduler {
         match self.world.happen(may_end)? {
             Happened::Ended(Ended { waiter, data }) => return Some(self.recv_ended(thread_of(waiter), data)),
             Happened::Woken(token) => return self.wake_and_choose(thread_of(token)),
-            Happened::Alarm(alarm) => {
-                self.alarm(alarm);
-                self.turns_come();
-            }
+            Happened::Alarm(alarm) => match thread_of_alarm(alarm) {
+                Some(thread) => {
+                    self.turn_comes(thread, alarm);
+                    self.turns_come();
+                }
+                // What is outside goes before whoever has a turn at this moment and stands behind it.
+                None => self.alarm_of_outside(alarm),
+            },
             Happened::Something => self.collect_wakes(),
         }
         None
