@@ -140,13 +140,31 @@ impl fmt::Display for Named<'_> {
         let SocketLine { protocol, recv_q, send_q, local, remote, state, timer, users } = self.line;
         let state = if state.is_empty() { "-" } else { state };
         let remote = remote.as_deref().unwrap_or("*");
-        write!(f, "{protocol:<5} {state:<11} {recv_q:>6} {send_q:>6} {local:<23} {remote:<23}")?;
-        write!(f, "{}", users_text(users, self.process_name))?;
+        column(f, protocol, 5)?;
+        column(f, state, 11)?;
+        write!(f, "{recv_q:>6} {send_q:>6} ")?;
+        column(f, local, 23)?;
+        f.write_str(remote)?;
+        f.write_str(blanks_after(remote, 23))?;
+        f.write_str(&users_text(users, self.process_name))?;
         match timer {
             Some(Timer { name, left, retransmits }) => write!(f, " timer:({name},{left:?},{retransmits})"),
             None => Ok(()),
         }
     }
+}
+
+/// A text in a column of this width, and a blank. (A run may end with very many sockets: what `{:<23}` writes, it writes character by character.)
+fn column(f: &mut fmt::Formatter<'_>, text: &str, width: usize) -> fmt::Result {
+    f.write_str(text)?;
+    f.write_str(blanks_after(text, width))?;
+    f.write_str(" ")
+}
+
+fn blanks_after(text: &str, width: usize) -> &'static str {
+    const BLANKS: &str = "                        ";
+    let len = if text.is_ascii() { text.len() } else { text.chars().count() };
+    &BLANKS[..width.saturating_sub(len).min(BLANKS.len())]
 }
 
 /// ` users:(("httpd",pid=1,fd=3))`, or nothing if there are none.

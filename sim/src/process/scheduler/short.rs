@@ -187,14 +187,15 @@ impl Scheduler {
         }
         let at = world.now();
         let slot = &mut threads[thread.index()];
-        let quiet = slot.quiet.take().expect("a receive that has hardly been taken note of is its thread's");
+        let fd = slot.quiet.as_ref().expect("a receive that has hardly been taken note of is its thread's").fd();
+        slot.quiet = None;
         slot.received = Some(data);
         slot.clock = Instant::from_nanos(slot.clock.max(at).as_nanos().saturating_add(*call_cost_ns));
         slot.state = State::Running;
         slot.turn = slot.turn.wrapping_add(1);
         let is_attended = match slot.reads_as_file {
-            false => recv_ended(world, slot, thread, ReceivesBy::Recvfrom, (quiet.fd(), data.bytes())),
-            true => read_ended(world, slot, thread, quiet.fd(), data.bytes()),
+            false => recv_ended(world, slot, thread, ReceivesBy::Recvfrom, (fd, data.bytes())),
+            true => read_ended(world, slot, thread, fd, data.bytes()),
         };
         if is_attended {
             self.note_end_of_wait(thread);
@@ -228,7 +229,7 @@ impl Scheduler {
         let data = self.threads.get_mut(thread.index())?.received.take()?;
         self.world.take_datagram(data, into, asked.again());
         if self.world.trace().wants_calls() {
-            self.note_dgram_recv(thread, fd, (into, data.bytes()), flags, &asked);
+            self.note_dgram_recv(thread, fd, (into, data.bytes()), flags, asked);
         }
         Some(data.bytes())
     }
@@ -315,7 +316,7 @@ impl Scheduler {
         let (who, how) = ((slot.pid, &mut slot.recent), (flags, asked.again()));
         match self.world.recv_dgram_short(slot.host, who, thread.token(), fd, into, how) {
             Short::Done(received) => {
-                self.end_dgram_recv(thread, fd, (into, received), flags, &asked);
+                self.end_dgram_recv(thread, fd, (into, received), flags, asked);
                 ShortRecv::Done(received)
             }
             Short::Waits(quiet) => {
@@ -344,7 +345,7 @@ impl Scheduler {
         let received = self.world.resume_dgram_short(slot.host, quiet, into, asked.again())?;
         let flags = quiet.flags();
         slot.quiet = None;
-        self.end_dgram_recv(thread, fd, (into, received), flags, &asked);
+        self.end_dgram_recv(thread, fd, (into, received), flags, asked);
         Some(received)
     }
 
@@ -373,9 +374,9 @@ impl Scheduler {
         fd: RawFd,
         (into, received): (&[u8], usize),
         flags: i32,
-        asked: &Asked<'_, '_>,
+        asked: Asked<'_, '_>,
     ) {
-        if self.end_short_call(thread, dgram_how(asked).name(), fd, Ok(received)) {
+        if self.end_short_call(thread, dgram_how(&asked).name(), fd, Ok(received)) {
             self.note_dgram_recv(thread, fd, (into, received), flags, asked);
         }
         self.collect_wakes();
@@ -390,10 +391,10 @@ impl Scheduler {
         fd: RawFd,
         (into, received): (&[u8], usize),
         flags: i32,
-        asked: &Asked<'_, '_>,
+        asked: Asked<'_, '_>,
     ) {
         let transfer = Transfer { data: &into[..received], room: into.len(), flags, name: asked.name().map(strace::written) };
-        self.note_short_recv(thread, fd, dgram_how(asked), &transfer);
+        self.note_short_recv(thread, fd, dgram_how(&asked), &transfer);
     }
 
     /// A call is over, and whoever is woken by it is still to be. Answers whether somebody may want to know more of it: [`Trace::wants_calls`].
