@@ -12,7 +12,7 @@ pub use own::Tid;
 
 use crate::host::Call;
 use crate::process::coroutine::Carrier;
-use crate::process::current::{self, Owner, Running};
+use crate::process::current::{self, Calling, Owner, Running};
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Wait};
 use crate::world::LookupError;
 use std::cell::RefMut;
@@ -74,7 +74,7 @@ impl Net {
         self.owner.sim()
     }
 
-    pub(crate) fn running(self) -> Result<Running> {
+    pub(crate) fn running(self) -> Result<Calling> {
         current::running(self.owner)
     }
 

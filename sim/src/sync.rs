@@ -4,7 +4,7 @@
 //! keep the value, and waiting is done by the scheduler. Any process of the simulation may use them.
 
 use crate::api::Net;
-use crate::process::current::{self, Running};
+use crate::process::current::{self, Calling, Running};
 use crate::process::driver;
 use crate::process::scheduler::{ThreadId, Wait};
 use std::collections::VecDeque;
@@ -264,7 +264,7 @@ impl<T: Send + 'static> Drop for NetReceiver<T> {
 
 impl Net {
     /// Makes a use of a lock or channel a call of its own: a place where others may run, and that costs time.
-    fn pass(self) -> Option<Running> {
+    fn pass(self) -> Option<Calling> {
         let running = current::running_anywhere(self.sim()).ok()?;
         running.enter().ok()?.charge(running.thread);
         Some(running)

@@ -192,7 +192,8 @@ impl Syscalls for Plain {
     }
 
     fn close(&self, fd: RawFd) -> Result<()> {
-        super::close(&self.0.running()?, fd)
+        let running = self.0.running()?;
+        super::close(&running, fd)
     }
 
     fn poll(&self, fds: &mut [PollFd], timeout: i32) -> Result<usize> {
@@ -269,8 +270,8 @@ fn send_from(net: Net, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> Ret
     let is_sent = scheduler.send_stream(running.thread, SendsBy::stream(as_file), fd, data, flags);
     match is_sent {
         true => Returned(data.len().cast_signed()),
-        false if as_file => write_else(running, scheduler, fd, data),
-        false => send_else(running, scheduler, fd, data, flags),
+        false if as_file => write_else(*running, scheduler, fd, data),
+        false => send_else(*running, scheduler, fd, data, flags),
     }
 }
 
@@ -291,7 +292,7 @@ fn sendto(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> 
     let sent = || {
         let running = net.running()?;
         let scheduler = running.enter()?;
-        sendto_from(running, scheduler, fd, data, flags, addr)
+        sendto_from(*running, scheduler, fd, data, flags, addr)
     };
     Returned::of(sent())
 }
@@ -329,13 +330,13 @@ fn recv_into(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) ->
         match scheduler.recv_stream(running.thread, as_file, fd, into, flags) {
             ShortRecv::Done(received) => return Returned(received.cast_signed()),
             ShortRecv::Waits => scheduler = running.suspend(scheduler),
-            ShortRecv::Long if as_file => return read_else(running, scheduler, fd, into),
-            ShortRecv::Long => return recv_else(running, scheduler, fd, into, flags),
+            ShortRecv::Long if as_file => return read_else(*running, scheduler, fd, into),
+            ShortRecv::Long => return recv_else(*running, scheduler, fd, into, flags),
         }
     }
     match scheduler.take_received(running.thread, as_file, fd, into, flags) {
         Some(received) => Returned(received.cast_signed()),
-        None => recv_on(running, scheduler, as_file, fd, into, flags),
+        None => recv_on(*running, scheduler, as_file, fd, into, flags),
     }
 }
 
@@ -382,7 +383,7 @@ fn recvfrom(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: Option<Name<
     let received = || {
         let running = net.running()?;
         let scheduler = running.enter()?;
-        recvfrom_from(running, scheduler, fd, into, flags, name)
+        recvfrom_from(*running, scheduler, fd, into, flags, name)
     };
     Returned::of(received())
 }

@@ -281,15 +281,27 @@ pub struct Running {
     pub thread: ThreadId,
 }
 
+/// The running thread in a call: when that returns, whoever listens to the run is told what has happened, before the program goes on.
+pub struct Calling(Running);
+
+impl Deref for Calling {
+    type Target = Running;
+
+    #[inline(always)]
+    fn deref(&self) -> &Running {
+        &self.0
+    }
+}
+
 /// The running thread, if it belongs to `owner`.
 ///
 /// # Errors
 /// `EBADF`: the handle's owner is not running: another process, another simulation, or no simulation at all; in the last two cases a
 /// line on standard error says so.
 #[inline(always)]
-pub fn running(owner: Owner) -> Result<Running> {
+pub fn running(owner: Owner) -> Result<Calling> {
     match Here::find() {
-        Some(shared) if shared.owner.get() == owner => Ok(Running { shared, thread: shared.thread.get() }),
+        Some(shared) if shared.owner.get() == owner => Ok(Calling(Running { shared, thread: shared.thread.get() })),
         Some(_) | None => Err(explain(owner.sim())),
     }
 }
@@ -299,7 +311,7 @@ pub fn running(owner: Owner) -> Result<Running> {
 /// # Errors
 /// As of [`running`].
 #[inline]
-pub fn running_anywhere(sim: u32) -> Result<Running> {
+pub fn running_anywhere(sim: u32) -> Result<Calling> {
     running_in(sim).ok_or_else(|| explain(sim))
 }
 
@@ -315,9 +327,9 @@ fn explain(sim: u32) -> Errno {
 
 /// [`running`] of that process, without a word if it does not run.
 #[inline]
-pub fn running_quietly(owner: Owner) -> Option<Running> {
+pub fn running_quietly(owner: Owner) -> Option<Calling> {
     let shared = Here::find().filter(|shared| shared.owner.get() == owner)?;
-    Some(Running { shared, thread: shared.thread.get() })
+    Some(Calling(Running { shared, thread: shared.thread.get() }))
 }
 
 /// Whether calls of a process's simulation may have faults; says nothing outside it.
@@ -538,10 +550,10 @@ pub fn thread(sim: u32) -> Option<ThreadId> {
 }
 
 /// The same, for whoever acts upon the simulation from within and waits for its turn.
-pub fn running_in(sim: u32) -> Option<Running> {
+pub fn running_in(sim: u32) -> Option<Calling> {
     let shared = Here::find().filter(|shared| shared.id == sim)?;
     let (thread, _) = shared.running()?;
-    Some(Running { shared, thread })
+    Some(Calling(Running { shared, thread }))
 }
 
 /// When, in which turn and where the calling code runs, with the names of its host and process.

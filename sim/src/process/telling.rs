@@ -4,7 +4,7 @@
 //! A subscriber is anybody's code, so it never runs while the simulation is borrowed: events wait in the trace until a call returns, or the driver has
 //! its turn. Spans are a stack of the OS thread; each simulated thread has its own part of it, which is taken off when it gives the processor away.
 
-use crate::process::current::{Running, Shared};
+use crate::process::current::{Calling, Shared};
 use crate::process::listener::is_nobody_here;
 use crate::process::scheduler::{Scheduler, ThreadId};
 use crate::trace::{Event, Place, Topic, UntoldEvent, What};
@@ -196,7 +196,7 @@ fn exit(span: &Span) {
 }
 
 /// A call returns: what it has done is told before the program goes on.
-impl Drop for Running {
+impl Drop for Calling {
     fn drop(&mut self) {
         self.shared.tell();
     }
