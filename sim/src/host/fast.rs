@@ -375,7 +375,7 @@ impl Host {
         let socket = sockets.get_calmly(quiet.socket)?;
         let received = socket.receive(now, quiet.socket, into, Some(QUIET_TARGET_BYTES), (dirty, timers))?;
         entry.queue.get_up();
-        entry.put_one_of_several();
+        entry.put_shared();
         Some(received)
     }
 

@@ -98,7 +98,7 @@ impl Host {
             Step::Done(result) => {
                 let entry = &mut self.files[quiet.file];
                 entry.queue.get_up();
-                entry.put_one_of_several();
+                entry.put_shared();
                 Some(self.finish(quiet.pid, quiet.kind(), result))
             }
             // It was woken in vain.

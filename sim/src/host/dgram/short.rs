@@ -355,7 +355,7 @@ impl Host {
         }
         let received = self.dgrams.get_mut(quiet.socket)?.receive(into, asked)?;
         entry.queue.get_up();
-        entry.put_one_of_several();
+        entry.put_shared();
         Some(received)
     }
 
@@ -389,7 +389,7 @@ impl Host {
             && dgram.udp.pass_on(received, packet.dst)
         {
             entry.queue.get_up();
-            entry.put_one_of_several();
+            entry.put_shared();
             let received = u32::try_from(received).expect("a datagram has fewer than 2^16 bytes");
             return Landing::Ends { waiter, received, is_armed: false };
         }

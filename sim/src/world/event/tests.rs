@@ -1,5 +1,6 @@
 //! The event queue beside a model of it, and its corner cases.
 
+use super::wheel::{Place, SLOTS};
 use super::*;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
