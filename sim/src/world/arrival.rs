@@ -137,7 +137,7 @@ impl World {
             Landing::Ends { .. } | Landing::Kept | Landing::Quiet => unreachable!("nobody is woken by it"),
             Landing::Done => {
                 self.in_flight.land(slot);
-                self.follow(to);
+                self.follow_here(to);
             }
             Landing::Long => self.take_in(to, slot),
         }

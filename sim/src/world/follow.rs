@@ -18,23 +18,43 @@ impl World {
         if self.machines[id.index()].host.has_woken() {
             self.collect_woken(id);
         }
-        let Machine { host, clock, timer_at, .. } = &self.machines[id.index()];
-        let at = host.poll_timeout().map_or(Instant::FAR, |own| clock.moment(own));
-        let known = *timer_at;
-        self.note_timer(id, known, at);
+        self.note_earliest(id);
     }
 
-    /// Whom the host's kernel has woken, to those who are to be resumed.
-    #[inline(never)]
-    fn collect_woken(&mut self, id: HostId) {
-        while let Some(token) = self.machines[id.index()].host.poll_wake() {
-            self.wakes.push(token);
+    /// The same where it is done most: the way is a part of its caller.
+    #[inline(always)]
+    pub(super) fn follow_here(&mut self, id: HostId) {
+        if self.machines[id.index()].host.has_output() {
+            self.transmit(id);
         }
+        if self.machines[id.index()].host.has_woken() {
+            self.collect_woken_here(id);
+        }
+        self.note_earliest(id);
     }
 
     /// The same where an entry has led to nothing but another earliest timer.
     #[inline(never)]
     pub(super) fn follow_timer(&mut self, id: HostId) {
+        self.note_earliest(id);
+    }
+
+    /// Whom the host's kernel has woken, to those who are to be resumed.
+    #[inline(never)]
+    fn collect_woken(&mut self, id: HostId) {
+        self.collect_woken_here(id);
+    }
+
+    #[inline(always)]
+    fn collect_woken_here(&mut self, id: HostId) {
+        let host = &mut self.machines[id.index()].host;
+        while let Some(token) = host.poll_wake() {
+            self.wakes.push(token);
+        }
+    }
+
+    #[inline(always)]
+    fn note_earliest(&mut self, id: HostId) {
         let Machine { host, clock, timer_at, .. } = &self.machines[id.index()];
         let at = host.poll_timeout().map_or(Instant::FAR, |own| clock.moment(own));
         self.note_timer(id, *timer_at, at);

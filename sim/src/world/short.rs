@@ -112,7 +112,7 @@ impl World {
         let Some(machine) = self.machines.get_mut(at.index()) else { return Short::Long };
         let short = machine.host.recv_short(machine.clock.own(self.now), who, token, fd, into, flags);
         if let Short::Done(_) = short {
-            self.follow(at);
+            self.follow_here(at);
         }
         short
     }
@@ -136,7 +136,7 @@ impl World {
     pub(crate) fn resume_recv_short(&mut self, at: HostId, quiet: &QuietCall, into: &mut [u8]) -> Option<usize> {
         let machine = self.machines.get_mut(at.index())?;
         let received = machine.host.resume_recv_short(machine.clock.own(self.now), quiet, into)?;
-        self.follow(at);
+        self.follow_here(at);
         Some(received)
     }
 
@@ -201,7 +201,7 @@ impl World {
         let path = machine.path_to(packet.dst);
         self.leave(at, slot, path);
         if self.machines[at.index()].host.has_woken() {
-            self.follow(at);
+            self.follow_here(at);
         }
         true
     }
