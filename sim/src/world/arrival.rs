@@ -108,7 +108,10 @@ impl World {
                     }
                     return Happened::Ended(Ended { waiter, data: Data { slot, len: received } });
                 }
-                Landing::Kept => self.hand_back(slot),
+                Landing::Kept => {
+                    let owner = flying.owner;
+                    self.hand_back_to(owner, slot);
+                }
                 landing @ (Landing::Wakes { .. } | Landing::Done | Landing::Long) => {
                     return self.landed(to, slot, landing).map_or(Happened::Something, Happened::Woken);
                 }

@@ -198,9 +198,8 @@ impl World {
         }
         machine.spare = NONE;
         *owner = at.0;
-        let path = machine.path_to(packet.dst);
-        self.leave(at, slot, path);
-        if self.machines[at.index()].host.has_woken() {
+        let (path, has_woken) = (machine.path_to(packet.dst), machine.host.has_woken());
+        if !self.leave(at, slot, path) || has_woken {
             self.follow(at);
         }
         true
