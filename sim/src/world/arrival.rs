@@ -99,7 +99,7 @@ impl World {
             && machine.runs & !machine.has_lost_addrs & self.chains.is_none()
         {
             self.trace.labelled_delivered(at, to.0, &flying.packet, &flying.label);
-            let now = machine.clock.own(at);
+            let (now, owner) = (machine.clock.own(at), flying.owner);
             let may_end = may_end & self.queue.is_idle_until(at) & self.timers.is_idle_until(at);
             match machine.host.take_packet_short(now, &mut flying.packet, &mut flying.ends, may_end, &mut self.calms) {
                 Landing::Ends { waiter, received, is_armed } => {
@@ -108,10 +108,7 @@ impl World {
                     }
                     return Happened::Ended(Ended { waiter, data: Data { slot, len: received } });
                 }
-                Landing::Kept => {
-                    let owner = flying.owner;
-                    self.hand_back_to(owner, slot);
-                }
+                Landing::Kept => self.hand_back_to(owner, slot),
                 landing @ (Landing::Wakes { .. } | Landing::Done | Landing::Long) => {
                     return self.landed(to, slot, landing).map_or(Happened::Something, Happened::Woken);
                 }
