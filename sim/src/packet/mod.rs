@@ -100,15 +100,21 @@ impl Packet {
         }
     }
 
-    /// The same, where it is a segment's and carried by value, which takes fewer looks.
+    /// The first bytes of the data, of which there are at least so many: where it is a segment's and carried by value, that takes fewer looks.
     #[inline(always)]
-    pub(crate) fn inline_data(&self) -> Option<&[u8]> {
+    pub(crate) fn first_of_data(&self, bytes: usize) -> Option<&[u8]> {
         if let Body::Tcp(segment) = &self.body
-            && let Payload::Inline { len, bytes } = &segment.payload
+            && let Payload::Inline { len, bytes: data } = &segment.payload
         {
-            return bytes.get(..usize::from(*len));
+            debug_assert!(bytes <= usize::from(*len), "there are as many");
+            return data.get(..bytes);
         }
-        None
+        self.first_of_any_data(bytes)
+    }
+
+    #[inline(never)]
+    fn first_of_any_data(&self, bytes: usize) -> Option<&[u8]> {
+        self.data().get(..bytes)
     }
 
     /// Whether the packet holds nothing but itself: no memory that others could use meanwhile.
