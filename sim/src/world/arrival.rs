@@ -144,8 +144,7 @@ impl World {
     #[inline(always)]
     pub(crate) fn take_data(&mut self, data: Data, into: &mut [u8]) {
         let flying = &self.in_flight.slots[index(data.slot)];
-        let carried = flying.packet.inline_data().unwrap_or_else(|| flying.packet.data());
-        if let (Some(from), Some(into)) = (carried.get(..data.bytes()), into.get_mut(..data.bytes())) {
+        if let (Some(from), Some(into)) = (flying.packet.first_of_data(data.bytes()), into.get_mut(..data.bytes())) {
             copy_few(into, from);
         }
         self.hand_back_to(flying.owner, data.slot);
