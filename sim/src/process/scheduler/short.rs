@@ -53,13 +53,19 @@ impl Thread {
 }
 
 impl Scheduler {
+    /// Whether the thread used last what was a datagram socket with this descriptor.
+    #[inline(always)]
+    pub fn uses_dgram(&self, thread: ThreadId, fd: RawFd) -> bool {
+        self.threads.get(thread.index()).is_some_and(|slot| slot.recent.is_dgram(fd))
+    }
+
     /// `send(2)` of the running thread, or what is said instead, if it is an easy one on a stream. `false`: nothing has happened.
     #[inline(always)]
     pub fn send_stream(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], flags: i32) -> bool {
         let Scheduler { threads, world, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return false };
         if !world.send_again(slot.host, (&slot.recent, fd), data, flags)
-            && (slot.recent.is_dgram(fd) || !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags))
+            && !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags)
         {
             return false;
         }
@@ -107,7 +113,6 @@ impl Scheduler {
                 }
                 ShortRecv::Waits
             }
-            None if slot.recent.is_dgram(fd) => ShortRecv::Long,
             None => self.recv_stream_otherwise(thread, as_file, fd, into, flags),
         }
     }
