@@ -1,4 +1,7 @@
 //! The packets on their way, and those that have arrived until what they carry is taken.
+//!
+//! Whoever sends a few bytes keeps a place for its packets ([`InFlight::keep`]), and as a rule finds in it what is nearly the next one: only numbers and data have
+//! changed.
 
 use super::index;
 use crate::host::Ends;
@@ -21,12 +24,24 @@ pub(super) struct Flying {
     pub(super) label: Label,
     /// Where it may be found out at once which sockets it goes between.
     pub(super) ends: Ends,
-    /// The host that is to have the place again for its next small packet, of which most is the same; [`NONE`] if no short send has written this one.
-    pub(super) owner: u32,
+    /// The way that the packet goes, where that has been found out: the same for the next one of the same connection. [`NONE`] if it is to be found out.
+    pub(super) path: u32,
+    /// Nothing is on its way here.
+    is_free: bool,
+    /// Somebody keeps it.
+    is_kept: bool,
 }
 
-/// No host, and no place.
+/// No way.
 pub(super) const NONE: u32 = u32::MAX;
+
+impl Flying {
+    /// The packet in a place that is kept is on its way.
+    #[inline(always)]
+    pub(super) fn take_off(&mut self) {
+        self.is_free = false;
+    }
+}
 
 impl InFlight {
     /// The place for the next packet: the same one until it is taken.
@@ -41,10 +56,55 @@ impl InFlight {
     /// The same for a packet that gets its label at once.
     #[inline]
     pub(super) fn place_whole(&mut self) -> (u32, &mut Flying) {
-        let slot = self.free.last().copied().unwrap_or_else(|| self.grow());
+        let slot = self.next_free();
         let flying = &mut self.slots[index(slot)];
-        flying.owner = NONE;
+        flying.path = NONE;
         (slot, flying)
+    }
+
+    #[inline]
+    fn next_free(&mut self) -> u32 {
+        self.free.last().copied().unwrap_or_else(|| self.grow())
+    }
+
+    /// The place that somebody keeps, if there is one and nothing of it is on its way.
+    #[inline(always)]
+    pub(super) fn kept(&mut self, slot: u32) -> Option<&mut Flying> {
+        self.slots.get_mut(index(slot)).filter(|flying| flying.is_free)
+    }
+
+    /// A place to be kept for what somebody sends: the one that it keeps, or another if that is not free.
+    #[inline]
+    pub(super) fn keep(&mut self, kept: u32) -> u32 {
+        match self.slots.get(index(kept)) {
+            Some(flying) if flying.is_free => kept,
+            Some(_) | None => self.keep_another(kept),
+        }
+    }
+
+    #[inline(never)]
+    fn keep_another(&mut self, kept: u32) -> u32 {
+        self.release(kept);
+        let (slot, flying) = self.place_whole();
+        flying.is_kept = true;
+        self.free.pop();
+        // Where one thread sends very much at once, it takes one after the other.
+        if let [.., next, _, _, _, _] = self.free[..]
+            && let Some(flying) = self.slots.get(index(next))
+        {
+            prefetch(flying);
+        }
+        slot
+    }
+
+    /// Nobody keeps this place any longer.
+    pub(super) fn release(&mut self, kept: u32) {
+        if let Some(flying) = self.slots.get_mut(index(kept)) {
+            flying.is_kept = false;
+            if flying.is_free {
+                self.free.push(kept);
+            }
+        }
     }
 
     #[inline]
@@ -59,52 +119,64 @@ impl InFlight {
         &mut flying.packet
     }
 
-    /// A place to be kept for a packet.
-    #[inline(never)]
-    pub(super) fn reserve(&mut self) -> u32 {
-        let (slot, _) = self.place_whole();
-        self.take_off();
-        // Where one host sends very much at once, it takes one after the other.
-        if let [.., next, _, _, _, _] = self.free[..]
-            && let Some(flying) = self.slots.get(index(next))
-        {
-            prefetch(flying);
-        }
-        slot
-    }
-
-    /// The packet in a place that was kept for it is the next one after all.
+    /// The packet in a place is not on its way yet.
     #[cold]
     pub(super) fn put_back(&mut self, slot: u32) {
-        self.free.push(slot);
+        self.give_back(slot);
     }
 
     #[cold]
     fn grow(&mut self) -> u32 {
         let slot = u32::try_from(self.slots.len()).expect("fewer than 2^32 packets are on their way");
-        self.slots.push(Flying { packet: Packet::EMPTY, label: Label::default(), ends: Ends::UNKNOWN, owner: NONE });
+        self.slots.push(Flying {
+            packet: Packet::EMPTY,
+            label: Label::default(),
+            ends: Ends::UNKNOWN,
+            path: NONE,
+            is_free: true,
+            is_kept: false,
+        });
         self.free.push(slot);
         slot
     }
 
-    /// The packet in the place that `place` gave is on its way.
+    /// The packet in this place, which `place` gave, is on its way.
     #[inline]
-    pub(super) fn take_off(&mut self) {
-        self.free.pop();
+    pub(super) fn take_off(&mut self, slot: u32) {
+        let flying = &mut self.slots[index(slot)];
+        flying.is_free = false;
+        if !flying.is_kept {
+            self.free.pop();
+        }
+    }
+
+    /// The place is free again, and keeps what it holds.
+    #[inline(always)]
+    fn give_back(&mut self, slot: u32) {
+        let flying = &mut self.slots[index(slot)];
+        flying.is_free = true;
+        if !flying.is_kept {
+            self.free.push(slot);
+        }
+    }
+
+    /// Ways have changed: they are to be found out anew.
+    pub(super) fn forget_paths(&mut self) {
+        self.slots.iter_mut().for_each(|flying| flying.path = NONE);
     }
 
     /// Gives a packet a place.
     pub(super) fn put(&mut self, packet: Packet) -> u32 {
         let (slot, place) = self.place();
         *place = packet;
-        self.take_off();
+        self.take_off(slot);
         slot
     }
 
     /// Takes a packet out of its place.
     pub(super) fn take(&mut self, slot: u32) -> Packet {
         let packet = std::mem::replace(self.packet_mut(slot), Packet::EMPTY);
-        self.free.push(slot);
+        self.give_back(slot);
         packet
     }
 
@@ -114,7 +186,7 @@ impl InFlight {
         if !self.packet(slot).is_plain() {
             self.empty(slot);
         }
-        self.free.push(slot);
+        self.give_back(slot);
     }
 
     #[cold]
