@@ -305,6 +305,7 @@ impl Host {
     }
 
     /// `send(2)`, if it is an easy one: a few bytes that the buffer takes. Where they may go out at once, they do, as `packet`.
+    #[inline(always)]
     pub(crate) fn send_short(
         &mut self,
         now: Instant,
@@ -366,6 +367,7 @@ impl Host {
     }
 
     /// `recv(2)`, if it is an easy one: it finds enough, or has only to wait. Otherwise nothing has happened: see [`Host::begin`].
+    #[inline(always)]
     pub(crate) fn recv_short(
         &mut self,
         now: Instant,

@@ -257,7 +257,7 @@ impl Here {
 /// What is in CURRENT.
 #[inline(always)]
 fn current() -> *const Shared {
-    CURRENT.with(Cell::get)
+    CURRENT.get()
 }
 
 impl Deref for Here {

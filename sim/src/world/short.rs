@@ -5,7 +5,7 @@
 use super::in_flight::{Flying, NONE};
 use super::{Due, HostId, World, index};
 use crate::host::{Asked, Cx, Pid, QuietCall, Recent, Short, ShortSend, Token};
-use crate::packet::Packet;
+use crate::packet::{Packet, Payload};
 use twinsock::Result;
 use twinsock::raw::{Name, RawFd};
 
@@ -66,6 +66,9 @@ impl World {
     /// `send(2)`, if it is an easy one: see [`Host::send_short`](crate::host::Host::send_short). `false`: nothing has happened.
     #[inline(never)]
     pub(crate) fn send_short(&mut self, at: HostId, who: (Pid, &mut Recent), fd: RawFd, data: &[u8], flags: i32) -> bool {
+        if data.len() > Payload::INLINE_MAX_BYTES {
+            return false;
+        }
         let Some(machine) = self.machines.get_mut(at.index()) else { return false };
         let slot = self.in_flight.keep(who.1.packet());
         who.1.keep_packet(slot);

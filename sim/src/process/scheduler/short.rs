@@ -107,6 +107,7 @@ impl Scheduler {
                 }
                 ShortRecv::Waits
             }
+            None if slot.recent.is_dgram(fd) => ShortRecv::Long,
             None => self.recv_stream_otherwise(thread, as_file, fd, into, flags),
         }
     }
