@@ -148,8 +148,9 @@ impl<A: SocketApi> UdpSocket<A> {
     /// assert_eq!(peer.send(b"hello")?, 5);
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[inline]
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.send(bytes)
+        Ok(self.0.api.send_datagram(&self.0.socket, bytes, MsgFlags::NONE)?)
     }
 
     /// Receives a datagram from the peer, `recv(2)`; what does not fit is lost.
@@ -166,8 +167,9 @@ impl<A: SocketApi> UdpSocket<A> {
     /// assert_eq!(socket.recv(&mut [0; 2])?, 2, "the other three bytes are lost");
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[inline]
     pub fn recv(&self, into: &mut [u8]) -> io::Result<usize> {
-        self.0.recv(into, MsgFlags::NONE)
+        Ok(self.0.api.recv_datagram(&self.0.socket, into, MsgFlags::NONE)?)
     }
 
     /// As [`recv`](UdpSocket::recv), but leaves the datagram in the queue, `MSG_PEEK`.
@@ -184,7 +186,7 @@ impl<A: SocketApi> UdpSocket<A> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn peek(&self, into: &mut [u8]) -> io::Result<usize> {
-        self.0.recv(into, MsgFlags::PEEK)
+        Ok(self.0.api.recv_datagram(&self.0.socket, into, MsgFlags::PEEK)?)
     }
 
     /// The address of the peer, `getpeername(2)`.

@@ -291,7 +291,7 @@ fn write_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, dat
 fn sendto(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
     let sent = || {
         let running = net.running()?;
-        let scheduler = running.enter()?;
+        let scheduler = running.enter_here()?;
         sendto_from(*running, scheduler, fd, data, flags, addr)
     };
     Returned::of(sent())
@@ -382,7 +382,7 @@ fn read_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into
 fn recvfrom(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: Option<Name<'_>>) -> Returned {
     let received = || {
         let running = net.running()?;
-        let scheduler = running.enter()?;
+        let scheduler = running.enter_here()?;
         recvfrom_from(*running, scheduler, fd, into, flags, name)
     };
     Returned::of(received())

@@ -242,10 +242,9 @@ impl World {
             ShortSend::Out { again: false } => self.trace.packet_sent(self.now, at.0, packet, label),
             ShortSend::Queued | ShortSend::Long => return false,
         }
-        let path = machine.path_to(packet.dst);
+        let (path, has_woken) = (machine.path_to(packet.dst), machine.host.has_woken());
         flying.take_off();
-        self.leave(at, slot, path);
-        if self.machines[at.index()].host.has_woken() {
+        if !self.leave(at, slot, path) || has_woken {
             self.follow(at);
         }
         true

@@ -161,16 +161,16 @@ impl Scheduler {
         true
     }
 
-    /// The running thread, which is going to wait for its turn, makes this receive then. `false`: the thread does that itself, for it is none that could be made
-    /// for it.
+    /// Whether the thread is killed, or the strategy has something to say before its next act.
+    #[inline(always)]
+    pub fn needs_care(&self, thread: ThreadId) -> bool {
+        self.threads.get(thread.index()).is_none_or(|slot| slot.killed) || self.turns.is_at_mark_next()
+    }
+
+    /// The running thread, which is going to wait for its turn, makes this receive then, if it is one that can be made for it.
     #[inline]
-    pub fn post(&mut self, thread: ThreadId, receive: Posted) -> bool {
-        let slot = &mut self.threads[thread.index()];
-        let is_stream = receive.as_file || !slot.recent.is_dgram(receive.fd);
-        if is_stream {
-            slot.posted = Some(receive);
-        }
-        is_stream
+    pub fn post(&mut self, thread: ThreadId, receive: Posted) {
+        self.threads[thread.index()].posted = Some(receive);
     }
 
     /// The running thread has its turn: whether the receive that it has posted has been begun for it, and has waited.
