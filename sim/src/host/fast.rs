@@ -136,11 +136,13 @@ pub enum Landing {
     Wakes {
         /// Who is to be woken.
         waiter: Token,
-        /// The host has a timer more.
+        /// The host has a timer more, or may have another earliest one.
         is_armed: bool,
     },
     /// It is taken in, or there was no room for it, which has led to nothing.
     Kept,
+    /// It is taken in, which has led to nothing but, perhaps, another earliest timer.
+    Quiet,
     /// It is taken in.
     Done,
     /// Nothing has happened: it is for the long way, [`Host::take_packet`].
@@ -551,7 +553,16 @@ impl Host {
             socket.peer_calm = 0;
         }
         self.settle_followed(now, key, followed, true);
-        Landing::Done
+        if self.has_output() {
+            return Landing::Done;
+        }
+        if !self.has_woken() {
+            return Landing::Quiet;
+        }
+        match self.sleepers.only_woken() {
+            Some(waiter) => Landing::Wakes { waiter, is_armed: true },
+            None => Landing::Done,
+        }
     }
 
     /// [`Host::take_known`] where the connection is looked for.

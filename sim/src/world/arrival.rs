@@ -109,6 +109,10 @@ impl World {
                     return Happened::Ended(Ended { waiter, data: Data { slot, len: received } });
                 }
                 Landing::Kept => self.in_flight.land(slot),
+                Landing::Quiet => {
+                    self.in_flight.land(slot);
+                    self.follow_timer(to);
+                }
                 landing @ (Landing::Wakes { .. } | Landing::Done | Landing::Long) => {
                     return self.landed(to, slot, landing).map_or(Happened::Something, Happened::Woken);
                 }
@@ -130,10 +134,10 @@ impl World {
                 }
                 return Some(waiter);
             }
-            Landing::Ends { .. } | Landing::Kept => unreachable!("nobody is woken by it"),
+            Landing::Ends { .. } | Landing::Kept | Landing::Quiet => unreachable!("nobody is woken by it"),
             Landing::Done => {
                 self.in_flight.land(slot);
-                self.follow(to);
+                self.follow_here(to);
             }
             Landing::Long => self.take_in(to, slot),
         }

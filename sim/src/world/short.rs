@@ -159,7 +159,7 @@ impl World {
         let Some(machine) = self.machines.get_mut(at.index()) else { return Short::Long };
         let short = machine.host.recv_short(machine.clock.own(self.now), who, token, fd, into, flags);
         if let Short::Done(_) = short {
-            self.follow(at);
+            self.follow_here(at);
         }
         short
     }
@@ -183,7 +183,7 @@ impl World {
     pub(crate) fn resume_recv_short(&mut self, at: HostId, quiet: &QuietCall, into: &mut [u8]) -> Option<usize> {
         let machine = self.machines.get_mut(at.index())?;
         let received = machine.host.resume_recv_short(machine.clock.own(self.now), quiet, into)?;
-        self.follow(at);
+        self.follow_here(at);
         Some(received)
     }
 
@@ -245,7 +245,7 @@ impl World {
         let (path, has_woken) = (machine.path_to(packet.dst), machine.host.has_woken());
         flying.take_off();
         if !self.leave(at, slot, path) || has_woken {
-            self.follow(at);
+            self.follow_here(at);
         }
         true
     }

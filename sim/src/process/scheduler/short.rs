@@ -316,15 +316,15 @@ impl Scheduler {
     }
 
     /// Goes on with such a call of the running thread, if it is an easy one. `None`: nothing has happened.
-    #[inline(always)]
+    #[inline(never)]
     pub fn resume_opening(&mut self, thread: ThreadId, name: Option<&mut Name<'_>>) -> Option<twinsock::Result<usize>> {
         let slot = self.threads.get_mut(thread.index())?;
-        let quiet = slot.quiet?;
-        let result = self.world.resume_opening(slot.host, &quiet, name)?;
+        let quiet = slot.quiet.as_ref()?;
+        let result = self.world.resume_opening(slot.host, quiet, name)?;
+        let (call, fd) = (if quiet.accepts() { ACCEPT } else { CONNECT }, quiet.fd());
         slot.quiet = None;
-        let call = if quiet.accepts() { ACCEPT } else { CONNECT };
         // Nobody attends: that was asked when the call began, and is so or not for a whole run.
-        self.end_short_call(thread, call, quiet.fd(), result);
+        self.end_short_call(thread, call, fd, result);
         self.collect_wakes();
         Some(result)
     }
