@@ -232,10 +232,10 @@ impl Recent {
         self.packet
     }
 
-    /// Another one is, from here on.
-    #[inline]
-    pub(crate) fn keep_packet(&mut self, number: u32) {
-        self.packet = number;
+    /// The same, for another one to be kept.
+    #[inline(always)]
+    pub(crate) fn packet_mut(&mut self) -> &mut u32 {
+        &mut self.packet
     }
 
     /// Whether there is one.

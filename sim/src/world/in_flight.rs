@@ -32,16 +32,17 @@ pub(super) struct Flying {
     is_kept: bool,
 }
 
-/// No way.
-pub(super) const NONE: u32 = u32::MAX;
-
 impl Flying {
-    /// The packet in a place that is kept is on its way.
+    /// The packet is on its way. Answers whether it is in the next place, which so is to be taken.
     #[inline(always)]
-    pub(super) fn take_off(&mut self) {
+    pub(super) fn take_off(&mut self) -> bool {
         self.is_free = false;
+        !self.is_kept
     }
 }
+
+/// No way.
+pub(super) const NONE: u32 = u32::MAX;
 
 impl InFlight {
     /// The place for the next packet: the same one until it is taken.
@@ -73,23 +74,24 @@ impl InFlight {
         self.slots.get_mut(index(slot)).filter(|flying| flying.is_free)
     }
 
-    /// A place to be kept for what somebody sends: the one that it keeps, or another if that is not free.
-    #[inline]
-    pub(super) fn keep(&mut self, kept: u32) -> u32 {
-        match self.slots.get(index(kept)) {
-            Some(flying) if flying.is_free => kept,
-            Some(_) | None => self.keep_another(kept),
+    /// The place for what somebody sends: the one that it keeps, if that is free; otherwise the next one, which it keeps from here on if it has none.
+    #[inline(always)]
+    pub(super) fn place_of(&mut self, kept: &mut u32) -> u32 {
+        match self.slots.get(index(*kept)) {
+            Some(flying) if flying.is_free => *kept,
+            Some(_) => self.next_of_many(),
+            None => {
+                *kept = self.keep();
+                *kept
+            }
         }
     }
 
+    /// Where one thread sends very much at once, it takes one after the other.
     #[inline(never)]
-    fn keep_another(&mut self, kept: u32) -> u32 {
-        self.release(kept);
-        let (slot, flying) = self.place_whole();
-        flying.is_kept = true;
-        self.free.pop();
-        // Where one thread sends very much at once, it takes one after the other.
-        if let [.., next, _, _, _, _] = self.free[..]
+    fn next_of_many(&mut self) -> u32 {
+        let (slot, _) = self.place_whole();
+        if let [.., next, _, _, _, _, _] = self.free[..]
             && let Some(flying) = self.slots.get(index(next))
         {
             prefetch(flying);
@@ -97,7 +99,16 @@ impl InFlight {
         slot
     }
 
+    #[cold]
+    fn keep(&mut self) -> u32 {
+        let (slot, flying) = self.place_whole();
+        flying.is_kept = true;
+        self.free.pop();
+        slot
+    }
+
     /// Nobody keeps this place any longer.
+    #[cold]
     pub(super) fn release(&mut self, kept: u32) {
         if let Some(flying) = self.slots.get_mut(index(kept)) {
             flying.is_kept = false;
@@ -140,13 +151,17 @@ impl InFlight {
         slot
     }
 
-    /// The packet in this place, which `place` gave, is on its way.
-    #[inline]
+    /// The packet in the next place is on its way.
+    #[inline(always)]
+    pub(super) fn take_off_next(&mut self) {
+        self.free.pop();
+    }
+
+    /// The packet in this place, which is kept or the next one, is on its way.
+    #[inline(always)]
     pub(super) fn take_off(&mut self, slot: u32) {
-        let flying = &mut self.slots[index(slot)];
-        flying.is_free = false;
-        if !flying.is_kept {
-            self.free.pop();
+        if self.slots[index(slot)].take_off() {
+            self.take_off_next();
         }
     }
 
@@ -180,13 +195,18 @@ impl InFlight {
         packet
     }
 
-    /// The packet in a place has arrived: what is left of it goes.
+    /// The packet in a place has arrived: what is left of it goes, but for those who keep the place.
     #[inline(always)]
     pub(super) fn land(&mut self, slot: u32) {
-        if !self.packet(slot).is_plain() {
-            self.empty(slot);
+        let flying = &mut self.slots[index(slot)];
+        flying.is_free = true;
+        if !flying.is_kept {
+            let is_plain = flying.packet.is_plain();
+            self.free.push(slot);
+            if !is_plain {
+                self.empty(slot);
+            }
         }
-        self.give_back(slot);
     }
 
     #[cold]

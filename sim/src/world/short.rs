@@ -70,8 +70,7 @@ impl World {
             return false;
         }
         let Some(machine) = self.machines.get_mut(at.index()) else { return false };
-        let slot = self.in_flight.keep(who.1.packet());
-        who.1.keep_packet(slot);
+        let slot = self.in_flight.place_of(who.1.packet_mut());
         let Some(Flying { packet, label, ends, .. }) = self.in_flight.slots.get_mut(index(slot)) else { return false };
         match machine.host.send_short(machine.clock.own(self.now), who, fd, data, flags, (packet, ends)) {
             ShortSend::Out { .. } => {}
@@ -82,7 +81,7 @@ impl World {
             ShortSend::Long => return false,
         }
         self.trace.packet_sent(self.now, at.0, packet, label);
-        self.in_flight.slots[index(slot)].take_off();
+        self.in_flight.take_off(slot);
         self.leave_first(at, slot);
         self.follow(at);
         true
@@ -233,8 +232,7 @@ impl World {
         how: (i32, Option<&[u8]>),
     ) -> bool {
         let Some(machine) = self.machines.get_mut(at.index()) else { return false };
-        let slot = self.in_flight.keep(who.1.packet());
-        who.1.keep_packet(slot);
+        let slot = self.in_flight.place_of(who.1.packet_mut());
         let Some(flying) = self.in_flight.slots.get_mut(index(slot)) else { return false };
         let Flying { packet, label, ends, .. } = &mut *flying;
         match machine.host.send_dgram_short(who, fd, data, how, (packet, ends, &mut self.calms)) {
@@ -243,7 +241,9 @@ impl World {
             ShortSend::Queued | ShortSend::Long => return false,
         }
         let (path, has_woken) = (machine.path_to(packet.dst), machine.host.has_woken());
-        flying.take_off();
+        if flying.take_off() {
+            self.in_flight.take_off_next();
+        }
         if !self.leave(at, slot, path) || has_woken {
             self.follow_here(at);
         }
