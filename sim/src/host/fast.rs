@@ -613,6 +613,14 @@ impl Host {
         is_known(recent).then_some((recent.file, recent.socket))
     }
 
+    /// Such a descriptor has just been opened, with this file and socket, by a thread that is going to use it.
+    #[inline]
+    pub(super) fn remember(&self, recent: &mut Recent, fd: RawFd, (file, socket): (Key, Key)) {
+        if !self.has_corks() {
+            *recent = Recent { fd: i64::from(fd), tables: self.tables, file, socket };
+        }
+    }
+
     #[inline(never)]
     fn look_up(&self, pid: Pid, fd: RawFd, recent: &mut Recent) -> Option<(Key, Key)> {
         if recent.fd == i64::from(fd) + DGRAM && recent.tables == self.tables {

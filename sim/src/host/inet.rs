@@ -424,9 +424,11 @@ impl Host {
             if at > cx.now {
                 break;
             }
-            self.timers.drop_first();
             match whose {
-                TimerOf::Socket(key) => self.socket_timer(cx.now, key),
+                TimerOf::Socket(key) => {
+                    self.timers.drop_first();
+                    self.socket_timer(cx.now, key);
+                }
                 TimerOf::TimeWaits => self.time_waits_timer(cx.now),
             }
         }
@@ -538,9 +540,8 @@ impl Host {
         let socket = &mut self.sockets[key];
         let parent = socket.parent;
         let keeps_port = socket.port_locked;
-        match socket.tcb.take_time_wait() {
-            Some(rest) => self.enter_time_wait(key, rest),
-            None => socket.unhash(key, &mut self.conns),
+        if !socket.tcb.leaves_rest() || !self.enter_time_wait(key) {
+            self.sockets[key].unhash(key, &mut self.conns);
         }
         if !keeps_port {
             self.put_port(key);

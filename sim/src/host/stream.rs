@@ -190,7 +190,7 @@ impl Host {
         }
     }
 
-    /// A step of `accept4(2)`: `inet_csk_accept`.
+    /// A step of `accept4(2)`.
     pub(super) fn step_accept(
         &mut self,
         cx: &mut Cx<'_>,
@@ -200,12 +200,29 @@ impl Host {
         name: Option<&mut Name<'_>>,
         flags: i32,
     ) -> Step {
+        match self.accept_next(cx, pid, key, reserved, name, flags) {
+            Some(accepted) => Step::Done(accepted.map(|_| super::file::value(reserved))),
+            None => Step::Wait,
+        }
+    }
+
+    /// The same, `inet_csk_accept`: the file and the socket of the connection that was accepted. `None`: there is none yet.
+    #[inline(never)]
+    pub(super) fn accept_next(
+        &mut self,
+        cx: &mut Cx<'_>,
+        pid: Pid,
+        key: Key,
+        reserved: RawFd,
+        name: Option<&mut Name<'_>>,
+        flags: i32,
+    ) -> Option<Result<(Key, Key)>> {
         let socket = &mut self.sockets[key];
         if socket.tcb.state() != State::Listen {
-            return Step::Done(Err(Errno::INVAL));
+            return Some(Err(Errno::INVAL));
         }
         let listener = socket.listener.as_mut().expect("a socket in LISTEN has queues");
-        let Some(child) = listener.accept() else { return Step::Wait };
+        let child = listener.accept()?;
         let file = self.files.insert(File::held(Object::Socket(child), flags & c::SOCK_NONBLOCK != 0));
         let socket = &mut self.sockets[child];
         socket.file = Some(file);
@@ -216,16 +233,16 @@ impl Host {
         {
             // The connection is lost, as on Linux.
             self.put_file(cx, file, false);
-            return Step::Done(Err(error));
+            return Some(Err(error));
         }
         match self.process_mut(pid) {
             Ok(process) => {
                 process.fill(reserved, file, flags & c::SOCK_CLOEXEC != 0);
-                Step::Done(Ok(super::file::value(reserved)))
+                Some(Ok((file, child)))
             }
             Err(error) => {
                 self.put_file(cx, file, false);
-                Step::Done(Err(error))
+                Some(Err(error))
             }
         }
     }

@@ -382,6 +382,12 @@ impl Tcb {
         self.orphan && self.state == State::Closed && !self.owes_replies && !self.ack.now && !self.leaves_rest
     }
 
+    /// Whether there is the rest of a connection in TIME-WAIT to be taken.
+    #[must_use]
+    pub fn leaves_rest(&self) -> bool {
+        self.leaves_rest
+    }
+
     /// Takes the rest of a connection that has just entered TIME-WAIT; this block is CLOSED.
     pub fn take_time_wait(&mut self) -> Option<TimeWait> {
         // The segment that led there was the last one heard.

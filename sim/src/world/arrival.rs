@@ -66,6 +66,8 @@ impl World {
         self.come_to(at);
         if self.machines[id.index()].runs {
             self.run_timers(id);
+        } else {
+            self.set_timer(id, Instant::FAR);
         }
         true
     }

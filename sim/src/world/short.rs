@@ -213,9 +213,14 @@ impl World {
 
     /// Goes on with one of these that waits, if it is an easy one. `None`: nothing has happened, see [`World::take_up`].
     #[inline(always)]
-    pub(crate) fn resume_opening(&mut self, at: HostId, quiet: &QuietCall, name: Option<&mut Name<'_>>) -> Option<Result<usize>> {
+    pub(crate) fn resume_opening(
+        &mut self,
+        at: HostId,
+        (quiet, recent): (&QuietCall, &mut Recent),
+        name: Option<&mut Name<'_>>,
+    ) -> Option<Result<usize>> {
         let (host, mut luck, now) = self.kernel(at);
-        let result = host.resume_opening(&mut Cx { now, luck: &mut luck }, quiet, name);
+        let result = host.resume_opening(&mut Cx { now, luck: &mut luck }, quiet, name, recent);
         self.follow(at);
         result
     }

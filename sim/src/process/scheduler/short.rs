@@ -320,7 +320,7 @@ impl Scheduler {
     pub fn resume_opening(&mut self, thread: ThreadId, name: Option<&mut Name<'_>>) -> Option<twinsock::Result<usize>> {
         let slot = self.threads.get_mut(thread.index())?;
         let quiet = slot.quiet.as_ref()?;
-        let result = self.world.resume_opening(slot.host, quiet, name)?;
+        let result = self.world.resume_opening(slot.host, (quiet, &mut slot.recent), name)?;
         let (call, fd) = (if quiet.accepts() { ACCEPT } else { CONNECT }, quiet.fd());
         slot.quiet = None;
         // Nobody attends: that was asked when the call began, and is so or not for a whole run.
