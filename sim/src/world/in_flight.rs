@@ -230,3 +230,60 @@ impl Data {
         index(self.len)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_is_kept_is_nobody_elses() {
+        let mut in_flight = InFlight::default();
+        let (mut mine, mut yours) = (NONE, NONE);
+        assert_eq!(in_flight.place_of(&mut mine), mine);
+        in_flight.take_off(mine);
+        assert_ne!(in_flight.place_of(&mut yours), mine);
+        // While mine is under way I have another, which I do not keep.
+        let kept = mine;
+        let next = in_flight.place_of(&mut mine);
+        assert!(next != kept && next != yours && mine == kept);
+        in_flight.take_off(next);
+        in_flight.land(kept);
+        assert_eq!(in_flight.place_of(&mut mine), kept);
+        in_flight.land(next);
+        let others = [in_flight.put(Packet::EMPTY), in_flight.put(Packet::EMPTY)];
+        assert!(others[0] == next && !others.contains(&kept) && !others.contains(&yours));
+    }
+
+    #[test]
+    fn a_place_that_is_let_go_of_is_for_others() {
+        for is_under_way in [false, true] {
+            let mut in_flight = InFlight::default();
+            let mut mine = NONE;
+            in_flight.place_of(&mut mine);
+            if is_under_way {
+                in_flight.take_off(mine);
+            }
+            in_flight.release(mine);
+            if is_under_way {
+                assert_ne!(in_flight.place().0, mine);
+                in_flight.land(mine);
+            }
+            assert_eq!(in_flight.put(Packet::EMPTY), mine);
+            assert!(in_flight.kept(mine).is_none(), "it is under way");
+            in_flight.release(NONE);
+        }
+    }
+
+    #[test]
+    fn a_place_keeps_its_way_until_ways_change() {
+        let mut in_flight = InFlight::default();
+        let mut mine = NONE;
+        in_flight.place_of(&mut mine);
+        in_flight.slots[index(mine)].path = 7;
+        in_flight.take_off(mine);
+        in_flight.land(mine);
+        assert!(in_flight.kept(mine).is_some_and(|flying| flying.path == 7));
+        in_flight.forget_paths();
+        assert!(in_flight.kept(mine).is_some_and(|flying| flying.path == NONE));
+    }
+}
