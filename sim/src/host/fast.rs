@@ -617,7 +617,7 @@ impl Host {
     #[inline]
     pub(super) fn remember(&self, recent: &mut Recent, fd: RawFd, (file, socket): (Key, Key)) {
         if !self.has_corks() {
-            *recent = Recent { fd: i64::from(fd), tables: self.tables, file, socket };
+            *recent = Recent { fd: i64::from(fd), tables: self.tables, file, socket, ..*recent };
         }
     }
 
@@ -631,11 +631,11 @@ impl Host {
             // What a stream sends meanwhile turns the page of the thread that sends it.
             Object::Socket(_) if self.has_corks() => None,
             Object::Socket(socket) => {
-                *recent = Recent { fd: i64::from(fd), tables: self.tables, file, socket, packet: recent.packet };
+                *recent = Recent { fd: i64::from(fd), tables: self.tables, file, socket, ..*recent };
                 Some((file, socket))
             }
             Object::Dgram(dgram) => {
-                *recent = Recent { fd: i64::from(fd) + DGRAM, tables: self.tables, file, socket: dgram, packet: recent.packet };
+                *recent = Recent { fd: i64::from(fd) + DGRAM, tables: self.tables, file, socket: dgram, ..*recent };
                 None
             }
             Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => None,

@@ -85,7 +85,7 @@ impl World {
             && let Some(path) = self.paths.get_mut(path)
             && let Some(at) = path.direction.arrival(self.now, frame_bytes_at_most)
         {
-            self.in_flight.take_off(slot);
+            self.in_flight.take_off_next();
             self.queue.push(at, Due::arrival(path.to, slot));
             let has_more = machine.host.has_output();
             if !has_more {

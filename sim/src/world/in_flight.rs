@@ -26,23 +26,34 @@ pub(super) struct Flying {
     pub(super) ends: Ends,
     /// The way that the packet goes, where that has been found out: the same for the next one of the same connection. [`NONE`] if it is to be found out.
     pub(super) path: u32,
-    /// Nothing is on its way here.
-    is_free: bool,
-    /// Somebody keeps it.
-    is_kept: bool,
+    keeping: Keeping,
 }
+
+/// Whether somebody keeps a place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Keeping {
+    /// Nobody does: if it is free, it is among those that are.
+    Nobody,
+    /// It is kept, and free.
+    Free,
+    /// It is kept, and something is on its way there.
+    Busy,
+}
+
+/// No way.
+pub(super) const NONE: u32 = u32::MAX;
 
 impl Flying {
     /// The packet is on its way. Answers whether it is in the next place, which so is to be taken.
     #[inline(always)]
     pub(super) fn take_off(&mut self) -> bool {
-        self.is_free = false;
-        !self.is_kept
+        let is_next = self.keeping == Keeping::Nobody;
+        if !is_next {
+            self.keeping = Keeping::Busy;
+        }
+        is_next
     }
 }
-
-/// No way.
-pub(super) const NONE: u32 = u32::MAX;
 
 impl InFlight {
     /// The place for the next packet: the same one until it is taken.
@@ -71,14 +82,14 @@ impl InFlight {
     /// The place that somebody keeps, if there is one and nothing of it is on its way.
     #[inline(always)]
     pub(super) fn kept(&mut self, slot: u32) -> Option<&mut Flying> {
-        self.slots.get_mut(index(slot)).filter(|flying| flying.is_free)
+        self.slots.get_mut(index(slot)).filter(|flying| flying.keeping == Keeping::Free)
     }
 
     /// The place for what somebody sends: the one that it keeps, if that is free; otherwise the next one, which it keeps from here on if it has none.
     #[inline(always)]
     pub(super) fn place_of(&mut self, kept: &mut u32) -> u32 {
         match self.slots.get(index(*kept)) {
-            Some(flying) if flying.is_free => *kept,
+            Some(flying) if flying.keeping == Keeping::Free => *kept,
             Some(_) => self.next_of_many(),
             None => {
                 *kept = self.keep();
@@ -102,7 +113,7 @@ impl InFlight {
     #[cold]
     fn keep(&mut self) -> u32 {
         let (slot, flying) = self.place_whole();
-        flying.is_kept = true;
+        flying.keeping = Keeping::Free;
         self.free.pop();
         slot
     }
@@ -111,9 +122,9 @@ impl InFlight {
     #[cold]
     pub(super) fn release(&mut self, kept: u32) {
         if let Some(flying) = self.slots.get_mut(index(kept)) {
-            flying.is_kept = false;
-            if flying.is_free {
-                self.free.push(kept);
+            match std::mem::replace(&mut flying.keeping, Keeping::Nobody) {
+                Keeping::Free => self.free.push(kept),
+                Keeping::Busy | Keeping::Nobody => {}
             }
         }
     }
@@ -144,8 +155,7 @@ impl InFlight {
             label: Label::default(),
             ends: Ends::UNKNOWN,
             path: NONE,
-            is_free: true,
-            is_kept: false,
+            keeping: Keeping::Nobody,
         });
         self.free.push(slot);
         slot
@@ -169,9 +179,9 @@ impl InFlight {
     #[inline(always)]
     fn give_back(&mut self, slot: u32) {
         let flying = &mut self.slots[index(slot)];
-        flying.is_free = true;
-        if !flying.is_kept {
-            self.free.push(slot);
+        match flying.keeping {
+            Keeping::Nobody => self.free.push(slot),
+            Keeping::Free | Keeping::Busy => flying.keeping = Keeping::Free,
         }
     }
 
@@ -199,14 +209,14 @@ impl InFlight {
     #[inline(always)]
     pub(super) fn land(&mut self, slot: u32) {
         let flying = &mut self.slots[index(slot)];
-        flying.is_free = true;
-        if !flying.is_kept {
-            let is_plain = flying.packet.is_plain();
-            self.free.push(slot);
-            if !is_plain {
-                self.empty(slot);
-            }
+        if flying.keeping != Keeping::Nobody {
+            flying.keeping = Keeping::Free;
+            return;
         }
+        if !flying.packet.is_plain() {
+            self.empty(slot);
+        }
+        self.free.push(slot);
     }
 
     #[cold]
