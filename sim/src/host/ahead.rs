@@ -9,7 +9,6 @@ use crate::prefetch::{prefetch, prefetch_bytes};
 use crate::slab::Key;
 use crate::tcp::Tcb;
 use std::mem::offset_of;
-use std::net::IpAddr;
 
 /// What a thread is going to do in its next turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,12 +85,6 @@ impl Host {
         {
             socket.tcb.prefetch_chunk();
         }
-    }
-
-    /// The other end of the socket that a thread used last, if it is one of a stream.
-    pub(crate) fn remote_of(&self, recent: &Recent) -> Option<IpAddr> {
-        let (_, socket) = recent.keys();
-        if recent.is_of_dgrams() { None } else { Some(self.sockets.opened(socket)?.tuple.remote) }
     }
 
     /// The same for a packet that is going to arrive: for finding whom it is for.

@@ -108,12 +108,6 @@ impl Ends {
         self.calm == number && number != 0
     }
 
-    /// The calm as which a calm connection has written the packet, 0 if none has. Two connections never have the same one, nor one of them twice.
-    #[inline(always)]
-    pub(crate) fn calm(&self) -> u64 {
-        self.calm
-    }
-
     /// The number of the way that a datagram goes, 0 if it was not written for one.
     #[inline]
     pub(super) fn way(&self) -> u64 {
@@ -227,9 +221,23 @@ pub struct Recent {
     tables: u32,
     file: Key,
     socket: Key,
+    /// The packet that is kept for what the thread sends next: a number of the driver's.
+    packet: u32,
 }
 
 impl Recent {
+    /// The packet that is kept for what the thread sends next on a short way, as the driver knows it.
+    #[inline(always)]
+    pub(crate) fn packet(&self) -> u32 {
+        self.packet
+    }
+
+    /// The same, for another one to be kept.
+    #[inline(always)]
+    pub(crate) fn packet_mut(&mut self) -> &mut u32 {
+        &mut self.packet
+    }
+
     /// Whether there is one.
     #[inline]
     pub(crate) fn is_known(&self) -> bool {
@@ -268,7 +276,7 @@ impl Recent {
 
 impl Default for Recent {
     fn default() -> Recent {
-        Recent { fd: i64::MIN, tables: 0, file: Key::NOBODY, socket: Key::NOBODY }
+        Recent { fd: i64::MIN, tables: 0, file: Key::NOBODY, socket: Key::NOBODY, packet: u32::MAX }
     }
 }
 
@@ -609,7 +617,7 @@ impl Host {
     #[inline]
     pub(super) fn remember(&self, recent: &mut Recent, fd: RawFd, (file, socket): (Key, Key)) {
         if !self.has_corks() {
-            *recent = Recent { fd: i64::from(fd), tables: self.tables, file, socket };
+            *recent = Recent { fd: i64::from(fd), tables: self.tables, file, socket, ..*recent };
         }
     }
 
@@ -623,11 +631,11 @@ impl Host {
             // What a stream sends meanwhile turns the page of the thread that sends it.
             Object::Socket(_) if self.has_corks() => None,
             Object::Socket(socket) => {
-                *recent = Recent { fd: i64::from(fd), tables: self.tables, file, socket };
+                *recent = Recent { fd: i64::from(fd), tables: self.tables, file, socket, ..*recent };
                 Some((file, socket))
             }
             Object::Dgram(dgram) => {
-                *recent = Recent { fd: i64::from(fd) + DGRAM, tables: self.tables, file, socket: dgram };
+                *recent = Recent { fd: i64::from(fd) + DGRAM, tables: self.tables, file, socket: dgram, ..*recent };
                 None
             }
             Object::Pipe(..) | Object::Epoll(_) | Object::Local(_) | Object::Plain(_) => None,

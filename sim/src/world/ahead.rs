@@ -40,9 +40,6 @@ impl World {
             2 => {
                 for (machine, flying) in self.arrivals_ahead(2) {
                     machine.host.prefetch_held_for_arrival(&flying.packet, &flying.ends);
-                    if let Some(owner) = self.machines.get(index(flying.owner)) {
-                        prefetch(&owner.spare);
-                    }
                 }
             }
             3 => {
@@ -123,12 +120,8 @@ impl World {
         if coming != Coming::Acts {
             return;
         }
-        if let Some(flying) = self.in_flight.slots.get(index(machine.spare)) {
+        if let Some(flying) = self.in_flight.slots.get(index(recent.packet())) {
             prefetch(flying);
-        }
-        match (machine.last_route, machine.host.remote_of(recent)) {
-            (Some((addr, _)), Some(remote)) if addr != remote => self.routes.prefetch(id.0, remote),
-            (Some(_) | None, _) => {}
         }
     }
 
@@ -136,9 +129,9 @@ impl World {
     pub(crate) fn prefetch_way(&self, id: HostId, recent: &Recent) {
         let Some(machine) = self.machines.get(id.index()) else { return };
         machine.host.prefetch_send(recent);
-        let Some(remote) = machine.host.remote_of(recent) else { return };
-        let known = machine.path_to(remote);
-        if let Some(path) = known.or_else(|| self.routes.get(id.0, remote)).and_then(|path| self.paths.get(path)) {
+        if let Some(flying) = self.in_flight.slots.get(index(recent.packet()))
+            && let Some(path) = self.paths.get(index(flying.path))
+        {
             prefetch_bytes(std::ptr::from_ref(path).cast(), Path::HOT_BYTES);
         }
     }

@@ -1,6 +1,6 @@
 //! What happens next, and packets that arrive.
 
-use super::in_flight::{Data, Flying, NONE};
+use super::in_flight::{Data, Flying};
 use super::{Alarm, Due, HostId, World, index};
 use crate::choice::LuckOf;
 use crate::host::{Asked, Cx, Landing, Token, store_inet_name};
@@ -101,7 +101,7 @@ impl World {
             && machine.runs & !machine.has_lost_addrs & self.chains.is_none()
         {
             self.trace.labelled_delivered(at, to.0, &flying.packet, &flying.label);
-            let (now, owner) = (machine.clock.own(at), flying.owner);
+            let now = machine.clock.own(at);
             let may_end = may_end & self.queue.is_idle_until(at) & self.timers.is_idle_until(at);
             match machine.host.take_packet_short(now, &mut flying.packet, &mut flying.ends, may_end, &mut self.calms) {
                 Landing::Ends { waiter, received, is_armed } => {
@@ -110,9 +110,9 @@ impl World {
                     }
                     return Happened::Ended(Ended { waiter, data: Data { slot, len: received } });
                 }
-                Landing::Kept => self.hand_back_to(owner, slot),
+                Landing::Kept => self.in_flight.land(slot),
                 Landing::Quiet => {
-                    self.hand_back_to(owner, slot);
+                    self.in_flight.land(slot);
                     self.follow_timer(to);
                 }
                 landing @ (Landing::Wakes { .. } | Landing::Done | Landing::Long) => {
@@ -130,7 +130,7 @@ impl World {
     fn landed(&mut self, to: HostId, slot: u32, landing: Landing) -> Option<Token> {
         match landing {
             Landing::Wakes { waiter, is_armed } => {
-                self.hand_back(slot);
+                self.in_flight.land(slot);
                 if is_armed {
                     self.follow_timer(to);
                 }
@@ -153,21 +153,7 @@ impl World {
         if let (Some(from), Some(into)) = (flying.packet.first_of_data(data.bytes()), into.get_mut(..data.bytes())) {
             copy_few(into, from);
         }
-        self.hand_back_to(flying.owner, data.slot);
-    }
-
-    /// The packet in this place has arrived. If one of the short sends has written it, what it was is left there for the next one of its host.
-    #[inline(always)]
-    fn hand_back(&mut self, slot: u32) {
-        self.hand_back_to(self.in_flight.slots[index(slot)].owner, slot);
-    }
-
-    #[inline(always)]
-    fn hand_back_to(&mut self, owner: u32, slot: u32) {
-        match self.machines.get_mut(index(owner)) {
-            Some(machine) if machine.spare == NONE => machine.spare = slot,
-            Some(_) | None => self.in_flight.land(slot),
-        }
+        self.in_flight.land(data.slot);
     }
 
     /// The same of a datagram, with the name of its sender, for which there is room if it is asked for.

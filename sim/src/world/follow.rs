@@ -85,7 +85,7 @@ impl World {
             && let Some(path) = self.paths.get_mut(path)
             && let Some(at) = path.direction.arrival(self.now, frame_bytes_at_most)
         {
-            self.in_flight.take_off();
+            self.in_flight.take_off_next();
             self.queue.push(at, Due::arrival(path.to, slot));
             let has_more = machine.host.has_output();
             if !has_more {
@@ -108,7 +108,7 @@ impl World {
             if self.chains.is_none()
                 && let Some(at) = path.direction.arrival(self.now, packet.frame_bytes_at_most())
             {
-                self.in_flight.take_off();
+                self.in_flight.take_off(slot);
                 self.queue.push(at, Due::arrival(path.to, slot));
             } else {
                 self.send(slot, index);
@@ -131,7 +131,7 @@ impl World {
             return;
         }
         if machine.has_lost_addrs && machine.is_sender_gone(packet) {
-            self.in_flight.take_off();
+            self.in_flight.take_off(slot);
             self.drop_at(from, slot, "its source is no longer an address here");
             return;
         }
@@ -140,7 +140,7 @@ impl World {
             Some(path) => self.send(slot, path),
             None if group::is_for_many(dst) => self.send_to_many(from, slot),
             None => {
-                self.in_flight.take_off();
+                self.in_flight.take_off(slot);
                 let packet = self.drop_at(from, slot, "nobody has the address");
                 self.wait_for_neighbour(from, packet);
             }

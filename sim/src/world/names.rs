@@ -107,8 +107,9 @@ impl World {
         machine.addrs = addrs.to_vec();
         machine.config.addrs = addrs.to_vec();
         for machine in &mut self.machines {
-            machine.forget_routes();
+            machine.last_route = None;
         }
+        self.in_flight.forget_paths();
         self.routes.clear();
     }
 }

@@ -89,7 +89,7 @@ impl World {
         for packet in ring {
             let (slot, place) = self.in_flight.place();
             *place = packet;
-            self.in_flight.take_off();
+            self.in_flight.take_off(slot);
             self.arrive_with_care(id, slot);
         }
     }

@@ -2,7 +2,6 @@
 //!
 //! A table with open addressing, of which at least half is empty; nothing goes through it in its order.
 
-use crate::prefetch::prefetch;
 use std::net::IpAddr;
 
 /// The table.
@@ -35,14 +34,6 @@ impl Routes {
                 return usize::try_from(route.path).ok();
             }
             place = self.next_place(place);
-        }
-    }
-
-    /// Makes the caches ready for a look at it.
-    #[inline]
-    pub(super) fn prefetch(&self, from: u32, dst: IpAddr) {
-        if let Some(place) = self.first_place(from, dst).and_then(|place| self.places.get(place)) {
-            prefetch(place);
         }
     }
 

@@ -14,20 +14,20 @@ impl World {
     #[inline(always)]
     pub(crate) fn send_again(&mut self, at: HostId, who: (&Recent, RawFd), data: &[u8], flags: i32) -> bool {
         let Some(machine) = self.machines.get_mut(at.index()) else { return false };
-        let slot = machine.spare;
-        let Some(Flying { packet, label, ends, owner }) = self.in_flight.slots.get_mut(index(slot)) else { return false };
+        let slot = who.0.packet();
+        let Some(flying) = self.in_flight.kept(slot) else { return false };
         if !machine.clock.is_true() {
             return false;
         }
+        let Flying { packet, label, ends, .. } = flying;
         let Some(sent) = machine.host.send_again(self.now, who, data, flags, (packet, ends)) else { return false };
-        *owner = at.0;
-        machine.spare = NONE;
         self.trace.segment_sent_again(self.now, at.0, packet, (sent.seq, sent.ack, data), label);
-        let path = machine.path_of_calm(ends.calm());
+        flying.take_off();
+        let path = flying.path;
         if sent.is_armed {
             self.follow_timer(at);
         }
-        if let Some(path) = self.paths.get_mut(path)
+        if let Some(path) = self.paths.get_mut(index(path))
             && self.chains.is_none()
             && let Some(arrives) = path.direction.arrival(self.now, Packet::SMALL_FRAME_MAX_BYTES)
         {
@@ -38,17 +38,28 @@ impl World {
         true
     }
 
-    /// The packet of a calm connection does not go where such a one of its host went last, or not as simply.
+    /// A thread has ended: the place that was kept for its packets is for others.
+    pub(crate) fn forget_user(&mut self, recent: &Recent) {
+        self.in_flight.release(recent.packet());
+    }
+
+    /// The packet of a calm connection goes where it is not known that the last one did, or not as simply.
     #[inline(never)]
     fn leave_otherwise(&mut self, at: HostId, slot: u32) {
-        let Some(machine) = self.machines.get_mut(at.index()) else { return };
-        let Flying { packet, ends, .. } = &self.in_flight.slots[index(slot)];
-        let path = machine.path_to(packet.dst);
-        if let Some(path) = path {
-            machine.last_calm = (ends.calm(), path);
-        }
-        if !self.leave(at, slot, path) {
+        if !self.leave_first(at, slot) {
             self.follow(at);
+        }
+    }
+
+    /// The packet in this place, which was written anew, leaves; where it goes is noted for the next one. As [`World::leave`].
+    fn leave_first(&mut self, at: HostId, slot: u32) -> bool {
+        let dst = self.in_flight.packet(slot).dst;
+        let known = self.machines.get(at.index()).and_then(|machine| machine.path_to(dst));
+        let path = known.or_else(|| self.routes.get(at.0, dst));
+        self.in_flight.slots[index(slot)].path = path.and_then(|path| u32::try_from(path).ok()).unwrap_or(NONE);
+        match path {
+            Some(path) => self.leave_by(at, slot, path),
+            None => self.leave_slowly(at, slot),
         }
     }
 
@@ -59,12 +70,8 @@ impl World {
             return false;
         }
         let Some(machine) = self.machines.get_mut(at.index()) else { return false };
-        if machine.spare == NONE {
-            machine.spare = self.in_flight.reserve();
-        }
-        let slot = machine.spare;
-        let Some(Flying { packet, label, ends, owner }) = self.in_flight.slots.get_mut(index(slot)) else { return false };
-        *owner = at.0;
+        let slot = self.in_flight.place_of(who.1.packet_mut());
+        let Some(Flying { packet, label, ends, .. }) = self.in_flight.slots.get_mut(index(slot)) else { return false };
         match machine.host.send_short(machine.clock.own(self.now), who, fd, data, flags, (packet, ends)) {
             ShortSend::Out { .. } => {}
             ShortSend::Queued => {
@@ -74,9 +81,8 @@ impl World {
             ShortSend::Long => return false,
         }
         self.trace.packet_sent(self.now, at.0, packet, label);
-        machine.spare = NONE;
-        let path = machine.path_to(packet.dst);
-        self.leave(at, slot, path);
+        self.in_flight.take_off(slot);
+        self.leave_first(at, slot);
         self.follow(at);
         true
     }
@@ -231,19 +237,18 @@ impl World {
         how: (i32, Option<&[u8]>),
     ) -> bool {
         let Some(machine) = self.machines.get_mut(at.index()) else { return false };
-        if machine.spare == NONE {
-            machine.spare = self.in_flight.reserve();
-        }
-        let slot = machine.spare;
-        let Some(Flying { packet, label, ends, owner }) = self.in_flight.slots.get_mut(index(slot)) else { return false };
+        let slot = self.in_flight.place_of(who.1.packet_mut());
+        let Some(flying) = self.in_flight.slots.get_mut(index(slot)) else { return false };
+        let Flying { packet, label, ends, .. } = &mut *flying;
         match machine.host.send_dgram_short(who, fd, data, how, (packet, ends, &mut self.calms)) {
             ShortSend::Out { again: true } => self.trace.datagram_sent_again(self.now, at.0, packet, label),
             ShortSend::Out { again: false } => self.trace.packet_sent(self.now, at.0, packet, label),
             ShortSend::Queued | ShortSend::Long => return false,
         }
-        machine.spare = NONE;
-        *owner = at.0;
         let (path, has_woken) = (machine.path_to(packet.dst), machine.host.has_woken());
+        if flying.take_off() {
+            self.in_flight.take_off_next();
+        }
         if !self.leave(at, slot, path) || has_woken {
             self.follow_here(at);
         }

@@ -15,6 +15,7 @@ impl Scheduler {
         slot.state = State::Ended;
         slot.turn = slot.turn.wrapping_add(1);
         let process = slot.process;
+        self.world.forget_user(&std::mem::take(&mut slot.recent));
         for joiner in self.joiners.remove(&thread).unwrap_or_default() {
             self.wake(joiner);
         }
