@@ -15,6 +15,8 @@ const FLOCKS: usize = 3;
 #[derive(Default)]
 pub(super) struct Ahead {
     flocks: [[Option<Pair>; FLOCK]; FLOCKS],
+    /// Which of them there are any of: most events may be alarms.
+    are_any: [bool; FLOCKS],
     /// How many events ago others were looked at.
     events: usize,
 }
@@ -36,13 +38,15 @@ impl World {
         self.ahead.events = (event + 1) % FLOCK;
         match event {
             0 => self.look_at_next(show),
-            1 => self.arrivals_ahead(1).for_each(|(machine, flying)| machine.host.prefetch_arrival(&flying.packet, &flying.ends)),
-            2 => {
+            1 if self.ahead.are_any[1] => {
+                self.arrivals_ahead(1).for_each(|(machine, flying)| machine.host.prefetch_arrival(&flying.packet, &flying.ends))
+            }
+            2 if self.ahead.are_any[2] => {
                 for (machine, flying) in self.arrivals_ahead(2) {
                     machine.host.prefetch_held_for_arrival(&flying.packet, &flying.ends);
                 }
             }
-            3 => {
+            3 if self.ahead.are_any[0] => {
                 for pair in self.ahead.flocks[0].iter().flatten() {
                     self.prefetch_host(HostId(pair.first()), Coming::Acts);
                     if let Some(flying) = self.in_flight.slots.get(index(pair.second())) {
@@ -50,12 +54,12 @@ impl World {
                     }
                 }
             }
-            4 => {
+            4 if self.ahead.are_any[1] => {
                 for (machine, flying) in self.arrivals_ahead(1) {
                     machine.host.prefetch_socket_for_arrival(&flying.packet, &flying.ends);
                 }
             }
-            5 => {
+            5 if self.ahead.are_any[2] => {
                 for (machine, flying) in self.arrivals_ahead(2) {
                     if let Some(reader) = machine.host.reader_of_arrival(&flying.packet, &flying.ends) {
                         show(Soon::Woken(reader));
@@ -69,8 +73,9 @@ impl World {
     /// Another flock. The last one of them, when all steps are taken, comes after the events at which that was done.
     #[inline(always)]
     fn look_at_next(&mut self, mut show: impl FnMut(Soon)) {
-        let flocks = &mut self.ahead.flocks;
+        let Ahead { flocks, are_any, .. } = &mut self.ahead;
         flocks.rotate_right(1);
+        are_any.rotate_right(1);
         let [first, ..] = flocks;
         *first = [None; FLOCK];
         let mut places = first.iter_mut();
@@ -83,6 +88,7 @@ impl World {
             Due::Alarm(alarm) => show(Soon::Alarm(*alarm)),
             Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_) => {}
         });
+        are_any[0] = first[0].is_some();
     }
 
     fn arrivals_ahead(&self, flock: usize) -> impl Iterator<Item = (&Machine, &Flying)> {

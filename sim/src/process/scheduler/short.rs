@@ -211,7 +211,7 @@ impl Scheduler {
     }
 
     /// Goes on with the running thread's parked receive, if it is an easy one. `None`: nothing has happened.
-    #[inline(never)]
+    #[inline(always)]
     pub fn resume_recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8]) -> Option<usize> {
         let slot = self.threads.get_mut(thread.index())?;
         let quiet = slot.quiet.as_ref()?;
