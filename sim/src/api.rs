@@ -74,6 +74,7 @@ impl Net {
         self.owner.sim()
     }
 
+    #[inline(always)]
     pub(crate) fn running(self) -> Result<Calling> {
         current::running(self.owner)
     }

@@ -22,15 +22,6 @@ pub(super) const INDIFFERENT_FLAGS: i32 = c::MSG_DONTWAIT | c::MSG_NOSIGNAL;
 /// What the short way of a send came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ShortSend {
-    /// The same as `Out`, of a segment of which only these numbers and its data have changed.
-    Again {
-        /// The host has a timer more.
-        is_armed: bool,
-        /// The sequence number.
-        seq: SeqNumber,
-        /// The acknowledgment number.
-        ack: SeqNumber,
-    },
     /// All of it is in the buffer, and in the packet, which is to be sent.
     Out {
         /// Of a datagram: of what was in the packet before, only its data has changed.
@@ -40,6 +31,17 @@ pub enum ShortSend {
     Queued,
     /// Nothing has happened: it is for the long way, [`Host::begin`].
     Long,
+}
+
+/// A segment is to be sent of which only these numbers and its data have changed.
+#[derive(Clone, Copy, Debug)]
+pub struct SentAgain {
+    /// The host has a timer more.
+    pub(crate) is_armed: bool,
+    /// The sequence number.
+    pub(crate) seq: SeqNumber,
+    /// The acknowledgment number.
+    pub(crate) ack: SeqNumber,
 }
 
 /// What the short way of a call that may wait came to.
@@ -104,6 +106,12 @@ impl Ends {
     #[inline(always)]
     pub(super) fn is_of(&self, number: u64) -> bool {
         self.calm == number && number != 0
+    }
+
+    /// The calm as which a calm connection has written the packet, 0 if none has. Two connections never have the same one, nor one of them twice.
+    #[inline(always)]
+    pub(crate) fn calm(&self) -> u64 {
+        self.calm
     }
 
     /// The number of the way that a datagram goes, 0 if it was not written for one.
@@ -228,6 +236,12 @@ impl Recent {
         self.fd >= 0
     }
 
+    /// Whether it is a stream's with this descriptor, while the tables of descriptors are as they are.
+    #[inline(always)]
+    fn is_stream(&self, fd: RawFd, tables: u32) -> bool {
+        self.fd == i64::from(fd) && self.tables == tables
+    }
+
     /// Whether it is a datagram socket.
     #[inline]
     pub(super) fn is_of_dgrams(&self) -> bool {
@@ -259,6 +273,31 @@ impl Default for Recent {
 }
 
 impl Host {
+    /// The next `send(2)` of a dialogue: [`Host::send_short`] on a calm connection, into the packet that holds the last segment which it has written since it is
+    /// calm. `None`: nothing has happened, it is another case.
+    #[inline(always)]
+    pub(crate) fn send_again(
+        &mut self,
+        now: Instant,
+        (recent, fd): (&Recent, RawFd),
+        data: &[u8],
+        flags: i32,
+        (packet, ends): (&mut Packet, &Ends),
+    ) -> Option<SentAgain> {
+        if flags & !INDIFFERENT_FLAGS != 0 || !recent.is_stream(fd, self.tables) || self.has_output() {
+            return None;
+        }
+        let Body::Tcp(segment) = &mut packet.body else { return None };
+        let key = recent.socket;
+        let socket = self.sockets.opened_mut(key)?;
+        if socket.calm == 0 || socket.calm != ends.calm {
+            return None;
+        }
+        let (seq, ack) = socket.tcb.send_calmly(now, data, segment, true)?;
+        let is_armed = socket.arm_for(socket.tcb.retransmit_at(), key, &mut self.timers);
+        Some(SentAgain { is_armed, seq, ack })
+    }
+
     /// `send(2)`, if it is an easy one: a few bytes that the buffer takes. Where they may go out at once, they do, as `packet`.
     #[inline(always)]
     pub(crate) fn send_short(
@@ -278,16 +317,10 @@ impl Host {
         let Host { sockets, dirty, timers, sysctl, .. } = self;
         let Some(socket) = sockets.get_calmly(key) else { return ShortSend::Long };
         if is_first {
-            if socket.calm != 0 {
-                if socket.calm == ends.calm {
-                    if let Some((seq, ack)) = socket.tcb.send_calmly(now, data, packet.segment_mut(), true) {
-                        return ShortSend::Again { is_armed: socket.arm_for(socket.tcb.retransmit_at(), key, timers), seq, ack };
-                    }
-                } else if socket.send_anew(now, data, sysctl, packet) {
-                    *ends = Ends { from: key, to: socket.peer, calm: socket.calm };
-                    socket.arm_for(socket.tcb.retransmit_at(), key, timers);
-                    return ShortSend::Out { again: false };
-                }
+            if socket.calm != 0 && socket.send_anew(now, data, sysctl, packet) {
+                *ends = Ends { from: key, to: socket.peer, calm: socket.calm };
+                socket.arm_for(socket.tcb.retransmit_at(), key, timers);
+                return ShortSend::Out { again: false };
             }
             socket.calm = 0;
             if socket.tcb.send_through(now, data, packet.segment_mut()) {
@@ -303,6 +336,28 @@ impl Host {
         }
         socket.mark_dirty(key, dirty, timers);
         ShortSend::Queued
+    }
+
+    /// The next `recv(2)` of a dialogue: [`Host::recv_short`] on a calm connection where nothing is to be read yet. `None`: nothing has happened, it is another
+    /// case.
+    #[inline(always)]
+    pub(crate) fn wait_calmly(
+        &mut self,
+        (pid, recent): (Pid, &Recent),
+        token: Token,
+        (fd, flags): (RawFd, i32),
+        room: usize,
+    ) -> Option<QuietCall> {
+        if flags & !c::MSG_NOSIGNAL != 0 || room == 0 || !recent.is_stream(fd, self.tables) {
+            return None;
+        }
+        let (file, key) = recent.keys();
+        let socket = self.sockets.opened_mut(key)?;
+        if socket.calm == 0 || !socket.tcb.must_wait_calmly() {
+            return None;
+        }
+        let quiet = QuietCall { token, pid, fd, flags, file, socket: key, what: Quietly::Recv };
+        self.sit_down(&quiet, room).then_some(quiet)
     }
 
     /// `recv(2)`, if it is an easy one: it finds enough, or has only to wait. Otherwise nothing has happened: see [`Host::begin`].
@@ -531,7 +586,7 @@ impl Host {
     /// File and socket of a descriptor, if it is a stream's.
     #[inline(always)]
     fn socket_behind(&self, pid: Pid, fd: RawFd, recent: &mut Recent) -> Option<(Key, Key)> {
-        if recent.fd == i64::from(fd) && recent.tables == self.tables {
+        if recent.is_stream(fd, self.tables) {
             return Some((recent.file, recent.socket));
         }
         if recent.is_dgram(fd) && recent.tables == self.tables {

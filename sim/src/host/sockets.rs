@@ -194,6 +194,13 @@ impl Sockets {
         self.place(key)?.open.get().map(|socket| &**socket)
     }
 
+    /// The same for what keeps it calm: a folded one is not calm.
+    #[inline(always)]
+    pub(super) fn opened_mut(&mut self, key: Key) -> Option<&mut Socket> {
+        let place = self.places.get_mut(to_usize(key.number())).filter(|place| key.is_of(place.generation))?;
+        place.open.get_mut().map(|socket| &mut **socket)
+    }
+
     /// Makes the caches ready for a socket's place to be looked at.
     #[inline]
     pub(super) fn prefetch_place(&self, key: Key) {

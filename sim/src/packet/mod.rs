@@ -100,15 +100,19 @@ impl Packet {
         }
     }
 
-    /// The same, where it is a segment's and carried by value, which takes fewer looks.
+    /// The first bytes of the data, of which there are at least so many: where it is carried by value, that takes fewer looks.
     #[inline(always)]
-    pub(crate) fn inline_data(&self) -> Option<&[u8]> {
-        if let Body::Tcp(segment) = &self.body
-            && let Payload::Inline { len, bytes } = &segment.payload
-        {
-            return bytes.get(..usize::from(*len));
+    pub(crate) fn first_of_data(&self, bytes: usize) -> Option<&[u8]> {
+        let payload = match &self.body {
+            Body::Tcp(segment) => &segment.payload,
+            Body::Udp(datagram) => &datagram.payload,
+            Body::Icmp(_) => return None,
+        };
+        debug_assert!(bytes <= payload.len(), "there are as many");
+        match payload {
+            Payload::Inline { bytes: data, .. } => data.get(..bytes),
+            Payload::Shared(data) => data.get(..bytes),
         }
-        None
     }
 
     /// Whether the packet holds nothing but itself: no memory that others could use meanwhile.

@@ -101,7 +101,7 @@ impl World {
             && machine.runs & !machine.has_lost_addrs & self.chains.is_none()
         {
             self.trace.labelled_delivered(at, to.0, &flying.packet, &flying.label);
-            let now = machine.clock.own(at);
+            let (now, owner) = (machine.clock.own(at), flying.owner);
             let may_end = may_end & self.queue.is_idle_until(at) & self.timers.is_idle_until(at);
             match machine.host.take_packet_short(now, &mut flying.packet, &mut flying.ends, may_end, &mut self.calms) {
                 Landing::Ends { waiter, received, is_armed } => {
@@ -110,9 +110,9 @@ impl World {
                     }
                     return Happened::Ended(Ended { waiter, data: Data { slot, len: received } });
                 }
-                Landing::Kept => self.hand_back(slot),
+                Landing::Kept => self.hand_back_to(owner, slot),
                 Landing::Quiet => {
-                    self.hand_back(slot);
+                    self.hand_back_to(owner, slot);
                     self.follow_timer(to);
                 }
                 landing @ (Landing::Wakes { .. } | Landing::Done | Landing::Long) => {
@@ -150,8 +150,7 @@ impl World {
     #[inline(always)]
     pub(crate) fn take_data(&mut self, data: Data, into: &mut [u8]) {
         let flying = &self.in_flight.slots[index(data.slot)];
-        let carried = flying.packet.inline_data().unwrap_or_else(|| flying.packet.data());
-        if let (Some(from), Some(into)) = (carried.get(..data.bytes()), into.get_mut(..data.bytes())) {
+        if let (Some(from), Some(into)) = (flying.packet.first_of_data(data.bytes()), into.get_mut(..data.bytes())) {
             copy_few(into, from);
         }
         self.hand_back_to(flying.owner, data.slot);

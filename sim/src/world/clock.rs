@@ -37,6 +37,12 @@ impl HostClock {
     pub(super) const TRUE: HostClock =
         HostClock { is_true: true, at: Instant::ZERO, own: Instant::ZERO, ppm: 0, wall_start: WALL_START };
 
+    /// Whether it shows the world's own moments.
+    #[inline(always)]
+    pub(super) fn is_true(&self) -> bool {
+        self.is_true
+    }
+
     /// What it shows at a moment.
     #[inline(always)]
     pub(super) fn own(&self, at: Instant) -> Instant {

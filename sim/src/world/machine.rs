@@ -26,6 +26,9 @@ pub(super) struct Machine {
     pub(super) runs: bool,
     /// It has lost addresses since it booted, which sockets may still have.
     pub(super) has_lost_addrs: bool,
+    /// The calm as which a packet was last written that went that way, see [`Ends::calm`](crate::host::Ends::calm), and its path: so a dialogue need not look
+    /// at addresses. Zero is none.
+    pub(super) last_calm: (u64, usize),
     pub(super) host: Host,
     pub(super) name: String,
     pub(super) addrs: Vec<IpAddr>,
@@ -52,5 +55,18 @@ impl Machine {
             Some((addr, path)) if *addr == dst => Some(*path),
             Some(_) | None => None,
         }
+    }
+
+    /// The same of a packet that a calm connection has written, as this calm, if such a one was the last of them; as a number that is no path's if not.
+    #[inline(always)]
+    pub(super) fn path_of_calm(&self, calm: u64) -> usize {
+        let (last, path) = self.last_calm;
+        if last == calm { path } else { usize::MAX }
+    }
+
+    /// Where packets go is another way from here on.
+    pub(super) fn forget_routes(&mut self) {
+        self.last_route = None;
+        self.last_calm = (0, 0);
     }
 }

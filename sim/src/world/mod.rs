@@ -260,6 +260,7 @@ impl World {
             latitude,
             timer_at: Instant::FAR,
             last_route: None,
+            last_calm: (0, 0),
             spare: in_flight::NONE,
             runs: true,
             has_lost_addrs: false,

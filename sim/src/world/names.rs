@@ -107,7 +107,7 @@ impl World {
         machine.addrs = addrs.to_vec();
         machine.config.addrs = addrs.to_vec();
         for machine in &mut self.machines {
-            machine.last_route = None;
+            machine.forget_routes();
         }
         self.routes.clear();
     }

@@ -5,14 +5,59 @@
 use super::in_flight::{Flying, NONE};
 use super::{Due, HostId, World, index};
 use crate::host::{Asked, Cx, Pid, QuietCall, Recent, Short, ShortSend, Token};
-use crate::packet::Packet;
+use crate::packet::{Packet, Payload};
 use twinsock::Result;
 use twinsock::raw::{Name, RawFd};
 
 impl World {
-    /// `send(2)`, if it is an easy one: see [`Host::send_short`](crate::host::Host::send_short). `false`: nothing has happened.
+    /// The next `send(2)` of a dialogue: see [`Host::send_again`](crate::host::Host::send_again). `false`: nothing has happened, it is another case.
     #[inline(always)]
+    pub(crate) fn send_again(&mut self, at: HostId, who: (&Recent, RawFd), data: &[u8], flags: i32) -> bool {
+        let Some(machine) = self.machines.get_mut(at.index()) else { return false };
+        let slot = machine.spare;
+        let Some(Flying { packet, label, ends, owner }) = self.in_flight.slots.get_mut(index(slot)) else { return false };
+        if !machine.clock.is_true() {
+            return false;
+        }
+        let Some(sent) = machine.host.send_again(self.now, who, data, flags, (packet, ends)) else { return false };
+        *owner = at.0;
+        machine.spare = NONE;
+        self.trace.segment_sent_again(self.now, at.0, packet, (sent.seq, sent.ack, data), label);
+        let path = machine.path_of_calm(ends.calm());
+        if sent.is_armed {
+            self.follow_timer(at);
+        }
+        if let Some(path) = self.paths.get_mut(path)
+            && self.chains.is_none()
+            && let Some(arrives) = path.direction.arrival(self.now, Packet::SMALL_FRAME_MAX_BYTES)
+        {
+            self.queue.push(arrives, Due::arrival(path.to, slot));
+        } else {
+            self.leave_otherwise(at, slot);
+        }
+        true
+    }
+
+    /// The packet of a calm connection does not go where such a one of its host went last, or not as simply.
+    #[inline(never)]
+    fn leave_otherwise(&mut self, at: HostId, slot: u32) {
+        let Some(machine) = self.machines.get_mut(at.index()) else { return };
+        let Flying { packet, ends, .. } = &self.in_flight.slots[index(slot)];
+        let path = machine.path_to(packet.dst);
+        if let Some(path) = path {
+            machine.last_calm = (ends.calm(), path);
+        }
+        if !self.leave(at, slot, path) {
+            self.follow(at);
+        }
+    }
+
+    /// `send(2)`, if it is an easy one: see [`Host::send_short`](crate::host::Host::send_short). `false`: nothing has happened.
+    #[inline(never)]
     pub(crate) fn send_short(&mut self, at: HostId, who: (Pid, &mut Recent), fd: RawFd, data: &[u8], flags: i32) -> bool {
+        if data.len() > Payload::INLINE_MAX_BYTES {
+            return false;
+        }
         let Some(machine) = self.machines.get_mut(at.index()) else { return false };
         if machine.spare == NONE {
             machine.spare = self.in_flight.reserve();
@@ -21,37 +66,19 @@ impl World {
         let Some(Flying { packet, label, ends, owner }) = self.in_flight.slots.get_mut(index(slot)) else { return false };
         *owner = at.0;
         match machine.host.send_short(machine.clock.own(self.now), who, fd, data, flags, (packet, ends)) {
-            ShortSend::Again { is_armed: false, seq, ack } => {
-                self.trace.segment_sent_again(self.now, at.0, packet, (seq, ack, data), label);
-            }
-            ShortSend::Again { is_armed: true, .. } | ShortSend::Out { .. } => {
-                self.sent_anew(at, slot);
-                return true;
-            }
+            ShortSend::Out { .. } => {}
             ShortSend::Queued => {
                 self.follow(at);
                 return true;
             }
             ShortSend::Long => return false,
         }
-        machine.spare = NONE;
-        let path = machine.path_to(packet.dst);
-        if !self.leave(at, slot, path) {
-            self.follow(at);
-        }
-        true
-    }
-
-    /// The same of a packet of which nothing is known from the last one, or which is waited for by a timer.
-    #[inline(never)]
-    fn sent_anew(&mut self, at: HostId, slot: u32) {
-        let machine = &mut self.machines[at.index()];
-        let Flying { packet, label, .. } = &mut self.in_flight.slots[index(slot)];
         self.trace.packet_sent(self.now, at.0, packet, label);
         machine.spare = NONE;
         let path = machine.path_to(packet.dst);
         self.leave(at, slot, path);
         self.follow(at);
+        true
     }
 
     /// Takes the small packet in this place to where it goes; `path`: that way, if its host sent there last. Whether it goes by express, which leads to
@@ -96,6 +123,19 @@ impl World {
         self.in_flight.put_back(slot);
         self.carry_on(at, slot);
         false
+    }
+
+    /// The next `recv(2)` of a dialogue: see [`Host::wait_calmly`](crate::host::Host::wait_calmly). `None`: nothing has happened, it is another case.
+    #[inline(always)]
+    pub(crate) fn wait_calmly(
+        &mut self,
+        at: HostId,
+        who: (Pid, &Recent),
+        token: Token,
+        how: (RawFd, i32),
+        room: usize,
+    ) -> Option<QuietCall> {
+        self.machines.get_mut(at.index())?.host.wait_calmly(who, token, how, room)
     }
 
     /// `recv(2)`, if it is an easy one: see [`Host::recv_short`](crate::host::Host::recv_short).
@@ -199,13 +239,12 @@ impl World {
         match machine.host.send_dgram_short(who, fd, data, how, (packet, ends, &mut self.calms)) {
             ShortSend::Out { again: true } => self.trace.datagram_sent_again(self.now, at.0, packet, label),
             ShortSend::Out { again: false } => self.trace.packet_sent(self.now, at.0, packet, label),
-            ShortSend::Again { .. } | ShortSend::Queued | ShortSend::Long => return false,
+            ShortSend::Queued | ShortSend::Long => return false,
         }
         machine.spare = NONE;
         *owner = at.0;
-        let path = machine.path_to(packet.dst);
-        self.leave(at, slot, path);
-        if self.machines[at.index()].host.has_woken() {
+        let (path, has_woken) = (machine.path_to(packet.dst), machine.host.has_woken());
+        if !self.leave(at, slot, path) || has_woken {
             self.follow_here(at);
         }
         true

@@ -70,7 +70,7 @@ impl Twins {
                 assert_eq!((Ok(data.len()), Some(&*packet)), (expected, first.as_ref()));
                 true
             }
-            ShortSend::Again { .. } | ShortSend::Queued => panic!("a datagram is sent or not"),
+            ShortSend::Queued => panic!("a datagram is sent or not"),
             ShortSend::Long => {
                 let mut call = Call::Sendto { fd, data, flags, addr };
                 let Progress::Done(result) = host.begin(&mut cx, proc.pid, Token(0), &mut call) else {

@@ -53,16 +53,34 @@ impl Thread {
 }
 
 impl Scheduler {
+    /// Whether the thread used last what was a datagram socket with this descriptor.
+    #[inline(always)]
+    pub fn uses_dgram(&self, thread: ThreadId, fd: RawFd) -> bool {
+        self.threads.get(thread.index()).is_some_and(|slot| slot.recent.is_dgram(fd))
+    }
+
     /// `send(2)` of the running thread, or what is said instead, if it is an easy one on a stream. `false`: nothing has happened.
     #[inline(always)]
     pub fn send_stream(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], flags: i32) -> bool {
         let Scheduler { threads, world, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return false };
-        if slot.recent.is_dgram(fd) || !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags) {
+        if !world.send_again(slot.host, (&slot.recent, fd), data, flags)
+            && !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags)
+        {
             return false;
         }
-        self.end_short_send(thread, how, fd, data, (flags, None));
+        if end_call(world, (thread, slot, self.call_cost_ns), how.name(), fd, Ok(data.len())) {
+            self.note_stream_send(thread, how, fd, data, flags);
+        }
+        self.collect_wakes();
         true
+    }
+
+    /// Such a send is over, for a recording.
+    #[cold]
+    #[inline(never)]
+    fn note_stream_send(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], flags: i32) {
+        self.note_short_send(thread, fd, how, data, (flags, None));
     }
 
     /// The same, for those who seldom ask.
@@ -85,6 +103,32 @@ impl Scheduler {
     pub fn recv_stream(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
         let Scheduler { threads, world, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return ShortRecv::Long };
+        let who = (slot.pid, &slot.recent);
+        match world.wait_calmly(slot.host, who, thread.token(), (fd, flags), into.len()) {
+            Some(quiet) => {
+                slot.reads_as_file = as_file;
+                slot.wait_quietly(quiet, world.now());
+                if world.trace().is_recording() {
+                    self.note_stream_wait(thread, as_file, (fd, into.len()), flags);
+                }
+                ShortRecv::Waits
+            }
+            None => self.recv_stream_otherwise(thread, as_file, fd, into, flags),
+        }
+    }
+
+    /// A receive on a stream begins to wait, for a recording.
+    #[cold]
+    #[inline(never)]
+    fn note_stream_wait(&mut self, thread: ThreadId, as_file: bool, what: (RawFd, usize), flags: i32) {
+        self.note_short_wait(thread, recv_how(as_file), what, (flags, false));
+    }
+
+    /// The same where it is not the next one of a dialogue.
+    #[inline(never)]
+    fn recv_stream_otherwise(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
+        let Scheduler { threads, world, .. } = self;
+        let Some(slot) = threads.get_mut(thread.index()) else { return ShortRecv::Long };
         match world.recv_short(slot.host, (slot.pid, &mut slot.recent), thread.token(), fd, into, flags) {
             Short::Done(received) => {
                 self.end_short_recv(thread, as_file, fd, (into, received), flags);
@@ -94,7 +138,7 @@ impl Scheduler {
                 slot.reads_as_file = as_file;
                 slot.wait_quietly(quiet, world.now());
                 if world.trace().is_recording() {
-                    self.note_short_wait(thread, recv_how(as_file), (fd, into.len()), (flags, false));
+                    self.note_stream_wait(thread, as_file, (fd, into.len()), flags);
                 }
                 ShortRecv::Waits
             }
@@ -122,16 +166,16 @@ impl Scheduler {
         true
     }
 
-    /// The running thread, which is going to wait for its turn, makes this receive then. `false`: the thread does that itself, for it is none that could be made
-    /// for it.
+    /// Whether the thread is killed, or the strategy has something to say before its next act.
+    #[inline(always)]
+    pub fn needs_care(&self, thread: ThreadId) -> bool {
+        self.threads.get(thread.index()).is_none_or(|slot| slot.killed) || self.turns.is_at_mark_next()
+    }
+
+    /// The running thread, which is going to wait for its turn, makes this receive then, if it is one that can be made for it.
     #[inline]
-    pub fn post(&mut self, thread: ThreadId, receive: Posted) -> bool {
-        let slot = &mut self.threads[thread.index()];
-        let is_stream = receive.as_file || !slot.recent.is_dgram(receive.fd);
-        if is_stream {
-            slot.posted = Some(receive);
-        }
-        is_stream
+    pub fn post(&mut self, thread: ThreadId, receive: Posted) {
+        self.threads[thread.index()].posted = Some(receive);
     }
 
     /// The running thread has its turn: whether the receive that it has posted has been begun for it, and has waited.
@@ -402,12 +446,23 @@ impl Scheduler {
     /// [`Trace::wants_calls`]: crate::trace::Trace::wants_calls
     #[inline(always)]
     fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, result: twinsock::Result<usize>) -> bool {
-        let at = self.world.now();
         let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
-        let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
-        slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(self.call_cost_ns));
-        self.world.trace_mut().call_ended(at, place, call, Some(fd), result)
+        end_call(&mut self.world, (thread, slot, self.call_cost_ns), call, fd, result)
     }
+}
+
+/// [`Scheduler::end_short_call`] of a thread that has been looked up, with what a call takes.
+#[inline(always)]
+fn end_call(
+    world: &mut World,
+    (thread, slot, call_cost_ns): (ThreadId, &mut Thread, u64),
+    call: CallName,
+    fd: RawFd,
+    result: twinsock::Result<usize>,
+) -> bool {
+    slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(call_cost_ns));
+    let (at, place) = (world.now(), Place::process(slot.host.0, slot.pid.0).thread(thread.0));
+    world.trace_mut().call_ended(at, place, call, Some(fd), result)
 }
 
 const ACCEPT: CallName = CallName::new("accept4");
