@@ -8,6 +8,7 @@ use super::crowds::Crowds;
 use super::holder::{Conn, Holder};
 use super::sockets::Sockets;
 use super::time_wait::TimeWaitEntry;
+use crate::prefetch::prefetch;
 use crate::slab::{Slab, to_usize};
 use std::net::IpAddr;
 
@@ -124,6 +125,14 @@ impl Conns {
         let old = std::mem::replace(&mut self.slots, vec![None; bigger]);
         for slot in old.into_iter().flatten() {
             self.place(slot);
+        }
+    }
+
+    /// Makes the caches ready for a connection to be looked for.
+    pub(super) fn prefetch(&self, tuple: &FourTuple) {
+        let mask = self.slots.len().wrapping_sub(1);
+        if let Some(slot) = self.slots.get(to_usize(tuple.hash()) & mask) {
+            prefetch(slot);
         }
     }
 

@@ -212,7 +212,10 @@ impl Host {
         let fd = process.reserve(0)?;
         let uid = process.credentials.uid;
         let Host { sockets, files, tcp_config, sysctl, default_options, .. } = self;
-        let options = default_options.get_or_insert_default();
+        let options = match default_options {
+            Some(options) => options,
+            None => default_options.insert(Shared::default()),
+        };
         tcp_config.renew(&sysctl.tcp, None);
         let (key, socket) = sockets.open(tcp_config, family, uid, options);
         let file = files.insert(File::held(Object::Socket(key), flags & c::SOCK_NONBLOCK != 0));
@@ -319,7 +322,7 @@ impl Host {
     pub(super) fn port_conflicts(&self, key: Key, port: u16, strictness: ports::Strictness) -> bool {
         let claim_of = |owner: Holder| match owner.conn(&self.sockets, &self.time_waits) {
             Conn::Socket(socket) => self.sockets.claim(socket),
-            Conn::TimeWait(rest) => self.time_waits[rest].claim,
+            Conn::TimeWait(rest) => self.time_waits[rest].claim(),
         };
         let claim = self.sockets[key].claim();
         self.ports.conflicts(port, &claim, Some(Conn::Socket(key).into()), strictness, claim_of)

@@ -18,10 +18,20 @@ use twinsock::Instant;
 pub(super) struct TimeWaitEntry {
     pub(super) rest: TimeWait,
     pub(super) tuple: FourTuple,
-    /// What it claims of its port, as its socket did.
-    pub(super) claim: Claim,
     /// Its place among the holders of the port.
     pub(super) place: u32,
+    uid: u32,
+    v6only: bool,
+    reuse_addr: bool,
+    reuse_port: bool,
+}
+
+impl TimeWaitEntry {
+    /// What it claims of its port, as its socket did.
+    pub(super) fn claim(&self) -> Claim {
+        let &TimeWaitEntry { tuple: FourTuple { local: ip, .. }, uid, v6only, reuse_addr, reuse_port, .. } = self;
+        Claim { ip, v6only, reuse_addr, reuse_port, is_listening: false, is_time_wait: true, uid }
+    }
 }
 
 impl Host {
@@ -55,9 +65,9 @@ impl Host {
         let Some(rest) = socket.tcb.take_time_wait() else { return false };
         socket.is_hashed = false;
         let (port, place) = (socket.tuple.local_port, socket.place);
-        let claim = Claim { is_time_wait: true, ..socket.claim() };
+        let Claim { uid, v6only, reuse_addr, reuse_port, .. } = socket.claim();
         let deadline = rest.deadline();
-        let entry = time_waits.insert(TimeWaitEntry { rest, tuple: socket.tuple, claim, place });
+        let entry = time_waits.insert(TimeWaitEntry { rest, tuple: socket.tuple, place, uid, v6only, reuse_addr, reuse_port });
         let holder = Holder::from(Conn::TimeWait(entry));
         if !socket.port_locked && socket.num == port {
             // The socket has no more need of the port.
@@ -110,8 +120,22 @@ impl Host {
     /// Enters that moment into the queue of timers.
     fn arm_time_waits(&mut self) {
         match self.first_time_wait() {
-            Some(at) => self.timers.set(TimerOf::TimeWaits, at),
+            Some(at) => {
+                self.timers.set(TimerOf::TimeWaits, at);
+                self.prefetch_ends();
+            }
             None => self.timers.clear(TimerOf::TimeWaits),
+        }
+    }
+
+    /// Makes the caches ready for those that end next: nobody has looked at them for a minute. Of the first what its end looks for, of the second itself.
+    fn prefetch_ends(&self) {
+        let mut next = self.time_wait_ends.iter().map(|(_, key)| *key);
+        if let Some(entry) = next.next().and_then(|key| self.time_waits.get(key)) {
+            self.conns.prefetch(&entry.tuple);
+        }
+        if let Some(key) = next.next() {
+            self.time_waits.prefetch(key, usize::MAX);
         }
     }
 

@@ -456,12 +456,12 @@ impl Tcb {
                 }
             },
         };
-        let least = self.rto() * 7 / 2;
-        let time = Duration::from_secs(u64::from(seconds)).max(least);
+        let least_ns = self.rto_ns() * 7 / 2;
+        let nanos = (u64::from(seconds) * 1_000_000_000).max(least_ns);
         // What is over a minute the socket itself waits, `tcp_keepalive_timer`, and then hands that part, not the minute, to the table of
         // connections in TIME-WAIT.
-        let time = if time > TIMEWAIT_LEN { (time - TIMEWAIT_LEN) * 2 } else { time };
-        self.timers.keepalive_at = now + time;
+        let nanos = if nanos > TIMEWAIT_LEN_NS { (nanos - TIMEWAIT_LEN_NS) * 2 } else { nanos };
+        self.timers.keepalive_at = after(now, nanos);
     }
 }
 
@@ -482,6 +482,6 @@ const LOSS_PROBE_EXTRA_NS: u64 = 200_000_000;
 /// tcp_orphan_retries 0 stands for this.
 const ORPHAN_RETRIES: u8 = 8;
 /// TCP_TIMEWAIT_LEN.
-const TIMEWAIT_LEN: Duration = Duration::from_secs(60);
+const TIMEWAIT_LEN_NS: u64 = 60_000_000_000;
 /// TCP_DELACK_MIN.
 pub(super) const DELAYED_ACK_NS: u64 = 40_000_000;
