@@ -158,6 +158,9 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// assert_eq!(from, Os.getsockname(&client)?);
     /// # Ok::<(), Errno>(())
     /// ```
+    // Calls that mostly wait are a part of their caller: a thread that has waited returns through every frame above its wait to where the processor does not
+    // foresee that it does.
+    #[inline(always)]
     fn accept(&self, socket: &Self::Socket, flags: SockFlags) -> Result<(Self::Socket, SocketAddr)> {
         let mut bytes = [0; SOCKADDR_MAX_BYTES];
         let mut len = SOCKADDR_MAX_LEN;
@@ -260,6 +263,7 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// assert_eq!(Os.getpeername(&socket), Err(Errno::NOTCONN));
     /// # Ok::<(), Errno>(())
     /// ```
+    #[inline(always)]
     fn connect(&self, socket: &Self::Socket, addr: &SocketAddr) -> Result<()> {
         self.calls(Vouch::for_owned()).connect(self.fileno(socket), addr.encode()?.as_bytes())
     }

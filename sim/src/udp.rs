@@ -18,7 +18,7 @@ mod send;
 pub use error::{ErrorReport, ReceivedError};
 pub use send::{Next, Route, SendFlags, lies_in_pages};
 
-use crate::packet::{Datagram, Packet};
+use crate::packet::{Datagram, Packet, copy_few};
 use error::ErrorQueue;
 use queue::ReceiveQueue;
 use send::Corked;
@@ -280,22 +280,17 @@ impl Udp {
     /// A datagram to this address arrives, whose header is written to where it is going to stand.
     #[inline(always)]
     fn take_in(&mut self, now: Instant, dst: &IpAddr, datagram: &Datagram, write: impl FnOnce(&mut IpHeader)) -> Delivery {
-        let dropped_before = if self.options.rxq_ovfl { self.drops } else { 0 };
         let Datagram { src_port, dst_port, segment_bytes: cut, ref payload, .. } = *datagram;
-        let has_interface = self.options.pktinfo || dst.is_ipv6();
-        let segment_bytes = if payload.len() > usize::from(cut) { cut } else { 0 };
-        let is_in = self.queue.push(*dst, payload, cut != 0, |source| {
-            write(&mut source.header);
-            (source.src_port, source.dst_port, source.arrived) = (src_port, dst_port, now);
-            source.dropped_before = dropped_before;
-            (source.has_interface, source.segment_bytes) = (has_interface, segment_bytes);
-        });
-        if is_in {
-            Delivery::Accepted
-        } else {
+        let Some(source) = self.queue.push(dst, payload, cut != 0) else {
             self.drops = self.drops.wrapping_add(1);
-            Delivery::Dropped
-        }
+            return Delivery::Dropped;
+        };
+        write(&mut source.header);
+        (source.src_port, source.dst_port, source.arrived) = (src_port, dst_port, now);
+        source.dropped_before = if self.options.rxq_ovfl { self.drops } else { 0 };
+        source.has_interface = self.options.pktinfo || dst.is_ipv6();
+        source.segment_bytes = if payload.len() > usize::from(cut) { cut } else { 0 };
+        Delivery::Accepted
     }
 
     /// A datagram of so many bytes to this address arrives, and is what a plain receive returns that has waited for it: with all that [`Udp::deliver`] and
@@ -312,15 +307,15 @@ impl Udp {
         if self.error.is_some() || self.peek_off >= 0 {
             return None;
         }
-        let queued = self.queue.front()?;
-        let data = queued.payload.as_slice();
-        if !tell(data.len(), queued.source.header.src, queued.source.src_port) {
-            return None;
-        }
-        let copied = data.len().min(into.len());
-        into[..copied].copy_from_slice(&data[..copied]);
-        self.queue.pop();
-        Some(copied)
+        self.queue.pop_if(|queued| {
+            let data = queued.payload.as_slice();
+            if !tell(data.len(), queued.source.header.src, queued.source.src_port) {
+                return None;
+            }
+            let copied = data.len().min(into.len());
+            copy_few(&mut into[..copied], &data[..copied]);
+            Some(copied)
+        })
     }
 
     /// Whether there is a datagram to be received.

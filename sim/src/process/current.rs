@@ -351,8 +351,28 @@ impl Running {
     /// `EIO`: the thread is killed or unwinding, and such a thread never waits.
     #[inline(always)]
     pub fn enter(&self) -> Result<RefMut<'_, Scheduler>> {
-        let mut scheduler = self.begin()?;
+        self.enter_with(self.begin()?)
+    }
+
+    /// The same of a call that has begun.
+    ///
+    /// # Errors
+    /// As of [`Running::enter`].
+    #[inline(always)]
+    pub fn enter_with<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> Result<RefMut<'a, Scheduler>> {
         if scheduler.goes_on(self.thread) { Ok(scheduler) } else { enter_slowly(&self.shared, self.thread, scheduler) }
+    }
+
+    /// The same all in place, for calls before which something is due more often than not.
+    ///
+    /// # Errors
+    /// As of [`Running::enter`].
+    #[inline(always)]
+    pub fn enter_here<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> Result<RefMut<'a, Scheduler>> {
+        if scheduler.goes_on(self.thread) {
+            return Ok(scheduler);
+        }
+        come_later(&self.shared, self.thread, scheduler).ok_or(Errno::IO)
     }
 
     /// The scheduler for a call that acts at once, if [`Scheduler::goes_on`] says that it may, and otherwise after [`Running::enter_slowly_to_receive`].
@@ -504,50 +524,71 @@ fn enter_slowly_to_receive<'a>(
     mut scheduler: RefMut<'a, Scheduler>,
     receive: Posted,
 ) -> Result<(RefMut<'a, Scheduler>, bool)> {
-    if scheduler.thread_mut(thread).killed {
-        return Ok((refuse(thread, scheduler)?, false));
+    if scheduler.needs_care(thread) {
+        return enter_with_care(shared, thread, scheduler).map(|scheduler| (scheduler, false)).ok_or(Errno::IO);
     }
     if scheduler.catch_up(thread) {
         return Ok((scheduler, false));
     }
-    let is_posted = scheduler.post(thread, receive);
+    scheduler.post(thread, receive);
     scheduler = wait_for_turn(shared, thread, scheduler);
-    let has_waited = is_posted && scheduler.has_waited(thread);
+    let has_waited = scheduler.has_waited(thread);
     Ok((scheduler, has_waited))
 }
 
 /// See [`Running::enter_slowly`].
 #[inline(never)]
-fn enter_slowly<'a>(shared: &'a Shared, thread: ThreadId, mut scheduler: RefMut<'a, Scheduler>) -> Result<RefMut<'a, Scheduler>> {
-    if scheduler.thread_mut(thread).killed {
-        return refuse(thread, scheduler);
+fn enter_slowly<'a>(shared: &'a Shared, thread: ThreadId, scheduler: RefMut<'a, Scheduler>) -> Result<RefMut<'a, Scheduler>> {
+    come_later(shared, thread, scheduler).ok_or(Errno::IO)
+}
+
+/// The thread's act comes after what is due before it. `None`: it is killed.
+#[inline(always)]
+fn come_later<'a>(shared: &'a Shared, thread: ThreadId, mut scheduler: RefMut<'a, Scheduler>) -> Option<RefMut<'a, Scheduler>> {
+    if scheduler.needs_care(thread) {
+        return enter_with_care(shared, thread, scheduler);
     }
     if !scheduler.catch_up(thread) {
         scheduler = wait_for_turn(shared, thread, scheduler);
     }
-    Ok(scheduler)
+    Some(scheduler)
+}
+
+/// The same of one that may be killed, or that the strategy may have step aside.
+#[cold]
+#[inline(never)]
+fn enter_with_care<'a>(
+    shared: &'a Shared,
+    thread: ThreadId,
+    mut scheduler: RefMut<'a, Scheduler>,
+) -> Option<RefMut<'a, Scheduler>> {
+    if scheduler.thread_mut(thread).killed {
+        refuse(thread, scheduler);
+        return None;
+    }
+    if !scheduler.catch_up_with_care(thread) {
+        scheduler = wait_for_turn(shared, thread, scheduler);
+    }
+    Some(scheduler)
 }
 
 /// Leaves the processor to others until the thread's turn comes.
 #[inline(always)]
 fn wait_for_turn<'a>(shared: &'a Shared, thread: ThreadId, mut scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
-    let is_now = scheduler.wait_for_turn(thread);
-    if is_now && !shared.is_told() && scheduler.chooses_at_once(thread) {
-        return scheduler;
-    }
-    suspend(shared, thread, scheduler)
+    // Whoever is told of what happens is told by the driver.
+    let goes_on = scheduler.wait_for_turn(thread, !shared.is_told());
+    if goes_on { scheduler } else { suspend(shared, thread, scheduler) }
 }
 
-/// Answers a killed thread that goes on, and unwinds it again when it goes on too long.
+/// A killed thread that goes on makes a call: it is unwound again when it goes on too long.
 #[cold]
-fn refuse(thread: ThreadId, mut scheduler: RefMut<'_, Scheduler>) -> Result<RefMut<'_, Scheduler>> {
+fn refuse(thread: ThreadId, mut scheduler: RefMut<'_, Scheduler>) {
     let slot = scheduler.thread_mut(thread);
     slot.calls_after_kill += 1;
     if slot.calls_after_kill > CALLS_AFTER_KILL_MAX {
         drop(scheduler);
         resume_unwind(Box::new(Killed));
     }
-    Err(Errno::IO)
 }
 
 /// Unwinds a killed thread; has a debugger stop, if that is what was asked for.

@@ -364,19 +364,37 @@ impl Scheduler {
         stream
     }
 
-    /// Lets everything happen that is due before `thread`'s next act. Answers whether the thread may go on without a switch.
-    #[inline(always)]
-    pub fn catch_up(&mut self, thread: ThreadId) -> bool {
-        let is_at_mark = self.turns.count();
-        self.pulse.beat_at(self.turns.calls());
+    /// [`Scheduler::catch_up`] where the strategy may have something to say before the act, which may come at once, too.
+    #[cold]
+    pub fn catch_up_with_care(&mut self, thread: ThreadId) -> bool {
+        let is_at_mark = self.count_act();
+        let is_chosen = std::mem::take(&mut self.just_chosen);
         if is_at_mark && !self.at_mark(thread) {
-            self.just_chosen = false;
             return false;
         }
+        is_chosen && self.threads[thread.index()].clock == self.world.now() || self.comes_to(thread)
+    }
+
+    /// Counts `thread`'s next act, which does not come at once, and lets everything happen that is due before it. Answers whether the thread may go on without
+    /// a switch.
+    #[inline(always)]
+    pub fn catch_up(&mut self, thread: ThreadId) -> bool {
+        self.count_act();
+        self.just_chosen = false;
+        self.comes_to(thread)
+    }
+
+    /// The running thread is about to act. Answers whether the strategy has something to say first.
+    #[inline(always)]
+    fn count_act(&mut self) -> bool {
+        let is_at_mark = self.turns.count();
+        self.pulse.beat_at(self.turns.calls());
+        is_at_mark
+    }
+
+    #[inline(always)]
+    fn comes_to(&mut self, thread: ThreadId) -> bool {
         let clock = self.threads[thread.index()].clock;
-        if std::mem::take(&mut self.just_chosen) && clock == self.world.now() {
-            return true;
-        }
         loop {
             if !self.ready.is_empty() || self.rare.interrupts() {
                 return false;
@@ -388,21 +406,19 @@ impl Scheduler {
         }
     }
 
-    /// Puts the running thread's turn into the queue, at its own clock. Answers `true` if that is now, and all that the driver would do next is to choose
-    /// among those whose turn it is.
+    /// Puts the running thread's turn into the queue, at its own clock. Where that is now, and all that the driver would do next is to choose among those whose
+    /// turn it is, that is done here, if it `may_choose`. Answers whether it is that thread, which goes on at once.
     #[inline(always)]
-    pub fn wait_for_turn(&mut self, thread: ThreadId) -> bool {
+    pub fn wait_for_turn(&mut self, thread: ThreadId, may_choose: bool) -> bool {
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Due;
         let (clock, alarm) = (slot.clock, slot.alarm(thread));
-        let is_now = clock <= self.world.now() && self.is_a_turn_next();
-        if is_now {
+        if clock <= self.world.now() && self.is_a_turn_next() {
             // Its alarm would be the last one due now, and the next thing to happen.
-            self.make_ready(thread);
-        } else {
-            self.world.schedule_turn(clock, alarm);
+            return self.chooses_at_once(thread, may_choose);
         }
-        is_now
+        self.world.schedule_turn(clock, alarm);
+        false
     }
 
     /// Whether the driver, if it took over, would have nothing to do before it chooses among those whose turn it is now.
@@ -412,13 +428,20 @@ impl Scheduler {
         !self.rare.interrupts() && self.rare.goes_on() && now <= self.limit && self.world.is_idle_until(now)
     }
 
-    /// Chooses as the driver would, after [`Scheduler::wait_for_turn`] has answered `true`. Answers whether it is that thread, which goes on at once.
+    /// The running thread's turn has come: chooses as the driver would. Answers whether it is that thread, which goes on at once.
     #[inline(never)]
-    pub fn chooses_at_once(&mut self, thread: ThreadId) -> bool {
-        if self.ready.is_empty() || !self.is_straight {
-            return false;
-        }
-        let (chosen, _) = self.choose();
+    fn chooses_at_once(&mut self, thread: ThreadId, may_choose: bool) -> bool {
+        let chosen = if may_choose { self.choose_of_two(thread) } else { None };
+        let chosen = match chosen {
+            Some(chosen) => chosen,
+            None => {
+                self.make_ready(thread);
+                if !may_choose || self.ready.is_empty() || !self.is_straight {
+                    return false;
+                }
+                self.choose().0
+            }
+        };
         if chosen != thread {
             self.chosen = Some(chosen);
         }

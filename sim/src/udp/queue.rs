@@ -69,23 +69,22 @@ impl ReceiveQueue {
         }
     }
 
-    /// Takes a datagram to this address in, whose source is written to where it is going to stand; `false`: there is no room for it. `is_paged`: it was made to
-    /// be cut, and its data lies in pages.
+    /// Takes a datagram to this address in: its source is to be written to where it is going to stand. `None`: there is no room for it. `is_paged`: it was made
+    /// to be cut, and its data lies in pages.
     #[inline(always)]
-    pub(super) fn push(&mut self, dst: IpAddr, payload: &Payload, is_paged: bool, write: impl FnOnce(&mut Source)) -> bool {
+    pub(super) fn push(&mut self, dst: &IpAddr, payload: &Payload, is_paged: bool) -> Option<&mut Source> {
         let len = payload.len();
-        let charge = if is_paged { charge_paged(len) } else { charge(len, dst) };
+        let charge = if is_paged { charge_paged(len) } else { charge(len, *dst) };
         if !self.has_room(charge) {
-            return false;
+            return None;
         }
         self.rmem_alloc += charge;
         self.is_released = false;
         let place = self.packets.push(Queued::fresh);
-        write(&mut place.source);
         place.charge = charge;
         place.peeked = false;
         place.payload.set(payload);
-        true
+        Some(&mut place.source)
     }
 
     /// Whether a datagram of this charge is taken in.
@@ -115,12 +114,28 @@ impl ReceiveQueue {
     }
 
     /// Removes the first datagram, which [`ReceiveQueue::front`] has shown.
-    #[inline(always)]
     pub(super) fn pop(&mut self) {
-        let Some(queued) = self.packets.pop() else { return };
-        queued.payload.release();
+        self.pop_if(|_| Some(()));
+    }
+
+    /// Removes the first datagram if a reader makes something of it: what that is.
+    #[inline(always)]
+    pub(super) fn pop_if<R>(&mut self, read: impl FnOnce(&Queued) -> Option<R>) -> Option<R> {
+        self.refill();
+        let (made, charge) = self.packets.pop_if(|queued| {
+            let made = read(queued)?;
+            queued.payload.release();
+            Some((made, queued.charge))
+        })?;
+        self.give_back(charge);
+        Some(made)
+    }
+
+    /// A datagram of this charge was read.
+    #[inline(always)]
+    fn give_back(&mut self, charge: u32) {
         self.reader -= 1;
-        self.deficit += queued.charge;
+        self.deficit += charge;
         if self.deficit >= self.threshold || self.reader == 0 {
             self.rmem_alloc -= std::mem::take(&mut self.deficit);
             self.is_released = true;

@@ -66,6 +66,8 @@ impl World {
         self.come_to(at);
         if self.machines[id.index()].runs {
             self.run_timers(id);
+        } else {
+            self.set_timer(id, Instant::FAR);
         }
         true
     }
@@ -99,7 +101,7 @@ impl World {
             && machine.runs & !machine.has_lost_addrs & self.chains.is_none()
         {
             self.trace.labelled_delivered(at, to.0, &flying.packet, &flying.label);
-            let now = machine.clock.own(at);
+            let (now, owner) = (machine.clock.own(at), flying.owner);
             let may_end = may_end & self.queue.is_idle_until(at) & self.timers.is_idle_until(at);
             match machine.host.take_packet_short(now, &mut flying.packet, &mut flying.ends, may_end, &mut self.calms) {
                 Landing::Ends { waiter, received, is_armed } => {
@@ -108,7 +110,11 @@ impl World {
                     }
                     return Happened::Ended(Ended { waiter, data: Data { slot, len: received } });
                 }
-                Landing::Kept => self.hand_back(slot),
+                Landing::Kept => self.hand_back_to(owner, slot),
+                Landing::Quiet => {
+                    self.hand_back_to(owner, slot);
+                    self.follow_timer(to);
+                }
                 landing @ (Landing::Wakes { .. } | Landing::Done | Landing::Long) => {
                     return self.landed(to, slot, landing).map_or(Happened::Something, Happened::Woken);
                 }
@@ -130,10 +136,10 @@ impl World {
                 }
                 return Some(waiter);
             }
-            Landing::Ends { .. } | Landing::Kept => unreachable!("nobody is woken by it"),
+            Landing::Ends { .. } | Landing::Kept | Landing::Quiet => unreachable!("nobody is woken by it"),
             Landing::Done => {
                 self.in_flight.land(slot);
-                self.follow(to);
+                self.follow_here(to);
             }
             Landing::Long => self.take_in(to, slot),
         }

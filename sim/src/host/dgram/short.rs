@@ -8,12 +8,13 @@ use super::super::addr::{Family, is_multicast_or_broadcast};
 use super::super::call::Call;
 use super::super::cx::{Pid, Token};
 use super::super::fast::{Ends, INDIFFERENT_FLAGS, Landing, QuietCall, Quietly, Recent, Short, ShortSend};
+use super::super::file::File;
 use super::super::poll;
 use super::Dgram;
 use super::name::needs_scope;
 use super::send::Message;
 use crate::packet::{Body, Datagram, Packet, Payload};
-use crate::slab::{Key, to_usize};
+use crate::slab::{Key, Slab, to_usize};
 use crate::udp::{Delivery, IpHeader};
 use std::net::{IpAddr, SocketAddr};
 use twinsock::Instant;
@@ -253,6 +254,41 @@ impl Dgram {
         is_here && self.udp.peer().is_none_or(|peer| peer == src)
     }
 
+    /// Takes in a datagram of a way that it has heard of. An error is the file whose watchers are to be woken.
+    #[inline(always)]
+    fn take_heard(
+        &mut self,
+        files: &mut Slab<File>,
+        now: Instant,
+        packet: &Packet,
+        datagram: &Datagram,
+        may_end: bool,
+    ) -> Result<Landing, Key> {
+        let Some((file, entry)) = self.file.and_then(|file| Some((file, files.get_mut(file)?))) else { return Ok(Landing::Long) };
+        let received = datagram.payload.len();
+        if may_end
+            && let Some((waiter, room)) = entry.queue.asleep()
+            && to_usize(room) >= received.max(1)
+            && entry.is_shared()
+            && self.udp.pass_on(received, packet.dst)
+        {
+            entry.queue.get_up();
+            entry.put_shared();
+            let received = u32::try_from(received).expect("a datagram has fewer than 2^16 bytes");
+            return Ok(Landing::Ends { waiter, received, is_armed: false });
+        }
+        match self.udp.deliver_silently(now, packet, datagram) {
+            Delivery::Accepted => {}
+            Delivery::Dropped => return Ok(Landing::Kept),
+        }
+        match entry.queue.wake_quiet(poll::KEY_READABLE) {
+            Some(Some(waiter)) => Ok(Landing::Wakes { waiter, is_armed: false }),
+            Some(None) => Ok(Landing::Kept),
+            None if entry.queue.is_empty() => Ok(Landing::Kept),
+            None => Err(file),
+        }
+    }
+
     /// Whether a plain receive has nothing to do but wait.
     fn must_wait(&self) -> bool {
         self.udp.must_wait() && self.options.receive_timeout.is_none()
@@ -374,39 +410,32 @@ impl Host {
         if heard.way == 0 {
             return Landing::Long;
         }
-        let is_known = self.dgrams.get(ends.to()).is_some_and(|dgram| dgram.heard == heard);
-        if !is_known && !self.hear(packet, datagram, ends) {
-            return Landing::Long;
-        }
-        let Host { dgrams, files, .. } = self;
-        let Some(dgram) = dgrams.get_mut(ends.to()) else { return Landing::Long };
-        let Some((file, entry)) = dgram.file.and_then(|file| Some((file, files.get_mut(file)?))) else { return Landing::Long };
-        let received = datagram.payload.len();
-        if may_end
-            && let Some((waiter, room)) = entry.queue.asleep()
-            && to_usize(room) >= received.max(1)
-            && entry.is_shared()
-            && dgram.udp.pass_on(received, packet.dst)
-        {
-            entry.queue.get_up();
-            entry.put_shared();
-            let received = u32::try_from(received).expect("a datagram has fewer than 2^16 bytes");
-            return Landing::Ends { waiter, received, is_armed: false };
-        }
-        let delivery = dgram.udp.deliver_silently(now, packet, datagram);
-        let woken = match delivery {
-            Delivery::Accepted => entry.queue.wake_quiet(poll::KEY_READABLE),
-            Delivery::Dropped => return Landing::Kept,
+        let landed = match self.dgrams.get_mut(ends.to()) {
+            Some(dgram) if dgram.heard == heard => dgram.take_heard(&mut self.files, now, packet, datagram, may_end),
+            Some(_) | None => self.take_unheard(now, packet, datagram, ends, may_end),
         };
-        match woken {
-            Some(Some(waiter)) => Landing::Wakes { waiter, is_armed: false },
-            Some(None) => Landing::Kept,
-            None if entry.queue.is_empty() => Landing::Kept,
-            None => {
-                self.wake_file(file, poll::KEY_READABLE, false);
-                Landing::Done
-            }
+        landed.unwrap_or_else(|file| {
+            self.wake_file(file, poll::KEY_READABLE, false);
+            Landing::Done
+        })
+    }
+
+    /// The same where it has to be found out first whom the datagram is for. An error is a file whose watchers are to be woken.
+    #[cold]
+    #[inline(never)]
+    fn take_unheard(
+        &mut self,
+        now: Instant,
+        packet: &Packet,
+        datagram: &Datagram,
+        ends: &mut Ends,
+        may_end: bool,
+    ) -> Result<Landing, Key> {
+        if !self.hear(packet, datagram, ends) {
+            return Ok(Landing::Long);
         }
+        let Some(dgram) = self.dgrams.get_mut(ends.to()) else { return Ok(Landing::Long) };
+        dgram.take_heard(&mut self.files, now, packet, datagram, may_end)
     }
 
     /// What is true now of a datagram's way, for the socket that it is for.
@@ -416,8 +445,6 @@ impl Host {
     }
 
     /// Finds the socket that a datagram is for and has it heard of its way. `false`: there is none to be found here.
-    #[cold]
-    #[inline(never)]
     fn hear(&mut self, packet: &Packet, datagram: &Datagram, ends: &mut Ends) -> bool {
         let heard = self.heard_of(ends);
         let found = self.find_plain_receiver(&IpHeader::from(packet), datagram);

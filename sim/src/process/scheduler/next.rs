@@ -243,6 +243,31 @@ impl Scheduler {
     pub(super) fn choose(&mut self) -> (ThreadId, bool) {
         let chosen = if self.ready.len() == 1 { self.ready.take(0) } else { self.choose_among_several() };
         let thread = chosen.expect("the choice is below the number of ready threads");
+        (thread, self.begin_turn(thread))
+    }
+
+    /// [`Scheduler::choose`] where one thread is ready, and another, whose turn has come, is the second. `None`: nothing has happened, it is another case.
+    #[inline(always)]
+    pub(super) fn choose_of_two(&mut self, second: ThreadId) -> Option<ThreadId> {
+        let Scheduler { world, turns, ready, threads, .. } = self;
+        if ready.len() != 1 || !self.is_straight || !self.wakes_plainly {
+            return None;
+        }
+        let (index, _) = turns.choose_any(world, 2, false)?;
+        let slot = &mut threads[second.index()];
+        slot.turn = slot.turn.wrapping_add(1);
+        let mut chosen = second;
+        if index == 0 {
+            slot.state = State::Ready;
+            chosen = ready.replace_only(second).expect("one is ready");
+        }
+        self.begin_turn(chosen);
+        Some(chosen)
+    }
+
+    /// A ready thread has been chosen, and its turn begins. Answers whether it has posted a receive.
+    #[inline(always)]
+    fn begin_turn(&mut self, thread: ThreadId) -> bool {
         let now = self.world.now();
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Running;
@@ -253,7 +278,7 @@ impl Scheduler {
         if self.world.trace().steps() == self.break_at {
             self.reach_break(thread);
         }
-        (thread, has_posted)
+        has_posted
     }
 
     /// A debugger stops at this turn: on the thread's own stack, if it has begun to run.

@@ -58,6 +58,13 @@ impl Ready {
         self.threads.take(of)
     }
 
+    /// Another one comes, and the only one is taken out: what `push` and `take` come to.
+    #[inline(always)]
+    pub(super) fn replace_only(&mut self, thread: ThreadId) -> Option<ThreadId> {
+        debug_assert_eq!(self.len(), 1, "the only one is to be taken out");
+        self.threads.get_mut(0).map(|only| std::mem::replace(only, thread))
+    }
+
     /// Keeps those of which this is true, and asks once for each, in their order.
     pub(super) fn retain(&mut self, mut stays: impl FnMut(ThreadId) -> bool) {
         for _ in 0..self.len() {
@@ -84,5 +91,15 @@ mod tests {
         ready.push(ThreadId(9));
         assert_eq!(ready.iter().map(|thread| thread.0).collect::<Vec<_>>(), [2, 0, 4, 6, 9]);
         assert_eq!((ready.len(), ready.is_empty(), ready.get(4)), (5, false, Some(ThreadId(9))));
+    }
+
+    #[test]
+    fn the_only_one_is_replaced_as_by_push_and_take() {
+        let mut ready = [Ready::new(), Ready::new()];
+        ready.iter_mut().for_each(|ready| (0..3).for_each(|number| ready.push(ThreadId(number))));
+        ready.iter_mut().for_each(|ready| ready.retain(|thread| thread.0 == 1));
+        ready[0].push(ThreadId(7));
+        assert_eq!(ready[0].take(0), ready[1].replace_only(ThreadId(7)));
+        assert_eq!(ready.map(|ready| ready.iter().collect::<Vec<_>>()), [[ThreadId(7)], [ThreadId(7)]]);
     }
 }
