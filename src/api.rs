@@ -203,6 +203,7 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// assert_eq!(Os.recv(&b, &mut bytes, MsgFlags::DONTWAIT), Err(Errno::AGAIN));
     /// # Ok::<(), Errno>(())
     /// ```
+    #[inline(always)]
     fn recv(&self, socket: &Self::Socket, into: &mut [u8], flags: MsgFlags) -> Result<usize> {
         self.calls(Vouch::for_owned()).recv(self.fileno(socket), into, flags.raw())
     }

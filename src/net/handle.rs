@@ -61,7 +61,7 @@ impl<A: SocketApi> Handle<A> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn recv(&self, into: &mut [u8], flags: MsgFlags) -> io::Result<usize> {
         Ok(self.api.recv(&self.socket, into, flags)?)
     }
@@ -391,7 +391,7 @@ macro_rules! timeouts {
 macro_rules! stream {
     ($($type:ty),*) => {$(
         impl<A: SocketApi> Read for $type {
-            #[inline]
+            #[inline(always)]
             fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
                 self.0.recv(into, MsgFlags::NONE)
             }
@@ -401,7 +401,7 @@ macro_rules! stream {
             }
 
             /// As the trait has it; what one call brings, as it usually does, takes no loop.
-            #[inline]
+            #[inline(always)]
             fn read_exact(&mut self, into: &mut [u8]) -> io::Result<()> {
                 if into.is_empty() {
                     return Ok(());

@@ -63,7 +63,7 @@ impl Net {
 macro_rules! calls {
     ($(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty;)*) => {
         impl Syscalls for Net {
-            $(#[inline]
+            $(#[inline(always)]
             fn $name(&self $(, $arg: $type)*) -> $result {
                 if current::is_disturbed(self.owner) {
                     return self.disturbed().$name($($arg),*);

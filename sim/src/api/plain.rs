@@ -2,10 +2,12 @@
 
 use super::{Net, number};
 use crate::host::{Asked, Call};
+use crate::process::coroutine;
 use crate::process::current::Running;
 use crate::process::scheduler::{Opening, Posted, Scheduler, SendsBy, ShortRecv};
 use std::cell::RefMut;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::ManuallyDrop;
 use std::time::{Duration, SystemTime};
 use twinsock::consts::MSG_CMSG_CLOEXEC;
 use twinsock::raw::{EpollEvent, FdSet, Name, PollFd, RawFd, RecvHdr, SendHdr, Syscalls, Vouch};
@@ -112,7 +114,7 @@ impl Syscalls for Plain {
         running.call(scheduler, &mut Call::Sendmsg { fd, hdr, flags })
     }
 
-    #[inline]
+    #[inline(always)]
     fn recv(&self, fd: RawFd, into: &mut [u8], flags: i32) -> Result<usize> {
         recv(self.0, fd, into, flags).result()
     }
@@ -151,7 +153,7 @@ impl Syscalls for Plain {
         Ok(received)
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&self, fd: RawFd, into: &mut [u8]) -> Result<usize> {
         read(self.0, fd, into).result()
     }
@@ -222,6 +224,14 @@ impl Syscalls for Plain {
 struct Returned(isize);
 
 impl Returned {
+    /// Nothing yet: the thread waits. The kernel has such a number of its own for that, ERESTARTSYS, which no program sees.
+    const WAITS: Returned = Returned(-512);
+
+    #[inline(always)]
+    fn waits(self) -> bool {
+        self.0 == Returned::WAITS.0
+    }
+
     #[inline(always)]
     fn of(result: Result<usize>) -> Returned {
         match result {
@@ -313,17 +323,50 @@ fn sendto_in(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) 
     sendto_from(*running, scheduler, fd, data, flags, addr)
 }
 
-#[inline(never)]
+/// A call that may wait is begun by one function and gone on with by another, and the switch between them is the caller's own: the processor predicts returns by
+/// the calls before them, and mistakes that from a frame that was entered before a switch.
+#[inline(always)]
 fn recv(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    let begun = recv_begun(net, fd, into, flags);
+    if begun.waits() {
+        coroutine::suspend();
+        return recv_ended(net, fd, into, flags);
+    }
+    begun
+}
+
+/// The same of a `read(2)`.
+#[inline(always)]
+fn read(net: Net, fd: RawFd, into: &mut [u8]) -> Returned {
+    let begun = read_begun(net, fd, into);
+    if begun.waits() {
+        coroutine::suspend();
+        return read_ended(net, fd, into);
+    }
+    begun
+}
+
+#[inline(never)]
+fn recv_begun(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
     recv_into(net, false, fd, into, flags)
 }
 
 #[inline(never)]
-fn read(net: Net, fd: RawFd, into: &mut [u8]) -> Returned {
+fn read_begun(net: Net, fd: RawFd, into: &mut [u8]) -> Returned {
     recv_into(net, true, fd, into, 0)
 }
 
-/// `recv(2)`, or `read(2)`, by TCP's short way, as far as that goes.
+#[inline(never)]
+fn recv_ended(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    recv_after(net, false, fd, into, flags)
+}
+
+#[inline(never)]
+fn read_ended(net: Net, fd: RawFd, into: &mut [u8]) -> Returned {
+    recv_after(net, true, fd, into, 0)
+}
+
+/// `recv(2)`, or `read(2)`, by TCP's short way, as far as that goes, or until the thread is to be switched from.
 #[inline(always)]
 fn recv_into(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
     let running = match net.running() {
@@ -349,11 +392,30 @@ fn recv_into(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) ->
     if !has_waited {
         match scheduler.recv_stream(running.thread, as_file, fd, into, flags) {
             ShortRecv::Done(received) => return Returned(received.cast_signed()),
-            ShortRecv::Waits => scheduler = running.suspend(scheduler),
+            ShortRecv::Waits => {
+                running.leave(scheduler);
+                // The call does not return now: nobody is told that it does.
+                let _running = ManuallyDrop::new(running);
+                return Returned::WAITS;
+            }
             ShortRecv::Long if as_file => return read_else(*running, scheduler, fd, into),
             ShortRecv::Long => return recv_else(*running, scheduler, fd, into, flags),
         }
     }
+    match scheduler.take_received(running.thread, as_file, fd, into, flags) {
+        Some(received) => Returned(received.cast_signed()),
+        None => recv_on(*running, scheduler, as_file, fd, into, flags),
+    }
+}
+
+/// The thread that has begun such a receive has been switched to again.
+#[inline(always)]
+fn recv_after(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    let running = match net.running() {
+        Ok(running) => running,
+        Err(errno) => return Returned::failed(errno),
+    };
+    let mut scheduler = running.come_back();
     match scheduler.take_received(running.thread, as_file, fd, into, flags) {
         Some(received) => Returned(received.cast_signed()),
         None => recv_on(*running, scheduler, as_file, fd, into, flags),

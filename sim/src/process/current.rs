@@ -483,6 +483,21 @@ impl Running {
     }
 }
 
+impl Running {
+    /// The thread is about to give the processor away, in its call, which goes on when it comes back: [`Running::suspend`] in two parts, between which stands the
+    /// switch.
+    #[inline(always)]
+    pub fn leave(&self, mut scheduler: RefMut<'_, Scheduler>) {
+        scheduler.note_stack_end(self.thread, StackEnd::here());
+    }
+
+    /// See [`Running::leave`].
+    #[inline(always)]
+    pub fn come_back(&self) -> RefMut<'_, Scheduler> {
+        come_back(&self.shared, self.thread)
+    }
+}
+
 // What follows is not of `Running`, which so need not stand in memory for the sake of what is seldom done.
 
 /// See [`Running::suspend`].
@@ -491,6 +506,12 @@ fn suspend<'a>(shared: &'a Shared, thread: ThreadId, mut scheduler: RefMut<'a, S
     scheduler.note_stack_end(thread, StackEnd::here());
     drop(scheduler);
     coroutine::suspend();
+    come_back(shared, thread)
+}
+
+/// The thread has been switched to.
+#[inline(always)]
+fn come_back(shared: &Shared, thread: ThreadId) -> RefMut<'_, Scheduler> {
     let mut scheduler = shared.scheduler.borrow_mut();
     if scheduler.thread_mut(thread).is_held_up { hold_up(shared, thread, scheduler) } else { scheduler }
 }
