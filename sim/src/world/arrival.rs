@@ -109,7 +109,7 @@ impl World {
                     return Happened::Ended(Ended { waiter, data: Data { slot, len: received } });
                 }
                 Landing::Kept => self.hand_back_to(owner, slot),
-                landing @ (Landing::Wakes { .. } | Landing::Done | Landing::Long) => {
+                landing @ (Landing::Wakes { .. } | Landing::Done | Landing::Unheard | Landing::Long) => {
                     return self.landed(to, slot, landing).map_or(Happened::Something, Happened::Woken);
                 }
             }
@@ -130,7 +130,9 @@ impl World {
                 }
                 return Some(waiter);
             }
-            Landing::Ends { .. } | Landing::Kept => unreachable!("nobody is woken by it"),
+            Landing::Ends { .. } => unreachable!("what has ended is not woken for"),
+            Landing::Kept => self.hand_back(slot),
+            Landing::Unheard => return self.land_unheard(to, slot),
             Landing::Done => {
                 self.in_flight.land(slot);
                 self.follow(to);
@@ -138,6 +140,16 @@ impl World {
             Landing::Long => self.take_in(to, slot),
         }
         self.wakes.pop_only()
+    }
+
+    /// The datagram in this place is the first of its way to reach its host, or the first since something has changed there.
+    #[cold]
+    #[inline(never)]
+    fn land_unheard(&mut self, to: HostId, slot: u32) -> Option<Token> {
+        let machine = &mut self.machines[to.index()];
+        let Flying { packet, ends, .. } = &mut self.in_flight.slots[index(slot)];
+        let landing = machine.host.take_unheard(machine.clock.own(self.now), packet, ends);
+        self.landed(to, slot, landing)
     }
 
     /// The data of the packet whose arrival has ended a receive, to where its caller wants it.

@@ -27,6 +27,14 @@ impl World {
         if sent.is_armed {
             self.follow_timer(at);
         }
+        self.leave_again(at, slot, path);
+        true
+    }
+
+    /// The packet in this place is one of a calm connection, or a datagram of a way that has been gone, and goes where such a one of its host went last, if there
+    /// is this path.
+    #[inline(always)]
+    fn leave_again(&mut self, at: HostId, slot: u32, path: usize) {
         if let Some(path) = self.paths.get_mut(path)
             && self.chains.is_none()
             && let Some(arrives) = path.direction.arrival(self.now, Packet::SMALL_FRAME_MAX_BYTES)
@@ -35,7 +43,6 @@ impl World {
         } else {
             self.leave_otherwise(at, slot);
         }
-        true
     }
 
     /// The packet of a calm connection does not go where such a one of its host went last, or not as simply.
@@ -66,7 +73,7 @@ impl World {
         let Some(Flying { packet, label, ends, owner }) = self.in_flight.slots.get_mut(index(slot)) else { return false };
         *owner = at.0;
         match machine.host.send_short(machine.clock.own(self.now), who, fd, data, flags, (packet, ends)) {
-            ShortSend::Out { .. } => {}
+            ShortSend::Out => {}
             ShortSend::Queued => {
                 self.follow(at);
                 return true;
@@ -214,9 +221,28 @@ impl World {
         result
     }
 
+    /// The next `send(2)` or `sendto(2)` on a way of datagrams: see [`Host::send_dgram_again`](crate::host::Host::send_dgram_again). `false`: nothing has happened,
+    /// it is another case.
+    #[inline(always)]
+    pub(crate) fn send_dgram_again(&mut self, at: HostId, who: (&Recent, RawFd), data: &[u8], how: (i32, Option<&[u8]>)) -> bool {
+        let Some(machine) = self.machines.get_mut(at.index()) else { return false };
+        let slot = machine.spare;
+        let Some(Flying { packet, label, ends, owner }) = self.in_flight.slots.get_mut(index(slot)) else { return false };
+        if !machine.host.send_dgram_again(who, data, how, (packet, ends)) {
+            return false;
+        }
+        *owner = at.0;
+        machine.spare = NONE;
+        self.trace.datagram_sent_again(self.now, at.0, packet, data, label);
+        // Who is woken by it is still to be, which the other way sees to.
+        let path = if machine.host.has_woken() { usize::MAX } else { machine.path_of_calm(ends.calm()) };
+        self.leave_again(at, slot, path);
+        true
+    }
+
     /// `send(2)` or `sendto(2)` on a datagram socket, if it is an easy one: see [`Host::send_dgram_short`](crate::host::Host::send_dgram_short).
     /// `false`: nothing has happened.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn send_dgram_short(
         &mut self,
         at: HostId,
@@ -232,16 +258,14 @@ impl World {
         let slot = machine.spare;
         let Some(Flying { packet, label, ends, owner }) = self.in_flight.slots.get_mut(index(slot)) else { return false };
         match machine.host.send_dgram_short(who, fd, data, how, (packet, ends, &mut self.calms)) {
-            ShortSend::Out { again: true } => self.trace.datagram_sent_again(self.now, at.0, packet, label),
-            ShortSend::Out { again: false } => self.trace.packet_sent(self.now, at.0, packet, label),
+            ShortSend::Out => self.trace.packet_sent(self.now, at.0, packet, label),
             ShortSend::Queued | ShortSend::Long => return false,
         }
         machine.spare = NONE;
         *owner = at.0;
-        let (path, has_woken) = (machine.path_to(packet.dst), machine.host.has_woken());
-        if !self.leave(at, slot, path) || has_woken {
-            self.follow(at);
-        }
+        let path = machine.path_to(packet.dst);
+        self.leave(at, slot, path);
+        self.follow(at);
         true
     }
 
