@@ -158,6 +158,9 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// assert_eq!(from, Os.getsockname(&client)?);
     /// # Ok::<(), Errno>(())
     /// ```
+    // Calls that mostly wait are a part of their caller: a thread that has waited returns through every frame above its wait to where the processor does not
+    // foresee that it does.
+    #[inline(always)]
     fn accept(&self, socket: &Self::Socket, flags: SockFlags) -> Result<(Self::Socket, SocketAddr)> {
         let mut bytes = [0; SOCKADDR_MAX_BYTES];
         let mut len = SOCKADDR_MAX_LEN;
@@ -202,39 +205,6 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// ```
     fn recv(&self, socket: &Self::Socket, into: &mut [u8], flags: MsgFlags) -> Result<usize> {
         self.calls(Vouch::for_owned()).recv(self.fileno(socket), into, flags.raw())
-    }
-
-    /// [`send`](SocketApi::send), from a caller who knows that the socket is one of datagrams: the same call. A world that looks what kind of socket it is
-    /// begins with those.
-    ///
-    /// # Errors
-    /// Those of [`send`](SocketApi::send).
-    ///
-    /// ```
-    /// # use twinsock::*;
-    /// let (a, _b) = Os.socketpair(Domain::UNIX, Type::DGRAM, SockFlags::NONE, Protocol::DEFAULT)?;
-    /// assert_eq!(Os.send_datagram(&a, b"hello", MsgFlags::NONE)?, 5);
-    /// # Ok::<(), Errno>(())
-    /// ```
-    fn send_datagram(&self, socket: &Self::Socket, data: &[u8], flags: MsgFlags) -> Result<usize> {
-        self.send(socket, data, flags)
-    }
-
-    /// [`recv`](SocketApi::recv), from a caller who knows that the socket is one of datagrams: the same call, as of
-    /// [`send_datagram`](SocketApi::send_datagram).
-    ///
-    /// # Errors
-    /// Those of [`recv`](SocketApi::recv).
-    ///
-    /// ```
-    /// # use twinsock::*;
-    /// # let (a, b) = Os.socketpair(Domain::UNIX, Type::DGRAM, SockFlags::NONE, Protocol::DEFAULT)?;
-    /// # Os.send_datagram(&a, b"hello", MsgFlags::NONE)?;
-    /// assert_eq!(Os.recv_datagram(&b, &mut [0; 16], MsgFlags::NONE)?, 5);
-    /// # Ok::<(), Errno>(())
-    /// ```
-    fn recv_datagram(&self, socket: &Self::Socket, into: &mut [u8], flags: MsgFlags) -> Result<usize> {
-        self.recv(socket, into, flags)
     }
 
     /// Creates two connected sockets, `socketpair(2)`.
@@ -292,6 +262,7 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// assert_eq!(Os.getpeername(&socket), Err(Errno::NOTCONN));
     /// # Ok::<(), Errno>(())
     /// ```
+    #[inline(always)]
     fn connect(&self, socket: &Self::Socket, addr: &SocketAddr) -> Result<()> {
         self.calls(Vouch::for_owned()).connect(self.fileno(socket), addr.encode()?.as_bytes())
     }

@@ -21,7 +21,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use twinsock::raw::{RawFd, Vouch};
-use twinsock::{Clock, Entropy, Errno, Instant, JoinThread, MsgFlags, Result, SocketApi, Spawn};
+use twinsock::{Clock, Entropy, Errno, Instant, JoinThread, Result, SocketApi, Spawn};
 
 pub use crate::host::WALL_START_SECONDS;
 
@@ -136,16 +136,6 @@ impl SocketApi for Net {
 
     fn release(&self, mut socket: NetSocket) -> RawFd {
         std::mem::replace(&mut socket.fd, -1)
-    }
-
-    #[inline]
-    fn send_datagram(&self, socket: &NetSocket, data: &[u8], flags: MsgFlags) -> Result<usize> {
-        self.send_as_datagram(self.fileno(socket), data, (flags | MsgFlags::NOSIGNAL).raw())
-    }
-
-    #[inline]
-    fn recv_datagram(&self, socket: &NetSocket, into: &mut [u8], flags: MsgFlags) -> Result<usize> {
-        self.recv_as_datagram(self.fileno(socket), into, flags.raw())
     }
 
     fn getaddrinfo(&self, node: &str, port: u16) -> io::Result<Vec<std::net::SocketAddr>> {

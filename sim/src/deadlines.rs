@@ -80,82 +80,85 @@ impl<W: Numbered> Deadlines<W> {
         }
         let place = self.heap.len();
         self.heap.push(entry);
-        self.places[number] = u32::try_from(place).expect("fewer than 2^32 have something to do");
-        self.rise(place);
+        if self.rises(place, &entry) {
+            self.rise(place, entry);
+        } else {
+            self.note(place, number);
+        }
     }
 
     /// The entry in this place goes, and the last one comes to where it belongs.
     fn remove(&mut self, place: usize, number: usize) {
         self.places[number] = NONE;
-        let Some(last) = self.heap.pop() else { return };
-        if let Some(entry) = self.heap.get_mut(place) {
-            *entry = last;
-            self.note(place);
-            if !self.rise(place) && self.earlier_child(place).is_some() {
-                self.sink(place);
-            }
+        if let Some(last) = self.heap.pop()
+            && place < self.heap.len()
+        {
+            self.note(place, last.1.number());
+            self.replace(place, last);
         }
     }
 
-    /// This entry takes the place of its owner's last one, and goes from there to where it belongs.
+    /// An entry whose owner's place this is comes there, in place of the one that was, and from there to where it belongs.
     #[inline(never)]
     fn replace(&mut self, place: usize, entry: (Instant, W)) {
-        self.heap[place] = entry;
-        if !self.rise(place) && self.earlier_child(place).is_some() {
-            self.sink(place);
+        if self.rises(place, &entry) {
+            self.rise(place, entry);
+        } else if self.earlier_child(place, &entry).is_some() {
+            self.sink(place, entry);
+        } else {
+            self.heap[place] = entry;
         }
     }
 
-    /// The entry in this place goes towards the front as far as it is due before others. Whether it has moved.
+    /// Whether an entry is due before the one that precedes this place.
     #[inline]
-    fn rise(&mut self, place: usize) -> bool {
-        let moves = place > 0 && is_before(&self.heap[place], &self.heap[(place - 1) / 2]);
-        if moves {
-            self.rise_on(place);
-        }
-        moves
+    fn rises(&self, place: usize, entry: &(Instant, W)) -> bool {
+        place > 0 && is_before(entry, &self.heap[(place - 1) / 2])
     }
 
+    /// An entry goes from this place towards the front as far as it is due before others, which make room for it.
     #[inline(never)]
-    fn rise_on(&mut self, mut place: usize) {
-        loop {
+    fn rise(&mut self, mut place: usize, entry: (Instant, W)) {
+        while self.rises(place, &entry) {
             let parent = (place - 1) / 2;
-            self.heap.swap(parent, place);
-            self.note(place);
+            self.put(place, self.heap[parent]);
             place = parent;
-            if place == 0 || !is_before(&self.heap[place], &self.heap[(place - 1) / 2]) {
-                return self.note(place);
-            }
         }
+        self.put(place, entry);
     }
 
-    /// The entry in this place goes towards the end as far as it is due after others.
+    /// An entry goes from this place towards the end as far as it is due after others.
     #[inline(never)]
-    fn sink(&mut self, mut place: usize) {
-        while let Some(child) = self.earlier_child(place) {
-            self.heap.swap(place, child);
-            self.note(place);
-            self.note(child);
+    fn sink(&mut self, mut place: usize, entry: (Instant, W)) {
+        while let Some(child) = self.earlier_child(place, &entry) {
+            self.put(place, self.heap[child]);
             place = child;
         }
+        self.put(place, entry);
     }
 
-    /// Who of those behind this entry is due before it, and first.
+    /// Who of those behind this place is due before an entry, and first.
     #[inline]
-    fn earlier_child(&self, place: usize) -> Option<usize> {
+    fn earlier_child(&self, place: usize, entry: &(Instant, W)) -> Option<usize> {
         let left = 2 * place + 1;
         let first = self.heap.get(left)?;
         let (child, first) = match self.heap.get(left + 1) {
             Some(second) if is_before(second, first) => (left + 1, second),
             Some(_) | None => (left, first),
         };
-        is_before(first, &self.heap[place]).then_some(child)
+        is_before(first, entry).then_some(child)
     }
 
-    /// The entry in this place is known to be there.
+    /// An entry is in this place.
     #[inline]
-    fn note(&mut self, place: usize) {
-        let number = self.heap[place].1.number();
+    fn put(&mut self, place: usize, entry: (Instant, W)) {
+        self.heap[place] = entry;
+        self.note(place, entry.1.number());
+    }
+
+    /// The entry of this number is known to be in this place.
+    #[inline]
+    fn note(&mut self, place: usize, number: usize) {
         self.places[number] = u32::try_from(place).expect("fewer than 2^32 have something to do");
     }
 }

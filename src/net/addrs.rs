@@ -104,6 +104,7 @@ impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {
 }
 
 /// The first success among the addresses, or the last failure.
+#[inline(always)]
 pub(super) fn each_addr<A: SocketApi, T>(
     api: &A,
     addrs: impl ToSocketAddrs,

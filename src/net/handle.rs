@@ -38,6 +38,7 @@ impl<A: SocketApi> Handle<A> {
     }
 
     /// Connects, again after `EINTR`: connecting went on meanwhile, and may have come to its end.
+    #[inline(always)]
     pub(super) fn connect_uninterrupted(&self, addr: &SocketAddr) -> Result<()> {
         loop {
             match self.api.connect(&self.socket, addr) {
@@ -49,6 +50,7 @@ impl<A: SocketApi> Handle<A> {
     }
 
     /// Accepts, again after `EINTR`.
+    #[inline(always)]
     pub(super) fn accept_uninterrupted(&self) -> Result<(Handle<A>, SocketAddr)> {
         loop {
             match self.api.accept(&self.socket, SockFlags::NONE) {

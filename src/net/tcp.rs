@@ -96,6 +96,7 @@ impl<A: SocketApi> TcpListener<A> {
     /// assert_eq!((from, server.peer_addr()?), (client.local_addr()?, client.local_addr()?));
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[inline]
     pub fn accept(&self) -> io::Result<(TcpStream<A>, SocketAddr)> {
         let (handle, addr) = self.0.accept_uninterrupted()?;
         Ok((TcpStream(handle), inet(&addr)?))
@@ -221,6 +222,7 @@ impl<A: SocketApi> TcpStream<A> {
     /// # drop(stream);
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[inline]
     pub fn connect(api: &A, addrs: impl ToSocketAddrs) -> io::Result<TcpStream<A>> {
         each_addr(api, addrs, |addr| {
             let handle = Handle::new(api, domain(&addr), Type::STREAM)?;

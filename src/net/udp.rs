@@ -148,9 +148,8 @@ impl<A: SocketApi> UdpSocket<A> {
     /// assert_eq!(peer.send(b"hello")?, 5);
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    #[inline]
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(self.0.api.send_datagram(&self.0.socket, bytes, MsgFlags::NONE)?)
+        self.0.send(bytes)
     }
 
     /// Receives a datagram from the peer, `recv(2)`; what does not fit is lost.
@@ -167,9 +166,8 @@ impl<A: SocketApi> UdpSocket<A> {
     /// assert_eq!(socket.recv(&mut [0; 2])?, 2, "the other three bytes are lost");
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    #[inline]
     pub fn recv(&self, into: &mut [u8]) -> io::Result<usize> {
-        Ok(self.0.api.recv_datagram(&self.0.socket, into, MsgFlags::NONE)?)
+        self.0.recv(into, MsgFlags::NONE)
     }
 
     /// As [`recv`](UdpSocket::recv), but leaves the datagram in the queue, `MSG_PEEK`.
@@ -186,7 +184,7 @@ impl<A: SocketApi> UdpSocket<A> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn peek(&self, into: &mut [u8]) -> io::Result<usize> {
-        Ok(self.0.api.recv_datagram(&self.0.socket, into, MsgFlags::PEEK)?)
+        self.0.recv(into, MsgFlags::PEEK)
     }
 
     /// The address of the peer, `getpeername(2)`.

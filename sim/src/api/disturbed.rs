@@ -59,26 +59,6 @@ impl Net {
     }
 }
 
-impl Net {
-    /// `send(2)` on a socket that the process knows to be one of datagrams: `sendto(2)` without a name, which is the same, begins with those.
-    #[inline(always)]
-    pub(super) fn send_as_datagram(self, fd: RawFd, data: &[u8], flags: i32) -> Result<usize> {
-        if current::is_disturbed(self.owner) {
-            return self.disturbed().send(fd, data, flags);
-        }
-        Syscalls::sendto(&Plain(self), fd, data, flags, None)
-    }
-
-    /// The same of `recv(2)`.
-    #[inline(always)]
-    pub(super) fn recv_as_datagram(self, fd: RawFd, into: &mut [u8], flags: i32) -> Result<usize> {
-        if current::is_disturbed(self.owner) {
-            return self.disturbed().recv(fd, into, flags);
-        }
-        Syscalls::recvfrom(&Plain(self), fd, into, flags, None)
-    }
-}
-
 /// Each call of a process: one look at whether calls of its simulation have faults at all.
 macro_rules! calls {
     ($(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty;)*) => {

@@ -263,7 +263,15 @@ fn send_from(net: Net, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> Ret
         Ok(running) => running,
         Err(errno) => return Returned::failed(errno),
     };
-    let mut scheduler = match running.enter() {
+    let scheduler = match running.begin() {
+        Ok(scheduler) => scheduler,
+        Err(errno) => return Returned::failed(errno),
+    };
+    if !as_file && scheduler.uses_dgram(running.thread, fd) {
+        drop(scheduler);
+        return send_dgram(net, fd, data, flags);
+    }
+    let mut scheduler = match running.enter_with(scheduler) {
         Ok(scheduler) => scheduler,
         Err(errno) => return Returned::failed(errno),
     };
@@ -281,6 +289,12 @@ fn send_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, data
     Returned::of(sendto_from(running, scheduler, fd, data, flags, None))
 }
 
+/// `send(2)` on the datagram socket that the thread used last. What it is told fits into registers, so that it takes the place of its caller.
+#[inline(never)]
+fn send_dgram(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
+    Returned::of(sendto_in(net, fd, data, flags, None))
+}
+
 /// The same of a write.
 #[inline(never)]
 fn write_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, data: &[u8]) -> Returned {
@@ -289,12 +303,14 @@ fn write_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, dat
 
 #[inline(never)]
 fn sendto(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
-    let sent = || {
-        let running = net.running()?;
-        let scheduler = running.enter_here()?;
-        sendto_from(*running, scheduler, fd, data, flags, addr)
-    };
-    Returned::of(sent())
+    Returned::of(sendto_in(net, fd, data, flags, addr))
+}
+
+#[inline(always)]
+fn sendto_in(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Result<usize> {
+    let running = net.running()?;
+    let scheduler = running.enter_here(running.begin()?)?;
+    sendto_from(*running, scheduler, fd, data, flags, addr)
 }
 
 #[inline(never)]
@@ -318,6 +334,10 @@ fn recv_into(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) ->
         Ok(scheduler) => scheduler,
         Err(errno) => return Returned::failed(errno),
     };
+    if !as_file && scheduler.uses_dgram(running.thread, fd) {
+        drop(scheduler);
+        return recv_dgram(net, fd, into, flags);
+    }
     let mut has_waited = false;
     if !scheduler.goes_on(running.thread) {
         let posted = Posted { as_file, fd, flags, room: u32::try_from(into.len()).unwrap_or(u32::MAX) };
@@ -363,12 +383,13 @@ fn recv_on(
 #[cold]
 #[inline(never)]
 fn recv_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    recv_dgram(running, scheduler, fd, into, flags)
+    Returned::of(recvfrom_from(running, scheduler, fd, into, flags, None))
 }
 
+/// `recv(2)` on the datagram socket that the thread used last, as [`send_dgram`].
 #[inline(never)]
-fn recv_dgram(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    Returned::of(recvfrom_from(running, scheduler, fd, into, flags, None))
+fn recv_dgram(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    Returned::of(recvfrom_in(net, fd, into, flags, None))
 }
 
 /// The same of a read.
@@ -380,12 +401,14 @@ fn read_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into
 
 #[inline(never)]
 fn recvfrom(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: Option<Name<'_>>) -> Returned {
-    let received = || {
-        let running = net.running()?;
-        let scheduler = running.enter_here()?;
-        recvfrom_from(*running, scheduler, fd, into, flags, name)
-    };
-    Returned::of(received())
+    Returned::of(recvfrom_in(net, fd, into, flags, name))
+}
+
+#[inline(always)]
+fn recvfrom_in(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: Option<Name<'_>>) -> Result<usize> {
+    let running = net.running()?;
+    let scheduler = running.enter_here(running.begin()?)?;
+    recvfrom_from(*running, scheduler, fd, into, flags, name)
 }
 
 /// `sendto(2)` by UDP's short way, or by the long way.

@@ -170,6 +170,11 @@ pub(super) fn encode(addr: &SocketAddr) -> RawAddr {
 #[derive(Debug)]
 pub(super) struct Addresses {
     addrs: Vec<IpAddr>,
+    /// The first of each family.
+    first_v4: Option<Ipv4Addr>,
+    first_v6: Option<Ipv6Addr>,
+    /// Whether there is another beside those.
+    has_more: bool,
     mtu_bytes: u32,
     pub(super) learned: LearnedPaths,
 }
@@ -200,19 +205,34 @@ pub(super) struct Route {
 impl Addresses {
     /// Loopback and these.
     pub(super) fn new(addrs: &[IpAddr], mtu_bytes: u32) -> Addresses {
-        Addresses { addrs: addrs.iter().copied().map(canonical).collect(), mtu_bytes, learned: LearnedPaths::default() }
+        let learned = LearnedPaths::default();
+        let mut own = Addresses { addrs: Vec::new(), first_v4: None, first_v6: None, has_more: false, mtu_bytes, learned };
+        own.set(addrs);
+        own
     }
 
     /// These instead, and loopback.
     pub(super) fn set(&mut self, addrs: &[IpAddr]) {
         self.addrs = addrs.iter().copied().map(canonical).collect();
+        (self.first_v4, self.first_v6, self.has_more) = (None, None, false);
+        for addr in &self.addrs {
+            let is_first = match *addr {
+                IpAddr::V4(v4) => *self.first_v4.get_or_insert(v4) == v4,
+                IpAddr::V6(v6) => *self.first_v6.get_or_insert(v6) == v6,
+            };
+            self.has_more |= !is_first;
+        }
     }
 
     /// Whether packets to the address are for this host.
     #[inline]
     pub(super) fn owns(&self, ip: IpAddr) -> bool {
-        // Most hosts have one.
-        self.addrs.first() == Some(&ip) || ip.is_loopback() || self.addrs.len() > 1 && self.addrs.contains(&ip)
+        // Most hosts have one of each family.
+        let is_first = match ip {
+            IpAddr::V4(v4) => self.first_v4 == Some(v4) || v4.is_loopback(),
+            IpAddr::V6(v6) => self.first_v6 == Some(v6) || v6.is_loopback(),
+        };
+        is_first || self.has_more && self.addrs.contains(&ip)
     }
 
     /// Whether there is an interface besides loopback.
@@ -223,7 +243,10 @@ impl Addresses {
     /// The first address of that interface, of the family of `like`.
     #[inline]
     pub(super) fn first(&self, like: IpAddr) -> Option<IpAddr> {
-        self.addrs.iter().find(|ip| ip.is_ipv4() == like.is_ipv4()).copied()
+        match like {
+            IpAddr::V4(_) => self.first_v4.map(IpAddr::V4),
+            IpAddr::V6(_) => self.first_v6.map(IpAddr::V6),
+        }
     }
 
     /// The MTU of the path to an address by loopback, or by that interface.

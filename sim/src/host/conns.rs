@@ -25,9 +25,9 @@ impl FourTuple {
     #[inline]
     pub(super) fn hash(&self) -> u32 {
         let ports = u64::from(self.local_port) << 16 | u64::from(self.remote_port);
-        let mixed = match (self.local, self.remote) {
+        let mixed = match (&self.local, &self.remote) {
             (IpAddr::V4(local), IpAddr::V4(remote)) => mix(u64::from(local.to_bits()) << 32 | u64::from(remote.to_bits()), ports),
-            (local, remote) => mix_long(local, remote, ports),
+            (local, remote) => mix_long(*local, *remote, ports),
         };
         // The high half is the better mixed one.
         u32::try_from(mixed >> 32).expect("32 bits remain of 64")

@@ -139,11 +139,13 @@ pub enum Landing {
     Wakes {
         /// Who is to be woken.
         waiter: Token,
-        /// The host has a timer more.
+        /// The host has a timer more, or may have another earliest one.
         is_armed: bool,
     },
     /// It is taken in, or there was no room for it, which has led to nothing.
     Kept,
+    /// It is taken in, which has led to nothing but, perhaps, another earliest timer.
+    Quiet,
     /// It is taken in.
     Done,
     /// It is a datagram of a way of which nobody here has heard yet. Nothing has happened: it is for [`Host::take_unheard`].
@@ -548,7 +550,16 @@ impl Host {
             socket.peer_calm = 0;
         }
         self.settle_followed(now, key, followed, true);
-        Landing::Done
+        if self.has_output() {
+            return Landing::Done;
+        }
+        if !self.has_woken() {
+            return Landing::Quiet;
+        }
+        match self.sleepers.only_woken() {
+            Some(waiter) => Landing::Wakes { waiter, is_armed: true },
+            None => Landing::Done,
+        }
     }
 
     /// [`Host::take_known`] where the connection is looked for.
@@ -596,6 +607,14 @@ impl Host {
             self.look_up(pid, fd, recent);
         }
         recent.is_dgram_in(fd, self.tables).then_some((recent.file, recent.socket))
+    }
+
+    /// Such a descriptor has just been opened, with this file and socket, by a thread that is going to use it.
+    #[inline]
+    pub(super) fn remember(&self, recent: &mut Recent, fd: RawFd, (file, socket): (Key, Key)) {
+        if !self.has_corks() {
+            *recent = Recent { fd: i64::from(fd), tables: self.tables, file, socket };
+        }
     }
 
     #[inline(never)]

@@ -4,7 +4,7 @@ use super::Host;
 use super::addr::{self, Route};
 use super::conns::FourTuple;
 use super::cx::Cx;
-use super::socket::{Socket, Ss};
+use super::socket::{Heard, Socket, Ss};
 use crate::packet::{Control, Latitude, Segment};
 use crate::slab::Key;
 use crate::tcp::{self, ListenVerdict};
@@ -22,6 +22,23 @@ pub(super) struct SynFrom {
     pub(super) iss: Option<u32>,
 }
 
+/// Whether a segment, by its header, may complete a half-open connection: what that one's listener says of it counts then.
+#[inline]
+fn completes(segment: &Segment) -> bool {
+    match segment.control {
+        Control::None | Control::Push | Control::Fin => segment.ack.is_some(),
+        Control::Syn | Control::Rst => false,
+    }
+}
+
+impl Socket {
+    /// Whether TCP_DEFER_ACCEPT lets no segment without data complete the connection yet.
+    #[inline]
+    fn waits_for_data(&self) -> bool {
+        self.tcb.retransmits() < self.tcb.options.defer_accept
+    }
+}
+
 impl Host {
     /// A segment that may complete a connection.
     #[cold]
@@ -32,52 +49,40 @@ impl Host {
         }
     }
 
-    /// Whether a segment that may complete a connection goes on to that. If a listener has made it, it takes from the header what that says:
-    /// `tcp_v4_syn_recv_sock` `mc_ttl`, `tcp_v6_syn_recv_sock`, whatever IP carries it, `mcast_hops` and `mcast_oif`.
+    /// Whether a segment that may complete a connection goes on to that: not while its listener's accept queue is full, nor without data under
+    /// TCP_DEFER_ACCEPT; the segment is dropped then, and the SYN-ACK is repeated. If a listener has made the connection, it takes from the header
+    /// what that says: `tcp_v4_syn_recv_sock` `mc_ttl`, `tcp_v6_syn_recv_sock`, whatever IP carries it, `mcast_hops` and `mcast_oif`.
     #[inline(never)]
     pub(super) fn heeds_half_open(&mut self, now: Instant, key: Key, segment: &Segment, ttl: u8) -> bool {
-        if !self.may_establish(now, key, segment) {
-            return false;
-        }
-        let remote = self.sockets[key].tuple.remote;
-        let device = self.device_towards(remote);
-        let socket = &mut self.sockets[key];
-        if socket.parent.is_some() {
-            if remote.is_ipv4() {
-                socket.heard.ttl = ttl;
+        let child = &self.sockets[key];
+        let Some(parent) = child.parent else { return true };
+        if let Some(parent) = self.sockets.get(parent)
+            && completes(segment)
+        {
+            if child.waits_for_data() && segment.payload.is_empty() && segment.control != Control::Fin {
+                return false;
             }
-            socket.heard.hops = ttl;
-            socket.heard.device = device;
+            if parent.listener.as_ref().is_some_and(|listener| listener.is_full()) {
+                self.refuse_half_open(now, key);
+                return false;
+            }
         }
+        let remote = &child.tuple.remote;
+        let (is_v4, device) = (remote.is_ipv4(), self.device_towards(*remote));
+        let heard = &mut self.sockets[key].heard;
+        *heard = Heard { ttl: if is_v4 { ttl } else { heard.ttl }, hops: ttl, device };
         true
     }
 
-    /// Whether a segment may complete a half-open connection: not while the accept queue is full, nor without data under
-    /// TCP_DEFER_ACCEPT; the segment is dropped then, and the SYN-ACK is repeated.
-    #[inline(always)]
-    fn may_establish(&mut self, now: Instant, key: Key, segment: &Segment) -> bool {
-        let child = &self.sockets[key];
-        let Some(parent) = child.parent.and_then(|parent| self.sockets.get(parent)) else { return true };
-        let completes = match segment.control {
-            Control::None | Control::Push | Control::Fin => segment.ack.is_some(),
-            Control::Syn | Control::Rst => false,
-        };
-        if !completes {
-            return true;
-        }
-        let waits_for_data = child.tcb.retransmits() < child.tcb.options.defer_accept;
-        if waits_for_data && segment.payload.is_empty() && segment.control != Control::Fin {
-            return false;
-        }
-        if !parent.listener.as_ref().is_some_and(|listener| listener.is_full()) {
-            return true;
-        }
+    /// The accept queue is full when a segment would complete a half-open connection: it is dropped, and the SYN-ACK is repeated, unless
+    /// `tcp_abort_on_overflow` says that the connection is to end.
+    #[cold]
+    fn refuse_half_open(&mut self, now: Instant, key: Key) {
         if self.sysctl.tcp_abort_on_overflow {
             self.sockets[key].tcb.abort(now);
             self.flush(now, key);
             self.settle(now, key);
         }
-        false
     }
 
     /// A segment that belongs to no connection: for a listener, or for nobody.
@@ -142,11 +147,8 @@ impl Host {
         let Socket { v6only, heard, addr_locked, .. } = *listener;
         let heritage = listener.tcb.heritage();
         let (family, uid, options) = (listener.family, listener.uid, listener.options.inherited());
-        let Host { sockets, spares, tcp_config, conns, ports, dirty, timers, .. } = self;
+        let Host { sockets, tcp_config, conns, ports, dirty, timers, .. } = self;
         let (child, socket) = sockets.open(tcp_config, family, uid, &options);
-        if let Some(spare) = spares.pop() {
-            socket.tcb.furnish(spare);
-        }
         socket.tcb.answer_syn(&heritage, cx.now, tcp_config, (tuple.local_port, tuple.remote_port), iss, syn);
         socket.state = socket.tcb.state();
         socket.v6only = v6only;

@@ -14,19 +14,17 @@ use super::timers::{TimerOf, TimerQueue};
 use super::{Host, poll};
 use crate::packet::{Body, Icmp, IcmpError, Packet, Segment};
 use crate::slab::{Key, KeyQueue};
-use crate::tcp::{self, State};
+use crate::tcp::{self, Sent, State};
 use crate::udp::IpHeader;
 use twinsock::Instant;
 
 impl Socket {
-    /// Writes the next packet that this socket has to send; `false`: there is none.
+    /// Writes the next packet that this socket has to send; `None`: there is none.
     #[inline(always)]
-    fn transmit_into(&mut self, sysctl: &Sysctl, now: Instant, packet: &mut Packet) -> bool {
-        if !self.tcb.transmit_into(now, packet.segment_mut()) {
-            return false;
-        }
+    fn transmit_into(&mut self, sysctl: &Sysctl, now: Instant, packet: &mut Packet) -> Option<Sent> {
+        let sent = self.tcb.transmit_into(now, packet.segment_mut())?;
         self.address(sysctl, packet);
-        true
+        Some(sent)
     }
 
     /// Writes the IP header of a packet of this socket.
@@ -96,8 +94,10 @@ pub(super) struct LateWake {
 pub(super) struct Followed {
     /// Who waits for the socket, if it has a file.
     wake: Option<LateWake>,
-    /// The state before, if the connection has come to be over or complete.
-    turned_from: Option<State>,
+    /// The state before, if the connection has come to be over.
+    ended_from: Option<State>,
+    /// It has come to be complete.
+    is_completed: bool,
 }
 
 impl Socket {
@@ -110,8 +110,8 @@ impl Socket {
         let wake = self.file.map(|file| LateWake { file, wakes, is_lingering, error: false });
         let (new, old) = (self.tcb.state(), self.state);
         self.state = new;
-        let has_turned = new != old && (new == State::Closed || old == State::SynReceived);
-        Followed { wake, turned_from: has_turned.then_some(old) }
+        let ended_from = (new == State::Closed && old != State::Closed).then_some(old);
+        Followed { wake, ended_from, is_completed: old == State::SynReceived && new != old && new != State::Closed }
     }
 }
 
@@ -318,10 +318,10 @@ impl Host {
             dirty.drop_first();
             return false;
         };
-        let found = socket.transmit_into(sysctl, now, packet);
+        let sent = socket.transmit_into(sysctl, now, packet);
         *ends = Ends::between(key, socket.peer);
         // Usually that was all.
-        if found && socket.tcb.has_output() {
+        if sent == Some(Sent::First) && socket.tcb.has_output() {
             return true;
         }
         socket.is_dirty = false;
@@ -330,7 +330,7 @@ impl Host {
         if socket.tcb.is_gone() {
             self.forget_socket(key);
         }
-        found
+        sent.is_some()
     }
 
     /// All is out: the sockets of the calls that sent it tell who waits for them.
@@ -367,7 +367,7 @@ impl Host {
     pub(super) fn flush(&mut self, now: Instant, key: Key) {
         let Some(socket) = self.sockets.get_mut(key).filter(|socket| socket.tcb.has_output()) else { return };
         let mut packet = Packet::EMPTY;
-        while socket.transmit_into(&self.sysctl, now, &mut packet) {
+        while socket.transmit_into(&self.sysctl, now, &mut packet).is_some() {
             self.outbox.push_back(std::mem::replace(&mut packet, Packet::EMPTY));
         }
     }
@@ -424,9 +424,11 @@ impl Host {
             if at > cx.now {
                 break;
             }
-            self.timers.drop_first();
             match whose {
-                TimerOf::Socket(key) => self.socket_timer(cx.now, key),
+                TimerOf::Socket(key) => {
+                    self.timers.drop_first();
+                    self.socket_timer(cx.now, key);
+                }
                 TimerOf::TimeWaits => self.time_waits_timer(cx.now),
             }
         }
@@ -479,9 +481,7 @@ impl Host {
     /// The rest of it, once the socket itself has been followed.
     #[inline(always)]
     pub(super) fn settle_followed(&mut self, now: Instant, key: Key, followed: Followed, is_last: bool) {
-        if let Some(old) = followed.turned_from {
-            self.follow_state(now, key, old, is_last);
-        }
+        self.follow_turn(now, key, &followed, is_last);
         if let Some(LateWake { file, wakes, is_lingering, .. }) = followed.wake
             && (wakes.any() || is_lingering)
         {
@@ -503,11 +503,19 @@ impl Host {
     #[inline(always)]
     fn follow(&mut self, now: Instant, key: Key, is_last: bool) -> Option<LateWake> {
         let Host { sockets, dirty, timers, .. } = self;
-        let Followed { wake, turned_from } = sockets[key].follow(key, dirty, timers);
-        if let Some(old) = turned_from {
-            self.follow_state(now, key, old, is_last);
+        let followed = sockets[key].follow(key, dirty, timers);
+        self.follow_turn(now, key, &followed, is_last);
+        followed.wake
+    }
+
+    /// The socket's connection may be over or complete, which it was not before: `tcp_set_state`.
+    #[inline(always)]
+    fn follow_turn(&mut self, now: Instant, key: Key, followed: &Followed, is_last: bool) {
+        if let Some(old) = followed.ended_from {
+            self.follow_end(now, key, old, is_last);
+        } else if followed.is_completed {
+            self.follow_completion(key);
         }
-        wake
     }
 
     #[inline]
@@ -526,17 +534,14 @@ impl Host {
         }
     }
 
-    /// The socket's connection is over or complete, which it was not in its old state: `tcp_set_state`.
-    fn follow_state(&mut self, now: Instant, key: Key, old: State, is_last: bool) {
+    /// The socket's connection is over, which it was not in its old state.
+    #[inline(never)]
+    fn follow_end(&mut self, now: Instant, key: Key, old: State, is_last: bool) {
         let socket = &mut self.sockets[key];
-        if socket.state != State::Closed {
-            return self.follow_completion(key);
-        }
         let parent = socket.parent;
         let keeps_port = socket.port_locked;
-        match socket.tcb.take_time_wait() {
-            Some(rest) => self.enter_time_wait(key, rest),
-            None => socket.unhash(key, &mut self.conns),
+        if !socket.tcb.leaves_rest() || !self.enter_time_wait(key) {
+            self.sockets[key].unhash(key, &mut self.conns);
         }
         if !keeps_port {
             self.put_port(key);
@@ -554,6 +559,7 @@ impl Host {
     }
 
     /// The connection of a socket that was half open is complete: if it has a listener, that may be asked for it.
+    #[inline(never)]
     fn follow_completion(&mut self, key: Key) {
         let Some(parent) = self.sockets[key].parent.and_then(|parent| self.sockets.get_mut(parent)) else { return };
         let Some(listener) = &mut parent.listener else { return };
@@ -571,7 +577,7 @@ impl Host {
 
     /// The socket is gone: nothing of it is left in the host.
     pub(super) fn forget_socket(&mut self, key: Key) {
-        let Host { sockets, conns, ports, timers, spares, .. } = self;
+        let Host { sockets, conns, ports, timers, .. } = self;
         let Some(socket) = sockets.get_mut(key) else { return };
         socket.unhash(key, conns);
         let (num, place) = (socket.num, socket.place);
@@ -581,17 +587,9 @@ impl Host {
         if socket.armed < Instant::FAR {
             timers.clear(TimerOf::Socket(key));
         }
-        if spares.len() < SPARES_MAX
-            && let Some(spare) = socket.tcb.take_spare()
-        {
-            spares.push(spare);
-        }
         sockets.forget(key);
         if num != 0 {
             self.release_place(num, place);
         }
     }
 }
-
-/// Of how many connections that are over the buffers are kept.
-const SPARES_MAX: usize = 64;

@@ -88,7 +88,7 @@ pub(crate) use ahead::Coming;
 use crate::packet::Packet;
 use crate::shared::Shared;
 use crate::slab::{self, Key, KeyQueue, Slab};
-use crate::tcp::{Config, Spare};
+use crate::tcp::Config;
 use addr::{Addresses, canonical};
 use conns::Conns;
 use dgram::{Corks, Dgram, DgramPorts, Memberships};
@@ -184,9 +184,6 @@ pub struct Host {
     /// Operations that are over, for those to come.
     #[expect(clippy::vec_box, reason = "an operation moves from here and back as it is, without its parts being moved")]
     spare_ops: Vec<Box<op::Waiting>>,
-    /// What connections that are over have left to those to come.
-    #[expect(clippy::vec_box, reason = "they go from one block to another as they are, in their boxes")]
-    spares: Vec<Box<Spare>>,
     /// What a connection that is being made is told, which holds a view of the constants that need not be taken anew for each.
     tcp_config: Config,
     /// Who is told when all of it is out: what a call sends over loopback is taken in before the call's own socket wakes anybody.
@@ -235,7 +232,6 @@ impl Host {
             iss_secret: None,
             timers: TimerQueue::default(),
             spare_ops: Vec::new(),
-            spares: Vec::new(),
             dirty: KeyQueue::new(),
             outbox: VecDeque::new(),
             late_wakes: VecDeque::new(),

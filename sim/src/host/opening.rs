@@ -6,7 +6,8 @@
 use super::Host;
 use super::addr::{check_length, sa_family};
 use super::cx::{Cx, Pid, Token};
-use super::fast::{QuietCall, Quietly, Short};
+use super::fast::{QuietCall, Quietly, Recent, Short};
+use super::file::value;
 use super::socket::Ss;
 use super::task::{Kind, Step};
 use crate::tcp::State;
@@ -77,33 +78,40 @@ impl Host {
         }
     }
 
-    /// Goes on with such a call, if that ends it. `None`: nothing has happened, see [`Host::take_up`].
+    /// Goes on with such a call, if that ends it; the socket that it has opened is the one that its thread used last. `None`: nothing has happened, see
+    /// [`Host::take_up`].
     #[inline(always)]
     pub(crate) fn resume_opening(
         &mut self,
         cx: &mut Cx<'_>,
         quiet: &QuietCall,
         name: Option<&mut Name<'_>>,
+        recent: &mut Recent,
     ) -> Option<Result<usize>> {
         let entry = self.files.get(quiet.file)?;
         if !entry.queue.sits(quiet.token) || !entry.is_shared() {
             return None;
         }
-        let step = match quiet.what {
-            Quietly::Accept { reserved } => self.step_accept(cx, quiet.pid, quiet.socket, reserved, name, quiet.flags),
-            Quietly::Connect { disconnects } => self.step_connect(cx, quiet.socket, disconnects),
+        // Where there is no outcome yet, it was woken in vain.
+        let (result, fd, ends) = match quiet.what {
+            Quietly::Accept { reserved } => {
+                let accepted = self.accept_next(cx, quiet.pid, quiet.socket, reserved, name, quiet.flags)?;
+                (accepted.map(|_| value(reserved)), reserved, accepted.ok())
+            }
+            Quietly::Connect { disconnects } => match self.step_connect(cx, quiet.socket, disconnects) {
+                Step::Done(result) => (result, quiet.fd, result.is_ok().then_some((quiet.file, quiet.socket))),
+                Step::Wait => return None,
+            },
             Quietly::Recv | Quietly::DgramRecv => return None,
         };
-        match step {
-            Step::Done(result) => {
-                let entry = &mut self.files[quiet.file];
-                entry.queue.get_up();
-                entry.put_shared();
-                Some(self.finish(quiet.pid, quiet.kind(), result))
-            }
-            // It was woken in vain.
-            Step::Wait => None,
+        let entry = &mut self.files[quiet.file];
+        entry.queue.get_up();
+        entry.put_shared();
+        match ends {
+            Some(ends) => self.remember(recent, fd, ends),
+            None => _ = self.finish(quiet.pid, quiet.kind(), result),
         }
+        Some(result)
     }
 
     /// A call begins to wait on its file, where nobody does, and holds it.

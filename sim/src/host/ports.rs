@@ -152,17 +152,23 @@ impl Ports {
         let (step, mask) = if range.is_own { (1, !0) } else { (2, !1) };
         let count = if high - low > 1 { (high - low) & mask } else { high - low };
         let begun = self.connect_next[class];
-        let start = (begun.unwrap_or_else(|| luck.below(Latitude::EphemeralPort, count)) % count) & mask;
+        let start = wrapped(begun.unwrap_or_else(|| luck.below(Latitude::EphemeralPort, count)), count) & mask;
         for offset in start..start + step.min(count) {
             let found = search(low, high, count, offset, step, range.reserved, |port| probe(self, port));
             if let Some((port, gone)) = found {
                 let gone = gone.max(luck.below(Latitude::EphemeralPort, 8) * step);
-                self.connect_next[class] = Some((start + gone + step) % count);
+                self.connect_next[class] = Some(wrapped(start + gone + step, count));
                 return Some(port);
             }
         }
         None
     }
+}
+
+/// The remainder of what is nearly always less.
+#[inline]
+fn wrapped(number: u32, count: u32) -> u32 {
+    if number < count { number } else { number % count }
 }
 
 /// The ports to choose from.

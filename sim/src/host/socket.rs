@@ -149,10 +149,11 @@ impl Socket {
         (self.is_lingering, self.sends_ipv4, self.addr_locked, self.port_locked) = (false, false, false, false);
         (self.num, self.place, self.parent) = (0, 0, None);
         (self.uid, self.disconnects, self.heard) = (uid, 0, Heard::NOTHING);
-        debug_assert_eq!(*self, Socket::new(config, family, uid, options.clone()), "nothing of it is left");
+        let fresh = || Socket::new(config, family, uid, options.clone());
+        debug_assert_eq!(Socket { tcb: Tcb::new(config), ..self.clone() }, fresh(), "nothing of it is left");
     }
 
-    /// It is gone, but for its place in memory: nothing else that it held is to be kept with that.
+    /// It is gone, but for its place in memory: nothing that it held is to be kept with that, but what the next connection there can have again.
     pub(super) fn let_go(&mut self) {
         self.listener = None;
         self.tcb.let_go();

@@ -190,7 +190,7 @@ impl Host {
         }
     }
 
-    /// A step of `accept4(2)`: `inet_csk_accept`.
+    /// A step of `accept4(2)`.
     pub(super) fn step_accept(
         &mut self,
         cx: &mut Cx<'_>,
@@ -200,12 +200,29 @@ impl Host {
         name: Option<&mut Name<'_>>,
         flags: i32,
     ) -> Step {
+        match self.accept_next(cx, pid, key, reserved, name, flags) {
+            Some(accepted) => Step::Done(accepted.map(|_| super::file::value(reserved))),
+            None => Step::Wait,
+        }
+    }
+
+    /// The same, `inet_csk_accept`: the file and the socket of the connection that was accepted. `None`: there is none yet.
+    #[inline(never)]
+    pub(super) fn accept_next(
+        &mut self,
+        cx: &mut Cx<'_>,
+        pid: Pid,
+        key: Key,
+        reserved: RawFd,
+        name: Option<&mut Name<'_>>,
+        flags: i32,
+    ) -> Option<Result<(Key, Key)>> {
         let socket = &mut self.sockets[key];
         if socket.tcb.state() != State::Listen {
-            return Step::Done(Err(Errno::INVAL));
+            return Some(Err(Errno::INVAL));
         }
         let listener = socket.listener.as_mut().expect("a socket in LISTEN has queues");
-        let Some(child) = listener.accept() else { return Step::Wait };
+        let child = listener.accept()?;
         let file = self.files.insert(File::held(Object::Socket(child), flags & c::SOCK_NONBLOCK != 0));
         let socket = &mut self.sockets[child];
         socket.file = Some(file);
@@ -216,16 +233,16 @@ impl Host {
         {
             // The connection is lost, as on Linux.
             self.put_file(cx, file, false);
-            return Step::Done(Err(error));
+            return Some(Err(error));
         }
         match self.process_mut(pid) {
             Ok(process) => {
                 process.fill(reserved, file, flags & c::SOCK_CLOEXEC != 0);
-                Step::Done(Ok(super::file::value(reserved)))
+                Some(Ok((file, child)))
             }
             Err(error) => {
                 self.put_file(cx, file, false);
-                Step::Done(Err(error))
+                Some(Err(error))
             }
         }
     }
@@ -328,12 +345,14 @@ impl Host {
         let route = self.addresses.route(source, remote)?;
         self.learn_path(cx, &route, remote);
         let mut tuple = FourTuple { local: route.source, remote, local_port: num, remote_port: target.port };
-        let mut replaced = None;
+        let (hash, mut replaced);
         if tuple.local_port == 0 {
-            (tuple.local_port, replaced) = self.choose_port_for_connect(cx, key, &tuple).ok_or(Errno::ADDRNOTAVAIL)?;
+            let chosen = self.choose_port_for_connect(cx, key, &tuple).ok_or(Errno::ADDRNOTAVAIL)?;
+            (tuple.local_port, hash, replaced) = (chosen.port, chosen.hash, chosen.replaced);
             self.hold_port(key, tuple.local_port, true);
         } else {
-            match self.conn(&tuple) {
+            (hash, replaced) = (tuple.hash(), None);
+            match self.conn_of(&tuple, hash) {
                 None => {}
                 Some(Conn::Socket(_)) => return Err(Errno::ADDRNOTAVAIL),
                 // A port that was asked for takes a connection in TIME-WAIT over at any age, if it had timestamps.
@@ -342,7 +361,6 @@ impl Host {
                 }
             }
         }
-        let hash = tuple.hash();
         let iss = match replaced {
             Some((old, iss)) => {
                 self.forget_time_wait(old);
@@ -350,7 +368,7 @@ impl Host {
             }
             None => self.initial_sequence_number(cx, hash),
         };
-        let Host { sockets, spares, tcp_config, conns, dirty, timers, .. } = self;
+        let Host { sockets, tcp_config, conns, dirty, timers, .. } = self;
         let socket = &mut sockets[key];
         let is_discarded = socket.sends_ipv4 && remote.is_ipv6();
         if is_discarded {
@@ -359,9 +377,6 @@ impl Host {
         socket.sends_ipv4 |= socket.family == Family::Inet6 && remote.is_ipv4();
         socket.tuple = tuple;
         let ports = (tuple.local_port, tuple.remote_port);
-        if let Some(spare) = spares.pop() {
-            socket.tcb.furnish(spare);
-        }
         socket.tcb.connect(cx.now, tcp_config, ports, iss);
         socket.tcb.assume_peer_mss(if remote.is_ipv4() { MSS_DEFAULT_V4 } else { MSS_DEFAULT_V6 });
         socket.state = socket.tcb.state();
@@ -376,8 +391,9 @@ impl Host {
         Ok(())
     }
 
-    /// A port for a connection, and if it takes the place of one in TIME-WAIT, that and its initial sequence number: `__inet_hash_connect`.
-    fn choose_port_for_connect(&mut self, cx: &mut Cx<'_>, key: Key, tuple: &FourTuple) -> Option<(u16, Option<(Key, u32)>)> {
+    /// A port for a connection: `__inet_hash_connect`.
+    #[inline(always)]
+    fn choose_port_for_connect(&mut self, cx: &mut Cx<'_>, key: Key, tuple: &FourTuple) -> Option<Chosen> {
         let Host { ports, conns, time_waits, sysctl, addresses, sockets, .. } = self;
         let range = sockets[key].options.port_range(sysctl);
         let reuses = match sysctl.tcp_tw_reuse {
@@ -387,14 +403,15 @@ impl Host {
         };
         let class = crate::slab::to_usize(tuple.hash()) % super::ports::CONNECT_CLASSES;
         let now = cx.now;
-        let mut replaced = None;
+        let (mut hash, mut replaced) = (0, None);
         let mut tried = 0;
         let port = ports.choose_for_connect(&range, class, cx.luck, |ports, port| {
             if !ports.is_connect_only(port) {
                 return Probe::Taken;
             }
             let tuple = FourTuple { local_port: port, ..*tuple };
-            let taken = conns.get(&tuple, tuple.hash(), |holder| name_of(sockets, time_waits, holder));
+            hash = tuple.hash();
+            let taken = conns.get(&tuple, hash, |holder| name_of(sockets, time_waits, holder));
             match taken.map(|holder| holder.conn(sockets, time_waits)) {
                 None => Probe::Free,
                 Some(Conn::TimeWait(old)) if reuses => {
@@ -411,7 +428,7 @@ impl Host {
                 }
             }
         })?;
-        Some((port, replaced))
+        Some(Chosen { port, hash, replaced })
     }
 
     /// `shutdown(2)`: `inet_shutdown`.
@@ -557,6 +574,15 @@ impl Host {
             socket.is_lingering = false;
         }
     }
+}
+
+/// The local port that a connect has come to.
+struct Chosen {
+    port: u16,
+    /// The hash of the connection.
+    hash: u32,
+    /// The connection in TIME-WAIT whose place it takes, and the initial sequence number that keeps that one's segments out.
+    replaced: Option<(Key, u32)>,
 }
 
 /// How many ports a connect tries before account is kept of those that are taken.

@@ -47,40 +47,52 @@ impl Host {
         }
     }
 
-    /// A socket's connection goes on in TIME-WAIT, without the socket.
-    pub(super) fn enter_time_wait(&mut self, key: Key, rest: TimeWait) {
-        let socket = &mut self.sockets[key];
+    /// A socket's connection goes on in TIME-WAIT, without the socket, if that is what it has come to.
+    #[inline(never)]
+    pub(super) fn enter_time_wait(&mut self, key: Key) -> bool {
+        let Host { sockets, time_waits, ports, conns, .. } = self;
+        let socket = &mut sockets[key];
+        let Some(rest) = socket.tcb.take_time_wait() else { return false };
         socket.is_hashed = false;
-        let (tuple, place) = (socket.tuple, socket.place);
+        let (port, place) = (socket.tuple.local_port, socket.place);
         let claim = Claim { is_time_wait: true, ..socket.claim() };
         let deadline = rest.deadline();
-        let entry = self.time_waits.insert(TimeWaitEntry { rest, tuple, claim, place });
+        let entry = time_waits.insert(TimeWaitEntry { rest, tuple: socket.tuple, claim, place });
         let holder = Holder::from(Conn::TimeWait(entry));
-        if !socket.port_locked && socket.num == tuple.local_port {
+        if !socket.port_locked && socket.num == port {
             // The socket has no more need of the port.
             socket.num = 0;
-            self.ports.hand_over(tuple.local_port, place, holder);
+            ports.hand_over(port, place, holder);
         } else {
             // Its socket holds the port at this moment: whose choice the port was does not change.
-            self.time_waits[entry].place = self.ports.hold(tuple.local_port, holder, true);
+            time_waits[entry].place = ports.hold(port, holder, true);
         }
-        self.conns.hand_over(&tuple, Conn::Socket(key).into(), holder);
+        conns.hand_over(&socket.tuple, Conn::Socket(key).into(), holder);
         self.enter_end(deadline, entry);
+        true
     }
 
     /// A connection in TIME-WAIT is over.
     pub(super) fn forget_time_wait(&mut self, key: Key) {
-        let entry = self.time_waits.remove(key).expect("a connection in TIME-WAIT ends once");
-        self.conns.remove(&entry.tuple, Conn::TimeWait(key).into());
-        self.release_place(entry.tuple.local_port, entry.place);
+        self.end_time_wait(key);
         self.arm_time_waits();
     }
 
-    /// Those whose time in TIME-WAIT is over go. Entries are not taken out when a connection goes early or stays longer.
+    /// The same where it is seen to afterwards when the next one ends.
+    fn end_time_wait(&mut self, key: Key) {
+        let entry = self.time_waits.get(key).expect("a connection in TIME-WAIT ends once");
+        self.conns.remove(&entry.tuple, Conn::TimeWait(key).into());
+        let (port, place) = (entry.tuple.local_port, entry.place);
+        self.time_waits.forget(key);
+        self.release_place(port, place);
+    }
+
+    /// Those whose time in TIME-WAIT is over go, and the timer, which is still in its queue, is set to when the next one does. Entries are not taken out
+    /// when a connection goes early or stays longer.
     pub(super) fn time_waits_timer(&mut self, now: Instant) {
         while let Some((_, key)) = pop_if(&mut self.time_wait_ends, |at, _| at <= now) {
             match self.time_waits.get(key).map(|entry| entry.rest.deadline()) {
-                Some(deadline) if deadline <= now => self.forget_time_wait(key),
+                Some(deadline) if deadline <= now => self.end_time_wait(key),
                 Some(deadline) => self.enter_end(deadline, key),
                 None => {}
             }

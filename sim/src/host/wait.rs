@@ -395,6 +395,18 @@ impl Sleepers {
         !self.woken.is_empty()
     }
 
+    /// Takes out who is to be resumed, if that is one thread alone, and one that waits without an entry.
+    #[inline]
+    pub(super) fn only_woken(&mut self) -> Option<Token> {
+        match self.woken.pop_only()? {
+            Woken::Quiet(token) => Some(token),
+            call @ Woken::Call(_) => {
+                self.woken.push(call);
+                None
+            }
+        }
+    }
+
     /// The next thread to be resumed; calls that have gone on meanwhile are passed over.
     #[inline]
     pub(super) fn next_woken(&mut self) -> Option<Token> {

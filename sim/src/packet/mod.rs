@@ -50,7 +50,7 @@ impl Packet {
     };
 
     /// At most how long the frame of a packet is whose data is [`Payload::Inline`], in bytes from its IP header on.
-    pub(crate) const SMALL_FRAME_MAX_BYTES: u32 = HEADERS_MAX_BYTES + 79;
+    pub(crate) const SMALL_FRAME_MAX_BYTES: u32 = Packet::HEADERS_MAX_BYTES + 79;
 
     /// The packet's segment, to be written over; whatever else it carried is gone.
     #[inline(always)]
@@ -126,16 +126,19 @@ impl Packet {
         }
     }
 
+    /// The headers of IPv6 and TCP with all the options that fit: a packet without data is no longer.
+    pub(crate) const HEADERS_MAX_BYTES: u32 = 40 + 60;
+
     /// At most how long the largest frame is in bytes that the packet is cut into: what can be said without looking closely.
     #[inline]
     #[must_use]
     pub(crate) fn frame_bytes_at_most(&self) -> u32 {
         match &self.body {
-            Body::Tcp(segment) => HEADERS_MAX_BYTES + segment.payload_bytes(),
+            Body::Tcp(segment) => Packet::HEADERS_MAX_BYTES + segment.payload_bytes(),
             Body::Udp(datagram) if datagram.dont_fragment => {
-                HEADERS_MAX_BYTES + u32::try_from(datagram.payload.len()).unwrap_or(u32::MAX)
+                Packet::HEADERS_MAX_BYTES + u32::try_from(datagram.payload.len()).unwrap_or(u32::MAX)
             }
-            Body::Udp(_) | Body::Icmp(_) => HEADERS_MAX_BYTES,
+            Body::Udp(_) | Body::Icmp(_) => Packet::HEADERS_MAX_BYTES,
         }
     }
 
@@ -160,9 +163,6 @@ impl Packet {
         ip + transport
     }
 }
-
-/// The headers of IPv6 and TCP with all the options that fit.
-const HEADERS_MAX_BYTES: u32 = 40 + 60;
 
 const _: () = assert!(Payload::INLINE_MAX_BYTES == 79);
 

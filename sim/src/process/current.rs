@@ -351,7 +351,15 @@ impl Running {
     /// `EIO`: the thread is killed or unwinding, and such a thread never waits.
     #[inline(always)]
     pub fn enter(&self) -> Result<RefMut<'_, Scheduler>> {
-        let mut scheduler = self.begin()?;
+        self.enter_with(self.begin()?)
+    }
+
+    /// The same of a call that has begun.
+    ///
+    /// # Errors
+    /// As of [`Running::enter`].
+    #[inline(always)]
+    pub fn enter_with<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> Result<RefMut<'a, Scheduler>> {
         if scheduler.goes_on(self.thread) { Ok(scheduler) } else { enter_slowly(&self.shared, self.thread, scheduler) }
     }
 
@@ -360,8 +368,7 @@ impl Running {
     /// # Errors
     /// As of [`Running::enter`].
     #[inline(always)]
-    pub fn enter_here(&self) -> Result<RefMut<'_, Scheduler>> {
-        let mut scheduler = self.begin()?;
+    pub fn enter_here<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> Result<RefMut<'a, Scheduler>> {
         if scheduler.goes_on(self.thread) {
             return Ok(scheduler);
         }

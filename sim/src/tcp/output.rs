@@ -31,6 +31,15 @@ pub(super) struct AckState {
     pub(super) next_challenge: Instant,
 }
 
+/// What has been sent, if anything was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sent {
+    /// A segment, after which there may be others.
+    First,
+    /// A segment, after which there is nothing to send.
+    Only,
+}
+
 /// TSval at `now`: milliseconds.
 #[inline]
 pub(super) fn timestamp_clock(now: Instant, offset: u32) -> u32 {
@@ -43,14 +52,17 @@ impl Tcb {
     #[cfg(test)]
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Segment> {
         let mut segment = Segment::EMPTY;
-        self.transmit_into(now, &mut segment).then_some(segment)
+        self.transmit_into(now, &mut segment).is_some().then_some(segment)
     }
 
-    /// The same, written to where the caller wants the segment: a small one is not worth moving. `false`: there is nothing, and what is
+    /// The same, written to where the caller wants the segment: a small one is not worth moving. `None`: there is nothing, and what is
     /// there now means nothing.
-    #[inline(always)]
-    pub fn transmit_into(&mut self, now: Instant, into: &mut Segment) -> bool {
-        self.transmit_small(now, into) || (self.has_output() && self.transmit(now, into))
+    #[inline(never)]
+    pub fn transmit_into(&mut self, now: Instant, into: &mut Segment) -> Option<Sent> {
+        if self.transmit_small(now, into) {
+            return Some(Sent::First);
+        }
+        self.transmit(now, into)
     }
 
     /// Whether there may be something to send: a quick look, for most calls find nothing.
@@ -60,9 +72,9 @@ impl Tcb {
         self.ack.now || self.has_unsent() || self.rtx_nxt.before(self.rtx_end) || self.ack.probe || self.owes_replies
     }
 
-    /// The same on the full way, where [`Tcb::has_output`].
+    /// The same on the full way.
     #[inline(always)]
-    pub(super) fn transmit(&mut self, now: Instant, into: &mut Segment) -> bool {
+    pub(super) fn transmit(&mut self, now: Instant, into: &mut Segment) -> Option<Sent> {
         match self.state {
             State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait | State::Closing | State::LastAck
                 if !self.owes_replies =>
@@ -85,17 +97,17 @@ impl Tcb {
 
     /// Answers, and what is sent before a connection is established.
     #[cold]
-    fn transmit_rare(&mut self, now: Instant, into: &mut Segment) -> bool {
+    fn transmit_rare(&mut self, now: Instant, into: &mut Segment) -> Option<Sent> {
         if self.owes_replies {
             self.take_reply(into);
-            return true;
+            return Some(Sent::First);
         }
         match self.state {
-            State::SynSent | State::SynReceived => self.transmit_syn(now, into),
+            State::SynSent | State::SynReceived => self.transmit_syn(now, into).then_some(Sent::First),
             // The ACK of the FIN that has ended it.
             State::Closed if self.ack.now => {
                 self.write_bare(now, self.snd_nxt, Control::None, into);
-                true
+                Some(Sent::First)
             }
             State::Closed
             | State::Listen
@@ -105,20 +117,22 @@ impl Tcb {
             | State::FinWait2
             | State::CloseWait
             | State::Closing
-            | State::LastAck => false,
+            | State::LastAck => None,
         }
     }
 
     #[inline(always)]
-    fn transmit_synchronized(&mut self, now: Instant, into: &mut Segment) -> bool {
-        if self.rtx_nxt.before(self.rtx_end) && self.transmit_again(now, into) {
-            return true;
+    fn transmit_synchronized(&mut self, now: Instant, into: &mut Segment) -> Option<Sent> {
+        let repeats = self.rtx_nxt.before(self.rtx_end);
+        if repeats && self.transmit_again(now, into) {
+            return Some(Sent::First);
         }
+        let mut sent = if repeats { Sent::First } else { Sent::Only };
         let mut bare = None;
         if self.has_unsent() {
             if !self.rtx_nxt.before(self.rtx_end) {
                 match self.send.as_ref().and_then(|send| send.next_unsent()) {
-                    Some((len, last)) if self.transmit_new(now, len, last, into) => return true,
+                    Some((len, last)) if self.transmit_new(now, len, last, into) => return Some(Sent::First),
                     Some(_) => {}
                     None => bare = self.transmit_fin(now),
                 }
@@ -126,11 +140,14 @@ impl Tcb {
             if self.flight_bytes() == 0 {
                 self.arm_window_probe(now);
             }
+            if bare.is_none() || self.ack.probe {
+                sent = Sent::First;
+            }
         }
-        let bare = bare.or_else(|| self.transmit_ack().map(|seq| (seq, Control::None)));
-        let Some((seq, control)) = bare else { return false };
-        self.put_bare(now, seq, control, into);
-        true
+        let (seq, control) = bare.or_else(|| self.transmit_ack().map(|seq| (seq, Control::None)))?;
+        self.write_bare(now, seq, control, into);
+        debug_assert!(sent == Sent::First || !self.has_output(), "that was all");
+        Some(sent)
     }
 
     /// SYN, SYN-ACK, and the ACK of a SYN in SYN-RECEIVED.
@@ -365,12 +382,6 @@ impl Tcb {
     /// Writes a segment without data.
     #[inline(never)]
     fn write_bare(&mut self, now: Instant, seq: SeqNumber, control: Control, into: &mut Segment) {
-        self.put_bare(now, seq, control, into);
-    }
-
-    /// The same where it is done most.
-    #[inline(always)]
-    fn put_bare(&mut self, now: Instant, seq: SeqNumber, control: Control, into: &mut Segment) {
         self.put_header(now, seq, control, into);
         into.frame_bytes = 0;
         into.payload.clear();

@@ -1,7 +1,7 @@
-//! What a connection needs for a while and the next one can have again: buffers that are empty, and what is left of it at its end.
+//! What a connection needs for a while and the next one can have again: buffers that are empty.
 //!
-//! A connection that is over leaves its buffers here, and its host gives them to one that begins ([`Tcb::furnish`]). Without any a connection makes its
-//! own, and notices no difference.
+//! A connection that is over leaves its buffers here, and the next one in its place in memory has them ([`Tcb::let_go`], [`Tcb::renew`]). Without any a
+//! connection makes its own, and notices no difference.
 
 use super::config::{Config, Options};
 use super::congestion::Congestion;
@@ -12,31 +12,20 @@ use super::rtt::Rtt;
 use super::send_buffer::SendBuffer;
 use super::state::State;
 use super::tcb::{MSS_DEFAULT, SCALING_RATIO_INITIAL, Tcb, TimestampState, Urgent};
-use super::time_wait::TimeWait;
 use super::timer::Timers;
 use super::user::ShutdownBits;
 use crate::packet::{Segment, SeqNumber};
 
 /// Buffers that nobody uses.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Spare {
+pub(super) struct Spare {
     send: Option<Box<SendBuffer>>,
     recv: Option<Box<RecvBuffer>>,
     /// RSTs that wait to be sent; mostly none, and room for some.
     replies: Vec<Segment>,
-    /// Not spare, but rare too: the rest of a connection that has just entered TIME-WAIT.
-    pub(super) time_wait: Option<TimeWait>,
 }
 
 impl Tcb {
-    /// Gives the block what an earlier connection has left.
-    pub fn furnish(&mut self, mut spare: Box<Spare>) {
-        if let Some(own) = &mut self.spare {
-            std::mem::swap(&mut own.replies, &mut spare.replies);
-        }
-        self.spare = Some(spare);
-    }
-
     /// A segment waits to be sent, before everything else.
     #[cold]
     pub(super) fn push_reply(&mut self, reply: Segment) {
@@ -52,32 +41,23 @@ impl Tcb {
         self.owes_replies = !spare.replies.is_empty();
     }
 
-    /// What the block leaves, which is gone: [`Tcb::is_gone`], or nobody asks for its data any more.
-    pub fn take_spare(&mut self) -> Option<Box<Spare>> {
+    /// The block is gone, but for its place in memory: what the next connection there can have again is kept, and the rest goes.
+    pub fn let_go(&mut self) {
         self.spare_send();
         if let Some(mut recv) = self.recv.take()
             && recv.make_spare()
         {
             self.spare.get_or_insert_default().recv = Some(recv);
         }
-        let mut spare = self.spare.take()?;
-        self.owes_replies = false;
-        spare.replies.clear();
-        if spare.replies.capacity() > REPLIES_KEPT_MAX {
-            spare.replies = Vec::new();
+        if let Some(Spare { replies, .. }) = self.spare.as_deref_mut() {
+            replies.clear();
+            if replies.capacity() > REPLIES_KEPT_MAX {
+                *replies = Vec::new();
+            }
         }
-        spare.time_wait = None;
-        Some(spare)
     }
 
-    /// The block is gone, and what it holds goes.
-    pub fn let_go(&mut self) {
-        self.send = None;
-        self.recv = None;
-        self.spare = None;
-    }
-
-    /// A block that was let go becomes that of a fresh socket, as [`Tcb::new`] makes it: in its place, for it is large.
+    /// A block that was let go becomes that of a fresh socket, as [`Tcb::new`] makes it, but for what it has kept: in its place, for it is large.
     #[inline(always)]
     pub fn renew(&mut self, config: &Config) {
         let zero = SeqNumber::new(0);
@@ -99,13 +79,14 @@ impl Tcb {
         (self.mss_clamp, self.mss, self.size_goal) = (MSS_DEFAULT, MSS_DEFAULT, 0);
         (self.snd_wscale, self.peer_scales) = (0, false);
         (self.fin_queued, self.more_follows, self.sealed, self.push_now) = (false, false, false, false);
+        self.leaves_rest = false;
         (self.rtx_nxt, self.rtx_end) = (zero, zero);
         (self.urg_seq, self.urgent) = (zero, Urgent::None);
         (self.rcv_wscale, self.scaling_ratio) = (0, SCALING_RATIO_INITIAL);
         (self.rcv_mss, self.advmss) = (MSS_DEFAULT, config.mss_bytes);
         (self.rcv_ssthresh, self.window_clamp) = (0, 0);
         (self.sndbuf, self.rcvbuf) = (config.sysctl.tcp_wmem[1], config.sysctl.tcp_rmem[1]);
-        debug_assert_eq!(*self, Tcb::new(config), "nothing of it is left");
+        debug_assert_eq!(Tcb { spare: None, ..self.clone() }, Tcb::new(config), "nothing else of it is left");
     }
 
     /// There is nothing to send any more.

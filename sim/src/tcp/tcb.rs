@@ -132,6 +132,8 @@ pub struct Tcb {
     pub(super) sealed: bool,
     /// Nothing is held back now: TCP_NODELAY was just set (TCP_NAGLE_PUSH).
     pub(super) push_now: bool,
+    /// The connection has ended in TIME-WAIT, and what is left of it is still to be taken.
+    pub(super) leaves_rest: bool,
     /// A segment is to be sent again from here ...
     pub(super) rtx_nxt: SeqNumber,
     /// ... up to here.
@@ -205,6 +207,7 @@ impl Tcb {
             more_follows: false,
             sealed: false,
             push_now: false,
+            leaves_rest: false,
             rtx_nxt: zero,
             rtx_end: zero,
             rcv_nxt: zero,
@@ -376,16 +379,19 @@ impl Tcb {
     /// Whether the host may drop the block: closed by its user, CLOSED, nothing left to transmit.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.orphan
-            && self.state == State::Closed
-            && !self.owes_replies
-            && !self.ack.now
-            && self.spare.as_ref().is_none_or(|spare| spare.time_wait.is_none())
+        self.orphan && self.state == State::Closed && !self.owes_replies && !self.ack.now && !self.leaves_rest
+    }
+
+    /// Whether there is the rest of a connection in TIME-WAIT to be taken.
+    #[must_use]
+    pub fn leaves_rest(&self) -> bool {
+        self.leaves_rest
     }
 
     /// Takes the rest of a connection that has just entered TIME-WAIT; this block is CLOSED.
     pub fn take_time_wait(&mut self) -> Option<TimeWait> {
-        self.spare.as_mut()?.time_wait.take()
+        // The segment that led there was the last one heard.
+        std::mem::take(&mut self.leaves_rest).then(|| TimeWait::of(self, self.timers.last_heard))
     }
 
     /// `FIONREAD`: bytes that can be read now, up to the urgent mark.

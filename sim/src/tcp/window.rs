@@ -86,6 +86,12 @@ impl Tcb {
             // All of the buffer is free: the usual case.
             return align_up(self.window_from_space(self.rcvbuf).min(self.rcv_ssthresh), self.rcv_wscale);
         }
+        self.free_window_of(charge)
+    }
+
+    /// The same where not all of the buffer is free.
+    #[inline(never)]
+    fn free_window_of(&self, charge: u32) -> u32 {
         let mut free = self.window_from_space(self.rcvbuf.saturating_sub(charge));
         let full = self.window_clamp.min(self.window_from_space(self.rcvbuf));
         let mss = u32::from(self.rcv_mss).min(full);

@@ -288,13 +288,10 @@ impl Trace {
     /// Of more than 4 KiB of data in one packet only the first and the last 2 KiB are looked at.
     #[inline(never)]
     pub(crate) fn packet_sent(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
-        self.packet_sent_here(at, host, packet, label);
-    }
-
-    /// The same where it is done for most packets: the way is a part of its caller.
-    #[inline(always)]
-    pub(crate) fn packet_sent_here(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
         self.packet(at, host, PacketKind::Sent, packet, label);
+        if label.data_bytes() == Some(0) {
+            return;
+        }
         let data = packet.data();
         if data.len() <= DATA_DIGESTED_MAX_BYTES {
             self.digest.fold_data(data);
@@ -507,6 +504,12 @@ impl Label {
     #[inline]
     pub(crate) fn forget(&mut self) {
         self.is_usual = false;
+    }
+
+    /// How many bytes of data the packet carries, if its label says something of it.
+    #[inline(always)]
+    pub(crate) fn data_bytes(&self) -> Option<u32> {
+        self.is_usual.then(|| self.words.data_bytes())
     }
 }
 

@@ -191,6 +191,12 @@ impl Words {
         before != self.len_urgent
     }
 
+    /// How many bytes of data there are.
+    #[inline(always)]
+    pub(super) fn data_bytes(self) -> u32 {
+        u32::try_from(self.len_urgent >> 32).expect("the high half is 32 bits")
+    }
+
     /// One word for what [`Words::renumber`] and [`Words::resize`] leave as it is.
     #[inline(always)]
     pub(super) fn flow(self) -> u64 {

@@ -66,6 +66,8 @@ impl World {
         self.come_to(at);
         if self.machines[id.index()].runs {
             self.run_timers(id);
+        } else {
+            self.set_timer(id, Instant::FAR);
         }
         true
     }
@@ -109,6 +111,10 @@ impl World {
                     return Happened::Ended(Ended { waiter, data: Data { slot, len: received } });
                 }
                 Landing::Kept => self.hand_back_to(owner, slot),
+                Landing::Quiet => {
+                    self.hand_back_to(owner, slot);
+                    self.follow_timer(to);
+                }
                 landing @ (Landing::Wakes { .. } | Landing::Done | Landing::Unheard | Landing::Long) => {
                     return self.landed(to, slot, landing).map_or(Happened::Something, Happened::Woken);
                 }
@@ -130,12 +136,12 @@ impl World {
                 }
                 return Some(waiter);
             }
-            Landing::Ends { .. } => unreachable!("what has ended is not woken for"),
+            Landing::Ends { .. } | Landing::Quiet => unreachable!("nobody is woken by it"),
             Landing::Kept => self.hand_back(slot),
             Landing::Unheard => return self.land_unheard(to, slot),
             Landing::Done => {
                 self.in_flight.land(slot);
-                self.follow(to);
+                self.follow_here(to);
             }
             Landing::Long => self.take_in(to, slot),
         }
@@ -148,7 +154,8 @@ impl World {
     fn land_unheard(&mut self, to: HostId, slot: u32) -> Option<Token> {
         let machine = &mut self.machines[to.index()];
         let Flying { packet, ends, .. } = &mut self.in_flight.slots[index(slot)];
-        let landing = machine.host.take_unheard(machine.clock.own(self.now), packet, ends);
+        // A receive that has waited for it is woken, which comes to the same: whoever is told here is told of no end.
+        let landing = machine.host.take_unheard(machine.clock.own(self.now), packet, ends, false);
         self.landed(to, slot, landing)
     }
 

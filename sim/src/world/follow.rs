@@ -4,30 +4,57 @@ use super::in_flight::Flying;
 use super::{Due, HostId, Machine, World, group, index};
 use crate::choice::LuckOf;
 use crate::host::Cx;
+use crate::packet::Packet;
 use std::net::IpAddr;
 use twinsock::Instant;
 
 impl World {
     /// Carries what an entry into a host's kernel has led to: packets, wakes, timers.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn follow(&mut self, id: HostId) {
         if self.machines[id.index()].host.has_output() {
             self.transmit(id);
         }
-        let Machine { host, clock, timer_at, .. } = &mut self.machines[id.index()];
-        if host.has_woken() {
-            while let Some(token) = host.poll_wake() {
-                self.wakes.push(token);
-            }
+        if self.machines[id.index()].host.has_woken() {
+            self.collect_woken(id);
         }
-        let at = host.poll_timeout().map_or(Instant::FAR, |own| clock.moment(own));
-        let known = *timer_at;
-        self.note_timer(id, known, at);
+        self.note_earliest(id);
+    }
+
+    /// The same where it is done most: the way is a part of its caller.
+    #[inline(always)]
+    pub(super) fn follow_here(&mut self, id: HostId) {
+        if self.machines[id.index()].host.has_output() {
+            self.transmit(id);
+        }
+        if self.machines[id.index()].host.has_woken() {
+            self.collect_woken_here(id);
+        }
+        self.note_earliest(id);
     }
 
     /// The same where an entry has led to nothing but another earliest timer.
-    #[cold]
+    #[inline(never)]
     pub(super) fn follow_timer(&mut self, id: HostId) {
+        self.note_earliest(id);
+    }
+
+    /// Whom the host's kernel has woken, to those who are to be resumed.
+    #[inline(never)]
+    fn collect_woken(&mut self, id: HostId) {
+        self.collect_woken_here(id);
+    }
+
+    #[inline(always)]
+    fn collect_woken_here(&mut self, id: HostId) {
+        let host = &mut self.machines[id.index()].host;
+        while let Some(token) = host.poll_wake() {
+            self.wakes.push(token);
+        }
+    }
+
+    #[inline(always)]
+    fn note_earliest(&mut self, id: HostId) {
         let Machine { host, clock, timer_at, .. } = &self.machines[id.index()];
         let at = host.poll_timeout().map_or(Instant::FAR, |own| clock.moment(own));
         self.note_timer(id, *timer_at, at);
@@ -47,12 +74,16 @@ impl World {
         if !machine.host.transmit_into(machine.clock.own(self.now), packet, ends) {
             return false;
         }
-        self.trace.packet_sent_here(self.now, id.0, packet, label);
+        self.trace.packet_sent(self.now, id.0, packet, label);
+        let frame_bytes_at_most = match label.data_bytes() {
+            Some(0) => Packet::HEADERS_MAX_BYTES,
+            Some(_) | None => packet.frame_bytes_at_most(),
+        };
         // What `carry_on` does in the usual case.
         if let Some(path) = machine.path_to(packet.dst)
             && self.chains.is_none()
             && let Some(path) = self.paths.get_mut(path)
-            && let Some(at) = path.direction.arrival(self.now, packet.frame_bytes_at_most())
+            && let Some(at) = path.direction.arrival(self.now, frame_bytes_at_most)
         {
             self.in_flight.take_off();
             self.queue.push(at, Due::arrival(path.to, slot));

@@ -159,7 +159,7 @@ impl World {
         let Some(machine) = self.machines.get_mut(at.index()) else { return Short::Long };
         let short = machine.host.recv_short(machine.clock.own(self.now), who, token, fd, into, flags);
         if let Short::Done(_) = short {
-            self.follow(at);
+            self.follow_here(at);
         }
         short
     }
@@ -183,7 +183,7 @@ impl World {
     pub(crate) fn resume_recv_short(&mut self, at: HostId, quiet: &QuietCall, into: &mut [u8]) -> Option<usize> {
         let machine = self.machines.get_mut(at.index())?;
         let received = machine.host.resume_recv_short(machine.clock.own(self.now), quiet, into)?;
-        self.follow(at);
+        self.follow_here(at);
         Some(received)
     }
 
@@ -214,9 +214,14 @@ impl World {
 
     /// Goes on with one of these that waits, if it is an easy one. `None`: nothing has happened, see [`World::take_up`].
     #[inline(always)]
-    pub(crate) fn resume_opening(&mut self, at: HostId, quiet: &QuietCall, name: Option<&mut Name<'_>>) -> Option<Result<usize>> {
+    pub(crate) fn resume_opening(
+        &mut self,
+        at: HostId,
+        (quiet, recent): (&QuietCall, &mut Recent),
+        name: Option<&mut Name<'_>>,
+    ) -> Option<Result<usize>> {
         let (host, mut luck, now) = self.kernel(at);
-        let result = host.resume_opening(&mut Cx { now, luck: &mut luck }, quiet, name);
+        let result = host.resume_opening(&mut Cx { now, luck: &mut luck }, quiet, name, recent);
         self.follow(at);
         result
     }

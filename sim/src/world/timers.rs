@@ -78,14 +78,9 @@ impl World {
         !self.queue.is_due_before(self.timers.first_at)
     }
 
-    /// That timer is taken out: when it goes off, and whose it is.
-    pub(super) fn next_timer(&mut self) -> Option<(Instant, HostId)> {
-        let (at, TimerOf(host)) = self.timers.deadlines.first()?;
-        self.timers.deadlines.drop_first();
-        self.timers.note_first();
-        let id = HostId(host);
-        self.machines[id.index()].timer_at = Instant::FAR;
-        Some((at, id))
+    /// When that timer goes off, and whose it is. It stays where it is: what is done to its host then moves it, see [`World::note_timer`].
+    pub(super) fn next_timer(&self) -> Option<(Instant, HostId)> {
+        self.timers.deadlines.first().map(|(at, TimerOf(host))| (at, HostId(host)))
     }
 }
 

@@ -94,7 +94,7 @@ impl Twins {
                 let (sent, ends) = &mut self.places[proc.host];
                 landing = self.short.hosts[at].take_packet_short(cx.now, sent, ends, true, &mut self.ways);
                 if landing == Landing::Unheard {
-                    landing = self.short.hosts[at].take_unheard(cx.now, sent, ends);
+                    landing = self.short.hosts[at].take_unheard(cx.now, sent, ends, true);
                 }
             }
             if landing == Landing::Long {
@@ -104,7 +104,7 @@ impl Twins {
         self.short.deliver();
         self.long.deliver();
         match landing {
-            Landing::Long | Landing::Unheard | Landing::Done => {}
+            Landing::Long | Landing::Unheard | Landing::Done | Landing::Quiet => {}
             Landing::Kept => self.taken.kept += 1,
             Landing::Wakes { .. } => self.taken.woken += 1,
             Landing::Ends { .. } => self.taken.ended += 1,

@@ -53,13 +53,19 @@ impl Thread {
 }
 
 impl Scheduler {
+    /// Whether the thread used last what was a datagram socket with this descriptor.
+    #[inline(always)]
+    pub fn uses_dgram(&self, thread: ThreadId, fd: RawFd) -> bool {
+        self.threads.get(thread.index()).is_some_and(|slot| slot.recent.is_dgram(fd))
+    }
+
     /// `send(2)` of the running thread, or what is said instead, if it is an easy one on a stream. `false`: nothing has happened.
     #[inline(always)]
     pub fn send_stream(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], flags: i32) -> bool {
         let Scheduler { threads, world, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return false };
         if !world.send_again(slot.host, (&slot.recent, fd), data, flags)
-            && (slot.recent.is_dgram(fd) || !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags))
+            && !world.send_short(slot.host, (slot.pid, &mut slot.recent), fd, data, flags)
         {
             return false;
         }
@@ -98,7 +104,6 @@ impl Scheduler {
                 }
                 ShortRecv::Waits
             }
-            None if slot.recent.is_dgram(fd) => ShortRecv::Long,
             None => self.recv_stream_otherwise(thread, as_file, fd, into, flags),
         }
     }
@@ -307,15 +312,15 @@ impl Scheduler {
     }
 
     /// Goes on with such a call of the running thread, if it is an easy one. `None`: nothing has happened.
-    #[inline(always)]
+    #[inline(never)]
     pub fn resume_opening(&mut self, thread: ThreadId, name: Option<&mut Name<'_>>) -> Option<twinsock::Result<usize>> {
         let slot = self.threads.get_mut(thread.index())?;
-        let quiet = slot.quiet?;
-        let result = self.world.resume_opening(slot.host, &quiet, name)?;
+        let quiet = slot.quiet.as_ref()?;
+        let result = self.world.resume_opening(slot.host, (quiet, &mut slot.recent), name)?;
+        let (call, fd) = (if quiet.accepts() { ACCEPT } else { CONNECT }, quiet.fd());
         slot.quiet = None;
-        let call = if quiet.accepts() { ACCEPT } else { CONNECT };
         // Nobody attends: that was asked when the call began, and is so or not for a whole run.
-        self.end_short_call(thread, call, quiet.fd(), result);
+        self.end_short_call(thread, call, fd, result);
         self.collect_wakes();
         Some(result)
     }

@@ -5,7 +5,6 @@ use crate::tcp::congestion::Phase;
 use crate::tcp::output::timestamp_clock;
 use crate::tcp::state::State;
 use crate::tcp::tcb::Tcb;
-use crate::tcp::time_wait::TimeWait;
 use crate::tcp::timer::{Retransmit, nanos_between};
 use twinsock::Instant;
 
@@ -166,7 +165,7 @@ impl Tcb {
                     self.orphan_in_fin_wait2(now);
                 }
             }
-            State::Closing => self.enter_time_wait(now),
+            State::Closing => self.enter_time_wait(),
             State::LastAck => self.die(),
             State::Closed
             | State::Listen
@@ -180,9 +179,8 @@ impl Tcb {
     }
 
     /// TIME-WAIT: a small value goes on, the socket is CLOSED.
-    pub(super) fn enter_time_wait(&mut self, now: Instant) {
-        let rest = TimeWait::of(self, now);
-        self.spare.get_or_insert_default().time_wait = Some(rest);
+    pub(super) fn enter_time_wait(&mut self) {
+        self.leaves_rest = true;
         self.die();
     }
 }

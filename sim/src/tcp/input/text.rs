@@ -177,7 +177,7 @@ impl Tcb {
             State::FinWait2 => {
                 // What is left answers as the connection does now.
                 self.select_window();
-                self.enter_time_wait(now);
+                self.enter_time_wait();
                 self.ack.now = true;
             }
             State::CloseWait

@@ -86,8 +86,8 @@ impl Talk {
         let tcb = &mut self.ends[end];
         loop {
             let found = match self.way {
-                Way::Short | Way::Calm => tcb.transmit_into(self.now, &mut segment),
-                Way::Full => tcb.has_output() && tcb.transmit(self.now, &mut segment),
+                Way::Short | Way::Calm => tcb.transmit_into(self.now, &mut segment).is_some(),
+                Way::Full => tcb.has_output() && tcb.transmit(self.now, &mut segment).is_some(),
             };
             if !found {
                 return;
@@ -324,10 +324,9 @@ fn a_connection_with_the_buffers_of_another_is_as_one_with_its_own() {
         }
         let (mut furnished, mut fresh) = (Talk::new(Way::Short), Talk::new(Way::Short));
         for (end, earlier) in furnished.ends.iter_mut().zip(&mut used.ends) {
-            if let Some(spare) = earlier.take_spare() {
-                end.furnish(spare);
-                furnished_ends += 1;
-            }
+            earlier.let_go();
+            end.spare = earlier.spare.take();
+            furnished_ends += usize::from(end.spare.is_some());
         }
         for step in 0..200 {
             let (choice, size) = (random(), usize::try_from(random() % 200).expect("a small number"));
