@@ -296,7 +296,7 @@ impl Udp {
     /// A datagram of so many bytes to this address arrives, and is what a plain receive returns that has waited for it: with all that [`Udp::deliver`] and
     /// [`Udp::recv_plainly`] would have done. `false`: nothing has happened, it is for them.
     #[inline(always)]
-    pub fn pass_on(&mut self, len: usize, dst: IpAddr) -> bool {
+    pub fn pass_on(&mut self, len: usize, dst: &IpAddr) -> bool {
         self.must_wait() && self.peek_off < 0 && self.queue.pass(len, dst)
     }
 

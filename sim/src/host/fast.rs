@@ -23,10 +23,7 @@ pub(super) const INDIFFERENT_FLAGS: i32 = c::MSG_DONTWAIT | c::MSG_NOSIGNAL;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ShortSend {
     /// All of it is in the buffer, and in the packet, which is to be sent.
-    Out {
-        /// Of a datagram: of what was in the packet before, only its data has changed.
-        again: bool,
-    },
+    Out,
     /// All of it is in the buffer.
     Queued,
     /// Nothing has happened: it is for the long way, [`Host::begin`].
@@ -145,6 +142,8 @@ pub enum Landing {
     Quiet,
     /// It is taken in.
     Done,
+    /// It is a datagram of a way of which nobody here has heard yet. Nothing has happened: it is for [`Host::take_unheard`].
+    Unheard,
     /// Nothing has happened: it is for the long way, [`Host::take_packet`].
     Long,
 }
@@ -250,6 +249,12 @@ impl Recent {
         self.fd == i64::from(fd) && self.tables == tables
     }
 
+    /// Whether it is a datagram socket's with this descriptor, while the tables of descriptors are as they are.
+    #[inline(always)]
+    pub(super) fn is_dgram_in(&self, fd: RawFd, tables: u32) -> bool {
+        self.is_dgram(fd) && self.tables == tables
+    }
+
     /// Whether it is a datagram socket.
     #[inline]
     pub(super) fn is_of_dgrams(&self) -> bool {
@@ -328,14 +333,14 @@ impl Host {
             if socket.calm != 0 && socket.send_anew(now, data, sysctl, packet) {
                 *ends = Ends { from: key, to: socket.peer, calm: socket.calm };
                 socket.arm_for(socket.tcb.retransmit_at(), key, timers);
-                return ShortSend::Out { again: false };
+                return ShortSend::Out;
             }
             socket.calm = 0;
             if socket.tcb.send_through(now, data, packet.segment_mut()) {
                 socket.address(sysctl, packet);
                 *ends = Ends { from: key, to: socket.peer, calm: 0 };
                 socket.arm(key, timers);
-                return ShortSend::Out { again: false };
+                return ShortSend::Out;
             }
         }
         socket.calm = 0;
@@ -606,11 +611,10 @@ impl Host {
     /// The same of a datagram socket.
     #[inline(always)]
     pub(super) fn dgram_of(&self, pid: Pid, fd: RawFd, recent: &mut Recent) -> Option<(Key, Key)> {
-        let is_known = |recent: &Recent| recent.fd == i64::from(fd) + DGRAM && recent.tables == self.tables;
-        if !is_known(recent) {
+        if !recent.is_dgram_in(fd, self.tables) {
             self.look_up(pid, fd, recent);
         }
-        is_known(recent).then_some((recent.file, recent.socket))
+        recent.is_dgram_in(fd, self.tables).then_some((recent.file, recent.socket))
     }
 
     /// Such a descriptor has just been opened, with this file and socket, by a thread that is going to use it.
@@ -623,7 +627,7 @@ impl Host {
 
     #[inline(never)]
     fn look_up(&self, pid: Pid, fd: RawFd, recent: &mut Recent) -> Option<(Key, Key)> {
-        if recent.fd == i64::from(fd) + DGRAM && recent.tables == self.tables {
+        if recent.is_dgram_in(fd, self.tables) {
             return None;
         }
         let file = self.process(pid).ok()?.file(fd).ok()?;

@@ -226,7 +226,7 @@ impl Host {
     fn begin_send(&mut self, cx: &mut Cx<'_>, pid: Pid, fd: RawFd, data: &[u8], flags: i32) -> bool {
         let mut packet = Packet::EMPTY;
         match self.send_short(cx.now, (pid, &mut Recent::default()), fd, data, flags, (&mut packet, &mut { Ends::UNKNOWN })) {
-            ShortSend::Out { .. } => self.outbox.push_back(packet),
+            ShortSend::Out => self.outbox.push_back(packet),
             ShortSend::Queued => {}
             ShortSend::Long => return false,
         }

@@ -321,20 +321,19 @@ impl Trace {
         self.digest.fold_data(data);
     }
 
-    /// The same of a datagram that differs only in its data, which may have another length.
+    /// The same of a datagram that differs only in its `data`, which may have another length.
     #[inline(always)]
-    pub(crate) fn datagram_sent_again(&mut self, at: Instant, host: u32, packet: &Packet, label: &mut Label) {
-        let Body::Udp(datagram) = &packet.body else { return };
+    pub(crate) fn datagram_sent_again(&mut self, at: Instant, host: u32, packet: &Packet, data: &[u8], label: &mut Label) {
         if !label.is_usual {
             return self.packet_sent(at, host, packet, label);
         }
-        if label.words.resize(datagram) {
+        if label.words.resize(data.len()) {
             label.word = label.words.label(label.flow);
         }
         if let Some(number) = self.usual_packet(at, host, PacketKind::Sent, packet, label) {
             label.number = number;
         }
-        self.digest.fold_data(datagram.payload.as_slice());
+        self.digest.fold_data(data);
     }
 
     /// Records that a packet arrived at a host.

@@ -184,10 +184,10 @@ impl Words {
         self.len_urgent = len_in_word(data_bytes);
     }
 
-    /// The words of a datagram that differs from that of which these are in its data alone. Answers whether its length is another.
+    /// The words of a datagram that differs from that of which these are in its data alone, of which there are so many bytes. Answers whether its length is another.
     #[inline(always)]
-    pub(super) fn resize(&mut self, datagram: &Datagram) -> bool {
-        let before = std::mem::replace(&mut self.len_urgent, datagram_len(datagram));
+    pub(super) fn resize(&mut self, data_bytes: usize) -> bool {
+        let before = std::mem::replace(&mut self.len_urgent, len_in_word(data_bytes));
         before != self.len_urgent
     }
 

@@ -196,7 +196,7 @@ impl Udp {
             SocketAddr::V4(_) => 28,
             SocketAddr::V6(_) => 48,
         };
-        let charge = charge(payload.len() + quoted_headers, report.dst.ip());
+        let charge = charge(payload.len() + quoted_headers, &report.dst.ip());
         if self.queue.charge_other(charge) {
             self.errors.entries.push_back(Entry { report, payload, charge });
             self.wakes.error = true;

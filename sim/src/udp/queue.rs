@@ -74,7 +74,7 @@ impl ReceiveQueue {
     #[inline(always)]
     pub(super) fn push(&mut self, dst: &IpAddr, payload: &Payload, is_paged: bool) -> Option<&mut Source> {
         let len = payload.len();
-        let charge = if is_paged { charge_paged(len) } else { charge(len, *dst) };
+        let charge = if is_paged { charge_paged(len) } else { charge(len, dst) };
         if !self.has_room(charge) {
             return None;
         }
@@ -98,7 +98,7 @@ impl ReceiveQueue {
 
     /// A datagram comes to an empty queue and is read at once: [`ReceiveQueue::push`], [`ReceiveQueue::pop`]. `false`: there is no room for it.
     #[inline]
-    pub(super) fn pass(&mut self, len: usize, dst: IpAddr) -> bool {
+    pub(super) fn pass(&mut self, len: usize, dst: &IpAddr) -> bool {
         debug_assert!(self.is_empty() && self.deficit == 0, "of what an empty queue has been charged all is given back");
         let has_room = self.has_room(charge(len, dst));
         // A queue that runs empty gives its memory back.
@@ -224,11 +224,12 @@ impl ReceiveQueue {
 /// What a datagram with this many bytes of data charges to the receive buffer: `skb->truesize`, the size of the kernel's own buffer
 /// (rounded up to a size of its allocator) and its descriptor.
 #[inline]
-pub(super) fn charge(len: usize, dst: IpAddr) -> u32 {
+pub(super) fn charge(len: usize, dst: &IpAddr) -> u32 {
     // Most are small.
-    if len <= CHARGED_LEAST_MAX_BYTES { CHARGE_LEAST } else { charge_larger(len, dst) }
+    if len <= CHARGED_LEAST_MAX_BYTES { CHARGE_LEAST } else { charge_larger(len, *dst) }
 }
 
+#[inline(never)]
 fn charge_larger(len: usize, dst: IpAddr) -> u32 {
     let with_header = len_with_header(len, dst);
     let unfragmented_max = if dst.is_ipv4() { usize::MAX } else { LOOPBACK_MTU_BYTES - 48 };

@@ -170,7 +170,7 @@ impl Udp {
             frags.add(len, flags.thread)?;
         }
         let data = gather(BytesMut::with_capacity(len), iov);
-        let charge = if route.in_pages { charge_paged(len) } else { charge(len, dst.ip()) };
+        let charge = if route.in_pages { charge_paged(len) } else { charge(len, &dst.ip()) };
         self.corked = Some(Box::new(Corked { dst, route, data, frags, charge }));
         Ok(None)
     }

@@ -115,7 +115,7 @@ impl World {
                     self.in_flight.land(slot);
                     self.follow_timer(to);
                 }
-                landing @ (Landing::Wakes { .. } | Landing::Done | Landing::Long) => {
+                landing @ (Landing::Wakes { .. } | Landing::Done | Landing::Unheard | Landing::Long) => {
                     return self.landed(to, slot, landing).map_or(Happened::Something, Happened::Woken);
                 }
             }
@@ -136,7 +136,9 @@ impl World {
                 }
                 return Some(waiter);
             }
-            Landing::Ends { .. } | Landing::Kept | Landing::Quiet => unreachable!("nobody is woken by it"),
+            Landing::Ends { .. } | Landing::Quiet => unreachable!("nobody is woken by it"),
+            Landing::Kept => self.in_flight.land(slot),
+            Landing::Unheard => return self.land_unheard(to, slot),
             Landing::Done => {
                 self.in_flight.land(slot);
                 self.follow_here(to);
@@ -144,6 +146,17 @@ impl World {
             Landing::Long => self.take_in(to, slot),
         }
         self.wakes.pop_only()
+    }
+
+    /// The datagram in this place is the first of its way to reach its host, or the first since something has changed there.
+    #[cold]
+    #[inline(never)]
+    fn land_unheard(&mut self, to: HostId, slot: u32) -> Option<Token> {
+        let machine = &mut self.machines[to.index()];
+        let Flying { packet, ends, .. } = &mut self.in_flight.slots[index(slot)];
+        // A receive that has waited for it is woken, which comes to the same: whoever is told here is told of no end.
+        let landing = machine.host.take_unheard(machine.clock.own(self.now), packet, ends, false);
+        self.landed(to, slot, landing)
     }
 
     /// The data of the packet whose arrival has ended a receive, to where its caller wants it.

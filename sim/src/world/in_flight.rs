@@ -85,12 +85,24 @@ impl InFlight {
         self.slots.get_mut(index(slot)).filter(|flying| flying.keeping == Keeping::Free)
     }
 
+    /// The place in which there may be what is nearly the next packet of somebody: the one that it keeps, or, while something is on its way there, the next one, which
+    /// whoever sends very much at once has had before.
+    #[inline(always)]
+    pub(super) fn kept_or_next(&mut self, kept: u32) -> Option<(u32, &mut Flying)> {
+        let is_free = self.slots.get(index(kept))?.keeping == Keeping::Free;
+        let slot = if is_free { kept } else { self.next_of_many()? };
+        Some((slot, &mut self.slots[index(slot)]))
+    }
+
     /// The place for what somebody sends: the one that it keeps, if that is free; otherwise the next one, which it keeps from here on if it has none.
     #[inline(always)]
     pub(super) fn place_of(&mut self, kept: &mut u32) -> u32 {
         match self.slots.get(index(*kept)) {
             Some(flying) if flying.keeping == Keeping::Free => *kept,
-            Some(_) => self.next_of_many(),
+            Some(_) => {
+                let (slot, _) = self.place_whole();
+                slot
+            }
             None => {
                 *kept = self.keep();
                 *kept
@@ -98,16 +110,15 @@ impl InFlight {
         }
     }
 
-    /// Where one thread sends very much at once, it takes one after the other.
-    #[inline(never)]
-    fn next_of_many(&mut self) -> u32 {
-        let (slot, _) = self.place_whole();
+    /// The next place, if there is one: where one thread sends very much at once, it takes one after the other.
+    #[inline(always)]
+    fn next_of_many(&self) -> Option<u32> {
         if let [.., next, _, _, _, _, _] = self.free[..]
             && let Some(flying) = self.slots.get(index(next))
         {
             prefetch(flying);
         }
-        slot
+        self.free.last().copied()
     }
 
     #[cold]

@@ -27,6 +27,13 @@ impl World {
         if sent.is_armed {
             self.follow_timer(at);
         }
+        self.leave_again(at, slot, path);
+        true
+    }
+
+    /// The packet in this place, which holds what is nearly the last one of it, goes where that went, if it is known to have gone by this path.
+    #[inline(always)]
+    fn leave_again(&mut self, at: HostId, slot: u32, path: u32) {
         if let Some(path) = self.paths.get_mut(index(path))
             && self.chains.is_none()
             && let Some(arrives) = path.direction.arrival(self.now, Packet::SMALL_FRAME_MAX_BYTES)
@@ -35,7 +42,6 @@ impl World {
         } else {
             self.leave_otherwise(at, slot);
         }
-        true
     }
 
     /// A thread has ended: the place that was kept for its packets is for others.
@@ -43,23 +49,26 @@ impl World {
         self.in_flight.release(recent.packet());
     }
 
-    /// The packet of a calm connection goes where it is not known that the last one did, or not as simply.
+    /// The packet in this place goes where it is not known that the last one did, or not as simply, or something else is to follow.
     #[inline(never)]
     fn leave_otherwise(&mut self, at: HostId, slot: u32) {
-        if !self.leave_first(at, slot) {
-            self.follow(at);
-        }
+        self.leave_first(at, slot);
+        self.follow(at);
     }
 
-    /// The packet in this place, which was written anew, leaves; where it goes is noted for the next one. As [`World::leave`].
-    fn leave_first(&mut self, at: HostId, slot: u32) -> bool {
+    /// The packet in this place, which was written anew, leaves; where it goes is noted for the next one.
+    fn leave_first(&mut self, at: HostId, slot: u32) {
         let dst = self.in_flight.packet(slot).dst;
         let known = self.machines.get(at.index()).and_then(|machine| machine.path_to(dst));
         let path = known.or_else(|| self.routes.get(at.0, dst));
         self.in_flight.slots[index(slot)].path = path.and_then(|path| u32::try_from(path).ok()).unwrap_or(NONE);
-        match path {
-            Some(path) => self.leave_by(at, slot, path),
-            None => self.leave_slowly(at, slot),
+        if self.chains.is_none()
+            && let Some(path) = path.and_then(|path| self.paths.get_mut(path))
+            && let Some(arrives) = path.direction.arrival(self.now, Packet::SMALL_FRAME_MAX_BYTES)
+        {
+            self.queue.push(arrives, Due::arrival(path.to, slot));
+        } else {
+            self.leave_slowly(at, slot);
         }
     }
 
@@ -73,7 +82,7 @@ impl World {
         let slot = self.in_flight.place_of(who.1.packet_mut());
         let Some(Flying { packet, label, ends, .. }) = self.in_flight.slots.get_mut(index(slot)) else { return false };
         match machine.host.send_short(machine.clock.own(self.now), who, fd, data, flags, (packet, ends)) {
-            ShortSend::Out { .. } => {}
+            ShortSend::Out => {}
             ShortSend::Queued => {
                 self.follow(at);
                 return true;
@@ -87,48 +96,11 @@ impl World {
         true
     }
 
-    /// Takes the small packet in this place to where it goes; `path`: that way, if its host sent there last. Whether it goes by express, which leads to
-    /// nothing else.
-    #[inline(always)]
-    fn leave(&mut self, at: HostId, slot: u32, path: Option<usize>) -> bool {
-        match path {
-            Some(path) => self.leave_by(at, slot, path),
-            None => self.leave_anew(at, slot),
-        }
-    }
-
-    #[inline(always)]
-    fn leave_by(&mut self, at: HostId, slot: u32, path: usize) -> bool {
-        if self.chains.is_none()
-            && let Some(path) = self.paths.get_mut(path)
-            && let Some(arrives) = path.direction.arrival(self.now, Packet::SMALL_FRAME_MAX_BYTES)
-        {
-            self.queue.push(arrives, Due::arrival(path.to, slot));
-            return true;
-        }
-        self.leave_slowly(at, slot)
-    }
-
-    /// The same of one that does not go where its host sent to last.
-    #[inline(never)]
-    fn leave_anew(&mut self, at: HostId, slot: u32) -> bool {
-        match self.path_of(at, slot) {
-            Some(path) => self.leave_by(at, slot, path),
-            None => self.leave_slowly(at, slot),
-        }
-    }
-
-    /// The way of the packet in this place, which is not where its host sent to last.
-    fn path_of(&self, at: HostId, slot: u32) -> Option<usize> {
-        self.routes.get(at.0, self.in_flight.packet(slot).dst)
-    }
-
     #[cold]
     #[inline(never)]
-    fn leave_slowly(&mut self, at: HostId, slot: u32) -> bool {
+    fn leave_slowly(&mut self, at: HostId, slot: u32) {
         self.in_flight.put_back(slot);
         self.carry_on(at, slot);
-        false
     }
 
     /// The next `recv(2)` of a dialogue: see [`Host::wait_calmly`](crate::host::Host::wait_calmly). `None`: nothing has happened, it is another case.
@@ -225,9 +197,29 @@ impl World {
         result
     }
 
+    /// The next `send(2)` or `sendto(2)` on a way of datagrams: see [`Host::send_dgram_again`](crate::host::Host::send_dgram_again). `false`: nothing has happened,
+    /// it is another case.
+    #[inline(always)]
+    pub(crate) fn send_dgram_again(&mut self, at: HostId, who: (&Recent, RawFd), data: &[u8], how: (i32, Option<&[u8]>)) -> bool {
+        let Some(machine) = self.machines.get_mut(at.index()) else { return false };
+        let Some((slot, flying)) = self.in_flight.kept_or_next(who.0.packet()) else { return false };
+        let Flying { packet, label, ends, .. } = &mut *flying;
+        if !machine.host.send_dgram_again(who, data, how, (packet, ends)) {
+            return false;
+        }
+        self.trace.datagram_sent_again(self.now, at.0, packet, data, label);
+        // Who is woken by it is still to be, which the other way sees to.
+        let path = if machine.host.has_woken() { NONE } else { flying.path };
+        if flying.take_off() {
+            self.in_flight.take_off_next();
+        }
+        self.leave_again(at, slot, path);
+        true
+    }
+
     /// `send(2)` or `sendto(2)` on a datagram socket, if it is an easy one: see [`Host::send_dgram_short`](crate::host::Host::send_dgram_short).
     /// `false`: nothing has happened.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn send_dgram_short(
         &mut self,
         at: HostId,
@@ -238,20 +230,14 @@ impl World {
     ) -> bool {
         let Some(machine) = self.machines.get_mut(at.index()) else { return false };
         let slot = self.in_flight.place_of(who.1.packet_mut());
-        let Some(flying) = self.in_flight.slots.get_mut(index(slot)) else { return false };
-        let Flying { packet, label, ends, .. } = &mut *flying;
+        let Some(Flying { packet, label, ends, .. }) = self.in_flight.slots.get_mut(index(slot)) else { return false };
         match machine.host.send_dgram_short(who, fd, data, how, (packet, ends, &mut self.calms)) {
-            ShortSend::Out { again: true } => self.trace.datagram_sent_again(self.now, at.0, packet, label),
-            ShortSend::Out { again: false } => self.trace.packet_sent(self.now, at.0, packet, label),
+            ShortSend::Out => self.trace.packet_sent(self.now, at.0, packet, label),
             ShortSend::Queued | ShortSend::Long => return false,
         }
-        let (path, has_woken) = (machine.path_to(packet.dst), machine.host.has_woken());
-        if flying.take_off() {
-            self.in_flight.take_off_next();
-        }
-        if !self.leave(at, slot, path) || has_woken {
-            self.follow_here(at);
-        }
+        self.in_flight.take_off(slot);
+        self.leave_first(at, slot);
+        self.follow(at);
         true
     }
 

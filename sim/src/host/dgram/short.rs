@@ -8,13 +8,12 @@ use super::super::addr::{Family, is_multicast_or_broadcast};
 use super::super::call::Call;
 use super::super::cx::{Pid, Token};
 use super::super::fast::{Ends, INDIFFERENT_FLAGS, Landing, QuietCall, Quietly, Recent, Short, ShortSend};
-use super::super::file::File;
 use super::super::poll;
 use super::Dgram;
 use super::name::needs_scope;
 use super::send::Message;
 use crate::packet::{Body, Datagram, Packet, Payload};
-use crate::slab::{Key, Slab, to_usize};
+use crate::slab::{Key, to_usize};
 use crate::udp::{Delivery, IpHeader};
 use std::net::{IpAddr, SocketAddr};
 use twinsock::Instant;
@@ -88,7 +87,6 @@ const OTHER_WAYS_LOG2: u32 = 5;
 
 impl Ways {
     /// The way to a name, from here on the last one.
-    #[inline(always)]
     fn find(&mut self, name: Option<&[u8]>) -> Option<&mut ShortWay> {
         if !self.last.as_ref().is_some_and(|way| way.is_to(name)) {
             self.turn_to(name?)?;
@@ -96,7 +94,6 @@ impl Ways {
         self.last.as_mut()
     }
 
-    #[inline(never)]
     fn turn_to(&mut self, name: &[u8]) -> Option<()> {
         let way = self.others.as_mut()?[place_of(name)].take_if(|way| way.is_to(Some(name)))?;
         self.keep(way);
@@ -181,7 +178,6 @@ impl ShortWay {
         !name.is_empty() && usize::from(self.name_len) == name.len() && self.name.get(..name.len()) == Some(name)
     }
 
-    #[inline(never)]
     fn write(&self, data: &[u8], packet: &mut Packet) {
         packet.src = self.src;
         packet.dst = self.dst;
@@ -254,41 +250,6 @@ impl Dgram {
         is_here && self.udp.peer().is_none_or(|peer| peer == src)
     }
 
-    /// Takes in a datagram of a way that it has heard of. An error is the file whose watchers are to be woken.
-    #[inline(always)]
-    fn take_heard(
-        &mut self,
-        files: &mut Slab<File>,
-        now: Instant,
-        packet: &Packet,
-        datagram: &Datagram,
-        may_end: bool,
-    ) -> Result<Landing, Key> {
-        let Some((file, entry)) = self.file.and_then(|file| Some((file, files.get_mut(file)?))) else { return Ok(Landing::Long) };
-        let received = datagram.payload.len();
-        if may_end
-            && let Some((waiter, room)) = entry.queue.asleep()
-            && to_usize(room) >= received.max(1)
-            && entry.is_shared()
-            && self.udp.pass_on(received, packet.dst)
-        {
-            entry.queue.get_up();
-            entry.put_shared();
-            let received = u32::try_from(received).expect("a datagram has fewer than 2^16 bytes");
-            return Ok(Landing::Ends { waiter, received, is_armed: false });
-        }
-        match self.udp.deliver_silently(now, packet, datagram) {
-            Delivery::Accepted => {}
-            Delivery::Dropped => return Ok(Landing::Kept),
-        }
-        match entry.queue.wake_quiet(poll::KEY_READABLE) {
-            Some(Some(waiter)) => Ok(Landing::Wakes { waiter, is_armed: false }),
-            Some(None) => Ok(Landing::Kept),
-            None if entry.queue.is_empty() => Ok(Landing::Kept),
-            None => Err(file),
-        }
-    }
-
     /// Whether a plain receive has nothing to do but wait.
     fn must_wait(&self) -> bool {
         self.udp.must_wait() && self.options.receive_timeout.is_none()
@@ -296,9 +257,37 @@ impl Dgram {
 }
 
 impl Host {
+    /// `send(2)` or `sendto(2)` on a datagram socket where the packet holds the last datagram that went the same way: it is written
+    /// into that, which is to be sent. `false`: nothing has happened.
+    #[inline(always)]
+    pub(crate) fn send_dgram_again(
+        &mut self,
+        (recent, fd): (&Recent, RawFd),
+        data: &[u8],
+        (flags, name): (i32, Option<&[u8]>),
+        (packet, ends): (&mut Packet, &Ends),
+    ) -> bool {
+        let is_long = flags & !INDIFFERENT_FLAGS != 0 || data.len() > Payload::INLINE_MAX_BYTES;
+        if is_long || !recent.is_dgram_in(fd, self.tables) || self.has_output() || self.addresses.has_learned_paths() {
+            return false;
+        }
+        let (file, key) = recent.keys();
+        let (Some(dgram), Some(entry)) = (self.dgrams.get(key), self.files.get(file)) else { return false };
+        let Some(way) = &dgram.ways.last else { return false };
+        if !ends.is_of(way.number) || way.changes != self.changes || !way.is_to(name) || !dgram.udp.may_send() {
+            return false;
+        }
+        let Body::Udp(datagram) = &mut packet.body else { return false };
+        datagram.payload.assign(data);
+        // Its memory is given back at once: `sk_write_space`.
+        if !entry.queue.is_empty() {
+            self.wake_file(file, poll::KEY_WRITABLE, false);
+        }
+        true
+    }
+
     /// `send(2)` or `sendto(2)` on a datagram socket, if it is an easy one: it is written as `packet`, which is to be sent. `ways` numbers the
     /// ways of all hosts.
-    #[inline(always)]
     pub(crate) fn send_dgram_short(
         &mut self,
         (pid, recent): (Pid, &mut Recent),
@@ -318,26 +307,17 @@ impl Host {
         if !is_known || !dgram.udp.may_send() {
             return ShortSend::Long;
         }
-        let again = match &mut packet.body {
-            Body::Udp(datagram) if ends.is_of(way.number) => {
-                datagram.payload.assign(data);
-                true
-            }
-            Body::Tcp(_) | Body::Udp(_) | Body::Icmp(_) => {
-                if way.number == 0 {
-                    *ways += 1;
-                    way.number = *ways;
-                }
-                way.write(data, packet);
-                *ends = Ends::of_way(way.number);
-                false
-            }
-        };
+        if way.number == 0 {
+            *ways += 1;
+            way.number = *ways;
+        }
+        way.write(data, packet);
+        *ends = Ends::of_way(way.number);
         // Its memory is given back at once: `sk_write_space`.
         if files.get(file).is_some_and(|file| !file.queue.is_empty()) {
             self.wake_file(file, poll::KEY_WRITABLE, false);
         }
-        ShortSend::Out { again }
+        ShortSend::Out
     }
 
     /// `recv(2)`, `recvfrom(2)` or `recvmsg(2)` on a datagram socket, if it is an easy one: it finds a datagram, or has only to wait. Otherwise nothing
@@ -410,32 +390,53 @@ impl Host {
         if heard.way == 0 {
             return Landing::Long;
         }
-        let landed = match self.dgrams.get_mut(ends.to()) {
-            Some(dgram) if dgram.heard == heard => dgram.take_heard(&mut self.files, now, packet, datagram, may_end),
-            Some(_) | None => self.take_unheard(now, packet, datagram, ends, may_end),
-        };
-        landed.unwrap_or_else(|file| {
-            self.wake_file(file, poll::KEY_READABLE, false);
-            Landing::Done
-        })
+        let Host { dgrams, files, .. } = self;
+        let Some(dgram) = dgrams.get_mut(ends.to()).filter(|dgram| dgram.heard == heard) else { return Landing::Unheard };
+        let Some((file, entry)) = dgram.file.and_then(|file| Some((file, files.get_mut(file)?))) else { return Landing::Long };
+        let received = datagram.payload.len();
+        if may_end
+            && let Some((waiter, room)) = entry.queue.asleep()
+            && to_usize(room) >= received.max(1)
+            && entry.is_shared()
+            && dgram.udp.pass_on(received, &packet.dst)
+        {
+            entry.queue.get_up();
+            entry.put_shared();
+            let received = u32::try_from(received).expect("a datagram has fewer than 2^16 bytes");
+            return Landing::Ends { waiter, received, is_armed: false };
+        }
+        match dgram.udp.deliver_silently(now, packet, datagram) {
+            Delivery::Accepted => {}
+            Delivery::Dropped => return Landing::Kept,
+        }
+        match entry.queue.wake_quiet(poll::KEY_READABLE) {
+            Some(Some(waiter)) => Landing::Wakes { waiter, is_armed: false },
+            Some(None) => Landing::Kept,
+            None if entry.queue.is_empty() => Landing::Kept,
+            None => {
+                self.wake_file(file, poll::KEY_READABLE, false);
+                Landing::Done
+            }
+        }
     }
 
-    /// The same where it has to be found out first whom the datagram is for. An error is a file whose watchers are to be woken.
+    /// The same where it has to be found out first whom the datagram is for.
     #[cold]
     #[inline(never)]
-    fn take_unheard(
-        &mut self,
-        now: Instant,
-        packet: &Packet,
-        datagram: &Datagram,
-        ends: &mut Ends,
-        may_end: bool,
-    ) -> Result<Landing, Key> {
+    pub(crate) fn take_unheard(&mut self, now: Instant, packet: &Packet, ends: &mut Ends, may_end: bool) -> Landing {
+        let Body::Udp(datagram) = &packet.body else { return Landing::Long };
         if !self.hear(packet, datagram, ends) {
-            return Ok(Landing::Long);
+            return Landing::Long;
         }
-        let Some(dgram) = self.dgrams.get_mut(ends.to()) else { return Ok(Landing::Long) };
-        dgram.take_heard(&mut self.files, now, packet, datagram, may_end)
+        match self.take_datagram_short(now, packet, datagram, ends, may_end) {
+            Landing::Unheard => Landing::Long,
+            landing @ (Landing::Ends { .. }
+            | Landing::Wakes { .. }
+            | Landing::Kept
+            | Landing::Quiet
+            | Landing::Done
+            | Landing::Long) => landing,
+        }
     }
 
     /// What is true now of a datagram's way, for the socket that it is for.

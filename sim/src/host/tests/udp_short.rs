@@ -63,8 +63,13 @@ impl Twins {
         let (packet, ends) = &mut self.places[proc.host];
         let host = &mut self.short.hosts[proc.host];
         let recent = &mut self.recents[proc.host];
-        let is_short = match host.send_dgram_short((proc.pid, recent), fd, data, (flags, addr), (packet, ends, &mut self.ways)) {
-            ShortSend::Out { again } => {
+        let again = host.send_dgram_again((recent, fd), data, (flags, addr), (packet, ends));
+        let short = match again {
+            true => ShortSend::Out,
+            false => host.send_dgram_short((proc.pid, recent), fd, data, (flags, addr), (packet, ends, &mut self.ways)),
+        };
+        let is_short = match short {
+            ShortSend::Out => {
                 self.taken.sent += 1;
                 self.taken.sent_again += u32::from(again);
                 assert_eq!((Ok(data.len()), Some(&*packet)), (expected, first.as_ref()));
@@ -88,6 +93,9 @@ impl Twins {
             if is_short {
                 let (sent, ends) = &mut self.places[proc.host];
                 landing = self.short.hosts[at].take_packet_short(cx.now, sent, ends, true, &mut self.ways);
+                if landing == Landing::Unheard {
+                    landing = self.short.hosts[at].take_unheard(cx.now, sent, ends, true);
+                }
             }
             if landing == Landing::Long {
                 self.short.hosts[at].handle_packet(&mut cx, packet);
@@ -96,7 +104,7 @@ impl Twins {
         self.short.deliver();
         self.long.deliver();
         match landing {
-            Landing::Long | Landing::Done | Landing::Quiet => {}
+            Landing::Long | Landing::Unheard | Landing::Done | Landing::Quiet => {}
             Landing::Kept => self.taken.kept += 1,
             Landing::Wakes { .. } => self.taken.woken += 1,
             Landing::Ends { .. } => self.taken.ended += 1,

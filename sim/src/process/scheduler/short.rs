@@ -89,15 +89,6 @@ impl Scheduler {
         self.send_stream(thread, how, fd, data, flags)
     }
 
-    /// The running thread's send is over.
-    #[inline(always)]
-    fn end_short_send(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], to: (i32, Option<&[u8]>)) {
-        if self.end_short_call(thread, how.name(), fd, Ok(data.len())) {
-            self.note_short_send(thread, fd, how, data, to);
-        }
-        self.collect_wakes();
-    }
-
     /// `recv(2)` of the running thread, or `read(2)`, if it is an easy one on a stream. A receive that waits is kept here: so does the thread.
     #[inline(always)]
     pub fn recv_stream(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
@@ -340,10 +331,15 @@ impl Scheduler {
     pub fn send_dgram_short(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], to: (i32, Option<&[u8]>)) -> bool {
         let Scheduler { threads, world, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return false };
-        if !world.send_dgram_short(slot.host, (slot.pid, &mut slot.recent), fd, data, to) {
+        if !world.send_dgram_again(slot.host, (&slot.recent, fd), data, to)
+            && !world.send_dgram_short(slot.host, (slot.pid, &mut slot.recent), fd, data, to)
+        {
             return false;
         }
-        self.end_short_send(thread, how, fd, data, to);
+        if end_call(world, (thread, slot, self.call_cost_ns), how.name(), fd, Ok(data.len())) {
+            self.note_short_send(thread, fd, how, data, to);
+        }
+        self.collect_wakes();
         true
     }
 
