@@ -334,6 +334,7 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// assert_eq!(Os.recvfrom(&socket, &mut [0; 16], MsgFlags::NONE)?, (5, own));
     /// # Ok::<(), Errno>(())
     /// ```
+    #[inline(always)]
     fn recvfrom(&self, socket: &Self::Socket, into: &mut [u8], flags: MsgFlags) -> Result<(usize, SocketAddr)> {
         let mut bytes = [0; SOCKADDR_MAX_BYTES];
         let mut len = SOCKADDR_MAX_LEN;

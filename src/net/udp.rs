@@ -66,6 +66,7 @@ impl<A: SocketApi> UdpSocket<A> {
     /// assert_eq!(socket.recv_from(&mut bytes)?, (5, own));
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[inline(always)]
     pub fn recv_from(&self, into: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let (len, addr) = self.0.api.recvfrom(&self.0.socket, into, MsgFlags::NONE)?;
         Ok((len, inet(&addr)?))
@@ -148,6 +149,7 @@ impl<A: SocketApi> UdpSocket<A> {
     /// assert_eq!(peer.send(b"hello")?, 5);
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[inline]
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.0.send(bytes)
     }
@@ -166,6 +168,7 @@ impl<A: SocketApi> UdpSocket<A> {
     /// assert_eq!(socket.recv(&mut [0; 2])?, 2, "the other three bytes are lost");
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[inline(always)]
     pub fn recv(&self, into: &mut [u8]) -> io::Result<usize> {
         self.0.recv(into, MsgFlags::NONE)
     }

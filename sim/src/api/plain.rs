@@ -119,7 +119,7 @@ impl Syscalls for Plain {
         recv(self.0, fd, into, flags).result()
     }
 
-    #[inline]
+    #[inline(always)]
     fn recvfrom(&self, fd: RawFd, into: &mut [u8], flags: i32, name: Option<Name<'_>>) -> Result<usize> {
         recvfrom(self.0, fd, into, flags, name).result()
     }
@@ -379,7 +379,7 @@ fn recv_into(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) ->
     };
     if !as_file && scheduler.uses_dgram(running.thread, fd) {
         drop(scheduler);
-        return recv_dgram(net, fd, into, flags);
+        return recv_dgram_begun(net, fd, into, flags);
     }
     let mut has_waited = false;
     if !scheduler.goes_on(running.thread) {
@@ -416,6 +416,10 @@ fn recv_after(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -
         Err(errno) => return Returned::failed(errno),
     };
     let mut scheduler = running.come_back();
+    if !as_file && scheduler.uses_dgram(running.thread, fd) {
+        drop(scheduler);
+        return recv_dgram_ended(net, fd, into, flags);
+    }
     match scheduler.take_received(running.thread, as_file, fd, into, flags) {
         Some(received) => Returned(received.cast_signed()),
         None => recv_on(*running, scheduler, as_file, fd, into, flags),
@@ -445,13 +449,18 @@ fn recv_on(
 #[cold]
 #[inline(never)]
 fn recv_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    Returned::of(recvfrom_from(running, scheduler, fd, into, flags, None))
+    Returned::of(running.call(scheduler, &mut Call::Recvfrom { fd, into, flags, name: None }))
 }
 
 /// `recv(2)` on the datagram socket that the thread used last, as [`send_dgram`].
 #[inline(never)]
-fn recv_dgram(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    Returned::of(recvfrom_in(net, fd, into, flags, None))
+fn recv_dgram_begun(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    begin_recvfrom(net, fd, into, flags, &mut None)
+}
+
+#[inline(never)]
+fn recv_dgram_ended(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    end_recvfrom(net, fd, into, flags, &mut None)
 }
 
 /// The same of a read.
@@ -461,16 +470,66 @@ fn read_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into
     Returned::of(running.call(scheduler, &mut Call::Read { fd, into }))
 }
 
-#[inline(never)]
-fn recvfrom(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: Option<Name<'_>>) -> Returned {
-    Returned::of(recvfrom_in(net, fd, into, flags, name))
+/// `recvfrom(2)`, in two parts as `recv(2)`.
+#[inline(always)]
+fn recvfrom(net: Net, fd: RawFd, into: &mut [u8], flags: i32, mut name: Option<Name<'_>>) -> Returned {
+    let begun = recvfrom_begun(net, fd, into, flags, &mut name);
+    if begun.waits() {
+        coroutine::suspend();
+        return recvfrom_ended(net, fd, into, flags, &mut name);
+    }
+    begun
 }
 
+#[inline(never)]
+fn recvfrom_begun(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
+    begin_recvfrom(net, fd, into, flags, name)
+}
+
+#[inline(never)]
+fn recvfrom_ended(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
+    end_recvfrom(net, fd, into, flags, name)
+}
+
+/// Begins a receive by UDP's short way, or makes it by the long way.
 #[inline(always)]
-fn recvfrom_in(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: Option<Name<'_>>) -> Result<usize> {
-    let running = net.running()?;
-    let scheduler = running.enter_here(running.begin()?)?;
-    recvfrom_from(*running, scheduler, fd, into, flags, name)
+fn begin_recvfrom(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
+    let running = match net.running() {
+        Ok(running) => running,
+        Err(errno) => return Returned::failed(errno),
+    };
+    let scheduler = match running.begin() {
+        Ok(scheduler) => scheduler,
+        Err(errno) => return Returned::failed(errno),
+    };
+    let mut scheduler = match running.enter_here(scheduler) {
+        Ok(scheduler) => scheduler,
+        Err(errno) => return Returned::failed(errno),
+    };
+    match scheduler.recv_dgram_short(running.thread, fd, into, (flags, asked(name))) {
+        ShortRecv::Done(received) => Returned(received.cast_signed()),
+        ShortRecv::Waits => {
+            running.leave(scheduler);
+            // The call does not return now: nobody is told that it does.
+            let _running = ManuallyDrop::new(running);
+            Returned::WAITS
+        }
+        ShortRecv::Long => recvfrom_long(*running, scheduler, fd, into, flags, name),
+    }
+}
+
+/// The thread that has begun such a receive has been switched to again.
+#[inline(always)]
+fn end_recvfrom(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
+    let running = match net.running() {
+        Ok(running) => running,
+        Err(errno) => return Returned::failed(errno),
+    };
+    let mut scheduler = running.come_back();
+    match scheduler.take_datagram(running.thread, fd, into, (flags, asked(name))) {
+        Some(received) => Returned(received.cast_signed()),
+        None => recvfrom_on(*running, scheduler, fd, into, flags, name),
+    }
 }
 
 /// `sendto(2)` by UDP's short way, or by the long way.
@@ -489,28 +548,6 @@ fn sendto_from(
     running.call(scheduler, &mut Call::Sendto { fd, data, flags, addr })
 }
 
-/// `recvfrom(2)` by UDP's short way, or by the long way.
-#[inline(always)]
-fn recvfrom_from(
-    running: Running,
-    scheduler: RefMut<'_, Scheduler>,
-    fd: RawFd,
-    into: &mut [u8],
-    flags: i32,
-    mut name: Option<Name<'_>>,
-) -> Result<usize> {
-    let mut scheduler = scheduler;
-    match scheduler.recv_dgram_short(running.thread, fd, into, (flags, asked(&mut name))) {
-        ShortRecv::Done(received) => return Ok(received),
-        ShortRecv::Waits => scheduler = running.suspend(scheduler),
-        ShortRecv::Long => return recvfrom_long(running, scheduler, fd, into, flags, name),
-    }
-    match scheduler.take_datagram(running.thread, fd, into, (flags, asked(&mut name))) {
-        Some(received) => Ok(received),
-        None => recvfrom_on(running, scheduler, fd, into, flags, name),
-    }
-}
-
 /// Goes on with a `recvfrom(2)` that has waited on the short way, and has not ended.
 #[inline(never)]
 fn recvfrom_on(
@@ -519,12 +556,12 @@ fn recvfrom_on(
     fd: RawFd,
     into: &mut [u8],
     flags: i32,
-    mut name: Option<Name<'_>>,
-) -> Result<usize> {
-    match scheduler.resume_dgram_short(running.thread, fd, into, asked(&mut name)) {
+    name: &mut Option<Name<'_>>,
+) -> Returned {
+    Returned::of(match scheduler.resume_dgram_short(running.thread, fd, into, asked(name)) {
         Some(received) => Ok(received),
-        None => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name }),
-    }
+        None => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name: again(name) }),
+    })
 }
 
 /// A `recvfrom(2)` that is none of the easy ones.
@@ -536,9 +573,14 @@ fn recvfrom_long(
     fd: RawFd,
     into: &mut [u8],
     flags: i32,
-    name: Option<Name<'_>>,
-) -> Result<usize> {
-    running.call(scheduler, &mut Call::Recvfrom { fd, into, flags, name })
+    name: &mut Option<Name<'_>>,
+) -> Returned {
+    Returned::of(running.call(scheduler, &mut Call::Recvfrom { fd, into, flags, name: again(name) }))
+}
+
+/// The same place for a name, for a call to be told of.
+fn again<'a>(name: &'a mut Option<Name<'_>>) -> Option<Name<'a>> {
+    name.as_mut().map(|name| Name { bytes: &mut *name.bytes, len: &mut *name.len })
 }
 
 /// What `recvfrom(2)` tells.
