@@ -158,8 +158,8 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// assert_eq!(from, Os.getsockname(&client)?);
     /// # Ok::<(), Errno>(())
     /// ```
-    // Calls that mostly wait are a part of their caller: a thread that has waited returns through every frame above its wait to where the processor does not
-    // foresee that it does.
+    // Calls that mostly wait are a part of their caller: where threads are switched between on their stacks, one that has waited returns through every frame
+    // above its wait to where the processor does not foresee that it does.
     #[inline(always)]
     fn accept(&self, socket: &Self::Socket, flags: SockFlags) -> Result<(Self::Socket, SocketAddr)> {
         let mut bytes = [0; SOCKADDR_MAX_BYTES];

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use twinsock::raw::{self, RawFd};
 use twinsock::sync::channel;
 use twinsock::{
     Clock, Domain, Entropy, Errno, JoinThread, MsgFlags, Protocol, Shutdown, SockFlags, SocketAddr, SocketApi, Spawn, Type,
@@ -94,7 +95,7 @@ fn ask(net: &Net) {
                 match when % 4 {
                     0 => net.tgkill(me, Signal::Interrupting).ok(),
                     1 => net.tgkill(me, Signal::Restarting).ok(),
-                    2 => twinsock::raw::Syscalls::connect(&net, net.fileno(&shared), &[0; 16]).ok(),
+                    2 => raw::Syscalls::connect(&net, net.fileno(&shared), &[0; 16]).ok(),
                     _ => net.connect(&shared, &address(SERVER)).ok(),
                 };
             })
@@ -155,4 +156,48 @@ fn calls_that_wait_alone_are_as_others() {
     for seed in 0..12 {
         assert_eq!(run(seed, false), run(seed, true), "seed {seed}");
     }
+}
+
+/// What `send(2)` answers a thread whose descriptor other threads have made another one while it waited in `connect(2)`: the connection lives on in a copy of it.
+fn send_after_connect(meanwhile: fn(&Net, RawFd)) -> Result<usize, Errno> {
+    let report = Sim::builder().run(move |sim| {
+        sim.default_link(Link::new().delay(MS));
+        let config = HostConfig { addrs: vec!["10.9.0.1".parse().unwrap()], ..HostConfig::default() };
+        sim.host_with("server", config).spawn_daemon("server", |net: Net| {
+            let listener = listener(&net, SERVER);
+            net.sleep(1000 * MS);
+            drop(listener);
+        });
+        let client = sim.host("client").spawn("client", move |net: Net| {
+            let fd = net.release(tcp(&net));
+            let of_thread = net;
+            let disturber = net.spawn(move || {
+                of_thread.sleep(MS / 2);
+                raw::Syscalls::dup(&of_thread, fd).unwrap();
+                meanwhile(&of_thread, fd);
+            });
+            raw::Syscalls::connect(&net, fd, address(SERVER).encode().unwrap().as_bytes()).unwrap();
+            let sent = raw::Syscalls::send(&net, fd, b"x", 0);
+            disturber.join().unwrap();
+            sent
+        });
+        sim.run_for(100 * MS);
+        client.take().unwrap()
+    });
+    report.unwrap().value
+}
+
+#[test]
+fn a_descriptor_that_is_closed_while_its_connect_waits_is_not_used_after_it() {
+    assert_eq!(send_after_connect(|_, _| {}), Ok(1));
+    assert_eq!(send_after_connect(|net, fd| raw::Syscalls::close(net, fd).unwrap()), Err(Errno::BADF));
+}
+
+#[test]
+fn a_descriptor_that_is_another_file_after_its_connect_is_that_file() {
+    let to_a_pipe = |net: &Net, fd: RawFd| {
+        let [_, writer] = raw::Syscalls::pipe2(net, 0).unwrap();
+        raw::Syscalls::dup3(net, writer, fd, 0).unwrap();
+    };
+    assert_eq!(send_after_connect(to_a_pipe), Err(Errno::NOTSOCK));
 }

@@ -224,8 +224,8 @@ impl Syscalls for Plain {
 struct Returned(isize);
 
 impl Returned {
-    /// Nothing yet: the thread waits. The kernel has such a number of its own for that, ERESTARTSYS, which no program sees.
-    const WAITS: Returned = Returned(-512);
+    /// Nothing yet: the thread waits. No error has such a number: the kernel's are up to 4095.
+    const WAITS: Returned = Returned(-4096);
 
     #[inline(always)]
     fn waits(self) -> bool {
@@ -379,6 +379,8 @@ fn recv_into(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) ->
     };
     if !as_file && scheduler.uses_dgram(running.thread, fd) {
         drop(scheduler);
+        // Whoever listens is told by that, once the call is over.
+        let _running = ManuallyDrop::new(running);
         return recv_dgram_begun(net, fd, into, flags);
     }
     let mut has_waited = false;
@@ -399,7 +401,13 @@ fn recv_into(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) ->
                 return Returned::WAITS;
             }
             ShortRecv::Long if as_file => return read_else(*running, scheduler, fd, into),
-            ShortRecv::Long => return recv_else(*running, scheduler, fd, into, flags),
+            ShortRecv::Long => {
+                let received = recv_else(*running, scheduler, fd, into, flags);
+                if received.waits() {
+                    let _running = ManuallyDrop::new(running);
+                }
+                return received;
+            }
         }
     }
     match scheduler.take_received(running.thread, as_file, fd, into, flags) {
@@ -411,10 +419,7 @@ fn recv_into(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) ->
 /// The thread that has begun such a receive has been switched to again.
 #[inline(always)]
 fn recv_after(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    let running = match net.running() {
-        Ok(running) => running,
-        Err(errno) => return Returned::failed(errno),
-    };
+    let running = net.running().expect("who has begun the call is switched to");
     let mut scheduler = running.come_back();
     if !as_file && scheduler.uses_dgram(running.thread, fd) {
         drop(scheduler);
@@ -443,13 +448,11 @@ fn recv_on(
     })
 }
 
-/// A receive that is none of TCP's easy ones.
-///
-/// Cold, so that the compiler does not take the switch in `recv(2)` for one that is seldom made; what it calls is not.
+/// A receive that is none of TCP's easy ones: one on another socket than the last one, perhaps, which may be one of datagrams.
 #[cold]
 #[inline(never)]
 fn recv_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    Returned::of(running.call(scheduler, &mut Call::Recvfrom { fd, into, flags, name: None }))
+    begun_recvfrom(running, scheduler, fd, into, flags, &mut None)
 }
 
 /// `recv(2)` on the datagram socket that the thread used last, as [`send_dgram`].
@@ -502,29 +505,42 @@ fn begin_recvfrom(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut O
         Ok(scheduler) => scheduler,
         Err(errno) => return Returned::failed(errno),
     };
-    let mut scheduler = match running.enter_here(scheduler) {
+    let scheduler = match running.enter_here(scheduler) {
         Ok(scheduler) => scheduler,
         Err(errno) => return Returned::failed(errno),
     };
+    let received = begun_recvfrom(*running, scheduler, fd, into, flags, name);
+    if received.waits() {
+        // The call does not return now: nobody is told that it does.
+        let _running = ManuallyDrop::new(running);
+    }
+    received
+}
+
+/// The same at its turn.
+#[inline(always)]
+fn begun_recvfrom(
+    running: Running,
+    mut scheduler: RefMut<'_, Scheduler>,
+    fd: RawFd,
+    into: &mut [u8],
+    flags: i32,
+    name: &mut Option<Name<'_>>,
+) -> Returned {
     match scheduler.recv_dgram_short(running.thread, fd, into, (flags, asked(name))) {
         ShortRecv::Done(received) => Returned(received.cast_signed()),
         ShortRecv::Waits => {
             running.leave(scheduler);
-            // The call does not return now: nobody is told that it does.
-            let _running = ManuallyDrop::new(running);
             Returned::WAITS
         }
-        ShortRecv::Long => recvfrom_long(*running, scheduler, fd, into, flags, name),
+        ShortRecv::Long => recvfrom_long(running, scheduler, fd, into, flags, name),
     }
 }
 
 /// The thread that has begun such a receive has been switched to again.
 #[inline(always)]
 fn end_recvfrom(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
-    let running = match net.running() {
-        Ok(running) => running,
-        Err(errno) => return Returned::failed(errno),
-    };
+    let running = net.running().expect("who has begun the call is switched to");
     let mut scheduler = running.come_back();
     match scheduler.take_datagram(running.thread, fd, into, (flags, asked(name))) {
         Some(received) => Returned(received.cast_signed()),
@@ -639,6 +655,7 @@ mod tests {
         }
         for errno in (1..=4095).map(Errno::from_raw) {
             assert_eq!(Returned::of(Err(errno)).result(), Err(errno));
+            assert!(!Returned::of(Err(errno)).waits());
         }
     }
 }

@@ -129,7 +129,7 @@ pub enum Landing {
         /// The host has a timer more.
         is_armed: bool,
     },
-    /// It is taken in, which has led to nothing else.
+    /// It is taken in, which wakes this waiter alone and leaves nothing to be sent.
     Wakes {
         /// Who is to be woken.
         waiter: Token,

@@ -99,7 +99,11 @@ impl Host {
                 (accepted.map(|_| value(reserved)), reserved, accepted.ok())
             }
             Quietly::Connect { disconnects } => match self.step_connect(cx, quiet.socket, disconnects) {
-                Step::Done(result) => (result, quiet.fd, result.is_ok().then_some((quiet.file, quiet.socket))),
+                Step::Done(result) => {
+                    // Its number may stand for another file by now, or for none: somebody has closed it meanwhile.
+                    let is_still = result.is_ok() && self.file_of(quiet.pid, quiet.fd) == Ok(quiet.file);
+                    (result, quiet.fd, is_still.then_some((quiet.file, quiet.socket)))
+                }
                 Step::Wait => return None,
             },
             Quietly::Recv | Quietly::DgramRecv => return None,

@@ -26,6 +26,8 @@ pub(super) struct TimeWaitEntry {
     reuse_port: bool,
 }
 
+const _: () = assert!(size_of::<TimeWaitEntry>() <= 128, "there may be very many of them: two lines of a cache each");
+
 impl TimeWaitEntry {
     /// What it claims of its port, as its socket did.
     pub(super) fn claim(&self) -> Claim {

@@ -45,7 +45,7 @@ impl StackEnd {
     /// That of a carrier that has not run.
     pub const UNKNOWN: StackEnd = StackEnd(ptr::null());
 
-    /// That of the caller, which is about to be suspended.
+    /// About that of the caller, which is about to be suspended, here or in a caller of its own.
     #[inline(always)]
     pub fn here() -> StackEnd {
         let here = 0_u8;

@@ -375,7 +375,8 @@ impl Running {
         come_later(&self.shared, self.thread, scheduler).ok_or(Errno::IO)
     }
 
-    /// The scheduler for a call that acts at once, if [`Scheduler::goes_on`] says that it may, and otherwise after [`Running::enter_slowly_to_receive`].
+    /// The scheduler for a call that acts at once, if [`Scheduler::goes_on`] says that it may, and otherwise after
+    /// one of the others.
     ///
     /// # Errors
     /// As of [`Running::enter`].
@@ -387,7 +388,8 @@ impl Running {
         Ok(self.shared.scheduler.borrow_mut())
     }
 
-    /// [`Running::enter`] before a receive on a stream, where something is due earlier, or may be. Answers also whether that has been begun meanwhile, and has waited: it is to be gone on with.
+    /// [`Running::enter`] before a receive on a stream, where something is due earlier, or may be. Answers also whether that has been begun
+    /// meanwhile, and has waited: it is to be gone on with.
     ///
     /// # Errors
     /// As of [`Running::enter`].
@@ -481,11 +483,9 @@ impl Running {
     pub fn suspend<'a>(&'a self, scheduler: RefMut<'a, Scheduler>) -> RefMut<'a, Scheduler> {
         suspend(&self.shared, self.thread, scheduler)
     }
-}
 
-impl Running {
-    /// The thread is about to give the processor away, in its call, which goes on when it comes back: [`Running::suspend`] in two parts, between which stands the
-    /// switch.
+    /// The thread is about to give the processor away, in its call, which goes on when it comes back: [`Running::suspend`] in two parts, between which
+    /// stands the switch, in a caller of this one's.
     #[inline(always)]
     pub fn leave(&self, mut scheduler: RefMut<'_, Scheduler>) {
         scheduler.note_stack_end(self.thread, StackEnd::here());
@@ -536,7 +536,7 @@ fn enter_slowly_to_receive<'a>(
     Ok((scheduler, has_waited))
 }
 
-/// See [`Running::enter_slowly`].
+/// [`Running::enter`] where something is due earlier, or may be.
 #[inline(never)]
 fn enter_slowly<'a>(shared: &'a Shared, thread: ThreadId, scheduler: RefMut<'a, Scheduler>) -> Result<RefMut<'a, Scheduler>> {
     come_later(shared, thread, scheduler).ok_or(Errno::IO)

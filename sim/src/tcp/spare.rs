@@ -16,7 +16,7 @@ use super::timer::Timers;
 use super::user::ShutdownBits;
 use crate::packet::{Segment, SeqNumber};
 
-/// Buffers that nobody uses.
+/// Buffers that nobody uses, but for what is answered still.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Spare {
     send: Option<Box<SendBuffer>>,

@@ -113,7 +113,7 @@ impl ReceiveQueue {
         self.packets.get(0)
     }
 
-    /// Removes the first datagram, which [`ReceiveQueue::front`] has shown.
+    /// Removes the first datagram, if there is one.
     pub(super) fn pop(&mut self) {
         self.pop_if(|_| Some(()));
     }

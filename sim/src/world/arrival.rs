@@ -136,7 +136,7 @@ impl World {
                 }
                 return Some(waiter);
             }
-            Landing::Ends { .. } | Landing::Quiet => unreachable!("nobody is woken by it"),
+            Landing::Ends { .. } | Landing::Quiet => unreachable!("`arrival` has seen to it"),
             Landing::Kept => self.in_flight.land(slot),
             Landing::Unheard => return self.land_unheard(to, slot),
             Landing::Done => {
@@ -155,7 +155,7 @@ impl World {
         let machine = &mut self.machines[to.index()];
         let Flying { packet, ends, .. } = &mut self.in_flight.slots[index(slot)];
         // A receive that has waited for it is woken, which comes to the same: whoever is told here is told of no end.
-        let landing = machine.host.take_unheard(machine.clock.own(self.now), packet, ends, false);
+        let landing = machine.host.take_unheard(machine.clock.own(self.now), packet, ends);
         self.landed(to, slot, landing)
     }
 

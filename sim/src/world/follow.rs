@@ -97,7 +97,7 @@ impl World {
         true
     }
 
-    /// Takes the packet in this place, the next one, which is recorded already, to where it goes.
+    /// Takes the packet in this place, kept or the next one, which is recorded already, to where it goes.
     #[cold]
     pub(super) fn carry_on(&mut self, from: HostId, slot: u32) {
         let packet = self.in_flight.packet(slot);
@@ -118,7 +118,7 @@ impl World {
         self.send_anywhere(from, slot);
     }
 
-    /// Sends the packet in this place, the next one, to where it has not just been sent to.
+    /// Sends the packet in this place, kept or the next one, to where it has not just been sent to.
     pub(super) fn send_anywhere(&mut self, from: HostId, slot: u32) {
         let machine = &mut self.machines[from.index()];
         let Flying { packet, ends, .. } = &mut self.in_flight.slots[index(slot)];

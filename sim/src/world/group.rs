@@ -13,7 +13,7 @@ pub(super) fn is_for_many(ip: IpAddr) -> bool {
 }
 
 impl World {
-    /// Puts the packet for many in this place, the next one, on the wires to all who have joined its group, in the order of the hosts.
+    /// Puts the packet for many in this place, kept or the next one, on the wires to all who have joined its group, in the order of the hosts.
     /// (What comes back to its sender has not left it.)
     pub(super) fn send_to_many(&mut self, from: HostId, slot: u32) {
         let packet = std::mem::replace(self.in_flight.packet_mut(slot), Packet::EMPTY);

@@ -121,6 +121,7 @@ impl InFlight {
         self.free.last().copied()
     }
 
+    /// A place that somebody is to keep.
     #[cold]
     fn keep(&mut self) -> u32 {
         let (slot, flying) = self.place_whole();
@@ -150,12 +151,6 @@ impl InFlight {
         let flying = &mut self.slots[index(slot)];
         flying.ends.forget();
         &mut flying.packet
-    }
-
-    /// The packet in a place is not on its way yet.
-    #[cold]
-    pub(super) fn put_back(&mut self, slot: u32) {
-        self.give_back(slot);
     }
 
     #[cold]
@@ -188,7 +183,7 @@ impl InFlight {
 
     /// The place is free again, and keeps what it holds.
     #[inline(always)]
-    fn give_back(&mut self, slot: u32) {
+    pub(super) fn give_back(&mut self, slot: u32) {
         let flying = &mut self.slots[index(slot)];
         match flying.keeping {
             Keeping::Nobody => self.free.push(slot),

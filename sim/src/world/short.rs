@@ -99,7 +99,7 @@ impl World {
     #[cold]
     #[inline(never)]
     fn leave_slowly(&mut self, at: HostId, slot: u32) {
-        self.in_flight.put_back(slot);
+        self.in_flight.give_back(slot);
         self.carry_on(at, slot);
     }
 

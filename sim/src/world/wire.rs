@@ -71,7 +71,7 @@ struct Stretch {
 }
 
 impl World {
-    /// Puts the packet in this place, the next one, on the way that is the path of this number.
+    /// Puts the packet in this place, kept or the next one, on the way that is the path of this number.
     pub(super) fn send(&mut self, slot: u32, path: usize) {
         self.in_flight.take_off(slot);
         self.enter(path, slot);

@@ -420,15 +420,15 @@ impl Host {
         }
     }
 
-    /// The same where it has to be found out first whom the datagram is for.
+    /// The same where it has to be found out first whom the datagram is for. No receive ends by it at once.
     #[cold]
     #[inline(never)]
-    pub(crate) fn take_unheard(&mut self, now: Instant, packet: &Packet, ends: &mut Ends, may_end: bool) -> Landing {
+    pub(crate) fn take_unheard(&mut self, now: Instant, packet: &Packet, ends: &mut Ends) -> Landing {
         let Body::Udp(datagram) = &packet.body else { return Landing::Long };
         if !self.hear(packet, datagram, ends) {
             return Landing::Long;
         }
-        match self.take_datagram_short(now, packet, datagram, ends, may_end) {
+        match self.take_datagram_short(now, packet, datagram, ends, false) {
             Landing::Unheard => Landing::Long,
             landing @ (Landing::Ends { .. }
             | Landing::Wakes { .. }

@@ -125,7 +125,9 @@ impl Twins {
                 }
                 (3..=5, Some((proc, fd))) => {
                     let (len, much) = (self.below(40), self.below(8) == 0);
-                    let data = vec![7; usize::try_from(if much { len * 100 } else { len }).expect("a small number")];
+                    let first = u8::try_from(self.below(256)).expect("a byte");
+                    let data: Vec<u8> =
+                        (0..if much { len * 100 } else { len }).map(|at| first.wrapping_add(at.to_le_bytes()[0])).collect();
                     self.call(proc, || Call::Sendto { fd, data: &data, flags: c::MSG_NOSIGNAL, addr: None }).ok();
                 }
                 (6..=8, Some((proc, fd))) => self.recv(proc, fd),

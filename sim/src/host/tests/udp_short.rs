@@ -94,7 +94,7 @@ impl Twins {
                 let (sent, ends) = &mut self.places[proc.host];
                 landing = self.short.hosts[at].take_packet_short(cx.now, sent, ends, true, &mut self.ways);
                 if landing == Landing::Unheard {
-                    landing = self.short.hosts[at].take_unheard(cx.now, sent, ends, true);
+                    landing = self.short.hosts[at].take_unheard(cx.now, sent, ends);
                 }
             }
             if landing == Landing::Long {
