@@ -7,6 +7,7 @@ mod disturbed;
 mod files;
 mod own;
 mod plain;
+mod transfer;
 
 pub use own::Tid;
 

@@ -1,6 +1,7 @@
 //! What calls and packets are going to look at soon, for the caches. Nothing here has any effect but on time.
 
-use super::fast::{Ends, Recent};
+use super::fast::Ends;
+use super::recent::Recent;
 use super::socket::Socket;
 use super::sockets::Sockets;
 use super::{Host, Token};

@@ -6,8 +6,9 @@
 use super::Host;
 use super::addr::{check_length, sa_family};
 use super::cx::{Cx, Pid, Token};
-use super::fast::{QuietCall, Quietly, Recent, Short};
+use super::fast::{QuietCall, Quietly, Short};
 use super::file::value;
+use super::recent::Recent;
 use super::socket::Ss;
 use super::task::{Kind, Step};
 use crate::tcp::State;
