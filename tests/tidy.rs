@@ -18,11 +18,13 @@ mod scan;
 use scan::{Source, Token};
 
 /// Who may import whom in `sim/src`: a room, and the rooms that it may name. Nothing points left or up.
-const SIM_IMPORTS: [(&str, &[&str]); 24] = [
+const SIM_IMPORTS: [(&str, &[&str]); 25] = [
     // How much data is copied.
     ("copy", &[]),
     // What the caches are made ready for.
     ("prefetch", &[]),
+    // What is laid out of the way.
+    ("seldom", &[]),
     // Tables that hold whatever the rooms put in.
     ("slab", &["prefetch"]),
     // Who has something to do when.
@@ -30,19 +32,19 @@ const SIM_IMPORTS: [(&str, &[&str]); 24] = [
     // A queue of whatever the rooms put in.
     ("line", &[]),
     ("shared", &[]),
-    ("packet", &[]),
+    ("packet", &["seldom"]),
     ("choice", &["packet"]),
-    ("trace", &["packet"]),
+    ("trace", &["packet", "seldom"]),
     // How what is said looks on a terminal.
     ("colour", &["trace"]),
-    ("link", &["packet"]),
-    ("tcp", &["packet", "shared", "prefetch", "copy"]),
+    ("link", &["packet", "seldom"]),
+    ("tcp", &["packet", "shared", "prefetch", "copy", "seldom"]),
     ("udp", &["packet", "line"]),
     ("unix", &["packet", "slab"]),
-    ("host", &["tcp", "udp", "unix", "packet", "slab", "deadlines", "shared", "prefetch"]),
-    ("world", &["host", "link", "choice", "trace", "packet", "deadlines", "prefetch", "line"]),
-    ("process", &["world", "host", "choice", "trace", "prefetch", "line"]),
-    ("api", &["process", "world", "host"]),
+    ("host", &["tcp", "udp", "unix", "packet", "slab", "deadlines", "shared", "prefetch", "seldom"]),
+    ("world", &["host", "link", "choice", "trace", "packet", "deadlines", "prefetch", "line", "seldom"]),
+    ("process", &["world", "host", "choice", "trace", "prefetch", "line", "seldom"]),
+    ("api", &["process", "world", "host", "seldom"]),
     ("sync", &["api", "process"]),
     ("sim", &["api", "sync", "process", "world", "host", "link", "choice", "trace", "colour"]),
     // What is written of a recording; `host` for when its wall clock starts.
@@ -61,9 +63,10 @@ const SIM_IMPORTS: [(&str, &[&str]); 24] = [
 const FACE_ONLY: [&str; 3] = ["conform", "workload", "bin"];
 
 /// Rooms that take time, chance and order as arguments: no clock, thread, hash order, float or global.
-const CORE: [&str; 15] = [
+const CORE: [&str; 16] = [
     "copy",
     "prefetch",
+    "seldom",
     "slab",
     "deadlines",
     "line",

@@ -48,6 +48,7 @@ pub mod packet;
 mod prefetch;
 mod process;
 mod report;
+mod seldom;
 mod shared;
 pub mod sim;
 mod slab;

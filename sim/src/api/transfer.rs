@@ -7,6 +7,7 @@ use crate::host::{Asked, Call};
 use crate::process::coroutine;
 use crate::process::current::Running;
 use crate::process::scheduler::{Posted, Scheduler, SendsBy, ShortRecv};
+use crate::seldom::unlikely;
 use std::cell::RefMut;
 use std::mem::ManuallyDrop;
 use twinsock::raw::{Name, RawFd};
@@ -70,7 +71,7 @@ fn send_from(net: Net, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> Ret
         Ok(scheduler) => scheduler,
         Err(errno) => return Returned::failed(errno),
     };
-    if !as_file && scheduler.uses_dgram(running.thread, fd) {
+    if unlikely(!as_file && scheduler.uses_dgram(running.thread, fd)) {
         drop(scheduler);
         return send_dgram(net, fd, data, flags);
     }
@@ -170,7 +171,7 @@ fn recv_into(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) ->
         Ok(scheduler) => scheduler,
         Err(errno) => return Returned::failed(errno),
     };
-    if !as_file && scheduler.uses_dgram(running.thread, fd) {
+    if unlikely(!as_file && scheduler.uses_dgram(running.thread, fd)) {
         drop(scheduler);
         // Whoever listens is told by that, once the call is over.
         let _running = ManuallyDrop::new(running);
@@ -214,7 +215,7 @@ fn recv_into(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) ->
 fn recv_after(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
     let running = net.running().expect("who has begun the call is switched to");
     let mut scheduler = running.come_back();
-    if !as_file && scheduler.uses_dgram(running.thread, fd) {
+    if unlikely(!as_file && scheduler.uses_dgram(running.thread, fd)) {
         drop(scheduler);
         return recv_dgram_ended(net, fd, into, flags);
     }

@@ -10,6 +10,7 @@ use super::poll::KEY_READABLE;
 use super::recent::Recent;
 use super::task::Kind;
 use crate::packet::{Body, Control, Packet, SeqNumber};
+use crate::seldom::unlikely;
 use crate::slab::{Key, to_usize};
 use crate::tcp::{State, Tcb};
 use twinsock::consts as c;
@@ -223,13 +224,13 @@ impl Host {
         flags: i32,
         (packet, ends): (&mut Packet, &Ends),
     ) -> Option<SentAgain> {
-        if flags & !INDIFFERENT_FLAGS != 0 || !recent.is_stream(fd, self.tables) || self.has_output() {
+        if unlikely(flags & !INDIFFERENT_FLAGS != 0 || !recent.is_stream(fd, self.tables) || self.has_output()) {
             return None;
         }
         let Body::Tcp(segment) = &mut packet.body else { return None };
         let (_, key) = recent.keys();
         let socket = self.sockets.opened_mut(key)?;
-        if socket.calm == 0 || socket.calm != ends.calm {
+        if unlikely(socket.calm == 0 || socket.calm != ends.calm) {
             return None;
         }
         let (seq, ack) = socket.tcb.send_calmly(now, data, segment, true)?;
@@ -287,12 +288,12 @@ impl Host {
         (fd, flags): (RawFd, i32),
         room: usize,
     ) -> Option<QuietCall> {
-        if flags & !c::MSG_NOSIGNAL != 0 || room == 0 || !recent.is_stream(fd, self.tables) {
+        if unlikely(flags & !c::MSG_NOSIGNAL != 0 || room == 0 || !recent.is_stream(fd, self.tables)) {
             return None;
         }
         let (file, key) = recent.keys();
         let socket = self.sockets.opened_mut(key)?;
-        if socket.calm == 0 || !socket.tcb.must_wait_calmly() {
+        if unlikely(socket.calm == 0 || !socket.tcb.must_wait_calmly()) {
             return None;
         }
         let quiet = QuietCall { token, pid, fd, flags, file, socket: key, what: Quietly::Recv };

@@ -13,6 +13,7 @@ use super::sysctl::Sysctl;
 use super::timers::{TimerOf, TimerQueue};
 use super::{Host, poll};
 use crate::packet::{Body, Icmp, IcmpError, Packet, Segment};
+use crate::seldom::unlikely;
 use crate::slab::{Key, KeyQueue};
 use crate::tcp::{self, Sent, State};
 use crate::udp::IpHeader;
@@ -58,7 +59,7 @@ impl Socket {
     #[inline(always)]
     pub(super) fn arm(&mut self, key: Key, timers: &mut TimerQueue) -> bool {
         let deadline = self.tcb.poll_timeout().unwrap_or(Instant::FAR);
-        deadline < self.armed && self.arm_at(deadline, key, timers)
+        unlikely(deadline < self.armed) && self.arm_at(deadline, key, timers)
     }
 
     #[inline(never)]
@@ -71,7 +72,7 @@ impl Socket {
     /// The same where one deadline has come to be this, and no other is earlier than it was.
     #[inline(always)]
     pub(super) fn arm_for(&mut self, deadline: Instant, key: Key, timers: &mut TimerQueue) -> bool {
-        deadline < self.armed && self.arm_anew(key, timers)
+        unlikely(deadline < self.armed) && self.arm_anew(key, timers)
     }
 
     #[inline(never)]

@@ -1,6 +1,7 @@
 //! How far one direction of a link has come: its queue, its order, whether it is in a burst of losses; and what becomes of each frame.
 
 use super::{Chance, Link, Ratio};
+use crate::seldom::unlikely;
 use std::collections::VecDeque;
 use std::time::Duration;
 use twinsock::Instant;
@@ -81,7 +82,7 @@ impl Direction {
     /// When a packet arrives that goes by express, where the largest of its frames is at most so long; `None`, and nothing has happened, of another.
     #[inline]
     pub fn arrival(&mut self, now: Instant, frame_bytes_at_most: u32) -> Option<Instant> {
-        if frame_bytes_at_most > self.express_bytes_max {
+        if unlikely(frame_bytes_at_most > self.express_bytes_max) {
             return None;
         }
         let at = Instant::from_nanos(now.as_nanos().saturating_add(self.express_delay_ns));

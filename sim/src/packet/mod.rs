@@ -8,6 +8,7 @@ pub use luck::{Boring, Latitude, Luck};
 pub(crate) use segment::copy_few;
 pub use segment::{Control, Payload, SackBlocks, Segment, SeqNumber, TcpOptions, Timestamps};
 
+use crate::seldom::seldom;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// An IP packet between two hosts, or from a host to itself.
@@ -111,7 +112,10 @@ impl Packet {
         debug_assert!(bytes <= payload.len(), "there are as many");
         match payload {
             Payload::Inline { bytes: data, .. } => data.get(..bytes),
-            Payload::Shared(data) => data.get(..bytes),
+            Payload::Shared(data) => {
+                seldom();
+                data.get(..bytes)
+            }
         }
     }
 

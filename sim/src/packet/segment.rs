@@ -1,5 +1,6 @@
 //! A TCP segment, RFC 9293 section 3.1, as a value.
 
+use crate::seldom::seldom;
 use bytes::Bytes;
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
@@ -214,7 +215,10 @@ impl Payload {
                 *len = inline_len(data);
                 copy_few(&mut bytes[..data.len()], data);
             }
-            Payload::Shared(_) => *self = Payload::copy_inline(data),
+            Payload::Shared(_) => {
+                seldom();
+                *self = Payload::copy_inline(data);
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use crate::process::failure::{FailureKind, pending_panic, take_panic};
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Turn};
 #[cfg(feature = "tracing")]
 use crate::process::telling;
+use crate::seldom::seldom;
 use crate::trace::What;
 use std::any::Any;
 use std::cell::RefMut;
@@ -175,6 +176,7 @@ fn resume<'a>(
             (scheduler, None)
         }
         Outcome::Finished(result) => {
+            seldom();
             carrier.recycle();
             (scheduler, Some(result))
         }

@@ -12,6 +12,7 @@ use super::tcb::{Tcb, Urgent, u32_from, usize_from};
 use super::timer::{DELAYED_ACK_NS, Retransmit, after, nanos_between};
 use super::window::align_up;
 use crate::packet::{Control, Payload, Segment, SeqNumber, TcpOptions, Timestamps};
+use crate::seldom::{seldom, unlikely};
 use std::fmt;
 use twinsock::Instant;
 
@@ -184,7 +185,10 @@ impl Tcb {
     #[inline(always)]
     pub fn take_calmly(&mut self, now: Instant, segment: &Segment, room_bytes: u32, again: bool) -> Taken {
         let Some(send) = self.send.as_deref_mut() else { return Taken::Not };
-        let Payload::Inline { len, bytes } = &segment.payload else { return Taken::Not };
+        let Payload::Inline { len, bytes } = &segment.payload else {
+            seldom();
+            return Taken::Not;
+        };
         if !again && !is_few_bytes_more(segment, send.calm.peer_window) {
             return Taken::Not;
         }
@@ -215,7 +219,7 @@ impl Tcb {
         self.snd_wl1 = self.rcv_nxt;
         let end = self.rcv_nxt + len;
         self.rcv_nxt = end;
-        if !is_steady {
+        if unlikely(!is_steady) {
             self.reckon(sample_ns, pause_ns);
         }
         self.ack.scheduled = true;

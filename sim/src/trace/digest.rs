@@ -20,6 +20,8 @@
 //! check against accidents, not against an adversary. Why each of these tells apart what it stands for is in the decisions
 //! ("What of an event goes into the digest").
 
+use crate::seldom::unlikely;
+
 /// A digest in the making.
 ///
 /// ```
@@ -155,7 +157,7 @@ impl Digest {
     /// ```
     #[inline(always)]
     pub fn fold_data(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() {
+        if unlikely(bytes.is_empty()) {
             return;
         }
         let (blocks, rest) = bytes.as_chunks::<32>();

@@ -25,6 +25,7 @@ pub mod timeline;
 #[cfg(feature = "tracing")]
 mod untold;
 
+use crate::seldom::unlikely;
 pub(crate) use arguments::{Arguments, Family};
 pub use digest::Digest;
 use event::CallWords;
@@ -310,7 +311,7 @@ impl Trace {
         (seq, ack, data): (SeqNumber, SeqNumber, &[u8]),
         label: &mut Label,
     ) {
-        if !label.is_usual {
+        if unlikely(!label.is_usual) {
             return self.packet_sent(at, host, packet, label);
         }
         label.words.renumber(seq, ack, data.len());
@@ -324,7 +325,7 @@ impl Trace {
     /// The same of a datagram that differs only in its `data`, which may have another length.
     #[inline(always)]
     pub(crate) fn datagram_sent_again(&mut self, at: Instant, host: u32, packet: &Packet, data: &[u8], label: &mut Label) {
-        if !label.is_usual {
+        if unlikely(!label.is_usual) {
             return self.packet_sent(at, host, packet, label);
         }
         if label.words.resize(data.len()) {

@@ -5,6 +5,7 @@ use super::{Alarm, Due, HostId, World, index};
 use crate::choice::LuckOf;
 use crate::host::{Asked, Cx, Landing, Token, store_inet_name};
 use crate::packet::{Body, copy_few};
+use crate::seldom::unlikely;
 use twinsock::Instant;
 
 /// What a step of the world came to.
@@ -35,7 +36,7 @@ impl World {
     /// If the queue went back in time: a bug here.
     #[inline(always)]
     pub(crate) fn happen(&mut self, may_end: bool) -> Option<Happened> {
-        if self.is_timer_next() && self.run_next_timer() {
+        if unlikely(self.is_timer_next()) && self.run_next_timer() {
             return Some(Happened::Something);
         }
         let (at, due) = self.queue.pop()?;

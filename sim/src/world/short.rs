@@ -6,6 +6,7 @@ use super::in_flight::{Flying, NONE};
 use super::{Due, HostId, World, index};
 use crate::host::{Asked, Cx, Pid, QuietCall, Recent, Short, ShortSend, Token};
 use crate::packet::{Packet, Payload};
+use crate::seldom::unlikely;
 use twinsock::Result;
 use twinsock::raw::{Name, RawFd};
 
@@ -24,7 +25,7 @@ impl World {
         self.trace.segment_sent_again(self.now, at.0, packet, (sent.seq, sent.ack, data), label);
         flying.take_off();
         let path = flying.path;
-        if sent.is_armed {
+        if unlikely(sent.is_armed) {
             self.follow_timer(at);
         }
         self.leave_again(at, slot, path);

@@ -8,6 +8,7 @@ use crate::host::Token;
 use crate::process::breakpoint;
 use crate::process::failure::FailureKind;
 use crate::process::outside::NO_THREAD;
+use crate::seldom::unlikely;
 use crate::world::{Alarm, Ended, Happened};
 use twinsock::Instant;
 
@@ -143,13 +144,13 @@ impl Scheduler {
             let at = self.world.next_at();
             // At the end of time that may be nothing at all.
             let is_something = at != Instant::FAR || self.world.next_due().is_some();
-            if at > self.limit || !is_something {
+            if unlikely(at > self.limit || !is_something) {
                 return Err(limit.map_or(Turn::Deadlock, |limit| self.reach(limit)));
             }
-            if self.pass() {
+            if unlikely(self.pass()) {
                 return Err(Turn::Stop);
             }
-            if self.ready.len() >= PREPARED_FROM {
+            if unlikely(self.ready.len() >= PREPARED_FROM) {
                 self.prepare_event();
             }
             if let Some(thread) = self.step_and_choose() {

@@ -3,6 +3,7 @@
 use super::{Scheduler, State, Thread, ThreadId, Wait};
 use crate::host::{Asked, QuietCall, Short};
 use crate::process::strace;
+use crate::seldom::unlikely;
 use crate::trace::{CallName, Place, Transfer};
 use crate::world::{Data, World};
 use twinsock::Instant;
@@ -143,7 +144,7 @@ impl Scheduler {
     pub fn goes_on(&mut self, thread: ThreadId) -> bool {
         let Scheduler { threads, world, turns, pulse, ready, rare, just_chosen, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return false };
-        if slot.killed || turns.is_at_mark_next() {
+        if unlikely(slot.killed || turns.is_at_mark_next()) {
             return false;
         }
         let clock = slot.clock;
@@ -217,7 +218,7 @@ impl Scheduler {
     #[inline(always)]
     pub(super) fn recv_ended(&mut self, thread: ThreadId, data: Data) -> ThreadId {
         let Scheduler { threads, world, stack_ends, call_cost_ns, .. } = self;
-        if threads.len() >= FETCHED_FROM {
+        if unlikely(threads.len() >= FETCHED_FROM) {
             stack_ends[thread.index()].prefetch();
         }
         let at = world.now();
@@ -232,7 +233,7 @@ impl Scheduler {
             false => recv_ended(world, slot, thread, ReceivesBy::Recvfrom, (fd, data.bytes())),
             true => read_ended(world, slot, thread, fd, data.bytes()),
         };
-        if is_attended {
+        if unlikely(is_attended) {
             self.note_end_of_wait(thread);
         }
         self.world.trace_mut().count_step();
@@ -246,7 +247,7 @@ impl Scheduler {
         let data = self.threads.get_mut(thread.index())?.received.take()?;
         self.world.take_data(data, into);
         // The rest of what is recorded of it has been when it ended, which is now.
-        if self.world.trace().wants_calls() {
+        if unlikely(self.world.trace().wants_calls()) {
             self.note_stream_recv(thread, as_file, fd, (into, data.bytes()), flags);
         }
         Some(data.bytes())
