@@ -364,7 +364,7 @@ fn converse(seed: u64) -> Taken {
 #[test]
 fn the_short_way_sends_and_receives_what_the_long_one_does() {
     let mut all = Taken::default();
-    for seed in 0..150 {
+    for seed in 0..400 {
         let Taken { sent, sent_again, received, ended, woken, kept } = converse(seed);
         all.sent += sent;
         all.sent_again += sent_again;
