@@ -254,6 +254,9 @@ conformance! {
             let (listener, addr) = listener(env);
             let client = Sock::tcp(env);
             client.set(c::SOL_SOCKET, c::SO_REUSEADDR, client_reuses).unwrap();
+            // From an address of its own: connect(2) may give it the port of another test's client, of which this one knows nothing.
+            client.set(c::IPPROTO_IP, c::IP_BIND_ADDRESS_NO_PORT, 1).unwrap();
+            client.bind(&own_addr(0)).unwrap();
             let (client, _server) = join(&listener, client, &addr);
             assert_eq!(with(env, c::SO_REUSEADDR).bind(&client.name()), expected, "SO_REUSEADDR {client_reuses} on the client");
         }
