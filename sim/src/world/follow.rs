@@ -12,13 +12,7 @@ impl World {
     /// Carries what an entry into a host's kernel has led to: packets, wakes, timers.
     #[inline(never)]
     pub(super) fn follow(&mut self, id: HostId) {
-        if self.machines[id.index()].host.has_output() {
-            self.transmit(id);
-        }
-        if self.machines[id.index()].host.has_woken() {
-            self.collect_woken(id);
-        }
-        self.note_earliest(id);
+        self.follow_here(id);
     }
 
     /// The same where it is done most: the way is a part of its caller.
@@ -28,7 +22,7 @@ impl World {
             self.transmit(id);
         }
         if self.machines[id.index()].host.has_woken() {
-            self.collect_woken_here(id);
+            self.collect_woken(id);
         }
         self.note_earliest(id);
     }
@@ -40,13 +34,8 @@ impl World {
     }
 
     /// Whom the host's kernel has woken, to those who are to be resumed.
-    #[inline(never)]
-    fn collect_woken(&mut self, id: HostId) {
-        self.collect_woken_here(id);
-    }
-
     #[inline(always)]
-    fn collect_woken_here(&mut self, id: HostId) {
+    fn collect_woken(&mut self, id: HostId) {
         let host = &mut self.machines[id.index()].host;
         while let Some(token) = host.poll_wake() {
             self.wakes.push(token);
