@@ -4,7 +4,7 @@
 //! the scheduler resumes it one last time and [`suspend`]'s caller unwinds from within, so destructors run on the thread's own stack.
 
 use crate::prefetch::prefetch_bytes;
-use crate::process::stack::{ABOVE_BYTES, CarrierStack};
+use crate::process::stack::{ABOVE_BYTES, CarrierStack, PAGE_BYTES, colour};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
@@ -69,13 +69,14 @@ impl StackEnd {
     /// What is between both, and what the calls that come then are going to use.
     #[inline]
     pub fn prefetch_frames(self) {
-        let used = (self.end() - self.0.addr()).min(USED_BYTES_MAX);
+        let used = self.end().saturating_sub(self.0.addr()).min(USED_BYTES_MAX);
         prefetch_bytes(self.0.wrapping_sub(CALLED_BYTES), CALLED_BYTES + used);
     }
 
-    /// Where the page ends.
+    /// Where the stack begins, with what is above it, if this is in its first page.
     fn end(self) -> usize {
-        (self.0.addr() | (PAGE_BYTES - 1)) + 1
+        let page_end = (self.0.addr() | (PAGE_BYTES - 1)) + 1;
+        page_end - colour(page_end)
     }
 }
 
@@ -87,8 +88,6 @@ const CALLED_BYTES: usize = 192;
 const USED_BYTES_MAX: usize = 768;
 /// How much of its other end: the carrier, and a line below it.
 const BEGINNING_BYTES: usize = ABOVE_BYTES + 64;
-/// The least size of a page; a stack begins at the end of one.
-const PAGE_BYTES: usize = 4096;
 
 /// How a carrier gave control back.
 pub enum Outcome {

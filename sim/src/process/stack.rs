@@ -43,9 +43,27 @@ struct Current {
 }
 
 /// How much room there is above a stack, in its first page, for what belongs to its carrier: a line of the caches.
-pub const ABOVE_BYTES: usize = 64;
+pub const ABOVE_BYTES: usize = LINE_BYTES;
+/// What a cache keeps at a place.
+const LINE_BYTES: usize = 64;
+/// The least size of a page; a stack ends with one.
+pub const PAGE_BYTES: usize = 4096;
+/// At how many places of their pages stacks begin: in half a page, so that a thread that only waits keeps to the other half.
+const COLOURS: usize = PAGE_BYTES / 2 / LINE_BYTES;
+/// How many bytes are left free above a stack at most.
+const COLOURS_BYTES: usize = COLOURS * LINE_BYTES;
+
+/// How far below the end of its first page a stack begins, and its owner's room above it ends. The caches have so many places for what stands at one offset of a page,
+/// and all threads touch the first lines of their stacks: neighbours begin at different ones.
+#[inline]
+pub fn colour(page_end: usize) -> usize {
+    page_end / PAGE_BYTES % COLOURS * LINE_BYTES
+}
+
 /// How many stacks a reservation holds.
 const RESERVATION_STACKS: usize = 64;
+/// How large a stack is at least, with what is above it.
+const STACK_BYTES_MIN: usize = MIN_STACK_SIZE + ABOVE_BYTES + COLOURS_BYTES;
 /// `MADV_GUARD_INSTALL` of `linux/mman.h`.
 const MADV_GUARD_INSTALL: i32 = 102;
 
@@ -69,7 +87,7 @@ impl CarrierStack {
                 Err(error) => return Err(error),
             }
         }
-        DefaultStack::new(bytes.max(MIN_STACK_SIZE + ABOVE_BYTES)).map(CarrierStack::Own)
+        DefaultStack::new(bytes.max(STACK_BYTES_MIN)).map(CarrierStack::Own)
     }
 
     /// The room above it, [`ABOVE_BYTES`] at a multiple of as many, which is its owner's for as long as the stack lives.
@@ -95,7 +113,7 @@ impl CarrierStack {
 impl Part {
     fn new(bytes: usize) -> io::Result<Part> {
         let guard_bytes = page_bytes();
-        let part_bytes = guard_bytes + bytes.max(MIN_STACK_SIZE + ABOVE_BYTES).next_multiple_of(guard_bytes);
+        let part_bytes = guard_bytes + bytes.max(STACK_BYTES_MIN).next_multiple_of(guard_bytes);
         CURRENT.with_borrow_mut(|current| {
             let fits = current.as_ref().is_some_and(|current| current.part_bytes == part_bytes && current.parts_left > 0);
             if !fits {
@@ -155,12 +173,12 @@ impl Drop for Reservation {
     }
 }
 
-// SAFETY: from `limit` to ABOVE_BYTES beyond `base` there is memory that belongs to this stack alone for as long as it lives, its ends multiples of a page; the
-// lowest page is a guard, and from there to `base` there are at least MIN_STACK_SIZE bytes. The memory of the other kind is corosensei's own.
+// SAFETY: from `limit` to ABOVE_BYTES beyond `base`, and on to the end of that page, there is memory that belongs to this stack alone for as long as it lives, its ends
+// multiples of a page; the lowest page is a guard, and from there to `base` there are at least MIN_STACK_SIZE bytes. The memory of the other kind is corosensei's own.
 unsafe impl Stack for CarrierStack {
     #[inline]
     fn base(&self) -> StackPointer {
-        StackPointer::new(self.end() - ABOVE_BYTES).expect("a stack does not end at address 0")
+        StackPointer::new(self.end() - colour(self.end()) - ABOVE_BYTES).expect("a stack does not end at address 0")
     }
 
     #[inline]
@@ -171,6 +189,26 @@ unsafe impl Stack for CarrierStack {
                 StackPointer::new(part.end.get() - bytes).expect("a stack does not begin at address 0")
             }
             CarrierStack::Own(own) => own.limit(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn neighbours_begin_at_different_lines_of_their_pages() {
+        let stacks: Vec<CarrierStack> =
+            (0..COLOURS).map(|_| CarrierStack::new(64 << 10).expect("a small stack can be had")).collect();
+        let own = stacks.iter().filter(|stack| matches!(stack, CarrierStack::Own(_))).count();
+        let lines: BTreeSet<usize> = stacks.iter().map(|stack| stack.base().get() % PAGE_BYTES / LINE_BYTES).collect();
+        assert!(own > 0 || lines.len() == COLOURS, "{lines:?}");
+        for stack in &stacks {
+            let above = stack.above().addr().get();
+            assert!(above.is_multiple_of(ABOVE_BYTES) && above + ABOVE_BYTES <= stack.end(), "the room above is its own");
+            assert!(stack.base().get() - stack.limit().get() >= MIN_STACK_SIZE);
         }
     }
 }
