@@ -12,12 +12,13 @@ mod transfer;
 pub use own::Tid;
 
 use crate::host::Call;
-use crate::process::coroutine::Carrier;
+use crate::process::coroutine::{self, Carrier};
 use crate::process::current::{self, Calling, Owner, Running};
-use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Wait};
+use crate::process::scheduler::{ProcId, ThreadId, Wait};
+use crate::seldom::unlikely;
 use crate::world::LookupError;
-use std::cell::RefMut;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -195,23 +196,35 @@ impl Clock for Net {
         SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos)
     }
 
+    /// In two parts, as `recv(2)` is (`api/transfer.rs`).
+    #[inline(always)]
     fn sleep(&self, duration: Duration) {
-        let Ok(running) = current::running_anywhere(self.sim()) else { return };
-        if let Ok(mut scheduler) = running.enter() {
-            let deadline = scheduler.own_clock(running.thread) + duration;
-            scheduler.wait(running.thread, Wait::Sleep, Some(deadline));
-            scheduler = running.suspend(scheduler);
-            if scheduler.own_clock(running.thread) < deadline {
-                sleep_on(&running, scheduler, deadline);
-            }
+        if let Some(deadline) = begin_to_sleep(self.sim(), duration) {
+            coroutine::suspend();
+            sleep_on(self.sim(), deadline);
         }
     }
 }
 
-/// Goes on with a sleep: the host's clock was set meanwhile, and the thread was woken in vain.
-#[cold]
-fn sleep_on<'a>(running: &'a Running, mut scheduler: RefMut<'a, Scheduler>, deadline: Instant) {
-    while scheduler.own_clock(running.thread) < deadline {
+/// The running thread is about to be switched from, until its clock shows what is answered; `None` if it does not sleep.
+#[inline(never)]
+fn begin_to_sleep(sim: u32, duration: Duration) -> Option<Instant> {
+    let running = current::running_anywhere(sim).ok()?;
+    let mut scheduler = running.enter().ok()?;
+    let deadline = scheduler.own_clock(running.thread) + duration;
+    scheduler.wait(running.thread, Wait::Sleep, Some(deadline));
+    running.leave(scheduler);
+    // The call does not return now: nobody is told that it does.
+    let _running = ManuallyDrop::new(running);
+    Some(deadline)
+}
+
+/// The thread has been woken; perhaps in vain, because the host's clock was set meanwhile.
+#[inline(never)]
+fn sleep_on(sim: u32, deadline: Instant) {
+    let running = current::running_anywhere(sim).expect("who sleeps is switched to");
+    let mut scheduler = running.come_back();
+    while unlikely(scheduler.own_clock(running.thread) < deadline) {
         scheduler.wait(running.thread, Wait::Sleep, Some(deadline));
         scheduler = running.suspend(scheduler);
     }
