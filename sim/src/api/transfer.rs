@@ -215,10 +215,6 @@ fn recv_into(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) ->
 fn recv_after(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
     let running = net.running().expect("who has begun the call is switched to");
     let mut scheduler = running.come_back();
-    if unlikely(!as_file && scheduler.uses_dgram(running.thread, fd)) {
-        drop(scheduler);
-        return recv_dgram_ended(net, fd, into, flags);
-    }
     match scheduler.take_received(running.thread, as_file, fd, into, flags) {
         Some(received) => Returned(received.cast_signed()),
         None => recv_on(*running, scheduler, as_file, fd, into, flags),
@@ -253,11 +249,6 @@ fn recv_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into
 #[inline(never)]
 fn recv_dgram_begun(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
     begin_recvfrom(net, fd, into, flags, &mut None)
-}
-
-#[inline(never)]
-fn recv_dgram_ended(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    end_recvfrom(net, fd, into, flags, &mut None)
 }
 
 /// The same of a read.

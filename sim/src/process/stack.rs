@@ -23,7 +23,7 @@ pub enum CarrierStack {
 
 /// A part of a reservation, its lowest page being the guard.
 pub struct Part {
-    end: StackPointer,
+    base: StackPointer,
     _registration: ValgrindStackRegistration,
     reservation: Rc<Reservation>,
 }
@@ -58,6 +58,12 @@ const COLOURS_BYTES: usize = COLOURS * LINE_BYTES;
 #[inline]
 pub fn colour(page_end: usize) -> usize {
     page_end / PAGE_BYTES % COLOURS * LINE_BYTES
+}
+
+/// Where a stack begins whose memory ends here.
+#[inline]
+fn base_below(end: usize) -> StackPointer {
+    StackPointer::new(end - colour(end) - ABOVE_BYTES).expect("a stack does not end at address 0")
 }
 
 /// How many stacks a reservation holds.
@@ -99,15 +105,6 @@ impl CarrierStack {
         };
         NonNull::new(room).expect("a stack does not end at address 0")
     }
-
-    /// Where its memory ends.
-    #[inline]
-    fn end(&self) -> usize {
-        match self {
-            CarrierStack::Part(part) => part.end.get(),
-            CarrierStack::Own(own) => own.base().get(),
-        }
-    }
 }
 
 impl Part {
@@ -128,7 +125,7 @@ impl Part {
             current.parts_left -= 1;
             let end = start.addr().get() + part_bytes;
             Ok(Part {
-                end: StackPointer::new(end).expect("a stack does not end at address 0"),
+                base: base_below(end),
                 _registration: ValgrindStackRegistration::new(start.as_ptr(), part_bytes),
                 reservation: Rc::clone(&current.reservation),
             })
@@ -178,15 +175,19 @@ impl Drop for Reservation {
 unsafe impl Stack for CarrierStack {
     #[inline]
     fn base(&self) -> StackPointer {
-        StackPointer::new(self.end() - colour(self.end()) - ABOVE_BYTES).expect("a stack does not end at address 0")
+        match self {
+            CarrierStack::Part(part) => part.base,
+            CarrierStack::Own(own) => base_below(own.base().get()),
+        }
     }
 
     #[inline]
     fn limit(&self) -> StackPointer {
         match self {
             CarrierStack::Part(part) => {
+                let end = (part.base.get() + ABOVE_BYTES).next_multiple_of(PAGE_BYTES);
                 let bytes = part.reservation.bytes / RESERVATION_STACKS;
-                StackPointer::new(part.end.get() - bytes).expect("a stack does not begin at address 0")
+                StackPointer::new(end - bytes).expect("a stack does not begin at address 0")
             }
             CarrierStack::Own(own) => own.limit(),
         }
@@ -207,7 +208,10 @@ mod tests {
         assert!(own > 0 || lines.len() == COLOURS, "{lines:?}");
         for stack in &stacks {
             let above = stack.above().addr().get();
-            assert!(above.is_multiple_of(ABOVE_BYTES) && above + ABOVE_BYTES <= stack.end(), "the room above is its own");
+            assert!(
+                above.is_multiple_of(ABOVE_BYTES) && above % PAGE_BYTES <= PAGE_BYTES - ABOVE_BYTES,
+                "the room above is its own"
+            );
             assert!(stack.base().get() - stack.limit().get() >= MIN_STACK_SIZE);
         }
     }

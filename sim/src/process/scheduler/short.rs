@@ -202,11 +202,14 @@ impl Scheduler {
         true
     }
 
-    /// Goes on with the running thread's parked receive, if it is an easy one. `None`: nothing has happened.
+    /// Goes on with the running thread's parked `recv(2)`, or `read(2)`, if it is an easy one. `None`: nothing has happened.
     #[inline(always)]
     pub fn resume_recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8]) -> Option<usize> {
         let slot = self.threads.get_mut(thread.index())?;
         let quiet = slot.quiet.as_ref()?;
+        if quiet.receives_datagrams() {
+            return self.resume_dgram_short(thread, fd, into, Asked::Nothing);
+        }
         let received = self.world.resume_recv_short(slot.host, quiet, into)?;
         let (as_file, flags) = (slot.reads_as_file, quiet.flags());
         slot.quiet = None;
@@ -241,7 +244,7 @@ impl Scheduler {
         thread
     }
 
-    /// What the running thread's receive that has ended returns. `None`: it has not.
+    /// What the running thread's `recv(2)`, or `read(2)`, that has ended returns, be it on a stream or of a datagram. `None`: it has not.
     #[inline(always)]
     pub fn take_received(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Option<usize> {
         let data = self.threads.get_mut(thread.index())?.received.take()?;
@@ -253,7 +256,7 @@ impl Scheduler {
         Some(data.bytes())
     }
 
-    /// The same of a datagram, with the name of its sender if that is asked for.
+    /// The same of a `recvfrom(2)`, with the name of its sender if that is asked for.
     #[inline(always)]
     pub fn take_datagram(
         &mut self,
@@ -390,7 +393,7 @@ impl Scheduler {
         Some(received)
     }
 
-    /// A receive on a stream has filled the first `received` bytes of `into`.
+    /// A receive of which no name is wanted has filled the first `received` bytes of `into`.
     #[inline(always)]
     fn end_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
         if self.end_short_call(thread, recv_how(as_file).name(), fd, Ok(received)) {
