@@ -5,7 +5,7 @@
 use super::send_buffer::slice;
 use super::tcb::{SEGMENT_OVERHEAD_BYTES, u32_from, usize_from};
 use crate::copy::copy;
-use crate::packet::{Payload, SeqNumber};
+use crate::packet::{Payload, SeqNumber, copy_few};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::IoSliceMut;
@@ -166,7 +166,7 @@ impl RecvBuffer {
         if len == 0 || self.head > 0 || !self.queue.is_empty() {
             return None;
         }
-        into.get_mut(..len)?.copy_from_slice(self.tail.as_slice());
+        copy_few(into.get_mut(..len)?, self.tail.as_slice());
         self.tail.len = 0;
         self.bytes = 0;
         Some(len)
