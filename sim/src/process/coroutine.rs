@@ -4,7 +4,7 @@
 //! the scheduler resumes it one last time and [`suspend`]'s caller unwinds from within, so destructors run on the thread's own stack.
 
 use crate::prefetch::prefetch_bytes;
-use crate::process::stack::{ABOVE_BYTES, CarrierStack, PAGE_BYTES, colour};
+use crate::process::stack::{ABOVE_BYTES, CarrierStack, LINE_BYTES, PAGE_BYTES, colour};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
@@ -26,7 +26,7 @@ const POOL_MAX_STACKS: usize = 4096;
 
 /// A thread's stack and the place where it was suspended.
 ///
-/// What it consists of stands above that stack: a switch looks at it and then at the stack, in the same page.
+/// What it consists of stands above that stack: a switch looks at it and then at the stack's beginning, in the same line of the caches.
 pub struct Carrier(NonNull<Parts>);
 
 struct Parts {
@@ -34,8 +34,7 @@ struct Parts {
     stack_bytes: usize,
 }
 
-const _: () =
-    assert!(size_of::<Parts>() <= ABOVE_BYTES && align_of::<Parts>() <= ABOVE_BYTES, "there is room for it above a stack");
+const _: () = assert!(size_of::<Parts>() <= ABOVE_BYTES && align_of::<Parts>() <= 16, "there is room for it above a stack");
 
 /// About where a suspended carrier's stack ends, which is what its resumption touches first.
 #[derive(Clone, Copy)]
@@ -63,7 +62,7 @@ impl StackEnd {
     /// which is looked up by that.
     #[inline]
     pub fn prefetch_beginning(self) {
-        prefetch_bytes(self.0.with_addr(self.end() - BEGINNING_BYTES), BEGINNING_BYTES);
+        prefetch_bytes(self.0.with_addr(self.end() - BEGINNING_BYTES), LINE_BYTES);
     }
 
     /// What is between both, and what the calls that come then are going to use.
@@ -86,8 +85,8 @@ const PREFETCHED_BYTES: usize = 512;
 const CALLED_BYTES: usize = 192;
 /// How much of it is fetched at most where the program's own frames are wanted, too.
 const USED_BYTES_MAX: usize = 768;
-/// How much of its other end: the carrier, and a line below it.
-const BEGINNING_BYTES: usize = ABOVE_BYTES + 64;
+/// Where its other end is from: the line in which the carrier begins, above the word of whom to go back to.
+const BEGINNING_BYTES: usize = 2 * LINE_BYTES;
 
 /// How a carrier gave control back.
 pub enum Outcome {
@@ -112,7 +111,7 @@ impl Carrier {
             YIELDER.set(ptr::from_ref(yielder));
             catch_unwind(AssertUnwindSafe(body))
         });
-        // SAFETY: ABOVE_BYTES of memory at a multiple of as many, which is enough; they are ours for as long as the stack lives, of which nobody else knows.
+        // SAFETY: ABOVE_BYTES of memory at a multiple of 16, which is enough; they are ours for as long as the stack lives, of which nobody else knows.
         unsafe { place.write(Parts { coroutine, stack_bytes }) };
         Ok(Carrier(place))
     }

@@ -17,9 +17,11 @@ use std::rc::Rc;
 pub enum CarrierStack {
     /// A part of a reservation.
     Part(Part),
-    /// A mapping of its own.
-    Own(DefaultStack),
+    /// A mapping of its own; seldom, and so not in the way of the others.
+    Own(Box<DefaultStack>),
 }
+
+const _: () = assert!(size_of::<CarrierStack>() == 24, "a carrier has to fit into the line of its stack's beginning");
 
 /// A part of a reservation, its lowest page being the guard.
 pub struct Part {
@@ -42,10 +44,12 @@ struct Current {
     parts_left: usize,
 }
 
-/// How much room there is above a stack, in its first page, for what belongs to its carrier: a line of the caches.
-pub const ABOVE_BYTES: usize = LINE_BYTES;
 /// What a cache keeps at a place.
-const LINE_BYTES: usize = 64;
+pub const LINE_BYTES: usize = 64;
+/// How much a stack keeps of the first line of its own: corosensei's word of whom to go back to. The rest of that line is above the stack.
+const LINK_BYTES: usize = 16;
+/// How much room there is above a stack, in its first page, for what belongs to its carrier.
+pub const ABOVE_BYTES: usize = 2 * LINE_BYTES - LINK_BYTES;
 /// The least size of a page; a stack ends with one.
 pub const PAGE_BYTES: usize = 4096;
 /// At how many places of their pages stacks begin: in half a page, so that a thread that only waits keeps to the other half.
@@ -93,10 +97,10 @@ impl CarrierStack {
                 Err(error) => return Err(error),
             }
         }
-        DefaultStack::new(bytes.max(STACK_BYTES_MIN)).map(CarrierStack::Own)
+        DefaultStack::new(bytes.max(STACK_BYTES_MIN)).map(|stack| CarrierStack::Own(Box::new(stack)))
     }
 
-    /// The room above it, [`ABOVE_BYTES`] at a multiple of as many, which is its owner's for as long as the stack lives.
+    /// The room above it, [`ABOVE_BYTES`] at a multiple of 16, which is its owner's for as long as the stack lives.
     pub fn above(&self) -> NonNull<u8> {
         let at = self.base().get();
         let room = match self {
@@ -209,7 +213,7 @@ mod tests {
         for stack in &stacks {
             let above = stack.above().addr().get();
             assert!(
-                above.is_multiple_of(ABOVE_BYTES) && above % PAGE_BYTES <= PAGE_BYTES - ABOVE_BYTES,
+                above % LINE_BYTES == LINK_BYTES && above % PAGE_BYTES <= PAGE_BYTES - ABOVE_BYTES,
                 "the room above is its own"
             );
             assert!(stack.base().get() - stack.limit().get() >= MIN_STACK_SIZE);
