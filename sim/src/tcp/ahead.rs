@@ -1,5 +1,6 @@
 //! What of a control block the caches are made ready for. Nothing here has any effect but on time.
 
+use super::config::Options;
 use super::recv_buffer::RecvBuffer;
 use super::send_buffer::SendBuffer;
 use super::tcb::Tcb;
@@ -8,7 +9,7 @@ use std::mem::offset_of;
 
 impl Tcb {
     /// How much of a block, from its beginning on, the calm ways ([`calm.rs`](super::calm)) look at.
-    pub(crate) const CALM_BYTES: usize = offset_of!(Tcb, options);
+    pub(crate) const CALM_BYTES: usize = offset_of!(Tcb, options) + offset_of!(Options, rto_max_ms) + size_of::<u32>();
     /// The same of a receive.
     pub(crate) const CALM_TO_RECEIVE_BYTES: usize = offset_of!(Tcb, timers);
     /// And of one that has only to wait.
