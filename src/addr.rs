@@ -219,6 +219,7 @@ impl SocketAddr {
     /// assert_eq!(SocketAddr::inet([127, 0, 0, 1].into(), 80).as_inet(), Some(([127, 0, 0, 1], 80).into()));
     /// ```
     #[must_use]
+    #[inline]
     pub fn as_inet(&self) -> Option<std::net::SocketAddr> {
         match self {
             SocketAddr::V4(v4) => Some((*v4).into()),

@@ -5,6 +5,7 @@
 
 mod disturbed;
 mod files;
+mod opening;
 mod own;
 mod plain;
 mod transfer;

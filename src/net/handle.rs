@@ -181,6 +181,7 @@ impl<A: SocketApi> Handle<A> {
 }
 
 /// The address of an inet socket, in std's type.
+#[inline]
 pub(super) fn inet(addr: &SocketAddr) -> io::Result<std::net::SocketAddr> {
     addr.as_inet().ok_or_else(|| Errno::INVAL.into())
 }

@@ -1,6 +1,6 @@
 //! [`TcpListener`] and [`TcpStream`], as `std::net` shapes them.
 
-use super::addrs::{ToSocketAddrs, each_addr};
+use super::addrs::{ToSocketAddrs, each_addr, no_address};
 use super::handle::{Handle, inet, shared, stream, timeouts};
 use crate::addr;
 use crate::api::SocketApi;
@@ -96,10 +96,15 @@ impl<A: SocketApi> TcpListener<A> {
     /// assert_eq!((from, server.peer_addr()?), (client.local_addr()?, client.local_addr()?));
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn accept(&self) -> io::Result<(TcpStream<A>, SocketAddr)> {
         let (handle, addr) = self.0.accept_uninterrupted()?;
-        Ok((TcpStream(handle), inet(&addr)?))
+        // Written where it is wanted, once.
+        match addr {
+            addr::SocketAddr::V4(v4) => Ok((TcpStream(handle), SocketAddr::V4(v4))),
+            addr::SocketAddr::V6(v6) => Ok((TcpStream(handle), SocketAddr::V6(v6))),
+            addr::SocketAddr::Unspec | addr::SocketAddr::Unix(_) => Err(Errno::INVAL.into()),
+        }
     }
 
     /// Accepts connection after connection, without end.
@@ -222,13 +227,23 @@ impl<A: SocketApi> TcpStream<A> {
     /// # drop(stream);
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn connect(api: &A, addrs: impl ToSocketAddrs) -> io::Result<TcpStream<A>> {
-        each_addr(api, addrs, |addr| {
-            let handle = Handle::new(api, domain(&addr), Type::STREAM)?;
-            handle.connect_uninterrupted(&addr.into())?;
-            Ok(TcpStream(handle))
-        })
+        let mut last = None;
+        for addr in addrs.to_socket_addrs(api)? {
+            match TcpStream::connect_to(api, addr) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(no_address))
+    }
+
+    #[inline(always)]
+    fn connect_to(api: &A, addr: SocketAddr) -> io::Result<TcpStream<A>> {
+        let handle = Handle::new(api, domain(&addr), Type::STREAM)?;
+        handle.connect_uninterrupted(&addr.into())?;
+        Ok(TcpStream(handle))
     }
 
     /// The address of the other end, `getpeername(2)`.

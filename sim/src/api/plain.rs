@@ -1,9 +1,10 @@
 //! [`Plain`]: the system calls of a process as they are, to which nothing happens.
 
+use super::opening::{accept4, connect};
 use super::transfer::{read, recv, recvfrom, send, sendto, write};
 use super::{Net, number};
 use crate::host::{Asked, Call};
-use crate::process::scheduler::{Opening, SendsBy, ShortRecv};
+use crate::process::scheduler::{SendsBy, ShortRecv};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::time::{Duration, SystemTime};
 use twinsock::consts::MSG_CMSG_CLOEXEC;
@@ -35,38 +36,14 @@ impl Syscalls for Plain {
         self.0.call_done(Call::Listen { fd, backlog })
     }
 
-    fn accept4(&self, fd: RawFd, mut name: Option<Name<'_>>, flags: i32) -> Result<RawFd> {
-        let running = self.0.running()?;
-        let mut scheduler = running.enter()?;
-        let accepted = match scheduler.accept_short(running.thread, fd, name.as_mut(), flags) {
-            Opening::Done(result) => result,
-            Opening::Waits => {
-                scheduler = running.suspend(scheduler);
-                match scheduler.resume_opening(running.thread, name.as_mut()) {
-                    Some(result) => result,
-                    None => running.go_on(scheduler, &mut Call::Accept4 { fd, name, flags }),
-                }
-            }
-            Opening::Long => running.call(scheduler, &mut Call::Accept4 { fd, name, flags }),
-        };
-        accepted.map(number)
+    #[inline(always)]
+    fn accept4(&self, fd: RawFd, name: Option<Name<'_>>, flags: i32) -> Result<RawFd> {
+        accept4(self.0, fd, name, flags).result().map(number)
     }
 
+    #[inline(always)]
     fn connect(&self, fd: RawFd, addr: &[u8]) -> Result<()> {
-        let running = self.0.running()?;
-        let mut scheduler = running.enter()?;
-        let connected = match scheduler.connect_short(running.thread, fd, addr) {
-            Opening::Done(result) => result,
-            Opening::Waits => {
-                scheduler = running.suspend(scheduler);
-                match scheduler.resume_opening(running.thread, None) {
-                    Some(result) => result,
-                    None => running.go_on(scheduler, &mut Call::Connect { fd, addr }),
-                }
-            }
-            Opening::Long => running.call(scheduler, &mut Call::Connect { fd, addr }),
-        };
-        connected.map(|_| ())
+        connect(self.0, fd, addr).result().map(|_| ())
     }
 
     fn shutdown(&self, fd: RawFd, how: i32) -> Result<()> {

@@ -13,7 +13,7 @@ use std::mem::ManuallyDrop;
 use twinsock::raw::{Name, RawFd};
 use twinsock::{Errno, Result};
 
-/// What a call that carries data returns, as the kernel has it: an error is negated. It stands in one register, and so do all arguments of the calls below.
+/// What a call that may wait returns, as the kernel has it: an error is negated. It stands in one register, and so do all arguments of the calls below.
 #[derive(Clone, Copy)]
 pub(super) struct Returned(isize);
 
@@ -22,12 +22,18 @@ impl Returned {
     const WAITS: Returned = Returned(-4096);
 
     #[inline(always)]
-    fn waits(self) -> bool {
+    pub(super) fn waits(self) -> bool {
         self.0 == Returned::WAITS.0
     }
 
+    /// Of a call that has begun: `None` if its thread waits.
     #[inline(always)]
-    fn of(result: Result<usize>) -> Returned {
+    pub(super) fn begun(result: Result<Option<usize>>) -> Returned {
+        result.transpose().map_or(Returned::WAITS, Returned::of)
+    }
+
+    #[inline(always)]
+    pub(super) fn of(result: Result<usize>) -> Returned {
         match result {
             Ok(bytes) => Returned(bytes.cast_signed()),
             Err(errno) => Returned::failed(errno),
@@ -380,7 +386,7 @@ fn recvfrom_long(
 }
 
 /// The same place for a name, for a call to be told of.
-fn again<'a>(name: &'a mut Option<Name<'_>>) -> Option<Name<'a>> {
+pub(super) fn again<'a>(name: &'a mut Option<Name<'_>>) -> Option<Name<'a>> {
     name.as_mut().map(|name| Name { bytes: &mut *name.bytes, len: &mut *name.len })
 }
 
