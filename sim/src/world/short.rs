@@ -171,7 +171,10 @@ impl World {
     ) -> Short<Result<usize>> {
         let (host, mut luck, now) = self.kernel(at);
         let short = host.accept_short(&mut Cx { now, luck: &mut luck }, who, fd, name, flags);
-        self.follow(at);
+        // A connection that was accepted, or is waited for, leads to nothing; one that is lost does.
+        if let Short::Done(Err(_)) = short {
+            self.follow(at);
+        }
         short
     }
 
@@ -194,7 +197,9 @@ impl World {
     ) -> Option<Result<usize>> {
         let (host, mut luck, now) = self.kernel(at);
         let result = host.resume_opening(&mut Cx { now, luck: &mut luck }, quiet, name, recent);
-        self.follow(at);
+        if let Some(Err(_)) = result {
+            self.follow(at);
+        }
         result
     }
 
