@@ -4,8 +4,11 @@ use crate::host::Call;
 use crate::trace::CallName;
 
 /// The name of a call, and the descriptor it is about.
+pub type Named = (CallName, Option<i32>);
+
+/// Those of this one.
 #[inline(always)]
-pub fn name_of(call: &Call<'_, '_>) -> (CallName, Option<i32>) {
+pub fn name_of(call: &Call<'_, '_>) -> Named {
     match call {
         Call::Socket { .. } => (const { CallName::new("socket") }, None),
         Call::Socketpair { .. } => (const { CallName::new("socketpair") }, None),

@@ -23,7 +23,7 @@ use crate::process::coroutine::{Carrier, StackEnd};
 use crate::process::failure::FailureKind;
 use crate::process::faults::FaultStreams;
 use crate::process::leaks::Exits;
-use crate::process::names::name_of;
+use crate::process::names::{Named, name_of};
 use crate::process::outside::Outside;
 use crate::process::signal::Signal;
 use crate::process::turns::{Mark, Turns};
@@ -453,8 +453,10 @@ impl Scheduler {
     pub fn begin(&mut self, thread: ThreadId, call: &mut Call<'_, '_>) -> Option<twinsock::Result<usize>> {
         let slot = &self.threads[thread.index()];
         let (host, pid) = (slot.host, slot.pid);
+        // Before the call is made, the compiler still knows which one it is.
+        let named = name_of(call);
         match self.world.begin(host, pid, thread.token(), call) {
-            Progress::Done(result) => Some(self.end_call(thread, call, result)),
+            Progress::Done(result) => Some(self.end_call(thread, call, named, result)),
             Progress::Parked(op) => {
                 self.note_parked(thread, call);
                 self.park(thread, op)
@@ -468,7 +470,7 @@ impl Scheduler {
         let op = self.take_op(thread).expect("a thread that waits for a call has a parked operation");
         let host = self.threads[thread.index()].host;
         match self.world.resume(host, op, call) {
-            Progress::Done(result) => Some(self.end_call(thread, call, result)),
+            Progress::Done(result) => Some(self.end_call(thread, call, name_of(call), result)),
             Progress::Parked(op) if self.threads[thread.index()].signal.is_some() => self.take_signal(thread, call, op),
             Progress::Parked(op) => {
                 self.note_parked(thread, call);
@@ -503,9 +505,9 @@ impl Scheduler {
         &mut self,
         thread: ThreadId,
         call: &Call<'_, '_>,
+        (name, fd): Named,
         result: twinsock::Result<usize>,
     ) -> twinsock::Result<usize> {
-        let (name, fd) = name_of(call);
         let at = self.world.now();
         let place = self.place(thread);
         if self.world.trace_mut().call_ended(at, place, name, fd, result) && self.world.trace().wants_calls() {

@@ -2,6 +2,7 @@
 //! begins again.
 
 use crate::host::{Call, Op};
+use crate::process::names::name_of;
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId};
 use crate::trace::What;
 
@@ -61,6 +62,6 @@ impl Scheduler {
         let restarts = op.restarts() && self.thread_mut(thread).signal == Some(Signal::Restarting);
         let host = self.process(self.process_of(thread)).host;
         let ended = self.world_mut().interrupt(host, op);
-        if restarts { self.begin(thread, call) } else { Some(self.end_call(thread, call, ended)) }
+        if restarts { self.begin(thread, call) } else { Some(self.end_call(thread, call, name_of(call), ended)) }
     }
 }
