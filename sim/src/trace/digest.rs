@@ -233,7 +233,20 @@ fn lanes_after(lanes: (u64, u64), block: &[u8; 32]) -> (u64, u64) {
 /// The same with less than a block.
 #[inline(never)]
 fn lanes_after_rest(lanes: (u64, u64), rest: &[u8]) -> (u64, u64) {
-    lanes_after(lanes, &padded(rest))
+    match word_of_few(rest) {
+        Some(word) => (mum(word ^ P[0], lanes.0), mum(P[2], lanes.1)),
+        None => lanes_after(lanes, &padded(rest)),
+    }
+}
+
+/// Less than a word, padded to one, in registers: what is written byte by byte cannot be read as a word at once. `None`: there is more.
+#[inline(always)]
+fn word_of_few(part: &[u8]) -> Option<u64> {
+    if let (Some(first), Some(last)) = (part.first_chunk::<4>(), part.last_chunk::<4>()) {
+        let shift = 8 * part.len().checked_sub(4).filter(|more| *more < 4)?;
+        return Some(u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << shift);
+    }
+    Some(part.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)))
 }
 
 /// At most a block, as one.
@@ -282,6 +295,14 @@ mod tests {
         digest.fold_data(b"eight to the bar, and a few more bytes than that");
         digest.fold_data(b"");
         assert_eq!(digest.value(), 16_030_423_789_559_004_195);
+    }
+
+    #[test]
+    fn few_bytes_are_a_padded_block() {
+        for len in 0..=9 {
+            let few = &b"by and by"[..len];
+            assert_eq!(lanes_after_rest((6, 7), few), lanes_after((6, 7), &padded(few)));
+        }
     }
 
     /// A way to fold words in, and how many bits of each may be any.

@@ -314,9 +314,9 @@ impl Trace {
         if unlikely(!label.is_usual) {
             return self.packet_sent(at, host, packet, label);
         }
-        label.words.renumber(seq, ack, data.len());
-        label.word = label.words.label(label.flow);
-        if let Some(number) = self.usual_packet(at, host, PacketKind::Sent, packet, label) {
+        let words = label.words.renumbered(seq, ack, data.len());
+        (label.words, label.word) = (words, words.label(label.flow));
+        if let Some(number) = self.usual_packet(at, host, PacketKind::Sent, packet, (&words, label)) {
             label.number = number;
         }
         self.digest.fold_data(data);
@@ -331,7 +331,7 @@ impl Trace {
         if label.words.resize(data.len()) {
             label.word = label.words.label(label.flow);
         }
-        if let Some(number) = self.usual_packet(at, host, PacketKind::Sent, packet, label) {
+        if let Some(number) = self.usual_packet(at, host, PacketKind::Sent, packet, (&label.words, label)) {
             label.number = number;
         }
         self.digest.fold_data(data);
@@ -348,7 +348,7 @@ impl Trace {
         if !label.is_usual {
             return self.packet_delivered(at, host, packet);
         }
-        self.usual_packet(at, host, PacketKind::Delivered, packet, label);
+        self.usual_packet(at, host, PacketKind::Delivered, packet, (&label.words, label));
     }
 
     /// Records that a packet which a host sent will not arrive, and why.
@@ -365,7 +365,7 @@ impl Trace {
 
     #[inline(always)]
     fn packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &mut Label) {
-        label.words = match (&packet.body, packets::v4_addrs(packet)) {
+        let words = match (&packet.body, packets::v4_addrs(packet)) {
             (Body::Tcp(segment), Some(addrs)) => Words::of_segment(addrs, segment),
             (Body::Udp(datagram), Some(addrs)) => Words::of_datagram(addrs, datagram),
             (Body::Icmp(_), _) | (_, None) => {
@@ -373,21 +373,28 @@ impl Trace {
                 return self.other_packet(at, host, kind, packet, "");
             }
         };
-        label.flow = label.words.flow();
-        label.word = label.words.label(label.flow);
-        label.is_usual = true;
-        if let Some(number) = self.usual_packet(at, host, kind, packet, label) {
+        (label.words, label.flow, label.is_usual) = (words, words.flow(), true);
+        label.word = words.label(label.flow);
+        if let Some(number) = self.usual_packet(at, host, kind, packet, (&words, label)) {
             label.number = number;
         }
     }
 
-    /// Answers the number of a packet, if it is recorded.
+    /// Answers the number of a packet, if it is recorded. The label's words are told apart, for they may have been written just now: what is not read from memory
+    /// need not wait until it is there.
     #[inline(always)]
-    fn usual_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, label: &Label) -> Option<u32> {
+    fn usual_packet(
+        &mut self,
+        at: Instant,
+        host: u32,
+        kind: PacketKind,
+        packet: &Packet,
+        (words, label): (&Words, &Label),
+    ) -> Option<u32> {
         packets::fold_packet(&mut self.digest, at, host, kind, label.word);
         let is_attended = self.kept.keep(|record| {
             (record.at, record.kind, record.host) = (at, RecordKind::Packet(kind), host);
-            record.words = label.words;
+            record.words = *words;
         });
         if is_attended {
             return self.attend_packet(at, host, kind, packet, label);

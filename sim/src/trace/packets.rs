@@ -179,9 +179,8 @@ impl Words {
 
     /// The words of a segment that differs from that of which these are in its numbers and its data alone, of which there are so many bytes.
     #[inline(always)]
-    pub(super) fn renumber(&mut self, seq: SeqNumber, ack: SeqNumber, data_bytes: usize) {
-        self.numbers = pair(seq.value(), ack.value());
-        self.len_urgent = len_in_word(data_bytes);
+    pub(super) fn renumbered(self, seq: SeqNumber, ack: SeqNumber, data_bytes: usize) -> Words {
+        Words { numbers: pair(seq.value(), ack.value()), len_urgent: len_in_word(data_bytes), ..self }
     }
 
     /// The words of a datagram that differs from that of which these are in its data alone, of which there are so many bytes. Answers whether its length is another.
@@ -197,7 +196,7 @@ impl Words {
         u32::try_from(self.len_urgent >> 32).expect("the high half is 32 bits")
     }
 
-    /// One word for what [`Words::renumber`] and [`Words::resize`] leave as it is.
+    /// One word for what [`Words::renumbered`] and [`Words::resize`] leave as it is.
     #[inline(always)]
     pub(super) fn flow(self) -> u64 {
         Digest::flow(self.header, self.addrs)
