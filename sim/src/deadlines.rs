@@ -52,8 +52,8 @@ impl<W: Numbered> Deadlines<W> {
     pub(crate) fn set(&mut self, whose: W, at: Instant) {
         let number = whose.number();
         match self.places.get(number).copied() {
-            Some(NONE) | None => self.enter(number, (at, whose)),
-            Some(place) => self.replace(to_usize(place), (at, whose)),
+            Some(NONE) | None => self.enter(number, at, whose),
+            Some(place) => self.replace(to_usize(place), at, whose),
         }
     }
 
@@ -72,16 +72,18 @@ impl<W: Numbered> Deadlines<W> {
         }
     }
 
+    // An entry goes in two arguments, in registers: what is written to memory as two words cannot be read as one at once.
+
     /// Somebody who has no entry gets one.
     #[inline(never)]
-    fn enter(&mut self, number: usize, entry: (Instant, W)) {
+    fn enter(&mut self, number: usize, at: Instant, whose: W) {
         if self.places.len() <= number {
             self.places.resize(number + 1, NONE);
         }
         let place = self.heap.len();
-        self.heap.push(entry);
-        if self.rises(place, &entry) {
-            self.rise(place, entry);
+        self.heap.push((at, whose));
+        if self.rises(place, at, whose) {
+            self.rise(place, at, whose);
         } else {
             self.note(place, number);
         }
@@ -90,70 +92,72 @@ impl<W: Numbered> Deadlines<W> {
     /// The entry in this place goes, and the last one comes to where it belongs.
     fn remove(&mut self, place: usize, number: usize) {
         self.places[number] = NONE;
-        if let Some(last) = self.heap.pop()
+        if let Some((at, whose)) = self.heap.pop()
             && place < self.heap.len()
         {
-            self.note(place, last.1.number());
-            self.replace(place, last);
+            self.note(place, whose.number());
+            self.replace(place, at, whose);
         }
     }
 
     /// An entry whose owner's place this is comes there, in place of the one that was, and from there to where it belongs.
     #[inline(never)]
-    fn replace(&mut self, place: usize, entry: (Instant, W)) {
-        if self.rises(place, &entry) {
-            self.rise(place, entry);
-        } else if self.earlier_child(place, &entry).is_some() {
-            self.sink(place, entry);
+    fn replace(&mut self, place: usize, at: Instant, whose: W) {
+        if self.rises(place, at, whose) {
+            self.rise(place, at, whose);
+        } else if self.earlier_child(place, at, whose).is_some() {
+            self.sink(place, at, whose);
         } else {
-            self.heap[place] = entry;
+            self.heap[place] = (at, whose);
         }
     }
 
     /// Whether an entry is due before the one that precedes this place.
     #[inline]
-    fn rises(&self, place: usize, entry: &(Instant, W)) -> bool {
-        place > 0 && is_before(entry, &self.heap[(place - 1) / 2])
+    fn rises(&self, place: usize, at: Instant, whose: W) -> bool {
+        place > 0 && is_before((at, whose), self.heap[(place - 1) / 2])
     }
 
     /// An entry goes from this place towards the front as far as it is due before others, which make room for it.
     #[inline(never)]
-    fn rise(&mut self, mut place: usize, entry: (Instant, W)) {
-        while self.rises(place, &entry) {
+    fn rise(&mut self, mut place: usize, at: Instant, whose: W) {
+        while self.rises(place, at, whose) {
             let parent = (place - 1) / 2;
-            self.put(place, self.heap[parent]);
+            let (parent_at, parents) = self.heap[parent];
+            self.put(place, parent_at, parents);
             place = parent;
         }
-        self.put(place, entry);
+        self.put(place, at, whose);
     }
 
     /// An entry goes from this place towards the end as far as it is due after others.
     #[inline(never)]
-    fn sink(&mut self, mut place: usize, entry: (Instant, W)) {
-        while let Some(child) = self.earlier_child(place, &entry) {
-            self.put(place, self.heap[child]);
+    fn sink(&mut self, mut place: usize, at: Instant, whose: W) {
+        while let Some(child) = self.earlier_child(place, at, whose) {
+            let (child_at, childs) = self.heap[child];
+            self.put(place, child_at, childs);
             place = child;
         }
-        self.put(place, entry);
+        self.put(place, at, whose);
     }
 
     /// Who of those behind this place is due before an entry, and first.
     #[inline]
-    fn earlier_child(&self, place: usize, entry: &(Instant, W)) -> Option<usize> {
+    fn earlier_child(&self, place: usize, at: Instant, whose: W) -> Option<usize> {
         let left = 2 * place + 1;
-        let first = self.heap.get(left)?;
+        let first = *self.heap.get(left)?;
         let (child, first) = match self.heap.get(left + 1) {
-            Some(second) if is_before(second, first) => (left + 1, second),
+            Some(second) if is_before(*second, first) => (left + 1, *second),
             Some(_) | None => (left, first),
         };
-        is_before(first, entry).then_some(child)
+        is_before(first, (at, whose)).then_some(child)
     }
 
     /// An entry is in this place.
     #[inline]
-    fn put(&mut self, place: usize, entry: (Instant, W)) {
-        self.heap[place] = entry;
-        self.note(place, entry.1.number());
+    fn put(&mut self, place: usize, at: Instant, whose: W) {
+        self.heap[place] = (at, whose);
+        self.note(place, whose.number());
     }
 
     /// The entry of this number is known to be in this place.
@@ -164,8 +168,8 @@ impl<W: Numbered> Deadlines<W> {
 }
 
 /// Whether an entry is due before another.
-#[inline]
-fn is_before<W: Ord>((at, whose): &(Instant, W), (other_at, other): &(Instant, W)) -> bool {
+#[inline(always)]
+fn is_before<W: Ord>((at, whose): (Instant, W), (other_at, other): (Instant, W)) -> bool {
     at < other_at || (at == other_at && whose < other)
 }
 
