@@ -65,7 +65,7 @@ impl Socket {
     #[inline(never)]
     fn arm_at(&mut self, deadline: Instant, key: Key, timers: &mut TimerQueue) -> bool {
         self.armed = deadline;
-        timers.set(TimerOf::Socket(key), deadline);
+        timers.set(key, deadline);
         true
     }
 
@@ -427,7 +427,7 @@ impl Host {
             }
             match whose {
                 TimerOf::Socket(key) => {
-                    self.timers.drop_first();
+                    self.timers.drop_first_of_sockets();
                     self.socket_timer(cx.now, key);
                 }
                 TimerOf::TimeWaits => self.time_waits_timer(cx.now),
@@ -586,7 +586,7 @@ impl Host {
             ports.unlisten(num, key);
         }
         if socket.armed < Instant::FAR {
-            timers.clear(TimerOf::Socket(key));
+            timers.clear(key);
         }
         sockets.forget(key);
         if num != 0 {

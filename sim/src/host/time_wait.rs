@@ -6,7 +6,6 @@ use super::cx::Cx;
 use super::handshake::SynFrom;
 use super::holder::{Conn, Holder};
 use super::ports::Claim;
-use super::timers::TimerOf;
 use crate::packet::Segment;
 use crate::slab::Key;
 use crate::tcp::{TimeWait, TimeWaitAction};
@@ -123,10 +122,10 @@ impl Host {
     fn arm_time_waits(&mut self) {
         match self.first_time_wait() {
             Some(at) => {
-                self.timers.set(TimerOf::TimeWaits, at);
+                self.timers.set_time_waits(at);
                 self.prefetch_ends();
             }
-            None => self.timers.clear(TimerOf::TimeWaits),
+            None => self.timers.set_time_waits(Instant::FAR),
         }
     }
 
@@ -151,7 +150,7 @@ impl Host {
         let place = ends.iter().rposition(|(other, _)| *other <= at).map_or(0, |before| before + 1);
         ends.insert(place, (at, key));
         if place == 0 {
-            self.timers.set(TimerOf::TimeWaits, at);
+            self.timers.set_time_waits(at);
         }
     }
 }
