@@ -3,7 +3,7 @@
 //!
 //! Where names of one table must not be mixed up with those of another, the table has names of a type of its own, made of and into [`Key`]s.
 
-use crate::prefetch::prefetch_bytes;
+use crate::prefetch::{prefetch_bytes, prefetch_close};
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
 use std::ops::{Index, IndexMut};
@@ -95,8 +95,11 @@ impl<T, K: From<Key> + Into<Key>> Slab<T, K> {
         if let Some(index) = self.free.pop() {
             let entry = &mut self.entries[to_usize(index)];
             let key = Key { index, generation: entry.generation };
-            debug_assert!(entry.value.is_none(), "a free place is empty");
-            entry.value.get_or_insert_with(|| make(key));
+            match &mut entry.value {
+                // Nothing is there that would have to be dropped.
+                empty @ None => *empty = Some(make(key)),
+                Some(_) => unreachable!("a free place is empty"),
+            }
             return K::from(key);
         }
         let index = u32::try_from(self.entries.len()).expect("a table has fewer than 2^32 entries");
@@ -154,6 +157,15 @@ impl<T, K: From<Key> + Into<Key>> Slab<T, K> {
         let key: Key = name.into();
         if let Some(entry) = self.entries.get(to_usize(key.index)) {
             prefetch_bytes(std::ptr::from_ref(entry).cast(), bytes_max.min(size_of::<Entry<T>>()));
+        }
+    }
+
+    /// The same for an entry that is going to be looked at very soon, and is the only one.
+    #[inline(always)]
+    pub(crate) fn prefetch_close(&self, name: K) {
+        let key: Key = name.into();
+        if let Some(entry) = self.entries.get(to_usize(key.index)) {
+            prefetch_close(entry);
         }
     }
 

@@ -8,7 +8,7 @@ use super::crowds::Crowds;
 use super::holder::{Conn, Holder};
 use super::sockets::Sockets;
 use super::time_wait::TimeWaitEntry;
-use crate::prefetch::prefetch;
+use crate::prefetch::prefetch_close;
 use crate::slab::{Slab, to_usize};
 use std::net::IpAddr;
 
@@ -132,7 +132,7 @@ impl Conns {
     pub(super) fn prefetch(&self, tuple: &FourTuple) {
         let mask = self.slots.len().wrapping_sub(1);
         if let Some(slot) = self.slots.get(to_usize(tuple.hash()) & mask) {
-            prefetch(slot);
+            prefetch_close(slot);
         }
     }
 

@@ -68,7 +68,8 @@ impl Host {
         let (port, place) = (socket.tuple.local_port, socket.place);
         let Claim { uid, v6only, reuse_addr, reuse_port, .. } = socket.claim();
         let deadline = rest.deadline();
-        let entry = time_waits.insert(TimeWaitEntry { rest, tuple: socket.tuple, place, uid, v6only, reuse_addr, reuse_port });
+        let tuple = &socket.tuple;
+        let entry = time_waits.insert_with(|_| TimeWaitEntry { rest, tuple: *tuple, place, uid, v6only, reuse_addr, reuse_port });
         let holder = Holder::from(Conn::TimeWait(entry));
         if !socket.port_locked && socket.num == port {
             // The socket has no more need of the port.
@@ -129,14 +130,15 @@ impl Host {
         }
     }
 
-    /// Makes the caches ready for those that end next: nobody has looked at them for a minute. Of the first what its end looks for, of the second itself.
+    /// Makes the caches ready for those that end next: nobody has looked at them for a minute. Of the first what its end looks for, of one that comes a little
+    /// later itself.
     fn prefetch_ends(&self) {
         let mut next = self.time_wait_ends.iter().map(|(_, key)| *key);
         if let Some(entry) = next.next().and_then(|key| self.time_waits.get(key)) {
             self.conns.prefetch(&entry.tuple);
         }
-        if let Some(key) = next.next() {
-            self.time_waits.prefetch(key, usize::MAX);
+        if let Some(key) = next.nth(ENDS_AHEAD) {
+            self.time_waits.prefetch_close(key);
         }
     }
 
@@ -154,6 +156,9 @@ impl Host {
         }
     }
 }
+
+/// How many others end between the first and the one that is fetched.
+const ENDS_AHEAD: usize = 2;
 
 /// Takes out the first entry if it is such a one.
 fn pop_if(ends: &mut VecDeque<(Instant, Key)>, is_such: impl FnOnce(Instant, Key) -> bool) -> Option<(Instant, Key)> {

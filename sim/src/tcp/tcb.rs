@@ -389,6 +389,7 @@ impl Tcb {
     }
 
     /// Takes the rest of a connection that has just entered TIME-WAIT; this block is CLOSED.
+    #[inline(always)]
     pub fn take_time_wait(&mut self) -> Option<TimeWait> {
         // The segment that led there was the last one heard.
         std::mem::take(&mut self.leaves_rest).then(|| TimeWait::of(self, self.timers.last_heard))

@@ -42,6 +42,7 @@ pub enum TimeWaitAction {
 
 impl TimeWait {
     /// What is left of `tcb`, whose FIN is acknowledged and whose peer's FIN is received.
+    #[inline(always)]
     pub(super) fn of(tcb: &Tcb, now: Instant) -> TimeWait {
         TimeWait {
             ports: tcb.ports(),
