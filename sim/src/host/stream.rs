@@ -22,6 +22,7 @@ use twinsock::{Errno, Instant, Result, Shutdown};
 
 impl Socket {
     /// The canonical address that a connect goes to.
+    #[inline(always)]
     fn destination(&self, target: addr::Target) -> Result<IpAddr> {
         let bound = self.tuple.local;
         let remote = addr::canonical(target.ip);
