@@ -68,7 +68,9 @@ pub struct EventQueue<E> {
     short_at: u64,
     /// The instant of the last of it, 0 while nobody does.
     short_last_at: u64,
-    /// The short line.
+    /// The first of the short line, if anybody stands there.
+    short_first: Option<E>,
+    /// The others.
     short: Line<Outside<E>>,
     /// The first unused node of `nodes`.
     free: u32,
@@ -122,6 +124,7 @@ impl<E> EventQueue<E> {
             next_at: u64::MAX,
             short_at: u64::MAX,
             short_last_at: 0,
+            short_first: None,
             short: Line::new(),
             free: NONE,
             base: 0,
@@ -190,11 +193,21 @@ impl<E> EventQueue<E> {
             return self.push_not_short(at, event);
         }
         self.short_last_at = instant;
-        self.short_at = self.short_at.min(instant);
-        self.next_at = self.next_at.min(instant);
+        if self.short_first.is_none() {
+            self.short_first = Some(event);
+            self.short_at = instant;
+            self.next_at = self.next_at.min(instant);
+        } else {
+            self.push_behind_short(instant, event);
+        }
+    }
+
+    /// Adds an event to the short line where somebody stands there.
+    #[inline(never)]
+    fn push_behind_short(&mut self, at: u64, event: E) {
         match self.short.push_again() {
-            Some(place) => *place = Outside { at: instant, event: Some(event) },
-            None => self.lengthen_short(instant, event),
+            Some(place) => *place = Outside { at, event: Some(event) },
+            None => self.lengthen_short(at, event),
         }
     }
 
@@ -218,11 +231,15 @@ impl<E> EventQueue<E> {
         if at < self.short_at {
             return;
         }
-        (self.short_at, self.short_last_at) = (u64::MAX, 0);
+        let first_at = std::mem::replace(&mut self.short_at, u64::MAX);
+        self.short_last_at = 0;
         self.next_at = self.proper_at();
-        while let Some(first) = self.short.pop() {
-            let at = Instant::from_nanos(first.at);
-            let event = first.event.take().expect("who stands in a line is an event");
+        if let Some(first) = self.short_first.take() {
+            self.push(Instant::from_nanos(first_at), first);
+        }
+        while let Some(next) = self.short.pop() {
+            let at = Instant::from_nanos(next.at);
+            let event = next.event.take().expect("who stands in a line is an event");
             self.push(at, event);
         }
     }
@@ -401,7 +418,7 @@ impl<E> EventQueue<E> {
     #[inline(always)]
     pub(crate) fn pop_if<R>(&mut self, wanted: impl FnOnce(&E) -> Option<R>) -> Option<R> {
         if self.short_at == self.next_at && self.short_at < self.proper_at() {
-            let result = wanted(self.short.get(0)?.event.as_ref()?)?;
+            let result = wanted(self.short_first.as_ref()?)?;
             self.pop_short();
             return Some(result);
         }
@@ -410,15 +427,20 @@ impl<E> EventQueue<E> {
         Some(result)
     }
 
-    /// Takes the first of the short line.
+    /// Takes the first of the short line, if somebody stands there; the next one takes its place.
     #[inline(always)]
     fn pop_short(&mut self) -> Option<(Instant, E)> {
-        let Outside { at, event } = self.short.pop()?;
-        let (at, event) = (*at, event.take()?);
-        match self.short.get(0) {
-            Some(next) => self.short_at = next.at,
-            None => (self.short_at, self.short_last_at) = (u64::MAX, 0),
-        }
+        let at = self.short_at;
+        let event = match self.short.pop() {
+            None => {
+                (self.short_at, self.short_last_at) = (u64::MAX, 0);
+                self.short_first.take()?
+            }
+            Some(next) => {
+                self.short_at = next.at;
+                std::mem::replace(&mut self.short_first, next.event.take())?
+            }
+        };
         self.next_at = self.proper_at().min(self.short_at);
         self.come_to(at);
         Some((Instant::from_nanos(at), event))
@@ -462,8 +484,8 @@ impl<E> EventQueue<E> {
     /// Shows so many events that come `ahead` events, one at least, after the next one, where they are at hand: so that the caches can be made ready for them. Asked for again
     /// when so many have been taken, it shows those that come after them.
     pub(crate) fn scout(&mut self, ahead: usize, count: usize, mut show: impl FnMut(&E)) {
-        if self.short_at <= self.next_at && !self.short.is_empty() {
-            let in_line = (ahead..).take(count).map_while(|behind| self.short.get(behind)?.event.as_ref());
+        if self.short_at <= self.next_at && self.short_first.is_some() {
+            let in_line = (ahead..).take(count).map_while(|behind| self.short.get(behind - 1)?.event.as_ref());
             return in_line.for_each(show);
         }
         if self.front.is_some() {
@@ -491,14 +513,15 @@ impl<E> EventQueue<E> {
     #[inline]
     #[must_use]
     pub(crate) fn len(&self) -> usize {
-        usize::from(self.front.is_some()) + self.line.len() + self.short.len() + self.len_of_wheel()
+        let firsts = usize::from(self.front.is_some()) + usize::from(self.short_first.is_some());
+        firsts + self.line.len() + self.short.len() + self.len_of_wheel()
     }
 
     /// Whether nothing is pending.
     #[inline]
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
-        self.front.is_none() && self.levels == 0 && self.short.is_empty()
+        self.front.is_none() && self.levels == 0 && self.short_first.is_none()
     }
 }
 

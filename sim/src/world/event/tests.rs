@@ -54,11 +54,14 @@ fn check_wheel<E: Copy>(queue: &EventQueue<E>) {
     let front = queue.front.map(|_| queue.front_at);
     let outside: Vec<u64> = front.into_iter().chain(line.iter().map(|outside| outside.at)).collect();
     let short: Vec<_> = (0..queue.short.len()).filter_map(|of| queue.short.get(of)).collect();
-    assert_eq!(linked + outside.len() + short.len(), queue.len(), "no event is lost or made up");
+    let is_short = queue.short_first.is_some();
+    assert_eq!(linked + outside.len() + usize::from(is_short) + short.len(), queue.len(), "no event is lost or made up");
     assert!(short.iter().all(|outside| outside.event.is_some()), "an event is where it is expected");
     assert!(short.is_sorted_by_key(|outside| outside.at), "the short line is in order");
-    let ends = short.first().map_or((u64::MAX, 0), |first| (first.at, short[short.len() - 1].at));
-    assert_eq!((queue.short_at, queue.short_last_at), ends, "its first and its last are known");
+    assert!(is_short || short.is_empty(), "nobody stands behind nobody");
+    assert!(short.first().is_none_or(|next| next.at >= queue.short_at), "its first is not behind the others");
+    let last_at = short.last().map_or(if is_short { queue.short_at } else { 0 }, |last| last.at);
+    assert_eq!((queue.short_at != u64::MAX, queue.short_last_at), (is_short, last_at), "its first and its last are known");
     assert!(front.is_some() || line.is_empty(), "nobody stands in line behind nothing");
     assert!(line.iter().all(|outside| outside.event.is_some()), "an event is where it is expected");
     assert!(outside.is_sorted(), "the line is in order");
