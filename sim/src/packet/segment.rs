@@ -196,7 +196,7 @@ impl Payload {
     }
 
     /// Becomes a copy of `other`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn set(&mut self, other: &Payload) {
         match other {
             Payload::Inline { .. } => self.assign(other.as_slice()),
