@@ -183,6 +183,7 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// assert_eq!(Os.send(&a, b"hello", MsgFlags::NONE), Err(Errno::PIPE));
     /// # Ok::<(), Errno>(())
     /// ```
+    #[inline(always)]
     fn send(&self, socket: &Self::Socket, data: &[u8], flags: MsgFlags) -> Result<usize> {
         let flags = (flags | MsgFlags::NOSIGNAL).raw();
         self.calls(Vouch::for_owned()).send(self.fileno(socket), data, flags)

@@ -2,8 +2,10 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use twinsock::net::{TcpListener, TcpStream};
+use twinsock::net::{TcpListener, TcpStream, UdpSocket};
 use twinsock::{Clock, Instant, Spawn};
 use twinsock_sim::{Builder, Interleaving, Link, Net, Sim};
 
@@ -94,4 +96,76 @@ fn what_is_done_for_a_thread_is_what_it_would_have_done() {
 fn so_it_is_where_there_are_more_threads_than_the_caches_hold() {
     let digests = MANNERS.map(|manner| crowd(800, 2, Interleaving::Random, manner));
     assert_eq!(digests, [digests[0]; 3]);
+}
+
+const MESSAGES: u32 = 400;
+const MESSAGE: [u8; 64] = [7; 64];
+
+/// The digest of a run in which some send without a pause what others receive, all of them due at the same moments, so that nearly each call waits for its
+/// turn; and how many bytes came to those who received datagrams of `send(2)`, of `sendto(2)`, and a stream. One of those who send is killed on its way.
+fn floods(interleaving: Interleaving, manner: fn(Builder) -> Builder) -> (u64, [u32; 4]) {
+    let received = Arc::new([const { AtomicU32::new(0) }; 4]);
+    let builder = manner(Sim::builder().seed(3).interleaving(interleaving));
+    let counts = Arc::clone(&received);
+    let report = builder.run(move |sim| {
+        sim.default_link(Link::new().delay(Duration::from_millis(1)));
+        let server = sim.host("server");
+        let at = |port| SocketAddr::new(server.ipv4(), port);
+        let [by_send, by_sendto, by_stream, doomed] = [1, 2, 3, 4].map(at);
+        let process = server.spawn("server", move |net| {
+            for (socket, number) in [(by_send, 0), (by_sendto, 1), (doomed, 3)] {
+                let (socket, counts) = (UdpSocket::bind(&net, socket).unwrap(), Arc::clone(&counts));
+                net.spawn(move || drain(&socket, number == 1, &counts[number]));
+            }
+            let (mut stream, _) = TcpListener::bind(&net, by_stream).unwrap().accept().unwrap();
+            net.sleep(BEGIN + Duration::from_millis(1) - net.now());
+            let mut message = [0; 64];
+            while let Ok(read @ 1..) = stream.read(&mut message) {
+                counts[2].fetch_add(u32::try_from(read).unwrap(), Ordering::Relaxed);
+            }
+        });
+        let clients = ["send", "sendto", "stream", "doomed"].map(|name| sim.host(name));
+        for (host, to) in [(&clients[0], by_send), (&clients[3], doomed)] {
+            host.spawn("client", move |net| {
+                let socket = UdpSocket::bind(&net, "0.0.0.0:0").unwrap();
+                socket.connect(to).unwrap();
+                net.sleep(BEGIN - net.now());
+                (0..MESSAGES).for_each(|_| _ = socket.send(&MESSAGE).unwrap());
+            });
+        }
+        clients[1].spawn("client", move |net| {
+            let socket = UdpSocket::bind(&net, "0.0.0.0:0").unwrap();
+            net.sleep(BEGIN - net.now());
+            (0..MESSAGES).for_each(|_| _ = socket.send_to(&MESSAGE, by_sendto).unwrap());
+        });
+        clients[2].spawn("client", move |net| {
+            let mut stream = TcpStream::connect(&net, by_stream).unwrap();
+            net.sleep(BEGIN - net.now());
+            (0..MESSAGES).for_each(|_| stream.write_all(&MESSAGE).unwrap());
+        });
+        sim.run_for(BEGIN - Instant::ZERO + Duration::from_micros(200));
+        clients[3].crash();
+        sim.run_for(Duration::from_secs(1));
+        process.kill();
+    });
+    (report.unwrap().digest, std::array::from_fn(|number| received[number].load(Ordering::Relaxed)))
+}
+
+fn drain(socket: &UdpSocket<Net>, asks_who: bool, count: &AtomicU32) {
+    let mut message = [0; 64];
+    loop {
+        let read = if asks_who { socket.recv_from(&mut message).unwrap().0 } else { socket.recv(&mut message).unwrap() };
+        count.fetch_add(u32::try_from(read).unwrap(), Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn who_waits_for_its_turn_in_every_call_loses_nothing() {
+    for interleaving in [Interleaving::FirstCome, Interleaving::Random, Interleaving::Pct { preemptions: 3 }] {
+        let runs = MANNERS.map(|manner| floods(interleaving, manner));
+        assert_eq!(runs, [runs[0]; 3], "{interleaving:?}");
+        let (_, [by_send, by_sendto, by_stream, of_doomed]) = runs[0];
+        assert_eq!([by_send, by_sendto, by_stream], [64 * MESSAGES; 3], "{interleaving:?}");
+        assert!((1..64 * MESSAGES).contains(&of_doomed), "{interleaving:?}: {of_doomed} bytes of one that is killed");
+    }
 }

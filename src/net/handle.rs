@@ -66,7 +66,7 @@ impl<A: SocketApi> Handle<A> {
         Ok(self.api.recv(&self.socket, into, flags)?)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         Ok(self.api.send(&self.socket, bytes, MsgFlags::NONE)?)
     }
@@ -415,7 +415,7 @@ macro_rules! stream {
         }
 
         impl<A: SocketApi> Write for $type {
-            #[inline]
+            #[inline(always)]
             fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
                 self.0.send(bytes)
             }
@@ -425,7 +425,7 @@ macro_rules! stream {
             }
 
             /// As the trait has it; what one call takes, as it usually does, takes no loop.
-            #[inline]
+            #[inline(always)]
             fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
                 if bytes.is_empty() {
                     return Ok(());

@@ -149,7 +149,7 @@ impl<A: SocketApi> UdpSocket<A> {
     /// assert_eq!(peer.send(b"hello")?, 5);
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.0.send(bytes)
     }

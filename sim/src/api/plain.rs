@@ -66,12 +66,12 @@ impl Syscalls for Plain {
         self.0.call_done(Call::Setsockopt { fd, level, name, value })
     }
 
-    #[inline]
+    #[inline(always)]
     fn send(&self, fd: RawFd, data: &[u8], flags: i32) -> Result<usize> {
         send(self.0, fd, data, flags).result()
     }
 
-    #[inline]
+    #[inline(always)]
     fn sendto(&self, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Result<usize> {
         sendto(self.0, fd, data, flags, addr).result()
     }
@@ -132,7 +132,7 @@ impl Syscalls for Plain {
         read(self.0, fd, into).result()
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(&self, fd: RawFd, data: &[u8]) -> Result<usize> {
         write(self.0, fd, data).result()
     }

@@ -5,7 +5,7 @@
 use super::Net;
 use crate::host::{Asked, Call};
 use crate::process::coroutine;
-use crate::process::current::Running;
+use crate::process::current::{Calling, Running};
 use crate::process::scheduler::{Posted, Scheduler, SendsBy, ShortRecv};
 use crate::seldom::unlikely;
 use std::cell::RefMut;
@@ -20,10 +20,17 @@ pub(super) struct Returned(isize);
 impl Returned {
     /// Nothing yet: the thread waits. No error has such a number: the kernel's are up to 4095.
     const WAITS: Returned = Returned(-4096);
+    /// The same of a call on a datagram socket, which goes on in another function.
+    const WAITS_AT_DGRAM: Returned = Returned(-4097);
 
     #[inline(always)]
     pub(super) fn waits(self) -> bool {
-        self.0 == Returned::WAITS.0
+        self.0 <= Returned::WAITS.0
+    }
+
+    #[inline(always)]
+    fn is_at_dgram(self) -> bool {
+        self.0 == Returned::WAITS_AT_DGRAM.0
     }
 
     /// Of a call that has begun: `None` if its thread waits.
@@ -42,7 +49,9 @@ impl Returned {
 
     #[cold]
     fn failed(errno: Errno) -> Returned {
-        Returned(isize::try_from(errno.raw()).map_or(isize::MIN, isize::wrapping_neg))
+        let number = isize::try_from(errno.raw()).expect("the numbers of errors are small");
+        debug_assert!(number < -Returned::WAITS.0, "no error says that the thread waits");
+        Returned(-number)
     }
 
     #[inline(always)]
@@ -56,53 +65,126 @@ impl Returned {
     }
 }
 
-#[inline(never)]
-pub(super) fn send(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
-    send_from(net, false, fd, data, flags)
-}
-
-#[inline(never)]
-pub(super) fn write(net: Net, fd: RawFd, data: &[u8]) -> Returned {
-    send_from(net, true, fd, data, 0)
-}
-
-/// `send(2)`, or `write(2)`, by TCP's short way, as far as that goes.
+/// A call that may wait is begun by one function and gone on with by another, and the switch between them is the caller's own: the processor predicts returns by
+/// the calls before them, and mistakes that from a frame that was entered before a switch. The other one may be wanted again: it is the thread's turn that has
+/// come, and its receive waits.
 #[inline(always)]
-fn send_from(net: Net, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> Returned {
-    let running = match net.running() {
-        Ok(running) => running,
+fn in_parts(begun: Returned, mut go_on: impl FnMut(Returned) -> Returned) -> Returned {
+    let mut returned = begun;
+    while returned.waits() {
+        coroutine::suspend();
+        returned = go_on(returned);
+    }
+    returned
+}
+
+/// The thread that has left the first part of a call, in the next one.
+#[inline(always)]
+fn switched_to(net: Net) -> Calling {
+    net.running().expect("who has begun the call is switched to")
+}
+
+/// A part of a call is over, and so is the call, unless the thread waits: then nobody is told that it is.
+#[inline(always)]
+fn ended(returned: Returned, calling: Calling) -> Returned {
+    if returned.waits() {
+        let _calling = ManuallyDrop::new(calling);
+    }
+    returned
+}
+
+#[inline(always)]
+pub(super) fn send(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
+    in_parts(send_begun(net, fd, data, flags), |begun| {
+        if begun.is_at_dgram() { send_dgram_at_turn(net, fd, data, flags) } else { send_at_turn(net, fd, data, flags) }
+    })
+}
+
+#[inline(always)]
+pub(super) fn write(net: Net, fd: RawFd, data: &[u8]) -> Returned {
+    in_parts(write_begun(net, fd, data), |_| write_at_turn(net, fd, data))
+}
+
+#[inline(never)]
+fn send_begun(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
+    begin_send(net, false, fd, data, flags)
+}
+
+#[inline(never)]
+fn write_begun(net: Net, fd: RawFd, data: &[u8]) -> Returned {
+    begin_send(net, true, fd, data, 0)
+}
+
+#[inline(never)]
+fn send_at_turn(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
+    let calling = switched_to(net);
+    let running = *calling;
+    send_from(running, running.come_back(), false, fd, data, flags)
+}
+
+#[inline(never)]
+fn write_at_turn(net: Net, fd: RawFd, data: &[u8]) -> Returned {
+    let calling = switched_to(net);
+    let running = *calling;
+    send_from(running, running.come_back(), true, fd, data, 0)
+}
+
+/// `send(2)`, or `write(2)`, by TCP's short way, as far as that goes, or until the thread is to be switched from.
+#[inline(always)]
+fn begin_send(net: Net, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> Returned {
+    let calling = match net.running() {
+        Ok(calling) => calling,
         Err(errno) => return Returned::failed(errno),
     };
+    let running = *calling;
     let scheduler = match running.begin() {
         Ok(scheduler) => scheduler,
         Err(errno) => return Returned::failed(errno),
     };
     if unlikely(!as_file && scheduler.uses_dgram(running.thread, fd)) {
         drop(scheduler);
-        return send_dgram(net, fd, data, flags);
+        return send_dgram_begun(calling, fd, data, flags);
     }
-    let mut scheduler = match running.enter_with(scheduler) {
-        Ok(scheduler) => scheduler,
-        Err(errno) => return Returned::failed(errno),
-    };
-    let is_sent = scheduler.send_stream(running.thread, SendsBy::stream(as_file), fd, data, flags);
-    match is_sent {
+    match running.enter_or_leave(scheduler, None) {
+        Ok(Some(scheduler)) => send_from(running, scheduler, as_file, fd, data, flags),
+        Ok(None) => ended(Returned::WAITS, calling),
+        Err(errno) => Returned::failed(errno),
+    }
+}
+
+/// The same at its turn.
+#[inline(always)]
+fn send_from(
+    running: Running,
+    mut scheduler: RefMut<'_, Scheduler>,
+    as_file: bool,
+    fd: RawFd,
+    data: &[u8],
+    flags: i32,
+) -> Returned {
+    match scheduler.send_stream(running.thread, SendsBy::stream(as_file), fd, data, flags) {
         true => Returned(data.len().cast_signed()),
-        false if as_file => write_else(*running, scheduler, fd, data),
-        false => send_else(*running, scheduler, fd, data, flags),
+        false if as_file => write_else(running, scheduler, fd, data),
+        false => send_else(running, scheduler, fd, data, flags),
     }
 }
 
 /// A send that is none of TCP's easy ones.
 #[inline(never)]
 fn send_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, data: &[u8], flags: i32) -> Returned {
-    Returned::of(sendto_from(running, scheduler, fd, data, flags, None))
+    sendto_from(running, scheduler, fd, data, flags, None)
 }
 
 /// `send(2)` on the datagram socket that the thread used last. What it is told fits into registers, so that it takes the place of its caller.
 #[inline(never)]
-fn send_dgram(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
-    Returned::of(sendto_in(net, fd, data, flags, None))
+fn send_dgram_begun(calling: Calling, fd: RawFd, data: &[u8], flags: i32) -> Returned {
+    let running = *calling;
+    begin_sendto(calling, running.shared.scheduler.borrow_mut(), fd, data, flags, None)
+}
+
+#[inline(never)]
+fn send_dgram_at_turn(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
+    go_on_sendto(net, fd, data, flags, None)
 }
 
 /// The same of a write.
@@ -111,125 +193,149 @@ fn write_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, dat
     Returned::of(running.call(scheduler, &mut Call::Write { fd, data }))
 }
 
-#[inline(never)]
+#[inline(always)]
 pub(super) fn sendto(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
-    Returned::of(sendto_in(net, fd, data, flags, addr))
+    in_parts(sendto_begun(net, fd, data, flags, addr), |_| sendto_at_turn(net, fd, data, flags, addr))
+}
+
+#[inline(never)]
+fn sendto_begun(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
+    let calling = match net.running() {
+        Ok(calling) => calling,
+        Err(errno) => return Returned::failed(errno),
+    };
+    let running = *calling;
+    match running.begin() {
+        Ok(scheduler) => begin_sendto(calling, scheduler, fd, data, flags, addr),
+        Err(errno) => Returned::failed(errno),
+    }
+}
+
+#[inline(never)]
+fn sendto_at_turn(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
+    go_on_sendto(net, fd, data, flags, addr)
 }
 
 #[inline(always)]
-fn sendto_in(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Result<usize> {
-    let running = net.running()?;
-    let scheduler = running.enter_here(running.begin()?)?;
-    sendto_from(*running, scheduler, fd, data, flags, addr)
+fn begin_sendto(
+    calling: Calling,
+    scheduler: RefMut<'_, Scheduler>,
+    fd: RawFd,
+    data: &[u8],
+    flags: i32,
+    addr: Option<&[u8]>,
+) -> Returned {
+    match calling.enter_or_leave(scheduler, None) {
+        Ok(Some(scheduler)) => sendto_from(*calling, scheduler, fd, data, flags, addr),
+        Ok(None) => ended(Returned::WAITS_AT_DGRAM, calling),
+        Err(errno) => Returned::failed(errno),
+    }
 }
 
-/// A call that may wait is begun by one function and gone on with by another, and the switch between them is the caller's own: the processor predicts returns by
-/// the calls before them, and mistakes that from a frame that was entered before a switch.
+/// The turn has come for which such a send has waited.
+#[inline(always)]
+fn go_on_sendto(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
+    let calling = switched_to(net);
+    let running = *calling;
+    sendto_from(running, running.come_back(), fd, data, flags, addr)
+}
+
 #[inline(always)]
 pub(super) fn recv(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    let begun = recv_begun(net, fd, into, flags);
-    if begun.waits() {
-        coroutine::suspend();
-        return recv_ended(net, fd, into, flags);
-    }
-    begun
+    in_parts(recv_begun(net, fd, into, flags), |begun| {
+        if begun.is_at_dgram() { recv_dgram_on(net, fd, into, flags) } else { recv_on(net, fd, into, flags) }
+    })
 }
 
 /// The same of a `read(2)`.
 #[inline(always)]
 pub(super) fn read(net: Net, fd: RawFd, into: &mut [u8]) -> Returned {
-    let begun = read_begun(net, fd, into);
-    if begun.waits() {
-        coroutine::suspend();
-        return read_ended(net, fd, into);
-    }
-    begun
+    in_parts(read_begun(net, fd, into), |_| read_on(net, fd, into))
 }
 
 #[inline(never)]
 fn recv_begun(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    recv_into(net, false, fd, into, flags)
+    begin_recv(net, false, fd, into, flags)
 }
 
 #[inline(never)]
 fn read_begun(net: Net, fd: RawFd, into: &mut [u8]) -> Returned {
-    recv_into(net, true, fd, into, 0)
+    begin_recv(net, true, fd, into, 0)
 }
 
 #[inline(never)]
-fn recv_ended(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    recv_after(net, false, fd, into, flags)
+fn recv_on(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    go_on_recv(net, false, fd, into, flags)
 }
 
 #[inline(never)]
-fn read_ended(net: Net, fd: RawFd, into: &mut [u8]) -> Returned {
-    recv_after(net, true, fd, into, 0)
+fn read_on(net: Net, fd: RawFd, into: &mut [u8]) -> Returned {
+    go_on_recv(net, true, fd, into, 0)
 }
 
 /// `recv(2)`, or `read(2)`, by TCP's short way, as far as that goes, or until the thread is to be switched from.
 #[inline(always)]
-fn recv_into(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    let running = match net.running() {
-        Ok(running) => running,
+fn begin_recv(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    let calling = match net.running() {
+        Ok(calling) => calling,
         Err(errno) => return Returned::failed(errno),
     };
-    let mut scheduler = match running.begin() {
+    let running = *calling;
+    let scheduler = match running.begin() {
         Ok(scheduler) => scheduler,
         Err(errno) => return Returned::failed(errno),
     };
     if unlikely(!as_file && scheduler.uses_dgram(running.thread, fd)) {
         drop(scheduler);
-        // Whoever listens is told by that, once the call is over.
-        let _running = ManuallyDrop::new(running);
-        return recv_dgram_begun(net, fd, into, flags);
+        return recv_dgram_begun(calling, fd, into, flags);
     }
-    let mut has_waited = false;
-    if !scheduler.goes_on(running.thread) {
-        let posted = Posted { as_file, fd, flags, room: u32::try_from(into.len()).unwrap_or(u32::MAX) };
-        (scheduler, has_waited) = match running.enter_slowly_to_receive(scheduler, posted) {
-            Ok(entered) => entered,
-            Err(errno) => return Returned::failed(errno),
-        };
-    }
-    if !has_waited {
-        match scheduler.recv_stream(running.thread, as_file, fd, into, flags) {
-            ShortRecv::Done(received) => return Returned(received.cast_signed()),
-            ShortRecv::Waits => {
-                running.leave(scheduler);
-                // The call does not return now: nobody is told that it does.
-                let _running = ManuallyDrop::new(running);
-                return Returned::WAITS;
-            }
-            ShortRecv::Long if as_file => return read_else(*running, scheduler, fd, into),
-            ShortRecv::Long => {
-                let received = recv_else(*running, scheduler, fd, into, flags);
-                if received.waits() {
-                    let _running = ManuallyDrop::new(running);
-                }
-                return received;
-            }
-        }
-    }
-    match scheduler.take_received(running.thread, as_file, fd, into, flags) {
-        Some(received) => Returned(received.cast_signed()),
-        None => recv_on(*running, scheduler, as_file, fd, into, flags),
+    let posted = Posted { as_file, fd, flags, room: u32::try_from(into.len()).unwrap_or(u32::MAX) };
+    match running.enter_or_leave(scheduler, Some(posted)) {
+        Ok(Some(scheduler)) => ended(recv_at_turn(running, scheduler, as_file, fd, into, flags), calling),
+        Ok(None) => ended(Returned::WAITS, calling),
+        Err(errno) => Returned::failed(errno),
     }
 }
 
-/// The thread that has begun such a receive has been switched to again.
+/// The same at its turn.
 #[inline(always)]
-fn recv_after(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    let running = net.running().expect("who has begun the call is switched to");
+fn recv_at_turn(
+    running: Running,
+    mut scheduler: RefMut<'_, Scheduler>,
+    as_file: bool,
+    fd: RawFd,
+    into: &mut [u8],
+    flags: i32,
+) -> Returned {
+    match scheduler.recv_stream(running.thread, as_file, fd, into, flags) {
+        ShortRecv::Done(received) => Returned(received.cast_signed()),
+        ShortRecv::Waits => {
+            running.leave(scheduler);
+            Returned::WAITS
+        }
+        ShortRecv::Long if as_file => read_else(running, scheduler, fd, into),
+        ShortRecv::Long => recv_else(running, scheduler, fd, into, flags),
+    }
+}
+
+/// The thread that has begun such a receive, or waits for its turn with it, has been switched to again.
+#[inline(always)]
+fn go_on_recv(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    let calling = switched_to(net);
+    let running = *calling;
     let mut scheduler = running.come_back();
     match scheduler.take_received(running.thread, as_file, fd, into, flags) {
         Some(received) => Returned(received.cast_signed()),
-        None => recv_on(*running, scheduler, as_file, fd, into, flags),
+        None if scheduler.has_its_turn(running.thread) => {
+            ended(recv_at_turn(running, scheduler, as_file, fd, into, flags), calling)
+        }
+        None => recv_on_otherwise(running, scheduler, as_file, fd, into, flags),
     }
 }
 
 /// Goes on with a receive that has waited on the short way, and has not ended.
 #[inline(never)]
-fn recv_on(
+fn recv_on_otherwise(
     running: Running,
     mut scheduler: RefMut<'_, Scheduler>,
     as_file: bool,
@@ -248,13 +354,19 @@ fn recv_on(
 #[cold]
 #[inline(never)]
 fn recv_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    begun_recvfrom(running, scheduler, fd, into, flags, &mut None)
+    recvfrom_at_turn(running, scheduler, fd, into, flags, &mut None)
 }
 
 /// `recv(2)` on the datagram socket that the thread used last, as [`send_dgram`].
 #[inline(never)]
-fn recv_dgram_begun(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    begin_recvfrom(net, fd, into, flags, &mut None)
+fn recv_dgram_begun(calling: Calling, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    let running = *calling;
+    begin_recvfrom(calling, running.shared.scheduler.borrow_mut(), fd, into, flags, &mut None)
+}
+
+#[inline(never)]
+fn recv_dgram_on(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    go_on_recvfrom(net, fd, into, flags, &mut None)
 }
 
 /// The same of a read.
@@ -264,53 +376,49 @@ fn read_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into
     Returned::of(running.call(scheduler, &mut Call::Read { fd, into }))
 }
 
-/// `recvfrom(2)`, in two parts as `recv(2)`.
 #[inline(always)]
 pub(super) fn recvfrom(net: Net, fd: RawFd, into: &mut [u8], flags: i32, mut name: Option<Name<'_>>) -> Returned {
-    let begun = recvfrom_begun(net, fd, into, flags, &mut name);
-    if begun.waits() {
-        coroutine::suspend();
-        return recvfrom_ended(net, fd, into, flags, &mut name);
-    }
-    begun
+    in_parts(recvfrom_begun(net, fd, into, flags, &mut name), |_| recvfrom_on(net, fd, into, flags, &mut name))
 }
 
 #[inline(never)]
 fn recvfrom_begun(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
-    begin_recvfrom(net, fd, into, flags, name)
+    let calling = match net.running() {
+        Ok(calling) => calling,
+        Err(errno) => return Returned::failed(errno),
+    };
+    let running = *calling;
+    match running.begin() {
+        Ok(scheduler) => begin_recvfrom(calling, scheduler, fd, into, flags, name),
+        Err(errno) => Returned::failed(errno),
+    }
 }
 
 #[inline(never)]
-fn recvfrom_ended(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
-    end_recvfrom(net, fd, into, flags, name)
+fn recvfrom_on(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
+    go_on_recvfrom(net, fd, into, flags, name)
 }
 
 /// Begins a receive by UDP's short way, or makes it by the long way.
 #[inline(always)]
-fn begin_recvfrom(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
-    let running = match net.running() {
-        Ok(running) => running,
-        Err(errno) => return Returned::failed(errno),
-    };
-    let scheduler = match running.begin() {
-        Ok(scheduler) => scheduler,
-        Err(errno) => return Returned::failed(errno),
-    };
-    let scheduler = match running.enter_here(scheduler) {
-        Ok(scheduler) => scheduler,
-        Err(errno) => return Returned::failed(errno),
-    };
-    let received = begun_recvfrom(*running, scheduler, fd, into, flags, name);
-    if received.waits() {
-        // The call does not return now: nobody is told that it does.
-        let _running = ManuallyDrop::new(running);
+fn begin_recvfrom(
+    calling: Calling,
+    scheduler: RefMut<'_, Scheduler>,
+    fd: RawFd,
+    into: &mut [u8],
+    flags: i32,
+    name: &mut Option<Name<'_>>,
+) -> Returned {
+    match calling.enter_or_leave(scheduler, None) {
+        Ok(Some(scheduler)) => ended(recvfrom_at_turn(*calling, scheduler, fd, into, flags, name), calling),
+        Ok(None) => ended(Returned::WAITS_AT_DGRAM, calling),
+        Err(errno) => Returned::failed(errno),
     }
-    received
 }
 
 /// The same at its turn.
 #[inline(always)]
-fn begun_recvfrom(
+fn recvfrom_at_turn(
     running: Running,
     mut scheduler: RefMut<'_, Scheduler>,
     fd: RawFd,
@@ -322,20 +430,24 @@ fn begun_recvfrom(
         ShortRecv::Done(received) => Returned(received.cast_signed()),
         ShortRecv::Waits => {
             running.leave(scheduler);
-            Returned::WAITS
+            Returned::WAITS_AT_DGRAM
         }
         ShortRecv::Long => recvfrom_long(running, scheduler, fd, into, flags, name),
     }
 }
 
-/// The thread that has begun such a receive has been switched to again.
+/// The thread that has begun such a receive, or waits for its turn with it, has been switched to again.
 #[inline(always)]
-fn end_recvfrom(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
-    let running = net.running().expect("who has begun the call is switched to");
+fn go_on_recvfrom(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
+    let calling = switched_to(net);
+    let running = *calling;
     let mut scheduler = running.come_back();
     match scheduler.take_datagram(running.thread, fd, into, (flags, asked(name))) {
         Some(received) => Returned(received.cast_signed()),
-        None => recvfrom_on(*running, scheduler, fd, into, flags, name),
+        None if scheduler.has_its_turn(running.thread) => {
+            ended(recvfrom_at_turn(running, scheduler, fd, into, flags, name), calling)
+        }
+        None => recvfrom_otherwise(running, scheduler, fd, into, flags, name),
     }
 }
 
@@ -348,16 +460,29 @@ fn sendto_from(
     data: &[u8],
     flags: i32,
     addr: Option<&[u8]>,
-) -> Result<usize> {
+) -> Returned {
     if scheduler.send_dgram_short(running.thread, SendsBy::Sendto, fd, data, (flags, addr)) {
-        return Ok(data.len());
+        return Returned(data.len().cast_signed());
     }
-    running.call(scheduler, &mut Call::Sendto { fd, data, flags, addr })
+    sendto_long(running, scheduler, fd, data, flags, addr)
+}
+
+/// A `sendto(2)` that is none of the easy ones.
+#[inline(never)]
+fn sendto_long(
+    running: Running,
+    scheduler: RefMut<'_, Scheduler>,
+    fd: RawFd,
+    data: &[u8],
+    flags: i32,
+    addr: Option<&[u8]>,
+) -> Returned {
+    Returned::of(running.call(scheduler, &mut Call::Sendto { fd, data, flags, addr }))
 }
 
 /// Goes on with a `recvfrom(2)` that has waited on the short way, and has not ended.
 #[inline(never)]
-fn recvfrom_on(
+fn recvfrom_otherwise(
     running: Running,
     mut scheduler: RefMut<'_, Scheduler>,
     fd: RawFd,

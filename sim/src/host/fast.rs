@@ -191,13 +191,6 @@ impl QuietCall {
         self.fd
     }
 
-    /// Whether it is a receive on a socket of datagrams.
-    #[inline]
-    #[must_use]
-    pub(crate) fn receives_datagrams(&self) -> bool {
-        self.what == Quietly::DgramRecv
-    }
-
     /// Whether it is `accept4(2)`.
     #[must_use]
     pub(crate) fn accepts(&self) -> bool {

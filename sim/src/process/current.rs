@@ -8,7 +8,7 @@ use crate::process::Killed;
 use crate::process::breakpoint;
 use crate::process::coroutine::{self, StackEnd};
 use crate::process::outside::Outsiders;
-use crate::process::scheduler::{Posted, ProcId, Scheduler, ThreadId, Wait};
+use crate::process::scheduler::{Comes, Posted, ProcId, Scheduler, ThreadId, Wait};
 use crate::trace::Place;
 use crate::world::HostId;
 use std::cell::{Cell, RefCell, RefMut};
@@ -37,13 +37,16 @@ static DISTURBED: AtomicU32 = AtomicU32::new(0);
 const CALLS_AFTER_KILL_MAX: u32 = 1000;
 
 /// What the code of one simulation shares.
+///
+/// What stands first is what every call looks at first: it is found at the address of all, for which no register is needed.
+#[repr(C)]
 pub struct Shared {
+    /// Everything; borrowed only while no program's code runs.
+    pub scheduler: RefCell<Scheduler>,
     /// The simulation's number.
     pub id: u32,
     /// Its seed.
     pub seed: u64,
-    /// Everything; borrowed only while no program's code runs.
-    pub scheduler: RefCell<Scheduler>,
     /// Whose code runs, or [`Owner::NOBODY`].
     owner: Cell<Owner>,
     /// Which thread's, if any does.
@@ -351,32 +354,45 @@ impl Running {
     /// `EIO`: the thread is killed or unwinding, and such a thread never waits.
     #[inline(always)]
     pub fn enter(&self) -> Result<RefMut<'_, Scheduler>> {
-        self.enter_with(self.begin()?)
-    }
-
-    /// The same of a call that has begun.
-    ///
-    /// # Errors
-    /// As of [`Running::enter`].
-    #[inline(always)]
-    pub fn enter_with<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> Result<RefMut<'a, Scheduler>> {
-        if scheduler.goes_on(self.thread) { Ok(scheduler) } else { enter_slowly(&self.shared, self.thread, scheduler) }
-    }
-
-    /// The same all in place, for calls before which something is due more often than not.
-    ///
-    /// # Errors
-    /// As of [`Running::enter`].
-    #[inline(always)]
-    pub fn enter_here<'a>(&'a self, mut scheduler: RefMut<'a, Scheduler>) -> Result<RefMut<'a, Scheduler>> {
-        if scheduler.goes_on(self.thread) {
-            return Ok(scheduler);
+        let mut scheduler = self.begin()?;
+        match scheduler.comes(self.thread) {
+            Comes::Now => Ok(scheduler),
+            comes @ (Comes::Later | Comes::WithCare) => enter_slowly(&self.shared, self.thread, scheduler, comes),
         }
-        come_later(&self.shared, self.thread, scheduler).ok_or(Errno::IO)
     }
 
-    /// The scheduler for a call that acts at once, if [`Scheduler::goes_on`] says that it may, and otherwise after
-    /// one of the others.
+    /// The same in a call of several parts, which has begun. `None`: the thread is to be switched from, in a caller of this one's, and acts in the next part, which
+    /// begins with [`Running::come_back`]; a receive may have been begun by then, see [`Scheduler::post`].
+    ///
+    /// # Errors
+    /// As of [`Running::enter`].
+    #[inline(always)]
+    pub fn enter_or_leave<'a>(
+        &self,
+        mut scheduler: RefMut<'a, Scheduler>,
+        receive: Option<Posted>,
+    ) -> Result<Option<RefMut<'a, Scheduler>>> {
+        // Whoever is told of what happens is told by the driver.
+        let may_choose = !self.shared.is_told();
+        let acts = match scheduler.comes(self.thread) {
+            Comes::Now => true,
+            Comes::Later => scheduler.comes_later(self.thread, may_choose),
+            Comes::WithCare => match scheduler.comes_with_care(self.thread, may_choose) {
+                Some(acts) => acts,
+                None => return Err(refuse(self.thread, scheduler)),
+            },
+        };
+        if acts {
+            return Ok(Some(scheduler));
+        }
+        if let Some(receive) = receive {
+            scheduler.post(self.thread, receive);
+        }
+        self.leave(scheduler);
+        Ok(None)
+    }
+
+    /// The scheduler for a call that is then to enter.
     ///
     /// # Errors
     /// As of [`Running::enter`].
@@ -386,20 +402,6 @@ impl Running {
             return Err(Errno::IO);
         }
         Ok(self.shared.scheduler.borrow_mut())
-    }
-
-    /// [`Running::enter`] before a receive on a stream, where something is due earlier, or may be. Answers also whether that has been begun
-    /// meanwhile, and has waited: it is to be gone on with.
-    ///
-    /// # Errors
-    /// As of [`Running::enter`].
-    #[inline(always)]
-    pub fn enter_slowly_to_receive<'a>(
-        &'a self,
-        scheduler: RefMut<'a, Scheduler>,
-        receive: Posted,
-    ) -> Result<(RefMut<'a, Scheduler>, bool)> {
-        enter_slowly_to_receive(&self.shared, self.thread, scheduler, receive)
     }
 
     /// Leaves the processor to others until the thread's turn comes.
@@ -516,60 +518,24 @@ fn come_back(shared: &Shared, thread: ThreadId) -> RefMut<'_, Scheduler> {
     if scheduler.thread_mut(thread).is_held_up { hold_up(shared, thread, scheduler) } else { scheduler }
 }
 
-/// See [`Running::enter_slowly_to_receive`].
-#[inline(never)]
-fn enter_slowly_to_receive<'a>(
-    shared: &'a Shared,
-    thread: ThreadId,
-    mut scheduler: RefMut<'a, Scheduler>,
-    receive: Posted,
-) -> Result<(RefMut<'a, Scheduler>, bool)> {
-    if scheduler.needs_care(thread) {
-        return enter_with_care(shared, thread, scheduler).map(|scheduler| (scheduler, false)).ok_or(Errno::IO);
-    }
-    if scheduler.catch_up(thread) {
-        return Ok((scheduler, false));
-    }
-    scheduler.post(thread, receive);
-    scheduler = wait_for_turn(shared, thread, scheduler);
-    let has_waited = scheduler.has_waited(thread);
-    Ok((scheduler, has_waited))
-}
-
 /// [`Running::enter`] where something is due earlier, or may be.
 #[inline(never)]
-fn enter_slowly<'a>(shared: &'a Shared, thread: ThreadId, scheduler: RefMut<'a, Scheduler>) -> Result<RefMut<'a, Scheduler>> {
-    come_later(shared, thread, scheduler).ok_or(Errno::IO)
-}
-
-/// The thread's act comes after what is due before it. `None`: it is killed.
-#[inline(always)]
-fn come_later<'a>(shared: &'a Shared, thread: ThreadId, mut scheduler: RefMut<'a, Scheduler>) -> Option<RefMut<'a, Scheduler>> {
-    if scheduler.needs_care(thread) {
-        return enter_with_care(shared, thread, scheduler);
-    }
-    if !scheduler.catch_up(thread) {
-        scheduler = wait_for_turn(shared, thread, scheduler);
-    }
-    Some(scheduler)
-}
-
-/// The same of one that may be killed, or that the strategy may have step aside.
-#[cold]
-#[inline(never)]
-fn enter_with_care<'a>(
+fn enter_slowly<'a>(
     shared: &'a Shared,
     thread: ThreadId,
     mut scheduler: RefMut<'a, Scheduler>,
-) -> Option<RefMut<'a, Scheduler>> {
-    if scheduler.thread_mut(thread).killed {
-        refuse(thread, scheduler);
-        return None;
-    }
-    if !scheduler.catch_up_with_care(thread) {
-        scheduler = wait_for_turn(shared, thread, scheduler);
-    }
-    Some(scheduler)
+    comes: Comes,
+) -> Result<RefMut<'a, Scheduler>> {
+    let may_choose = !shared.is_told();
+    let acts = match comes {
+        Comes::Now => true,
+        Comes::Later => scheduler.comes_later(thread, may_choose),
+        Comes::WithCare => match scheduler.comes_with_care(thread, may_choose) {
+            Some(acts) => acts,
+            None => return Err(refuse(thread, scheduler)),
+        },
+    };
+    Ok(if acts { scheduler } else { suspend(shared, thread, scheduler) })
 }
 
 /// Leaves the processor to others until the thread's turn comes.
@@ -580,15 +546,16 @@ fn wait_for_turn<'a>(shared: &'a Shared, thread: ThreadId, mut scheduler: RefMut
     if goes_on { scheduler } else { suspend(shared, thread, scheduler) }
 }
 
-/// A killed thread that goes on makes a call: it is unwound again when it goes on too long.
+/// A killed thread that goes on makes a call, which fails: it is unwound again when it goes on too long.
 #[cold]
-fn refuse(thread: ThreadId, mut scheduler: RefMut<'_, Scheduler>) {
+fn refuse(thread: ThreadId, mut scheduler: RefMut<'_, Scheduler>) -> Errno {
     let slot = scheduler.thread_mut(thread);
     slot.calls_after_kill += 1;
     if slot.calls_after_kill > CALLS_AFTER_KILL_MAX {
         drop(scheduler);
         resume_unwind(Box::new(Killed));
     }
+    Errno::IO
 }
 
 /// Unwinds a killed thread; has a debugger stop, if that is what was asked for.

@@ -1,6 +1,6 @@
 //! Who is there, who waits, who is next; `short.rs`: the short ways of calls; `next.rs`: what happens next, and who runs then;
 //! `ready.rs`: among whom that is chosen; `rare.rs`: what comes before that; `upcoming.rs`: who is soon; `starting.rs`: who comes; `ending.rs`: who is gone; `power.rs`: whose machine is off or stands still;
-//! `clock.rs`: what time it is for whom; `notes.rs`: what a recording holds of it.
+//! `turn.rs`: how a thread comes to its next act; `clock.rs`: what time it is for whom; `notes.rs`: what a recording holds of it.
 
 mod clock;
 mod ending;
@@ -11,22 +11,23 @@ mod rare;
 mod ready;
 mod short;
 mod starting;
+mod turn;
 mod upcoming;
 
 use next::thread_of;
 pub use ready::Ready;
 pub use short::{Opening, Posted, SendsBy, ShortRecv};
+pub use turn::Comes;
 
 use crate::choice::{Door, StreamId};
 use crate::host::{Call, Op, Pid, Progress, QuietCall, Recent, Token};
 use crate::process::coroutine::{Carrier, StackEnd};
-use crate::process::failure::FailureKind;
 use crate::process::faults::FaultStreams;
 use crate::process::leaks::Exits;
 use crate::process::names::{Named, name_of};
 use crate::process::outside::Outside;
 use crate::process::signal::Signal;
-use crate::process::turns::{Mark, Turns};
+use crate::process::turns::Turns;
 use crate::process::watchdog::Pulse;
 use crate::trace::{CallEnd, Event, Place, What};
 use crate::world::{Alarm, Data, HostId, World};
@@ -364,90 +365,6 @@ impl Scheduler {
         stream
     }
 
-    /// [`Scheduler::catch_up`] where the strategy may have something to say before the act, which may come at once, too.
-    #[cold]
-    pub fn catch_up_with_care(&mut self, thread: ThreadId) -> bool {
-        let is_at_mark = self.count_act();
-        let is_chosen = std::mem::take(&mut self.just_chosen);
-        if is_at_mark && !self.at_mark(thread) {
-            return false;
-        }
-        is_chosen && self.threads[thread.index()].clock == self.world.now() || self.comes_to(thread)
-    }
-
-    /// Counts `thread`'s next act, which does not come at once, and lets everything happen that is due before it. Answers whether the thread may go on without
-    /// a switch.
-    #[inline(always)]
-    pub fn catch_up(&mut self, thread: ThreadId) -> bool {
-        self.count_act();
-        self.just_chosen = false;
-        self.comes_to(thread)
-    }
-
-    /// The running thread is about to act. Answers whether the strategy has something to say first.
-    #[inline(always)]
-    fn count_act(&mut self) -> bool {
-        let is_at_mark = self.turns.count();
-        self.pulse.beat_at(self.turns.calls());
-        is_at_mark
-    }
-
-    #[inline(always)]
-    fn comes_to(&mut self, thread: ThreadId) -> bool {
-        let clock = self.threads[thread.index()].clock;
-        loop {
-            if !self.ready.is_empty() || self.rare.interrupts() {
-                return false;
-            }
-            if self.world.pass_until(clock) {
-                return true;
-            }
-            self.step();
-        }
-    }
-
-    /// Puts the running thread's turn into the queue, at its own clock. Where that is now, and all that the driver would do next is to choose among those whose
-    /// turn it is, that is done here, if it `may_choose`. Answers whether it is that thread, which goes on at once.
-    #[inline(always)]
-    pub fn wait_for_turn(&mut self, thread: ThreadId, may_choose: bool) -> bool {
-        let slot = &mut self.threads[thread.index()];
-        slot.state = State::Due;
-        let (clock, alarm) = (slot.clock, slot.alarm(thread));
-        if clock <= self.world.now() && self.is_a_turn_next() {
-            // Its alarm would be the last one due now, and the next thing to happen.
-            return self.chooses_at_once(thread, may_choose);
-        }
-        self.world.schedule_turn(clock, alarm);
-        false
-    }
-
-    /// Whether the driver, if it took over, would have nothing to do before it chooses among those whose turn it is now.
-    #[inline(always)]
-    fn is_a_turn_next(&self) -> bool {
-        let now = self.world.now();
-        !self.rare.interrupts() && self.rare.goes_on() && now <= self.limit && self.world.is_idle_until(now)
-    }
-
-    /// The running thread's turn has come: chooses as the driver would. Answers whether it is that thread, which goes on at once.
-    #[inline(never)]
-    fn chooses_at_once(&mut self, thread: ThreadId, may_choose: bool) -> bool {
-        let chosen = if may_choose { self.choose_of_two(thread) } else { None };
-        let chosen = match chosen {
-            Some(chosen) => chosen,
-            None => {
-                self.make_ready(thread);
-                if !may_choose || self.ready.is_empty() || !self.is_straight {
-                    return false;
-                }
-                self.choose().0
-            }
-        };
-        if chosen != thread {
-            self.chosen = Some(chosen);
-        }
-        chosen == thread
-    }
-
     /// Begins a system call of the running thread.
     #[inline(always)]
     pub fn begin(&mut self, thread: ThreadId, call: &mut Call<'_, '_>) -> Option<twinsock::Result<usize>> {
@@ -582,7 +499,7 @@ impl Scheduler {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn make_ready(&mut self, thread: ThreadId) {
         if !self.wakes_plainly {
             return self.make_ready_with_care(thread);
@@ -619,24 +536,6 @@ impl Scheduler {
     fn make_woken_ready(&mut self) {
         while let Some(Token(token)) = self.world.poll_wake() {
             self.wake(thread_of(Token(token)));
-        }
-    }
-
-    /// The strategy has something to say before a thread's call. Answers whether the thread goes on.
-    #[cold]
-    fn at_mark(&mut self, thread: ThreadId) -> bool {
-        let Scheduler { world, turns, threads, names, .. } = self;
-        let host = threads[thread.index()].host;
-        match turns.at_mark(world, thread, host, &|world, thread| full_name(world, threads, names, thread)) {
-            Mark::Pass => true,
-            Mark::Pause(pause) => {
-                self.threads[thread.index()].clock += pause;
-                false
-            }
-            Mark::End => {
-                self.rare.fail(FailureKind::Endless { calls: self.turns.calls() });
-                false
-            }
         }
     }
 }

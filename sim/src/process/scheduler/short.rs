@@ -138,42 +138,19 @@ impl Scheduler {
         }
     }
 
-    /// The usual case of [`Scheduler::catch_up`]: nothing is due before `thread`'s next act, which is counted. `false`: nothing has happened, and the thread
-    /// may be one that is killed.
-    #[inline(always)]
-    pub fn goes_on(&mut self, thread: ThreadId) -> bool {
-        let Scheduler { threads, world, turns, pulse, ready, rare, just_chosen, .. } = self;
-        let Some(slot) = threads.get_mut(thread.index()) else { return false };
-        if unlikely(slot.killed || turns.is_at_mark_next()) {
-            return false;
-        }
-        let clock = slot.clock;
-        let is_chosen = *just_chosen && clock == world.now();
-        if !(is_chosen || ready.is_empty() && !rare.may_be() && world.pass_until(clock)) {
-            return false;
-        }
-        turns.count();
-        pulse.beat_at(turns.calls());
-        *just_chosen = false;
-        true
-    }
-
-    /// Whether the thread is killed, or the strategy has something to say before its next act.
-    #[inline(always)]
-    pub fn needs_care(&self, thread: ThreadId) -> bool {
-        self.threads.get(thread.index()).is_none_or(|slot| slot.killed) || self.turns.is_at_mark_next()
-    }
-
-    /// The running thread, which is going to wait for its turn, makes this receive then, if it is one that can be made for it.
+    /// The running thread, which waits for its turn, makes this receive then, if it is one that can be made for it.
     #[inline]
     pub fn post(&mut self, thread: ThreadId, receive: Posted) {
         self.threads[thread.index()].posted = Some(receive);
     }
 
-    /// The running thread has its turn: whether the receive that it has posted has been begun for it, and has waited.
-    #[inline]
-    pub fn has_waited(&mut self, thread: ThreadId) -> bool {
-        self.threads[thread.index()].posted.take().is_none()
+    /// Whether it is for its turn that the running thread has waited with a receive: that is to be begun.
+    #[inline(always)]
+    pub fn has_its_turn(&mut self, thread: ThreadId) -> bool {
+        self.threads.get_mut(thread.index()).is_some_and(|slot| {
+            slot.posted = None;
+            slot.quiet.is_none() && slot.op.is_none()
+        })
     }
 
     /// The thread just chosen makes the receive that it has posted, if that only has to wait, as [`Scheduler::recv_stream`] would do it: then nothing of the
@@ -202,14 +179,11 @@ impl Scheduler {
         true
     }
 
-    /// Goes on with the running thread's parked `recv(2)`, or `read(2)`, if it is an easy one. `None`: nothing has happened.
+    /// Goes on with the running thread's parked receive, if it is an easy one. `None`: nothing has happened.
     #[inline(always)]
     pub fn resume_recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8]) -> Option<usize> {
         let slot = self.threads.get_mut(thread.index())?;
         let quiet = slot.quiet.as_ref()?;
-        if quiet.receives_datagrams() {
-            return self.resume_dgram_short(thread, fd, into, Asked::Nothing);
-        }
         let received = self.world.resume_recv_short(slot.host, quiet, into)?;
         let (as_file, flags) = (slot.reads_as_file, quiet.flags());
         slot.quiet = None;
@@ -244,7 +218,7 @@ impl Scheduler {
         thread
     }
 
-    /// What the running thread's `recv(2)`, or `read(2)`, that has ended returns, be it on a stream or of a datagram. `None`: it has not.
+    /// What the running thread's receive that has ended returns. `None`: it has not.
     #[inline(always)]
     pub fn take_received(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Option<usize> {
         let data = self.threads.get_mut(thread.index())?.received.take()?;
@@ -256,7 +230,7 @@ impl Scheduler {
         Some(data.bytes())
     }
 
-    /// The same of a `recvfrom(2)`, with the name of its sender if that is asked for.
+    /// The same of a datagram, with the name of its sender if that is asked for.
     #[inline(always)]
     pub fn take_datagram(
         &mut self,
@@ -393,7 +367,7 @@ impl Scheduler {
         Some(received)
     }
 
-    /// A receive of which no name is wanted has filled the first `received` bytes of `into`.
+    /// A receive on a stream has filled the first `received` bytes of `into`.
     #[inline(always)]
     fn end_short_recv(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, (into, received): (&[u8], usize), flags: i32) {
         if self.end_short_call(thread, recv_how(as_file).name(), fd, Ok(received)) {

@@ -1,0 +1,152 @@
+//! How a thread comes to its next act: at once, or after what is due before that, at its turn.
+
+use super::{Scheduler, State, ThreadId, full_name};
+use crate::process::failure::FailureKind;
+use crate::process::turns::Mark;
+use crate::seldom::unlikely;
+
+/// How a thread comes to its next act.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Comes {
+    /// At once.
+    Now,
+    /// Something else is to happen first, or may be: [`Scheduler::comes_later`].
+    Later,
+    /// It is killed, or the strategy has something to say before: [`Scheduler::comes_with_care`].
+    WithCare,
+}
+
+impl Scheduler {
+    /// How `thread` comes to its next act. If that is at once, for nothing is due before it, it is counted; otherwise nothing has happened.
+    #[inline(always)]
+    pub fn comes(&mut self, thread: ThreadId) -> Comes {
+        let Scheduler { threads, world, turns, pulse, ready, rare, just_chosen, .. } = self;
+        let Some(slot) = threads.get_mut(thread.index()) else { return Comes::WithCare };
+        if unlikely(slot.killed || turns.is_at_mark_next()) {
+            return Comes::WithCare;
+        }
+        let clock = slot.clock;
+        let is_chosen = *just_chosen && clock == world.now();
+        if !(is_chosen || ready.is_empty() && !rare.may_be() && world.pass_until(clock)) {
+            return Comes::Later;
+        }
+        turns.count();
+        pulse.beat_at(turns.calls());
+        *just_chosen = false;
+        Comes::Now
+    }
+
+    /// Counts `thread`'s next act, which does not come at once, and lets everything happen that is due before it; others may be chosen to run next, if it
+    /// `may_choose`. Answers whether the thread acts now: otherwise it waits for its turn.
+    #[inline(never)]
+    pub fn comes_later(&mut self, thread: ThreadId, may_choose: bool) -> bool {
+        self.count_act();
+        self.just_chosen = false;
+        // Others are ready: nothing happens before one of them has been chosen.
+        if !self.ready.is_empty() { self.wait_for_turn(thread, may_choose) } else { self.comes_after_events(thread, may_choose) }
+    }
+
+    /// The same where nobody is ready. Apart, so that the other way is short.
+    #[inline(never)]
+    fn comes_after_events(&mut self, thread: ThreadId, may_choose: bool) -> bool {
+        self.comes_to(thread) || self.wait_for_turn(thread, may_choose)
+    }
+
+    /// [`Scheduler::comes_later`] where the thread may be killed, or the strategy may have something to say before the act, which may come at once, too. `None`: it
+    /// is killed.
+    #[cold]
+    #[inline(never)]
+    pub fn comes_with_care(&mut self, thread: ThreadId, may_choose: bool) -> Option<bool> {
+        if self.threads[thread.index()].killed {
+            return None;
+        }
+        let is_at_mark = self.count_act();
+        let is_chosen = std::mem::take(&mut self.just_chosen);
+        let acts = (!is_at_mark || self.at_mark(thread))
+            && (is_chosen && self.threads[thread.index()].clock == self.world.now() || self.comes_to(thread));
+        Some(acts || self.wait_for_turn(thread, may_choose))
+    }
+
+    /// The running thread is about to act. Answers whether the strategy has something to say first.
+    #[inline(always)]
+    fn count_act(&mut self) -> bool {
+        let is_at_mark = self.turns.count();
+        self.pulse.beat_at(self.turns.calls());
+        is_at_mark
+    }
+
+    /// Lets everything happen that is due before the thread's next act, as long as nobody is ready. Answers whether the thread acts now.
+    #[inline(always)]
+    fn comes_to(&mut self, thread: ThreadId) -> bool {
+        let clock = self.threads[thread.index()].clock;
+        loop {
+            if !self.ready.is_empty() || self.rare.interrupts() {
+                return false;
+            }
+            if self.world.pass_until(clock) {
+                return true;
+            }
+            self.step();
+        }
+    }
+
+    /// Puts the running thread's turn into the queue, at its own clock. Where that is now, and all that the driver would do next is to choose among those whose
+    /// turn it is, that is done here, if it `may_choose`. Answers whether it is that thread, which goes on at once.
+    #[inline(always)]
+    pub fn wait_for_turn(&mut self, thread: ThreadId, may_choose: bool) -> bool {
+        let slot = &mut self.threads[thread.index()];
+        slot.state = State::Due;
+        let (clock, alarm) = (slot.clock, slot.alarm(thread));
+        if clock <= self.world.now() && self.is_a_turn_next() {
+            // Its alarm would be the last one due now, and the next thing to happen.
+            return self.chooses_at_once(thread, may_choose);
+        }
+        self.world.schedule_turn(clock, alarm);
+        false
+    }
+
+    /// Whether the driver, if it took over, would have nothing to do before it chooses among those whose turn it is now.
+    #[inline(always)]
+    fn is_a_turn_next(&self) -> bool {
+        let now = self.world.now();
+        !self.rare.interrupts() && self.rare.goes_on() && now <= self.limit && self.world.is_idle_until(now)
+    }
+
+    /// The running thread's turn has come: chooses as the driver would. Answers whether it is that thread, which goes on at once.
+    #[inline(never)]
+    fn chooses_at_once(&mut self, thread: ThreadId, may_choose: bool) -> bool {
+        let chosen = if may_choose { self.choose_of_two(thread) } else { None };
+        let chosen = match chosen {
+            Some(chosen) => chosen,
+            None => {
+                self.make_ready(thread);
+                if !may_choose || self.ready.is_empty() || !self.is_straight {
+                    return false;
+                }
+                self.choose().0
+            }
+        };
+        if chosen != thread {
+            self.chosen = Some(chosen);
+        }
+        chosen == thread
+    }
+
+    /// The strategy has something to say before a thread's call. Answers whether the thread goes on.
+    #[cold]
+    fn at_mark(&mut self, thread: ThreadId) -> bool {
+        let Scheduler { world, turns, threads, names, .. } = self;
+        let host = threads[thread.index()].host;
+        match turns.at_mark(world, thread, host, &|world, thread| full_name(world, threads, names, thread)) {
+            Mark::Pass => true,
+            Mark::Pause(pause) => {
+                self.threads[thread.index()].clock += pause;
+                false
+            }
+            Mark::End => {
+                self.rare.fail(FailureKind::Endless { calls: self.turns.calls() });
+                false
+            }
+        }
+    }
+}
