@@ -283,6 +283,7 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// assert_eq!(Os.sendto(&a, b"hello", MsgFlags::NONE, &Os.getsockname(&b)?)?, 5);
     /// # Ok::<(), Errno>(())
     /// ```
+    #[inline(always)]
     fn sendto(&self, socket: &Self::Socket, data: &[u8], flags: MsgFlags, addr: &SocketAddr) -> Result<usize> {
         let flags = (flags | MsgFlags::NOSIGNAL).raw();
         // A name is large: it stays where it was made.

@@ -103,6 +103,7 @@ impl<A: SocketApi> UdpSocket<A> {
     /// assert_eq!(socket.send_to(b"hello", own)?, 5);
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[inline(always)]
     pub fn send_to(&self, bytes: &[u8], addrs: impl ToSocketAddrs) -> io::Result<usize> {
         let Some(addr) = addrs.to_socket_addrs(&self.0.api)?.next() else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no addresses to send data to"));
