@@ -201,3 +201,45 @@ fn a_descriptor_that_is_another_file_after_its_connect_is_that_file() {
     };
     assert_eq!(send_after_connect(to_a_pipe), Err(Errno::NOTSOCK));
 }
+
+/// A server accepts while an entry of its timers is left that is too early: what it was for, the repetition of a byte, has gone with its socket. Nothing happens then but that all wait for
+/// ever.
+fn accepts_until_all_wait(records: bool) -> (Duration, u64, u64) {
+    let failure = Sim::builder().record(records).run(|sim| {
+        sim.default_link(Link::new().delay(MS));
+        let config = HostConfig { addrs: vec!["10.9.0.1".parse().unwrap()], ..HostConfig::default() };
+        let server = sim.host_with("server", config);
+        server.spawn("server", |net: Net| {
+            let listener = listener(&net, SERVER);
+            let (stream, _) = net.accept(&listener, SockFlags::NONE).unwrap();
+            net.sleep(1200 * MS);
+            net.send(&stream, b"x", MsgFlags::NONE).unwrap();
+            // Its timer would go off 200 ms after that.
+            net.sleep(150 * MS);
+            let linger = [1_i32, 0].map(i32::to_ne_bytes).concat();
+            net.setsockopt_bytes(&stream, consts::SOL_SOCKET, consts::SO_LINGER, &linger).unwrap();
+            net.close(stream).unwrap();
+            net.sleep(46 * MS);
+            net.accept(&listener, SockFlags::NONE).unwrap();
+        });
+        sim.host("client").spawn("client", |net: Net| {
+            let stream = tcp(&net);
+            net.connect(&stream, &address(SERVER)).unwrap();
+            net.recv(&stream, &mut [0; 4], MsgFlags::NONE).unwrap();
+            assert_eq!(net.recv(&stream, &mut [0; 4], MsgFlags::NONE), Err(Errno::CONNRESET));
+        });
+        // What comes after the deadlock comes at its moment, which so is a part of the digest.
+        sim.run_to_end().unwrap_err();
+        server.crash();
+    });
+    let failure = failure.unwrap_err();
+    (failure.at.since(twinsock::Instant::ZERO), failure.digest, failure.step)
+}
+
+#[test]
+fn all_wait_from_the_same_moment_on_recorded_or_not() {
+    let plain = accepts_until_all_wait(false);
+    assert_eq!(plain, accepts_until_all_wait(true));
+    // The last thing to happen is that the server wakes, 1.396 s after it has accepted; its timer's moment, 4 ms later, is none.
+    assert!((1_397 * MS..1_400 * MS).contains(&plain.0), "{:?}", plain.0);
+}

@@ -99,7 +99,7 @@ impl Host {
         self.release_place(port, place);
     }
 
-    /// Those whose time in TIME-WAIT is over go, and the timer, which is still in its queue, is set to when the next one does. Entries are not taken out
+    /// Those whose time in TIME-WAIT is over go, and the timer is set to when the next one does. Entries are not taken out
     /// when a connection goes early or stays longer.
     pub(super) fn time_waits_timer(&mut self, now: Instant) {
         while let Some((_, key)) = pop_if(&mut self.time_wait_ends, |at, _| at <= now) {
@@ -119,7 +119,7 @@ impl Host {
         time_wait_ends.front().map(|(at, _)| *at)
     }
 
-    /// Enters that moment into the queue of timers.
+    /// Sets the timer to that moment.
     fn arm_time_waits(&mut self) {
         match self.first_time_wait() {
             Some(at) => {

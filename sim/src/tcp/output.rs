@@ -75,11 +75,11 @@ impl Tcb {
     /// The same on the full way.
     #[inline(always)]
     pub(super) fn transmit(&mut self, now: Instant, into: &mut Segment) -> Option<Sent> {
-        let is_synchronized = match self.state {
-            State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait | State::Closing | State::LastAck => true,
-            State::Closed | State::Listen | State::TimeWait | State::SynSent | State::SynReceived => false,
-        };
-        if is_synchronized && !self.owes_replies { self.transmit_synchronized(now, into) } else { self.transmit_rare(now, into) }
+        if self.state.is_synchronized() && !self.owes_replies {
+            self.transmit_synchronized(now, into)
+        } else {
+            self.transmit_rare(now, into)
+        }
     }
 
     /// Answers, and what is sent before a connection is established.

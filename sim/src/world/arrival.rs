@@ -59,16 +59,20 @@ impl World {
         self.queue.pop_if(|due| due.alarm(told))
     }
 
-    /// The earliest timer of all hosts goes off, next of all. `false`: there is none.
+    /// The earliest timer of all hosts goes off, next of all. An entry that is too early moves: nothing happens at its moment, and it does not become now, for whether
+    /// there is one depends on which way a call took. `false`: there is none.
     #[cold]
     #[inline(never)]
     fn run_next_timer(&mut self) -> bool {
         let Some((at, id)) = self.next_timer() else { return false };
-        self.come_to(at);
-        if self.machines[id.index()].runs {
+        let machine = &self.machines[id.index()];
+        let own = if machine.runs { machine.host.poll_timeout() } else { None };
+        if own.is_some_and(|own| own <= machine.clock.own(at)) {
+            self.come_to(at);
             self.run_timers(id);
         } else {
-            self.set_timer(id, Instant::FAR);
+            let moment = own.map_or(Instant::FAR, |own| machine.clock.moment(own));
+            self.set_timer(id, moment);
         }
         true
     }

@@ -673,7 +673,7 @@ impl World {
         result
     }
 
-    /// A host's kernel, its luck and its time. What is done to it is to be followed.
+    /// A host's kernel, its luck and its time. What is done to it is to be followed, or at least its timer is ([`World::follow_timer`]).
     #[inline(always)]
     fn kernel(&mut self, id: HostId) -> (&mut Host, LuckOf<'_>, Instant) {
         let machine = &mut self.machines[id.index()];

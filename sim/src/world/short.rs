@@ -171,9 +171,11 @@ impl World {
     ) -> Short<Result<usize>> {
         let (host, mut luck, now) = self.kernel(at);
         let short = host.accept_short(&mut Cx { now, luck: &mut luck }, who, fd, name, flags);
-        // A connection that was accepted, or is waited for, leads to nothing; one that is lost does.
-        if let Short::Done(Err(_)) = short {
-            self.follow(at);
+        match short {
+            Short::Done(Err(_)) => self.follow(at),
+            // Nothing is to be sent, and nobody to be woken; but an entry for the host's timers that is too early may move, as on the full way.
+            Short::Done(Ok(_)) | Short::Waits(_) => self.follow_timer(at),
+            Short::Long => {}
         }
         short
     }
@@ -197,8 +199,11 @@ impl World {
     ) -> Option<Result<usize>> {
         let (host, mut luck, now) = self.kernel(at);
         let result = host.resume_opening(&mut Cx { now, luck: &mut luck }, quiet, name, recent);
-        if let Some(Err(_)) = result {
-            self.follow(at);
+        match result {
+            Some(Err(_)) => self.follow(at),
+            // As in `accept_short`.
+            Some(Ok(_)) => self.follow_timer(at),
+            None => {}
         }
         result
     }
