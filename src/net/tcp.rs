@@ -229,6 +229,7 @@ impl<A: SocketApi> TcpStream<A> {
     /// ```
     #[inline(always)]
     pub fn connect(api: &A, addrs: impl ToSocketAddrs) -> io::Result<TcpStream<A>> {
+        // As `each_addr` does it, but in this very function: no frame but the caller's is between it and its wait.
         let mut last = None;
         for addr in addrs.to_socket_addrs(api)? {
             match TcpStream::connect_to(api, addr) {

@@ -1,6 +1,6 @@
 //! `send(2)`, `recv(2)` and what is like them: the calls that carry data, which are tried by a short way first, and may wait.
 //!
-//! A receive that may wait is begun by one function and gone on with by another, and the switch between them is its caller's own.
+//! A call that may wait, be it for its turn, is begun by one function and gone on with by another, and the switch between them is its caller's own.
 
 use super::Net;
 use crate::host::{Asked, Call};
@@ -19,7 +19,7 @@ pub(super) struct Returned(isize);
 
 impl Returned {
     /// Nothing yet: the thread waits. No error has such a number: the kernel's are up to 4095.
-    const WAITS: Returned = Returned(-4096);
+    pub(super) const WAITS: Returned = Returned(-4096);
     /// The same of a call on a datagram socket, which goes on in another function.
     const WAITS_AT_DGRAM: Returned = Returned(-4097);
 
@@ -33,12 +33,6 @@ impl Returned {
         self.0 == Returned::WAITS_AT_DGRAM.0
     }
 
-    /// Of a call that has begun: `None` if its thread waits.
-    #[inline(always)]
-    pub(super) fn begun(result: Result<Option<usize>>) -> Returned {
-        result.transpose().map_or(Returned::WAITS, Returned::of)
-    }
-
     #[inline(always)]
     pub(super) fn of(result: Result<usize>) -> Returned {
         match result {
@@ -50,7 +44,7 @@ impl Returned {
     #[cold]
     fn failed(errno: Errno) -> Returned {
         let number = isize::try_from(errno.raw()).expect("the numbers of errors are small");
-        debug_assert!(number < -Returned::WAITS.0, "no error says that the thread waits");
+        assert!((1..-Returned::WAITS.0).contains(&number), "no error says that the thread waits, or that none is");
         Returned(-number)
     }
 
@@ -69,7 +63,7 @@ impl Returned {
 /// the calls before them, and mistakes that from a frame that was entered before a switch. The other one may be wanted again: it is the thread's turn that has
 /// come, and its receive waits.
 #[inline(always)]
-fn in_parts(begun: Returned, mut go_on: impl FnMut(Returned) -> Returned) -> Returned {
+pub(super) fn in_parts(begun: Returned, mut go_on: impl FnMut(Returned) -> Returned) -> Returned {
     let mut returned = begun;
     while returned.waits() {
         coroutine::suspend();
@@ -80,13 +74,13 @@ fn in_parts(begun: Returned, mut go_on: impl FnMut(Returned) -> Returned) -> Ret
 
 /// The thread that has left the first part of a call, in the next one.
 #[inline(always)]
-fn switched_to(net: Net) -> Calling {
+pub(super) fn switched_to(net: Net) -> Calling {
     net.running().expect("who has begun the call is switched to")
 }
 
 /// A part of a call is over, and so is the call, unless the thread waits: then nobody is told that it is.
 #[inline(always)]
-fn ended(returned: Returned, calling: Calling) -> Returned {
+pub(super) fn ended(returned: Returned, calling: Calling) -> Returned {
     if returned.waits() {
         let _calling = ManuallyDrop::new(calling);
     }
@@ -175,6 +169,12 @@ fn send_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, data
     sendto_from(running, scheduler, fd, data, flags, None)
 }
 
+/// The same of a write.
+#[inline(never)]
+fn write_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, data: &[u8]) -> Returned {
+    Returned::of(running.call(scheduler, &mut Call::Write { fd, data }))
+}
+
 /// `send(2)` on the datagram socket that the thread used last. What it is told fits into registers, so that it takes the place of its caller.
 #[inline(never)]
 fn send_dgram_begun(calling: Calling, fd: RawFd, data: &[u8], flags: i32) -> Returned {
@@ -185,12 +185,6 @@ fn send_dgram_begun(calling: Calling, fd: RawFd, data: &[u8], flags: i32) -> Ret
 #[inline(never)]
 fn send_dgram_at_turn(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
     go_on_sendto(net, fd, data, flags, None)
-}
-
-/// The same of a write.
-#[inline(never)]
-fn write_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, data: &[u8]) -> Returned {
-    Returned::of(running.call(scheduler, &mut Call::Write { fd, data }))
 }
 
 #[inline(always)]
@@ -357,7 +351,14 @@ fn recv_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into
     recvfrom_at_turn(running, scheduler, fd, into, flags, &mut None)
 }
 
-/// `recv(2)` on the datagram socket that the thread used last, as [`send_dgram`].
+/// The same of a read.
+#[cold]
+#[inline(never)]
+fn read_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into: &mut [u8]) -> Returned {
+    Returned::of(running.call(scheduler, &mut Call::Read { fd, into }))
+}
+
+/// `recv(2)` on the datagram socket that the thread used last, as [`send_dgram_begun`].
 #[inline(never)]
 fn recv_dgram_begun(calling: Calling, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
     let running = *calling;
@@ -367,13 +368,6 @@ fn recv_dgram_begun(calling: Calling, fd: RawFd, into: &mut [u8], flags: i32) ->
 #[inline(never)]
 fn recv_dgram_on(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
     go_on_recvfrom(net, fd, into, flags, &mut None)
-}
-
-/// The same of a read.
-#[cold]
-#[inline(never)]
-fn read_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into: &mut [u8]) -> Returned {
-    Returned::of(running.call(scheduler, &mut Call::Read { fd, into }))
 }
 
 #[inline(always)]

@@ -4,10 +4,10 @@
 //! the scheduler resumes it one last time and [`suspend`]'s caller unwinds from within, so destructors run on the thread's own stack.
 
 use crate::prefetch::prefetch_bytes;
-use crate::process::stack::{ABOVE_BYTES, CarrierStack, LINE_BYTES, PAGE_BYTES, colour};
+use crate::process::stack::{ABOVE_BYTES, CarrierStack, LINE_BYTES, LINK_BYTES, PAGE_BYTES, colour};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use std::cell::{Cell, RefCell};
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, offset_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::{io, ptr, thread};
@@ -29,11 +29,14 @@ const POOL_MAX_STACKS: usize = 4096;
 /// What it consists of stands above that stack: a switch looks at it and then at the stack's beginning, in the same line of the caches.
 pub struct Carrier(NonNull<Parts>);
 
+/// What a switch looks at is first, in the line in which the stack begins.
+#[repr(C)]
 struct Parts {
     coroutine: Coroutine<(), (), thread::Result<()>, CarrierStack>,
     stack_bytes: usize,
 }
 
+const _: () = assert!(offset_of!(Parts, stack_bytes) <= LINE_BYTES - LINK_BYTES, "the rest of a line is not more than that");
 const _: () = assert!(size_of::<Parts>() <= ABOVE_BYTES && align_of::<Parts>() <= 16, "there is room for it above a stack");
 
 /// About where a suspended carrier's stack ends, which is what its resumption touches first.

@@ -372,18 +372,11 @@ impl Running {
         mut scheduler: RefMut<'a, Scheduler>,
         receive: Option<Posted>,
     ) -> Result<Option<RefMut<'a, Scheduler>>> {
-        // Whoever is told of what happens is told by the driver.
-        let may_choose = !self.shared.is_told();
-        let acts = match scheduler.comes(self.thread) {
-            Comes::Now => true,
-            Comes::Later => scheduler.comes_later(self.thread, may_choose),
-            Comes::WithCare => match scheduler.comes_with_care(self.thread, may_choose) {
-                Some(acts) => acts,
-                None => return Err(refuse(self.thread, scheduler)),
-            },
-        };
-        if acts {
-            return Ok(Some(scheduler));
+        let comes = scheduler.comes(self.thread);
+        match acts(&self.shared, self.thread, &mut scheduler, comes) {
+            Some(true) => return Ok(Some(scheduler)),
+            Some(false) => {}
+            None => return Err(refuse(self.thread, scheduler)),
         }
         if let Some(receive) = receive {
             scheduler.post(self.thread, receive);
@@ -526,16 +519,23 @@ fn enter_slowly<'a>(
     mut scheduler: RefMut<'a, Scheduler>,
     comes: Comes,
 ) -> Result<RefMut<'a, Scheduler>> {
+    match acts(shared, thread, &mut scheduler, comes) {
+        Some(true) => Ok(scheduler),
+        Some(false) => Ok(suspend(shared, thread, scheduler)),
+        None => Err(refuse(thread, scheduler)),
+    }
+}
+
+/// Whether a thread that comes to its next act like this acts now; otherwise it waits for its turn. `None`: it is killed.
+#[inline(always)]
+fn acts(shared: &Shared, thread: ThreadId, scheduler: &mut Scheduler, comes: Comes) -> Option<bool> {
+    // Whoever is told of what happens is told by the driver.
     let may_choose = !shared.is_told();
-    let acts = match comes {
-        Comes::Now => true,
-        Comes::Later => scheduler.comes_later(thread, may_choose),
-        Comes::WithCare => match scheduler.comes_with_care(thread, may_choose) {
-            Some(acts) => acts,
-            None => return Err(refuse(thread, scheduler)),
-        },
-    };
-    Ok(if acts { scheduler } else { suspend(shared, thread, scheduler) })
+    match comes {
+        Comes::Now => Some(true),
+        Comes::Later => Some(scheduler.comes_later(thread, may_choose)),
+        Comes::WithCare => scheduler.comes_with_care(thread, may_choose),
+    }
 }
 
 /// Leaves the processor to others until the thread's turn comes.

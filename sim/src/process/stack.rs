@@ -21,8 +21,6 @@ pub enum CarrierStack {
     Own(Box<DefaultStack>),
 }
 
-const _: () = assert!(size_of::<CarrierStack>() == 24, "a carrier has to fit into the line of its stack's beginning");
-
 /// A part of a reservation, its lowest page being the guard.
 pub struct Part {
     base: StackPointer,
@@ -47,7 +45,7 @@ struct Current {
 /// What a cache keeps at a place.
 pub const LINE_BYTES: usize = 64;
 /// How much a stack keeps of the first line of its own: corosensei's word of whom to go back to. The rest of that line is above the stack.
-const LINK_BYTES: usize = 16;
+pub const LINK_BYTES: usize = 16;
 /// How much room there is above a stack, in its first page, for what belongs to its carrier.
 pub const ABOVE_BYTES: usize = 2 * LINE_BYTES - LINK_BYTES;
 /// The least size of a page; a stack ends with one.
@@ -72,8 +70,12 @@ fn base_below(end: usize) -> StackPointer {
 
 /// How many stacks a reservation holds.
 const RESERVATION_STACKS: usize = 64;
-/// How large a stack is at least, with what is above it.
-const STACK_BYTES_MIN: usize = MIN_STACK_SIZE + ABOVE_BYTES + COLOURS_BYTES;
+
+/// How much memory a stack takes of which so many bytes, or the least that corosensei can do with, are to be had wherever it begins.
+fn with_room(bytes: usize) -> usize {
+    bytes.max(MIN_STACK_SIZE) + ABOVE_BYTES + COLOURS_BYTES
+}
+
 /// `MADV_GUARD_INSTALL` of `linux/mman.h`.
 const MADV_GUARD_INSTALL: i32 = 102;
 
@@ -97,7 +99,7 @@ impl CarrierStack {
                 Err(error) => return Err(error),
             }
         }
-        DefaultStack::new(bytes.max(STACK_BYTES_MIN)).map(|stack| CarrierStack::Own(Box::new(stack)))
+        DefaultStack::new(with_room(bytes)).map(|stack| CarrierStack::Own(Box::new(stack)))
     }
 
     /// The room above it, [`ABOVE_BYTES`] at a multiple of 16, which is its owner's for as long as the stack lives.
@@ -114,7 +116,8 @@ impl CarrierStack {
 impl Part {
     fn new(bytes: usize) -> io::Result<Part> {
         let guard_bytes = page_bytes();
-        let part_bytes = guard_bytes + bytes.max(STACK_BYTES_MIN).next_multiple_of(guard_bytes);
+        // An odd number of pages, one of which is the guard: so neighbours have ends of all colours.
+        let part_bytes = ((1 + with_room(bytes).div_ceil(guard_bytes)) | 1) * guard_bytes;
         CURRENT.with_borrow_mut(|current| {
             let fits = current.as_ref().is_some_and(|current| current.part_bytes == part_bytes && current.parts_left > 0);
             if !fits {
@@ -175,7 +178,7 @@ impl Drop for Reservation {
 }
 
 // SAFETY: from `limit` to ABOVE_BYTES beyond `base`, and on to the end of that page, there is memory that belongs to this stack alone for as long as it lives, its ends
-// multiples of a page; the lowest page is a guard, and from there to `base` there are at least MIN_STACK_SIZE bytes. The memory of the other kind is corosensei's own.
+// multiples of a page; the lowest page is a guard, and from there to `base` there are at least MIN_STACK_SIZE bytes, by `with_room`. The memory of the other kind is corosensei's own.
 unsafe impl Stack for CarrierStack {
     #[inline]
     fn base(&self) -> StackPointer {
@@ -205,18 +208,28 @@ mod tests {
 
     #[test]
     fn neighbours_begin_at_different_lines_of_their_pages() {
-        let stacks: Vec<CarrierStack> =
-            (0..COLOURS).map(|_| CarrierStack::new(64 << 10).expect("a small stack can be had")).collect();
-        let own = stacks.iter().filter(|stack| matches!(stack, CarrierStack::Own(_))).count();
-        let lines: BTreeSet<usize> = stacks.iter().map(|stack| stack.base().get() % PAGE_BYTES / LINE_BYTES).collect();
-        assert!(own > 0 || lines.len() == COLOURS, "{lines:?}");
-        for stack in &stacks {
+        for bytes in [60 << 10, 64 << 10, 124 << 10] {
+            let stacks: Vec<CarrierStack> =
+                (0..COLOURS).map(|_| CarrierStack::new(bytes).expect("a small stack can be had")).collect();
+            let are_parts = stacks.iter().all(|stack| matches!(stack, CarrierStack::Part(_)));
+            let lines: BTreeSet<usize> = stacks.iter().map(|stack| stack.base().get() % PAGE_BYTES / LINE_BYTES).collect();
+            // Ends of larger pages have fewer colours.
+            if are_parts && page_bytes() == PAGE_BYTES {
+                assert_eq!(lines.len(), COLOURS, "{lines:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_stack_has_what_was_asked_for_wherever_it_begins() {
+        let own = DefaultStack::new(with_room(64 << 10)).expect("a small stack can be had");
+        let parts = (0..COLOURS).map(|_| CarrierStack::new(64 << 10).expect("a small stack can be had"));
+        for stack in parts.chain([CarrierStack::Own(Box::new(own))]) {
+            let bytes = stack.base().get() - stack.limit().get();
+            assert!(bytes >= page_bytes() + (64 << 10), "{bytes} bytes with the guard");
             let above = stack.above().addr().get();
-            assert!(
-                above % LINE_BYTES == LINK_BYTES && above % PAGE_BYTES <= PAGE_BYTES - ABOVE_BYTES,
-                "the room above is its own"
-            );
-            assert!(stack.base().get() - stack.limit().get() >= MIN_STACK_SIZE);
+            assert_eq!(above % LINE_BYTES, LINK_BYTES);
+            assert!(above % PAGE_BYTES + ABOVE_BYTES <= PAGE_BYTES, "the room above ends with the page");
         }
     }
 }
