@@ -4,8 +4,8 @@ use super::Net;
 use super::transfer::{Returned, again, ended, in_parts, switched_to};
 use crate::host::Call;
 use crate::process::scheduler::Opening;
+use twinsock::Result;
 use twinsock::raw::{Name, RawFd};
-use twinsock::{Errno, Result};
 
 #[inline(always)]
 pub(super) fn connect(net: Net, fd: RawFd, addr: &[u8]) -> Returned {
@@ -19,7 +19,7 @@ pub(super) fn accept4(net: Net, fd: RawFd, mut name: Option<Name<'_>>, flags: i3
 
 #[inline(never)]
 fn connect_begun(net: Net, fd: RawFd, addr: &[u8]) -> Returned {
-    begin_connect(net, fd, addr).unwrap_or_else(failed)
+    begin_connect(net, fd, addr).unwrap_or_else(Returned::failed)
 }
 
 #[inline(never)]
@@ -27,14 +27,14 @@ fn connect_ended(net: Net, fd: RawFd, addr: &[u8]) -> Returned {
     let running = switched_to(net);
     let mut scheduler = running.come_back();
     match scheduler.resume_opening(running.thread, None) {
-        Some(result) => of(result),
+        Some(result) => Returned::of(result),
         None => Returned::of(running.go_on(scheduler, &mut Call::Connect { fd, addr })),
     }
 }
 
 #[inline(never)]
 fn accept_begun(net: Net, fd: RawFd, name: &mut Option<Name<'_>>, flags: i32) -> Returned {
-    begin_accept(net, fd, name, flags).unwrap_or_else(failed)
+    begin_accept(net, fd, name, flags).unwrap_or_else(Returned::failed)
 }
 
 #[inline(never)]
@@ -42,7 +42,7 @@ fn accept_ended(net: Net, fd: RawFd, name: &mut Option<Name<'_>>, flags: i32) ->
     let running = switched_to(net);
     let mut scheduler = running.come_back();
     match scheduler.resume_opening(running.thread, name.as_mut()) {
-        Some(result) => of(result),
+        Some(result) => Returned::of(result),
         None => Returned::of(running.go_on(scheduler, &mut Call::Accept4 { fd, name: again(name), flags })),
     }
 }
@@ -53,7 +53,7 @@ fn begin_connect(net: Net, fd: RawFd, addr: &[u8]) -> Result<Returned> {
     let running = *calling;
     let mut scheduler = running.enter()?;
     let returned = match scheduler.connect_short(running.thread, fd, addr) {
-        Opening::Done(result) => of(result),
+        Opening::Done(result) => Returned::of(result),
         Opening::Waits => {
             running.leave(scheduler);
             Returned::WAITS
@@ -70,7 +70,7 @@ fn begin_accept(net: Net, fd: RawFd, name: &mut Option<Name<'_>>, flags: i32) ->
     let running = *calling;
     let mut scheduler = running.enter()?;
     let returned = match scheduler.accept_short(running.thread, fd, name.as_mut(), flags) {
-        Opening::Done(result) => of(result),
+        Opening::Done(result) => Returned::of(result),
         Opening::Waits => {
             running.leave(scheduler);
             Returned::WAITS
@@ -78,18 +78,4 @@ fn begin_accept(net: Net, fd: RawFd, name: &mut Option<Name<'_>>, flags: i32) ->
         Opening::Long => Returned::of(running.call(scheduler, &mut Call::Accept4 { fd, name: again(name), flags })),
     };
     Ok(ended(returned, calling))
-}
-
-/// [`Returned::of`], which looks at an answer before it copies it: it has just been written in pieces.
-#[inline(always)]
-fn of(result: Result<usize>) -> Returned {
-    match result {
-        Ok(value) => Returned::of(Ok(value)),
-        Err(errno) => failed(errno),
-    }
-}
-
-#[cold]
-fn failed(errno: Errno) -> Returned {
-    Returned::of(Err(errno))
 }

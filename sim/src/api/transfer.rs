@@ -42,7 +42,7 @@ impl Returned {
     }
 
     #[cold]
-    fn failed(errno: Errno) -> Returned {
+    pub(super) fn failed(errno: Errno) -> Returned {
         let number = isize::try_from(errno.raw()).expect("the numbers of errors are small");
         assert!((1..-Returned::WAITS.0).contains(&number), "no error says that the thread waits, or that none is");
         Returned(-number)
