@@ -85,9 +85,9 @@ impl StackEnd {
 /// How much of a stack's end is fetched.
 const PREFETCHED_BYTES: usize = 512;
 /// How much is fetched of what is beyond it.
-const CALLED_BYTES: usize = 192;
+const CALLED_BYTES: usize = 448;
 /// How much of it is fetched at most where the program's own frames are wanted, too.
-const USED_BYTES_MAX: usize = 768;
+const USED_BYTES_MAX: usize = 512;
 /// Where its other end is from: the line in which the carrier begins, above the word of whom to go back to.
 const BEGINNING_BYTES: usize = 2 * LINE_BYTES;
 
