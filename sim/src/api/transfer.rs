@@ -337,10 +337,25 @@ fn recv_on_otherwise(
     into: &mut [u8],
     flags: i32,
 ) -> Returned {
-    Returned::of(match scheduler.resume_recv_short(running.thread, fd, into) {
-        Some(received) => Ok(received),
-        None if as_file => running.go_on(scheduler, &mut Call::Read { fd, into }),
-        None => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name: None }),
+    match scheduler.resume_recv_short(running.thread, fd, into) {
+        Some(received) => Returned(received.cast_signed()),
+        None => recv_on_in_full(running, scheduler, as_file, fd, into, flags),
+    }
+}
+
+/// The same of one that is not easy any more.
+#[inline(never)]
+fn recv_on_in_full(
+    running: Running,
+    scheduler: RefMut<'_, Scheduler>,
+    as_file: bool,
+    fd: RawFd,
+    into: &mut [u8],
+    flags: i32,
+) -> Returned {
+    Returned::of(match as_file {
+        true => running.go_on(scheduler, &mut Call::Read { fd, into }),
+        false => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name: None }),
     })
 }
 
