@@ -2,8 +2,8 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use twinsock::net::{TcpListener, TcpStream, UdpSocket};
 use twinsock::{Clock, Instant, Spawn};
@@ -17,9 +17,18 @@ const BEGIN: Instant = Instant::from_nanos(1_000_000_000);
 const MANNERS: [fn(Builder) -> Builder; 3] =
     [|builder| builder, |builder| builder.record(true), |builder| builder.break_at(u64::MAX - 1)];
 
-/// The digest of a run in which many clients do the same at the same moments, so that each receive waits for its turn. While a run is recorded, every
-/// thread makes its calls itself.
-fn crowd(clients: u32, seed: u64, interleaving: Interleaving, manner: fn(Builder) -> Builder) -> u64 {
+/// Who went on with its program, as each noted it in memory that they share: for that nobody waits for a turn.
+type Log = Arc<Mutex<Vec<u32>>>;
+
+fn note(log: &Log, number: u32) {
+    log.lock().unwrap().push(number);
+}
+
+/// The digest of a run in which many clients do the same at the same moments, so that each receive waits for its turn, and the order in which their programs
+/// and the server's went on. While a run is recorded, every thread makes its calls itself.
+fn crowd(clients: u32, seed: u64, interleaving: Interleaving, manner: fn(Builder) -> Builder) -> (u64, Vec<u32>) {
+    let log = Log::default();
+    let (servers, clients_log) = (Arc::clone(&log), Arc::clone(&log));
     let builder = manner(Sim::builder().seed(seed).interleaving(interleaving));
     let report = builder.run(|sim| {
         sim.default_link(Link::new().delay(Duration::from_millis(1)));
@@ -29,13 +38,15 @@ fn crowd(clients: u32, seed: u64, interleaving: Interleaving, manner: fn(Builder
             let listener = TcpListener::bind(&net, ("0.0.0.0", PORT)).unwrap();
             for number in 0..clients {
                 let (stream, _) = listener.accept().unwrap();
-                net.spawn(move || echo(stream, number));
+                let log = Arc::clone(&servers);
+                net.spawn(move || echo(stream, number, || note(&log, number)));
             }
             net.sleep(Duration::from_secs(10));
         });
         let clients: Vec<_> = (0..clients).map(|number| sim.host(&format!("client-{number}"))).collect();
         for (number, host) in (0..).zip(&clients) {
-            host.spawn("client", move |net| client(&net, addr, number));
+            let log = Arc::clone(&clients_log);
+            host.spawn("client", move |net| client(&net, addr, number, || note(&log, !number)));
         }
         let doomed = &clients[7];
         sim.run_for(Duration::from_millis(1002));
@@ -45,21 +56,23 @@ fn crowd(clients: u32, seed: u64, interleaving: Interleaving, manner: fn(Builder
         sim.run_for(Duration::from_secs(5));
         process.kill();
     });
-    report.unwrap().digest
+    let order = std::mem::take(&mut *log.lock().unwrap());
+    (report.unwrap().digest, order)
 }
 
-fn echo(mut stream: TcpStream<Net>, number: u32) {
+fn echo(mut stream: TcpStream<Net>, number: u32, note: impl Fn()) {
     let mut message = [0; 64];
     // Some read more than there is at once, some less.
     let len = if number.is_multiple_of(3) { 64 } else { 40 };
     while let Ok(read @ 1..) = stream.read(&mut message[..len]) {
+        note();
         if stream.write_all(&message[..read]).is_err() {
             return;
         }
     }
 }
 
-fn client(net: &Net, server: SocketAddr, number: u32) {
+fn client(net: &Net, server: SocketAddr, number: u32, note: impl Fn()) {
     net.sleep(Duration::from_millis(1) + Duration::from_micros(20) * number);
     let mut stream = TcpStream::connect(net, server).unwrap();
     stream.set_nodelay(true).unwrap();
@@ -76,7 +89,10 @@ fn client(net: &Net, server: SocketAddr, number: u32) {
         while read < answer.len() {
             match stream.read(&mut answer[read..]) {
                 Ok(0) => return,
-                Ok(more) => read += more,
+                Ok(more) => {
+                    note();
+                    read += more;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => net.sleep(Duration::from_micros(100)),
                 Err(error) => panic!("{error}"),
             }
@@ -87,15 +103,89 @@ fn client(net: &Net, server: SocketAddr, number: u32) {
 #[test]
 fn what_is_done_for_a_thread_is_what_it_would_have_done() {
     for interleaving in [Interleaving::FirstCome, Interleaving::Random, Interleaving::Pct { preemptions: 3 }] {
-        let digests = MANNERS.map(|manner| crowd(100, 1, interleaving, manner));
-        assert_eq!(digests, [digests[0]; 3], "{interleaving:?}");
+        let [plain, others @ ..] = MANNERS.map(|manner| crowd(100, 1, interleaving, manner));
+        assert!(plain.1.len() > 2 * 99 * ROUNDS, "{} notes", plain.1.len());
+        for other in others {
+            assert!(other == plain, "{interleaving:?}");
+        }
     }
 }
 
 #[test]
 fn so_it_is_where_there_are_more_threads_than_the_caches_hold() {
-    let digests = MANNERS.map(|manner| crowd(800, 2, Interleaving::Random, manner));
-    assert_eq!(digests, [digests[0]; 3]);
+    let [plain, others @ ..] = MANNERS.map(|manner| crowd(800, 2, Interleaving::Random, manner));
+    assert!(others.iter().all(|other| *other == plain));
+}
+
+/// A call that waits, and then a note that the program goes on.
+const WAITING_CALLS: [fn(&Net, &dyn Fn()); 5] = [
+    |net, note| {
+        let _accepted = TcpListener::bind(net, ("0.0.0.0", PORT)).unwrap().accept().map(|accepted| (accepted, note())).unwrap();
+    },
+    |net, note| {
+        let _connected = TcpStream::connect(net, "10.0.0.1:9").map(|stream| (stream, note())).unwrap();
+    },
+    |net, note| {
+        UdpSocket::bind(net, "0.0.0.0:7").unwrap().recv(&mut [0; 9]).map(|_| note()).unwrap();
+    },
+    |net, note| {
+        UdpSocket::bind(net, "0.0.0.0:7").unwrap().recv_from(&mut [0; 9]).map(|_| note()).unwrap();
+    },
+    |net, note| {
+        let mut stream = TcpStream::connect(net, "10.0.0.1:9").unwrap();
+        net.sleep(Duration::from_millis(100));
+        stream.read(&mut [0; 9]).map(|_| note()).unwrap();
+    },
+];
+
+/// The order in which a process that makes this call and one that sleeps until half a microsecond before `returned` go on, and when the call returns.
+fn order(call: fn(&Net, &dyn Fn()), returned: Option<Instant>, manner: fn(Builder) -> Builder) -> (Vec<u32>, Instant) {
+    let log = Log::default();
+    let (callers, bystanders) = (Arc::clone(&log), Arc::clone(&log));
+    let returns = Arc::new(Mutex::new(Instant::ZERO));
+    let shown = Arc::clone(&returns);
+    let report = manner(Sim::builder().seed(3)).run(|sim| {
+        sim.default_link(Link::new().delay(Duration::from_millis(1)));
+        // Whatever the call waits for comes from here.
+        sim.host("other").spawn_daemon("other", |net| {
+            let listener = TcpListener::bind(&net, "0.0.0.0:9").unwrap();
+            net.sleep(Duration::from_millis(50));
+            let udp = UdpSocket::bind(&net, "0.0.0.0:9").unwrap();
+            udp.send_to(&[1; 9], ("10.0.0.2", PORT)).unwrap();
+            drop(TcpStream::connect(&net, ("10.0.0.2", PORT)));
+            let (mut stream, _) = listener.accept().unwrap();
+            net.sleep(Duration::from_millis(200));
+            stream.write_all(&[1; 9]).unwrap();
+            net.sleep(Duration::from_secs(1));
+        });
+        sim.host("caller").spawn("caller", move |net| {
+            call(&net, &|| {
+                note(&callers, 0);
+                let now = net.now();
+                *shown.lock().unwrap() = now;
+            });
+        });
+        if let Some(at) = returned {
+            sim.host("bystander").spawn("bystander", move |net| {
+                // To look at the clock takes a microsecond.
+                net.sleep(at.since(net.now()) - Duration::from_nanos(1500));
+                note(&bystanders, 1);
+            });
+        }
+    });
+    report.unwrap();
+    (std::mem::take(&mut *log.lock().unwrap()), *returns.lock().unwrap())
+}
+
+#[test]
+fn a_call_that_has_waited_returns_after_all_that_is_due_before() {
+    for (number, call) in WAITING_CALLS.into_iter().enumerate() {
+        for manner in MANNERS {
+            let (alone, returned) = order(call, None, manner);
+            assert_eq!(alone, [0]);
+            assert_eq!(order(call, Some(returned), manner), (vec![1, 0], returned), "call {number}");
+        }
+    }
 }
 
 const MESSAGES: u32 = 400;

@@ -106,20 +106,19 @@ impl Syscalls for Plain {
         };
         let mut len = i32::try_from(name.len()).unwrap_or(i32::MAX);
         let mut name = Name { bytes: name, len: &mut len };
-        let short = match scheduler.recv_dgram_short(running.thread, fd, into, (flags, Asked::All(&mut name))) {
-            ShortRecv::Done(received) => Some(received),
+        let received = match scheduler.recv_dgram_short(running.thread, fd, into, (flags, Asked::All(&mut name))) {
+            ShortRecv::Done(received) => received,
             ShortRecv::Waits => {
                 scheduler = running.suspend(scheduler);
-                let received = scheduler.resume_dgram_short(running.thread, fd, into, Asked::All(&mut name));
-                if received.is_none() {
-                    return running.go_on(scheduler, &mut Call::Recvmsg { fd, hdr: hdr.into(), flags });
+                match scheduler.resume_dgram_short(running.thread, fd, into, Asked::All(&mut name)) {
+                    Some(received) => {
+                        running.return_at_turn(scheduler);
+                        received
+                    }
+                    None => return running.go_on(scheduler, &mut Call::Recvmsg { fd, hdr: hdr.into(), flags }),
                 }
-                received
             }
-            ShortRecv::Long => None,
-        };
-        let Some(received) = short else {
-            return running.call(scheduler, &mut Call::Recvmsg { fd, hdr: hdr.into(), flags });
+            ShortRecv::Long => return running.call(scheduler, &mut Call::Recvmsg { fd, hdr: hdr.into(), flags }),
         };
         hdr.name_len = usize::try_from(len).unwrap_or(0);
         hdr.control_len = 0;

@@ -87,6 +87,12 @@ pub(super) fn ended(returned: Returned, calling: Calling) -> Returned {
     returned
 }
 
+/// A call that has waited is over, and returns this number at its turn: for that the thread may have to wait, which `waits` says.
+#[inline(always)]
+pub(super) fn return_at_turn(running: Running, scheduler: RefMut<'_, Scheduler>, number: usize, waits: Returned) -> Returned {
+    if running.returns_number(scheduler, number) { Returned(number.cast_signed()) } else { waits }
+}
+
 #[inline(always)]
 pub(super) fn send(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
     in_parts(send_begun(net, fd, data, flags), |begun| {
@@ -319,11 +325,12 @@ fn go_on_recv(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -
     let running = *calling;
     let mut scheduler = running.come_back();
     match scheduler.take_received(running.thread, as_file, fd, into, flags) {
-        Some(received) => Returned(received.cast_signed()),
+        Some((received, false)) => Returned(received.cast_signed()),
+        Some((received, true)) => ended(return_at_turn(running, scheduler, received, Returned::WAITS), calling),
         None if scheduler.has_its_turn(running.thread) => {
             ended(recv_at_turn(running, scheduler, as_file, fd, into, flags), calling)
         }
-        None => recv_on_otherwise(running, scheduler, as_file, fd, into, flags),
+        None => ended(recv_on_otherwise(running, scheduler, as_file, fd, into, flags), calling),
     }
 }
 
@@ -338,7 +345,7 @@ fn recv_on_otherwise(
     flags: i32,
 ) -> Returned {
     match scheduler.resume_recv_short(running.thread, fd, into) {
-        Some(received) => Returned(received.cast_signed()),
+        Some(received) => return_at_turn(running, scheduler, received, Returned::WAITS),
         None => recv_on_in_full(running, scheduler, as_file, fd, into, flags),
     }
 }
@@ -452,11 +459,12 @@ fn go_on_recvfrom(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut O
     let running = *calling;
     let mut scheduler = running.come_back();
     match scheduler.take_datagram(running.thread, fd, into, (flags, asked(name))) {
-        Some(received) => Returned(received.cast_signed()),
+        Some((received, false)) => Returned(received.cast_signed()),
+        Some((received, true)) => ended(return_at_turn(running, scheduler, received, Returned::WAITS_AT_DGRAM), calling),
         None if scheduler.has_its_turn(running.thread) => {
             ended(recvfrom_at_turn(running, scheduler, fd, into, flags, name), calling)
         }
-        None => recvfrom_otherwise(running, scheduler, fd, into, flags, name),
+        None => ended(recvfrom_otherwise(running, scheduler, fd, into, flags, name), calling),
     }
 }
 
@@ -499,10 +507,10 @@ fn recvfrom_otherwise(
     flags: i32,
     name: &mut Option<Name<'_>>,
 ) -> Returned {
-    Returned::of(match scheduler.resume_dgram_short(running.thread, fd, into, asked(name)) {
-        Some(received) => Ok(received),
-        None => running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name: again(name) }),
-    })
+    match scheduler.resume_dgram_short(running.thread, fd, into, asked(name)) {
+        Some(received) => return_at_turn(running, scheduler, received, Returned::WAITS_AT_DGRAM),
+        None => Returned::of(running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name: again(name) })),
+    }
 }
 
 /// A `recvfrom(2)` that is none of the easy ones.

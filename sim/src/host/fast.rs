@@ -376,6 +376,22 @@ impl Host {
         Some(received)
     }
 
+    /// The same of a receive on a stream, as far as it is the next one of a dialogue, into other room than its caller's: with so much of that as its caller's has.
+    #[inline(always)]
+    pub(crate) fn resume_recv_aside(&mut self, now: Instant, quiet: &QuietCall, aside: &mut [u8]) -> Option<usize> {
+        let Host { files, sockets, .. } = self;
+        let entry = files.get_mut(quiet.file)?;
+        if quiet.what != Quietly::Recv || !entry.queue.sits(quiet.token) || !entry.is_shared() {
+            return None;
+        }
+        let room = aside.len().min(to_usize(entry.queue.room()));
+        let socket = sockets.get_calmly(quiet.socket).filter(|socket| socket.calm != 0)?;
+        let received = socket.tcb.recv_calmly(now, &mut aside[..room])?;
+        entry.queue.get_up();
+        entry.put_shared();
+        Some(received)
+    }
+
     /// [`Host::take_packet`], of a segment of a connection that its sender knows, or of a datagram of a known way. `may_end`: a receive that waits for it, if it
     /// returns all of it, may do so at once.
     #[inline(always)]

@@ -1,5 +1,6 @@
 //! What arrives soon: so that the caches are made ready for it, step by step. Nothing here has any effect but on time.
 
+use super::aside::Data;
 use super::in_flight::Flying;
 use super::wire::Path;
 use super::{Alarm, Due, HostId, Machine, Pair, World, index};
@@ -117,6 +118,11 @@ impl World {
         if let Some(machine) = self.machines.get(id.index()) {
             machine.host.prefetch_socket(recent, coming);
         }
+    }
+
+    /// The same for what it has received and is going to take.
+    pub(crate) fn prefetch_data(&self, data: Data) {
+        data.prefetch(&self.asides);
     }
 
     /// The same for what that socket holds; if it sends, also for the packet and the way.

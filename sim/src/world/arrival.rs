@@ -1,6 +1,7 @@
 //! What happens next, and packets that arrive.
 
-use super::in_flight::{Data, Flying};
+use super::aside::Data;
+use super::in_flight::Flying;
 use super::{Alarm, Due, HostId, World, index};
 use crate::choice::LuckOf;
 use crate::host::{Asked, Cx, Landing, Token, store_inet_name};
@@ -113,7 +114,7 @@ impl World {
                     if is_armed {
                         self.follow_timer(to);
                     }
-                    return Happened::Ended(Ended { waiter, data: Data { slot, len: received } });
+                    return Happened::Ended(Ended { waiter, data: Data::of_packet(slot, received) });
                 }
                 Landing::Kept => self.in_flight.land(slot),
                 Landing::Quiet => {
@@ -164,28 +165,33 @@ impl World {
         self.landed(to, slot, landing)
     }
 
-    /// The data of the packet whose arrival has ended a receive, to where its caller wants it.
+    /// What a receive has received, to where its caller wants it.
     #[inline(always)]
     pub(crate) fn take_data(&mut self, data: Data, into: &mut [u8]) {
-        let flying = &self.in_flight.slots[index(data.slot)];
-        if let (Some(from), Some(into)) = (flying.packet.first_of_data(data.bytes()), into.get_mut(..data.bytes())) {
-            copy_few(into, from);
-        }
-        self.in_flight.land(data.slot);
+        data.leave(&mut self.in_flight, &mut self.asides, |from| {
+            if let Some(into) = into.get_mut(..from.len()) {
+                copy_few(into, from);
+            }
+        });
     }
 
     /// The same of a datagram, with the name of its sender, for which there is room if it is asked for.
     #[inline(always)]
     pub(crate) fn take_datagram(&mut self, data: Data, into: &mut [u8], asked: Asked<'_, '_>) {
         // A message does not end this way: it has more to be written to than data and a name.
-        if let Asked::Sender(name) = asked {
-            let packet = self.in_flight.packet(data.slot);
+        if let (Asked::Sender(name), Some(slot)) = (asked, data.slot()) {
+            let packet = self.in_flight.packet(slot);
             if let Body::Udp(datagram) = &packet.body {
                 let is_stored = store_inet_name(packet.src, datagram.src_port, name);
                 debug_assert!(is_stored, "a receive ends this way only if it has room for the name");
             }
         }
         self.take_data(data, into);
+    }
+
+    /// Nobody takes what a receive has received.
+    pub(crate) fn drop_data(&mut self, data: Data) {
+        data.leave(&mut self.in_flight, &mut self.asides, |_| {});
     }
 
     /// The packet in this place reaches a host.

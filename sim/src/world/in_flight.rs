@@ -231,22 +231,6 @@ impl InFlight {
     }
 }
 
-/// The data of a packet that has arrived, until it is taken.
-#[derive(Clone, Copy, Debug)]
-pub struct Data {
-    pub(super) slot: u32,
-    pub(super) len: u32,
-}
-
-impl Data {
-    /// How many bytes it is.
-    #[inline]
-    #[must_use]
-    pub(crate) fn bytes(self) -> usize {
-        index(self.len)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

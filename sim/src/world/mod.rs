@@ -6,6 +6,7 @@
 
 mod ahead;
 mod arrival;
+mod aside;
 mod chains;
 mod clock;
 pub mod event;
@@ -29,10 +30,11 @@ use crate::trace::{Event, Place, Recording, Trace, What};
 use ahead::Ahead;
 pub(crate) use ahead::Soon;
 pub(crate) use arrival::{Ended, Happened};
+use aside::Asides;
+pub(crate) use aside::Data;
 pub(crate) use chains::Chains;
 use clock::HostClock;
 use event::EventQueue;
-pub(crate) use in_flight::Data;
 use in_flight::InFlight;
 use machine::Machine;
 pub(crate) use names::LookupError;
@@ -182,6 +184,7 @@ pub struct World {
     queue: EventQueue<Due>,
     timers: HostTimers,
     in_flight: InFlight,
+    asides: Asides,
     /// What arrives soon.
     ahead: Ahead,
     /// How often a connection was found to be calm, or a way of datagrams got a number.
@@ -221,6 +224,7 @@ impl World {
             queue: EventQueue::new(),
             timers: HostTimers::default(),
             in_flight: InFlight::default(),
+            asides: Asides::default(),
             ahead: Ahead::default(),
             calms: 0,
             choice,

@@ -40,7 +40,10 @@ impl Scheduler {
     fn step_and_choose(&mut self) -> Option<ThreadId> {
         let may_end = self.ready.is_empty() & self.is_straight;
         match self.world.happen(may_end)? {
-            Happened::Ended(Ended { waiter, data }) => return Some(self.recv_ended(thread_of(waiter), data)),
+            Happened::Ended(Ended { waiter, data }) => {
+                let thread = thread_of(waiter);
+                return self.recv_ended(thread, data).then_some(thread);
+            }
             Happened::Woken(token) => return self.wake_and_choose(thread_of(token)),
             Happened::Alarm(alarm) => match thread_of_alarm(alarm) {
                 Some(thread) => {
@@ -123,7 +126,7 @@ impl Scheduler {
     pub fn next_turn(&mut self, limit: Option<Instant>) -> Result<ThreadId, Turn> {
         if let Some(thread) = self.chosen {
             self.chosen = None;
-            if !self.waits_at_once(thread) {
+            if !self.acts_alone(thread) {
                 return Ok(thread);
             }
         }
@@ -135,8 +138,8 @@ impl Scheduler {
             }
             // Everything that is due now happens before somebody is chosen, so that the choice is among all.
             if !self.ready.is_empty() && self.world.is_idle_now() {
-                let (thread, has_posted) = self.choose();
-                if has_posted && self.waits_at_once(thread) {
+                let (thread, may_act_alone) = self.choose();
+                if may_act_alone && self.acts_alone(thread) {
                     continue;
                 }
                 return Ok(thread);
@@ -239,7 +242,7 @@ impl Scheduler {
         Turn::Stop
     }
 
-    /// Which of the ready threads is next, and whether it has posted a receive.
+    /// Which of the ready threads is next, and whether it may do alone what it does: see [`Scheduler::acts_alone`].
     #[inline(always)]
     pub(super) fn choose(&mut self) -> (ThreadId, bool) {
         let chosen = if self.ready.len() == 1 { self.ready.take(0) } else { self.choose_among_several() };
@@ -266,20 +269,20 @@ impl Scheduler {
         Some(chosen)
     }
 
-    /// A ready thread has been chosen, and its turn begins. Answers whether it has posted a receive.
+    /// A ready thread has been chosen, and its turn begins. Answers whether it may do alone what it does in it: see [`Scheduler::acts_alone`].
     #[inline(always)]
     fn begin_turn(&mut self, thread: ThreadId) -> bool {
         let now = self.world.now();
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Running;
         slot.clock = slot.clock.max(now);
-        let has_posted = slot.posted.is_some();
+        let may_act_alone = slot.posted.is_some() | slot.quiet.is_some();
         self.world.trace_mut().count_step();
         self.just_chosen = true;
         if self.world.trace().steps() == self.break_at {
             self.reach_break(thread);
         }
-        has_posted
+        may_act_alone
     }
 
     /// A debugger stops at this turn: on the thread's own stack, if it has begun to run.

@@ -153,16 +153,18 @@ impl Scheduler {
         })
     }
 
-    /// The thread just chosen makes the receive that it has posted, if that only has to wait, as [`Scheduler::recv_stream`] would do it: then nothing of the
-    /// program runs in this turn, and no stack is switched to. `false`: nothing has happened.
+    /// The thread just chosen does what it has to do in this turn, as far as none of its program runs in that. Answers whether that is all: then it is not switched to.
     #[inline(always)]
-    pub(super) fn waits_at_once(&mut self, thread: ThreadId) -> bool {
-        match self.threads[thread.index()].posted {
-            Some(posted) => self.waits_with(thread, posted),
-            None => false,
+    pub(super) fn acts_alone(&mut self, thread: ThreadId) -> bool {
+        let slot = &self.threads[thread.index()];
+        match (slot.posted, slot.quiet.is_some()) {
+            (Some(posted), _) => self.waits_with(thread, posted),
+            (None, true) => self.receives_aside(thread),
+            (None, false) => false,
         }
     }
 
+    /// It makes the receive that it has posted, if that only has to wait, as [`Scheduler::recv_stream`] would do it. `false`: nothing has happened.
     #[inline(never)]
     fn waits_with(&mut self, thread: ThreadId, Posted { as_file, fd, flags, room }: Posted) -> bool {
         let slot = &mut self.threads[thread.index()];
@@ -179,6 +181,23 @@ impl Scheduler {
         true
     }
 
+    /// It goes on with its receive, if that is an easy one, as [`Scheduler::resume_recv_short`] would do it. Answers whether it returns at a later turn.
+    #[inline(never)]
+    fn receives_aside(&mut self, thread: ThreadId) -> bool {
+        let slot = &mut self.threads[thread.index()];
+        if slot.is_held_up || self.world.trace().is_recording() || self.world.trace().wants_calls() {
+            return false;
+        }
+        let Some(quiet) = &slot.quiet else { return false };
+        let Some(data) = self.world.resume_recv_aside(slot.host, quiet) else { return false };
+        let fd = quiet.fd();
+        slot.quiet = None;
+        slot.received = Some(data);
+        self.end_short_call(thread, recv_how(self.threads[thread.index()].reads_as_file).name(), fd, Ok(data.bytes()));
+        self.collect_wakes();
+        !self.returns(thread, false)
+    }
+
     /// Goes on with the running thread's parked receive, if it is an easy one. `None`: nothing has happened.
     #[inline(always)]
     pub fn resume_recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8]) -> Option<usize> {
@@ -191,9 +210,9 @@ impl Scheduler {
         Some(received)
     }
 
-    /// A waiting thread's receive is over, and it is chosen to run next, for nobody else can be. Answers that thread.
+    /// A waiting thread's receive is over, for which it would be chosen to run next, since nobody else can be. Answers whether it is: otherwise it returns later.
     #[inline(always)]
-    pub(super) fn recv_ended(&mut self, thread: ThreadId, data: Data) -> ThreadId {
+    pub(super) fn recv_ended(&mut self, thread: ThreadId, data: Data) -> bool {
         let Scheduler { threads, world, stack_ends, call_cost_ns, .. } = self;
         if unlikely(threads.len() >= FETCHED_FROM) {
             stack_ends[thread.index()].prefetch();
@@ -203,7 +222,8 @@ impl Scheduler {
         let fd = slot.quiet.as_ref().expect("a receive that has hardly been taken note of is its thread's").fd();
         slot.quiet = None;
         slot.received = Some(data);
-        slot.clock = Instant::from_nanos(slot.clock.max(at).as_nanos().saturating_add(*call_cost_ns));
+        let clock = Instant::from_nanos(slot.clock.max(at).as_nanos().saturating_add(*call_cost_ns));
+        slot.clock = clock;
         slot.state = State::Running;
         slot.turn = slot.turn.wrapping_add(1);
         let is_attended = match slot.reads_as_file {
@@ -214,20 +234,39 @@ impl Scheduler {
             self.note_end_of_wait(thread);
         }
         self.world.trace_mut().count_step();
-        self.just_chosen = true;
-        thread
+        // Who wants to know of it in full is told by the thread, now.
+        if unlikely(is_attended) && self.world.trace().wants_calls() {
+            self.just_chosen = true;
+            return true;
+        }
+        self.returns_at(thread, clock, false)
     }
 
-    /// What the running thread's receive that has ended returns. `None`: it has not.
+    /// What the running thread's receive that has ended returns, and whether it is to wait for its turn before. `None`: it has not ended.
     #[inline(always)]
-    pub fn take_received(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Option<usize> {
+    pub fn take_received(
+        &mut self,
+        thread: ThreadId,
+        as_file: bool,
+        fd: RawFd,
+        into: &mut [u8],
+        flags: i32,
+    ) -> Option<(usize, bool)> {
         let data = self.threads.get_mut(thread.index())?.received.take()?;
         self.world.take_data(data, into);
-        // The rest of what is recorded of it has been when it ended, which is now.
-        if unlikely(self.world.trace().wants_calls()) {
+        let mut is_early = false;
+        // What is told of it besides, if that was not done where it was taken.
+        if unlikely(self.world.trace().wants_calls()) && !data.is_taken() {
             self.note_stream_recv(thread, as_file, fd, (into, data.bytes()), flags);
+            is_early = true;
         }
-        Some(data.bytes())
+        Some((data.bytes(), is_early))
+    }
+
+    /// What the running thread's call that has ended returns, if it is that number.
+    #[inline(always)]
+    pub fn take_number(&mut self, thread: ThreadId) -> Option<usize> {
+        Some(self.threads.get_mut(thread.index())?.received.take()?.bytes())
     }
 
     /// The same of a datagram, with the name of its sender if that is asked for.
@@ -238,13 +277,15 @@ impl Scheduler {
         fd: RawFd,
         into: &mut [u8],
         (flags, mut asked): (i32, Asked<'_, '_>),
-    ) -> Option<usize> {
+    ) -> Option<(usize, bool)> {
         let data = self.threads.get_mut(thread.index())?.received.take()?;
         self.world.take_datagram(data, into, asked.again());
-        if self.world.trace().wants_calls() {
+        let mut is_early = false;
+        if unlikely(self.world.trace().wants_calls()) && !data.is_taken() {
             self.note_dgram_recv(thread, fd, (into, data.bytes()), flags, asked);
+            is_early = true;
         }
-        Some(data.bytes())
+        Some((data.bytes(), is_early))
     }
 
     /// `accept4(2)` of the running thread, if it is an easy one, which nobody wants to hear of in full.

@@ -4,6 +4,8 @@ use super::{Scheduler, State, ThreadId, full_name};
 use crate::process::failure::FailureKind;
 use crate::process::turns::Mark;
 use crate::seldom::unlikely;
+use crate::world::Data;
+use twinsock::Instant;
 
 /// How a thread comes to its next act.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +67,38 @@ impl Scheduler {
         let acts = (!is_at_mark || self.at_mark(thread))
             && (is_chosen && self.threads[thread.index()].clock == self.world.now() || self.comes_to(thread));
         Some(acts || self.wait_for_turn(thread, may_choose))
+    }
+
+    /// The running thread's call has waited and is over: it returns when what it costs has passed, after all that is due before. Answers whether that is now, and what
+    /// the thread does next comes at once, too; otherwise others are to run, and it waits for its turn.
+    #[inline(always)]
+    pub fn returns(&mut self, thread: ThreadId, may_choose: bool) -> bool {
+        let clock = self.threads[thread.index()].clock;
+        self.returns_at(thread, clock, may_choose)
+    }
+
+    /// The same of a thread whose clock shows this.
+    #[inline(always)]
+    pub(super) fn returns_at(&mut self, thread: ThreadId, clock: Instant, may_choose: bool) -> bool {
+        self.just_chosen = self.ready.is_empty() && !self.rare.interrupts() && self.world.pass_until(clock);
+        self.just_chosen || self.returns_later(thread, may_choose)
+    }
+
+    /// The same of a call that returns this number, which is kept for that turn, if it is one that is kept. `None`: it is not, and nothing has happened.
+    #[inline(always)]
+    pub fn returns_number(&mut self, thread: ThreadId, number: usize, may_choose: bool) -> Option<bool> {
+        let kept = Data::number(number)?;
+        let is_now = self.returns(thread, may_choose);
+        if !is_now {
+            self.threads[thread.index()].received = Some(kept);
+        }
+        Some(is_now)
+    }
+
+    #[inline(never)]
+    fn returns_later(&mut self, thread: ThreadId, may_choose: bool) -> bool {
+        self.just_chosen = self.comes_to(thread);
+        self.just_chosen || self.wait_for_turn(thread, may_choose)
     }
 
     /// The running thread is about to act. Answers whether the strategy has something to say first.

@@ -69,12 +69,19 @@ impl Scheduler {
         let threads_of =
             |flock: usize| upcoming.flocks[flock].iter().flatten().filter_map(|id| Some((id.index(), threads.get(id.index())?)));
         let users = |flock: usize| threads_of(flock).map(|(_, slot)| slot).filter(|slot| slot.recent.is_known());
-        // One that has posted a receive will most likely wait on, and not be switched to.
+        // One that has posted a receive, or goes on with one, will most likely do that without being switched to.
         let switched = |flock: usize| {
-            threads_of(flock).filter(|(_, slot)| slot.coming() != Coming::Waits).map(|(index, _)| stack_ends[index])
+            threads_of(flock).filter(|(_, slot)| slot.coming() == Coming::Acts).map(|(index, _)| stack_ends[index])
         };
         match turn {
-            1 => users(1).for_each(|slot| world.prefetch_call(slot.host, &slot.recent, slot.coming())),
+            1 => {
+                for slot in users(1) {
+                    world.prefetch_call(slot.host, &slot.recent, slot.coming());
+                    if let Some(data) = slot.received {
+                        world.prefetch_data(data);
+                    }
+                }
+            }
             2 => {
                 users(2).filter(|slot| slot.coming() == Coming::Acts).for_each(|slot| world.prefetch_way(slot.host, &slot.recent))
             }

@@ -1,0 +1,158 @@
+//! What calls have received whose threads take it at a later turn, when they return.
+
+use super::in_flight::InFlight;
+use super::index;
+use crate::packet::Payload;
+use crate::prefetch::prefetch;
+
+/// What a call returns, until its thread takes it: a number, which is that of the bytes of a receive.
+#[derive(Clone, Copy, Debug)]
+pub struct Data {
+    kept: Kept,
+    len: u32,
+}
+
+/// Where it is meanwhile.
+#[derive(Clone, Copy, Debug)]
+enum Kept {
+    /// In the packet in this place, which has arrived.
+    InFlight(u32),
+    /// Put aside here.
+    Aside(u32),
+    /// Nowhere: it is where the thread wanted it, or there is none.
+    Taken,
+}
+
+/// Where a few bytes each are put aside.
+#[derive(Default)]
+pub(super) struct Asides {
+    places: Vec<Aside>,
+    free: Vec<u32>,
+}
+
+/// In memory it begins where a line of the caches does.
+#[repr(align(64))]
+struct Aside([u8; Payload::INLINE_MAX_BYTES]);
+
+/// How many of those that are to be written next are fetched by then.
+const AHEAD: usize = 8;
+
+impl Data {
+    /// The first `len` bytes of what the packet in this place carries, which has arrived.
+    #[inline(always)]
+    pub(super) fn of_packet(slot: u32, len: u32) -> Data {
+        Data { kept: Kept::InFlight(slot), len }
+    }
+
+    /// The number alone. `None`: it is none that is kept.
+    #[inline(always)]
+    pub(crate) fn number(number: usize) -> Option<Data> {
+        Some(Data { kept: Kept::Taken, len: u32::try_from(number).ok()? })
+    }
+
+    /// Whether there is anything to be taken.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn is_taken(self) -> bool {
+        match self.kept {
+            Kept::Taken => true,
+            Kept::InFlight(_) | Kept::Aside(_) => false,
+        }
+    }
+
+    /// How many bytes it is, or the number.
+    #[inline]
+    #[must_use]
+    pub(crate) fn bytes(self) -> usize {
+        index(self.len)
+    }
+
+    /// It goes; `take` is shown it before.
+    #[inline(always)]
+    pub(super) fn leave(self, in_flight: &mut InFlight, asides: &mut Asides, take: impl FnOnce(&[u8])) {
+        match self.kept {
+            Kept::InFlight(slot) => {
+                if let Some(data) = in_flight.packet(slot).first_of_data(self.bytes()) {
+                    take(data);
+                }
+                in_flight.land(slot);
+            }
+            Kept::Aside(place) => {
+                if let Some(data) = asides.places[index(place)].0.get(..self.bytes()) {
+                    take(data);
+                }
+                asides.free.push(place);
+            }
+            Kept::Taken => {}
+        }
+    }
+
+    /// The place of the packet that it is in.
+    #[inline(always)]
+    pub(super) fn slot(self) -> Option<u32> {
+        match self.kept {
+            Kept::InFlight(slot) => Some(slot),
+            Kept::Aside(_) | Kept::Taken => None,
+        }
+    }
+
+    /// Makes the caches ready for its end.
+    pub(super) fn prefetch(self, asides: &Asides) {
+        if let Kept::Aside(place) = self.kept
+            && let Some(aside) = asides.places.get(index(place))
+        {
+            prefetch(aside);
+        }
+    }
+}
+
+impl Asides {
+    /// Puts aside what `write` writes; it answers how many bytes that is. `None`: it has written nothing.
+    #[inline(always)]
+    pub(super) fn put(&mut self, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<Data> {
+        let place = self.free.last().copied().unwrap_or_else(|| self.grow());
+        let written = write(&mut self.places[index(place)].0)?;
+        self.free.pop();
+        if let Some(ahead) = self.free.len().checked_sub(AHEAD).and_then(|at| self.places.get(index(self.free[at]))) {
+            prefetch(ahead);
+        }
+        let len = u32::try_from(written).expect("what is put aside is a few bytes");
+        Some(Data { kept: Kept::Aside(place), len })
+    }
+
+    #[cold]
+    fn grow(&mut self) -> u32 {
+        let place = u32::try_from(self.places.len()).expect("fewer than 2^32 threads receive");
+        self.places.push(Aside([0; Payload::INLINE_MAX_BYTES]));
+        self.free.push(place);
+        place
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_aside_is_there_until_it_is_taken() {
+        let (mut in_flight, mut asides) = (InFlight::default(), Asides::default());
+        let put = |asides: &mut Asides, byte| {
+            let write = |room: &mut [u8]| {
+                room[..2].fill(byte);
+                Some(2)
+            };
+            asides.put(write).expect("something is written")
+        };
+        let (first, second) = (put(&mut asides, 1), put(&mut asides, 2));
+        let mut taken: Vec<u8> = Vec::new();
+        first.leave(&mut in_flight, &mut asides, |data| taken.extend(data));
+        // Its place is the next one's that has something to put there.
+        assert!(asides.put(|_| None).is_none());
+        let third = put(&mut asides, 3);
+        for data in [third, second] {
+            data.leave(&mut in_flight, &mut asides, |data| taken.extend(data));
+        }
+        assert_eq!(taken, [1, 1, 3, 3, 2, 2]);
+        assert_eq!(asides.places.len(), 2);
+    }
+}
