@@ -13,6 +13,7 @@ use crate::packet::{Body, Control, Packet, SeqNumber};
 use crate::seldom::unlikely;
 use crate::slab::{Key, to_usize};
 use crate::tcp::{State, Tcb};
+use std::net::IpAddr;
 use twinsock::consts as c;
 use twinsock::raw::RawFd;
 use twinsock::{Errno, Instant};
@@ -376,17 +377,31 @@ impl Host {
         Some(received)
     }
 
-    /// The same of a receive on a stream, as far as it is the next one of a dialogue, into other room than its caller's: with so much of that as its caller's has.
+    /// Goes on with a receive that waited into other room than its caller's, with so much of that as its caller's has, if it is an easy one and all of what it receives
+    /// fits there: one on a stream, as far as it is the next one of a dialogue, or one of a datagram, with its sender. `None`: nothing has happened.
     #[inline(always)]
-    pub(crate) fn resume_recv_aside(&mut self, now: Instant, quiet: &QuietCall, aside: &mut [u8]) -> Option<usize> {
-        let Host { files, sockets, .. } = self;
+    pub(crate) fn resume_recv_aside(
+        &mut self,
+        now: Instant,
+        quiet: &QuietCall,
+        aside: &mut [u8],
+        sender: &mut (IpAddr, u16),
+    ) -> Option<usize> {
+        let Host { files, sockets, dgrams, .. } = self;
         let entry = files.get_mut(quiet.file)?;
-        if quiet.what != Quietly::Recv || !entry.queue.sits(quiet.token) || !entry.is_shared() {
+        if !entry.queue.sits(quiet.token) || !entry.is_shared() {
             return None;
         }
         let room = aside.len().min(to_usize(entry.queue.room()));
-        let socket = sockets.get_calmly(quiet.socket).filter(|socket| socket.calm != 0)?;
-        let received = socket.tcb.recv_calmly(now, &mut aside[..room])?;
+        let aside = &mut aside[..room];
+        let received = match quiet.what {
+            Quietly::Recv => {
+                let socket = sockets.get_calmly(quiet.socket).filter(|socket| socket.calm != 0)?;
+                socket.tcb.recv_calmly(now, aside)?
+            }
+            Quietly::DgramRecv => dgrams.get_mut(quiet.socket)?.receive_aside(aside, sender)?,
+            Quietly::Accept { .. } | Quietly::Connect { .. } => return None,
+        };
         entry.queue.get_up();
         entry.put_shared();
         Some(received)

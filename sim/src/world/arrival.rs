@@ -5,7 +5,7 @@ use super::in_flight::Flying;
 use super::{Alarm, Due, HostId, World, index};
 use crate::choice::LuckOf;
 use crate::host::{Asked, Cx, Landing, Token, store_inet_name};
-use crate::packet::{Body, copy_few};
+use crate::packet::copy_few;
 use crate::seldom::unlikely;
 use twinsock::Instant;
 
@@ -179,12 +179,11 @@ impl World {
     #[inline(always)]
     pub(crate) fn take_datagram(&mut self, data: Data, into: &mut [u8], asked: Asked<'_, '_>) {
         // A message does not end this way: it has more to be written to than data and a name.
-        if let (Asked::Sender(name), Some(slot)) = (asked, data.slot()) {
-            let packet = self.in_flight.packet(slot);
-            if let Body::Udp(datagram) = &packet.body {
-                let is_stored = store_inet_name(packet.src, datagram.src_port, name);
-                debug_assert!(is_stored, "a receive ends this way only if it has room for the name");
-            }
+        if let Asked::Sender(name) = asked
+            && let Some((ip, port)) = data.sender(&self.in_flight, &self.asides)
+        {
+            let is_stored = store_inet_name(ip, port, name);
+            debug_assert!(is_stored, "a receive ends this way only if it has room for the name");
         }
         self.take_data(data, into);
     }

@@ -2,8 +2,9 @@
 
 use super::in_flight::InFlight;
 use super::index;
-use crate::packet::Payload;
+use crate::packet::{Body, Payload};
 use crate::prefetch::prefetch;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// What a call returns, until its thread takes it: a number, which is that of the bytes of a receive.
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +32,11 @@ pub(super) struct Asides {
 }
 
 /// In memory it begins where a line of the caches does.
-#[repr(align(64))]
-struct Aside([u8; Payload::INLINE_MAX_BYTES]);
+#[repr(C, align(64))]
+struct Aside {
+    bytes: [u8; Payload::INLINE_MAX_BYTES],
+    sender: (IpAddr, u16),
+}
 
 /// How many of those that are to be written next are fetched by then.
 const AHEAD: usize = 8;
@@ -78,7 +82,7 @@ impl Data {
                 in_flight.land(slot);
             }
             Kept::Aside(place) => {
-                if let Some(data) = asides.places[index(place)].0.get(..self.bytes()) {
+                if let Some(data) = asides.places[index(place)].bytes.get(..self.bytes()) {
                     take(data);
                 }
                 asides.free.push(place);
@@ -87,12 +91,19 @@ impl Data {
         }
     }
 
-    /// The place of the packet that it is in.
+    /// Who has sent it, if it is a datagram.
     #[inline(always)]
-    pub(super) fn slot(self) -> Option<u32> {
+    pub(super) fn sender(self, in_flight: &InFlight, asides: &Asides) -> Option<(IpAddr, u16)> {
         match self.kept {
-            Kept::InFlight(slot) => Some(slot),
-            Kept::Aside(_) | Kept::Taken => None,
+            Kept::InFlight(slot) => {
+                let packet = in_flight.packet(slot);
+                match &packet.body {
+                    Body::Udp(datagram) => Some((packet.src, datagram.src_port)),
+                    Body::Tcp(_) | Body::Icmp(_) => None,
+                }
+            }
+            Kept::Aside(place) => Some(asides.places[index(place)].sender),
+            Kept::Taken => None,
         }
     }
 
@@ -107,11 +118,12 @@ impl Data {
 }
 
 impl Asides {
-    /// Puts aside what `write` writes; it answers how many bytes that is. `None`: it has written nothing.
+    /// Puts aside what `write` writes, with the sender of a datagram; it answers how many bytes that is. `None`: it has written nothing.
     #[inline(always)]
-    pub(super) fn put(&mut self, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<Data> {
+    pub(super) fn put(&mut self, write: impl FnOnce(&mut [u8], &mut (IpAddr, u16)) -> Option<usize>) -> Option<Data> {
         let place = self.free.last().copied().unwrap_or_else(|| self.grow());
-        let written = write(&mut self.places[index(place)].0)?;
+        let Aside { bytes, sender } = &mut self.places[index(place)];
+        let written = write(bytes, sender)?;
         self.free.pop();
         if let Some(ahead) = self.free.len().checked_sub(AHEAD).and_then(|at| self.places.get(index(self.free[at]))) {
             prefetch(ahead);
@@ -123,7 +135,7 @@ impl Asides {
     #[cold]
     fn grow(&mut self) -> u32 {
         let place = u32::try_from(self.places.len()).expect("fewer than 2^32 threads receive");
-        self.places.push(Aside([0; Payload::INLINE_MAX_BYTES]));
+        self.places.push(Aside { bytes: [0; Payload::INLINE_MAX_BYTES], sender: (Ipv4Addr::UNSPECIFIED.into(), 0) });
         self.free.push(place);
         place
     }
@@ -137,8 +149,9 @@ mod tests {
     fn what_is_put_aside_is_there_until_it_is_taken() {
         let (mut in_flight, mut asides) = (InFlight::default(), Asides::default());
         let put = |asides: &mut Asides, byte| {
-            let write = |room: &mut [u8]| {
+            let write = |room: &mut [u8], sender: &mut (IpAddr, u16)| {
                 room[..2].fill(byte);
+                sender.1 = u16::from(byte);
                 Some(2)
             };
             asides.put(write).expect("something is written")
@@ -147,12 +160,13 @@ mod tests {
         let mut taken: Vec<u8> = Vec::new();
         first.leave(&mut in_flight, &mut asides, |data| taken.extend(data));
         // Its place is the next one's that has something to put there.
-        assert!(asides.put(|_| None).is_none());
+        assert!(asides.put(|_, _| None).is_none());
         let third = put(&mut asides, 3);
         for data in [third, second] {
+            taken.extend(data.sender(&in_flight, &asides).and_then(|(_, port)| u8::try_from(port).ok()));
             data.leave(&mut in_flight, &mut asides, |data| taken.extend(data));
         }
-        assert_eq!(taken, [1, 1, 3, 3, 2, 2]);
+        assert_eq!(taken, [1, 1, 3, 3, 3, 2, 2, 2]);
         assert_eq!(asides.places.len(), 2);
     }
 }

@@ -165,7 +165,7 @@ impl World {
     pub(crate) fn resume_recv_aside(&mut self, at: HostId, quiet: &QuietCall) -> Option<Data> {
         let machine = self.machines.get_mut(at.index())?;
         let now = machine.clock.own(self.now);
-        let data = self.asides.put(|aside| machine.host.resume_recv_aside(now, quiet, aside))?;
+        let data = self.asides.put(|aside, sender| machine.host.resume_recv_aside(now, quiet, aside, sender))?;
         self.follow_here(at);
         Some(data)
     }

@@ -498,6 +498,17 @@ impl Dgram {
         }
     }
 
+    /// The same into other room than its caller's, for a whole datagram and its sender.
+    #[inline(always)]
+    pub(in crate::host) fn receive_aside(&mut self, aside: &mut [u8], sender: &mut (IpAddr, u16)) -> Option<usize> {
+        let room = aside.len();
+        self.udp.recv_plainly(aside, |len, ip, port| {
+            *sender = (ip, port);
+            // Who has room for nothing wants to be told more.
+            len.max(1) <= room
+        })
+    }
+
     /// Whether no control message comes with a datagram, nor will with the next.
     #[inline]
     fn tells_nothing_else(&self) -> bool {

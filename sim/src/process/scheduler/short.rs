@@ -181,7 +181,7 @@ impl Scheduler {
         true
     }
 
-    /// It goes on with its receive, if that is an easy one, as [`Scheduler::resume_recv_short`] would do it. Answers whether it returns at a later turn.
+    /// It goes on with its receive, if that is an easy one, as [`Scheduler::resume_recv_short`] and [`Scheduler::resume_dgram_short`] would do it. Answers whether it returns at a later turn.
     #[inline(never)]
     fn receives_aside(&mut self, thread: ThreadId) -> bool {
         let slot = &mut self.threads[thread.index()];
