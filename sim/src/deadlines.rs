@@ -4,7 +4,6 @@
 //! A heap in which everybody's place is known, so that an entry is moved or taken out where it is. Those that are due at one moment come in the order of
 //! their own.
 
-use crate::prefetch::prefetch_bytes;
 use crate::slab::to_usize;
 use twinsock::Instant;
 
@@ -38,13 +37,6 @@ impl<W: Numbered> Deadlines<W> {
     #[inline]
     pub(crate) fn first(&self) -> Option<(Instant, W)> {
         self.heap.first().copied()
-    }
-
-    /// Makes the caches ready for the first of them to be looked at, and for one of few to be moved.
-    #[inline]
-    pub(crate) fn prefetch(&self) {
-        prefetch_bytes(self.heap.as_ptr().cast(), 1);
-        prefetch_bytes(self.places.as_ptr().cast(), 1);
     }
 
     /// Enters somebody's moment, or moves it.

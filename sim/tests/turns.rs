@@ -118,7 +118,9 @@ fn so_it_is_where_there_are_more_threads_than_the_caches_hold() {
 }
 
 /// A call that waits, and then a note that the program goes on.
-const WAITING_CALLS: [fn(&Net, &dyn Fn()); 5] = [
+type WaitingCall = fn(&Net, &dyn Fn());
+
+const WAITING_CALLS: [WaitingCall; 5] = [
     |net, note| {
         let _accepted = TcpListener::bind(net, ("0.0.0.0", PORT)).unwrap().accept().map(|accepted| (accepted, note())).unwrap();
     },
@@ -139,7 +141,7 @@ const WAITING_CALLS: [fn(&Net, &dyn Fn()); 5] = [
 ];
 
 /// The order in which a process that makes this call and one that sleeps until half a microsecond before `returned` go on, and when the call returns.
-fn order(call: fn(&Net, &dyn Fn()), returned: Option<Instant>, manner: fn(Builder) -> Builder) -> (Vec<u32>, Instant) {
+fn order(call: WaitingCall, returned: Option<Instant>, manner: fn(Builder) -> Builder) -> (Vec<u32>, Instant) {
     let log = Log::default();
     let (callers, bystanders) = (Arc::clone(&log), Arc::clone(&log));
     let returns = Arc::new(Mutex::new(Instant::ZERO));

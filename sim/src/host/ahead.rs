@@ -28,9 +28,8 @@ impl Host {
     pub(crate) fn prefetch(&self, coming: Coming) {
         const FROM: usize = offset_of!(Host, sockets) + Sockets::HOT_FROM;
         let to = match coming {
-            Coming::Waits => offset_of!(Host, dirty),
+            Coming::Waits | Coming::Receives => offset_of!(Host, dirty),
             Coming::Acts => offset_of!(Host, timers),
-            Coming::Receives => offset_of!(Host, sleepers) + size_of::<Token>(),
         };
         prefetch_bytes(std::ptr::from_ref(self).wrapping_byte_add(FROM).cast(), to - FROM);
     }
@@ -39,11 +38,7 @@ impl Host {
     pub(crate) fn prefetch_call(&self, recent: &Recent, coming: Coming) {
         let (file, socket) = recent.keys();
         match coming {
-            Coming::Waits => self.files.prefetch(file, usize::MAX),
-            Coming::Receives => {
-                self.files.prefetch(file, usize::MAX);
-                self.timers.prefetch();
-            }
+            Coming::Waits | Coming::Receives => self.files.prefetch(file, usize::MAX),
             Coming::Acts => {}
         }
         if recent.is_of_dgrams() {

@@ -64,12 +64,6 @@ impl TimerQueue {
     pub(super) fn set_time_waits(&mut self, at: Instant) {
         self.time_waits_at = at;
     }
-
-    /// Makes the caches ready for the first of them to be looked at, and for one of few to be moved.
-    #[inline]
-    pub(super) fn prefetch(&self) {
-        self.sockets.prefetch();
-    }
 }
 
 impl Default for TimerQueue {

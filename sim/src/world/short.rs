@@ -160,14 +160,12 @@ impl World {
         Some(received)
     }
 
-    /// The same of a receive whose caller does not run now: what it returns is put aside, for [`World::take_data`].
+    /// The same of a receive whose caller does not run now: what it returns is put aside, for [`World::take_data`]. Nothing follows from one as easy as that.
     #[inline(always)]
     pub(crate) fn resume_recv_aside(&mut self, at: HostId, quiet: &QuietCall) -> Option<Data> {
         let machine = self.machines.get_mut(at.index())?;
         let now = machine.clock.own(self.now);
-        let data = self.asides.put(|aside, sender| machine.host.resume_recv_aside(now, quiet, aside, sender))?;
-        self.follow_here(at);
-        Some(data)
+        self.asides.put(|aside, sender| machine.host.resume_recv_aside(now, quiet, aside, sender))
     }
 
     /// `accept4(2)`, if it is an easy one: see [`Host::accept_short`](crate::host::Host::accept_short).
