@@ -68,11 +68,12 @@ impl StackEnd {
         prefetch_bytes(self.0.with_addr(self.end() - BEGINNING_BYTES), LINE_BYTES);
     }
 
-    /// What is between both, and what the calls that come then are going to use.
+    /// What is between both, and what the calls that come then are going to use: more, if the thread `carries_data`.
     #[inline]
-    pub fn prefetch_frames(self) {
+    pub fn prefetch_frames(self, carries_data: bool) {
+        let called = if carries_data { CALLED_WITH_DATA_BYTES } else { CALLED_BYTES };
         let used = self.end().saturating_sub(self.0.addr()).min(USED_BYTES_MAX);
-        prefetch_bytes(self.0.wrapping_sub(CALLED_BYTES), CALLED_BYTES + used);
+        prefetch_bytes(self.0.wrapping_sub(called), called + used);
     }
 
     /// Where the stack begins, with what is above it, if this is in its first page.
@@ -85,7 +86,9 @@ impl StackEnd {
 /// How much of a stack's end is fetched.
 const PREFETCHED_BYTES: usize = 512;
 /// How much is fetched of what is beyond it.
-const CALLED_BYTES: usize = 448;
+const CALLED_BYTES: usize = 192;
+/// The same of a thread that sends and receives.
+const CALLED_WITH_DATA_BYTES: usize = 448;
 /// How much of it is fetched at most where the program's own frames are wanted, too.
 const USED_BYTES_MAX: usize = 512;
 /// Where its other end is from: the line in which the carrier begins, above the word of whom to go back to.

@@ -16,6 +16,7 @@ mod upcoming;
 
 use next::thread_of;
 pub use ready::Ready;
+use short::Alone;
 pub use short::{Opening, Posted, SendsBy, ShortRecv};
 pub use turn::Comes;
 
@@ -119,8 +120,8 @@ pub struct Thread {
     pub(super) carrier: Option<Carrier>,
     /// The call that its host has parked.
     pub(super) op: Option<Op>,
-    /// A receive that it makes as soon as it has its turn.
-    posted: Option<Posted>,
+    /// What it does as soon as it has its turn, before its program goes on.
+    alone: Alone,
     recent: Recent,
     /// The receive, or another plain call, that its host has hardly taken note of.
     pub(super) quiet: Option<QuietCall>,

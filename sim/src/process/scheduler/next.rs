@@ -3,7 +3,7 @@
 use super::rare::First;
 use super::short::FETCHED_FROM;
 use super::upcoming::PREPARED_FROM;
-use super::{Scheduler, State, ThreadId, Turn, full_name};
+use super::{Alone, Scheduler, State, ThreadId, Turn, full_name};
 use crate::host::Token;
 use crate::process::breakpoint;
 use crate::process::failure::FailureKind;
@@ -276,7 +276,10 @@ impl Scheduler {
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Running;
         slot.clock = slot.clock.max(now);
-        let may_act_alone = slot.posted.is_some() | slot.quiet.is_some();
+        let may_act_alone = match slot.alone {
+            Alone::Nothing => false,
+            Alone::Begins(_) | Alone::GoesOn => true,
+        };
         self.world.trace_mut().count_step();
         self.just_chosen = true;
         if self.world.trace().steps() == self.break_at {

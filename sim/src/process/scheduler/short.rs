@@ -42,12 +42,24 @@ pub enum Opening {
     Long,
 }
 
+/// What a thread may do in its turn of which its program need not know, so that it is not switched to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Alone {
+    /// Nothing.
+    Nothing,
+    /// It begins this receive.
+    Begins(Posted),
+    /// It goes on with the receive in which it waits.
+    GoesOn,
+}
+
 impl Thread {
     /// The running thread begins to wait in a call of which its host has hardly taken note, as `wait` does it where nobody records.
     #[inline(always)]
-    fn wait_quietly(&mut self, quiet: QuietCall, now: Instant) {
+    fn wait_quietly(&mut self, quiet: QuietCall, now: Instant, alone: Alone) {
         assert!(self.state == State::Running, "only the running thread begins to wait");
         self.quiet = Some(quiet);
+        self.alone = alone;
         self.signal = None;
         self.state = State::Waiting(Wait::Call, now);
     }
@@ -99,7 +111,7 @@ impl Scheduler {
         match world.wait_calmly(slot.host, who, thread.token(), (fd, flags), into.len()) {
             Some(quiet) => {
                 slot.reads_as_file = as_file;
-                slot.wait_quietly(quiet, world.now());
+                slot.wait_quietly(quiet, world.now(), Alone::GoesOn);
                 if world.trace().is_recording() {
                     self.note_stream_wait(thread, as_file, (fd, into.len()), flags);
                 }
@@ -128,7 +140,7 @@ impl Scheduler {
             }
             Short::Waits(quiet) => {
                 slot.reads_as_file = as_file;
-                slot.wait_quietly(quiet, world.now());
+                slot.wait_quietly(quiet, world.now(), Alone::GoesOn);
                 if world.trace().is_recording() {
                     self.note_stream_wait(thread, as_file, (fd, into.len()), flags);
                 }
@@ -141,14 +153,14 @@ impl Scheduler {
     /// The running thread, which waits for its turn, makes this receive then, if it is one that can be made for it.
     #[inline]
     pub fn post(&mut self, thread: ThreadId, receive: Posted) {
-        self.threads[thread.index()].posted = Some(receive);
+        self.threads[thread.index()].alone = Alone::Begins(receive);
     }
 
     /// Whether it is for its turn that the running thread has waited with a receive: that is to be begun.
     #[inline(always)]
     pub fn has_its_turn(&mut self, thread: ThreadId) -> bool {
         self.threads.get_mut(thread.index()).is_some_and(|slot| {
-            slot.posted = None;
+            slot.alone = Alone::Nothing;
             slot.quiet.is_none() && slot.op.is_none()
         })
     }
@@ -156,11 +168,10 @@ impl Scheduler {
     /// The thread just chosen does what it has to do in this turn, as far as none of its program runs in that. Answers whether that is all: then it is not switched to.
     #[inline(always)]
     pub(super) fn acts_alone(&mut self, thread: ThreadId) -> bool {
-        let slot = &self.threads[thread.index()];
-        match (slot.posted, slot.quiet.is_some()) {
-            (Some(posted), _) => self.waits_with(thread, posted),
-            (None, true) => self.receives_aside(thread),
-            (None, false) => false,
+        match self.threads[thread.index()].alone {
+            Alone::Begins(posted) => self.waits_with(thread, posted),
+            Alone::GoesOn => self.receives_aside(thread),
+            Alone::Nothing => false,
         }
     }
 
@@ -173,7 +184,7 @@ impl Scheduler {
         }
         let who = (slot.pid, &mut slot.recent);
         let Some(quiet) = self.world.wait_short(slot.host, who, thread.token(), fd, room, flags) else { return false };
-        slot.posted = None;
+        slot.alone = Alone::GoesOn;
         slot.reads_as_file = as_file;
         slot.quiet = Some(quiet);
         slot.signal = None;
@@ -185,6 +196,7 @@ impl Scheduler {
     #[inline(never)]
     fn receives_aside(&mut self, thread: ThreadId) -> bool {
         let slot = &mut self.threads[thread.index()];
+        slot.alone = Alone::Nothing;
         if slot.is_held_up || self.world.trace().is_recording() || self.world.trace().wants_calls() {
             return false;
         }
@@ -221,6 +233,7 @@ impl Scheduler {
         let slot = &mut threads[thread.index()];
         let fd = slot.quiet.as_ref().expect("a receive that has hardly been taken note of is its thread's").fd();
         slot.quiet = None;
+        slot.alone = Alone::Nothing;
         slot.received = Some(data);
         let clock = Instant::from_nanos(slot.clock.max(at).as_nanos().saturating_add(*call_cost_ns));
         slot.clock = clock;
@@ -321,7 +334,7 @@ impl Scheduler {
                 Opening::Done(result)
             }
             Short::Waits(quiet) => {
-                self.threads[thread.index()].wait_quietly(quiet, self.world.now());
+                self.threads[thread.index()].wait_quietly(quiet, self.world.now(), Alone::Nothing);
                 // What it waits for may have happened, over loopback.
                 self.collect_wakes();
                 Opening::Waits
@@ -380,7 +393,7 @@ impl Scheduler {
             }
             Short::Waits(quiet) => {
                 slot.reads_as_file = false;
-                slot.wait_quietly(quiet, self.world.now());
+                slot.wait_quietly(quiet, self.world.now(), Alone::GoesOn);
                 if self.world.trace().is_recording() {
                     self.note_short_wait(thread, dgram_how(&asked), (fd, into.len()), (flags, asked.name().is_some()));
                 }

@@ -6,10 +6,9 @@
 //!
 //! Nothing here has any effect but on time: who comes is foreseen (and may not come), never drawn.
 
-use super::{Scheduler, State, Thread, ThreadId};
+use super::{Alone, Scheduler, State, Thread, ThreadId};
 use crate::host::{Coming, Token};
 use crate::prefetch::prefetch;
-use crate::process::coroutine::StackEnd;
 use crate::world::{Alarm, Soon};
 
 /// From how many ready threads on that is worth while.
@@ -32,12 +31,10 @@ pub(super) struct Upcoming {
 impl Thread {
     /// What it is going to do in its next turn.
     fn coming(&self) -> Coming {
-        if self.posted.is_some() {
-            Coming::Waits
-        } else if self.quiet.is_some() {
-            Coming::Receives
-        } else {
-            Coming::Acts
+        match self.alone {
+            Alone::Begins(_) => Coming::Waits,
+            Alone::GoesOn => Coming::Receives,
+            Alone::Nothing => Coming::Acts,
         }
     }
 }
@@ -71,7 +68,9 @@ impl Scheduler {
         let users = |flock: usize| threads_of(flock).map(|(_, slot)| slot).filter(|slot| slot.recent.is_known());
         // One that has posted a receive, or goes on with one, will most likely do that without being switched to.
         let switched = |flock: usize| {
-            threads_of(flock).filter(|(_, slot)| slot.coming() == Coming::Acts).map(|(index, _)| stack_ends[index])
+            threads_of(flock)
+                .filter(|(_, slot)| slot.coming() == Coming::Acts)
+                .map(|(index, slot)| (stack_ends[index], slot.recent.is_known()))
         };
         match turn {
             1 => {
@@ -85,9 +84,9 @@ impl Scheduler {
             2 => {
                 users(2).filter(|slot| slot.coming() == Coming::Acts).for_each(|slot| world.prefetch_way(slot.host, &slot.recent))
             }
-            3 => switched(0).for_each(StackEnd::prefetch_beginning),
+            3 => switched(0).for_each(|(end, _)| end.prefetch_beginning()),
             4 => users(1).for_each(|slot| world.prefetch_socket(slot.host, &slot.recent, slot.coming())),
-            5 => switched(0).for_each(StackEnd::prefetch_frames),
+            5 => switched(0).for_each(|(end, carries_data)| end.prefetch_frames(carries_data)),
             6 => users(0).for_each(|slot| world.prefetch_host(slot.host, slot.coming())),
             7 => users(1).for_each(|slot| world.prefetch_buffers(slot.host, &slot.recent, slot.coming())),
             _ => {}
