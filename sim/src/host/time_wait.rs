@@ -103,6 +103,7 @@ impl Host {
     /// when a connection goes early or stays longer.
     pub(super) fn time_waits_timer(&mut self, now: Instant) {
         while let Some((_, key)) = pop_if(&mut self.time_wait_ends, |at, _| at <= now) {
+            self.prefetch_ends();
             match self.time_waits.get(key).map(|entry| entry.rest.deadline()) {
                 Some(deadline) if deadline <= now => self.end_time_wait(key),
                 Some(deadline) => self.enter_end(deadline, key),
@@ -121,29 +122,24 @@ impl Host {
 
     /// Sets the timer to that moment.
     fn arm_time_waits(&mut self) {
-        match self.first_time_wait() {
-            Some(at) => {
-                self.timers.set_time_waits(at);
-                self.prefetch_ends();
-            }
-            None => self.timers.set_time_waits(Instant::FAR),
-        }
+        let first = self.first_time_wait().unwrap_or(Instant::FAR);
+        self.timers.set_time_waits(first);
     }
 
-    /// Makes the caches ready for those that end next: nobody has looked at them for a minute. Of the first what its end looks for, of one that comes a little
+    /// Makes the caches ready for those that end next: nobody has looked at them for a minute. Of one what its end looks for, of one that comes a little
     /// later itself.
     fn prefetch_ends(&self) {
-        let mut next = self.time_wait_ends.iter().map(|(_, key)| *key);
-        if let Some(entry) = next.next().and_then(|key| self.time_waits.get(key)) {
+        if let Some(entry) = self.time_wait_ends.get(LOOKED_FOR_AHEAD).and_then(|(_, key)| self.time_waits.get(*key)) {
             self.conns.prefetch(&entry.tuple);
         }
-        if let Some(key) = next.nth(ENDS_AHEAD) {
-            self.time_waits.prefetch_close(key);
+        if let Some((_, key)) = self.time_wait_ends.get(ENDS_AHEAD) {
+            self.time_waits.prefetch_close(*key);
         }
     }
 
     /// Enters when a connection in TIME-WAIT ends: nearly always after all others.
-    fn enter_end(&mut self, at: Instant, key: Key) {
+    fn enter_end(&mut self, deadline: Instant, key: Key) {
+        let at = on_the_wheel(deadline);
         let ends = &mut self.time_wait_ends;
         if ends.back().is_some_and(|(last, _)| *last <= at) {
             ends.push_back((at, key));
@@ -157,8 +153,18 @@ impl Host {
     }
 }
 
-/// How many others end between the first and the one that is fetched.
-const ENDS_AHEAD: usize = 2;
+/// How many others end before the one that is fetched.
+const ENDS_AHEAD: usize = 8;
+/// How many before the one of which what its end looks for is.
+const LOOKED_FOR_AHEAD: usize = 3;
+
+/// When a timer of a minute goes off that is due at this moment, together with all that are due a little before it: `calc_index` of `kernel/time/timer.c`.
+fn on_the_wheel(at: Instant) -> Instant {
+    at.as_nanos().checked_next_multiple_of(WHEEL_STEP_NS).map_or(at, Instant::from_nanos)
+}
+
+/// A step of the wheel that far off, 512 ticks of 4 ms: `LVL_GRAN`.
+const WHEEL_STEP_NS: u64 = 512 * 4_000_000;
 
 /// Takes out the first entry if it is such a one.
 fn pop_if(ends: &mut VecDeque<(Instant, Key)>, is_such: impl FnOnce(Instant, Key) -> bool) -> Option<(Instant, Key)> {
