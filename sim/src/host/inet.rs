@@ -521,16 +521,16 @@ impl Host {
 
     #[inline]
     pub(super) fn wake_socket(&mut self, file: Key, wakes: tcp::Wakes, is_lingering: bool) {
-        if wakes.error {
+        if wakes.has(tcp::Wakes::ERROR) {
             self.wake_file(file, poll::KEY_ERROR, false);
         }
-        if wakes.readable {
+        if wakes.has(tcp::Wakes::READABLE) {
             self.wake_file(file, poll::KEY_READABLE, false);
         }
-        if wakes.writable {
+        if wakes.has(tcp::Wakes::WRITABLE) {
             self.wake_file(file, poll::KEY_WRITABLE, false);
         }
-        if wakes.state || is_lingering {
+        if wakes.has(tcp::Wakes::STATE) || is_lingering {
             self.wake_file(file, poll::KEY_STATE, true);
         }
     }

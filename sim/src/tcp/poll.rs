@@ -2,26 +2,54 @@
 
 use super::state::State;
 use super::tcb::{Tcb, Urgent};
+use std::fmt;
+use std::ops::BitOrAssign;
 use twinsock::PollEvents;
 
-/// What happened to a connection since [`Tcb::take_wakes`] was last called, by the names of Linux's `sk_*` callbacks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Wakes {
-    /// `sk_data_ready`: there is more to read.
-    pub readable: bool,
-    /// `sk_write_space`: there is room again, and somebody had hit the full buffer.
-    pub writable: bool,
-    /// `sk_state_change`: the state or the shutdown bits changed.
-    pub state: bool,
-    /// `sk_error_report`: an error is pending.
-    pub error: bool,
-}
+/// What happened to a connection since [`Tcb::take_wakes`] was last called, by the names of Linux's `sk_*` callbacks: bits of one byte, which is written and
+/// read as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wakes(u8);
 
 impl Wakes {
+    /// Nothing.
+    pub const NONE: Wakes = Wakes(0);
+    /// `sk_data_ready`: there is more to read.
+    pub const READABLE: Wakes = Wakes(1);
+    /// `sk_write_space`: there is room again, and somebody had hit the full buffer.
+    pub const WRITABLE: Wakes = Wakes(2);
+    /// `sk_state_change`: the state or the shutdown bits changed.
+    pub const STATE: Wakes = Wakes(4);
+    /// `sk_error_report`: an error is pending.
+    pub const ERROR: Wakes = Wakes(8);
+
     /// Whether anything happened.
+    #[inline]
     #[must_use]
     pub const fn any(self) -> bool {
-        self.readable || self.writable || self.state || self.error
+        self.0 != 0
+    }
+
+    /// Whether some of these happened.
+    #[inline]
+    #[must_use]
+    pub const fn has(self, some: Wakes) -> bool {
+        self.0 & some.0 != 0
+    }
+}
+
+impl BitOrAssign for Wakes {
+    #[inline]
+    fn bitor_assign(&mut self, more: Wakes) {
+        self.0 |= more.0;
+    }
+}
+
+impl fmt::Debug for Wakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names =
+            [(Wakes::READABLE, "readable"), (Wakes::WRITABLE, "writable"), (Wakes::STATE, "state"), (Wakes::ERROR, "error")];
+        f.debug_set().entries(names.iter().filter(|(wake, _)| self.has(*wake)).map(|(_, name)| name)).finish()
     }
 }
 
@@ -106,7 +134,7 @@ impl Tcb {
     fn check_space_for_writers(&mut self) {
         if self.is_writable() {
             self.nospace = false;
-            self.wakes.writable = true;
+            self.wakes |= Wakes::WRITABLE;
         }
     }
 
@@ -114,7 +142,7 @@ impl Tcb {
     #[inline(always)]
     pub(super) fn data_ready(&mut self) {
         if self.done || self.has_rcvlowat(self.unread_bytes(), self.options.rcvlowat) {
-            self.wakes.readable = true;
+            self.wakes |= Wakes::READABLE;
         }
     }
 }

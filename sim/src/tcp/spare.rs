@@ -71,7 +71,7 @@ impl Tcb {
         self.timers = Timers::default();
         self.congestion = Congestion::default();
         self.options = Options::default();
-        (self.state, self.shutdown, self.wakes) = (State::Closed, ShutdownBits::default(), Wakes::default());
+        (self.state, self.shutdown, self.wakes) = (State::Closed, ShutdownBits::default(), Wakes::NONE);
         (self.done, self.orphan, self.passive, self.nospace, self.owes_replies) = (false, false, false, false, false);
         (self.err, self.soft_err) = (None, None);
         (self.local_port, self.remote_port, self.iss) = (0, 0, zero);

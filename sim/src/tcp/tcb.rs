@@ -184,7 +184,7 @@ impl Tcb {
             passive: false,
             err: None,
             soft_err: None,
-            wakes: Wakes::default(),
+            wakes: Wakes::NONE,
             nospace: false,
             local_port: 0,
             remote_port: 0,

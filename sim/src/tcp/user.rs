@@ -2,6 +2,7 @@
 //!
 //! The order of the checks is what a program sees when several things are wrong at once.
 
+use super::poll::Wakes;
 use super::state::State;
 use super::tcb::{Tcb, Urgent, u32_from, usize_from};
 use crate::packet::Payload;
@@ -78,7 +79,7 @@ impl Tcb {
         if self.state == State::Listen {
             self.state = State::Closed;
             self.shutdown = ShutdownBits::default();
-            self.wakes.state = true;
+            self.wakes |= Wakes::STATE;
         }
     }
 
@@ -274,7 +275,7 @@ impl Tcb {
                     self.unlisten();
                     self.skip_ahead();
                 }
-                self.wakes.state = true;
+                self.wakes |= Wakes::STATE;
                 return Ok(());
             }
             State::SynSent => {
@@ -293,7 +294,7 @@ impl Tcb {
         }
         self.shutdown.read |= read;
         self.shutdown.write |= write;
-        self.wakes.state = true;
+        self.wakes |= Wakes::STATE;
         if write && self.state.may_send() {
             self.send_fin();
         }
@@ -353,7 +354,7 @@ impl Tcb {
         }
         if was_open {
             self.err = Some(Errno::CONNRESET);
-            self.wakes.error = true;
+            self.wakes |= Wakes::ERROR;
         }
         self.die();
     }
@@ -414,7 +415,7 @@ impl Tcb {
         self.ack.now = false;
         self.ack.scheduled = false;
         self.timers.stop();
-        self.wakes.state = true;
+        self.wakes |= Wakes::STATE;
         if let Some(recv) = &mut self.recv {
             recv.drop_early();
         }
@@ -423,7 +424,7 @@ impl Tcb {
     /// Ends the connection with an error for its user: `sk_error_report` and `tcp_done`.
     pub(super) fn fail(&mut self, error: Errno) {
         self.err = Some(error);
-        self.wakes.error = true;
+        self.wakes |= Wakes::ERROR;
         self.die();
     }
 

@@ -3,6 +3,7 @@
 use crate::packet::{Control, Segment, SeqNumber};
 use crate::tcp::congestion::Phase;
 use crate::tcp::output::timestamp_clock;
+use crate::tcp::poll::Wakes;
 use crate::tcp::state::State;
 use crate::tcp::tcb::Tcb;
 use crate::tcp::timer::{Retransmit, nanos_between};
@@ -160,7 +161,7 @@ impl Tcb {
         match self.state {
             State::FinWait1 => {
                 self.state = State::FinWait2;
-                self.wakes.state = true;
+                self.wakes |= Wakes::STATE;
                 if self.orphan {
                     self.orphan_in_fin_wait2(now);
                 }

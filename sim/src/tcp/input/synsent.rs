@@ -1,6 +1,7 @@
 //! Section 3.10.7.3: a segment arrives in SYN-SENT.
 
 use crate::packet::{Control, Segment};
+use crate::tcp::poll::Wakes;
 use crate::tcp::state::State;
 use crate::tcp::tcb::Tcb;
 use crate::tcp::timer::nanos_between;
@@ -80,6 +81,6 @@ impl Tcb {
         self.begin_congestion_control();
         self.settle_buffers();
         self.arm_keepalive(now);
-        self.wakes.state = true;
+        self.wakes |= Wakes::STATE;
     }
 }

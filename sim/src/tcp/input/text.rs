@@ -1,6 +1,7 @@
 //! The sixth to eighth steps of section 3.10.7.4: urgent pointer, text, FIN; and when to acknowledge, RFC 9293 section 3.8.6.3.
 
 use crate::packet::{Control, Payload, Segment};
+use crate::tcp::poll::Wakes;
 use crate::tcp::rtt::JIFFY_US;
 use crate::tcp::send_buffer::slice;
 use crate::tcp::state::State;
@@ -122,7 +123,7 @@ impl Tcb {
                 && let Some(byte) = recv.byte_at(usize_from(offset))
             {
                 self.urgent = Urgent::Unread(byte);
-                self.wakes.readable = true;
+                self.wakes |= Wakes::READABLE;
             }
         } else {
             recv.push(payload);
@@ -157,7 +158,7 @@ impl Tcb {
         self.rcv_nxt += 1;
         self.done = true;
         self.shutdown.read = true;
-        self.wakes.state = true;
+        self.wakes |= Wakes::STATE;
         if let Some(recv) = &mut self.recv {
             recv.drop_early();
         }

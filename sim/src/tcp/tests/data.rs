@@ -7,7 +7,7 @@ use twinsock::{Errno, PollEvents, Shutdown};
 fn what_is_sent_is_received() {
     let mut pair = Pair::connected();
     assert_eq!(pair.send(Side::A, b"hello"), Ok(5));
-    assert!(pair.b.wakes.readable);
+    assert!(pair.b.wakes.has(Wakes::READABLE));
     assert_eq!(pair.b.tcb.readable_bytes(), 5);
     assert_eq!(pair.recv(Side::B, 3), Ok(b"hel".to_vec()));
     assert_eq!(pair.recv(Side::B, 3), Ok(b"lo".to_vec()));
@@ -93,11 +93,11 @@ fn a_fresh_socket_sends_epipe_and_reads_enotconn() {
 fn poll_wants_rcvlowat_bytes() {
     let mut pair = Pair::connected();
     pair.b.tcb.set_rcvlowat(4);
-    pair.b.wakes = Wakes::default();
+    pair.b.wakes = Wakes::NONE;
     pair.send(Side::A, b"abc").expect("room");
-    assert!(!pair.b.tcb.poll_mask().contains(PollEvents::IN) && !pair.b.wakes.readable);
+    assert!(!pair.b.tcb.poll_mask().contains(PollEvents::IN) && !pair.b.wakes.has(Wakes::READABLE));
     pair.send(Side::A, b"d").expect("room");
-    assert!(pair.b.tcb.poll_mask().contains(PollEvents::IN) && pair.b.wakes.readable);
+    assert!(pair.b.tcb.poll_mask().contains(PollEvents::IN) && pair.b.wakes.has(Wakes::READABLE));
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn a_full_buffer_would_block_and_wakes_when_a_third_is_free() {
     }
     assert!(full > 0 && total > 16_384 && total <= 2 * (16_384 + 16_384) + 131_072, "{total} bytes were accepted");
     assert!(!pair.a.tcb.poll_mask().contains(PollEvents::OUT));
-    pair.a.wakes = Wakes::default();
+    pair.a.wakes = Wakes::NONE;
     let mut read = 0;
     while read < total {
         read += pair.recv(Side::B, 8192).map(|data| data.len()).unwrap_or_default();
@@ -215,7 +215,7 @@ fn a_full_buffer_would_block_and_wakes_when_a_third_is_free() {
             assert!(pair.step(), "{read} of {total} bytes came and nothing happens");
         }
     }
-    assert!(pair.a.wakes.writable);
+    assert!(pair.a.wakes.has(Wakes::WRITABLE));
     assert!(pair.a.tcb.poll_mask().contains(PollEvents::OUT));
 }
 
@@ -341,7 +341,7 @@ fn shutdown_read_is_local_and_later_data_is_readable() {
 #[test]
 fn write_space_is_announced_only_after_a_full_buffer() {
     let mut pair = Pair::connected();
-    pair.a.wakes = Wakes::default();
+    pair.a.wakes = Wakes::NONE;
     pair.send(Side::A, &[1; 1000]).expect("room");
     pair.pass(Duration::from_secs(1));
     assert_eq!(pair.a.tcb.outq_bytes(), 0);

@@ -122,7 +122,7 @@ impl Talk {
                         }
                         Way::Full => self.ends[other].arrives(self.now, &mut segment),
                     }
-                    self.readable.push(self.ends[other].take_wakes().readable);
+                    self.readable.push(self.ends[other].take_wakes().has(Wakes::READABLE));
                     self.settle_down(other);
                 }
             }

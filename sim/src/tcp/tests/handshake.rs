@@ -11,7 +11,7 @@ fn three_segments_open_a_connection() {
     pair.settle();
     assert_eq!(pair.dialogue(), ["A SYN", "B SYN-ACK", "A ACK"]);
     assert_eq!(pair.states(), (State::Established, State::Established));
-    assert!(pair.a.wakes.state && pair.b.wakes.state);
+    assert!(pair.a.wakes.has(Wakes::STATE) && pair.b.wakes.has(Wakes::STATE));
     assert_eq!(pair.a.tcb.poll_timeout(), None);
     assert_eq!(pair.b.tcb.poll_timeout(), None);
 }

@@ -60,7 +60,7 @@ struct Pair {
 
 impl End {
     fn new(config: Config) -> End {
-        End { tcb: Tcb::new(&config), listener: None, time_wait: None, wakes: Wakes::default(), config }
+        End { tcb: Tcb::new(&config), listener: None, time_wait: None, wakes: Wakes::NONE, config }
     }
 
     fn receive(&mut self, now: Instant, segment: Segment) -> Vec<Segment> {
@@ -85,11 +85,7 @@ impl End {
     }
 
     fn collect(&mut self) {
-        let wakes = self.tcb.take_wakes();
-        self.wakes.readable |= wakes.readable;
-        self.wakes.writable |= wakes.writable;
-        self.wakes.state |= wakes.state;
-        self.wakes.error |= wakes.error;
+        self.wakes |= self.tcb.take_wakes();
         if let Some(rest) = self.tcb.take_time_wait() {
             self.time_wait = Some(rest);
         }
