@@ -135,13 +135,16 @@ pub enum Landing {
     Wakes {
         /// Who is to be woken.
         waiter: Token,
-        /// The host has a timer more, or may have another earliest one.
+        /// The host has a timer more, or may have an earlier one.
         is_armed: bool,
     },
     /// It is taken in, or there was no room for it, which has led to nothing.
     Kept,
-    /// It is taken in, which has led to nothing but, perhaps, another earliest timer.
-    Quiet,
+    /// It is taken in, which has led to nothing else.
+    Quiet {
+        /// The host has a timer more, or may have an earlier one.
+        is_armed: bool,
+    },
     /// It is taken in.
     Done,
     /// It is a datagram of a way of which nobody here has heard yet. Nothing has happened: it is for [`Host::take_unheard`].
@@ -510,6 +513,7 @@ impl Host {
         }
         let is_small = socket.tcb.take_segment_here(now, segment);
         let followed = socket.follow(key, &mut self.dirty, &mut self.timers);
+        let is_armed = followed.is_armed();
         if is_small && socket.settle_down() {
             *calms += 1;
             socket.calm = *calms;
@@ -520,10 +524,10 @@ impl Host {
             return Landing::Done;
         }
         if !self.has_woken() {
-            return Landing::Quiet;
+            return Landing::Quiet { is_armed };
         }
         match self.sleepers.only_woken() {
-            Some(waiter) => Landing::Wakes { waiter, is_armed: true },
+            Some(waiter) => Landing::Wakes { waiter, is_armed },
             None => Landing::Done,
         }
     }

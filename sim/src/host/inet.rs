@@ -39,11 +39,12 @@ impl Socket {
         self.has_lost_route = false;
     }
 
-    /// Puts the socket into the queue of those that may have something to send, or, if it has nothing, arms its timer.
+    /// Puts the socket into the queue of those that may have something to send, or, if it has nothing, arms its timer. Answers whether there is an
+    /// earlier one now.
     #[inline(always)]
-    pub(super) fn mark_dirty(&mut self, key: Key, dirty: &mut KeyQueue, timers: &mut TimerQueue) {
+    pub(super) fn mark_dirty(&mut self, key: Key, dirty: &mut KeyQueue, timers: &mut TimerQueue) -> bool {
         if self.is_dirty {
-            return;
+            return false;
         }
         if self.tcb.has_output() {
             self.is_dirty = true;
@@ -99,20 +100,31 @@ pub(super) struct Followed {
     ended_from: Option<State>,
     /// It has come to be complete.
     is_completed: bool,
+    /// The socket's timer goes off earlier than any that was known.
+    is_earlier: bool,
+}
+
+impl Followed {
+    /// Whether the host may have a timer that goes off earlier: the socket has, or something of it goes on to wait.
+    #[inline(always)]
+    pub(super) fn is_armed(&self) -> bool {
+        self.is_earlier | self.ended_from.is_some()
+    }
 }
 
 impl Socket {
     /// Follows what an entry into the control block has changed, as far as that concerns nobody else.
     #[inline(always)]
     pub(super) fn follow(&mut self, key: Key, dirty: &mut KeyQueue, timers: &mut TimerQueue) -> Followed {
-        self.mark_dirty(key, dirty, timers);
+        let is_earlier = self.mark_dirty(key, dirty, timers);
         let wakes = self.tcb.take_wakes();
         let is_lingering = self.is_lingering;
         let wake = self.file.map(|file| LateWake { file, wakes, is_lingering, error: false });
         let (new, old) = (self.tcb.state(), self.state);
         self.state = new;
         let ended_from = (new == State::Closed && old != State::Closed).then_some(old);
-        Followed { wake, ended_from, is_completed: old == State::SynReceived && new != old && new != State::Closed }
+        let is_completed = old == State::SynReceived && new != old && new != State::Closed;
+        Followed { wake, ended_from, is_completed, is_earlier }
     }
 }
 

@@ -117,9 +117,11 @@ impl World {
                     return Happened::Ended(Ended { waiter, data: Data::of_packet(slot, received) });
                 }
                 Landing::Kept => self.in_flight.land(slot),
-                Landing::Quiet => {
+                Landing::Quiet { is_armed } => {
                     self.in_flight.land(slot);
-                    self.follow_timer(to);
+                    if is_armed {
+                        self.follow_timer(to);
+                    }
                 }
                 landing @ (Landing::Wakes { .. } | Landing::Done | Landing::Unheard | Landing::Long) => {
                     return self.landed(to, slot, landing).map_or(Happened::Something, Happened::Woken);
@@ -142,7 +144,7 @@ impl World {
                 }
                 return Some(waiter);
             }
-            Landing::Ends { .. } | Landing::Quiet => unreachable!("`arrival` has seen to it"),
+            Landing::Ends { .. } | Landing::Quiet { .. } => unreachable!("`arrival` has seen to it"),
             Landing::Kept => self.in_flight.land(slot),
             Landing::Unheard => return self.land_unheard(to, slot),
             Landing::Done => {

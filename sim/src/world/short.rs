@@ -182,9 +182,8 @@ impl World {
         let short = host.accept_short(&mut Cx { now, luck: &mut luck }, who, fd, name, flags);
         match short {
             Short::Done(Err(_)) => self.follow(at),
-            // Nothing is to be sent, and nobody to be woken; but an entry for the host's timers that is too early may move, as on the full way.
-            Short::Done(Ok(_)) | Short::Waits(_) => self.follow_timer(at),
-            Short::Long => {}
+            // Nothing is to be sent, nobody to be woken, and no timer to be waited for that was not there.
+            Short::Done(Ok(_)) | Short::Waits(_) | Short::Long => {}
         }
         short
     }
@@ -211,8 +210,7 @@ impl World {
         match result {
             Some(Err(_)) => self.follow(at),
             // As in `accept_short`.
-            Some(Ok(_)) => self.follow_timer(at),
-            None => {}
+            Some(Ok(_)) | None => {}
         }
         result
     }

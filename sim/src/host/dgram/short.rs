@@ -434,7 +434,7 @@ impl Host {
             landing @ (Landing::Ends { .. }
             | Landing::Wakes { .. }
             | Landing::Kept
-            | Landing::Quiet
+            | Landing::Quiet { .. }
             | Landing::Done
             | Landing::Long) => landing,
         }

@@ -71,7 +71,7 @@ impl Twins {
             let host = &mut self.short.hosts[to];
             match host.take_packet_short(now, &mut packet, &mut ends, false, &mut self.calms) {
                 Landing::Long | Landing::Unheard => host.take_packet(&mut cx, &mut packet, ends),
-                Landing::Done | Landing::Kept | Landing::Quiet | Landing::Wakes { .. } => self.taken += 1,
+                Landing::Done | Landing::Kept | Landing::Quiet { .. } | Landing::Wakes { .. } => self.taken += 1,
                 Landing::Ends { .. } => panic!("no receive waits"),
             }
         }

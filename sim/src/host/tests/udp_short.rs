@@ -104,7 +104,7 @@ impl Twins {
         self.short.deliver();
         self.long.deliver();
         match landing {
-            Landing::Long | Landing::Unheard | Landing::Done | Landing::Quiet => {}
+            Landing::Long | Landing::Unheard | Landing::Done | Landing::Quiet { .. } => {}
             Landing::Kept => self.taken.kept += 1,
             Landing::Wakes { .. } => self.taken.woken += 1,
             Landing::Ends { .. } => self.taken.ended += 1,
