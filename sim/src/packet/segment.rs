@@ -270,6 +270,7 @@ impl Payload {
     pub(crate) fn clear(&mut self) {
         match self {
             Payload::Inline { len, .. } => *len = 0,
+            Payload::Shared(bytes) if bytes.is_empty() => {}
             Payload::Shared(bytes) => *bytes = Bytes::new(),
         }
     }
