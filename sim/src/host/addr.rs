@@ -81,6 +81,7 @@ pub(super) fn check_length(bytes: &[u8]) -> Result<()> {
 /// The address in these bytes, for a socket of `family`; the length has been checked against [`check_length`].
 ///
 /// `AF_UNSPEC` is taken as `AF_INET` where `unspec_is_any` and the address is 0.0.0.0 (bind's compatibility rule).
+#[inline(always)]
 pub(super) fn decode(family: Family, bytes: &[u8], unspec_is_any: bool) -> Result<Target> {
     let minimum = match family {
         Family::Inet => SOCKADDR_IN_BYTES,
@@ -273,22 +274,38 @@ impl Addresses {
         Route { source, is_local: true, mtu_bytes: LOOPBACK_MTU_BYTES.min(largest_packet(destination)) }
     }
 
-    /// The route to a (canonical) destination from a source address, which may be the wildcard.
+    /// Whether packets from a source address, which may be the wildcard, to a (canonical) destination stay in the host.
     ///
     /// # Errors
     /// `ENETUNREACH`: no interface leads there. `EINVAL`: a loopback address cannot be the source of packets that leave.
     #[inline(always)]
-    pub(super) fn route(&self, source: IpAddr, destination: IpAddr) -> Result<Route> {
-        if is_multicast_or_broadcast(destination) {
+    pub(super) fn stays_within(&self, source: &IpAddr, destination: &IpAddr) -> Result<bool> {
+        if is_multicast_or_broadcast(*destination) {
             return Err(Errno::NETUNREACH);
         }
-        if self.owns(destination) {
+        if self.owns(*destination) {
+            return Ok(true);
+        }
+        let leads_there = match destination {
+            IpAddr::V4(_) => self.first_v4.is_some(),
+            IpAddr::V6(_) => self.first_v6.is_some(),
+        };
+        if !leads_there {
+            return Err(Errno::NETUNREACH);
+        }
+        if source.is_loopback() { Err(Errno::INVAL) } else { Ok(false) }
+    }
+
+    /// The route to a (canonical) destination from a source address, which may be the wildcard.
+    ///
+    /// # Errors
+    /// Those of [`Addresses::stays_within`].
+    #[inline(always)]
+    pub(super) fn route(&self, source: IpAddr, destination: IpAddr) -> Result<Route> {
+        if self.stays_within(&source, &destination)? {
             return Ok(Addresses::route_within(source, destination));
         }
         let first = self.first(destination).ok_or(Errno::NETUNREACH)?;
-        if source.is_loopback() {
-            return Err(Errno::INVAL);
-        }
         let source = if source.is_unspecified() { first } else { source };
         Ok(Route { source, is_local: false, mtu_bytes: self.mtu_to(destination, false) })
     }

@@ -1,7 +1,7 @@
 //! Connections that begin: whom a SYN is for, what its connection starts with, and the segment that completes it.
 
 use super::Host;
-use super::addr::{self, Route};
+use super::addr;
 use super::conns::FourTuple;
 use super::cx::Cx;
 use super::socket::{Heard, Socket, Ss};
@@ -86,13 +86,13 @@ impl Host {
     }
 
     /// A segment that belongs to no connection: for a listener, or for nobody.
-    pub(super) fn segment_for_port(&mut self, cx: &mut Cx<'_>, tuple: FourTuple, segment: &Segment, ttl: u8, from: SynFrom) {
+    pub(super) fn segment_for_port(&mut self, cx: &mut Cx<'_>, tuple: &FourTuple, segment: &Segment, ttl: u8, from: SynFrom) {
         if !self.addresses.owns(tuple.local) {
             return;
         }
-        let Some(listener) = self.find_listener(cx, &tuple) else {
+        let Some(listener) = self.find_listener(cx, tuple) else {
             if let Some(reply) = tcp::reply_to_closed(segment) {
-                self.reply(&tuple, reply);
+                self.reply(tuple, reply);
             }
             return;
         };
@@ -101,7 +101,7 @@ impl Host {
         }
         match tcp::segment_for_listener(segment) {
             ListenVerdict::Ignore => {}
-            ListenVerdict::Reply(reply) => self.reply(&tuple, reply),
+            ListenVerdict::Reply(reply) => self.reply(tuple, reply),
             ListenVerdict::Syn => {
                 let admits = self.sockets[listener].listener.as_ref().is_some_and(|queues| queues.admits_syn());
                 if admits {
@@ -138,10 +138,11 @@ impl Host {
     }
 
     /// Makes the half-open connection of a SYN. Options are inherited here, at the handshake.
-    fn admit(&mut self, cx: &mut Cx<'_>, parent: Key, tuple: FourTuple, syn: &Segment, from: SynFrom) {
+    fn admit(&mut self, cx: &mut Cx<'_>, parent: Key, tuple: &FourTuple, syn: &Segment, from: SynFrom) {
         self.addresses.forget_old_paths(cx.now);
-        let Ok(route) = self.addresses.route(tuple.local, tuple.remote) else { return };
-        self.learn_path(cx, &route, tuple.remote);
+        let Ok(stays_within) = self.addresses.stays_within(&tuple.local, &tuple.remote) else { return };
+        let mtu_bytes = self.addresses.mtu_to(tuple.remote, stays_within);
+        self.learn_path(cx, mtu_bytes, &tuple.remote);
         let iss = from.iss.unwrap_or_else(|| self.initial_sequence_number(cx, from.hash));
         let listener = &self.sockets[parent];
         let Socket { v6only, heard, addr_locked, .. } = *listener;
@@ -155,7 +156,7 @@ impl Host {
         socket.heard = heard;
         socket.addr_locked = addr_locked;
         socket.ss = Ss::Connected;
-        socket.tuple = tuple;
+        socket.tuple = *tuple;
         socket.parent = Some(parent);
         socket.peer = from.peer;
         socket.hold_port(child, tuple.local_port, true, ports);
@@ -167,10 +168,10 @@ impl Host {
     }
 
     /// What a connection that begins is told of its path, into [`Host::tcp_config`].
-    pub(super) fn learn_path(&mut self, cx: &mut Cx<'_>, route: &Route, remote: IpAddr) {
+    pub(super) fn learn_path(&mut self, cx: &mut Cx<'_>, mtu_bytes: u32, remote: &IpAddr) {
         let headers = if remote.is_ipv4() { 40 } else { 60 };
         let mss_bytes =
-            u16::try_from(route.mtu_bytes.saturating_sub(headers).max(MSS_MIN_BYTES)).expect("an IP packet is below 64 KiB");
+            u16::try_from(mtu_bytes.saturating_sub(headers).max(MSS_MIN_BYTES)).expect("an IP packet is below 64 KiB");
         let timestamp_offset = cx.luck.below(Latitude::TimestampOffset, u32::MAX);
         self.tcp_config.renew(&self.sysctl.tcp, Some((mss_bytes, timestamp_offset)));
     }

@@ -31,9 +31,9 @@ impl Socket {
     /// Writes the IP header of a packet of this socket.
     #[inline(always)]
     pub(super) fn address(&mut self, sysctl: &Sysctl, packet: &mut Packet) {
-        let remote = self.tuple.remote;
+        let remote = &self.tuple.remote;
         packet.src = self.tuple.local;
-        packet.dst = remote;
+        packet.dst = *remote;
         packet.ttl = self.options.ttl_to(remote).unwrap_or(sysctl.ip_default_ttl);
         packet.tos = self.options.tos_to(remote);
         self.has_lost_route = false;
@@ -49,9 +49,9 @@ impl Socket {
         if self.tcb.has_output() {
             self.is_dirty = true;
             dirty.push(key);
-        } else {
-            self.arm(key, timers);
+            return false;
         }
+        self.arm(key, timers)
     }
 
     /// Sees to it that the queue of timers has an entry no later than the socket's deadline. A deadline that moves later costs nothing.
@@ -186,12 +186,11 @@ impl Host {
         let (local_port, remote_port) = (segment.dst_port, segment.src_port);
         let tuple = FourTuple { local: dst, remote: src, local_port, remote_port };
         let hash = tuple.hash();
+        let from = SynFrom { peer: ends.from(), hash, iss: None };
         match self.conn_of(&tuple, hash) {
             Some(Conn::Socket(key)) => self.segment_for_socket(cx, key, ends.from(), segment, ttl),
-            Some(Conn::TimeWait(key)) => {
-                self.segment_for_time_wait(cx, key, tuple, std::mem::replace(segment, Segment::EMPTY), ttl);
-            }
-            None => self.segment_for_port(cx, tuple, segment, ttl, SynFrom { peer: ends.from(), hash, iss: None }),
+            Some(Conn::TimeWait(key)) => self.segment_for_time_wait(cx, key, &tuple, (segment, ttl), from),
+            None => self.segment_for_port(cx, &tuple, segment, ttl, from),
         }
     }
 

@@ -37,22 +37,23 @@ impl TimeWaitEntry {
 
 impl Host {
     /// A segment for a connection in TIME-WAIT.
-    pub(super) fn segment_for_time_wait(&mut self, cx: &mut Cx<'_>, key: Key, tuple: FourTuple, segment: Segment, ttl: u8) {
-        match self.time_waits[key].rest.handle_segment(cx.now, &segment) {
+    pub(super) fn segment_for_time_wait(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: Key,
+        tuple: &FourTuple,
+        (segment, ttl): (&Segment, u8),
+        from: SynFrom,
+    ) {
+        match self.time_waits[key].rest.handle_segment(cx.now, segment) {
             TimeWaitAction::Ignore => {}
-            TimeWaitAction::Reply(reply) => self.reply(&tuple, reply),
+            TimeWaitAction::Reply(reply) => self.reply(tuple, reply),
             TimeWaitAction::Gone => self.forget_time_wait(key),
             TimeWaitAction::NewConnection { iss } => {
                 // Without a listener the old connection goes on dying.
-                if self.find_listener(cx, &tuple).is_some() {
+                if self.find_listener(cx, tuple).is_some() {
                     self.forget_time_wait(key);
-                    self.segment_for_port(
-                        cx,
-                        tuple,
-                        &segment,
-                        ttl,
-                        SynFrom { peer: Key::NOBODY, hash: tuple.hash(), iss: Some(iss) },
-                    );
+                    self.segment_for_port(cx, tuple, segment, ttl, SynFrom { iss: Some(iss), ..from });
                 }
             }
         }
@@ -99,7 +100,7 @@ impl Host {
         self.release_place(port, place);
     }
 
-    /// Those whose time in TIME-WAIT is over go, and the timer is set to when the next one does. Entries are not taken out
+    /// Those whose time in TIME-WAIT is over go, and the timer is set to when the next ones do. Entries are not taken out
     /// when a connection goes early or stays longer.
     pub(super) fn time_waits_timer(&mut self, now: Instant) {
         while let Some((_, key)) = pop_if(&mut self.time_wait_ends, |at, _| at <= now) {

@@ -251,14 +251,14 @@ impl Host {
         let overrides = &wanted.overrides;
         let set_ttl = match route.cast {
             Cast::Multicast => Some(dgram.groups.ttl(to)),
-            Cast::Unicast | Cast::Broadcast => dgram.options.ttl_to(to),
+            Cast::Unicast | Cast::Broadcast => dgram.options.ttl_to(&to),
         };
         let segment = overrides.segment.unwrap_or(dgram.options.udp_segment);
         let is_cut = segment > 0;
         let by = udp::Route {
             src: SocketAddr::new(route.source, dgram.port),
             ttl: overrides.ttl.or(set_ttl).unwrap_or(default_ttl),
-            tos: overrides.tos.unwrap_or_else(|| dgram.options.tos_to(to)),
+            tos: overrides.tos.unwrap_or_else(|| dgram.options.tos_to(&to)),
             // What UDP_SEGMENT cuts meets the MTU when it is cut.
             mtu_bytes: if is_cut { IP_MAX_MTU } else { route.mtu_bytes },
             fragment: is_cut || dgram.may_fragment(to.is_ipv4(), overrides.dontfrag),

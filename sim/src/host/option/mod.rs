@@ -193,13 +193,13 @@ impl Options {
 
     /// The time to live of packets to this address, if the user has set it.
     #[inline]
-    pub(super) fn ttl_to(&self, remote: IpAddr) -> Option<u8> {
+    pub(super) fn ttl_to(&self, remote: &IpAddr) -> Option<u8> {
         if remote.is_ipv4() { self.ttl } else { self.unicast_hops }
     }
 
     /// The type of service of packets to this address.
     #[inline]
-    pub(super) fn tos_to(&self, remote: IpAddr) -> u8 {
+    pub(super) fn tos_to(&self, remote: &IpAddr) -> u8 {
         if remote.is_ipv4() { self.tos } else { self.tclass }
     }
 }
