@@ -479,8 +479,12 @@ impl World {
     #[inline(always)]
     pub fn begin(&mut self, at: HostId, pid: Pid, token: Token, call: &mut Call<'_, '_>) -> Progress {
         let (host, mut luck, now) = self.kernel(at);
+        // A descriptor more is nothing that anybody hears of.
+        let has_consequences = !matches!(call, Call::Socket { .. });
         let progress = host.begin(&mut Cx { now, luck: &mut luck }, pid, token, call);
-        self.follow(at);
+        if has_consequences {
+            self.follow(at);
+        }
         progress
     }
 
