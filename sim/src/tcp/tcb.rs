@@ -289,10 +289,24 @@ impl Tcb {
     /// What every opening begins with.
     fn begin(&mut self, config: &Config, ports: (u16, u16), iss: SeqNumber) {
         self.sysctl.clone_from(&config.sysctl);
+        self.timestamps = TimestampState::fresh(config.timestamp_offset);
+        // As many options as one that has never been open can have had set before.
+        self.ack.pingpong = false;
+        self.more_follows = false;
+        self.push_now = false;
+        if self.local_port != 0 {
+            self.forget_earlier();
+        }
+        debug_assert_eq!(*self, self.clone().forgetting(), "nothing is left of an earlier connection");
+        self.open(config, ports, iss);
+    }
+
+    /// What an earlier connection has left.
+    #[cold]
+    fn forget_earlier(&mut self) {
         self.err = None;
         self.soft_err = None;
         self.done = false;
-        self.timestamps = TimestampState::fresh(config.timestamp_offset);
         self.congestion = Congestion::default();
         self.rtt = Rtt::default();
         self.timers = Timers::default();
@@ -301,14 +315,17 @@ impl Tcb {
         self.send = None;
         self.urgent = Urgent::None;
         self.fin_queued = false;
-        self.more_follows = false;
         self.sealed = false;
-        self.push_now = false;
         self.max_window = 0;
         self.snd_wnd = 0;
         self.snd_wscale = 0;
         self.scaling_ratio = SCALING_RATIO_INITIAL;
-        self.open(config, ports, iss);
+    }
+
+    /// The same block after that.
+    fn forgetting(mut self) -> Tcb {
+        self.forget_earlier();
+        self
     }
 
     /// The same with a fresh block, made of the same `config`.
