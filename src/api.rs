@@ -266,7 +266,10 @@ pub trait SocketApi: Clone + Send + Sync + 'static {
     /// ```
     #[inline(always)]
     fn connect(&self, socket: &Self::Socket, addr: &SocketAddr) -> Result<()> {
-        self.calls(Vouch::for_owned()).connect(self.fileno(socket), addr.encode()?.as_bytes())
+        // A name is large: it stays where it was made.
+        let name = addr.encode();
+        let name = name.as_ref().map_err(|error| *error)?;
+        self.calls(Vouch::for_owned()).connect(self.fileno(socket), name.as_bytes())
     }
 
     /// Sends data to an address, `sendto(2)`. A connection-oriented socket that is connected ignores the address.
