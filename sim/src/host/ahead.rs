@@ -1,5 +1,6 @@
 //! What calls and packets are going to look at soon, for the caches. Nothing here has any effect but on time.
 
+use super::conns::FourTuple;
 use super::fast::Ends;
 use super::recent::Recent;
 use super::socket::Socket;
@@ -123,6 +124,13 @@ impl Host {
             Body::Icmp(_) => None,
         };
         Some(self.files.get(file?)?.queue.asleep()?.0)
+    }
+
+    /// Makes the caches ready for a segment that has just been sent here, of whose connection its sender knows nobody here: for looking for that.
+    pub(crate) fn prefetch_stranger(&self, packet: &Packet) {
+        let Body::Tcp(segment) = &packet.body else { return };
+        let (local_port, remote_port) = (segment.dst_port, segment.src_port);
+        self.conns.prefetch(&FourTuple { local: packet.dst, remote: packet.src, local_port, remote_port });
     }
 
     fn prefetch_buffers_of(&self, socket: Key) {

@@ -88,6 +88,12 @@ impl Ends {
         self.to
     }
 
+    /// Whether nothing is known of whom it is for.
+    #[inline(always)]
+    pub(crate) fn leads_nowhere(&self) -> bool {
+        self.to == Key::NOBODY && self.calm == 0
+    }
+
     /// The packet is another from here on, and not written by a calm connection. Where to look first stays as a guess, which is verified anyway: most places
     /// serve the same two sockets again.
     #[inline]

@@ -5,6 +5,7 @@ use super::{Due, HostId, Machine, World, group, index};
 use crate::choice::LuckOf;
 use crate::host::Cx;
 use crate::packet::Packet;
+use crate::seldom::unlikely;
 use std::net::IpAddr;
 use twinsock::Instant;
 
@@ -74,16 +75,27 @@ impl World {
             && let Some(path) = self.paths.get_mut(path)
             && let Some(at) = path.direction.arrival(self.now, frame_bytes_at_most)
         {
+            let (to, is_stranger) = (path.to, ends.leads_nowhere());
             self.in_flight.take_off_next();
-            self.queue.push(at, Due::arrival(path.to, slot));
+            self.queue.push(at, Due::arrival(to, slot));
             let has_more = machine.host.has_output();
             if !has_more {
                 machine.host.output_is_out();
+            }
+            if unlikely(is_stranger) {
+                self.prefetch_stranger(to, slot);
             }
             return has_more;
         }
         self.carry_on(id, slot);
         true
+    }
+
+    /// Makes the caches ready for the arrival of a packet whose sender knows nobody there.
+    #[inline(never)]
+    fn prefetch_stranger(&self, to: HostId, slot: u32) {
+        let packet = &self.in_flight.slots[index(slot)].packet;
+        self.machines[to.index()].host.prefetch_stranger(packet);
     }
 
     /// Takes the packet in this place, kept or the next one, which is recorded already, to where it goes.
