@@ -139,6 +139,27 @@ fn only_the_first_closer_waits_out_time_wait() {
 }
 
 #[test]
+fn connections_in_time_wait_end_together() {
+    const STEP_NS: u64 = 2_048_000_000;
+    let (mut net, server, client) = Net::two();
+    let mut due = Vec::new();
+    for _ in 0..2 {
+        let (far, near) = net.connection(server, client);
+        net.close(server, far).unwrap();
+        net.close(client, near).unwrap();
+        due.push(net.now + Duration::from_secs(60));
+        net.advance(Duration::from_millis(300));
+    }
+    let step = |at: Instant| at.as_nanos().next_multiple_of(STEP_NS);
+    assert_eq!(step(due[0]), step(due[1]), "they are due within one step of the wheel");
+    let end = Instant::from_nanos(step(due[0]));
+    net.advance(end - net.now - Duration::from_nanos(1));
+    assert_eq!(net.netstat(0).len(), 2, "neither goes before the other");
+    net.advance(Duration::from_nanos(1));
+    assert!(net.netstat(0).is_empty());
+}
+
+#[test]
 fn data_for_a_closed_socket_in_fin_wait2_is_answered_with_a_reset() {
     let (mut net, server, client) = Net::two();
     let (far, near) = net.connection(server, client);
