@@ -33,6 +33,12 @@ impl FourTuple {
         // The high half is the better mixed one.
         u32::try_from(mixed >> 32).expect("32 bits remain of 64")
     }
+
+    /// A hash of what all connections between two hosts have in common.
+    #[inline]
+    pub(super) fn hash_of_hosts(local: IpAddr, remote: IpAddr) -> u32 {
+        FourTuple { local, remote, local_port: 0, remote_port: 0 }.hash()
+    }
 }
 
 /// Whether two addresses are the same: a comparison of two numbers, if they are of IPv4.

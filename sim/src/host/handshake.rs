@@ -142,7 +142,7 @@ impl Host {
         self.addresses.forget_old_paths(cx.now);
         let Ok(stays_within) = self.addresses.stays_within(&tuple.local, &tuple.remote) else { return };
         let mtu_bytes = self.addresses.mtu_to(tuple.remote, stays_within);
-        self.learn_path(cx, mtu_bytes, &tuple.remote);
+        self.learn_path(cx, mtu_bytes, (&tuple.local, &tuple.remote));
         let iss = from.iss.unwrap_or_else(|| self.initial_sequence_number(cx, from.hash));
         let listener = &self.sockets[parent];
         let Socket { v6only, heard, addr_locked, .. } = *listener;
@@ -168,12 +168,19 @@ impl Host {
     }
 
     /// What a connection that begins is told of its path, into [`Host::tcp_config`].
-    pub(super) fn learn_path(&mut self, cx: &mut Cx<'_>, mtu_bytes: u32, remote: &IpAddr) {
+    pub(super) fn learn_path(&mut self, cx: &mut Cx<'_>, mtu_bytes: u32, (local, remote): (&IpAddr, &IpAddr)) {
         let headers = if remote.is_ipv4() { 40 } else { 60 };
         let mss_bytes =
             u16::try_from(mtu_bytes.saturating_sub(headers).max(MSS_MIN_BYTES)).expect("an IP packet is below 64 KiB");
-        let timestamp_offset = cx.luck.below(Latitude::TimestampOffset, u32::MAX);
+        let timestamp_offset = self.timestamp_offset(cx, FourTuple::hash_of_hosts(*local, *remote));
         self.tcp_config.renew(&self.sysctl.tcp, Some((mss_bytes, timestamp_offset)));
+    }
+
+    /// Where the timestamps of a connection begin, RFC 7323 section 5.4: of all between the same two hosts at the same, for one that takes the place of an
+    /// earlier one is known by them (RFC 6191); that belongs to the hosts, whose hash is `hash`, and to a secret (`secure_tcp_ts_off`).
+    fn timestamp_offset(&mut self, cx: &mut Cx<'_>, hash: u32) -> u32 {
+        let secret = self.timestamp_secret.get_or_insert_with(|| cx.luck.below(Latitude::TimestampOffset, u32::MAX));
+        hash.wrapping_add(*secret)
     }
 
     /// The initial sequence number of a connection, RFC 6528: a part that belongs to its ends and to a secret of the host, and a clock that

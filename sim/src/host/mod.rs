@@ -183,6 +183,8 @@ pub struct Host {
     time_wait_ends: VecDeque<(Instant, Key)>,
     /// What makes initial sequence numbers hard to guess; drawn when the first is needed.
     iss_secret: Option<u32>,
+    /// The same of timestamps.
+    timestamp_secret: Option<u32>,
     /// Operations that are over, for those to come.
     #[expect(clippy::vec_box, reason = "an operation moves from here and back as it is, without its parts being moved")]
     spare_ops: Vec<Box<op::Waiting>>,
@@ -232,6 +234,7 @@ impl Host {
             time_waits: Slab::new(),
             time_wait_ends: VecDeque::new(),
             iss_secret: None,
+            timestamp_secret: None,
             timers: TimerQueue::default(),
             spare_ops: Vec::new(),
             dirty: KeyQueue::new(),

@@ -344,7 +344,7 @@ impl Host {
         let source = if addr::is_multicast_or_broadcast(bound) { socket.family.any() } else { bound };
         self.addresses.forget_old_paths(cx.now);
         let route = self.addresses.route(source, remote)?;
-        self.learn_path(cx, route.mtu_bytes, &remote);
+        self.learn_path(cx, route.mtu_bytes, (&route.source, &remote));
         let mut tuple = FourTuple { local: route.source, remote, local_port: num, remote_port: target.port };
         let (hash, mut replaced);
         if tuple.local_port == 0 {

@@ -8,13 +8,13 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Latitude {
-    /// The initial sequence number of a connection, RFC 9293 section 3.4.1.
+    /// What a host's initial sequence numbers begin with, RFC 9293 section 3.4.1.
     InitialSequenceNumber,
     /// Which ephemeral port is tried first.
     EphemeralPort,
     /// Which member of a SO_REUSEPORT group gets a flow.
     ReusePort,
-    /// The offset of the timestamps of a connection, RFC 7323 section 5.4.
+    /// Where a host's connections let their timestamps begin, RFC 7323 section 5.4.
     TimestampOffset,
     /// An autobound abstract name.
     Autobind,
