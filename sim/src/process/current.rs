@@ -451,17 +451,11 @@ impl Running {
     /// The same of a call of several parts that returns this number. Answers whether it does so now; otherwise the thread is to be switched from, and the number is kept.
     #[inline(always)]
     pub fn returns_number(&self, mut scheduler: RefMut<'_, Scheduler>, number: usize) -> bool {
-        match scheduler.returns_number(self.thread, number, !self.shared.is_told()) {
-            Some(true) => true,
-            Some(false) => {
-                self.leave(scheduler);
-                false
-            }
-            None => {
-                self.return_at_turn(scheduler);
-                true
-            }
+        let is_now = scheduler.returns_number(self.thread, number, !self.shared.is_told());
+        if !is_now {
+            self.leave(scheduler);
         }
+        is_now
     }
 
     /// What the host's monotonic clock shows the thread.

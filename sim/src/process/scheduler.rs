@@ -125,8 +125,8 @@ pub struct Thread {
     recent: Recent,
     /// The receive, or another plain call, that its host has hardly taken note of.
     pub(super) quiet: Option<QuietCall>,
-    /// What that receive returns, once it is over.
-    pub(super) received: Option<Data>,
+    /// What its call returns, which is over.
+    pub(super) returns: Option<Data>,
     pub(super) calls_after_kill: u32,
 }
 
@@ -204,7 +204,7 @@ pub struct Scheduler {
     /// What may befall the calls of processes, by host.
     pub(super) call_faults: BTreeMap<HostId, Course>,
     pub(super) fault_streams: FaultStreams,
-    /// The running thread was chosen among all that are due now, and has not acted yet.
+    /// The running thread was chosen among all that are due now, or nobody else is, and has not acted yet.
     just_chosen: bool,
     /// Who was chosen to run next before the driver was there to do so.
     chosen: Option<ThreadId>,

@@ -6,7 +6,7 @@ use crate::packet::{Body, Payload};
 use crate::prefetch::prefetch;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// What a call returns, until its thread takes it: a number, which is that of the bytes of a receive.
+/// What a call returns, until its thread takes it: a number, and, of a receive, so many bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Data {
     kept: Kept,
@@ -20,7 +20,7 @@ enum Kept {
     InFlight(u32),
     /// Put aside here.
     Aside(u32),
-    /// Nowhere: it is where the thread wanted it, or there is none.
+    /// Nowhere: the bytes are where the thread wanted them, or there are none.
     Taken,
 }
 
@@ -48,10 +48,10 @@ impl Data {
         Data { kept: Kept::InFlight(slot), len }
     }
 
-    /// The number alone. `None`: it is none that is kept.
+    /// A number alone: a descriptor, or how many bytes are already where they were wanted.
     #[inline(always)]
-    pub(crate) fn number(number: usize) -> Option<Data> {
-        Some(Data { kept: Kept::Taken, len: u32::try_from(number).ok()? })
+    pub(crate) fn number(number: usize) -> Data {
+        Data { kept: Kept::Taken, len: u32::try_from(number).expect("a call in parts returns no more than 2^31 - 1") }
     }
 
     /// Whether there is anything to be taken.

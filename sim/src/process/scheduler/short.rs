@@ -49,7 +49,7 @@ pub(super) enum Alone {
     Nothing,
     /// It begins this receive.
     Begins(Posted),
-    /// It goes on with the receive in which it waits.
+    /// It goes on with the receive in which it waits, if it still does.
     GoesOn,
 }
 
@@ -204,7 +204,7 @@ impl Scheduler {
         let Some(data) = self.world.resume_recv_aside(slot.host, quiet) else { return false };
         let fd = quiet.fd();
         slot.quiet = None;
-        slot.received = Some(data);
+        slot.returns = Some(data);
         self.end_short_call(thread, recv_how(self.threads[thread.index()].reads_as_file).name(), fd, Ok(data.bytes()));
         self.collect_wakes();
         !self.returns(thread, false)
@@ -234,7 +234,7 @@ impl Scheduler {
         let fd = slot.quiet.as_ref().expect("a receive that has hardly been taken note of is its thread's").fd();
         slot.quiet = None;
         slot.alone = Alone::Nothing;
-        slot.received = Some(data);
+        slot.returns = Some(data);
         let clock = Instant::from_nanos(slot.clock.max(at).as_nanos().saturating_add(*call_cost_ns));
         slot.clock = clock;
         slot.state = State::Running;
@@ -265,13 +265,12 @@ impl Scheduler {
         into: &mut [u8],
         flags: i32,
     ) -> Option<(usize, bool)> {
-        let data = self.threads.get_mut(thread.index())?.received.take()?;
+        let data = self.threads.get_mut(thread.index())?.returns.take()?;
         self.world.take_data(data, into);
-        let mut is_early = false;
-        // What is told of it besides, if that was not done where it was taken.
-        if unlikely(self.world.trace().wants_calls()) && !data.is_taken() {
+        // Who wants to know of it in full is told here, before it returns, if that was not done where it was taken.
+        let is_early = unlikely(self.world.trace().wants_calls()) && !data.is_taken();
+        if is_early {
             self.note_stream_recv(thread, as_file, fd, (into, data.bytes()), flags);
-            is_early = true;
         }
         Some((data.bytes(), is_early))
     }
@@ -279,7 +278,7 @@ impl Scheduler {
     /// What the running thread's call that has ended returns, if it is that number.
     #[inline(always)]
     pub fn take_number(&mut self, thread: ThreadId) -> Option<usize> {
-        Some(self.threads.get_mut(thread.index())?.received.take()?.bytes())
+        Some(self.threads.get_mut(thread.index())?.returns.take()?.bytes())
     }
 
     /// The same of a datagram, with the name of its sender if that is asked for.
@@ -291,12 +290,11 @@ impl Scheduler {
         into: &mut [u8],
         (flags, mut asked): (i32, Asked<'_, '_>),
     ) -> Option<(usize, bool)> {
-        let data = self.threads.get_mut(thread.index())?.received.take()?;
+        let data = self.threads.get_mut(thread.index())?.returns.take()?;
         self.world.take_datagram(data, into, asked.again());
-        let mut is_early = false;
-        if unlikely(self.world.trace().wants_calls()) && !data.is_taken() {
+        let is_early = unlikely(self.world.trace().wants_calls()) && !data.is_taken();
+        if is_early {
             self.note_dgram_recv(thread, fd, (into, data.bytes()), flags, asked);
-            is_early = true;
         }
         Some((data.bytes(), is_early))
     }

@@ -65,7 +65,7 @@ impl Scheduler {
             quiet: None,
             alone: Alone::Nothing,
             recent: Default::default(),
-            received: None,
+            returns: None,
             children: 0,
             calls_after_kill: 0,
         });

@@ -1,4 +1,4 @@
-//! How a thread comes to its next act: at once, or after what is due before that, at its turn.
+//! How a thread comes to its next act, and how a call that has waited returns: at once, or after what is due before that, at its turn.
 
 use super::{Scheduler, State, ThreadId, full_name};
 use crate::process::failure::FailureKind;
@@ -84,20 +84,20 @@ impl Scheduler {
         self.just_chosen || self.returns_later(thread, may_choose)
     }
 
-    /// The same of a call that returns this number, which is kept for that turn, if it is one that is kept. `None`: it is not, and nothing has happened.
+    /// The same of a call that returns this number, which is kept for that turn.
     #[inline(always)]
-    pub fn returns_number(&mut self, thread: ThreadId, number: usize, may_choose: bool) -> Option<bool> {
-        let kept = Data::number(number)?;
+    pub fn returns_number(&mut self, thread: ThreadId, number: usize, may_choose: bool) -> bool {
         let is_now = self.returns(thread, may_choose);
         if !is_now {
-            self.threads[thread.index()].received = Some(kept);
+            self.threads[thread.index()].returns = Some(Data::number(number));
         }
-        Some(is_now)
+        is_now
     }
 
     #[inline(never)]
     fn returns_later(&mut self, thread: ThreadId, may_choose: bool) -> bool {
-        self.just_chosen = self.comes_to(thread);
+        // What costs nothing returns in the turn in which it was over: the thread has been chosen for that.
+        self.just_chosen = self.threads[thread.index()].clock <= self.world.now() || self.comes_to(thread);
         self.just_chosen || self.wait_for_turn(thread, may_choose)
     }
 

@@ -66,7 +66,7 @@ impl Scheduler {
         let threads_of =
             |flock: usize| upcoming.flocks[flock].iter().flatten().filter_map(|id| Some((id.index(), threads.get(id.index())?)));
         let users = |flock: usize| threads_of(flock).map(|(_, slot)| slot).filter(|slot| slot.recent.is_known());
-        // One that has posted a receive, or goes on with one, will most likely do that without being switched to.
+        // One that does something alone will most likely not be switched to.
         let switched = |flock: usize| {
             threads_of(flock)
                 .filter(|(_, slot)| slot.coming() == Coming::Acts)
@@ -76,7 +76,7 @@ impl Scheduler {
             1 => {
                 for slot in users(1) {
                     world.prefetch_call(slot.host, &slot.recent, slot.coming());
-                    if let Some(data) = slot.received {
+                    if let Some(data) = slot.returns {
                         world.prefetch_data(data);
                     }
                 }
