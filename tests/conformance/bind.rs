@@ -40,6 +40,27 @@ conformance! {
         assert_eq!(Sock::tcp(env).bind(&addr), Ok(()));
     }
 
+    fn a_connection_takes_the_place_of_one_in_time_wait_at_once(env: &E) {
+        let (listener, addr) = listener(env);
+        let (mut next, from) = bound(env, Domain::INET);
+        for _ in 0..8 {
+            // A first SYN that is not taken would be followed by another after a second.
+            next.set_timeout(c::SO_SNDTIMEO, 0, 900_000).unwrap();
+            let (client, server) = join(&listener, next, &addr);
+            server.close().unwrap();
+            assert_eq!(client.recv(1), Ok(vec![]));
+            client.close().unwrap();
+            next = loop {
+                // The last ACK of the closing handshake may still be on its way.
+                let socket = Sock::tcp(env);
+                match socket.bind(&from) {
+                    Ok(()) => break socket,
+                    Err(errno) => assert_eq!(errno, Errno::ADDRINUSE),
+                }
+            };
+        }
+    }
+
     fn a_refused_connect_keeps_an_explicit_port(env: &E) {
         let (_dead, nobody) = dead_end(env, Domain::INET);
         let (first, addr) = bound(env, Domain::INET);
