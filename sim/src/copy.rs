@@ -9,12 +9,16 @@ use std::mem::MaybeUninit;
 
 /// What a cache holds at once.
 const LINE_BYTES: usize = 64;
-/// How many lines are copied at once.
-const PAGE_LINES: usize = 64;
+/// Two lines, which are copied one behind the other.
+const PAIR_BYTES: usize = 2 * LINE_BYTES;
+/// How many pairs are copied at once.
+const PAGE_PAIRS: usize = 32;
 /// From how many places of it.
 const STREAMS: usize = 4;
+/// How many pairs are copied from each of them.
+const STREAM_PAIRS: usize = PAGE_PAIRS / STREAMS;
 /// What is copied so: less is not worth it.
-const MUCH_BYTES: usize = LINE_BYTES * PAGE_LINES;
+const MUCH_BYTES: usize = PAIR_BYTES * PAGE_PAIRS;
 /// How much the C library copies at once, where we do not: up to some 2 KiB it moves registers, and more by one string instruction.
 const PIECE_BYTES: usize = 1536;
 
@@ -55,30 +59,33 @@ fn copy_much<T: Copy>(into: &mut [T], from: &[T]) {
     }
 }
 
-/// Copies line by line, into whole lines.
+/// Copies pair by pair of lines, into whole lines.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx")]
 fn copy_by_lines<T: Copy>(into: &mut [T], from: &[T]) {
+    use std::hint::black_box;
     use std::sync::atomic::{Ordering, compiler_fence};
     const { assert!(size_of::<T>() == 1, "lengths are in bytes") };
     let begun = into.as_ptr().align_offset(LINE_BYTES).min(into.len());
     let ((first_into, into), (first, from)) = (into.split_at_mut(begun), from.split_at(begun));
     first_into.copy_from_slice(first);
-    let (into_lines, last_into) = into.as_chunks_mut::<LINE_BYTES>();
-    let (lines, last) = from.as_chunks::<LINE_BYTES>();
-    let (into_pages, into_lines) = into_lines.as_chunks_mut::<PAGE_LINES>();
-    let (pages, lines) = lines.as_chunks::<PAGE_LINES>();
+    let (into_pairs, last_into) = into.as_chunks_mut::<PAIR_BYTES>();
+    let (pairs, last) = from.as_chunks::<PAIR_BYTES>();
+    let (into_pages, into_pairs) = into_pairs.as_chunks_mut::<PAGE_PAIRS>();
+    let (pages, pairs) = pairs.as_chunks::<PAGE_PAIRS>();
+    // The compiler is not told how many times: it would write all of a page out, or not, by what else there is in the program. It takes as long either way.
+    let times = black_box(STREAM_PAIRS).min(STREAM_PAIRS);
     for (into, from) in into_pages.iter_mut().zip(pages) {
-        for line in 0..PAGE_LINES / STREAMS {
+        for pair in 0..times {
             for stream in 0..STREAMS {
-                let line = stream * (PAGE_LINES / STREAMS) + line;
-                into[line] = from[line];
+                let pair = stream * STREAM_PAIRS + pair;
+                into[pair] = from[pair];
             }
             // So that the compiler does not see that it comes to copies, one behind the other.
             compiler_fence(Ordering::SeqCst);
         }
     }
-    for (into, from) in into_lines.iter_mut().zip(lines) {
+    for (into, from) in into_pairs.iter_mut().zip(pairs) {
         *into = *from;
         compiler_fence(Ordering::SeqCst);
     }
@@ -92,7 +99,7 @@ mod tests {
     #[test]
     fn all_is_copied_whatever_its_length_and_wherever_it_is() {
         let from: Vec<u8> = (0..3 * MUCH_BYTES).map(|index| u8::try_from(index % 251).unwrap()).collect();
-        let whole = MUCH_BYTES + LINE_BYTES;
+        let whole = MUCH_BYTES + PAIR_BYTES;
         let lengths =
             [0, 1, PIECE_BYTES, PIECE_BYTES + 1, MUCH_BYTES - 1, MUCH_BYTES, whole - 1, whole, whole + 70, 2 * whole + 1];
         for len in lengths {
