@@ -81,7 +81,7 @@ impl Syscalls for Plain {
         let mut scheduler = running.enter()?;
         if let ([data], []) = (hdr.iov, hdr.control)
             && (hdr.name.is_none() && scheduler.send_short(running.thread, SendsBy::Sendmsg, fd, data, flags)
-                || scheduler.send_dgram_short(running.thread, SendsBy::Sendmsg, fd, data, (flags, hdr.name)))
+                || scheduler.send_dgram_short::<true>(running.thread, SendsBy::Sendmsg, fd, data, (flags, hdr.name)))
         {
             return Ok(data.len());
         }
@@ -106,7 +106,7 @@ impl Syscalls for Plain {
         };
         let mut len = i32::try_from(name.len()).unwrap_or(i32::MAX);
         let mut name = Name { bytes: name, len: &mut len };
-        let received = match scheduler.recv_dgram_short(running.thread, fd, into, (flags, Asked::All(&mut name))) {
+        let received = match scheduler.recv_dgram_short::<true>(running.thread, fd, into, (flags, Asked::All(&mut name))) {
             ShortRecv::Done(received) => received,
             ShortRecv::Waits => {
                 scheduler = running.suspend(scheduler);

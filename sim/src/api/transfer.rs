@@ -154,7 +154,23 @@ fn begin_send(net: Net, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> Re
 
 /// The same at its turn.
 #[inline(always)]
-fn send_from(
+fn send_from(running: Running, scheduler: RefMut<'_, Scheduler>, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> Returned {
+    if unlikely(scheduler.is_attended()) {
+        drop(scheduler);
+        return send_attended(running, as_file, fd, data, flags);
+    }
+    send_now::<false>(running, scheduler, as_file, fd, data, flags)
+}
+
+/// The same where somebody wants to know of it: apart, so that the usual one need not keep at hand what is to be told.
+#[cold]
+#[inline(never)]
+fn send_attended(running: Running, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> Returned {
+    send_now::<true>(running, running.shared.scheduler.borrow_mut(), as_file, fd, data, flags)
+}
+
+#[inline(always)]
+fn send_now<const ATTENDED: bool>(
     running: Running,
     mut scheduler: RefMut<'_, Scheduler>,
     as_file: bool,
@@ -162,7 +178,7 @@ fn send_from(
     data: &[u8],
     flags: i32,
 ) -> Returned {
-    match scheduler.send_stream(running.thread, SendsBy::stream(as_file), fd, data, flags) {
+    match scheduler.send_stream::<ATTENDED>(running.thread, SendsBy::stream(as_file), fd, data, flags) {
         true => Returned(data.len().cast_signed()),
         false if as_file => write_else(running, scheduler, fd, data),
         false => send_else(running, scheduler, fd, data, flags),
@@ -436,13 +452,35 @@ fn begin_recvfrom(
 #[inline(always)]
 fn recvfrom_at_turn(
     running: Running,
+    scheduler: RefMut<'_, Scheduler>,
+    fd: RawFd,
+    into: &mut [u8],
+    flags: i32,
+    name: &mut Option<Name<'_>>,
+) -> Returned {
+    if unlikely(scheduler.is_attended()) {
+        drop(scheduler);
+        return recvfrom_attended(running, fd, into, flags, name);
+    }
+    recvfrom_now::<false>(running, scheduler, fd, into, flags, name)
+}
+
+#[cold]
+#[inline(never)]
+fn recvfrom_attended(running: Running, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
+    recvfrom_now::<true>(running, running.shared.scheduler.borrow_mut(), fd, into, flags, name)
+}
+
+#[inline(always)]
+fn recvfrom_now<const ATTENDED: bool>(
+    running: Running,
     mut scheduler: RefMut<'_, Scheduler>,
     fd: RawFd,
     into: &mut [u8],
     flags: i32,
     name: &mut Option<Name<'_>>,
 ) -> Returned {
-    match scheduler.recv_dgram_short(running.thread, fd, into, (flags, asked(name))) {
+    match scheduler.recv_dgram_short::<ATTENDED>(running.thread, fd, into, (flags, asked(name))) {
         ShortRecv::Done(received) => Returned(received.cast_signed()),
         ShortRecv::Waits => {
             running.leave(scheduler);
@@ -472,13 +510,35 @@ fn go_on_recvfrom(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut O
 #[inline(always)]
 fn sendto_from(
     running: Running,
+    scheduler: RefMut<'_, Scheduler>,
+    fd: RawFd,
+    data: &[u8],
+    flags: i32,
+    addr: Option<&[u8]>,
+) -> Returned {
+    if unlikely(scheduler.is_attended()) {
+        drop(scheduler);
+        return sendto_attended(running, fd, data, flags, addr);
+    }
+    sendto_now::<false>(running, scheduler, fd, data, flags, addr)
+}
+
+#[cold]
+#[inline(never)]
+fn sendto_attended(running: Running, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
+    sendto_now::<true>(running, running.shared.scheduler.borrow_mut(), fd, data, flags, addr)
+}
+
+#[inline(always)]
+fn sendto_now<const ATTENDED: bool>(
+    running: Running,
     mut scheduler: RefMut<'_, Scheduler>,
     fd: RawFd,
     data: &[u8],
     flags: i32,
     addr: Option<&[u8]>,
 ) -> Returned {
-    if scheduler.send_dgram_short(running.thread, SendsBy::Sendto, fd, data, (flags, addr)) {
+    if scheduler.send_dgram_short::<ATTENDED>(running.thread, SendsBy::Sendto, fd, data, (flags, addr)) {
         return Returned(data.len().cast_signed());
     }
     sendto_long(running, scheduler, fd, data, flags, addr)

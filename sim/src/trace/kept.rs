@@ -197,28 +197,47 @@ impl Kept {
                 false
             }
             None => {
-                let mut record = Record::OTHER;
-                write(&mut record);
-                let is_attended = self.keep_with_care(&record);
+                let (oldest, is_attended) = self.find_place();
+                write(oldest);
                 RECORDS && is_attended
             }
         }
     }
 
+    /// The place of the next record, wherever the ring is, and whether somebody is attending.
     #[cold]
     #[inline(never)]
-    fn keep_with_care(&mut self, record: &Record) -> bool {
+    fn find_place(&mut self) -> (&mut Record, bool) {
+        if self.next >= self.ring_mut().len() {
+            return self.find_place_behind();
+        }
+        self.take_place()
+    }
+
+    /// The same behind all records that are in the ring: that is at its end, or grows.
+    #[inline(never)]
+    fn find_place_behind(&mut self) -> (&mut Record, bool) {
         if self.next == self.size {
             self.before += self.size;
             self.next = 0;
         }
-        let ring = if self.is_attended { &mut self.aside } else { &mut self.records };
-        match ring.get_mut(self.next) {
-            Some(oldest) => *oldest = *record,
-            None => ring.push(*record),
+        if self.next == self.ring_mut().len() {
+            self.ring_mut().push(Record::OTHER);
         }
+        self.take_place()
+    }
+
+    #[inline(always)]
+    fn take_place(&mut self) -> (&mut Record, bool) {
+        let (next, is_attended) = (self.next, self.is_attended);
         self.next += 1;
-        self.is_attended
+        (&mut self.ring_mut()[next], is_attended)
+    }
+
+    /// The ring, wherever it is.
+    #[inline(always)]
+    fn ring_mut(&mut self) -> &mut Vec<Record> {
+        if self.is_attended { &mut self.aside } else { &mut self.records }
     }
 
     /// How many records there were so far: the number of the next one.

@@ -115,6 +115,13 @@ impl Trace {
         self.kept.is_recording()
     }
 
+    /// Whether somebody wants to know of anything in full.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn is_attended(&self) -> bool {
+        self.kept.is_attended()
+    }
+
     /// Whether somebody wants to know of calls in full: [`Trace::call_in_full`] and those like it.
     #[inline]
     #[must_use]

@@ -74,7 +74,14 @@ impl Scheduler {
 
     /// `send(2)` of the running thread, or what is said instead, if it is an easy one on a stream. `false`: nothing has happened.
     #[inline(always)]
-    pub fn send_stream(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], flags: i32) -> bool {
+    pub fn send_stream<const ATTENDED: bool>(
+        &mut self,
+        thread: ThreadId,
+        how: SendsBy,
+        fd: RawFd,
+        data: &[u8],
+        flags: i32,
+    ) -> bool {
         let Scheduler { threads, world, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return false };
         if !world.send_again(slot.host, (&slot.recent, fd), data, flags)
@@ -82,7 +89,7 @@ impl Scheduler {
         {
             return false;
         }
-        if end_call(world, (thread, slot, self.call_cost_ns), how.name(), fd, Ok(data.len())) {
+        if end_call(world, (thread, slot, self.call_cost_ns), how.name(), fd, Ok(data.len())) && ATTENDED {
             self.note_stream_send(thread, how, fd, data, flags);
         }
         self.collect_wakes();
@@ -99,7 +106,7 @@ impl Scheduler {
     /// The same, for those who seldom ask.
     #[inline(never)]
     pub fn send_short(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], flags: i32) -> bool {
-        self.send_stream(thread, how, fd, data, flags)
+        self.send_stream::<true>(thread, how, fd, data, flags)
     }
 
     /// `recv(2)` of the running thread, or `read(2)`, if it is an easy one on a stream. A receive that waits is kept here: so does the thread.
@@ -355,10 +362,24 @@ impl Scheduler {
         Some(result)
     }
 
+    /// Whether somebody wants to know of calls, or of other events, in full. Who has asked before a call on a datagram socket is made can tell the functions below
+    /// that nobody is `ATTENDED` to: then what is to be told of the call need not be at hand when it is over.
+    #[inline(always)]
+    pub fn is_attended(&self) -> bool {
+        self.world.trace().is_attended()
+    }
+
     /// `send(2)`, `sendto(2)` or `sendmsg(2)` of the running thread on a datagram socket, if it is an easy one; `to`: the flags and the name. `false`:
     /// nothing has happened.
     #[inline(always)]
-    pub fn send_dgram_short(&mut self, thread: ThreadId, how: SendsBy, fd: RawFd, data: &[u8], to: (i32, Option<&[u8]>)) -> bool {
+    pub fn send_dgram_short<const ATTENDED: bool>(
+        &mut self,
+        thread: ThreadId,
+        how: SendsBy,
+        fd: RawFd,
+        data: &[u8],
+        to: (i32, Option<&[u8]>),
+    ) -> bool {
         let Scheduler { threads, world, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return false };
         if !world.send_dgram_again(slot.host, (&slot.recent, fd), data, to)
@@ -366,7 +387,7 @@ impl Scheduler {
         {
             return false;
         }
-        if end_call(world, (thread, slot, self.call_cost_ns), how.name(), fd, Ok(data.len())) {
+        if end_call(world, (thread, slot, self.call_cost_ns), how.name(), fd, Ok(data.len())) && ATTENDED {
             self.note_short_send(thread, fd, how, data, to);
         }
         self.collect_wakes();
@@ -375,7 +396,7 @@ impl Scheduler {
 
     /// `recv(2)`, `recvfrom(2)` or `recvmsg(2)` of the running thread on a datagram socket, if it is an easy one.
     #[inline(always)]
-    pub fn recv_dgram_short(
+    pub fn recv_dgram_short<const ATTENDED: bool>(
         &mut self,
         thread: ThreadId,
         fd: RawFd,
@@ -386,13 +407,13 @@ impl Scheduler {
         let (who, how) = ((slot.pid, &mut slot.recent), (flags, asked.again()));
         match self.world.recv_dgram_short(slot.host, who, thread.token(), fd, into, how) {
             Short::Done(received) => {
-                self.end_dgram_recv(thread, fd, (into, received), flags, asked);
+                self.end_dgram_recv::<ATTENDED>(thread, fd, (into, received), flags, asked);
                 ShortRecv::Done(received)
             }
             Short::Waits(quiet) => {
                 slot.reads_as_file = false;
                 slot.wait_quietly(quiet, self.world.now(), Alone::GoesOn);
-                if self.world.trace().is_recording() {
+                if ATTENDED && self.world.trace().is_recording() {
                     self.note_short_wait(thread, dgram_how(&asked), (fd, into.len()), (flags, asked.name().is_some()));
                 }
                 ShortRecv::Waits
@@ -415,7 +436,7 @@ impl Scheduler {
         let received = self.world.resume_dgram_short(slot.host, quiet, into, asked.again())?;
         let flags = quiet.flags();
         slot.quiet = None;
-        self.end_dgram_recv(thread, fd, (into, received), flags, asked);
+        self.end_dgram_recv::<true>(thread, fd, (into, received), flags, asked);
         Some(received)
     }
 
@@ -438,7 +459,7 @@ impl Scheduler {
 
     /// The same of a datagram, with the sender's name if that was asked for.
     #[inline(always)]
-    fn end_dgram_recv(
+    fn end_dgram_recv<const ATTENDED: bool>(
         &mut self,
         thread: ThreadId,
         fd: RawFd,
@@ -446,7 +467,7 @@ impl Scheduler {
         flags: i32,
         asked: Asked<'_, '_>,
     ) {
-        if self.end_short_call(thread, dgram_how(&asked).name(), fd, Ok(received)) {
+        if self.end_short_call(thread, dgram_how(&asked).name(), fd, Ok(received)) && ATTENDED {
             self.note_dgram_recv(thread, fd, (into, received), flags, asked);
         }
         self.collect_wakes();
