@@ -5,7 +5,7 @@
 use super::Net;
 use crate::host::{Asked, Call};
 use crate::process::coroutine;
-use crate::process::current::{Calling, Running};
+use crate::process::current::{Calling, Entry, Running};
 use crate::process::scheduler::{Posted, Scheduler, SendsBy, ShortRecv};
 use crate::seldom::unlikely;
 use std::cell::RefMut;
@@ -141,13 +141,15 @@ fn begin_send(net: Net, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> Re
         Ok(scheduler) => scheduler,
         Err(errno) => return Returned::failed(errno),
     };
-    if unlikely(!as_file && scheduler.uses_dgram(running.thread, fd)) {
-        drop(scheduler);
-        return send_dgram_begun(calling, fd, data, flags);
-    }
-    match running.enter_or_leave(scheduler, None) {
-        Ok(Some(scheduler)) => send_from(running, scheduler, as_file, fd, data, flags),
-        Ok(None) => ended(Returned::WAITS, calling),
+    let is_at_dgram = |scheduler: &Scheduler| unlikely(!as_file && scheduler.uses_dgram(running.thread, fd));
+    let waits = |scheduler: &mut Scheduler| if is_at_dgram(scheduler) { Returned::WAITS_AT_DGRAM } else { Returned::WAITS };
+    match running.enter_or_leave(scheduler, waits) {
+        Ok(Entry::Acts(scheduler)) if is_at_dgram(&scheduler) => {
+            drop(scheduler);
+            send_dgram_now(calling, fd, data, flags)
+        }
+        Ok(Entry::Acts(scheduler)) => send_from(running, scheduler, as_file, fd, data, flags),
+        Ok(Entry::Leaves(waits)) => ended(waits, calling),
         Err(errno) => Returned::failed(errno),
     }
 }
@@ -197,11 +199,10 @@ fn write_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, dat
     Returned::of(running.call(scheduler, &mut Call::Write { fd, data }))
 }
 
-/// `send(2)` on the datagram socket that the thread used last. What it is told fits into registers, so that it takes the place of its caller.
+/// `send(2)` on the datagram socket that the thread used last, at its turn. What it is told fits into registers, so that it takes the place of its caller.
 #[inline(never)]
-fn send_dgram_begun(calling: Calling, fd: RawFd, data: &[u8], flags: i32) -> Returned {
-    let running = *calling;
-    begin_sendto(calling, running.shared.scheduler.borrow_mut(), fd, data, flags, None)
+fn send_dgram_now(calling: Calling, fd: RawFd, data: &[u8], flags: i32) -> Returned {
+    sendto_from(*calling, calling.shared.scheduler.borrow_mut(), fd, data, flags, None)
 }
 
 #[inline(never)]
@@ -221,8 +222,13 @@ fn sendto_begun(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]
         Err(errno) => return Returned::failed(errno),
     };
     let running = *calling;
-    match running.begin() {
-        Ok(scheduler) => begin_sendto(calling, scheduler, fd, data, flags, addr),
+    let scheduler = match running.begin() {
+        Ok(scheduler) => scheduler,
+        Err(errno) => return Returned::failed(errno),
+    };
+    match running.enter_or_leave(scheduler, |_| Returned::WAITS_AT_DGRAM) {
+        Ok(Entry::Acts(scheduler)) => sendto_from(running, scheduler, fd, data, flags, addr),
+        Ok(Entry::Leaves(waits)) => ended(waits, calling),
         Err(errno) => Returned::failed(errno),
     }
 }
@@ -230,22 +236,6 @@ fn sendto_begun(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]
 #[inline(never)]
 fn sendto_at_turn(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
     go_on_sendto(net, fd, data, flags, addr)
-}
-
-#[inline(always)]
-fn begin_sendto(
-    calling: Calling,
-    scheduler: RefMut<'_, Scheduler>,
-    fd: RawFd,
-    data: &[u8],
-    flags: i32,
-    addr: Option<&[u8]>,
-) -> Returned {
-    match calling.enter_or_leave(scheduler, None) {
-        Ok(Some(scheduler)) => sendto_from(*calling, scheduler, fd, data, flags, addr),
-        Ok(None) => ended(Returned::WAITS_AT_DGRAM, calling),
-        Err(errno) => Returned::failed(errno),
-    }
 }
 
 /// The turn has come for which such a send has waited.
@@ -301,14 +291,22 @@ fn begin_recv(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -
         Ok(scheduler) => scheduler,
         Err(errno) => return Returned::failed(errno),
     };
-    if unlikely(!as_file && scheduler.uses_dgram(running.thread, fd)) {
-        drop(scheduler);
-        return recv_dgram_begun(calling, fd, into, flags);
-    }
-    let posted = Posted { as_file, fd, flags, room: u32::try_from(into.len()).unwrap_or(u32::MAX) };
-    match running.enter_or_leave(scheduler, Some(posted)) {
-        Ok(Some(scheduler)) => ended(recv_at_turn(running, scheduler, as_file, fd, into, flags), calling),
-        Ok(None) => ended(Returned::WAITS, calling),
+    let is_at_dgram = |scheduler: &Scheduler| unlikely(!as_file && scheduler.uses_dgram(running.thread, fd));
+    let room = u32::try_from(into.len()).unwrap_or(u32::MAX);
+    let waits = |scheduler: &mut Scheduler| {
+        if is_at_dgram(scheduler) {
+            return Returned::WAITS_AT_DGRAM;
+        }
+        scheduler.post(running.thread, Posted { as_file, fd, flags, room });
+        Returned::WAITS
+    };
+    match running.enter_or_leave(scheduler, waits) {
+        Ok(Entry::Acts(scheduler)) if is_at_dgram(&scheduler) => {
+            drop(scheduler);
+            recv_dgram_now(calling, fd, into, flags)
+        }
+        Ok(Entry::Acts(scheduler)) => ended(recv_at_turn(running, scheduler, as_file, fd, into, flags), calling),
+        Ok(Entry::Leaves(waits)) => ended(waits, calling),
         Err(errno) => Returned::failed(errno),
     }
 }
@@ -396,11 +394,11 @@ fn read_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into
     Returned::of(running.call(scheduler, &mut Call::Read { fd, into }))
 }
 
-/// `recv(2)` on the datagram socket that the thread used last, as [`send_dgram_begun`].
+/// `recv(2)` on the datagram socket that the thread used last, as [`send_dgram_now`].
 #[inline(never)]
-fn recv_dgram_begun(calling: Calling, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+fn recv_dgram_now(calling: Calling, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
     let running = *calling;
-    begin_recvfrom(calling, running.shared.scheduler.borrow_mut(), fd, into, flags, &mut None)
+    ended(recvfrom_at_turn(running, running.shared.scheduler.borrow_mut(), fd, into, flags, &mut None), calling)
 }
 
 #[inline(never)]
@@ -420,8 +418,13 @@ fn recvfrom_begun(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut O
         Err(errno) => return Returned::failed(errno),
     };
     let running = *calling;
-    match running.begin() {
-        Ok(scheduler) => begin_recvfrom(calling, scheduler, fd, into, flags, name),
+    let scheduler = match running.begin() {
+        Ok(scheduler) => scheduler,
+        Err(errno) => return Returned::failed(errno),
+    };
+    match running.enter_or_leave(scheduler, |_| Returned::WAITS_AT_DGRAM) {
+        Ok(Entry::Acts(scheduler)) => ended(recvfrom_at_turn(running, scheduler, fd, into, flags, name), calling),
+        Ok(Entry::Leaves(waits)) => ended(waits, calling),
         Err(errno) => Returned::failed(errno),
     }
 }
@@ -431,24 +434,7 @@ fn recvfrom_on(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Opti
     go_on_recvfrom(net, fd, into, flags, name)
 }
 
-/// Begins a receive by UDP's short way, or makes it by the long way.
-#[inline(always)]
-fn begin_recvfrom(
-    calling: Calling,
-    scheduler: RefMut<'_, Scheduler>,
-    fd: RawFd,
-    into: &mut [u8],
-    flags: i32,
-    name: &mut Option<Name<'_>>,
-) -> Returned {
-    match calling.enter_or_leave(scheduler, None) {
-        Ok(Some(scheduler)) => ended(recvfrom_at_turn(*calling, scheduler, fd, into, flags, name), calling),
-        Ok(None) => ended(Returned::WAITS_AT_DGRAM, calling),
-        Err(errno) => Returned::failed(errno),
-    }
-}
-
-/// The same at its turn.
+/// A receive by UDP's short way, or by the long way.
 #[inline(always)]
 fn recvfrom_at_turn(
     running: Running,

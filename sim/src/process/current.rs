@@ -8,7 +8,7 @@ use crate::process::Killed;
 use crate::process::breakpoint;
 use crate::process::coroutine::{self, StackEnd};
 use crate::process::outside::Outsiders;
-use crate::process::scheduler::{Comes, Posted, ProcId, Scheduler, ThreadId, Wait};
+use crate::process::scheduler::{Comes, ProcId, Scheduler, ThreadId, Wait};
 use crate::trace::Place;
 use crate::world::HostId;
 use std::cell::{Cell, RefCell, RefMut};
@@ -284,6 +284,14 @@ pub struct Running {
     pub thread: ThreadId,
 }
 
+/// What becomes of a thread that has begun a call.
+pub enum Entry<'a, R> {
+    /// It acts.
+    Acts(RefMut<'a, Scheduler>),
+    /// It waits for its turn, and this has been done before.
+    Leaves(R),
+}
+
 /// The running thread in a call: when that returns, whoever listens to the run is told what has happened, before the program goes on.
 pub struct Calling(Running);
 
@@ -361,28 +369,26 @@ impl Running {
         }
     }
 
-    /// The same in a call of several parts, which has begun. `None`: the thread is to be switched from, in a caller of this one's, and acts in the next part, which
-    /// begins with [`Running::come_back`]; a receive may have been begun by then, see [`Scheduler::post`].
+    /// The same in a call of several parts, which has begun. If its turn has not come, the thread is to be switched from, in a caller of this one's, and acts in the next
+    /// part, which begins with [`Running::come_back`]; `leave` is done before.
     ///
     /// # Errors
     /// As of [`Running::enter`].
     #[inline(always)]
-    pub fn enter_or_leave<'a>(
+    pub fn enter_or_leave<'a, R>(
         &self,
         mut scheduler: RefMut<'a, Scheduler>,
-        receive: Option<Posted>,
-    ) -> Result<Option<RefMut<'a, Scheduler>>> {
+        leave: impl FnOnce(&mut Scheduler) -> R,
+    ) -> Result<Entry<'a, R>> {
         let comes = scheduler.comes(self.thread);
         match acts(&self.shared, self.thread, &mut scheduler, comes) {
-            Some(true) => return Ok(Some(scheduler)),
+            Some(true) => return Ok(Entry::Acts(scheduler)),
             Some(false) => {}
             None => return Err(refuse(self.thread, scheduler)),
         }
-        if let Some(receive) = receive {
-            scheduler.post(self.thread, receive);
-        }
+        let left = leave(&mut scheduler);
         self.leave(scheduler);
-        Ok(None)
+        Ok(Entry::Leaves(left))
     }
 
     /// The scheduler for a call that is then to enter.
