@@ -180,10 +180,9 @@ impl World {
     ) -> Short<Result<usize>> {
         let (host, mut luck, now) = self.kernel(at);
         let short = host.accept_short(&mut Cx { now, luck: &mut luck }, who, fd, name, flags);
-        match short {
-            Short::Done(Err(_)) => self.follow(at),
-            // Nothing is to be sent, nobody to be woken, and no timer to be waited for that was not there.
-            Short::Done(Ok(_)) | Short::Waits(_) | Short::Long => {}
+        // Otherwise nothing is to be sent, nobody to be woken, and no timer to be waited for that was not there.
+        if let Short::Done(Err(_)) = short {
+            self.follow(at);
         }
         short
     }
@@ -207,10 +206,9 @@ impl World {
     ) -> Option<Result<usize>> {
         let (host, mut luck, now) = self.kernel(at);
         let result = host.resume_opening(&mut Cx { now, luck: &mut luck }, quiet, name, recent);
-        match result {
-            Some(Err(_)) => self.follow(at),
-            // As in `accept_short`.
-            Some(Ok(_)) | None => {}
+        // As in `accept_short`.
+        if let Some(Err(_)) = result {
+            self.follow(at);
         }
         result
     }
