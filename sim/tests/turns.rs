@@ -1,5 +1,6 @@
 //! Where very many threads are due at one moment, some of what they do is done for them, and the caches are made ready for the rest: it changes no event.
 
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -188,6 +189,46 @@ fn a_call_that_has_waited_returns_after_all_that_is_due_before() {
             assert_eq!(order(call, Some(returned), manner), (vec![1, 0], returned), "call {number}");
         }
     }
+}
+
+/// The order in which what two threads of a process have received from one socket, at one moment, goes on to where it is wanted, if a call costs nothing.
+fn passed_on(seed: u64) -> [u8; 2] {
+    let report = Sim::builder().seed(seed).interleaving(Interleaving::Random).call_cost(Duration::ZERO).run(|sim| {
+        sim.default_link(Link::new().delay(Duration::from_millis(1)));
+        sim.host("server").spawn_daemon("server", |net| {
+            let socket = Arc::new(UdpSocket::bind(&net, ("0.0.0.0", PORT)).unwrap());
+            let pass_on = |socket: &UdpSocket<Net>| {
+                let mut into = [0; 1];
+                let (_, from) = socket.recv_from(&mut into).unwrap();
+                socket.send_to(&into, from).unwrap();
+            };
+            let other = Arc::clone(&socket);
+            net.spawn(move || pass_on(&other));
+            pass_on(&socket);
+            net.sleep(Duration::from_secs(1));
+        });
+        let client = sim.host("client").spawn("client", |net| {
+            let socket = UdpSocket::bind(&net, "0.0.0.0:9").unwrap();
+            net.sleep(Duration::from_millis(5));
+            for number in 1..=2 {
+                socket.send_to(&[number], ("10.0.0.1", PORT)).unwrap();
+            }
+            std::array::from_fn(|_| {
+                let mut into = [0; 1];
+                socket.recv(&mut into).unwrap();
+                into[0]
+            })
+        });
+        sim.run_to_end().unwrap();
+        client.take().unwrap()
+    });
+    report.unwrap().value
+}
+
+#[test]
+fn what_follows_a_call_that_costs_nothing_is_another_act() {
+    let orders: BTreeSet<[u8; 2]> = (0..60).map(passed_on).collect();
+    assert_eq!(orders, BTreeSet::from([[1, 2], [2, 1]]));
 }
 
 const MESSAGES: u32 = 400;

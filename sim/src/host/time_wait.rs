@@ -161,7 +161,7 @@ const LOOKED_FOR_AHEAD: usize = 3;
 
 /// When a timer of a minute goes off that is due at this moment, together with all that are due a little before it: `calc_index` of `kernel/time/timer.c`.
 fn on_the_wheel(at: Instant) -> Instant {
-    at.as_nanos().checked_next_multiple_of(WHEEL_STEP_NS).map_or(at, Instant::from_nanos)
+    (at.as_nanos() / WHEEL_STEP_NS + 1).checked_mul(WHEEL_STEP_NS).map_or(at, Instant::from_nanos)
 }
 
 /// A step of the wheel that far off, 512 ticks of 4 ms: `LVL_GRAN`.

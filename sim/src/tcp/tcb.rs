@@ -290,7 +290,7 @@ impl Tcb {
     fn begin(&mut self, config: &Config, ports: (u16, u16), iss: SeqNumber) {
         self.sysctl.clone_from(&config.sysctl);
         self.timestamps = TimestampState::fresh(config.timestamp_offset);
-        // As many options as one that has never been open can have had set before.
+        // What setsockopt(2), or a send in vain, can have left in one that has never been open.
         self.ack.pingpong = false;
         self.more_follows = false;
         self.push_now = false;

@@ -51,7 +51,7 @@ impl Data {
     /// A number alone: a descriptor, or how many bytes are already where they were wanted.
     #[inline(always)]
     pub(crate) fn number(number: usize) -> Data {
-        Data { kept: Kept::Taken, len: u32::try_from(number).expect("a call in parts returns no more than 2^31 - 1") }
+        Data { kept: Kept::Taken, len: u32::try_from(number).expect("a call in parts returns less than 2^32") }
     }
 
     /// Whether there is anything to be taken.

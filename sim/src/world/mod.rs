@@ -681,7 +681,8 @@ impl World {
         result
     }
 
-    /// A host's kernel, its luck and its time. What is done to it is to be followed, or at least its timer is ([`World::follow_timer`]).
+    /// A host's kernel, its luck and its time. What is done to it is to be followed, if it may have sent something or woken somebody, or at least its timer is, if one
+    /// may have come to be earlier ([`World::follow_timer`]).
     #[inline(always)]
     fn kernel(&mut self, id: HostId) -> (&mut Host, LuckOf<'_>, Instant) {
         let machine = &mut self.machines[id.index()];

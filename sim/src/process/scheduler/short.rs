@@ -82,6 +82,7 @@ impl Scheduler {
         data: &[u8],
         flags: i32,
     ) -> bool {
+        debug_assert!(ATTENDED || !self.is_attended(), "who asked was told so");
         let Scheduler { threads, world, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return false };
         if !world.send_again(slot.host, (&slot.recent, fd), data, flags)
@@ -362,8 +363,8 @@ impl Scheduler {
         Some(result)
     }
 
-    /// Whether somebody wants to know of calls, or of other events, in full. Who has asked before a call on a datagram socket is made can tell the functions below
-    /// that nobody is `ATTENDED` to: then what is to be told of the call need not be at hand when it is over.
+    /// Whether somebody wants to know of calls, or of other events, in full. Who has asked before a call is made can tell the short ways that nobody is `ATTENDED` to:
+    /// then what is to be told of the call need not be at hand when it is over.
     #[inline(always)]
     pub fn is_attended(&self) -> bool {
         self.world.trace().is_attended()
@@ -380,6 +381,7 @@ impl Scheduler {
         data: &[u8],
         to: (i32, Option<&[u8]>),
     ) -> bool {
+        debug_assert!(ATTENDED || !self.is_attended(), "who asked was told so");
         let Scheduler { threads, world, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return false };
         if !world.send_dgram_again(slot.host, (&slot.recent, fd), data, to)
@@ -403,6 +405,7 @@ impl Scheduler {
         into: &mut [u8],
         (flags, mut asked): (i32, Asked<'_, '_>),
     ) -> ShortRecv {
+        debug_assert!(ATTENDED || !self.is_attended(), "who asked was told so");
         let Some(slot) = self.threads.get_mut(thread.index()) else { return ShortRecv::Long };
         let (who, how) = ((slot.pid, &mut slot.recent), (flags, asked.again()));
         match self.world.recv_dgram_short(slot.host, who, thread.token(), fd, into, how) {

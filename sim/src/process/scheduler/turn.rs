@@ -96,8 +96,11 @@ impl Scheduler {
 
     #[inline(never)]
     fn returns_later(&mut self, thread: ThreadId, may_choose: bool) -> bool {
-        // What costs nothing returns in the turn in which it was over: the thread has been chosen for that.
-        self.just_chosen = self.threads[thread.index()].clock <= self.world.now() || self.comes_to(thread);
+        // What costs nothing returns in the turn in which it was over, for which the thread has been chosen: what it does next is another act.
+        if self.threads[thread.index()].clock <= self.world.now() {
+            return true;
+        }
+        self.just_chosen = self.comes_to(thread);
         self.just_chosen || self.wait_for_turn(thread, may_choose)
     }
 
