@@ -336,15 +336,41 @@ fn recv_at_turn(
 #[inline(always)]
 fn go_on_recv(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
     let calling = switched_to(net);
-    let running = *calling;
-    let mut scheduler = running.come_back();
-    match scheduler.take_received(running.thread, as_file, fd, into, flags) {
+    let scheduler = calling.come_back();
+    let returned = match unlikely(scheduler.is_attended()) {
+        true => recv_on_attended(*calling, scheduler, as_file, fd, into, flags),
+        false => recv_on_as::<false>(*calling, scheduler, as_file, fd, into, flags),
+    };
+    ended(returned, calling)
+}
+
+/// The same where somebody attends, who is told of what has been received.
+#[inline(never)]
+fn recv_on_attended(
+    running: Running,
+    scheduler: RefMut<'_, Scheduler>,
+    as_file: bool,
+    fd: RawFd,
+    into: &mut [u8],
+    flags: i32,
+) -> Returned {
+    recv_on_as::<true>(running, scheduler, as_file, fd, into, flags)
+}
+
+#[inline(always)]
+fn recv_on_as<const ATTENDED: bool>(
+    running: Running,
+    mut scheduler: RefMut<'_, Scheduler>,
+    as_file: bool,
+    fd: RawFd,
+    into: &mut [u8],
+    flags: i32,
+) -> Returned {
+    match scheduler.take_received::<ATTENDED>(running.thread, as_file, fd, into, flags) {
         Some((received, false)) => Returned(received.cast_signed()),
-        Some((received, true)) => ended(return_at_turn(running, scheduler, received, Returned::WAITS), calling),
-        None if scheduler.has_its_turn(running.thread) => {
-            ended(recv_at_turn(running, scheduler, as_file, fd, into, flags), calling)
-        }
-        None => ended(recv_on_otherwise(running, scheduler, as_file, fd, into, flags), calling),
+        Some((received, true)) => return_at_turn(running, scheduler, received, Returned::WAITS),
+        None if scheduler.has_its_turn(running.thread) => recv_at_turn(running, scheduler, as_file, fd, into, flags),
+        None => recv_on_otherwise(running, scheduler, as_file, fd, into, flags),
     }
 }
 

@@ -265,7 +265,7 @@ impl Scheduler {
 
     /// What the running thread's receive that has ended returns, and whether it is to wait for its turn before. `None`: it has not ended.
     #[inline(always)]
-    pub fn take_received(
+    pub fn take_received<const ATTENDED: bool>(
         &mut self,
         thread: ThreadId,
         as_file: bool,
@@ -273,10 +273,11 @@ impl Scheduler {
         into: &mut [u8],
         flags: i32,
     ) -> Option<(usize, bool)> {
+        debug_assert!(ATTENDED || !self.is_attended(), "who asked was told so");
         let data = self.threads.get_mut(thread.index())?.returns.take()?;
         self.world.take_data(data, into);
         // Who wants to know of it in full is told here, before it returns, if that was not done where it was taken.
-        let is_early = unlikely(self.world.trace().wants_calls()) && !data.is_taken();
+        let is_early = ATTENDED && self.world.trace().wants_calls() && !data.is_taken();
         if is_early {
             self.note_stream_recv(thread, as_file, fd, (into, data.bytes()), flags);
         }
