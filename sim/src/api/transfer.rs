@@ -336,29 +336,26 @@ fn recv_at_turn(
 #[inline(always)]
 fn go_on_recv(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
     let calling = switched_to(net);
-    let scheduler = calling.come_back();
-    let returned = match unlikely(scheduler.is_attended()) {
-        true => recv_on_attended(*calling, scheduler, as_file, fd, into, flags),
-        false => recv_on_as::<false>(*calling, scheduler, as_file, fd, into, flags),
+    let running = *calling;
+    let scheduler = running.come_back();
+    let returned = if unlikely(scheduler.is_attended()) {
+        drop(scheduler);
+        recv_on_attended(running, as_file, fd, into, flags)
+    } else {
+        recv_on_now::<false>(running, scheduler, as_file, fd, into, flags)
     };
     ended(returned, calling)
 }
 
-/// The same where somebody attends, who is told of what has been received.
+/// The same where somebody wants to know of it, as [`send_attended`].
+#[cold]
 #[inline(never)]
-fn recv_on_attended(
-    running: Running,
-    scheduler: RefMut<'_, Scheduler>,
-    as_file: bool,
-    fd: RawFd,
-    into: &mut [u8],
-    flags: i32,
-) -> Returned {
-    recv_on_as::<true>(running, scheduler, as_file, fd, into, flags)
+fn recv_on_attended(running: Running, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    recv_on_now::<true>(running, running.shared.scheduler.borrow_mut(), as_file, fd, into, flags)
 }
 
 #[inline(always)]
-fn recv_on_as<const ATTENDED: bool>(
+fn recv_on_now<const ATTENDED: bool>(
     running: Running,
     mut scheduler: RefMut<'_, Scheduler>,
     as_file: bool,

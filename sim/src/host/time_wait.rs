@@ -8,7 +8,7 @@ use super::holder::{Conn, Holder};
 use super::ports::Claim;
 use crate::packet::Segment;
 use crate::slab::Key;
-use crate::tcp::{TimeWait, TimeWaitAction};
+use crate::tcp::{JIFFY_US, TimeWait, TimeWaitAction};
 use std::collections::VecDeque;
 use twinsock::Instant;
 
@@ -164,8 +164,8 @@ fn on_the_wheel(at: Instant) -> Instant {
     (at.as_nanos() / WHEEL_STEP_NS + 1).checked_mul(WHEEL_STEP_NS).map_or(at, Instant::from_nanos)
 }
 
-/// A step of the wheel that far off, 512 ticks of 4 ms: `LVL_GRAN`.
-const WHEEL_STEP_NS: u64 = 512 * 4_000_000;
+/// A step of the wheel that far off, 512 ticks: `LVL_GRAN`.
+const WHEEL_STEP_NS: u64 = 512 * 1000 * JIFFY_US as u64;
 
 /// Takes out the first entry if it is such a one.
 fn pop_if(ends: &mut VecDeque<(Instant, Key)>, is_such: impl FnOnce(Instant, Key) -> bool) -> Option<(Instant, Key)> {

@@ -52,6 +52,7 @@ pub use listen::{ListenVerdict, Listener, segment_for_listener};
 pub use output::Sent;
 pub use poll::Wakes;
 pub use reset::reply_to_closed;
+pub(crate) use rtt::JIFFY_US;
 pub use state::State;
 pub use tcb::{Info, Tcb};
 pub use time_wait::{TimeWait, TimeWaitAction};

@@ -129,7 +129,7 @@ impl Rtt {
 /// RFC 6298 section 2, rule 2.1.
 pub(super) const RTO_INITIAL_US: u32 = 1_000_000;
 /// A tick at HZ=250: timeouts are whole ticks.
-pub(super) const JIFFY_US: u32 = 4000;
+pub(crate) const JIFFY_US: u32 = 4000;
 /// Longer round trips count as this, so that eight of them fit 32 bits.
 const SAMPLE_MAX_US: u32 = 1 << 28;
 

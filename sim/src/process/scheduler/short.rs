@@ -205,7 +205,7 @@ impl Scheduler {
     fn receives_aside(&mut self, thread: ThreadId) -> bool {
         let slot = &mut self.threads[thread.index()];
         slot.alone = Alone::Nothing;
-        if slot.is_held_up || self.world.trace().is_recording() || self.world.trace().wants_calls() {
+        if slot.is_held_up || self.world.trace().wants_calls() {
             return false;
         }
         let Some(quiet) = &slot.quiet else { return false };
