@@ -158,7 +158,7 @@ fn a_call_that_waited_says_since_when() {
     let connect =
         lines(&recording).into_iter().find(|line| line.kind == EventKind::Call && line.text.starts_with("connect(")).unwrap();
     assert_eq!(connect.text, "connect(1, 10.0.0.1:9) = 0");
-    assert_eq!(connect.at - connect.since.unwrap(), 10_000_000, "a round trip");
+    assert_eq!(connect.at - connect.since.unwrap(), 10_001_000, "a round trip, and what the call takes");
     assert_eq!((connect.host.as_deref(), connect.process.as_deref()), (Some("client"), Some("source")));
 }
 

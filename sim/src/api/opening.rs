@@ -1,11 +1,9 @@
 //! `connect(2)` and `accept(2)`, which wait for the other end: calls in parts, as those of [`transfer.rs`](super::transfer).
 
 use super::Net;
-use super::transfer::{Returned, again, ended, in_parts, return_at_turn, switched_to};
+use super::transfer::{Returned, again, ended, in_parts, switched_to};
 use crate::host::Call;
-use crate::process::current::Running;
-use crate::process::scheduler::{Opening, Scheduler};
-use std::cell::RefMut;
+use crate::process::scheduler::Opening;
 use twinsock::Result;
 use twinsock::raw::{Name, RawFd};
 
@@ -29,11 +27,8 @@ fn connect_ended(net: Net, fd: RawFd, addr: &[u8]) -> Returned {
     let calling = switched_to(net);
     let running = *calling;
     let mut scheduler = running.come_back();
-    if let Some(number) = scheduler.take_number(running.thread) {
-        return Returned::of(Ok(number));
-    }
     match scheduler.resume_opening(running.thread, None) {
-        Some(result) => ended(at_turn(running, scheduler, result), calling),
+        Some(result) => Returned::of(result),
         None => Returned::of(running.go_on(scheduler, &mut Call::Connect { fd, addr })),
     }
 }
@@ -48,24 +43,9 @@ fn accept_ended(net: Net, fd: RawFd, name: &mut Option<Name<'_>>, flags: i32) ->
     let calling = switched_to(net);
     let running = *calling;
     let mut scheduler = running.come_back();
-    if let Some(number) = scheduler.take_number(running.thread) {
-        return Returned::of(Ok(number));
-    }
     match scheduler.resume_opening(running.thread, name.as_mut()) {
-        Some(result) => ended(at_turn(running, scheduler, result), calling),
+        Some(result) => Returned::of(result),
         None => Returned::of(running.go_on(scheduler, &mut Call::Accept4 { fd, name: again(name), flags })),
-    }
-}
-
-/// Such a call is over, and returns at its turn.
-#[inline(always)]
-fn at_turn(running: Running, scheduler: RefMut<'_, Scheduler>, result: Result<usize>) -> Returned {
-    match result {
-        Ok(number) => return_at_turn(running, scheduler, number, Returned::WAITS),
-        Err(_) => {
-            running.return_at_turn(scheduler);
-            Returned::of(result)
-        }
     }
 }
 

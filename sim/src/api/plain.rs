@@ -111,10 +111,7 @@ impl Syscalls for Plain {
             ShortRecv::Waits => {
                 scheduler = running.suspend(scheduler);
                 match scheduler.resume_dgram_short(running.thread, fd, into, Asked::All(&mut name)) {
-                    Some(received) => {
-                        running.return_at_turn(scheduler);
-                        received
-                    }
+                    Some(received) => received,
                     None => return running.go_on(scheduler, &mut Call::Recvmsg { fd, hdr: hdr.into(), flags }),
                 }
             }

@@ -87,12 +87,6 @@ pub(super) fn ended(returned: Returned, calling: Calling) -> Returned {
     returned
 }
 
-/// A call that has waited is over, and returns this number at its turn: for that the thread may have to wait, which `waits` says.
-#[inline(always)]
-pub(super) fn return_at_turn(running: Running, scheduler: RefMut<'_, Scheduler>, number: usize, waits: Returned) -> Returned {
-    if running.returns_number(scheduler, number) { Returned(number.cast_signed()) } else { waits }
-}
-
 #[inline(always)]
 pub(super) fn send(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
     in_parts(send_begun(net, fd, data, flags), |begun| {
@@ -297,7 +291,7 @@ fn begin_recv(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -
         if is_at_dgram(scheduler) {
             return Returned::WAITS_AT_DGRAM;
         }
-        scheduler.post(running.thread, Posted { as_file, fd, flags, room });
+        scheduler.post(running.thread, Posted { fd, flags, room });
         Returned::WAITS
     };
     match running.enter_or_leave(scheduler, waits) {
@@ -364,8 +358,7 @@ fn recv_on_now<const ATTENDED: bool>(
     flags: i32,
 ) -> Returned {
     match scheduler.take_received::<ATTENDED>(running.thread, as_file, fd, into, flags) {
-        Some((received, false)) => Returned(received.cast_signed()),
-        Some((received, true)) => return_at_turn(running, scheduler, received, Returned::WAITS),
+        Some(received) => Returned(received.cast_signed()),
         None if scheduler.has_its_turn(running.thread) => recv_at_turn(running, scheduler, as_file, fd, into, flags),
         None => recv_on_otherwise(running, scheduler, as_file, fd, into, flags),
     }
@@ -381,8 +374,8 @@ fn recv_on_otherwise(
     into: &mut [u8],
     flags: i32,
 ) -> Returned {
-    match scheduler.resume_recv_short(running.thread, fd, into) {
-        Some(received) => return_at_turn(running, scheduler, received, Returned::WAITS),
+    match scheduler.resume_recv_short(running.thread, as_file, fd, into) {
+        Some(received) => Returned(received.cast_signed()),
         None => recv_on_in_full(running, scheduler, as_file, fd, into, flags),
     }
 }
@@ -504,14 +497,35 @@ fn recvfrom_now<const ATTENDED: bool>(
 fn go_on_recvfrom(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
     let calling = switched_to(net);
     let running = *calling;
-    let mut scheduler = running.come_back();
-    match scheduler.take_datagram(running.thread, fd, into, (flags, asked(name))) {
-        Some((received, false)) => Returned(received.cast_signed()),
-        Some((received, true)) => ended(return_at_turn(running, scheduler, received, Returned::WAITS_AT_DGRAM), calling),
-        None if scheduler.has_its_turn(running.thread) => {
-            ended(recvfrom_at_turn(running, scheduler, fd, into, flags, name), calling)
-        }
-        None => ended(recvfrom_otherwise(running, scheduler, fd, into, flags, name), calling),
+    let scheduler = running.come_back();
+    let returned = if unlikely(scheduler.is_attended()) {
+        drop(scheduler);
+        recvfrom_on_attended(running, fd, into, flags, name)
+    } else {
+        recvfrom_on_now::<false>(running, scheduler, fd, into, flags, name)
+    };
+    ended(returned, calling)
+}
+
+#[cold]
+#[inline(never)]
+fn recvfrom_on_attended(running: Running, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
+    recvfrom_on_now::<true>(running, running.shared.scheduler.borrow_mut(), fd, into, flags, name)
+}
+
+#[inline(always)]
+fn recvfrom_on_now<const ATTENDED: bool>(
+    running: Running,
+    mut scheduler: RefMut<'_, Scheduler>,
+    fd: RawFd,
+    into: &mut [u8],
+    flags: i32,
+    name: &mut Option<Name<'_>>,
+) -> Returned {
+    match scheduler.take_datagram::<ATTENDED>(running.thread, fd, into, (flags, asked(name))) {
+        Some(received) => Returned(received.cast_signed()),
+        None if scheduler.has_its_turn(running.thread) => recvfrom_now::<ATTENDED>(running, scheduler, fd, into, flags, name),
+        None => recvfrom_otherwise(running, scheduler, fd, into, flags, name),
     }
 }
 
@@ -577,7 +591,7 @@ fn recvfrom_otherwise(
     name: &mut Option<Name<'_>>,
 ) -> Returned {
     match scheduler.resume_dgram_short(running.thread, fd, into, asked(name)) {
-        Some(received) => return_at_turn(running, scheduler, received, Returned::WAITS_AT_DGRAM),
+        Some(received) => Returned(received.cast_signed()),
         None => Returned::of(running.go_on(scheduler, &mut Call::Recvfrom { fd, into, flags, name: again(name) })),
     }
 }

@@ -17,7 +17,7 @@ use std::mem::offset_of;
 pub(crate) enum Coming {
     /// It begins to wait in a receive.
     Waits,
-    /// It goes on with a receive that has waited.
+    /// It goes on with a receive that has waited, and then with something else.
     Receives,
     /// Something else: as a rule it sends.
     Acts,
@@ -29,8 +29,8 @@ impl Host {
     pub(crate) fn prefetch(&self, coming: Coming) {
         const FROM: usize = offset_of!(Host, sockets) + Sockets::HOT_FROM;
         let to = match coming {
-            Coming::Waits | Coming::Receives => offset_of!(Host, dirty),
-            Coming::Acts => offset_of!(Host, timers),
+            Coming::Waits => offset_of!(Host, dirty),
+            Coming::Receives | Coming::Acts => offset_of!(Host, timers),
         };
         prefetch_bytes(std::ptr::from_ref(self).wrapping_byte_add(FROM).cast(), to - FROM);
     }
@@ -65,7 +65,10 @@ impl Host {
         {
             match coming {
                 Coming::Waits => {}
-                Coming::Receives => socket.tcb.prefetch_recv(),
+                Coming::Receives => {
+                    socket.tcb.prefetch_recv();
+                    socket.tcb.prefetch_send();
+                }
                 Coming::Acts => socket.tcb.prefetch_send(),
             }
             if socket.calm == 0 {
@@ -149,17 +152,14 @@ impl Host {
 impl Socket {
     /// How much of a socket, from its beginning on, the ways of a few bytes look at where it is calm.
     const CALM_BYTES: usize = offset_of!(Socket, tcb) + Tcb::CALM_BYTES;
-    /// The same of a receive.
-    const CALM_TO_RECEIVE_BYTES: usize = offset_of!(Socket, tcb) + Tcb::CALM_TO_RECEIVE_BYTES;
-    /// And of one that has only to wait.
+    /// The same of a receive that has only to wait.
     const CALM_TO_WAIT_BYTES: usize = offset_of!(Socket, tcb) + Tcb::CALM_TO_WAIT_BYTES;
 
     /// Makes the caches ready for what is coming.
     pub(super) fn prefetch(&self, coming: Coming) {
         let bytes = match coming {
             Coming::Waits => Socket::CALM_TO_WAIT_BYTES,
-            Coming::Receives => Socket::CALM_TO_RECEIVE_BYTES,
-            Coming::Acts => Socket::CALM_BYTES,
+            Coming::Receives | Coming::Acts => Socket::CALM_BYTES,
         };
         prefetch_bytes(std::ptr::from_ref(self).cast(), bytes);
     }

@@ -48,7 +48,7 @@ impl Socket {
         is_sent
     }
 
-    /// Takes in a segment that has come to a calm connection, and ends the receive that waits for it, if `may_end` says that it may. Answers whose that was, and
+    /// Takes in a segment that has come to a calm connection, and ends the receive that waits for it, as at the moment `ends_at`. Answers whose that was, and
     /// what it returns, if one has ended, and whether the host has a timer more. `again`: see [`Tcb::take_calmly`]. `None`: nothing has happened.
     #[inline(always)]
     pub(super) fn take_calmly(
@@ -56,7 +56,7 @@ impl Socket {
         now: Instant,
         segment: &Segment,
         own: Key,
-        (may_end, again): (bool, bool),
+        (ends_at, again): (Option<Instant>, bool),
         (files, timers): (&mut Slab<File>, &mut TimerQueue),
     ) -> Option<(Option<(Token, u32)>, bool)> {
         if self.calm == 0 {
@@ -64,9 +64,10 @@ impl Socket {
         }
         let entry = files.get_mut(self.file?)?;
         // Whoever waits here holds the file, beside its descriptors.
-        let sleeper = entry.queue.asleep().filter(|_| may_end && entry.is_shared());
-        let ended = match (self.tcb.take_calmly(now, segment, sleeper.map_or(0, |(_, room)| room), again), sleeper) {
-            (Taken::Read(len), Some((waiter, _))) => {
+        let sleeper = ends_at.zip(entry.queue.asleep()).filter(|_| entry.is_shared());
+        let room = sleeper.map_or((0, now), |(ends_at, (_, room))| (room, ends_at));
+        let ended = match (self.tcb.take_calmly(now, segment, room, again), sleeper) {
+            (Taken::Read(len), Some((_, (waiter, _)))) => {
                 entry.queue.get_up();
                 entry.put_shared();
                 Some((waiter, len))
@@ -102,17 +103,24 @@ impl Socket {
         target: Option<u32>,
         (dirty, timers): (&mut KeyQueue, &mut TimerQueue),
     ) -> Option<usize> {
-        if self.calm != 0
-            && let Some(received) = self.tcb.recv_calmly(now, into)
-        {
-            return Some(received);
+        match self.receive_calmly(now, into) {
+            Some(received) => Some(received),
+            None => self.receive_plainly(now, key, into, target, (dirty, timers)),
         }
-        self.calm = 0;
-        self.receive_plainly(now, key, into, target, (dirty, timers))
     }
 
+    /// The same on a calm connection, from which nothing follows.
+    #[inline(always)]
+    pub(super) fn receive_calmly(&mut self, now: Instant, into: &mut [u8]) -> Option<usize> {
+        if self.calm == 0 {
+            return None;
+        }
+        self.tcb.recv_calmly(now, into)
+    }
+
+    /// The same on any other, and on one that is calm no longer.
     #[inline(never)]
-    fn receive_plainly(
+    pub(super) fn receive_plainly(
         &mut self,
         now: Instant,
         key: Key,
@@ -120,6 +128,7 @@ impl Socket {
         target: Option<u32>,
         (dirty, timers): (&mut KeyQueue, &mut TimerQueue),
     ) -> Option<usize> {
+        self.calm = 0;
         if self.options.peek_off > 0 {
             return None;
         }

@@ -13,7 +13,6 @@ use crate::packet::{Body, Control, Packet, SeqNumber};
 use crate::seldom::unlikely;
 use crate::slab::{Key, to_usize};
 use crate::tcp::{State, Tcb};
-use std::net::IpAddr;
 use twinsock::consts as c;
 use twinsock::raw::RawFd;
 use twinsock::{Errno, Instant};
@@ -371,77 +370,51 @@ impl Host {
         sits
     }
 
-    /// Goes on with a receive that waited, if it is an easy one. `None`: nothing has happened, see [`Host::take_up`].
+    /// Goes on with a receive that waited, if it is an easy one. Answers what it returns, and whether something may follow from it. `None`: nothing has happened, see
+    /// [`Host::take_up`].
     #[inline]
-    pub(crate) fn resume_recv_short(&mut self, now: Instant, quiet: &QuietCall, into: &mut [u8]) -> Option<usize> {
+    pub(crate) fn resume_recv_short(&mut self, now: Instant, quiet: &QuietCall, into: &mut [u8]) -> Option<(usize, bool)> {
         let Host { files, sockets, dirty, timers, .. } = self;
         let entry = files.get_mut(quiet.file)?;
         if !entry.queue.sits(quiet.token) || !entry.is_shared() {
             return None;
         }
         let socket = sockets.get_calmly(quiet.socket)?;
-        let received = socket.receive(now, quiet.socket, into, Some(QUIET_TARGET_BYTES), (dirty, timers))?;
-        entry.queue.get_up();
-        entry.put_shared();
-        Some(received)
-    }
-
-    /// Goes on with a receive that waited into other room than its caller's, with so much of that as its caller's has, if it is an easy one and all of what it receives
-    /// fits there: one on a stream, as far as it is the next one of a dialogue, or one of a datagram, with its sender. `None`: nothing has happened.
-    #[inline(always)]
-    pub(crate) fn resume_recv_aside(
-        &mut self,
-        now: Instant,
-        quiet: &QuietCall,
-        aside: &mut [u8],
-        sender: &mut (IpAddr, u16),
-    ) -> Option<usize> {
-        let Host { files, sockets, dgrams, .. } = self;
-        let entry = files.get_mut(quiet.file)?;
-        if !entry.queue.sits(quiet.token) || !entry.is_shared() {
-            return None;
-        }
-        let room = aside.len().min(to_usize(entry.queue.room()));
-        let aside = &mut aside[..room];
-        let received = match quiet.what {
-            Quietly::Recv => {
-                let socket = sockets.get_calmly(quiet.socket).filter(|socket| socket.calm != 0)?;
-                socket.tcb.recv_calmly(now, aside)?
-            }
-            Quietly::DgramRecv => dgrams.get_mut(quiet.socket)?.receive_aside(aside, sender)?,
-            Quietly::Accept { .. } | Quietly::Connect { .. } => return None,
+        let received = match socket.receive_calmly(now, into) {
+            Some(received) => (received, false),
+            None => (socket.receive_plainly(now, quiet.socket, into, Some(QUIET_TARGET_BYTES), (dirty, timers))?, true),
         };
         entry.queue.get_up();
         entry.put_shared();
         Some(received)
     }
 
-    /// [`Host::take_packet`], of a segment of a connection that its sender knows, or of a datagram of a known way. `may_end`: a receive that waits for it, if it
-    /// returns all of it, may do so at once.
+    /// [`Host::take_packet`], of a segment of a connection that its sender knows, or of a datagram of a known way. `ends_at`: a receive that waits for it, if it
+    /// returns all of it, may do so at once, as at that moment.
     #[inline(always)]
     pub(crate) fn take_packet_short(
         &mut self,
         now: Instant,
         packet: &mut Packet,
         ends: &mut Ends,
-        may_end: bool,
+        ends_at: Option<Instant>,
         calms: &mut u64,
     ) -> Landing {
         let segment = match &packet.body {
             Body::Tcp(segment) => segment,
-            Body::Udp(datagram) => return self.take_datagram_short(now, packet, datagram, ends, may_end),
+            Body::Udp(datagram) => return self.take_datagram_short(now, packet, datagram, ends, ends_at),
             Body::Icmp(_) => return Landing::Long,
         };
         // The next one of a dialogue.
         if ends.calm != 0
             && let Some(socket) = self.sockets.get_calmly(ends.to)
             && socket.peer_calm == ends.calm
-            && let Some(taken) = socket.take_calmly(now, segment, ends.to, (may_end, true), (&mut self.files, &mut self.timers))
+            && let Some(taken) = socket.take_calmly(now, segment, ends.to, (ends_at, true), (&mut self.files, &mut self.timers))
         {
             return self.landed_calmly(ends.to, taken);
         }
         if ends.calm != 0 || Tcb::may_be_small(segment) {
-            return self.take_segment_short(now, packet, ends, may_end, calms);
+            return self.take_segment_short(now, packet, ends, ends_at, calms);
         }
         if segment.control == Control::Syn && segment.ack.is_none() {
             return Landing::Long;
@@ -457,13 +430,13 @@ impl Host {
         now: Instant,
         packet: &mut Packet,
         ends: &mut Ends,
-        may_end: bool,
+        ends_at: Option<Instant>,
         calms: &mut u64,
     ) -> Landing {
         if let Body::Tcp(segment) = &packet.body
             && let Some(socket) = self.sockets.get_calmly(ends.to)
             && socket.is_between(packet, segment)
-            && let Some(taken) = socket.take_calmly(now, segment, ends.to, (may_end, false), (&mut self.files, &mut self.timers))
+            && let Some(taken) = socket.take_calmly(now, segment, ends.to, (ends_at, false), (&mut self.files, &mut self.timers))
         {
             socket.peer = ends.from;
             socket.peer_calm = ends.calm;

@@ -137,12 +137,6 @@ impl WaitQueue {
         (self.quiet == Quiet::Asleep).then_some((self.token, self.room))
     }
 
-    /// How many bytes the call has room for that waits without an entry.
-    #[inline]
-    pub(super) fn room(&self) -> u32 {
-        self.room
-    }
-
     /// The call that waited without an entry goes on.
     #[inline]
     pub(super) fn get_up(&mut self) {

@@ -439,29 +439,10 @@ impl Running {
         let mut scheduler = scheduler;
         loop {
             if let Some(result) = scheduler.resume(self.thread, call) {
-                self.return_at_turn(scheduler);
                 return result;
             }
             scheduler = self.suspend(scheduler);
         }
-    }
-
-    /// The thread's call has waited and is over: it returns when what it costs has passed, and others may have their turns before.
-    #[inline(always)]
-    pub fn return_at_turn(&self, mut scheduler: RefMut<'_, Scheduler>) {
-        if !scheduler.returns(self.thread, !self.shared.is_told()) {
-            drop(self.suspend(scheduler));
-        }
-    }
-
-    /// The same of a call of several parts that returns this number. Answers whether it does so now; otherwise the thread is to be switched from, and the number is kept.
-    #[inline(always)]
-    pub fn returns_number(&self, mut scheduler: RefMut<'_, Scheduler>, number: usize) -> bool {
-        let is_now = scheduler.returns_number(self.thread, number, !self.shared.is_told());
-        if !is_now {
-            self.leave(scheduler);
-        }
-        is_now
     }
 
     /// What the host's monotonic clock shows the thread.

@@ -34,9 +34,11 @@ use crate::trace::{CallEnd, Event, Place, What};
 use crate::world::{Alarm, Data, HostId, World};
 use power::Stalled;
 use rare::Rare;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use turn::Chosen;
 use twinsock::Instant;
 use twinsock::faulty::Course;
 use upcoming::Upcoming;
@@ -112,8 +114,6 @@ pub struct Thread {
     pub(super) killed: bool,
     /// Something is to be done before it goes on with its turn: it is killed, or a debugger stops here.
     pub(super) is_held_up: bool,
-    /// The receive that its host has hardly taken note of is a `read(2)`.
-    reads_as_file: bool,
     /// A signal that is to end the call that its host has parked.
     pub(super) signal: Option<Signal>,
     children: u32,
@@ -125,8 +125,8 @@ pub struct Thread {
     recent: Recent,
     /// The receive, or another plain call, that its host has hardly taken note of.
     pub(super) quiet: Option<QuietCall>,
-    /// What its call returns, which is over.
-    pub(super) returns: Option<Data>,
+    /// What its receive has come to, which is over: it goes on with that as soon as this is known.
+    pub(super) received: Option<Data>,
     pub(super) calls_after_kill: u32,
 }
 
@@ -204,8 +204,8 @@ pub struct Scheduler {
     /// What may befall the calls of processes, by host.
     pub(super) call_faults: BTreeMap<HostId, Course>,
     pub(super) fault_streams: FaultStreams,
-    /// The running thread was chosen among all that are due now, or nobody else is, and has not acted yet.
-    just_chosen: bool,
+    /// Whether the running thread was chosen to act now.
+    just_chosen: Chosen,
     /// Who was chosen to run next before the driver was there to do so.
     chosen: Option<ThreadId>,
     /// Nothing happens that is later.
@@ -252,7 +252,7 @@ impl Scheduler {
             stalled: BTreeMap::new(),
             call_faults: BTreeMap::new(),
             fault_streams: BTreeMap::new(),
-            just_chosen: false,
+            just_chosen: Chosen::No,
             chosen: None,
             limit: Instant::FAR,
             rare: Rare::new(),
@@ -388,7 +388,7 @@ impl Scheduler {
         let op = self.take_op(thread).expect("a thread that waits for a call has a parked operation");
         let host = self.threads[thread.index()].host;
         match self.world.resume(host, op, call) {
-            Progress::Done(result) => Some(self.end_call(thread, call, name_of(call), result)),
+            Progress::Done(result) => Some(self.end_waited(thread, call, name_of(call), result)),
             Progress::Parked(op) if self.threads[thread.index()].signal.is_some() => self.take_signal(thread, call, op),
             Progress::Parked(op) => {
                 self.note_parked(thread, call);
@@ -419,21 +419,40 @@ impl Scheduler {
 
     /// The running thread's call returns.
     #[inline(always)]
-    pub(super) fn end_call(
+    fn end_call(
         &mut self,
         thread: ThreadId,
         call: &Call<'_, '_>,
-        (name, fd): Named,
+        named: Named,
         result: twinsock::Result<usize>,
     ) -> twinsock::Result<usize> {
+        self.charge(thread);
+        self.tell_end(thread, call, named, result);
+        result
+    }
+
+    /// The same of one that has waited: what it costs has passed since the thread was woken.
+    pub(super) fn end_waited(
+        &mut self,
+        thread: ThreadId,
+        call: &Call<'_, '_>,
+        named: Named,
+        result: twinsock::Result<usize>,
+    ) -> twinsock::Result<usize> {
+        self.tell_end(thread, call, named, result);
+        self.goes_along(thread);
+        result
+    }
+
+    /// Records that a call has returned, and whoever is woken by it is.
+    #[inline(always)]
+    fn tell_end(&mut self, thread: ThreadId, call: &Call<'_, '_>, (name, fd): Named, result: twinsock::Result<usize>) {
         let at = self.world.now();
         let place = self.place(thread);
         if self.world.trace_mut().call_ended(at, place, name, fd, result) && self.world.trace().wants_calls() {
             self.note_call(CallEnd { at, place, call: name, fd, result }, thread, call);
         }
-        self.charge(thread);
         self.collect_wakes();
-        result
     }
 
     /// The running thread's call waits.
@@ -492,7 +511,11 @@ impl Scheduler {
     #[inline]
     pub fn wake(&mut self, thread: ThreadId) -> bool {
         match self.threads[thread.index()].state {
-            State::Waiting(..) => {
+            State::Waiting(Wait::Call, _) => {
+                self.wake_in_call(thread);
+                true
+            }
+            State::Waiting(Wait::Sleep | Wait::Join(_) | Wait::Sync(_), _) => {
                 self.make_ready(thread);
                 true
             }

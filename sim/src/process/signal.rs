@@ -62,6 +62,6 @@ impl Scheduler {
         let restarts = op.restarts() && self.thread_mut(thread).signal == Some(Signal::Restarting);
         let host = self.process(self.process_of(thread)).host;
         let ended = self.world_mut().interrupt(host, op);
-        if restarts { self.begin(thread, call) } else { Some(self.end_call(thread, call, name_of(call), ended)) }
+        if restarts { self.begin(thread, call) } else { Some(self.end_waited(thread, call, name_of(call), ended)) }
     }
 }

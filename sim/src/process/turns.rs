@@ -20,7 +20,8 @@ use std::time::Duration;
 pub enum Interleaving {
     /// First come, first served; nobody is preempted.
     FirstCome,
-    /// Any of those that are due at the same moment, equally likely; nobody is preempted.
+    /// Any of those that are due at the same moment, equally likely; nobody is preempted. A thread whose call has waited makes its next one in the same turn, but about one in
+    /// sixteen times all others that are due go before that.
     #[default]
     Random,
     /// Probabilistic concurrency testing: threads have random priorities, and so many times at most, at calls drawn before the run, a thread falls to
@@ -43,6 +44,10 @@ pub enum Interleaving {
 pub struct Turns {
     how: How,
     order: StreamId,
+    /// After how many calls that have waited, and are over while others are due, it is drawn anew what comes with the last of them.
+    waited: u64,
+    /// Whether with the last of them others go first.
+    lets_others_go: bool,
     /// How many calls were made.
     calls: u64,
     /// At which call there is something to do: a preemption, or the end.
@@ -82,6 +87,8 @@ pub enum Mark {
 pub const CALLS_EXPECTED: u64 = 1 << 16;
 /// A pause is of up to 2^17 microseconds.
 const PAUSE_US_LOG2: u32 = 17;
+/// Of so many calls that have waited it is drawn after which of them, if any, a thread lets others go before its next one.
+const WAITED_CALLS: u32 = 32;
 /// How many priorities there are.
 const PRIORITIES: u32 = 256;
 
@@ -111,7 +118,13 @@ impl Turns {
                 }
             }
         };
-        let mut turns = Turns { how, order, calls: 0, mark: 0, calls_max, preemptions: Vec::new() };
+        let waited = match how {
+            How::Random => 0,
+            // The one goes by who came first, the others have what makes a thread step aside before any call.
+            How::FirstCome | How::Priorities(_) | How::Systematic { .. } => u64::MAX,
+        };
+        let mut turns =
+            Turns { how, order, waited, lets_others_go: false, calls: 0, mark: 0, calls_max, preemptions: Vec::new() };
         turns.preemptions = (1..=preemptions).filter_map(|number| draw_preemption(number, calls_expected, world)).collect();
         turns.preemptions.sort_by_key(|preemption| std::cmp::Reverse(preemption.call));
         turns.set_mark();
@@ -182,6 +195,34 @@ impl Turns {
             *slot(priorities, thread) = Some(0);
         }
         Mark::Pause(pause)
+    }
+
+    /// A call of a thread has waited and is over, while others are due. Answers whether those go before the thread's next call, which would come in the same turn.
+    #[inline(always)]
+    pub fn lets_others_go(&mut self, world: &mut World, thread: ThreadId, name: NameOf<'_>) -> bool {
+        let passes = self.waited > 1;
+        if passes {
+            self.waited -= 1;
+        }
+        !passes && self.let_others_go(world, thread, name)
+    }
+
+    #[cold]
+    fn let_others_go(&mut self, world: &mut World, thread: ThreadId, name: NameOf<'_>) -> bool {
+        let stream = world.choice_mut().stream(Door::Interleaving, "who lets others go");
+        if self.waited == 0 {
+            let drawn = draw(world, stream, WAITED_CALLS);
+            tell(world, stream, |_| String::new());
+            self.lets_others_go = drawn > 0;
+            self.waited = u64::from(if self.lets_others_go { drawn } else { WAITED_CALLS });
+        }
+        self.waited -= 1;
+        let lets_go = self.waited == 0 && self.lets_others_go;
+        if lets_go && world.choice().keeps_story() {
+            let words = format!("{} lets others go before its next call", name(world, thread));
+            world.choice_mut().remark(stream, words);
+        }
+        lets_go
     }
 
     /// Which of these threads is going to be next after so many of them, very probably, if they are all that are due until then: its index now.

@@ -10,9 +10,7 @@ use std::mem::offset_of;
 impl Tcb {
     /// How much of a block, from its beginning on, the calm ways ([`calm.rs`](super::calm)) look at.
     pub(crate) const CALM_BYTES: usize = offset_of!(Tcb, options) + offset_of!(Options, rto_max_ms) + size_of::<u32>();
-    /// The same of a receive.
-    pub(crate) const CALM_TO_RECEIVE_BYTES: usize = offset_of!(Tcb, timers);
-    /// And of one that has only to wait.
+    /// The same of a receive that has only to wait.
     pub(crate) const CALM_TO_WAIT_BYTES: usize = offset_of!(Tcb, timestamps);
 
     /// Makes the caches ready for what ways that are not calm look at besides.

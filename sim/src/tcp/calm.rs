@@ -176,14 +176,14 @@ impl Tcb {
         into.frame_bytes = self.mss;
     }
 
-    /// [`Tcb::take_segment`], of the answer to all that is out, and, where somebody has room for all of it, [`Tcb::recv`] of it. There is nothing to
+    /// [`Tcb::take_segment`], of the answer to all that is out, and, where somebody has room for all of it, [`Tcb::recv`] of it, at the moment `read_at`. There is nothing to
     /// send afterwards. `again`: what [`Tcb::send_calmly`] does not change has not changed since the last one that was taken, and this connection
     /// has been calm.
     ///
     /// # Panics
     /// If the connection is not calm: the caller has lost count.
     #[inline(always)]
-    pub fn take_calmly(&mut self, now: Instant, segment: &Segment, room_bytes: u32, again: bool) -> Taken {
+    pub fn take_calmly(&mut self, now: Instant, segment: &Segment, (room_bytes, read_at): (u32, Instant), again: bool) -> Taken {
         let Some(send) = self.send.as_deref_mut() else { return Taken::Not };
         let Payload::Inline { len, bytes } = &segment.payload else {
             seldom();
@@ -226,14 +226,14 @@ impl Tcb {
         self.ack.last_data = now;
         self.timers.delayed_ack_at = after(now, DELAYED_ACK_NS);
         let recv = self.recv.as_deref_mut().expect("who is calm has received something");
-        let is_round_over = nanos_between(recv.space.since, now) >= 1000 * u64::from(self.rtt.srtt_us());
+        let is_round_over = nanos_between(recv.space.since, read_at) >= 1000 * u64::from(self.rtt.srtt_us());
         let is_more = is_round_over && end - recv.space.seq > recv.space.bytes;
         let is_read = len <= room_bytes && recv.queued_bytes() == 0 && !is_more;
         if is_read {
             self.copied_seq = end;
             if is_round_over {
                 recv.space.seq = end;
-                recv.space.since = now;
+                recv.space.since = read_at;
             }
         } else {
             recv.push_few(usize_from(len), bytes);

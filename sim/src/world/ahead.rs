@@ -1,6 +1,5 @@
 //! What arrives soon: so that the caches are made ready for it, step by step. Nothing here has any effect but on time.
 
-use super::aside::Data;
 use super::in_flight::Flying;
 use super::wire::Path;
 use super::{Alarm, Due, HostId, Machine, Pair, World, index};
@@ -120,16 +119,11 @@ impl World {
         }
     }
 
-    /// The same for what it has received and is going to take.
-    pub(crate) fn prefetch_data(&self, data: Data) {
-        data.prefetch(&self.asides);
-    }
-
     /// The same for what that socket holds; if it sends, also for the packet and the way.
     pub(crate) fn prefetch_buffers(&self, id: HostId, recent: &Recent, coming: Coming) {
         let Some(machine) = self.machines.get(id.index()) else { return };
         machine.host.prefetch_buffers(recent, coming);
-        if coming != Coming::Acts {
+        if coming == Coming::Waits {
             return;
         }
         if let Some(flying) = self.in_flight.slots.get(index(recent.packet())) {

@@ -1,11 +1,10 @@
 //! What happens next, and packets that arrive.
 
-use super::aside::Data;
 use super::in_flight::Flying;
 use super::{Alarm, Due, HostId, World, index};
 use crate::choice::LuckOf;
 use crate::host::{Asked, Cx, Landing, Token, store_inet_name};
-use crate::packet::copy_few;
+use crate::packet::{Body, copy_few};
 use crate::seldom::unlikely;
 use twinsock::Instant;
 
@@ -27,23 +26,32 @@ pub struct Ended {
     pub waiter: Token,
     /// What it has waited for.
     pub data: Data,
+    /// When it goes on.
+    pub until: Instant,
+}
+
+/// What a receive that has ended returns: the first so many bytes of what the packet in this place carries.
+#[derive(Clone, Copy, Debug)]
+pub struct Data {
+    slot: u32,
+    len: u32,
 }
 
 impl World {
-    /// [`World::step`] for a driver that would take the only waiter to be woken from the queue of those, where one is. `may_end`: if nothing more is due,
-    /// that one would be the next to run, and what it waits for may end at once.
+    /// [`World::step`] for a driver that would take the only waiter to be woken from the queue of those, where one is. `until`: if nothing more is due until then,
+    /// that one would be the next to run, and go on at that moment: what it waits for may end at once.
     ///
     /// # Panics
     /// If the queue went back in time: a bug here.
     #[inline(always)]
-    pub(crate) fn happen(&mut self, may_end: bool) -> Option<Happened> {
+    pub(crate) fn happen(&mut self, until: Option<Instant>) -> Option<Happened> {
         if unlikely(self.is_timer_next()) && self.run_next_timer() {
             return Some(Happened::Something);
         }
         let (at, due) = self.queue.pop()?;
         self.come_to(at);
         Some(match due {
-            Due::Arrival(pair) => self.arrival(HostId(pair.first()), pair.second(), may_end),
+            Due::Arrival(pair) => self.arrival(HostId(pair.first()), pair.second(), until),
             Due::Alarm(alarm) => Happened::Alarm(alarm),
             due @ (Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_)) => {
                 self.happen_seldom(due).map_or(Happened::Something, Happened::Alarm)
@@ -101,20 +109,22 @@ impl World {
 
     /// The packet in this place reaches a host, if it is one that takes part in what happens.
     #[inline(always)]
-    fn arrival(&mut self, to: HostId, slot: u32, may_end: bool) -> Happened {
+    fn arrival(&mut self, to: HostId, slot: u32, until: Option<Instant>) -> Happened {
         let at = self.now;
         if let (Some(machine), Some(flying)) = (self.machines.get_mut(to.index()), self.in_flight.slots.get_mut(index(slot)))
             && machine.runs & !machine.has_lost_addrs & self.chains.is_none()
         {
             self.trace.labelled_delivered(at, to.0, &flying.packet, &flying.label);
             let now = machine.clock.own(at);
-            let may_end = may_end & self.queue.is_idle_until(at) & self.timers.is_idle_until(at);
-            match machine.host.take_packet_short(now, &mut flying.packet, &mut flying.ends, may_end, &mut self.calms) {
+            let until = until.filter(|until| self.queue.is_idle_until(*until) & self.timers.is_idle_until(*until));
+            let ends_at = until.map(|until| machine.clock.own(until));
+            match machine.host.take_packet_short(now, &mut flying.packet, &mut flying.ends, ends_at, &mut self.calms) {
                 Landing::Ends { waiter, received, is_armed } => {
                     if is_armed {
                         self.follow_timer(to);
                     }
-                    return Happened::Ended(Ended { waiter, data: Data::of_packet(slot, received) });
+                    let until = until.expect("otherwise nothing may end");
+                    return Happened::Ended(Ended { waiter, data: Data { slot, len: received }, until });
                 }
                 Landing::Kept => self.in_flight.land(slot),
                 Landing::Quiet { is_armed } => {
@@ -167,32 +177,31 @@ impl World {
         self.landed(to, slot, landing)
     }
 
-    /// What a receive has received, to where its caller wants it.
+    /// What a receive has received, to where its caller wants it. Answers how many bytes that is.
     #[inline(always)]
-    pub(crate) fn take_data(&mut self, data: Data, into: &mut [u8]) {
-        data.leave(&mut self.in_flight, &mut self.asides, |from| {
-            if let Some(into) = into.get_mut(..from.len()) {
-                copy_few(into, from);
-            }
-        });
+    pub(crate) fn take_data(&mut self, Data { slot, len }: Data, into: &mut [u8]) -> usize {
+        let len = index(len);
+        if let Some(from) = self.in_flight.packet(slot).first_of_data(len)
+            && let Some(into) = into.get_mut(..len)
+        {
+            copy_few(into, from);
+        }
+        self.in_flight.land(slot);
+        len
     }
 
     /// The same of a datagram, with the name of its sender, for which there is room if it is asked for.
     #[inline(always)]
-    pub(crate) fn take_datagram(&mut self, data: Data, into: &mut [u8], asked: Asked<'_, '_>) {
+    pub(crate) fn take_datagram(&mut self, data: Data, into: &mut [u8], asked: Asked<'_, '_>) -> usize {
+        let packet = self.in_flight.packet(data.slot);
         // A message does not end this way: it has more to be written to than data and a name.
         if let Asked::Sender(name) = asked
-            && let Some((ip, port)) = data.sender(&self.in_flight, &self.asides)
+            && let Body::Udp(datagram) = &packet.body
         {
-            let is_stored = store_inet_name(ip, port, name);
+            let is_stored = store_inet_name(packet.src, datagram.src_port, name);
             debug_assert!(is_stored, "a receive ends this way only if it has room for the name");
         }
-        self.take_data(data, into);
-    }
-
-    /// Nobody takes what a receive has received.
-    pub(crate) fn drop_data(&mut self, data: Data) {
-        data.leave(&mut self.in_flight, &mut self.asides, |_| {});
+        self.take_data(data, into)
     }
 
     /// The packet in this place reaches a host.

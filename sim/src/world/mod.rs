@@ -6,7 +6,6 @@
 
 mod ahead;
 mod arrival;
-mod aside;
 mod chains;
 mod clock;
 pub mod event;
@@ -29,9 +28,7 @@ use crate::link::Link;
 use crate::trace::{Event, Place, Recording, Trace, What};
 use ahead::Ahead;
 pub(crate) use ahead::Soon;
-pub(crate) use arrival::{Ended, Happened};
-use aside::Asides;
-pub(crate) use aside::Data;
+pub(crate) use arrival::{Data, Ended, Happened};
 pub(crate) use chains::Chains;
 use clock::HostClock;
 use event::EventQueue;
@@ -184,7 +181,6 @@ pub struct World {
     queue: EventQueue<Due>,
     timers: HostTimers,
     in_flight: InFlight,
-    asides: Asides,
     /// What arrives soon.
     ahead: Ahead,
     /// How often a connection was found to be calm, or a way of datagrams got a number.
@@ -224,7 +220,6 @@ impl World {
             queue: EventQueue::new(),
             timers: HostTimers::default(),
             in_flight: InFlight::default(),
-            asides: Asides::default(),
             ahead: Ahead::default(),
             calms: 0,
             choice,
@@ -652,7 +647,7 @@ impl World {
     /// assert!(world.step().is_some() && world.now().as_nanos() == 5);
     /// ```
     pub fn step(&mut self) -> Option<Option<Alarm>> {
-        match self.happen(false)? {
+        match self.happen(None)? {
             Happened::Alarm(alarm) => return Some(Some(alarm)),
             Happened::Woken(token) => self.wakes.push(token),
             Happened::Ended(_) => unreachable!("no receive may end"),

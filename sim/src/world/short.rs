@@ -2,7 +2,6 @@
 //!
 //! Everything here could be left out: what is not the usual case is left to the full functions, and these do what those would have done.
 
-use super::aside::Data;
 use super::in_flight::{Flying, NONE};
 use super::{Due, HostId, World, index};
 use crate::host::{Asked, Cx, Pid, QuietCall, Recent, Short, ShortSend, Token};
@@ -155,17 +154,11 @@ impl World {
     #[inline(always)]
     pub(crate) fn resume_recv_short(&mut self, at: HostId, quiet: &QuietCall, into: &mut [u8]) -> Option<usize> {
         let machine = self.machines.get_mut(at.index())?;
-        let received = machine.host.resume_recv_short(machine.clock.own(self.now), quiet, into)?;
-        self.follow_here(at);
+        let (received, may_follow) = machine.host.resume_recv_short(machine.clock.own(self.now), quiet, into)?;
+        if may_follow {
+            self.follow_here(at);
+        }
         Some(received)
-    }
-
-    /// The same of a receive whose caller does not run now: what it returns is put aside, for [`World::take_data`]. Nothing follows from one as easy as that.
-    #[inline(always)]
-    pub(crate) fn resume_recv_aside(&mut self, at: HostId, quiet: &QuietCall) -> Option<Data> {
-        let machine = self.machines.get_mut(at.index())?;
-        let now = machine.clock.own(self.now);
-        self.asides.put(|aside, sender| machine.host.resume_recv_aside(now, quiet, aside, sender))
     }
 
     /// `accept4(2)`, if it is an easy one: see [`Host::accept_short`](crate::host::Host::accept_short).

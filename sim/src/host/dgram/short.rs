@@ -376,7 +376,7 @@ impl Host {
         Some(received)
     }
 
-    /// [`Host::take_packet`], of a datagram that was sent on the short way and is for the only socket of its port. `may_end`: a receive that waits for
+    /// [`Host::take_packet`], of a datagram that was sent on the short way and is for the only socket of its port. `ends_at`: a receive that waits for
     /// it, if it has room for all of it, may end at once.
     #[inline(always)]
     pub(in crate::host) fn take_datagram_short(
@@ -385,7 +385,7 @@ impl Host {
         packet: &Packet,
         datagram: &Datagram,
         ends: &mut Ends,
-        may_end: bool,
+        ends_at: Option<Instant>,
     ) -> Landing {
         let heard = self.heard_of(ends);
         if heard.way == 0 {
@@ -395,7 +395,7 @@ impl Host {
         let Some(dgram) = dgrams.get_mut(ends.to()).filter(|dgram| dgram.heard == heard) else { return Landing::Unheard };
         let Some((file, entry)) = dgram.file.and_then(|file| Some((file, files.get_mut(file)?))) else { return Landing::Long };
         let received = datagram.payload.len();
-        if may_end
+        if ends_at.is_some()
             && let Some((waiter, room)) = entry.queue.asleep()
             && to_usize(room) >= received.max(1)
             && entry.is_shared()
@@ -429,7 +429,7 @@ impl Host {
         if !self.hear(packet, datagram, ends) {
             return Landing::Long;
         }
-        match self.take_datagram_short(now, packet, datagram, ends, false) {
+        match self.take_datagram_short(now, packet, datagram, ends, None) {
             Landing::Unheard => Landing::Long,
             landing @ (Landing::Ends { .. }
             | Landing::Wakes { .. }
@@ -496,17 +496,6 @@ impl Dgram {
             }
             Asked::All(_) => None,
         }
-    }
-
-    /// The same into other room than its caller's, for a whole datagram and its sender.
-    #[inline(always)]
-    pub(in crate::host) fn receive_aside(&mut self, aside: &mut [u8], sender: &mut (IpAddr, u16)) -> Option<usize> {
-        let room = aside.len();
-        self.udp.recv_plainly(aside, |len, ip, port| {
-            *sender = (ip, port);
-            // Who has room for nothing wants to be told more.
-            len.max(1) <= room
-        })
     }
 
     /// Whether no control message comes with a datagram, nor will with the next.

@@ -69,7 +69,7 @@ impl Twins {
             }
             self.long.hosts[to].handle_packet(&mut cx, long);
             let host = &mut self.short.hosts[to];
-            match host.take_packet_short(now, &mut packet, &mut ends, false, &mut self.calms) {
+            match host.take_packet_short(now, &mut packet, &mut ends, None, &mut self.calms) {
                 Landing::Long | Landing::Unheard => host.take_packet(&mut cx, &mut packet, ends),
                 Landing::Done | Landing::Kept | Landing::Quiet { .. } | Landing::Wakes { .. } => self.taken += 1,
                 Landing::Ends { .. } => panic!("no receive waits"),

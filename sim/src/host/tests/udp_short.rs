@@ -92,7 +92,7 @@ impl Twins {
             self.long.hosts[at].handle_packet(&mut cx, packet.clone());
             if is_short {
                 let (sent, ends) = &mut self.places[proc.host];
-                landing = self.short.hosts[at].take_packet_short(cx.now, sent, ends, true, &mut self.ways);
+                landing = self.short.hosts[at].take_packet_short(cx.now, sent, ends, Some(cx.now), &mut self.ways);
                 if landing == Landing::Unheard {
                     landing = self.short.hosts[at].take_unheard(cx.now, sent, ends);
                 }

@@ -41,7 +41,7 @@ impl Scheduler {
                 State::Waiting(Wait::Join(_), _) | State::Ready | State::Due | State::Running | State::Ended => false,
             };
             if slot.host == host && may_have_deadline {
-                self.make_ready(ThreadId(u32::try_from(index).expect("a thread's number is 32 bits")));
+                self.wake(ThreadId(u32::try_from(index).expect("a thread's number is 32 bits")));
             }
         }
         self.collect_wakes();

@@ -1,15 +1,15 @@
 //! What happens next, and who runs then.
 
 use super::rare::First;
-use super::short::FETCHED_FROM;
-use super::upcoming::PREPARED_FROM;
-use super::{Alone, Scheduler, State, ThreadId, Turn, full_name};
+use super::turn::Chosen;
+use super::upcoming::{CROWDED_FROM, PREPARED_FROM};
+use super::{Alone, Scheduler, State, ThreadId, Turn, Wait, full_name};
 use crate::host::Token;
 use crate::process::breakpoint;
 use crate::process::failure::FailureKind;
 use crate::process::outside::NO_THREAD;
 use crate::seldom::unlikely;
-use crate::world::{Alarm, Ended, Happened};
+use crate::world::{Alarm, Happened};
 use twinsock::Instant;
 
 /// After how many events it is looked whether threads have had turns meanwhile: a power of two.
@@ -19,7 +19,7 @@ impl Scheduler {
     /// Lets the next thing in the world's queue happen; behind one that makes nobody ready, also the turn of a thread that is due then.
     #[inline(never)]
     pub(super) fn step(&mut self) {
-        match self.world.happen(false) {
+        match self.world.happen(None) {
             Some(Happened::Woken(token)) => _ = self.wake(thread_of(token)),
             Some(Happened::Ended(_)) => unreachable!("no receive may end"),
             Some(Happened::Alarm(alarm)) => self.alarm(alarm),
@@ -35,16 +35,15 @@ impl Scheduler {
         }
     }
 
-    /// The same, and chooses the thread that is woken by it, if nobody else can be chosen now.
+    /// The same, which is due `at` that moment, and chooses the thread that is woken by it, if nobody else can be chosen until that goes on.
     #[inline(always)]
-    fn step_and_choose(&mut self) -> Option<ThreadId> {
-        let may_end = self.ready.is_empty() & self.is_straight;
-        match self.world.happen(may_end)? {
-            Happened::Ended(Ended { waiter, data }) => {
-                let thread = thread_of(waiter);
-                return self.recv_ended(thread, data).then_some(thread);
-            }
-            Happened::Woken(token) => return self.wake_and_choose(thread_of(token)),
+    fn step_and_choose(&mut self, at: Instant) -> Option<ThreadId> {
+        let until = Instant::from_nanos(at.as_nanos().saturating_add(self.call_cost_ns));
+        let goes_on = self.ready.is_empty() & self.is_straight & (until <= self.limit);
+        let until = goes_on.then_some(until);
+        match self.world.happen(until)? {
+            Happened::Ended(ended) => return Some(self.recv_ended(ended)),
+            Happened::Woken(token) => return self.wake_and_choose(thread_of(token), until),
             Happened::Alarm(alarm) => match thread_of_alarm(alarm) {
                 Some(thread) => {
                     self.turn_comes(thread, alarm);
@@ -59,8 +58,8 @@ impl Scheduler {
     }
 
     #[inline(never)]
-    fn wake_and_choose(&mut self, thread: ThreadId) -> Option<ThreadId> {
-        let goes_on = self.goes_on_at_once(thread);
+    fn wake_and_choose(&mut self, thread: ThreadId, until: Option<Instant>) -> Option<ThreadId> {
+        let goes_on = until.is_some_and(|until| self.goes_on_at_once(thread, until));
         if !goes_on {
             self.wake(thread);
         }
@@ -81,7 +80,8 @@ impl Scheduler {
         let slot = &self.threads[thread.index()];
         if u64::from(slot.turn) == number >> 32 {
             match slot.state {
-                State::Due | State::Waiting(..) => self.make_ready(thread),
+                State::Due | State::Waiting(Wait::Sleep | Wait::Join(_) | Wait::Sync(_), _) => self.make_ready(thread),
+                State::Waiting(Wait::Call, _) => self.wake_in_call(thread),
                 State::Ready | State::Running | State::Ended => {}
             }
         }
@@ -94,7 +94,7 @@ impl Scheduler {
             && let Some((thread, alarm)) = self.world.next_alarm(thread_of_alarm)
         {
             self.events += 1;
-            if self.ready.len() >= PREPARED_FROM {
+            if self.threads.len() >= CROWDED_FROM {
                 self.prepare_event();
             }
             self.turn_comes(thread, alarm);
@@ -153,10 +153,10 @@ impl Scheduler {
             if unlikely(self.pass()) {
                 return Err(Turn::Stop);
             }
-            if unlikely(self.ready.len() >= PREPARED_FROM) {
+            if unlikely(self.threads.len() >= CROWDED_FROM) {
                 self.prepare_event();
             }
-            if let Some(thread) = self.step_and_choose() {
+            if let Some(thread) = self.step_and_choose(at) {
                 return Ok(thread);
             }
         }
@@ -207,34 +207,6 @@ impl Scheduler {
         self.rare.failure().is_some()
     }
 
-    /// Wakes and chooses a waiting thread, if nobody else can be chosen now. `false`: nothing has happened.
-    fn goes_on_at_once(&mut self, thread: ThreadId) -> bool {
-        let now = self.world.now();
-        let is_only_one = self.ready.is_empty() && self.is_straight && self.world.is_idle_until(now);
-        // One of many has its stack fetched when its turn is near.
-        if is_only_one && self.threads.len() >= FETCHED_FROM {
-            self.stack_ends[thread.index()].prefetch();
-        }
-        let Some(slot) = self.threads.get(thread.index()) else { return false };
-        let is_waiting = match slot.state {
-            State::Waiting(..) => true,
-            State::Ready | State::Due | State::Running | State::Ended => false,
-        };
-        if !is_only_one || !is_waiting {
-            return false;
-        }
-        if self.world.trace().is_recording() {
-            self.note_wake(thread);
-        }
-        let slot = &mut self.threads[thread.index()];
-        slot.state = State::Running;
-        slot.turn = slot.turn.wrapping_add(1);
-        slot.clock = slot.clock.max(now);
-        self.world.trace_mut().count_step();
-        self.just_chosen = true;
-        true
-    }
-
     fn reach(&mut self, limit: Instant) -> Turn {
         if self.world.now() < limit {
             self.world.set_now(limit);
@@ -278,10 +250,10 @@ impl Scheduler {
         slot.clock = slot.clock.max(now);
         let may_act_alone = match slot.alone {
             Alone::Nothing => false,
-            Alone::Begins(_) | Alone::GoesOn => true,
+            Alone::Begins(_) => true,
         };
         self.world.trace_mut().count_step();
-        self.just_chosen = true;
+        self.just_chosen = Chosen::Now;
         if self.world.trace().steps() == self.break_at {
             self.reach_break(thread);
         }

@@ -1,5 +1,6 @@
 //! Processes of machines that lose their power, and of those that stand still.
 
+use super::turn::Chosen;
 use super::{Life, ProcId, Scheduler, State, ThreadId};
 use crate::world::HostId;
 use std::collections::VecDeque;
@@ -44,7 +45,7 @@ impl Scheduler {
             }
         }
         // Whoever goes on, be it the thread that did it, does so after that.
-        self.just_chosen = false;
+        self.just_chosen = Chosen::No;
     }
 
     /// The run does not end, whoever has ended, until the same number of calls of [`Scheduler::need_not_keep_going`].
@@ -79,7 +80,7 @@ impl Scheduler {
         });
         self.stalled.insert(host, stalled);
         self.straighten();
-        self.just_chosen = false;
+        self.just_chosen = Chosen::No;
     }
 
     /// A host that stands still goes on.

@@ -6,15 +6,17 @@ use crate::line::Line;
 /// The threads.
 pub struct Ready {
     threads: Line<ThreadId>,
+    /// Those that have let all others go first: who comes when there is nobody else. Where there are any, there are others.
+    last: Vec<ThreadId>,
 }
 
 impl Ready {
     /// None.
     pub(super) const fn new() -> Ready {
-        Ready { threads: Line::new() }
+        Ready { threads: Line::new(), last: Vec::new() }
     }
 
-    /// How many they are.
+    /// How many they are, among whom is chosen now.
     #[inline(always)]
     pub fn len(&self) -> usize {
         self.threads.len()
@@ -52,10 +54,33 @@ impl Ready {
         *self.threads.push(|| thread) = thread;
     }
 
+    /// Another one, which lets all others go first.
+    pub(super) fn push_last(&mut self, thread: ThreadId) {
+        if self.is_empty() { self.push(thread) } else { self.last.push(thread) }
+    }
+
     /// Takes the one behind so many others out, whose place goes to the first: constant cost, and 0 stays first come, first served.
     #[inline(always)]
     pub(super) fn take(&mut self, of: usize) -> Option<ThreadId> {
-        self.threads.take(of)
+        let taken = self.threads.take(of);
+        self.bring_last();
+        taken
+    }
+
+    /// Whoever has let others go first comes if there is nobody else.
+    #[inline(always)]
+    fn bring_last(&mut self) {
+        if self.threads.is_empty() && !self.last.is_empty() {
+            self.bring_all();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn bring_all(&mut self) {
+        for thread in std::mem::take(&mut self.last) {
+            self.push(thread);
+        }
     }
 
     /// Another one comes, and the only one is taken out: what `push` and `take` come to.
@@ -73,6 +98,8 @@ impl Ready {
                 self.push(thread);
             }
         }
+        self.last.retain(|thread| stays(*thread));
+        self.bring_last();
     }
 }
 
@@ -91,6 +118,24 @@ mod tests {
         ready.push(ThreadId(9));
         assert_eq!(ready.iter().map(|thread| thread.0).collect::<Vec<_>>(), [2, 0, 4, 6, 9]);
         assert_eq!((ready.len(), ready.is_empty(), ready.get(4)), (5, false, Some(ThreadId(9))));
+    }
+
+    #[test]
+    fn who_lets_others_go_first_comes_when_they_have_gone() {
+        let mut ready = Ready::new();
+        ready.push_last(ThreadId(0));
+        ready.push(ThreadId(1));
+        ready.push_last(ThreadId(2));
+        ready.push_last(ThreadId(3));
+        ready.push(ThreadId(4));
+        assert_eq!(ready.len(), 3, "the first was alone");
+        ready.retain(|thread| thread.0 != 3);
+        let order: Vec<_> = std::iter::from_fn(|| ready.take(0).map(|thread| thread.0)).collect();
+        assert_eq!(order, [0, 1, 4, 2]);
+        ready.push(ThreadId(5));
+        ready.push_last(ThreadId(6));
+        ready.retain(|thread| thread.0 == 6);
+        assert_eq!((ready.len(), ready.get(0)), (1, Some(ThreadId(6))));
     }
 
     #[test]

@@ -1,19 +1,17 @@
 //! The short ways of calls that carry a few bytes: what the long way does, without the steps that only others need.
 
-use super::{Scheduler, State, Thread, ThreadId, Wait};
+use super::{Scheduler, State, Thread, ThreadId, Wait, thread_of};
 use crate::host::{Asked, QuietCall, Short};
 use crate::process::strace;
 use crate::seldom::unlikely;
 use crate::trace::{CallName, Place, Transfer};
-use crate::world::{Data, World};
+use crate::world::{Ended, World};
 use twinsock::Instant;
 use twinsock::raw::{Name, RawFd};
 
 /// A receive that a thread is about to make, and would have to wait for its turn with.
 #[derive(Clone, Copy, Debug)]
 pub struct Posted {
-    /// It is a `read(2)`.
-    pub as_file: bool,
     /// The descriptor.
     pub fd: RawFd,
     /// The flags.
@@ -49,17 +47,14 @@ pub(super) enum Alone {
     Nothing,
     /// It begins this receive.
     Begins(Posted),
-    /// It goes on with the receive in which it waits, if it still does.
-    GoesOn,
 }
 
 impl Thread {
     /// The running thread begins to wait in a call of which its host has hardly taken note, as `wait` does it where nobody records.
     #[inline(always)]
-    fn wait_quietly(&mut self, quiet: QuietCall, now: Instant, alone: Alone) {
+    fn wait_quietly(&mut self, quiet: QuietCall, now: Instant) {
         assert!(self.state == State::Running, "only the running thread begins to wait");
         self.quiet = Some(quiet);
-        self.alone = alone;
         self.signal = None;
         self.state = State::Waiting(Wait::Call, now);
     }
@@ -118,8 +113,7 @@ impl Scheduler {
         let who = (slot.pid, &slot.recent);
         match world.wait_calmly(slot.host, who, thread.token(), (fd, flags), into.len()) {
             Some(quiet) => {
-                slot.reads_as_file = as_file;
-                slot.wait_quietly(quiet, world.now(), Alone::GoesOn);
+                slot.wait_quietly(quiet, world.now());
                 if world.trace().is_recording() {
                     self.note_stream_wait(thread, as_file, (fd, into.len()), flags);
                 }
@@ -147,8 +141,7 @@ impl Scheduler {
                 ShortRecv::Done(received)
             }
             Short::Waits(quiet) => {
-                slot.reads_as_file = as_file;
-                slot.wait_quietly(quiet, world.now(), Alone::GoesOn);
+                slot.wait_quietly(quiet, world.now());
                 if world.trace().is_recording() {
                     self.note_stream_wait(thread, as_file, (fd, into.len()), flags);
                 }
@@ -178,92 +171,56 @@ impl Scheduler {
     pub(super) fn acts_alone(&mut self, thread: ThreadId) -> bool {
         match self.threads[thread.index()].alone {
             Alone::Begins(posted) => self.waits_with(thread, posted),
-            Alone::GoesOn => self.receives_aside(thread),
             Alone::Nothing => false,
         }
     }
 
     /// It makes the receive that it has posted, if that only has to wait, as [`Scheduler::recv_stream`] would do it. `false`: nothing has happened.
     #[inline(never)]
-    fn waits_with(&mut self, thread: ThreadId, Posted { as_file, fd, flags, room }: Posted) -> bool {
+    fn waits_with(&mut self, thread: ThreadId, Posted { fd, flags, room }: Posted) -> bool {
         let slot = &mut self.threads[thread.index()];
         if slot.is_held_up || self.world.trace().is_recording() {
             return false;
         }
         let who = (slot.pid, &mut slot.recent);
         let Some(quiet) = self.world.wait_short(slot.host, who, thread.token(), fd, room, flags) else { return false };
-        slot.alone = Alone::GoesOn;
-        slot.reads_as_file = as_file;
+        slot.alone = Alone::Nothing;
         slot.quiet = Some(quiet);
         slot.signal = None;
         slot.state = State::Waiting(Wait::Call, self.world.now());
         true
     }
 
-    /// It goes on with its receive, if that is an easy one, as [`Scheduler::resume_recv_short`] and [`Scheduler::resume_dgram_short`] would do it. Answers whether it returns at a later turn.
-    #[inline(never)]
-    fn receives_aside(&mut self, thread: ThreadId) -> bool {
-        let slot = &mut self.threads[thread.index()];
-        slot.alone = Alone::Nothing;
-        if slot.is_held_up || self.world.trace().wants_calls() {
-            return false;
-        }
-        let Some(quiet) = &slot.quiet else { return false };
-        let Some(data) = self.world.resume_recv_aside(slot.host, quiet) else { return false };
-        let fd = quiet.fd();
-        slot.quiet = None;
-        slot.returns = Some(data);
-        self.end_short_call(thread, recv_how(self.threads[thread.index()].reads_as_file).name(), fd, Ok(data.bytes()));
-        self.collect_wakes();
-        !self.returns(thread, false)
-    }
-
     /// Goes on with the running thread's parked receive, if it is an easy one. `None`: nothing has happened.
     #[inline(always)]
-    pub fn resume_recv_short(&mut self, thread: ThreadId, fd: RawFd, into: &mut [u8]) -> Option<usize> {
+    pub fn resume_recv_short(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8]) -> Option<usize> {
         let slot = self.threads.get_mut(thread.index())?;
         let quiet = slot.quiet.as_ref()?;
         let received = self.world.resume_recv_short(slot.host, quiet, into)?;
-        let (as_file, flags) = (slot.reads_as_file, quiet.flags());
+        let flags = quiet.flags();
         slot.quiet = None;
-        self.end_short_recv(thread, as_file, fd, (into, received), flags);
+        if self.end_waited_call(thread, recv_how(as_file).name(), fd, Ok(received)) {
+            self.note_stream_recv(thread, as_file, fd, (into, received), flags);
+        }
+        self.collect_wakes();
         Some(received)
     }
 
-    /// A waiting thread's receive is over, for which it would be chosen to run next, since nobody else can be. Answers whether it is: otherwise it returns later.
+    /// A waiting thread's receive is over, and nobody else can be chosen until it goes on: which it does.
     #[inline(always)]
-    pub(super) fn recv_ended(&mut self, thread: ThreadId, data: Data) -> bool {
-        let Scheduler { threads, world, stack_ends, call_cost_ns, .. } = self;
-        if unlikely(threads.len() >= FETCHED_FROM) {
-            stack_ends[thread.index()].prefetch();
-        }
-        let at = world.now();
-        let slot = &mut threads[thread.index()];
-        let fd = slot.quiet.as_ref().expect("a receive that has hardly been taken note of is its thread's").fd();
-        slot.quiet = None;
-        slot.alone = Alone::Nothing;
-        slot.returns = Some(data);
-        let clock = Instant::from_nanos(slot.clock.max(at).as_nanos().saturating_add(*call_cost_ns));
-        slot.clock = clock;
-        slot.state = State::Running;
-        slot.turn = slot.turn.wrapping_add(1);
-        let is_attended = match slot.reads_as_file {
-            false => recv_ended(world, slot, thread, ReceivesBy::Recvfrom, (fd, data.bytes())),
-            true => read_ended(world, slot, thread, fd, data.bytes()),
-        };
-        if unlikely(is_attended) {
+    pub(super) fn recv_ended(&mut self, Ended { waiter, data, until }: Ended) -> ThreadId {
+        let thread = thread_of(waiter);
+        if unlikely(self.world.trace().is_recording()) {
             self.note_end_of_wait(thread);
         }
-        self.world.trace_mut().count_step();
-        // Who wants to know of it in full is told by the thread, now.
-        if unlikely(is_attended) && self.world.trace().wants_calls() {
-            self.just_chosen = true;
-            return true;
-        }
-        self.returns_at(thread, clock, false)
+        let slot = &mut self.threads[thread.index()];
+        slot.quiet = None;
+        slot.received = Some(data);
+        self.begin_at(thread, until);
+        thread
     }
 
-    /// What the running thread's receive that has ended returns, and whether it is to wait for its turn before. `None`: it has not ended.
+    /// What the running thread's receive on a stream returns that has ended. `None`: it has not.
     #[inline(always)]
     pub fn take_received<const ATTENDED: bool>(
         &mut self,
@@ -272,40 +229,32 @@ impl Scheduler {
         fd: RawFd,
         into: &mut [u8],
         flags: i32,
-    ) -> Option<(usize, bool)> {
+    ) -> Option<usize> {
         debug_assert!(ATTENDED || !self.is_attended(), "who asked was told so");
-        let data = self.threads.get_mut(thread.index())?.returns.take()?;
-        self.world.take_data(data, into);
-        // Who wants to know of it in full is told here, before it returns, if that was not done where it was taken.
-        let is_early = ATTENDED && self.world.trace().wants_calls() && !data.is_taken();
-        if is_early {
-            self.note_stream_recv(thread, as_file, fd, (into, data.bytes()), flags);
+        let data = self.threads.get_mut(thread.index())?.received.take()?;
+        let received = self.world.take_data(data, into);
+        if self.end_waited_call(thread, recv_how(as_file).name(), fd, Ok(received)) && ATTENDED {
+            self.note_stream_recv(thread, as_file, fd, (into, received), flags);
         }
-        Some((data.bytes(), is_early))
-    }
-
-    /// What the running thread's call that has ended returns, if it is that number.
-    #[inline(always)]
-    pub fn take_number(&mut self, thread: ThreadId) -> Option<usize> {
-        Some(self.threads.get_mut(thread.index())?.returns.take()?.bytes())
+        Some(received)
     }
 
     /// The same of a datagram, with the name of its sender if that is asked for.
     #[inline(always)]
-    pub fn take_datagram(
+    pub fn take_datagram<const ATTENDED: bool>(
         &mut self,
         thread: ThreadId,
         fd: RawFd,
         into: &mut [u8],
         (flags, mut asked): (i32, Asked<'_, '_>),
-    ) -> Option<(usize, bool)> {
-        let data = self.threads.get_mut(thread.index())?.returns.take()?;
-        self.world.take_datagram(data, into, asked.again());
-        let is_early = unlikely(self.world.trace().wants_calls()) && !data.is_taken();
-        if is_early {
-            self.note_dgram_recv(thread, fd, (into, data.bytes()), flags, asked);
+    ) -> Option<usize> {
+        debug_assert!(ATTENDED || !self.is_attended(), "who asked was told so");
+        let data = self.threads.get_mut(thread.index())?.received.take()?;
+        let received = self.world.take_datagram(data, into, asked.again());
+        if self.end_waited_call(thread, dgram_how(&asked).name(), fd, Ok(received)) && ATTENDED {
+            self.note_dgram_recv(thread, fd, (into, received), flags, asked);
         }
-        Some((data.bytes(), is_early))
+        Some(received)
     }
 
     /// `accept4(2)` of the running thread, if it is an easy one, which nobody wants to hear of in full.
@@ -341,7 +290,7 @@ impl Scheduler {
                 Opening::Done(result)
             }
             Short::Waits(quiet) => {
-                self.threads[thread.index()].wait_quietly(quiet, self.world.now(), Alone::Nothing);
+                self.threads[thread.index()].wait_quietly(quiet, self.world.now());
                 // What it waits for may have happened, over loopback.
                 self.collect_wakes();
                 Opening::Waits
@@ -359,7 +308,7 @@ impl Scheduler {
         let (call, fd) = (if quiet.accepts() { ACCEPT } else { CONNECT }, quiet.fd());
         slot.quiet = None;
         // Nobody attends: that was asked when the call began, and is so or not for a whole run.
-        self.end_short_call(thread, call, fd, result);
+        self.end_waited_call(thread, call, fd, result);
         self.collect_wakes();
         Some(result)
     }
@@ -415,8 +364,7 @@ impl Scheduler {
                 ShortRecv::Done(received)
             }
             Short::Waits(quiet) => {
-                slot.reads_as_file = false;
-                slot.wait_quietly(quiet, self.world.now(), Alone::GoesOn);
+                slot.wait_quietly(quiet, self.world.now());
                 if ATTENDED && self.world.trace().is_recording() {
                     self.note_short_wait(thread, dgram_how(&asked), (fd, into.len()), (flags, asked.name().is_some()));
                 }
@@ -440,7 +388,10 @@ impl Scheduler {
         let received = self.world.resume_dgram_short(slot.host, quiet, into, asked.again())?;
         let flags = quiet.flags();
         slot.quiet = None;
-        self.end_dgram_recv::<true>(thread, fd, (into, received), flags, asked);
+        if self.end_waited_call(thread, dgram_how(&asked).name(), fd, Ok(received)) {
+            self.note_dgram_recv(thread, fd, (into, received), flags, asked);
+        }
+        self.collect_wakes();
         Some(received)
     }
 
@@ -500,6 +451,15 @@ impl Scheduler {
         let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
         end_call(&mut self.world, (thread, slot, self.call_cost_ns), call, fd, result)
     }
+
+    /// The same of a call that has waited: what it costs has passed since the thread was woken.
+    #[inline(always)]
+    fn end_waited_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, result: twinsock::Result<usize>) -> bool {
+        let Some(slot) = self.threads.get(thread.index()) else { return false };
+        let is_attended = tell_end(&mut self.world, (thread, slot), call, fd, result);
+        self.goes_along(thread);
+        is_attended
+    }
 }
 
 /// [`Scheduler::end_short_call`] of a thread that has been looked up, with what a call takes.
@@ -512,6 +472,18 @@ fn end_call(
     result: twinsock::Result<usize>,
 ) -> bool {
     slot.clock = Instant::from_nanos(slot.clock.as_nanos().saturating_add(call_cost_ns));
+    tell_end(world, (thread, slot), call, fd, result)
+}
+
+/// A call is over, for the trace.
+#[inline(always)]
+fn tell_end(
+    world: &mut World,
+    (thread, slot): (ThreadId, &Thread),
+    call: CallName,
+    fd: RawFd,
+    result: twinsock::Result<usize>,
+) -> bool {
     let (at, place) = (world.now(), Place::process(slot.host.0, slot.pid.0).thread(thread.0));
     world.trace_mut().call_ended(at, place, call, Some(fd), result)
 }
@@ -570,20 +542,6 @@ impl ReceivesBy {
             ReceivesBy::Read => const { CallName::new("read") },
         }
     }
-}
-
-/// A thread's receive on a stream has returned. Answers whether somebody may want to know of it in full.
-#[inline(always)]
-fn recv_ended(world: &mut World, slot: &Thread, thread: ThreadId, how: ReceivesBy, (fd, received): (RawFd, usize)) -> bool {
-    let place = Place::process(slot.host.0, slot.pid.0).thread(thread.0);
-    let at = world.now();
-    world.trace_mut().call_ended(at, place, how.name(), Some(fd), Ok(received))
-}
-
-/// The same of a `read(2)`: apart, so that nothing is chosen word by word.
-#[inline(never)]
-fn read_ended(world: &mut World, slot: &Thread, thread: ThreadId, fd: RawFd, received: usize) -> bool {
-    recv_ended(world, slot, thread, ReceivesBy::Read, (fd, received))
 }
 
 /// How a stream is received from.

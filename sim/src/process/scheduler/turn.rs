@@ -1,10 +1,10 @@
-//! How a thread comes to its next act, and how a call that has waited returns: at once, or after what is due before that, at its turn.
+//! How a thread comes to its next act, and how one that is woken in a call comes to go on with that: at once, or after what is due before, at its turn.
 
-use super::{Scheduler, State, ThreadId, full_name};
+use super::short::FETCHED_FROM;
+use super::{Scheduler, State, ThreadId, Wait, full_name};
 use crate::process::failure::FailureKind;
 use crate::process::turns::Mark;
 use crate::seldom::unlikely;
-use crate::world::Data;
 use twinsock::Instant;
 
 /// How a thread comes to its next act.
@@ -18,6 +18,18 @@ pub enum Comes {
     WithCare,
 }
 
+/// Whether the running thread has been chosen to act now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Chosen {
+    /// No, or it has acted.
+    #[default]
+    No,
+    /// Among all that are due now, or nobody else is.
+    Now,
+    /// The same, and it has acted, or rather a call of its is over that had waited. It acts again when others have.
+    Last,
+}
+
 impl Scheduler {
     /// How `thread` comes to its next act. If that is at once, for nothing is due before it, it is counted; otherwise nothing has happened.
     #[inline(always)]
@@ -28,13 +40,13 @@ impl Scheduler {
             return Comes::WithCare;
         }
         let clock = slot.clock;
-        let is_chosen = *just_chosen && clock == world.now();
+        let is_chosen = *just_chosen == Chosen::Now && clock == world.now();
         if !(is_chosen || ready.is_empty() && !rare.may_be() && world.pass_until(clock)) {
             return Comes::Later;
         }
         turns.count();
         pulse.beat_at(turns.calls());
-        *just_chosen = false;
+        *just_chosen = Chosen::No;
         Comes::Now
     }
 
@@ -43,7 +55,9 @@ impl Scheduler {
     #[inline(never)]
     pub fn comes_later(&mut self, thread: ThreadId, may_choose: bool) -> bool {
         self.count_act();
-        self.just_chosen = false;
+        if std::mem::take(&mut self.just_chosen) == Chosen::Last && !self.ready.is_empty() {
+            return self.let_others_go(thread);
+        }
         // Others are ready: nothing happens before one of them has been chosen.
         if !self.ready.is_empty() { self.wait_for_turn(thread, may_choose) } else { self.comes_after_events(thread, may_choose) }
     }
@@ -63,45 +77,80 @@ impl Scheduler {
             return None;
         }
         let is_at_mark = self.count_act();
-        let is_chosen = std::mem::take(&mut self.just_chosen);
+        let is_chosen = std::mem::take(&mut self.just_chosen) == Chosen::Now;
         let acts = (!is_at_mark || self.at_mark(thread))
             && (is_chosen && self.threads[thread.index()].clock == self.world.now() || self.comes_to(thread));
         Some(acts || self.wait_for_turn(thread, may_choose))
     }
 
-    /// The running thread's call has waited and is over: it returns when what it costs has passed, after all that is due before. Answers whether that is now, and what
-    /// the thread does next comes at once, too; otherwise others are to run, and it waits for its turn.
-    #[inline(always)]
-    pub fn returns(&mut self, thread: ThreadId, may_choose: bool) -> bool {
-        let clock = self.threads[thread.index()].clock;
-        self.returns_at(thread, clock, may_choose)
-    }
-
-    /// The same of a thread whose clock shows this.
-    #[inline(always)]
-    pub(super) fn returns_at(&mut self, thread: ThreadId, clock: Instant, may_choose: bool) -> bool {
-        self.just_chosen = self.ready.is_empty() && !self.rare.interrupts() && self.world.pass_until(clock);
-        self.just_chosen || self.returns_later(thread, may_choose)
-    }
-
-    /// The same of a call that returns this number, which is kept for that turn.
-    #[inline(always)]
-    pub fn returns_number(&mut self, thread: ThreadId, number: usize, may_choose: bool) -> bool {
-        let is_now = self.returns(thread, may_choose);
-        if !is_now {
-            self.threads[thread.index()].returns = Some(Data::number(number));
-        }
-        is_now
-    }
-
+    /// A thread that waits in a call is woken: it goes on with the call when what that costs has passed, after all that is due before.
     #[inline(never)]
-    fn returns_later(&mut self, thread: ThreadId, may_choose: bool) -> bool {
-        // What costs nothing returns in the turn in which it was over, for which the thread has been chosen: what it does next is another act.
-        if self.threads[thread.index()].clock <= self.world.now() {
-            return true;
+    pub(super) fn wake_in_call(&mut self, thread: ThreadId) {
+        if !self.wakes_plainly && self.world.trace().is_recording() {
+            self.note_end_of_wait(thread);
         }
-        self.just_chosen = self.comes_to(thread);
-        self.just_chosen || self.wait_for_turn(thread, may_choose)
+        let now = self.world.now();
+        let slot = &mut self.threads[thread.index()];
+        slot.clock = woken_at(slot.clock, now, self.call_cost_ns);
+        slot.state = State::Due;
+        // An alarm for the end of its patience is void.
+        slot.turn = slot.turn.wrapping_add(1);
+        let (clock, alarm) = (slot.clock, slot.alarm(thread));
+        self.world.schedule_turn(clock, alarm);
+    }
+
+    /// The same where nobody else runs or is to run, and nothing happens, until the thread goes on: so it does, if that is `until`. `false`: nothing has happened.
+    #[inline(always)]
+    pub(super) fn goes_on_at_once(&mut self, thread: ThreadId, until: Instant) -> bool {
+        let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
+        let waits = match slot.state {
+            State::Waiting(Wait::Call, _) => woken_at(slot.clock, self.world.now(), self.call_cost_ns) == until,
+            State::Waiting(..) | State::Ready | State::Due | State::Running | State::Ended => false,
+        };
+        if !waits || !self.world.is_idle_until(until) {
+            return false;
+        }
+        if self.world.trace().is_recording() {
+            self.note_end_of_wait(thread);
+        }
+        self.begin_at(thread, until);
+        true
+    }
+
+    /// Time passes, and the turn of a thread begins for which nobody else can be chosen.
+    #[inline(always)]
+    pub(super) fn begin_at(&mut self, thread: ThreadId, at: Instant) {
+        // One of many has its stack fetched when its turn is near.
+        if unlikely(self.threads.len() >= FETCHED_FROM) {
+            self.stack_ends[thread.index()].prefetch();
+        }
+        let passed = self.world.pass_until(at);
+        debug_assert!(passed, "nothing is due until then");
+        let slot = &mut self.threads[thread.index()];
+        slot.clock = at;
+        slot.state = State::Running;
+        slot.turn = slot.turn.wrapping_add(1);
+        self.world.trace_mut().count_step();
+        self.just_chosen = Chosen::Now;
+    }
+
+    /// The running thread's call has waited and is over: its next act may come in the same turn.
+    #[inline(always)]
+    pub(super) fn goes_along(&mut self, thread: ThreadId) {
+        let Scheduler { world, turns, threads, names, ready, just_chosen, .. } = self;
+        if !ready.is_empty() && turns.lets_others_go(world, thread, &|world, thread| full_name(world, threads, names, thread)) {
+            *just_chosen = Chosen::Last;
+        }
+    }
+
+    /// The running thread acts when all others have acted that are ready now.
+    #[cold]
+    fn let_others_go(&mut self, thread: ThreadId) -> bool {
+        let slot = &mut self.threads[thread.index()];
+        slot.state = State::Ready;
+        slot.turn = slot.turn.wrapping_add(1);
+        self.ready.push_last(thread);
+        false
     }
 
     /// The running thread is about to act. Answers whether the strategy has something to say first.
@@ -186,4 +235,10 @@ impl Scheduler {
             }
         }
     }
+}
+
+/// When a thread goes on with its call that is woken in it now.
+#[inline(always)]
+fn woken_at(clock: Instant, now: Instant, call_cost_ns: u64) -> Instant {
+    Instant::from_nanos(clock.max(now).as_nanos().saturating_add(call_cost_ns))
 }

@@ -14,7 +14,7 @@ use crate::world::{Alarm, Soon};
 /// From how many ready threads on that is worth while.
 pub(super) const PREPARED_FROM: usize = 64;
 /// From how many threads on there is more of them than the caches hold, of which a turn may look at some kilobytes.
-const CROWDED_FROM: usize = 1536;
+pub(super) const CROWDED_FROM: usize = 1536;
 /// How many threads are prepared at once.
 const FLOCK: usize = 8;
 /// How many flocks are being prepared.
@@ -33,7 +33,7 @@ impl Thread {
     fn coming(&self) -> Coming {
         match self.alone {
             Alone::Begins(_) => Coming::Waits,
-            Alone::GoesOn => Coming::Receives,
+            Alone::Nothing if self.quiet.is_some() => Coming::Receives,
             Alone::Nothing => Coming::Acts,
         }
     }
@@ -69,21 +69,18 @@ impl Scheduler {
         // One that does something alone will most likely not be switched to.
         let switched = |flock: usize| {
             threads_of(flock)
-                .filter(|(_, slot)| slot.coming() == Coming::Acts)
+                .filter(|(_, slot)| slot.coming() != Coming::Waits)
                 .map(|(index, slot)| (stack_ends[index], slot.recent.is_known()))
         };
         match turn {
             1 => {
                 for slot in users(1) {
                     world.prefetch_call(slot.host, &slot.recent, slot.coming());
-                    if let Some(data) = slot.returns {
-                        world.prefetch_data(data);
-                    }
                 }
             }
-            2 => {
-                users(2).filter(|slot| slot.coming() == Coming::Acts).for_each(|slot| world.prefetch_way(slot.host, &slot.recent))
-            }
+            2 => users(2)
+                .filter(|slot| slot.coming() != Coming::Waits)
+                .for_each(|slot| world.prefetch_way(slot.host, &slot.recent)),
             3 => switched(0).for_each(|(end, _)| end.prefetch_beginning()),
             4 => users(1).for_each(|slot| world.prefetch_socket(slot.host, &slot.recent, slot.coming())),
             5 => switched(0).for_each(|(end, carries_data)| end.prefetch_frames(carries_data)),
@@ -107,17 +104,15 @@ impl Scheduler {
     /// Something is going to happen, one of many things at this moment: the caches are made ready for those that come after it.
     #[inline(always)]
     pub(super) fn prepare_event(&mut self) {
-        if self.threads.len() >= CROWDED_FROM {
-            let Scheduler { world, threads, .. } = self;
-            world.look_ahead(|soon| {
-                let (Soon::Alarm(Alarm(number)) | Soon::Woken(Token(number))) = soon;
-                if let Ok(index) = usize::try_from(number & u64::from(u32::MAX))
-                    && let Some(slot) = threads.get(index)
-                {
-                    let state: &State = &slot.state;
-                    prefetch(state);
-                }
-            });
-        }
+        let Scheduler { world, threads, .. } = self;
+        world.look_ahead(|soon| {
+            let (Soon::Alarm(Alarm(number)) | Soon::Woken(Token(number))) = soon;
+            if let Ok(index) = usize::try_from(number & u64::from(u32::MAX))
+                && let Some(slot) = threads.get(index)
+            {
+                let state: &State = &slot.state;
+                prefetch(state);
+            }
+        });
     }
 }

@@ -103,7 +103,7 @@ impl Talk {
         if let Some(mut segment) = arrived {
             let room_bytes = room.map_or(0, |room| u32::try_from(room).expect("a small number"));
             let taken = match self.is_calm[other] {
-                true => self.ends[other].take_calmly(self.now, &segment, room_bytes, false),
+                true => self.ends[other].take_calmly(self.now, &segment, (room_bytes, self.now), false),
                 false => Taken::Not,
             };
             self.calm += u32::from(taken != Taken::Not);
