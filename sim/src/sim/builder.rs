@@ -322,8 +322,8 @@ impl Builder {
         self
     }
 
-    /// How much virtual time a system call takes of its thread; [`CALL_COST`] by default. A call that has waited returns when that has passed, after all that is
-    /// due before. With zero, a program that polls in a loop lets no time pass.
+    /// How much virtual time a system call takes of its thread; [`CALL_COST`] by default. A thread that is woken in a call goes on with it when that has passed, after all that
+    /// is due before. With zero, a program that polls in a loop lets no time pass.
     ///
     /// ```
     /// use std::time::Duration;
