@@ -48,6 +48,8 @@ pub struct Turns {
     waited: u64,
     /// Whether with the last of them others go first.
     lets_others_go: bool,
+    /// By which that is drawn, once there has been one.
+    going: Option<StreamId>,
     /// How many calls were made.
     calls: u64,
     /// At which call there is something to do: a preemption, or the end.
@@ -123,8 +125,17 @@ impl Turns {
             // The one goes by who came first, the others have what makes a thread step aside before any call.
             How::FirstCome | How::Priorities(_) | How::Systematic { .. } => u64::MAX,
         };
-        let mut turns =
-            Turns { how, order, waited, lets_others_go: false, calls: 0, mark: 0, calls_max, preemptions: Vec::new() };
+        let mut turns = Turns {
+            how,
+            order,
+            waited,
+            lets_others_go: false,
+            going: None,
+            calls: 0,
+            mark: 0,
+            calls_max,
+            preemptions: Vec::new(),
+        };
         turns.preemptions = (1..=preemptions).filter_map(|number| draw_preemption(number, calls_expected, world)).collect();
         turns.preemptions.sort_by_key(|preemption| std::cmp::Reverse(preemption.call));
         turns.set_mark();
@@ -209,7 +220,7 @@ impl Turns {
 
     #[cold]
     fn let_others_go(&mut self, world: &mut World, thread: ThreadId, name: NameOf<'_>) -> bool {
-        let stream = world.choice_mut().stream(Door::Interleaving, "who lets others go");
+        let stream = *self.going.get_or_insert_with(|| world.choice_mut().stream(Door::Interleaving, "who lets others go"));
         if self.waited == 0 {
             let drawn = draw(world, stream, WAITED_CALLS);
             tell(world, stream, |_| String::new());
