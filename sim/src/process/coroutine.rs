@@ -88,7 +88,7 @@ const PREFETCHED_BYTES: usize = 512;
 /// How much is fetched of what is beyond it.
 const CALLED_BYTES: usize = 192;
 /// The same of a thread that sends and receives.
-const CALLED_WITH_DATA_BYTES: usize = 448;
+const CALLED_WITH_DATA_BYTES: usize = 320;
 /// How much of it is fetched at most where the program's own frames are wanted, too.
 const USED_BYTES_MAX: usize = 512;
 /// Where its other end is from: the line in which the carrier begins, above the word of whom to go back to.
