@@ -9,19 +9,22 @@ use twinsock::Instant;
 /// A connection in TIME-WAIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeWait {
-    ports: (u16, u16),
-    snd_nxt: SeqNumber,
-    rcv_nxt: SeqNumber,
-    rcv_wnd: u32,
-    rcv_wscale: u8,
-    /// TS.Recent, if the connection had timestamps.
-    ts_recent: Option<u32>,
-    ts_offset: u32,
     deadline: Instant,
     since: Instant,
+    /// No bare segment is answered before this.
+    next_reply: Instant,
+    snd_nxt: SeqNumber,
+    rcv_nxt: SeqNumber,
+    /// TS.Recent, which means nothing if the connection had no timestamps.
+    ts_recent: u32,
+    ts_offset: u32,
+    /// As a segment shows it.
+    window: u16,
+    has_timestamps: bool,
     rfc1337: bool,
-    last_reply: Option<Instant>,
 }
+
+const _: () = assert!(size_of::<TimeWait>() <= 48, "there may be very many of them");
 
 /// What a segment for a connection in TIME-WAIT comes to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,17 +48,16 @@ impl TimeWait {
     #[inline(always)]
     pub(super) fn of(tcb: &Tcb, now: Instant) -> TimeWait {
         TimeWait {
-            ports: tcb.ports(),
-            snd_nxt: tcb.snd_nxt,
-            rcv_nxt: tcb.rcv_nxt,
-            rcv_wnd: tcb.receive_window(),
-            rcv_wscale: tcb.rcv_wscale,
-            ts_recent: if tcb.timestamps.enabled { Some(tcb.timestamps.recent) } else { None },
-            ts_offset: tcb.timestamps.offset,
             deadline: now + TIME_WAIT,
             since: now,
+            next_reply: Instant::ZERO,
+            snd_nxt: tcb.snd_nxt,
+            rcv_nxt: tcb.rcv_nxt,
+            ts_recent: tcb.timestamps.recent,
+            ts_offset: tcb.timestamps.offset,
+            window: u16::try_from(tcb.receive_window() >> tcb.rcv_wscale).unwrap_or(u16::MAX),
+            has_timestamps: tcb.timestamps.enabled,
             rfc1337: tcb.sysctl.tcp_rfc1337,
-            last_reply: None,
         }
     }
 
@@ -69,17 +71,16 @@ impl TimeWait {
     /// value is an initial sequence number that keeps old segments out.
     #[must_use]
     pub fn reuse(&self, now: Instant) -> Option<u32> {
-        let old_enough = self.ts_recent.is_some() && now.since(self.since) >= REUSE_AFTER;
+        let old_enough = self.has_timestamps && now.since(self.since) >= REUSE_AFTER;
         old_enough.then(|| self.next_iss())
     }
 
     /// `tcp_timewait_state_process`.
     pub fn handle_segment(&mut self, now: Instant, segment: &Segment) -> TimeWaitAction {
         let end = segment.seq + segment.sequence_len();
-        let old_timestamp = match (self.ts_recent, segment.options.timestamps) {
-            (Some(recent), Some(timestamps)) => SeqNumber::new(timestamps.value).before(SeqNumber::new(recent)),
-            (None, _) | (_, None) => false,
-        };
+        let recent = SeqNumber::new(self.ts_recent);
+        let timestamp = segment.options.timestamps.filter(|_| self.has_timestamps).map(|of| SeqNumber::new(of.value));
+        let old_timestamp = timestamp.is_some_and(|timestamp| timestamp.before(recent));
         let is_reset = segment.control == Control::Rst;
         if !old_timestamp && segment.seq == self.rcv_nxt && (segment.seq == end || is_reset) {
             if is_reset && !self.rfc1337 {
@@ -89,10 +90,7 @@ impl TimeWait {
             return TimeWaitAction::Ignore;
         }
         if segment.control == Control::Syn && segment.ack.is_none() && !old_timestamp {
-            let newer_timestamp = match (self.ts_recent, segment.options.timestamps) {
-                (Some(recent), Some(timestamps)) => SeqNumber::new(recent).before(SeqNumber::new(timestamps.value)),
-                (None, _) | (_, None) => false,
-            };
+            let newer_timestamp = timestamp.is_some_and(|timestamp| recent.before(timestamp));
             if self.rcv_nxt.before(segment.seq) || newer_timestamp {
                 return TimeWaitAction::NewConnection { iss: self.next_iss() };
             }
@@ -103,11 +101,11 @@ impl TimeWait {
         if old_timestamp || segment.ack.is_some() {
             self.restart(now);
         }
-        if segment.sequence_len() == 0 && self.last_reply.is_some_and(|last| now.since(last) < REPLY_INTERVAL) {
+        if segment.sequence_len() == 0 && now < self.next_reply {
             return TimeWaitAction::Ignore;
         }
-        self.last_reply = Some(now);
-        TimeWaitAction::Reply(self.ack(now))
+        self.next_reply = now + REPLY_INTERVAL;
+        TimeWaitAction::Reply(self.answer(now, segment))
     }
 
     fn restart(&mut self, now: Instant) {
@@ -119,11 +117,12 @@ impl TimeWait {
         (self.snd_nxt + 65_537).value()
     }
 
-    fn ack(&self, now: Instant) -> Segment {
-        let mut ack = bare_segment(self.ports, self.snd_nxt, Some(self.rcv_nxt), Control::None);
-        ack.window = u16::try_from(self.rcv_wnd >> self.rcv_wscale).unwrap_or(u16::MAX);
-        ack.options.timestamps =
-            self.ts_recent.map(|echo| Timestamps { value: super::output::timestamp_clock(now, self.ts_offset), echo });
+    /// An ACK, to where a segment has come from.
+    fn answer(&self, now: Instant, segment: &Segment) -> Segment {
+        let mut ack = bare_segment((segment.dst_port, segment.src_port), self.snd_nxt, Some(self.rcv_nxt), Control::None);
+        ack.window = self.window;
+        let value = super::output::timestamp_clock(now, self.ts_offset);
+        ack.options.timestamps = self.has_timestamps.then_some(Timestamps { value, echo: self.ts_recent });
         ack
     }
 }
