@@ -86,16 +86,28 @@ impl Host {
     }
 
     /// A segment that belongs to no connection: for a listener, or for nobody.
-    pub(super) fn segment_for_port(&mut self, cx: &mut Cx<'_>, tuple: &FourTuple, segment: &Segment, ttl: u8, from: SynFrom) {
+    #[inline]
+    pub(super) fn segment_for_port(&mut self, cx: &mut Cx<'_>, tuple: &FourTuple, (segment, ttl): (&Segment, u8), from: SynFrom) {
         if !self.addresses.owns(tuple.local) {
             return;
         }
-        let Some(listener) = self.find_listener(cx, tuple) else {
-            if let Some(reply) = tcp::reply_to_closed(segment) {
-                self.reply(tuple, reply);
-            }
-            return;
-        };
+        if let Some(listener) = self.find_listener(cx, tuple) {
+            self.segment_for_listener(cx, listener, tuple, (segment, ttl), from);
+        } else if let Some(reply) = tcp::reply_to_closed(segment) {
+            self.reply(tuple, reply);
+        }
+    }
+
+    /// The same where the listener is known.
+    #[inline(never)]
+    pub(super) fn segment_for_listener(
+        &mut self,
+        cx: &mut Cx<'_>,
+        listener: Key,
+        tuple: &FourTuple,
+        (segment, ttl): (&Segment, u8),
+        from: SynFrom,
+    ) {
         if tuple.remote.is_ipv4() && self.sockets[listener].options.drops_ttl(ttl) {
             return;
         }

@@ -190,7 +190,7 @@ impl Host {
         match self.conn_of(&tuple, hash) {
             Some(Conn::Socket(key)) => self.segment_for_socket(cx, key, ends.from(), segment, ttl),
             Some(Conn::TimeWait(key)) => self.segment_for_time_wait(cx, key, &tuple, (segment, ttl), from),
-            None => self.segment_for_port(cx, &tuple, segment, ttl, from),
+            None => self.segment_for_port(cx, &tuple, (segment, ttl), from),
         }
     }
 

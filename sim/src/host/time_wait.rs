@@ -25,7 +25,7 @@ pub(super) struct TimeWaitEntry {
     reuse_port: bool,
 }
 
-const _: () = assert!(size_of::<TimeWaitEntry>() <= 128, "there may be very many of them: two lines of a cache each");
+const _: () = assert!(size_of::<TimeWaitEntry>() <= 104, "there may be very many of them");
 
 impl TimeWaitEntry {
     /// What it claims of its port, as its socket did.
@@ -51,9 +51,9 @@ impl Host {
             TimeWaitAction::Gone => self.forget_time_wait(key),
             TimeWaitAction::NewConnection { iss } => {
                 // Without a listener the old connection goes on dying.
-                if self.find_listener(cx, tuple).is_some() {
+                if let Some(listener) = self.find_listener(cx, tuple) {
                     self.forget_time_wait(key);
-                    self.segment_for_port(cx, tuple, segment, ttl, SynFrom { iss: Some(iss), ..from });
+                    self.segment_for_listener(cx, listener, tuple, (segment, ttl), SynFrom { iss: Some(iss), ..from });
                 }
             }
         }
@@ -85,10 +85,12 @@ impl Host {
         true
     }
 
-    /// A connection in TIME-WAIT is over.
+    /// A connection in TIME-WAIT is over. The timer is of the one that ends first.
     pub(super) fn forget_time_wait(&mut self, key: Key) {
         self.end_time_wait(key);
-        self.arm_time_waits();
+        if self.time_wait_ends.front().is_some_and(|(_, first)| *first == key) {
+            self.arm_time_waits();
+        }
     }
 
     /// The same where it is seen to afterwards when the next one ends.
