@@ -160,11 +160,10 @@ impl<T, K: From<Key> + Into<Key>> Slab<T, K> {
         }
     }
 
-    /// The same for an entry that is going to be looked at very soon, and is the only one.
+    /// The same for what is in a place, is going to be looked at very soon, and is the only one.
     #[inline(always)]
-    pub(crate) fn prefetch_close(&self, name: K) {
-        let key: Key = name.into();
-        if let Some(entry) = self.entries.get(to_usize(key.index)) {
+    pub(crate) fn prefetch_close(&self, index: u32) {
+        if let Some(entry) = self.entries.get(to_usize(index)) {
             prefetch_close(entry);
         }
     }

@@ -129,11 +129,30 @@ impl Host {
         Some(self.files.get(file?)?.queue.asleep()?.0)
     }
 
-    /// Makes the caches ready for a segment that has just been sent here, of whose connection its sender knows nobody here: for looking for that.
-    pub(crate) fn prefetch_stranger(&self, packet: &Packet) {
+    /// Makes the caches ready for a segment that has just been sent here, of whose connection its sender knows nobody here: for looking for that, and for the
+    /// connection which that one's host is likely to make after it, from `next_port`.
+    pub(crate) fn prefetch_stranger(&mut self, packet: &Packet, next_port: u16) {
         let Body::Tcp(segment) = &packet.body else { return };
         let (local_port, remote_port) = (segment.dst_port, segment.src_port);
-        self.conns.prefetch(&FourTuple { local: packet.dst, remote: packet.src, local_port, remote_port });
+        let name = FourTuple { local: packet.dst, remote: packet.src, local_port, remote_port };
+        self.conns.prefetch(name.hash());
+        self.likely_next = FourTuple { remote_port: next_port, ..name }.hash();
+        self.conns.prefetch(self.likely_next);
+    }
+
+    /// The same for what is left of an earlier connection whose place the next one is likely to take. It is time for that when the one before it is complete: what
+    /// says where it is has arrived.
+    pub(super) fn prefetch_likely_next(&self) {
+        if let Some(holder) = self.conns.like(self.likely_next)
+            && let (index, false) = holder.place()
+        {
+            self.time_waits.prefetch_close(index);
+        }
+    }
+
+    /// The port that the next `connect(2)` to where the last one went is going to try first.
+    pub(crate) fn likely_next_port(&self) -> u16 {
+        self.ports.likely_next()
     }
 
     fn prefetch_buffers_of(&self, socket: Key) {

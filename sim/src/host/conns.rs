@@ -134,12 +134,18 @@ impl Conns {
         }
     }
 
-    /// Makes the caches ready for a connection to be looked for.
-    pub(super) fn prefetch(&self, tuple: &FourTuple) {
+    /// Makes the caches ready for a connection of this hash to be looked for.
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u32) {
         let mask = self.slots.len().wrapping_sub(1);
-        if let Some(slot) = self.slots.get(to_usize(tuple.hash()) & mask) {
+        if let Some(slot) = self.slots.get(to_usize(hash) & mask) {
             prefetch_close(slot);
         }
+    }
+
+    /// Who has a connection of this hash: as a rule the one that it is of.
+    pub(super) fn like(&self, hash: u32) -> Option<Holder> {
+        self.at(hash, |_| true).and_then(|at| self.slots[at]).map(|slot| slot.holder)
     }
 
     /// A connection that `old` has is `new`'s from here on.

@@ -579,6 +579,7 @@ impl Host {
         if let Some(file) = parent.file {
             self.wake_file(file, poll::KEY_READABLE, false);
         }
+        self.prefetch_likely_next();
     }
 
     /// Whether the socket has something to send and nobody else has: then it need not go at once, for it does when that is out, see

@@ -181,6 +181,8 @@ pub struct Host {
     time_waits: Slab<TimeWaitEntry>,
     /// When they end, in that order: all wait equally long, and so those that come go to the end. Some may be gone, or end later.
     time_wait_ends: VecDeque<(Instant, Key)>,
+    /// The hash of the connection that is likely to be asked for next.
+    likely_next: u32,
     /// What makes initial sequence numbers hard to guess; drawn when the first is needed.
     iss_secret: Option<u32>,
     /// The same of timestamps.
@@ -233,6 +235,7 @@ impl Host {
             conns: Conns::default(),
             time_waits: Slab::new(),
             time_wait_ends: VecDeque::new(),
+            likely_next: 0,
             iss_secret: None,
             timestamp_secret: None,
             timers: TimerQueue::default(),

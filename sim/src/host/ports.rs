@@ -33,6 +33,8 @@ pub(super) struct Ports {
     buckets: Buckets,
     /// Where the search of `connect(2)` for a port goes on, by destination (`table_perturb`); `None`: not begun.
     connect_next: [Option<u32>; CONNECT_CLASSES],
+    /// Where it goes on for the destination that was searched for last.
+    likely_next: u16,
 }
 
 /// How many destinations search for ports independently of each other; a power of two.
@@ -111,6 +113,11 @@ impl Ports {
         self.buckets.get(port).map_or(&[], |bucket| bucket.listeners())
     }
 
+    /// The port that `connect(2)` tries first when it goes to where it went last.
+    pub(super) fn likely_next(&self) -> u16 {
+        self.likely_next
+    }
+
     /// A port for `bind(2)` with port 0 and for `listen(2)`, `inet_csk_find_open_port`: first the ports whose parity is not that of
     /// the lower bound, so as to leave the others to connect. With SO_REUSEADDR the lower half of the range is tried first.
     pub(super) fn choose_for_bind(
@@ -157,7 +164,9 @@ impl Ports {
             let found = search(low, high, count, offset, step, range.reserved, |port| probe(self, port));
             if let Some((port, gone)) = found {
                 let gone = gone.max(luck.below(Latitude::EphemeralPort, 8) * step);
-                self.connect_next[class] = Some(wrapped(start + gone + step, count));
+                let next = wrapped(start + gone + step, count);
+                self.connect_next[class] = Some(next);
+                self.likely_next = u16::try_from(low + next).unwrap_or(port);
                 return Some(port);
             }
         }

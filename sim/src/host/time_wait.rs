@@ -133,10 +133,10 @@ impl Host {
     /// later itself.
     fn prefetch_ends(&self) {
         if let Some(entry) = self.time_wait_ends.get(LOOKED_FOR_AHEAD).and_then(|(_, key)| self.time_waits.get(*key)) {
-            self.conns.prefetch(&entry.tuple);
+            self.conns.prefetch(entry.tuple.hash());
         }
         if let Some((_, key)) = self.time_wait_ends.get(ENDS_AHEAD) {
-            self.time_waits.prefetch_close(*key);
+            self.time_waits.prefetch_close(key.number());
         }
     }
 

@@ -83,7 +83,7 @@ impl World {
                 machine.host.output_is_out();
             }
             if unlikely(is_stranger) {
-                self.prefetch_stranger(to, slot);
+                self.prefetch_stranger(id, to, slot);
             }
             return has_more;
         }
@@ -93,9 +93,10 @@ impl World {
 
     /// Makes the caches ready for the arrival of a packet whose sender knows nobody there.
     #[inline(never)]
-    fn prefetch_stranger(&self, to: HostId, slot: u32) {
+    fn prefetch_stranger(&mut self, from: HostId, to: HostId, slot: u32) {
+        let next_port = self.machines[from.index()].host.likely_next_port();
         let packet = &self.in_flight.slots[index(slot)].packet;
-        self.machines[to.index()].host.prefetch_stranger(packet);
+        self.machines[to.index()].host.prefetch_stranger(packet, next_port);
     }
 
     /// Takes the packet in this place, kept or the next one, which is recorded already, to where it goes.
