@@ -109,26 +109,32 @@ impl Buckets {
     /// The bucket of a port.
     #[inline]
     pub(super) fn get(&self, port: u16) -> Option<&Bucket> {
-        self.find(port).and_then(|at| self.buckets.get(to_usize(self.index[at])))
+        self.place(port).and_then(|(_, bucket)| self.buckets.get(bucket))
     }
 
     /// The bucket of a port.
     #[inline]
     pub(super) fn get_mut(&mut self, port: u16) -> Option<&mut Bucket> {
-        let at = self.find(port)?;
-        self.buckets.get_mut(to_usize(self.index[at]))
+        self.find_mut(port).map(|(_, bucket)| bucket)
+    }
+
+    /// The same, and its place in the index.
+    #[inline]
+    pub(super) fn find_mut(&mut self, port: u16) -> Option<(usize, &mut Bucket)> {
+        let (at, bucket) = self.place(port)?;
+        self.buckets.get_mut(bucket).map(|bucket| (at, bucket))
     }
 
     /// The bucket of a port, which is made if there is none.
     pub(super) fn get_or_make(&mut self, port: u16, connect_only: bool) -> &mut Bucket {
-        let bucket = match self.find(port) {
-            Some(at) => self.index[at],
+        let bucket = match self.place(port) {
+            Some((_, bucket)) => bucket,
             None => self.make(port, connect_only),
         };
-        &mut self.buckets[to_usize(bucket)]
+        &mut self.buckets[bucket]
     }
 
-    fn make(&mut self, port: u16, connect_only: bool) -> u32 {
+    fn make(&mut self, port: u16, connect_only: bool) -> usize {
         let len = self.buckets.len() - self.free.len();
         if (len + 1) * 4 > self.index.len() * 3 {
             let bigger = (self.index.len() * 2).max(INDEX_MIN);
@@ -150,12 +156,11 @@ impl Buckets {
             }
         };
         self.enter(bucket);
-        bucket
+        to_usize(bucket)
     }
 
-    /// The bucket of a port goes.
-    pub(super) fn remove(&mut self, port: u16) {
-        let Some(mut hole) = self.find(port) else { return };
+    /// The bucket goes whose place in the index this is.
+    pub(super) fn remove(&mut self, mut hole: usize) {
         self.free.push(self.index[hole]);
         let mask = self.index.len() - 1;
         let mut at = hole;
@@ -175,15 +180,15 @@ impl Buckets {
         self.index[hole] = NONE;
     }
 
-    /// Where in the index a port is.
+    /// Where a port is in the index, and its bucket among the others.
     #[inline]
-    fn find(&self, port: u16) -> Option<usize> {
+    fn place(&self, port: u16) -> Option<(usize, usize)> {
         let mask = self.index.len().wrapping_sub(1);
         let mut at = usize::from(port) & mask;
         loop {
-            let bucket = *self.index.get(at)?;
-            if self.buckets.get(to_usize(bucket))?.port == port {
-                return Some(at);
+            let bucket = to_usize(*self.index.get(at)?);
+            if self.buckets.get(bucket)?.port == port {
+                return Some((at, bucket));
             }
             at = (at + 1) & mask;
         }
@@ -222,11 +227,11 @@ mod tests {
             } else {
                 let place = to_usize(state >> 8 & 0xff) % held.len();
                 held.swap_remove(place);
-                let bucket = buckets.get_mut(port).expect("it has holders");
+                let (at, bucket) = buckets.find_mut(port).expect("it has holders");
                 assert_eq!(bucket.remove(u32::try_from(place).expect("few")), held.get(place).copied());
                 assert_eq!(bucket.is_empty(), held.is_empty());
                 if bucket.is_empty() {
-                    buckets.remove(port);
+                    buckets.remove(at);
                 }
             }
             let found: Vec<Holder> = buckets.get(port).map_or_else(Vec::new, |bucket| bucket.owners().collect());

@@ -82,11 +82,11 @@ impl Ports {
 
     /// Takes out the holder at `place`; answers the holder that has moved there, if one has.
     pub(super) fn release(&mut self, port: u16, place: u32) -> Option<Holder> {
-        let bucket = self.buckets.get_mut(port).expect("a port that is held has a bucket");
+        let (at, bucket) = self.buckets.find_mut(port).expect("a port that is held has a bucket");
         let moved = bucket.remove(place);
         if bucket.is_empty() {
             debug_assert!(bucket.listeners().is_empty(), "a listener holds its port");
-            self.buckets.remove(port);
+            self.buckets.remove(at);
         }
         moved
     }

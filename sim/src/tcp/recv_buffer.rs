@@ -126,7 +126,7 @@ impl RecvBuffer {
     #[inline]
     pub(super) fn push(&mut self, data: &mut Payload) {
         match data {
-            Payload::Inline { len, bytes } => self.push_small(&bytes[..usize::from(*len)]),
+            Payload::Inline { len, bytes } => self.push_few(usize::from(*len), bytes),
             Payload::Shared(_) => {
                 self.bytes += u32_from(data.len());
                 self.end_tail();
