@@ -159,9 +159,8 @@ impl Host {
         let listener = &self.sockets[parent];
         let Socket { v6only, heard, addr_locked, .. } = *listener;
         let heritage = listener.tcb.heritage();
-        let (family, uid, options) = (listener.family, listener.uid, listener.options.inherited());
         let Host { sockets, tcp_config, conns, ports, dirty, timers, .. } = self;
-        let (child, socket) = sockets.open(tcp_config, family, uid, &options);
+        let (child, socket) = sockets.open_child(tcp_config, parent);
         socket.tcb.answer_syn(&heritage, cx.now, tcp_config, (tuple.local_port, tuple.remote_port), iss, syn);
         socket.state = socket.tcb.state();
         socket.v6only = v6only;

@@ -136,7 +136,7 @@ impl Socket {
     }
 
     /// One that is gone becomes a socket that is not connected, as [`Socket::new`] makes it: in its place, for it is large.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn renew(&mut self, config: &Config, family: Family, uid: u32, options: &Shared<Options>) {
         let any = family.any();
         let Socket { peer, file, armed, calm, peer_calm, tuple, options: own_options, tcb, .. } = self;

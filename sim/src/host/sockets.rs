@@ -54,13 +54,37 @@ impl Sockets {
     /// Adds a fresh socket.
     #[inline(always)]
     pub(super) fn open(&mut self, config: &Config, family: Family, uid: u32, options: &Shared<Options>) -> (Key, &mut Socket) {
-        let open = match self.boxes.pop() {
+        let open = Sockets::fresh(self.boxes.pop(), config, family, uid, options);
+        self.add(open)
+    }
+
+    /// Adds a fresh socket for a connection of this listener's, with what it takes over from that.
+    ///
+    /// # Panics
+    /// If the key is stale.
+    #[inline(always)]
+    pub(super) fn open_child(&mut self, config: &Config, parent: Key) -> (Key, &mut Socket) {
+        let room = self.boxes.pop();
+        let Socket { family, uid, options, .. } = &self[parent];
+        let heritage = options.heritage();
+        let open = Sockets::fresh(room, config, *family, *uid, heritage.as_ref().unwrap_or(options));
+        self.add(open)
+    }
+
+    /// A fresh socket, in room that is kept for one if there is any.
+    #[inline(always)]
+    fn fresh(room: Option<Box<Socket>>, config: &Config, family: Family, uid: u32, options: &Shared<Options>) -> Box<Socket> {
+        match room {
             Some(mut room) => {
                 room.renew(config, family, uid, options);
                 room
             }
             None => Sockets::box_of(config, family, uid, options),
-        };
+        }
+    }
+
+    #[inline(always)]
+    fn add(&mut self, open: Box<Socket>) -> (Key, &mut Socket) {
         let index = self.free.pop().unwrap_or_else(|| self.add_place());
         let place = &mut self.places[to_usize(index)];
         let key = Key::new(index, place.generation);

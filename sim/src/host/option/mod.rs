@@ -118,12 +118,16 @@ impl Default for Options {
 }
 
 impl Shared<Options> {
-    /// What a connection takes over from its listener: all but SO_PRIORITY and TCP_FASTOPEN.
-    pub(super) fn inherited(&self) -> Shared<Options> {
+    /// What a connection takes over from its listener: all but SO_PRIORITY and TCP_FASTOPEN. `None`: the same.
+    #[inline]
+    pub(super) fn heritage(&self) -> Option<Shared<Options>> {
+        (self.priority != 0 || self.fastopen != 0).then(|| self.without_own())
+    }
+
+    #[cold]
+    fn without_own(&self) -> Shared<Options> {
         let mut options = self.clone();
-        if options.priority != 0 || options.fastopen != 0 {
-            (options.priority, options.fastopen) = (0, 0);
-        }
+        (options.priority, options.fastopen) = (0, 0);
         options
     }
 }
