@@ -35,6 +35,7 @@ impl Bucket {
     }
 
     /// Enters a holder; answers its place.
+    #[inline(always)]
     pub(super) fn push(&mut self, owner: Holder) -> u32 {
         if self.first.is_none() {
             self.first = Some(owner);
@@ -126,6 +127,7 @@ impl Buckets {
     }
 
     /// The bucket of a port, which is made if there is none.
+    #[inline(always)]
     pub(super) fn get_or_make(&mut self, port: u16, connect_only: bool) -> &mut Bucket {
         let bucket = match self.place(port) {
             Some((_, bucket)) => bucket,
@@ -134,6 +136,7 @@ impl Buckets {
         &mut self.buckets[bucket]
     }
 
+    #[inline(always)]
     fn make(&mut self, port: u16, connect_only: bool) -> usize {
         let len = self.buckets.len() - self.free.len();
         if (len + 1) * 4 > self.index.len() * 3 {
@@ -160,6 +163,7 @@ impl Buckets {
     }
 
     /// The bucket goes whose place in the index this is.
+    #[inline(always)]
     pub(super) fn remove(&mut self, mut hole: usize) {
         self.free.push(self.index[hole]);
         let mask = self.index.len() - 1;

@@ -148,9 +148,9 @@ impl Conns {
         self.at(hash, |_| true).and_then(|at| self.slots[at]).map(|slot| slot.holder)
     }
 
-    /// A connection that `old` has is `new`'s from here on.
-    pub(super) fn hand_over(&mut self, tuple: &FourTuple, old: Holder, new: Holder) {
-        let at = self.at(tuple.hash(), |holder| holder == old).expect("whoever hands a connection over has it");
+    /// A connection of this hash that `old` has is `new`'s from here on.
+    pub(super) fn hand_over(&mut self, hash: u32, old: Holder, new: Holder) {
+        let at = self.at(hash, |holder| holder == old).expect("whoever hands a connection over has it");
         self.slots[at] = self.slots[at].map(|slot| Slot { holder: new, ..slot });
     }
 
@@ -268,7 +268,7 @@ mod tests {
             let conn = Holder::from(Conn::Socket(holders[to_usize((state >> 16) % 3)][which]));
             if state & 0x8000 == 0 {
                 match model.insert(tuple, conn) {
-                    Some(old) => conns.hand_over(&tuple, old, conn),
+                    Some(old) => conns.hand_over(tuple.hash(), old, conn),
                     None => conns.insert(&tuple, tuple.hash(), conn),
                 }
             } else {

@@ -18,8 +18,8 @@ pub(super) struct SynFrom {
     pub(super) peer: Key,
     /// The hash of the connection.
     pub(super) hash: u32,
-    /// The initial sequence number that keeps an earlier connection's segments out, if there was one.
-    pub(super) iss: Option<u32>,
+    /// The connection in TIME-WAIT whose place the new one takes, if it does, and the initial sequence number that keeps that one's segments out.
+    pub(super) replaced: Option<(Key, u32)>,
 }
 
 /// Whether a segment, by its header, may complete a half-open connection: what that one's listener says of it counts then.
@@ -155,11 +155,14 @@ impl Host {
         let Ok(stays_within) = self.addresses.stays_within(&tuple.local, &tuple.remote) else { return };
         let mtu_bytes = self.addresses.mtu_to(tuple.remote, stays_within);
         self.learn_path(cx, mtu_bytes, (&tuple.local, &tuple.remote));
-        let iss = from.iss.unwrap_or_else(|| self.initial_sequence_number(cx, from.hash));
+        let iss = match from.replaced {
+            Some((_, iss)) => iss,
+            None => self.initial_sequence_number(cx, from.hash),
+        };
         let listener = &self.sockets[parent];
         let Socket { v6only, heard, addr_locked, .. } = *listener;
         let heritage = listener.tcb.heritage();
-        let Host { sockets, tcp_config, conns, ports, dirty, timers, .. } = self;
+        let Host { sockets, tcp_config, conns, ports, dirty, timers, time_waits, .. } = self;
         let (child, socket) = sockets.open_child(tcp_config, parent);
         socket.tcb.answer_syn(&heritage, cx.now, tcp_config, (tuple.local_port, tuple.remote_port), iss, syn);
         socket.state = socket.tcb.state();
@@ -170,8 +173,13 @@ impl Host {
         socket.tuple = *tuple;
         socket.parent = Some(parent);
         socket.peer = from.peer;
-        socket.hold_port(child, tuple.local_port, true, ports);
-        socket.hash(child, from.hash, conns);
+        match from.replaced {
+            Some((old, _)) => socket.take_place(child, from.hash, old, (time_waits, ports, conns)),
+            None => {
+                socket.hold_port(child, tuple.local_port, true, ports);
+                socket.hash(child, from.hash, conns);
+            }
+        }
         // What a fresh connection has to tell, there is nobody to hear.
         socket.tcb.take_wakes();
         socket.mark_dirty(child, dirty, timers);

@@ -186,7 +186,7 @@ impl Host {
         let (local_port, remote_port) = (segment.dst_port, segment.src_port);
         let tuple = FourTuple { local: dst, remote: src, local_port, remote_port };
         let hash = tuple.hash();
-        let from = SynFrom { peer: ends.from(), hash, iss: None };
+        let from = SynFrom { peer: ends.from(), hash, replaced: None };
         match self.conn_of(&tuple, hash) {
             Some(Conn::Socket(key)) => self.segment_for_socket(cx, key, ends.from(), segment, ttl),
             Some(Conn::TimeWait(key)) => self.segment_for_time_wait(cx, key, &tuple, (segment, ttl), from),

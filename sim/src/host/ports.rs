@@ -69,6 +69,7 @@ impl Ports {
     }
 
     /// Enters a holder; `by_connect`: the port was chosen by `connect(2)`. Answers its place in the bucket.
+    #[inline(never)]
     pub(super) fn hold(&mut self, port: u16, owner: Holder, by_connect: bool) -> u32 {
         let bucket = self.buckets.get_or_make(port, by_connect);
         bucket.connect_only &= by_connect;
@@ -227,7 +228,7 @@ fn search(
             port -= count;
         }
         let candidate = u16::try_from(port).expect("a range of ports ends at 65535");
-        let next = if reserved.contains(&candidate) {
+        let next = if !reserved.is_empty() && reserved.contains(&candidate) {
             port + step
         } else {
             match probe(candidate) {

@@ -175,6 +175,7 @@ impl Socket {
 
 impl Socket {
     /// The socket holds a port.
+    #[inline]
     pub(super) fn hold_port(&mut self, key: Key, port: u16, by_connect: bool, ports: &mut Ports) {
         self.place = ports.hold(port, Conn::Socket(key).into(), by_connect);
         self.num = port;

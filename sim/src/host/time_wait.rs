@@ -1,13 +1,14 @@
 //! Connections in TIME-WAIT, apart from sockets: what is left of each, `struct inet_timewait_sock`, and when they end.
 
 use super::Host;
-use super::conns::FourTuple;
+use super::conns::{Conns, FourTuple};
 use super::cx::Cx;
 use super::handshake::SynFrom;
 use super::holder::{Conn, Holder};
-use super::ports::Claim;
+use super::ports::{Claim, Ports};
+use super::socket::Socket;
 use crate::packet::Segment;
-use crate::slab::Key;
+use crate::slab::{Key, Slab};
 use crate::tcp::{JIFFY_US, TimeWait, TimeWaitAction};
 use std::collections::VecDeque;
 use twinsock::Instant;
@@ -35,6 +36,24 @@ impl TimeWaitEntry {
     }
 }
 
+impl Socket {
+    /// The socket's connection, whose hash this is, takes the place of one in TIME-WAIT of the same name, which is over: in the index and among the holders of its port.
+    pub(super) fn take_place(
+        &mut self,
+        key: Key,
+        hash: u32,
+        old: Key,
+        (time_waits, ports, conns): (&mut Slab<TimeWaitEntry>, &mut Ports, &mut Conns),
+    ) {
+        let holder = Holder::from(Conn::Socket(key));
+        (self.num, self.place) = (self.tuple.local_port, time_waits[old].place);
+        ports.hand_over(self.num, self.place, holder);
+        conns.hand_over(hash, Conn::TimeWait(old).into(), holder);
+        self.is_hashed = true;
+        time_waits.forget(old);
+    }
+}
+
 impl Host {
     /// A segment for a connection in TIME-WAIT.
     pub(super) fn segment_for_time_wait(
@@ -52,8 +71,10 @@ impl Host {
             TimeWaitAction::NewConnection { iss } => {
                 // Without a listener the old connection goes on dying.
                 if let Some(listener) = self.find_listener(cx, tuple) {
+                    let from = SynFrom { replaced: Some((key, iss)), ..from };
+                    self.segment_for_listener(cx, listener, tuple, (segment, ttl), from);
+                    // With or without a new one in its place.
                     self.forget_time_wait(key);
-                    self.segment_for_listener(cx, listener, tuple, (segment, ttl), SynFrom { iss: Some(iss), ..from });
                 }
             }
         }
@@ -80,7 +101,7 @@ impl Host {
             // Its socket holds the port at this moment: whose choice the port was does not change.
             time_waits[entry].place = ports.hold(port, holder, true);
         }
-        conns.hand_over(&socket.tuple, Conn::Socket(key).into(), holder);
+        conns.hand_over(socket.tuple.hash(), Conn::Socket(key).into(), holder);
         self.enter_end(deadline, entry);
         true
     }
@@ -95,7 +116,7 @@ impl Host {
 
     /// The same where it is seen to afterwards when the next one ends.
     fn end_time_wait(&mut self, key: Key) {
-        let entry = self.time_waits.get(key).expect("a connection in TIME-WAIT ends once");
+        let Some(entry) = self.time_waits.get(key) else { return };
         self.conns.remove(&entry.tuple, Conn::TimeWait(key).into());
         let (port, place) = (entry.tuple.local_port, entry.place);
         self.time_waits.forget(key);
