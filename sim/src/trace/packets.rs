@@ -183,11 +183,16 @@ impl Words {
         Words { numbers: pair(seq.value(), ack.value()), len_urgent: len_in_word(data_bytes), ..self }
     }
 
-    /// The words of a datagram that differs from that of which these are in its data alone, of which there are so many bytes. Answers whether its length is another.
+    /// The words of a datagram that differs from that of which these are in its data alone, of which there are so many bytes. Answers whether its length is another:
+    /// otherwise nothing is written, so that what is read of them next need not wait for it.
     #[inline(always)]
     pub(super) fn resize(&mut self, data_bytes: usize) -> bool {
-        let before = std::mem::replace(&mut self.len_urgent, len_in_word(data_bytes));
-        before != self.len_urgent
+        let len = len_in_word(data_bytes);
+        let is_other = self.len_urgent != len;
+        if is_other {
+            self.len_urgent = len;
+        }
+        is_other
     }
 
     /// How many bytes of data there are.
