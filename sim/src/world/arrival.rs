@@ -6,6 +6,7 @@ use crate::choice::LuckOf;
 use crate::host::{Asked, Cx, Landing, Token, store_inet_name};
 use crate::packet::{Body, copy_few};
 use crate::seldom::unlikely;
+use std::num::NonZeroU64;
 use twinsock::Instant;
 
 /// What a step of the world came to.
@@ -30,11 +31,28 @@ pub struct Ended {
     pub until: Instant,
 }
 
-/// What a receive that has ended returns: the first so many bytes of what the packet in this place carries.
+/// What a receive that has ended returns: the first so many bytes of what the packet in some place carries.
+///
+/// It is one word, so that it is loaded as it was stored, and a load need not wait for two stores: the number of the place and one more in the high half, that of the
+/// bytes in the low one.
 #[derive(Clone, Copy, Debug)]
-pub struct Data {
-    slot: u32,
-    len: u32,
+pub struct Data(NonZeroU64);
+
+impl Data {
+    #[inline(always)]
+    fn new(slot: u32, len: u32) -> Data {
+        Data(NonZeroU64::new((u64::from(slot) + 1) << 32 | u64::from(len)).expect("one more than a number is not 0"))
+    }
+
+    #[inline(always)]
+    fn slot(self) -> u32 {
+        u32::try_from((self.0.get() >> 32) - 1).expect("the high half is 32 bits")
+    }
+
+    #[inline(always)]
+    fn bytes(self) -> usize {
+        usize::try_from(self.0.get() & u64::from(u32::MAX)).expect("the low half is 32 bits")
+    }
 }
 
 impl World {
@@ -124,7 +142,7 @@ impl World {
                         self.follow_timer(to);
                     }
                     let until = until.expect("otherwise nothing may end");
-                    return Happened::Ended(Ended { waiter, data: Data { slot, len: received }, until });
+                    return Happened::Ended(Ended { waiter, data: Data::new(slot, received), until });
                 }
                 Landing::Kept => self.in_flight.land(slot),
                 Landing::Quiet { is_armed } => {
@@ -179,8 +197,8 @@ impl World {
 
     /// What a receive has received, to where its caller wants it. Answers how many bytes that is.
     #[inline(always)]
-    pub(crate) fn take_data(&mut self, Data { slot, len }: Data, into: &mut [u8]) -> usize {
-        let len = index(len);
+    pub(crate) fn take_data(&mut self, data: Data, into: &mut [u8]) -> usize {
+        let (slot, len) = (data.slot(), data.bytes());
         if let Some(from) = self.in_flight.packet(slot).first_of_data(len)
             && let Some(into) = into.get_mut(..len)
         {
@@ -193,7 +211,7 @@ impl World {
     /// The same of a datagram, with the name of its sender, for which there is room if it is asked for.
     #[inline(always)]
     pub(crate) fn take_datagram(&mut self, data: Data, into: &mut [u8], asked: Asked<'_, '_>) -> usize {
-        let packet = self.in_flight.packet(data.slot);
+        let packet = self.in_flight.packet(data.slot());
         // A message does not end this way: it has more to be written to than data and a name.
         if let Asked::Sender(name) = asked
             && let Body::Udp(datagram) = &packet.body
