@@ -102,19 +102,6 @@ impl<T> Line<T> {
         self.places.get_mut(index)
     }
 
-    /// Takes the first one out if it is wanted: what is made of it. Otherwise nothing has happened.
-    #[inline(always)]
-    pub(crate) fn pop_if<R>(&mut self, wanted: impl FnOnce(&mut T) -> Option<R>) -> Option<R> {
-        if self.len == 0 {
-            return None;
-        }
-        let index = self.index(0);
-        let made = wanted(self.places.get_mut(index)?)?;
-        self.first = self.first.wrapping_add(1);
-        self.len -= 1;
-        Some(made)
-    }
-
     /// Takes the one behind so many others out, whose place goes to the first.
     #[inline(always)]
     pub(crate) fn take(&mut self, of: usize) -> Option<T>
@@ -195,13 +182,6 @@ mod tests {
                     let of = line.len() / 2;
                     // Of a deque, the first takes the place of what is taken, too.
                     assert_eq!(line.take(of), deque.swap_remove_front(of));
-                }
-                7 if step % 3 > 0 => {
-                    let wanted = deque.front().copied().filter(|first| first % 2 == 0);
-                    assert_eq!(line.pop_if(|first| Some(*first).filter(|first| first % 2 == 0)), wanted);
-                    if wanted.is_some() {
-                        deque.pop_front();
-                    }
                 }
                 _ => assert_eq!(line.pop().copied(), deque.pop_front()),
             }

@@ -122,11 +122,11 @@ impl ReceiveQueue {
     #[inline(always)]
     pub(super) fn pop_if<R>(&mut self, read: impl FnOnce(&Queued) -> Option<R>) -> Option<R> {
         self.refill();
-        let (made, charge) = self.packets.pop_if(|queued| {
-            let made = read(queued)?;
-            queued.payload.release();
-            Some((made, queued.charge))
-        })?;
+        let first = self.packets.get_mut(0)?;
+        let made = read(first)?;
+        first.payload.release();
+        let charge = first.charge;
+        self.packets.pop();
         self.give_back(charge);
         Some(made)
     }
