@@ -400,11 +400,10 @@ impl Host {
         ends_at: Option<Instant>,
         calms: &mut u64,
     ) -> Landing {
-        let segment = match &packet.body {
-            Body::Tcp(segment) => segment,
-            Body::Udp(datagram) => return self.take_datagram_short(now, packet, datagram, ends, ends_at),
-            Body::Icmp(_) => return Landing::Long,
-        };
+        if let Body::Udp(datagram) = &packet.body {
+            return self.take_datagram_short(now, packet, datagram, ends, ends_at);
+        }
+        let Body::Tcp(segment) = &packet.body else { return Landing::Long };
         // The next one of a dialogue.
         if ends.calm != 0
             && let Some(socket) = self.sockets.get_calmly(ends.to)
