@@ -6,7 +6,7 @@ use super::Net;
 use crate::host::{Asked, Call};
 use crate::process::coroutine;
 use crate::process::current::{Calling, Entry, Running};
-use crate::process::scheduler::{Posted, Scheduler, SendsBy, ShortRecv};
+use crate::process::scheduler::{Back, Posted, Scheduler, SendsBy, ShortRecv};
 use crate::seldom::unlikely;
 use std::cell::RefMut;
 use std::mem::ManuallyDrop;
@@ -357,10 +357,13 @@ fn recv_on_now<const ATTENDED: bool>(
     into: &mut [u8],
     flags: i32,
 ) -> Returned {
-    match scheduler.take_received::<ATTENDED>(running.thread, as_file, fd, into, flags) {
-        Some(received) => Returned(received.cast_signed()),
-        None if scheduler.has_its_turn(running.thread) => recv_at_turn(running, scheduler, as_file, fd, into, flags),
-        None => recv_on_otherwise(running, scheduler, as_file, fd, into, flags),
+    match scheduler.why_back(running.thread) {
+        Back::Ended(data) => {
+            let received = scheduler.take_received::<ATTENDED>((running.thread, data), as_file, fd, into, flags);
+            Returned(received.cast_signed())
+        }
+        Back::HasTurn => recv_at_turn(running, scheduler, as_file, fd, into, flags),
+        Back::Woken => recv_on_otherwise(running, scheduler, as_file, fd, into, flags),
     }
 }
 
@@ -522,10 +525,13 @@ fn recvfrom_on_now<const ATTENDED: bool>(
     flags: i32,
     name: &mut Option<Name<'_>>,
 ) -> Returned {
-    match scheduler.take_datagram::<ATTENDED>(running.thread, fd, into, (flags, asked(name))) {
-        Some(received) => Returned(received.cast_signed()),
-        None if scheduler.has_its_turn(running.thread) => recvfrom_now::<ATTENDED>(running, scheduler, fd, into, flags, name),
-        None => recvfrom_otherwise(running, scheduler, fd, into, flags, name),
+    match scheduler.why_back(running.thread) {
+        Back::Ended(data) => {
+            let received = scheduler.take_datagram::<ATTENDED>((running.thread, data), fd, into, (flags, asked(name)));
+            Returned(received.cast_signed())
+        }
+        Back::HasTurn => recvfrom_now::<ATTENDED>(running, scheduler, fd, into, flags, name),
+        Back::Woken => recvfrom_otherwise(running, scheduler, fd, into, flags, name),
     }
 }
 

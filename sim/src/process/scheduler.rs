@@ -17,7 +17,7 @@ mod upcoming;
 use next::thread_of;
 pub use ready::Ready;
 use short::Alone;
-pub use short::{Opening, Posted, SendsBy, ShortRecv};
+pub use short::{Back, Opening, Posted, SendsBy, ShortRecv};
 pub use turn::Comes;
 
 use crate::choice::{Door, StreamId};

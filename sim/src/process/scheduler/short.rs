@@ -5,7 +5,7 @@ use crate::host::{Asked, QuietCall, Short};
 use crate::process::strace;
 use crate::seldom::unlikely;
 use crate::trace::{CallName, Place, Transfer};
-use crate::world::{Ended, World};
+use crate::world::{Data, Ended, World};
 use twinsock::Instant;
 use twinsock::raw::{Name, RawFd};
 
@@ -28,6 +28,16 @@ pub enum ShortRecv {
     Waits,
     /// Nothing has happened: it is for the long way.
     Long,
+}
+
+/// Why a thread that has left a receive is switched to again.
+pub enum Back {
+    /// The receive has ended, and returns this.
+    Ended(Data),
+    /// It is for its turn that it has waited: the receive is to be begun.
+    HasTurn,
+    /// The receive has begun, and is to be gone on with.
+    Woken,
 }
 
 /// What the short way of `connect(2)` or `accept(2)` came to.
@@ -157,13 +167,15 @@ impl Scheduler {
         self.threads[thread.index()].alone = Alone::Begins(receive);
     }
 
-    /// Whether it is for its turn that the running thread has waited with a receive: that is to be begun.
+    /// Why the running thread, which has left a receive of several parts, has been switched to again.
     #[inline(always)]
-    pub fn has_its_turn(&mut self, thread: ThreadId) -> bool {
-        self.threads.get_mut(thread.index()).is_some_and(|slot| {
-            slot.alone = Alone::Nothing;
-            slot.quiet.is_none() && slot.op.is_none()
-        })
+    pub fn why_back(&mut self, thread: ThreadId) -> Back {
+        let Some(slot) = self.threads.get_mut(thread.index()) else { return Back::Woken };
+        if let Some(data) = slot.received.take() {
+            return Back::Ended(data);
+        }
+        slot.alone = Alone::Nothing;
+        if slot.quiet.is_none() && slot.op.is_none() { Back::HasTurn } else { Back::Woken }
     }
 
     /// The thread just chosen does what it has to do in this turn, as far as none of its program runs in that. Answers whether that is all: then it is not switched to.
@@ -220,41 +232,39 @@ impl Scheduler {
         thread
     }
 
-    /// What the running thread's receive on a stream returns that has ended. `None`: it has not.
+    /// What the running thread's receive on a stream returns that has ended.
     #[inline(always)]
     pub fn take_received<const ATTENDED: bool>(
         &mut self,
-        thread: ThreadId,
+        (thread, data): (ThreadId, Data),
         as_file: bool,
         fd: RawFd,
         into: &mut [u8],
         flags: i32,
-    ) -> Option<usize> {
+    ) -> usize {
         debug_assert!(ATTENDED || !self.is_attended(), "who asked was told so");
-        let data = self.threads.get_mut(thread.index())?.received.take()?;
         let received = self.world.take_data(data, into);
         if self.end_waited_call(thread, recv_how(as_file).name(), fd, Ok(received)) && ATTENDED {
             self.note_stream_recv(thread, as_file, fd, (into, received), flags);
         }
-        Some(received)
+        received
     }
 
     /// The same of a datagram, with the name of its sender if that is asked for.
     #[inline(always)]
     pub fn take_datagram<const ATTENDED: bool>(
         &mut self,
-        thread: ThreadId,
+        (thread, data): (ThreadId, Data),
         fd: RawFd,
         into: &mut [u8],
         (flags, mut asked): (i32, Asked<'_, '_>),
-    ) -> Option<usize> {
+    ) -> usize {
         debug_assert!(ATTENDED || !self.is_attended(), "who asked was told so");
-        let data = self.threads.get_mut(thread.index())?.received.take()?;
         let received = self.world.take_datagram(data, into, asked.again());
         if self.end_waited_call(thread, dgram_how(&asked).name(), fd, Ok(received)) && ATTENDED {
             self.note_dgram_recv(thread, fd, (into, received), flags, asked);
         }
-        Some(received)
+        received
     }
 
     /// `accept4(2)` of the running thread, if it is an easy one, which nobody wants to hear of in full.
@@ -356,15 +366,20 @@ impl Scheduler {
         (flags, mut asked): (i32, Asked<'_, '_>),
     ) -> ShortRecv {
         debug_assert!(ATTENDED || !self.is_attended(), "who asked was told so");
-        let Some(slot) = self.threads.get_mut(thread.index()) else { return ShortRecv::Long };
+        let Scheduler { threads, world, .. } = self;
+        let Some(slot) = threads.get_mut(thread.index()) else { return ShortRecv::Long };
         let (who, how) = ((slot.pid, &mut slot.recent), (flags, asked.again()));
-        match self.world.recv_dgram_short(slot.host, who, thread.token(), fd, into, how) {
+        match world.recv_dgram_short(slot.host, who, thread.token(), fd, into, how) {
             Short::Done(received) => {
-                self.end_dgram_recv::<ATTENDED>(thread, fd, (into, received), flags, asked);
+                let name = dgram_how(&asked).name();
+                if end_call(world, (thread, slot, self.call_cost_ns), name, fd, Ok(received)) && ATTENDED {
+                    self.note_dgram_recv(thread, fd, (into, received), flags, asked);
+                }
+                self.collect_wakes();
                 ShortRecv::Done(received)
             }
             Short::Waits(quiet) => {
-                slot.wait_quietly(quiet, self.world.now());
+                slot.wait_quietly(quiet, world.now());
                 if ATTENDED && self.world.trace().is_recording() {
                     self.note_short_wait(thread, dgram_how(&asked), (fd, into.len()), (flags, asked.name().is_some()));
                 }
@@ -413,22 +428,6 @@ impl Scheduler {
     }
 
     /// The same of a datagram, with the sender's name if that was asked for.
-    #[inline(always)]
-    fn end_dgram_recv<const ATTENDED: bool>(
-        &mut self,
-        thread: ThreadId,
-        fd: RawFd,
-        (into, received): (&[u8], usize),
-        flags: i32,
-        asked: Asked<'_, '_>,
-    ) {
-        if self.end_short_call(thread, dgram_how(&asked).name(), fd, Ok(received)) && ATTENDED {
-            self.note_dgram_recv(thread, fd, (into, received), flags, asked);
-        }
-        self.collect_wakes();
-    }
-
-    /// The same, for a recording.
     #[cold]
     #[inline(never)]
     fn note_dgram_recv(
