@@ -144,7 +144,11 @@ impl World {
                     let until = until.expect("otherwise nothing may end");
                     return Happened::Ended(Ended { waiter, data: Data::new(slot, received), until });
                 }
-                Landing::Kept => self.in_flight.land(slot),
+                Landing::Kept => {
+                    if flying.land() {
+                        self.in_flight.is_free(slot);
+                    }
+                }
                 Landing::Quiet { is_armed } => {
                     self.in_flight.land(slot);
                     if is_armed {

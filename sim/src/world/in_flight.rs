@@ -53,6 +53,25 @@ impl Flying {
         }
         is_next
     }
+
+    /// The packet has arrived: what is left of it goes, but for those who keep the place. Answers whether nobody does: then it is free.
+    #[inline(always)]
+    pub(super) fn land(&mut self) -> bool {
+        if self.keeping != Keeping::Nobody {
+            self.keeping = Keeping::Free;
+            return false;
+        }
+        if !self.packet.is_plain() {
+            self.empty();
+        }
+        true
+    }
+
+    #[cold]
+    fn empty(&mut self) {
+        self.ends.forget();
+        self.packet = Packet::EMPTY;
+    }
 }
 
 impl InFlight {
@@ -214,20 +233,15 @@ impl InFlight {
     /// The packet in a place has arrived: what is left of it goes, but for those who keep the place.
     #[inline(always)]
     pub(super) fn land(&mut self, slot: u32) {
-        let flying = &mut self.slots[index(slot)];
-        if flying.keeping != Keeping::Nobody {
-            flying.keeping = Keeping::Free;
-            return;
+        if self.slots[index(slot)].land() {
+            self.free.push(slot);
         }
-        if !flying.packet.is_plain() {
-            self.empty(slot);
-        }
-        self.free.push(slot);
     }
 
-    #[cold]
-    fn empty(&mut self, slot: u32) {
-        *self.packet_mut(slot) = Packet::EMPTY;
+    /// The packet in this place, which nobody keeps, [has landed](Flying::land).
+    #[inline(always)]
+    pub(super) fn is_free(&mut self, slot: u32) {
+        self.free.push(slot);
     }
 }
 
