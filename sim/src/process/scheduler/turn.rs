@@ -62,9 +62,12 @@ impl Scheduler {
         if !self.ready.is_empty() { self.wait_for_turn(thread, may_choose) } else { self.comes_after_events(thread, may_choose) }
     }
 
-    /// The same where nobody is ready. Apart, so that the other way is short.
+    /// The same where nobody is ready: what is due before the act happens first, unless something rare comes before both. Apart, so that the other way is short.
     #[inline(never)]
     fn comes_after_events(&mut self, thread: ThreadId, may_choose: bool) -> bool {
+        if !self.rare.may_be() {
+            self.step();
+        }
         self.comes_to(thread) || self.wait_for_turn(thread, may_choose)
     }
 
