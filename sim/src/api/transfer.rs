@@ -136,7 +136,10 @@ fn begin_send(net: Net, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> Re
         Err(errno) => return Returned::failed(errno),
     };
     let is_at_dgram = |scheduler: &Scheduler| unlikely(!as_file && scheduler.uses_dgram(running.thread, fd));
-    let waits = |scheduler: &mut Scheduler| if is_at_dgram(scheduler) { Returned::WAITS_AT_DGRAM } else { Returned::WAITS };
+    let waits = |scheduler: &mut Scheduler| match !as_file && scheduler.uses_dgram(running.thread, fd) {
+        true => Returned::WAITS_AT_DGRAM,
+        false => Returned::WAITS,
+    };
     match running.enter_or_leave(scheduler, waits) {
         Ok(Entry::Acts(scheduler)) if is_at_dgram(&scheduler) => {
             drop(scheduler);
@@ -286,11 +289,11 @@ fn begin_recv(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -
         Err(errno) => return Returned::failed(errno),
     };
     let is_at_dgram = |scheduler: &Scheduler| unlikely(!as_file && scheduler.uses_dgram(running.thread, fd));
-    let room = u32::try_from(into.len()).unwrap_or(u32::MAX);
     let waits = |scheduler: &mut Scheduler| {
         if is_at_dgram(scheduler) {
             return Returned::WAITS_AT_DGRAM;
         }
+        let room = u32::try_from(into.len()).unwrap_or(u32::MAX);
         scheduler.post(running.thread, Posted { fd, flags, room });
         Returned::WAITS
     };

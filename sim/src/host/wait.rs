@@ -172,14 +172,12 @@ impl WaitQueue {
     /// that of a thread which is to be woken.
     #[inline]
     pub(super) fn wake_quiet(&mut self, key: PollEvents) -> Option<Option<Token>> {
-        match self.quiet {
-            Quiet::Asleep if wakes(key, self.filter()) => {
-                self.quiet = Quiet::Awake;
-                Some(Some(self.token))
-            }
-            Quiet::Asleep | Quiet::Awake => Some(None),
-            Quiet::Sleeper | Quiet::Nobody => None,
+        let is_asleep = self.quiet == Quiet::Asleep;
+        if is_asleep && wakes(key, self.filter()) {
+            self.quiet = Quiet::Awake;
+            return Some(Some(self.token));
         }
+        (is_asleep || self.quiet == Quiet::Awake).then_some(None)
     }
 
     /// Adds a call at the end; one that is there already waits for `filter` too.
