@@ -281,7 +281,8 @@ impl Udp {
     #[inline(always)]
     fn take_in(&mut self, now: Instant, dst: &IpAddr, datagram: &Datagram, write: impl FnOnce(&mut IpHeader)) -> Delivery {
         let Datagram { src_port, dst_port, segment_bytes: cut, ref payload, .. } = *datagram;
-        let Some(source) = self.queue.push(dst, payload, cut != 0) else {
+        let len = payload.len();
+        let Some(source) = self.queue.push(dst, (payload, len), cut != 0) else {
             self.drops = self.drops.wrapping_add(1);
             return Delivery::Dropped;
         };
@@ -289,7 +290,7 @@ impl Udp {
         (source.src_port, source.dst_port, source.arrived) = (src_port, dst_port, now);
         source.dropped_before = if self.options.rxq_ovfl { self.drops } else { 0 };
         source.has_interface = self.options.pktinfo || dst.is_ipv6();
-        source.segment_bytes = if payload.len() > usize::from(cut) { cut } else { 0 };
+        source.segment_bytes = if len > usize::from(cut) { cut } else { 0 };
         Delivery::Accepted
     }
 

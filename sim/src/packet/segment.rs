@@ -200,7 +200,10 @@ impl Payload {
     pub(crate) fn set(&mut self, other: &Payload) {
         match other {
             Payload::Inline { .. } => self.assign(other.as_slice()),
-            Payload::Shared(bytes) => *self = Payload::Shared(bytes.clone()),
+            Payload::Shared(bytes) => {
+                seldom();
+                *self = Payload::Shared(bytes.clone());
+            }
         }
     }
 

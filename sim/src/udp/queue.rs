@@ -72,8 +72,8 @@ impl ReceiveQueue {
     /// Takes a datagram to this address in: its source is to be written to where it is going to stand. `None`: there is no room for it. `is_paged`: it was made
     /// to be cut, and its data lies in pages.
     #[inline(always)]
-    pub(super) fn push(&mut self, dst: &IpAddr, payload: &Payload, is_paged: bool) -> Option<&mut Source> {
-        let len = payload.len();
+    pub(super) fn push(&mut self, dst: &IpAddr, (payload, len): (&Payload, usize), is_paged: bool) -> Option<&mut Source> {
+        debug_assert_eq!(len, payload.len(), "so long is the data");
         let charge = if is_paged { charge_paged(len) } else { charge(len, dst) };
         if !self.has_room(charge) {
             return None;

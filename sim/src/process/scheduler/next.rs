@@ -80,8 +80,9 @@ impl Scheduler {
         let slot = &self.threads[thread.index()];
         if u64::from(slot.turn) == number >> 32 {
             match slot.state {
-                State::Due => self.make_ready(thread),
-                State::Waiting(..) | State::Ready | State::Running | State::Ended => _ = self.wake(thread),
+                State::Due | State::Waiting(Wait::Sleep | Wait::Join(_) | Wait::Sync(_), _) => self.make_ready(thread),
+                State::Waiting(Wait::Call, _) => self.wake_in_call(thread),
+                State::Ready | State::Running | State::Ended => {}
             }
         }
     }

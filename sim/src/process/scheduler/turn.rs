@@ -183,13 +183,14 @@ impl Scheduler {
     /// turn it is, that is done here, if it `may_choose`. Answers whether it is that thread, which goes on at once.
     #[inline(always)]
     pub fn wait_for_turn(&mut self, thread: ThreadId, may_choose: bool) -> bool {
-        let slot = &mut self.threads[thread.index()];
-        slot.state = State::Due;
-        let (clock, alarm) = (slot.clock, slot.alarm(thread));
+        let clock = self.threads[thread.index()].clock;
         if clock <= self.world.now() && self.is_a_turn_next() {
             // Its alarm would be the last one due now, and the next thing to happen.
             return self.chooses_at_once(thread, may_choose);
         }
+        let slot = &mut self.threads[thread.index()];
+        slot.state = State::Due;
+        let alarm = slot.alarm(thread);
         self.world.schedule_turn(clock, alarm);
         false
     }
