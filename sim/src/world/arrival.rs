@@ -27,26 +27,27 @@ pub struct Ended {
     pub waiter: Token,
     /// What it has waited for.
     pub data: Data,
-    /// When it goes on.
-    pub until: Instant,
 }
 
 /// What a receive that has ended returns: the first so many bytes of what the packet in some place carries.
 ///
-/// It is one word, so that it is loaded as it was stored, and a load need not wait for two stores: the number of the place and one more in the high half, that of the
-/// bytes in the low one.
+/// It is one word, so that it is loaded as it was stored, and a load need not wait for two stores: the number of the place in the high half, below a bit that says that
+/// this is something, that of the bytes in the low one.
 #[derive(Clone, Copy, Debug)]
 pub struct Data(NonZeroU64);
+
+const IS_SOMETHING: NonZeroU64 = NonZeroU64::new(1 << 63).expect("a bit is not 0");
 
 impl Data {
     #[inline(always)]
     fn new(slot: u32, len: u32) -> Data {
-        Data(NonZeroU64::new((u64::from(slot) + 1) << 32 | u64::from(len)).expect("one more than a number is not 0"))
+        debug_assert!(slot <= u32::MAX >> 1, "there are fewer places");
+        Data(IS_SOMETHING | (u64::from(slot) << 32 | u64::from(len)))
     }
 
     #[inline(always)]
     fn slot(self) -> u32 {
-        u32::try_from((self.0.get() >> 32) - 1).expect("the high half is 32 bits")
+        u32::try_from(self.0.get() << 1 >> 33).expect("what is below a bit of the high half is less than 32 bits")
     }
 
     #[inline(always)]
@@ -57,12 +58,12 @@ impl Data {
 
 impl World {
     /// [`World::step`] for a driver that would take the only waiter to be woken from the queue of those, where one is. `until`: if nothing more is due until then,
-    /// that one would be the next to run, and go on at that moment: what it waits for may end at once.
+    /// that one would be the next to run, and go on at that moment: what it waits for may end at once. At the end of time it may not.
     ///
     /// # Panics
     /// If the queue went back in time: a bug here.
     #[inline(always)]
-    pub(crate) fn happen(&mut self, until: Option<Instant>) -> Option<Happened> {
+    pub(crate) fn happen(&mut self, until: Instant) -> Option<Happened> {
         if unlikely(self.is_timer_next()) && self.run_next_timer() {
             return Some(Happened::Something);
         }
@@ -127,22 +128,21 @@ impl World {
 
     /// The packet in this place reaches a host, if it is one that takes part in what happens.
     #[inline(always)]
-    fn arrival(&mut self, to: HostId, slot: u32, until: Option<Instant>) -> Happened {
+    fn arrival(&mut self, to: HostId, slot: u32, until: Instant) -> Happened {
         let at = self.now;
         if let (Some(machine), Some(flying)) = (self.machines.get_mut(to.index()), self.in_flight.slots.get_mut(index(slot)))
             && machine.runs & !machine.has_lost_addrs & self.chains.is_none()
         {
             self.trace.labelled_delivered(at, to.0, &flying.packet, &flying.label);
             let now = machine.clock.own(at);
-            let until = until.filter(|until| self.queue.is_idle_until(*until) & self.timers.is_idle_until(*until));
-            let ends_at = until.map(|until| machine.clock.own(until));
-            match machine.host.take_packet_short(now, &mut flying.packet, &mut flying.ends, ends_at, &mut self.calms) {
+            let may_end = self.queue.is_idle_until(until) & self.timers.is_idle_until(until);
+            let end = may_end.then(|| machine.clock.own(until));
+            match machine.host.take_packet_short(now, &mut flying.packet, &mut flying.ends, end, &mut self.calms) {
                 Landing::Ends { waiter, received, is_armed } => {
                     if is_armed {
                         self.follow_timer(to);
                     }
-                    let until = until.expect("otherwise nothing may end");
-                    return Happened::Ended(Ended { waiter, data: Data::new(slot, received), until });
+                    return Happened::Ended(Ended { waiter, data: Data::new(slot, received) });
                 }
                 Landing::Kept => {
                     if flying.land() {

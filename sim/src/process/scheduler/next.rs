@@ -19,7 +19,7 @@ impl Scheduler {
     /// Lets the next thing in the world's queue happen; behind one that makes nobody ready, also the turn of a thread that is due then.
     #[inline(never)]
     pub(super) fn step(&mut self) {
-        match self.world.happen(None) {
+        match self.world.happen(Instant::FAR) {
             Some(Happened::Woken(token)) => _ = self.wake(thread_of(token)),
             Some(Happened::Ended(_)) => unreachable!("no receive may end"),
             Some(Happened::Alarm(alarm)) => self.alarm(alarm),
@@ -40,9 +40,10 @@ impl Scheduler {
     fn step_and_choose(&mut self, at: Instant) -> Option<ThreadId> {
         let until = Instant::from_nanos(at.as_nanos().saturating_add(self.call_cost_ns));
         let goes_on = self.ready.is_empty() & self.is_straight & (until <= self.limit);
-        let until = goes_on.then_some(until);
+        // Something is always due until the end of time, as far as is asked here.
+        let until = if goes_on { until } else { Instant::FAR };
         match self.world.happen(until)? {
-            Happened::Ended(ended) => return Some(self.recv_ended(ended)),
+            Happened::Ended(ended) => return Some(self.recv_ended(ended, until)),
             Happened::Woken(token) => return self.wake_and_choose(thread_of(token), until),
             Happened::Alarm(alarm) => match thread_of_alarm(alarm) {
                 Some(thread) => {
@@ -58,8 +59,8 @@ impl Scheduler {
     }
 
     #[inline(never)]
-    fn wake_and_choose(&mut self, thread: ThreadId, until: Option<Instant>) -> Option<ThreadId> {
-        let goes_on = until.is_some_and(|until| self.goes_on_at_once(thread, until));
+    fn wake_and_choose(&mut self, thread: ThreadId, until: Instant) -> Option<ThreadId> {
+        let goes_on = self.goes_on_at_once(thread, until);
         if !goes_on {
             self.wake(thread);
         }

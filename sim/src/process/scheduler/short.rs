@@ -218,9 +218,9 @@ impl Scheduler {
         Some(received)
     }
 
-    /// A waiting thread's receive is over, and nobody else can be chosen until it goes on: which it does.
+    /// A waiting thread's receive is over, and nobody else can be chosen until that moment, at which it goes on.
     #[inline(always)]
-    pub(super) fn recv_ended(&mut self, Ended { waiter, data, until }: Ended) -> ThreadId {
+    pub(super) fn recv_ended(&mut self, Ended { waiter, data }: Ended, until: Instant) -> ThreadId {
         let thread = thread_of(waiter);
         if unlikely(self.world.trace().is_recording()) {
             self.note_end_of_wait(thread);
@@ -244,7 +244,7 @@ impl Scheduler {
     ) -> usize {
         debug_assert!(ATTENDED || !self.is_attended(), "who asked was told so");
         let received = self.world.take_data(data, into);
-        if self.end_waited_call(thread, recv_how(as_file).name(), fd, Ok(received)) && ATTENDED {
+        if self.end_recv(thread, recv_how(as_file).name(), fd, received) && ATTENDED {
             self.note_stream_recv(thread, as_file, fd, (into, received), flags);
         }
         received
@@ -261,7 +261,7 @@ impl Scheduler {
     ) -> usize {
         debug_assert!(ATTENDED || !self.is_attended(), "who asked was told so");
         let received = self.world.take_datagram(data, into, asked.again());
-        if self.end_waited_call(thread, dgram_how(&asked).name(), fd, Ok(received)) && ATTENDED {
+        if self.end_recv(thread, dgram_how(&asked).name(), fd, received) && ATTENDED {
             self.note_dgram_recv(thread, fd, (into, received), flags, asked);
         }
         received
@@ -449,6 +449,14 @@ impl Scheduler {
     fn end_short_call(&mut self, thread: ThreadId, call: CallName, fd: RawFd, result: twinsock::Result<usize>) -> bool {
         let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
         end_call(&mut self.world, (thread, slot, self.call_cost_ns), call, fd, result)
+    }
+
+    /// The same of a receive that ended when what it waited for came: nobody else is ready, nor is anybody woken by it.
+    #[inline(always)]
+    fn end_recv(&mut self, thread: ThreadId, call: CallName, fd: RawFd, received: usize) -> bool {
+        debug_assert!(self.ready.is_empty(), "it would not have ended then");
+        let Some(slot) = self.threads.get(thread.index()) else { return false };
+        tell_end(&mut self.world, (thread, slot), call, fd, Ok(received))
     }
 
     /// The same of a call that has waited: what it costs has passed since the thread was woken.
