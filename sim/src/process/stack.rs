@@ -6,6 +6,7 @@
 //!
 //! A reservation goes when the last of its stacks goes. Nothing here is shared between OS threads.
 
+use crate::seldom::seldom;
 use corosensei::stack::valgrind::ValgrindStackRegistration;
 use corosensei::stack::{DefaultStack, MIN_STACK_SIZE, Stack, StackPointer};
 use std::cell::{Cell, RefCell};
@@ -184,7 +185,10 @@ unsafe impl Stack for CarrierStack {
     fn base(&self) -> StackPointer {
         match self {
             CarrierStack::Part(part) => part.base,
-            CarrierStack::Own(own) => base_below(own.base().get()),
+            CarrierStack::Own(own) => {
+                seldom();
+                base_below(own.base().get())
+            }
         }
     }
 

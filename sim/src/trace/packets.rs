@@ -4,6 +4,7 @@ use super::Digest;
 use super::event::{Event, What};
 use super::place::Place;
 use crate::packet::{Body, Control, Datagram, IcmpError, Packet, Payload, Segment, SeqNumber, TcpOptions};
+use crate::seldom::unlikely;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use twinsock::Instant;
@@ -189,7 +190,7 @@ impl Words {
     pub(super) fn resize(&mut self, data_bytes: usize) -> bool {
         let len = len_in_word(data_bytes);
         let is_other = self.len_urgent != len;
-        if is_other {
+        if unlikely(is_other) {
             self.len_urgent = len;
         }
         is_other

@@ -273,7 +273,8 @@ impl Host {
             return false;
         }
         let (file, key) = recent.keys();
-        let (Some(dgram), Some(entry)) = (self.dgrams.get(key), self.files.get(file)) else { return false };
+        let Some(dgram) = self.dgrams.get(key) else { return false };
+        let Some(entry) = self.files.get(file) else { return false };
         let Some(way) = &dgram.ways.last else { return false };
         if !ends.is_of(way.number) || way.changes != self.changes || !way.is_to(name) || !dgram.udp.may_send() {
             return false;
