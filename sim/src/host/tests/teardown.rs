@@ -164,6 +164,54 @@ fn connections_in_time_wait_end_together() {
 }
 
 #[test]
+fn a_syn_ends_a_connection_in_time_wait_whether_it_is_admitted_or_not() {
+    let (mut net, server, client) = Net::two();
+    let listener = net.socket(server);
+    net.bind(server, listener, SERVER).unwrap();
+    net.listen(server, listener, 0).unwrap();
+    let connect = |net: &mut Net, port: &str| {
+        let near = net.nonblocking(client);
+        net.bind(client, near, port).unwrap();
+        assert_eq!(net.connect(client, near, SERVER), Err(Errno::INPROGRESS));
+        near
+    };
+    let states = |net: &Net| net.netstat(0).iter().map(|line| line.state).collect::<Vec<_>>();
+    let mut others = Vec::new();
+    for admits in [true, false, true] {
+        let near = connect(&mut net, "10.0.0.2:7000");
+        let far = fd(net.accept(server, listener));
+        net.close(server, far).unwrap();
+        net.close(client, near).unwrap();
+        assert!(states(&net).contains(&"TIME_WAIT"));
+        net.advance(Duration::from_millis(10));
+        if !admits {
+            // One connection fills a queue of none.
+            others.push(connect(&mut net, "10.0.0.2:7001"));
+        }
+        let near = connect(&mut net, "10.0.0.2:7000");
+        assert!(!states(&net).contains(&"TIME_WAIT"));
+        if !admits {
+            others.push(fd(net.accept(server, listener)));
+            net.advance(Duration::from_secs(1));
+        }
+        let far = fd(net.accept(server, listener));
+        assert_eq!(net.peername(server, far), Ok("10.0.0.2:7000".to_owned()), "the SYN, or the one that repeats it, is admitted");
+        net.close(client, near).unwrap();
+        net.close(server, far).unwrap();
+        net.advance(Duration::from_secs(63));
+        assert!(net.netstat(1).len() <= others.len(), "nothing is left where the connection was closed first");
+    }
+    let [near, far] = others[..] else { panic!("one was not admitted") };
+    net.close(client, near).unwrap();
+    net.close(server, far).unwrap();
+    net.close(server, listener).unwrap();
+    net.advance(Duration::from_secs(63));
+    assert!(net.hosts.iter().all(|host| host.netstat(net.now).is_empty()));
+    let again = net.socket(server);
+    assert_eq!(net.bind(server, again, SERVER), Ok(0), "nobody holds the port");
+}
+
+#[test]
 fn data_for_a_closed_socket_in_fin_wait2_is_answered_with_a_reset() {
     let (mut net, server, client) = Net::two();
     let (far, near) = net.connection(server, client);
