@@ -10,8 +10,7 @@ use twinsock_sim::{Interleaving, Link, Net, Ratio, Sim};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// The digests of seeds 0 to 11, one after another, as they were when datagrams went the full way from their arrival on; but for seed 0, whose preemption before a
-/// call of the run falls to another thread since calls that have waited return at their turns.
+/// The digests of seeds 0 to 11, one after another.
 const DIGESTS: u64 = 0x7b92_006c_bad3_51f9;
 
 /// A network busy with datagrams: one that answers, two threads that share a socket, one that is too slow for what it is sent; three clients that send

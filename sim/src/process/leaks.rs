@@ -2,7 +2,7 @@
 //! processes that ended left to their kernel to close.
 
 use crate::host::{FileLine, Left, Pid, SocketLine, users_text};
-use crate::process::scheduler::{Life, ProcId, Scheduler, State, ThreadId};
+use crate::process::scheduler::{Life, ProcId, Scheduler, State, ThreadId, Wait};
 use crate::world::HostId;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -317,7 +317,11 @@ impl Scheduler {
             let thread = &self.threads[id.index()];
             let (what, since) = match thread.state {
                 State::Waiting(wait, since) => (self.describe(thread, wait), since),
-                State::Ready | State::Due | State::Running => ("its turn".to_owned(), thread.clock()),
+                State::Ready | State::Due | State::Running => {
+                    let is_in_call = thread.op.is_some() || thread.quiet.is_some();
+                    let what = if is_in_call { self.describe(thread, Wait::Call) } else { "its turn".to_owned() };
+                    (what, thread.clock().min(self.world.now()))
+                }
                 State::Ended => return None,
             };
             let (process, pid, daemon) = (process.name.to_string(), process.pid, process.daemon);

@@ -34,7 +34,6 @@ use crate::trace::{CallEnd, Event, Place, What};
 use crate::world::{Alarm, Data, HostId, World};
 use power::Stalled;
 use rare::Rare;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -121,9 +121,9 @@ impl Turns {
             }
         };
         let waited = match how {
-            How::Random => 0,
-            // The one goes by who came first, the others have what makes a thread step aside before any call.
-            How::FirstCome | How::Priorities(_) | How::Systematic { .. } => u64::MAX,
+            How::Random | How::Systematic { .. } => 0,
+            // The one goes by who came first, the others make a thread step aside before any call.
+            How::FirstCome | How::Priorities(_) => u64::MAX,
         };
         let mut turns = Turns {
             how,
@@ -210,16 +210,26 @@ impl Turns {
 
     /// A call of a thread has waited and is over, while others are due. Answers whether those go before the thread's next call, which would come in the same turn.
     #[inline(always)]
-    pub fn lets_others_go(&mut self, world: &mut World, thread: ThreadId, name: NameOf<'_>) -> bool {
+    pub fn lets_others_go(&mut self, world: &mut World, thread: ThreadId, host: HostId, name: NameOf<'_>) -> bool {
         let passes = self.waited > 1;
         if passes {
             self.waited -= 1;
         }
-        !passes && self.let_others_go(world, thread, name)
+        !passes && self.let_others_go(world, thread, host, name)
     }
 
     #[cold]
-    fn let_others_go(&mut self, world: &mut World, thread: ThreadId, name: NameOf<'_>) -> bool {
+    fn let_others_go(&mut self, world: &mut World, thread: ThreadId, host: HostId, name: NameOf<'_>) -> bool {
+        match self.how {
+            How::Random => {}
+            How::FirstCome | How::Priorities(_) => return false,
+            How::Systematic { .. } => {
+                // It took what it had waited for before others did.
+                let now = world.now();
+                world.chains_mut().act(host, u64::from(thread.0), now, true);
+                return false;
+            }
+        }
         let stream = *self.going.get_or_insert_with(|| world.choice_mut().stream(Door::Interleaving, "who lets others go"));
         if self.waited == 0 {
             let drawn = draw(world, stream, WAITED_CALLS);

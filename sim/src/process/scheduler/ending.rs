@@ -16,7 +16,7 @@ impl Scheduler {
         slot.turn = slot.turn.wrapping_add(1);
         let process = slot.process;
         self.world.forget_user(&std::mem::take(&mut slot.recent));
-        assert!(slot.received.is_none(), "who has received something takes it at once");
+        debug_assert!(slot.received.is_none() || std::thread::panicking(), "who has received something takes it at once");
         for joiner in self.joiners.remove(&thread).unwrap_or_default() {
             self.wake(joiner);
         }

@@ -139,8 +139,12 @@ impl Scheduler {
     /// The running thread's call has waited and is over: its next act may come in the same turn.
     #[inline(always)]
     pub(super) fn goes_along(&mut self, thread: ThreadId) {
-        let Scheduler { world, turns, threads, names, ready, just_chosen, .. } = self;
-        if !ready.is_empty() && turns.lets_others_go(world, thread, &|world, thread| full_name(world, threads, names, thread)) {
+        if self.ready.is_empty() {
+            return;
+        }
+        let Scheduler { world, turns, threads, names, just_chosen, .. } = self;
+        let host = threads[thread.index()].host;
+        if turns.lets_others_go(world, thread, host, &|world, thread| full_name(world, threads, names, thread)) {
             *just_chosen = Chosen::Last;
         }
     }
