@@ -228,7 +228,9 @@ impl Tcb {
         let recv = self.recv.as_deref_mut().expect("who is calm has received something");
         let is_round_over = nanos_between(recv.space.since, read_at) >= 1000 * u64::from(self.rtt.srtt_us());
         let is_more = is_round_over && end - recv.space.seq > recv.space.bytes;
-        let is_read = len <= room_bytes && recv.queued_bytes() == 0 && !is_more;
+        // Who reads later than that is preceded by an acknowledgment.
+        let is_in_time = read_at < self.timers.delayed_ack_at;
+        let is_read = len <= room_bytes && recv.queued_bytes() == 0 && !is_more && is_in_time;
         if is_read {
             self.copied_seq = end;
             if is_round_over {
