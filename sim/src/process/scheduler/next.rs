@@ -39,7 +39,8 @@ impl Scheduler {
     #[inline(always)]
     fn step_and_choose(&mut self, at: Instant) -> Option<ThreadId> {
         let until = Instant::from_nanos(at.as_nanos().saturating_add(self.call_cost_ns));
-        let goes_on = self.ready.is_empty() & self.is_straight & (until <= self.limit);
+        // Who goes on at once is one more event, as where its turn is put into the queue: where something is looked for at that, it is put there.
+        let goes_on = self.ready.is_empty() & self.is_straight & (until <= self.limit) & !self.looks_next();
         // Something is always due until the end of time, as far as is asked here.
         let until = if goes_on { until } else { Instant::FAR };
         match self.world.happen(until)? {

@@ -128,6 +128,7 @@ impl Scheduler {
             self.stack_ends[thread.index()].prefetch();
         }
         self.world.pass(at);
+        self.events += 1;
         let slot = &mut self.threads[thread.index()];
         slot.clock = at;
         slot.state = State::Running;
@@ -142,10 +143,11 @@ impl Scheduler {
         if self.ready.is_empty() {
             return;
         }
-        let Scheduler { world, turns, threads, names, just_chosen, .. } = self;
+        let Scheduler { world, turns, threads, names, just_chosen, call_cost_ns, .. } = self;
         let host = threads[thread.index()].host;
         if turns.lets_others_go(world, thread, host, &|world, thread| full_name(world, threads, names, thread)) {
-            *just_chosen = Chosen::Last;
+            // Where calls cost nothing, others may act again and again without an end: there it stands among them.
+            *just_chosen = if *call_cost_ns == 0 { Chosen::No } else { Chosen::Last };
         }
     }
 
