@@ -12,7 +12,7 @@ use twinsock_sim::{Link, Net, Sim};
 
 /// The digest of seed 7. It changes when the simulator's behaviour does: then CHANGELOG.md says so, since recorded seeds mean other runs
 /// from there on. Debug and release builds, every machine and every process must agree on it.
-const DIGEST_OF_SEED_7: u64 = 0x50d8_466a_e596_7d4a;
+const DIGEST_OF_SEED_7: u64 = 0x3739_40de_d97d_b824;
 
 /// A busy little network: three clients of several threads each, jitter on every link, random sizes and pauses.
 fn run(seed: u64) -> u64 {

@@ -1,6 +1,5 @@
 //! Where very many threads are due at one moment, some of what they do is done for them, and the caches are made ready for the rest: it changes no event.
 
-use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -232,8 +231,11 @@ fn passed_on(seed: u64, cost: Duration) -> [u8; 2] {
 #[test]
 fn what_follows_a_call_that_has_waited_may_come_after_what_others_do() {
     for cost in [Duration::ZERO, Duration::from_micros(1)] {
-        let orders: BTreeSet<[u8; 2]> = (0..200).map(|seed| passed_on(seed, cost)).collect();
-        assert_eq!(orders, BTreeSet::from([[1, 2], [2, 1]]), "{cost:?}");
+        let orders: Vec<[u8; 2]> = (0..200).map(|seed| passed_on(seed, cost)).collect();
+        for order in [[1, 2], [2, 1]] {
+            let count = orders.iter().filter(|of_seed| **of_seed == order).count();
+            assert!(count > 25, "{cost:?}: {order:?} {count} times");
+        }
     }
 }
 

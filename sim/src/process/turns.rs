@@ -20,8 +20,8 @@ use std::time::Duration;
 pub enum Interleaving {
     /// First come, first served; nobody is preempted.
     FirstCome,
-    /// Any of those that are due at the same moment, equally likely; nobody is preempted. A thread whose call has waited makes its next one in the same turn, but about one in
-    /// sixteen times all others that are due go before that.
+    /// Any of those that are due at the same moment, equally likely; nobody is preempted. A thread whose call has waited makes its next one in the same turn, but
+    /// sometimes all others that are due go before that: as often as not at the beginning of a run, and about one in sixteen times later.
     #[default]
     Random,
     /// Probabilistic concurrency testing: threads have random priorities, and so many times at most, at calls drawn before the run, a thread falls to
@@ -46,6 +46,8 @@ pub struct Turns {
     order: StreamId,
     /// After how many calls that have waited, and are over while others are due, it is drawn anew what comes with the last of them.
     waited: u64,
+    /// Of how many that is drawn next.
+    waited_of: u32,
     /// Whether with the last of them others go first.
     lets_others_go: bool,
     /// By which that is drawn, once there has been one.
@@ -89,8 +91,11 @@ pub enum Mark {
 pub const CALLS_EXPECTED: u64 = 1 << 16;
 /// A pause is of up to 2^17 microseconds.
 const PAUSE_US_LOG2: u32 = 17;
-/// Of so many calls that have waited it is drawn after which of them, if any, a thread lets others go before its next one.
-const WAITED_CALLS: u32 = 32;
+/// Of so many calls that have waited it is drawn with which of them, if any, a thread lets others go before its next one: of few at first, so that both orders are usual in a
+/// short run, and of more in a long one, which has many such calls.
+const WAITED_OF_MIN: u32 = 2;
+/// At most of so many.
+const WAITED_OF_MAX: u32 = 32;
 /// How many priorities there are.
 const PRIORITIES: u32 = 256;
 
@@ -129,6 +134,7 @@ impl Turns {
             how,
             order,
             waited,
+            waited_of: WAITED_OF_MIN,
             lets_others_go: false,
             going: None,
             calls: 0,
@@ -232,10 +238,11 @@ impl Turns {
         }
         let stream = *self.going.get_or_insert_with(|| world.choice_mut().stream(Door::Interleaving, "who lets others go"));
         if self.waited == 0 {
-            let drawn = draw(world, stream, WAITED_CALLS);
+            let drawn = draw(world, stream, self.waited_of);
             tell(world, stream, |_| String::new());
             self.lets_others_go = drawn > 0;
-            self.waited = u64::from(if self.lets_others_go { drawn } else { WAITED_CALLS });
+            self.waited = u64::from(if self.lets_others_go { drawn } else { self.waited_of });
+            self.waited_of = (2 * self.waited_of).min(WAITED_OF_MAX);
         }
         self.waited -= 1;
         let lets_go = self.waited == 0 && self.lets_others_go;
