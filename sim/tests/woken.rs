@@ -195,7 +195,8 @@ fn slow_calls(manner: fn(Builder) -> Builder) -> (u64, Option<Instant>) {
             net.spawn(move || poll(net, one, 22));
             net.spawn(move || send(net, other, 50, ROUNDS));
             at(&net, 60, ROUNDS - 1);
-            stream.read(&mut [0; 20]).unwrap();
+            let read = stream.read(&mut [0; 20]).unwrap();
+            assert!(read > 0, "the stream is open");
             net.true_time()
         });
         sim.host("client").spawn("client", move |net| {

@@ -61,7 +61,7 @@ impl Returned {
 
 /// A call that may wait is begun by one function and gone on with by another, and the switch between them is the caller's own: the processor predicts returns by
 /// the calls before them, and mistakes that from a frame that was entered before a switch. The other one may be wanted again: it is the thread's turn that has
-/// come, and its receive waits, or is over and returns at a later turn.
+/// come, and its receive waits.
 #[inline(always)]
 pub(super) fn in_parts(begun: Returned, mut go_on: impl FnMut(Returned) -> Returned) -> Returned {
     let mut returned = begun;

@@ -193,7 +193,7 @@ impl Conns {
         }
     }
 
-    /// Where the entry of this hash is that is the one which is meant. The table is not empty.
+    /// Where the entry of this hash is that is the one which is meant, if there is one.
     #[inline(always)]
     fn at(&self, hash: u32, is_meant: impl Fn(Holder) -> bool) -> Option<usize> {
         let mask = self.slots.len().wrapping_sub(1);

@@ -69,8 +69,10 @@ impl Host {
             TimeWaitAction::Reply(reply) => self.reply(tuple, reply),
             TimeWaitAction::Gone => self.forget_time_wait(key),
             TimeWaitAction::NewConnection { iss } => {
-                // Without a listener the old connection goes on dying.
-                if let Some(listener) = self.find_listener(cx, tuple) {
+                // Without a listener, or at an address that is gone, the old connection goes on dying.
+                if self.addresses.owns(tuple.local)
+                    && let Some(listener) = self.find_listener(cx, tuple)
+                {
                     let from = SynFrom { replaced: Some((key, iss)), ..from };
                     self.segment_for_listener(cx, listener, tuple, (segment, ttl), from);
                     // With or without a new one in its place.
@@ -114,7 +116,7 @@ impl Host {
         }
     }
 
-    /// The same where it is seen to afterwards when the next one ends.
+    /// The same where it is seen to afterwards when the next one ends. One whose place another has taken is gone already.
     fn end_time_wait(&mut self, key: Key) {
         let Some(entry) = self.time_waits.get(key) else { return };
         self.conns.remove(&entry.tuple, Conn::TimeWait(key).into());

@@ -119,7 +119,7 @@ impl World {
         }
     }
 
-    /// The same for what that socket holds; if it sends, also for the packet and the way.
+    /// The same for what that socket holds, and, unless its thread only begins to wait, for the packet that this sends next.
     pub(crate) fn prefetch_buffers(&self, id: HostId, recent: &Recent, coming: Coming) {
         let Some(machine) = self.machines.get(id.index()) else { return };
         machine.host.prefetch_buffers(recent, coming);

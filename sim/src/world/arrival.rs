@@ -146,7 +146,7 @@ impl World {
                 }
                 Landing::Kept => {
                     if flying.land() {
-                        self.in_flight.is_free(slot);
+                        self.in_flight.free_again(slot);
                     }
                 }
                 Landing::Quiet { is_armed } => {

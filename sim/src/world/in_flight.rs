@@ -238,9 +238,9 @@ impl InFlight {
         }
     }
 
-    /// The packet in this place, which nobody keeps, [has landed](Flying::land).
+    /// The place is free, which nobody keeps and whose packet [has landed](Flying::land).
     #[inline(always)]
-    pub(super) fn is_free(&mut self, slot: u32) {
+    pub(super) fn free_again(&mut self, slot: u32) {
         self.free.push(slot);
     }
 }

@@ -119,7 +119,7 @@ impl World {
         }
     }
 
-    /// The host's earliest timer is to go off at this moment, and no earlier one; [`Instant::FAR`]: it has none.
+    /// The host's earliest timer is to go off at this moment; [`Instant::FAR`]: it has none. An entry to which it comes back may be earlier, and goes off in vain.
     #[cold]
     #[inline(never)]
     pub(super) fn set_timer(&mut self, id: HostId, at: Instant) {

@@ -34,7 +34,7 @@ impl Ready {
         self.threads.get(of).copied()
     }
 
-    /// All of them.
+    /// All of those, in their order: not those that let others go first.
     pub fn iter(&self) -> impl Iterator<Item = ThreadId> + '_ {
         (0..self.len()).map_while(|of| self.get(of))
     }

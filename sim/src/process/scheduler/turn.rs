@@ -26,7 +26,7 @@ pub(super) enum Chosen {
     No,
     /// Among all that are due now, or nobody else is.
     Now,
-    /// The same, and it has acted, or rather a call of its is over that had waited. It acts again when others have.
+    /// The same, and a call in which it had waited is over. Its next act comes when all others have acted that are ready.
     Last,
 }
 
@@ -154,7 +154,9 @@ impl Scheduler {
     /// The running thread acts when all others have acted that are ready now.
     #[cold]
     fn let_others_go(&mut self, thread: ThreadId) -> bool {
+        let now = self.world.now();
         let slot = &mut self.threads[thread.index()];
+        debug_assert!(slot.clock <= now, "who lets others go would act now");
         slot.state = State::Ready;
         slot.turn = slot.turn.wrapping_add(1);
         self.ready.push_last(thread);
