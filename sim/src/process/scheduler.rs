@@ -16,7 +16,6 @@ mod upcoming;
 
 use next::thread_of;
 pub use ready::Ready;
-use short::Alone;
 pub use short::{Back, Opening, Posted, SendsBy, ShortRecv};
 pub use turn::Comes;
 
@@ -119,8 +118,8 @@ pub struct Thread {
     pub(super) carrier: Option<Carrier>,
     /// The call that its host has parked.
     pub(super) op: Option<Op>,
-    /// What it does as soon as it has its turn, before its program goes on.
-    alone: Alone,
+    /// The receive that it makes as soon as it has its turn, before its program goes on: if that only has to wait, its program need not know, and it is not switched to.
+    posted: Option<Posted>,
     recent: Recent,
     /// The receive, or another plain call, that its host has hardly taken note of.
     pub(super) quiet: Option<QuietCall>,
@@ -373,7 +372,11 @@ impl Scheduler {
         // Before the call is made, the compiler still knows which one it is.
         let named = name_of(call);
         match self.world.begin(host, pid, thread.token(), call) {
-            Progress::Done(result) => Some(self.end_call(thread, call, named, result)),
+            Progress::Done(result) => {
+                self.charge(thread);
+                self.tell_end(thread, call, named, result);
+                Some(result)
+            }
             Progress::Parked(op) => {
                 self.note_parked(thread, call);
                 self.park(thread, op)
@@ -416,21 +419,7 @@ impl Scheduler {
         self.collect_wakes();
     }
 
-    /// The running thread's call returns.
-    #[inline(always)]
-    fn end_call(
-        &mut self,
-        thread: ThreadId,
-        call: &Call<'_, '_>,
-        named: Named,
-        result: twinsock::Result<usize>,
-    ) -> twinsock::Result<usize> {
-        self.charge(thread);
-        self.tell_end(thread, call, named, result);
-        result
-    }
-
-    /// The same of one that has waited: what it costs has passed since the thread was woken.
+    /// The running thread's call returns that has waited: what it costs has passed since the thread was woken.
     pub(super) fn end_waited(
         &mut self,
         thread: ThreadId,

@@ -49,7 +49,7 @@ pub struct Turns {
     /// Of how many that is drawn next.
     waited_of: u32,
     /// Whether with the last of them others go first.
-    lets_others_go: bool,
+    last_lets_go: bool,
     /// By which that is drawn, once there has been one.
     going: Option<StreamId>,
     /// How many calls were made.
@@ -135,7 +135,7 @@ impl Turns {
             order,
             waited,
             waited_of: WAITED_OF_MIN,
-            lets_others_go: false,
+            last_lets_go: false,
             going: None,
             calls: 0,
             mark: 0,
@@ -221,11 +221,11 @@ impl Turns {
         if passes {
             self.waited -= 1;
         }
-        !passes && self.let_others_go(world, thread, host, name)
+        !passes && self.decide_who_goes_first(world, thread, host, name)
     }
 
     #[cold]
-    fn let_others_go(&mut self, world: &mut World, thread: ThreadId, host: HostId, name: NameOf<'_>) -> bool {
+    fn decide_who_goes_first(&mut self, world: &mut World, thread: ThreadId, host: HostId, name: NameOf<'_>) -> bool {
         match self.how {
             How::Random => {}
             How::FirstCome | How::Priorities(_) => return false,
@@ -240,12 +240,12 @@ impl Turns {
         if self.waited == 0 {
             let drawn = draw(world, stream, self.waited_of);
             tell(world, stream, |_| String::new());
-            self.lets_others_go = drawn > 0;
-            self.waited = u64::from(if self.lets_others_go { drawn } else { self.waited_of });
+            self.last_lets_go = drawn > 0;
+            self.waited = u64::from(if self.last_lets_go { drawn } else { self.waited_of });
             self.waited_of = (2 * self.waited_of).min(WAITED_OF_MAX);
         }
         self.waited -= 1;
-        let lets_go = self.waited == 0 && self.lets_others_go;
+        let lets_go = self.waited == 0 && self.last_lets_go;
         if lets_go && world.choice().keeps_story() {
             let words = format!("{} lets others go before its next call", name(world, thread));
             world.choice_mut().remark(stream, words);

@@ -3,7 +3,7 @@
 use super::rare::First;
 use super::turn::Chosen;
 use super::upcoming::{CROWDED_FROM, PREPARED_FROM};
-use super::{Alone, Scheduler, State, ThreadId, Turn, Wait, full_name};
+use super::{Scheduler, State, ThreadId, Turn, Wait, full_name};
 use crate::host::Token;
 use crate::process::breakpoint;
 use crate::process::failure::FailureKind;
@@ -250,10 +250,7 @@ impl Scheduler {
         let slot = &mut self.threads[thread.index()];
         slot.state = State::Running;
         slot.clock = slot.clock.max(now);
-        let may_act_alone = match slot.alone {
-            Alone::Nothing => false,
-            Alone::Begins(_) => true,
-        };
+        let may_act_alone = slot.posted.is_some();
         self.world.trace_mut().count_step();
         self.just_chosen = Chosen::Now;
         if self.world.trace().steps() == self.break_at {

@@ -50,15 +50,6 @@ pub enum Opening {
     Long,
 }
 
-/// What a thread may do in its turn of which its program need not know, so that it is not switched to.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Alone {
-    /// Nothing.
-    Nothing,
-    /// It begins this receive.
-    Begins(Posted),
-}
-
 impl Thread {
     /// The running thread begins to wait in a call of which its host has hardly taken note, as `wait` does it where nobody records.
     #[inline(always)]
@@ -164,7 +155,7 @@ impl Scheduler {
     /// The running thread, which waits for its turn, makes this receive then, if it is one that can be made for it.
     #[inline]
     pub fn post(&mut self, thread: ThreadId, receive: Posted) {
-        self.threads[thread.index()].alone = Alone::Begins(receive);
+        self.threads[thread.index()].posted = Some(receive);
     }
 
     /// Why the running thread, which has left a receive of several parts, has been switched to again.
@@ -174,16 +165,16 @@ impl Scheduler {
         if let Some(data) = slot.received.take() {
             return Back::Ended(data);
         }
-        slot.alone = Alone::Nothing;
+        slot.posted = None;
         if slot.quiet.is_none() && slot.op.is_none() { Back::HasTurn } else { Back::Woken }
     }
 
     /// The thread just chosen does what it has to do in this turn, as far as none of its program runs in that. Answers whether that is all: then it is not switched to.
     #[inline(always)]
     pub(super) fn acts_alone(&mut self, thread: ThreadId) -> bool {
-        match self.threads[thread.index()].alone {
-            Alone::Begins(posted) => self.waits_with(thread, posted),
-            Alone::Nothing => false,
+        match self.threads[thread.index()].posted {
+            Some(posted) => self.waits_with(thread, posted),
+            None => false,
         }
     }
 
@@ -196,10 +187,8 @@ impl Scheduler {
         }
         let who = (slot.pid, &mut slot.recent);
         let Some(quiet) = self.world.wait_short(slot.host, who, thread.token(), fd, room, flags) else { return false };
-        slot.alone = Alone::Nothing;
-        slot.quiet = Some(quiet);
-        slot.signal = None;
-        slot.state = State::Waiting(Wait::Call, self.world.now());
+        slot.posted = None;
+        slot.wait_quietly(quiet, self.world.now());
         true
     }
 

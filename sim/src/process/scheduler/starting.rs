@@ -1,6 +1,6 @@
 //! Who comes: processes and their threads.
 
-use super::{Alone, Life, ProcId, Process, Scheduler, State, Thread, ThreadId};
+use super::{Life, ProcId, Process, Scheduler, State, Thread, ThreadId};
 use crate::host::{Credentials, Pid};
 use crate::process::coroutine::{Carrier, StackEnd};
 use crate::trace::What;
@@ -62,7 +62,7 @@ impl Scheduler {
             carrier: Some(carrier),
             op: None,
             quiet: None,
-            alone: Alone::Nothing,
+            posted: None,
             recent: Default::default(),
             received: None,
             children: 0,

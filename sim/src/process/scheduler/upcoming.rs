@@ -6,7 +6,7 @@
 //!
 //! Nothing here has any effect but on time: who comes is foreseen (and may not come), never drawn.
 
-use super::{Alone, Scheduler, State, Thread, ThreadId};
+use super::{Scheduler, State, Thread, ThreadId};
 use crate::host::{Coming, Token};
 use crate::prefetch::prefetch;
 use crate::world::{Alarm, Soon};
@@ -31,10 +31,10 @@ pub(super) struct Upcoming {
 impl Thread {
     /// What it is going to do in its next turn.
     fn coming(&self) -> Coming {
-        match self.alone {
-            Alone::Begins(_) => Coming::Waits,
-            Alone::Nothing if self.quiet.is_some() => Coming::Receives,
-            Alone::Nothing => Coming::Acts,
+        match (&self.posted, &self.quiet) {
+            (Some(_), _) => Coming::Waits,
+            (None, Some(_)) => Coming::Receives,
+            (None, None) => Coming::Acts,
         }
     }
 }
