@@ -29,10 +29,14 @@ const POOL_MAX_STACKS: usize = 4096;
 /// What it consists of stands above that stack: a switch looks at it and then at the stack's beginning, in the same line of the caches.
 pub struct Carrier(NonNull<Parts>);
 
+/// What is resumed: by a method of this type, and in one place. So the compiler is sure to inline corosensei's `resume`, which does not ask for it: all methods of a type are put into one
+/// unit of code, and what is called once, and within a unit, is inlined.
+pub type Resumed = Coroutine<(), (), thread::Result<()>, CarrierStack>;
+
 /// What a switch looks at is first, in the line in which the stack begins.
 #[repr(C)]
 struct Parts {
-    coroutine: Coroutine<(), (), thread::Result<()>, CarrierStack>,
+    coroutine: Resumed,
     stack_bytes: usize,
 }
 

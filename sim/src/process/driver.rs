@@ -1,7 +1,7 @@
 //! The loop that resumes threads, ends them and kills them. Programs' code runs from here, never under the scheduler's borrow.
 
 use crate::process::Killed;
-use crate::process::coroutine::Outcome;
+use crate::process::coroutine::{Outcome, Resumed};
 use crate::process::current::{Entered, Running, Shared};
 use crate::process::failure::{FailureKind, pending_panic, take_panic};
 use crate::process::scheduler::{ProcId, Scheduler, ThreadId, Turn};
@@ -22,43 +22,87 @@ pub fn drive(shared: &Rc<Shared>, limit: Option<Instant>) {
     let mut scheduler = shared.scheduler.borrow_mut();
     scheduler.pulse.drive(true);
     scheduler.set_limit(limit);
-    loop {
-        scheduler = tell(shared, scheduler);
-        match scheduler.next_turn(limit) {
-            Ok(thread) => {
-                let steps = scheduler.steps();
-                scheduler.pulse.turn(thread.0, steps);
-                let (after, ended) = resume(shared, scheduler, thread, None);
-                scheduler = after;
-                match ended {
-                    None => {}
-                    Some(Ok(())) => scheduler.thread_ended(thread),
-                    Some(Err(payload)) => {
-                        fail(&mut scheduler, thread, &*payload);
-                        scheduler.thread_ended(thread);
+    scheduler = Resumed::resume_threads(shared, scheduler, Threads::InTurn { limit });
+    scheduler.pulse.drive(false);
+    drop(tell(shared, scheduler));
+}
+
+/// Which threads are resumed.
+#[derive(Clone, Copy)]
+enum Threads {
+    /// Whoever has a turn.
+    InTurn {
+        /// Until then.
+        limit: Option<Instant>,
+    },
+    /// This one alone, which is killed, and unwinds from the place where it waits.
+    Killed(ThreadId),
+}
+
+/// Resumes them, as the one method of [`Resumed`] that resumes any.
+trait Resume {
+    /// Until there is no more of that to be done.
+    fn resume_threads<'a>(shared: &'a Shared, scheduler: RefMut<'a, Scheduler>, threads: Threads) -> RefMut<'a, Scheduler>;
+}
+
+impl Resume for Resumed {
+    fn resume_threads<'a>(shared: &'a Shared, mut scheduler: RefMut<'a, Scheduler>, threads: Threads) -> RefMut<'a, Scheduler> {
+        loop {
+            let turn = match threads {
+                Threads::InTurn { limit } => {
+                    scheduler = tell(shared, scheduler);
+                    let turn = scheduler.next_turn(limit);
+                    if let Ok(thread) = turn {
+                        let steps = scheduler.steps();
+                        scheduler.pulse.turn(thread.0, steps);
+                    }
+                    turn
+                }
+                Threads::Killed(thread) => {
+                    seldom();
+                    scheduler.pulse.turn_beside(thread.0);
+                    Ok(thread)
+                }
+            };
+            match turn {
+                Ok(thread) => {
+                    let (after, ended) = resume(shared, scheduler, thread);
+                    scheduler = after;
+                    let Some(result) = ended else {
+                        match threads {
+                            Threads::InTurn { .. } => continue,
+                            Threads::Killed(_) => unreachable!("a killed thread never suspends"),
+                        }
+                    };
+                    match result {
+                        Ok(()) => {}
+                        Err(payload) if matches!(threads, Threads::Killed(_)) && payload.is::<Killed>() => {}
+                        Err(payload) => fail(&mut scheduler, thread, &*payload),
+                    }
+                    match threads {
+                        Threads::InTurn { .. } => scheduler.thread_ended(thread),
+                        Threads::Killed(_) => return scheduler,
                     }
                 }
-            }
-            Err(Turn::Kill(process)) => {
-                drop(scheduler);
-                kill(shared, process);
-                scheduler = shared.scheduler.borrow_mut();
-            }
-            Err(Turn::Outside(outside)) => {
-                drop(scheduler);
-                shared.serve(outside);
-                scheduler = shared.scheduler.borrow_mut();
-            }
-            Err(Turn::Stop) => break,
-            Err(Turn::Deadlock) => {
-                let waiting = scheduler.waiting();
-                scheduler.rare.fail(FailureKind::Deadlock { waiting });
-                break;
+                Err(Turn::Kill(process)) => {
+                    drop(scheduler);
+                    kill(shared, process);
+                    scheduler = shared.scheduler.borrow_mut();
+                }
+                Err(Turn::Outside(outside)) => {
+                    drop(scheduler);
+                    shared.serve(outside);
+                    scheduler = shared.scheduler.borrow_mut();
+                }
+                Err(Turn::Stop) => return scheduler,
+                Err(Turn::Deadlock) => {
+                    let waiting = scheduler.waiting();
+                    scheduler.rare.fail(FailureKind::Deadlock { waiting });
+                    return scheduler;
+                }
             }
         }
     }
-    scheduler.pulse.drive(false);
-    drop(tell(shared, scheduler));
 }
 
 /// Tells whoever listens what has happened, giving the scheduler up meanwhile.
@@ -89,7 +133,7 @@ pub fn end_all(shared: &Rc<Shared>) {
 }
 
 /// Ends a process: its sockets first, then its threads, each unwound on its own stack.
-fn kill(shared: &Rc<Shared>, process: ProcId) {
+fn kill(shared: &Shared, process: ProcId) {
     let threads = shared.scheduler.borrow_mut().end_process(process);
     for thread in threads {
         let started = shared.scheduler.borrow_mut().thread_mut(thread).carrier.as_ref().map(|carrier| carrier.started());
@@ -134,18 +178,11 @@ pub fn unwind_holder(running: &Running, holder: ThreadId) -> bool {
 /// Resumes a killed thread, which unwinds from the place where it waits.
 fn unwind(shared: &Shared, thread: ThreadId) {
     let outer = shared.running();
-    let mut scheduler = shared.scheduler.borrow_mut();
-    scheduler.pulse.turn_beside(thread.0);
-    let (mut scheduler, ended) = resume(shared, scheduler, thread, outer);
-    match ended {
-        None => unreachable!("a killed thread never suspends"),
-        Some(Ok(())) => {}
-        Some(Err(payload)) if payload.is::<Killed>() => {}
-        Some(Err(payload)) => fail(&mut scheduler, thread, &*payload),
-    }
+    drop(Resumed::resume_threads(shared, shared.scheduler.borrow_mut(), Threads::Killed(thread)));
+    shared.set_running(outer);
 }
 
-/// Switches to a thread and back to who has run before, if anybody, giving the scheduler up meanwhile. Answers the thread's result if it ended. Inlined, see [`coroutine::suspend`].
+/// Switches to a thread and back, giving the scheduler up meanwhile. Answers the thread's result if it ended. Inlined, see [`coroutine::suspend`].
 ///
 /// [`coroutine::suspend`]: crate::process::coroutine::suspend
 #[inline(always)]
@@ -153,7 +190,6 @@ fn resume<'a>(
     shared: &'a Shared,
     mut scheduler: RefMut<'a, Scheduler>,
     thread: ThreadId,
-    outer: Option<(ThreadId, ProcId)>,
 ) -> (RefMut<'a, Scheduler>, Option<std::thread::Result<()>>) {
     let slot = scheduler.thread_mut(thread);
     let mut carrier = slot.carrier.take().expect("a thread that has not ended has its carrier");
@@ -167,7 +203,7 @@ fn resume<'a>(
     #[cfg(feature = "tracing")]
     drop(inside);
     let mut scheduler = shared.scheduler.borrow_mut();
-    shared.set_running(outer);
+    shared.set_running(None);
     scheduler.pulse.rest();
     match outcome {
         Outcome::Suspended => {
