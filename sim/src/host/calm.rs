@@ -64,16 +64,18 @@ impl Socket {
         }
         let entry = files.get_mut(self.file?)?;
         // Whoever waits here holds the file, beside its descriptors.
-        let sleeper = ends_at.zip(entry.queue.asleep()).filter(|_| entry.is_shared());
-        let room = sleeper.map_or((0, now), |(ends_at, (_, room))| (room, ends_at));
-        let ended = match (self.tcb.take_calmly(now, segment, room, again), sleeper) {
-            (Taken::Read(len), Some((_, (waiter, _)))) => {
-                entry.queue.get_up();
+        let room = match ends_at {
+            Some(ends_at) if entry.is_shared() => (entry.queue.room_of_asleep(), ends_at),
+            Some(_) | None => (0, now),
+        };
+        let ended = match self.tcb.take_calmly(now, segment, room, again) {
+            // For that there is room, so that somebody waits.
+            Taken::Read(len) => {
                 entry.put_shared();
-                Some((waiter, len))
+                Some((entry.queue.end_asleep(), len))
             }
-            (Taken::Kept | Taken::Read(_), _) => None,
-            (Taken::Not, _) => return None,
+            Taken::Kept => None,
+            Taken::Not => return None,
         };
         Some((ended, self.arm_for(self.tcb.delayed_ack_at(), own, timers)))
     }

@@ -137,6 +137,20 @@ impl WaitQueue {
         (self.quiet == Quiet::Asleep).then_some((self.token, self.room))
     }
 
+    /// For how many bytes that call has room; 0 if there is none.
+    #[inline(always)]
+    pub(super) fn room_of_asleep(&self) -> u32 {
+        if self.quiet == Quiet::Asleep { self.room } else { 0 }
+    }
+
+    /// That call, of which it is known that there is one, has what it waits for, and goes on. Answers whose it is.
+    #[inline(always)]
+    pub(super) fn end_asleep(&mut self) -> Token {
+        debug_assert_eq!(self.quiet, Quiet::Asleep, "who had room waits");
+        self.quiet = Quiet::Nobody;
+        self.token
+    }
+
     /// The call that waited without an entry goes on.
     #[inline]
     pub(super) fn get_up(&mut self) {

@@ -14,7 +14,7 @@ mod starting;
 mod turn;
 mod upcoming;
 
-use next::thread_of;
+use next::{EVENTS_BETWEEN_LOOKS, thread_of};
 pub use ready::Ready;
 pub use short::{Back, Opening, Posted, SendsBy, ShortRecv};
 pub use turn::Comes;
@@ -206,8 +206,8 @@ pub struct Scheduler {
     just_chosen: Chosen,
     /// Who was chosen to run next before the driver was there to do so.
     chosen: Option<ThreadId>,
-    /// Nothing happens that is later.
-    limit: Instant,
+    /// From this moment on nothing happens: right behind the limit; the end of time if there is none.
+    over_at: Instant,
     /// What comes before all else.
     pub(crate) rare: Rare,
     turns: Turns,
@@ -215,8 +215,8 @@ pub struct Scheduler {
     call_cost_ns: u64,
     pub(crate) stack_bytes: usize,
     pub(super) pulse: Pulse,
-    /// How many events there were, and turns when that was last looked at.
-    events: u64,
+    /// At how many events from now it is looked whether threads have turns, and how many of those there were when it was last looked.
+    events_left: u32,
     turns_seen: u64,
     /// How many events there were since a thread had a turn, about, and may be.
     idle: u64,
@@ -225,8 +225,8 @@ pub struct Scheduler {
     pub(crate) shows_of_each_host: Option<usize>,
     /// At the beginning of this turn a debugger stops; that of the greatest number never comes.
     break_at: u64,
-    /// No debugger is going to stop, and no host stands still: whoever is woken alone is the next to run.
-    is_straight: bool,
+    /// No debugger is going to stop, and no host stands still: before this moment, at which it is over, whoever is woken alone is the next to run. Its beginning if that is not so.
+    straight_until: Instant,
     /// Nobody records, and no host stands still: whoever is woken is ready, and that is all.
     wakes_plainly: bool,
     /// What processes leave when they end, if that is looked for.
@@ -252,19 +252,19 @@ impl Scheduler {
             fault_streams: BTreeMap::new(),
             just_chosen: Chosen::No,
             chosen: None,
-            limit: Instant::FAR,
+            over_at: Instant::FAR,
             rare: Rare::new(),
             turns,
             call_cost_ns: u64::try_from(call_cost.as_nanos()).unwrap_or(u64::MAX),
             stack_bytes,
             pulse,
-            events: 0,
+            events_left: EVENTS_BETWEEN_LOOKS,
             turns_seen: 0,
             idle: 0,
             idle_max: u64::MAX,
             shows_of_each_host: None,
             break_at: u64::MAX,
-            is_straight: true,
+            straight_until: Instant::FAR,
             exits: None,
         }
     }

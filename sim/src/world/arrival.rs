@@ -27,6 +27,8 @@ pub struct Ended {
     pub waiter: Token,
     /// What it has waited for.
     pub data: Data,
+    /// When it goes on.
+    pub at: Instant,
 }
 
 /// What a receive that has ended returns: the first so many bytes of what the packet in some place carries.
@@ -57,20 +59,20 @@ impl Data {
 }
 
 impl World {
-    /// [`World::step`] for a driver that would take the only waiter to be woken from the queue of those, where one is. `until`: if nothing more is due until then,
-    /// that one would be the next to run, and go on at that moment: what it waits for may end at once. At the end of time it may not.
+    /// [`World::step`] for a driver that would take the only waiter to be woken from the queue of those, where one is. `goes_on`: when one that is woken now
+    /// would go on, if it would be the next to run where nothing more is due until then: there what it waits for may end at once.
     ///
     /// # Panics
     /// If the queue went back in time: a bug here.
     #[inline(always)]
-    pub(crate) fn happen(&mut self, until: Instant) -> Option<Happened> {
+    pub(crate) fn happen(&mut self, goes_on: impl FnOnce(Instant) -> Option<Instant>) -> Option<Happened> {
         if unlikely(self.is_timer_next()) && self.run_next_timer() {
             return Some(Happened::Something);
         }
         let (at, due) = self.queue.pop()?;
         self.come_to(at);
         Some(match due {
-            Due::Arrival(pair) => self.arrival(HostId(pair.first()), pair.second(), until),
+            Due::Arrival(pair) => self.arrival(HostId(pair.first()), pair.second(), goes_on),
             Due::Alarm(alarm) => Happened::Alarm(alarm),
             due @ (Due::Damaged(_) | Due::Sending(_) | Due::Unjudged(_)) => {
                 self.happen_seldom(due).map_or(Happened::Something, Happened::Alarm)
@@ -128,21 +130,22 @@ impl World {
 
     /// The packet in this place reaches a host, if it is one that takes part in what happens.
     #[inline(always)]
-    fn arrival(&mut self, to: HostId, slot: u32, until: Instant) -> Happened {
+    fn arrival(&mut self, to: HostId, slot: u32, goes_on: impl FnOnce(Instant) -> Option<Instant>) -> Happened {
         let at = self.now;
         if let (Some(machine), Some(flying)) = (self.machines.get_mut(to.index()), self.in_flight.slots.get_mut(index(slot)))
             && machine.runs & !machine.has_lost_addrs & self.chains.is_none()
         {
             self.trace.labelled_delivered(at, to.0, &flying.packet, &flying.label);
             let now = machine.clock.own(at);
-            let may_end = self.queue.is_idle_until(until) & self.timers.is_idle_until(until);
-            let end = may_end.then(|| machine.clock.own(until));
-            match machine.host.take_packet_short(now, &mut flying.packet, &mut flying.ends, end, &mut self.calms) {
+            let end = goes_on(at).filter(|end| self.queue.is_idle_until(*end) && self.timers.is_idle_until(*end));
+            let own_end = end.map(|end| machine.clock.own(end));
+            match machine.host.take_packet_short(now, &mut flying.packet, &mut flying.ends, own_end, &mut self.calms) {
                 Landing::Ends { waiter, received, is_armed } => {
+                    let end = end.expect("a receive ends only where it may");
                     if is_armed {
                         self.follow_timer(to);
                     }
-                    return Happened::Ended(Ended { waiter, data: Data::new(slot, received) });
+                    return Happened::Ended(Ended { waiter, data: Data::new(slot, received), at: end });
                 }
                 Landing::Kept => {
                     if flying.land() {
@@ -203,12 +206,15 @@ impl World {
     #[inline(always)]
     pub(crate) fn take_data(&mut self, data: Data, into: &mut [u8]) -> usize {
         let (slot, len) = (data.slot(), data.bytes());
-        if let Some(from) = self.in_flight.packet(slot).first_of_data(len)
+        let flying = &mut self.in_flight.slots[index(slot)];
+        if let Some(from) = flying.packet.first_of_data(len)
             && let Some(into) = into.get_mut(..len)
         {
             copy_few(into, from);
         }
-        self.in_flight.land(slot);
+        if flying.land() {
+            self.in_flight.free_again(slot);
+        }
         len
     }
 

@@ -10,16 +10,17 @@ use crate::process::failure::FailureKind;
 use crate::process::outside::NO_THREAD;
 use crate::seldom::unlikely;
 use crate::world::{Alarm, Happened};
+use std::time::Duration;
 use twinsock::Instant;
 
-/// After how many events it is looked whether threads have had turns meanwhile: a power of two.
-const EVENTS_BETWEEN_LOOKS: u64 = 1024;
+/// After how many events it is looked whether threads have had turns meanwhile.
+pub(super) const EVENTS_BETWEEN_LOOKS: u32 = 1024;
 
 impl Scheduler {
     /// Lets the next thing in the world's queue happen; behind one that makes nobody ready, also the turn of a thread that is due then.
     #[inline(never)]
     pub(super) fn step(&mut self) {
-        match self.world.happen(Instant::FAR) {
+        match self.world.happen(|_| None) {
             Some(Happened::Woken(token)) => _ = self.wake(thread_of(token)),
             Some(Happened::Ended(_)) => unreachable!("no receive may end"),
             Some(Happened::Alarm(alarm)) => self.alarm(alarm),
@@ -35,17 +36,18 @@ impl Scheduler {
         }
     }
 
-    /// The same, which is due `at` that moment, and chooses the thread that is woken by it, if nobody else can be chosen until that goes on.
+    /// The same, and chooses the thread that is woken by it, if nobody else can be chosen until that goes on.
     #[inline(always)]
-    fn step_and_choose(&mut self, at: Instant) -> Option<ThreadId> {
-        let until = Instant::from_nanos(at.as_nanos().saturating_add(self.call_cost_ns));
+    fn step_and_choose(&mut self) -> Option<ThreadId> {
+        let Scheduler { world, ready, straight_until, events_left, call_cost_ns, .. } = self;
         // Who goes on at once is one more event, as where its turn is put into the queue: where something is looked for at that, it is put there.
-        let goes_on = self.ready.is_empty() & self.is_straight & (until <= self.limit) & !self.looks_next();
-        // Something is always due until the end of time, as far as is asked here.
-        let until = if goes_on { until } else { Instant::FAR };
-        match self.world.happen(until)? {
-            Happened::Ended(ended) => return Some(self.recv_ended(ended, until)),
-            Happened::Woken(token) => return self.wake_and_choose(thread_of(token), until),
+        let goes_on = |now: Instant| {
+            let at = Instant::from_nanos(now.as_nanos().saturating_add(*call_cost_ns));
+            (ready.is_empty() && at < *straight_until && *events_left > 1).then_some(at)
+        };
+        match world.happen(goes_on)? {
+            Happened::Ended(ended) => return Some(self.recv_ended(ended)),
+            Happened::Woken(token) => return self.wake_and_choose(thread_of(token)),
             Happened::Alarm(alarm) => match thread_of_alarm(alarm) {
                 Some(thread) => {
                     self.turn_comes(thread, alarm);
@@ -60,8 +62,8 @@ impl Scheduler {
     }
 
     #[inline(never)]
-    fn wake_and_choose(&mut self, thread: ThreadId, until: Instant) -> Option<ThreadId> {
-        let goes_on = self.goes_on_at_once(thread, until);
+    fn wake_and_choose(&mut self, thread: ThreadId) -> Option<ThreadId> {
+        let goes_on = self.goes_on_at_once(thread);
         if !goes_on {
             self.wake(thread);
         }
@@ -95,7 +97,7 @@ impl Scheduler {
         while !self.looks_next()
             && let Some((thread, alarm)) = self.world.next_alarm(thread_of_alarm)
         {
-            self.events += 1;
+            self.events_left -= 1;
             if self.threads.len() >= CROWDED_FROM {
                 self.prepare_event();
             }
@@ -105,7 +107,8 @@ impl Scheduler {
 
     /// Nothing later than this happens, from here on; without it, everything does.
     pub fn set_limit(&mut self, limit: Option<Instant>) {
-        self.limit = limit.unwrap_or(Instant::FAR);
+        self.over_at = limit.map_or(Instant::FAR, |limit| limit + Duration::from_nanos(1));
+        self.straighten();
     }
 
     /// A debugger stops at the beginning of this turn.
@@ -116,8 +119,15 @@ impl Scheduler {
 
     /// Looks anew whether turns are taken, and threads woken, without any more ado.
     pub(super) fn straighten(&mut self) {
-        self.is_straight = self.stalled.is_empty() && self.break_at == u64::MAX;
+        let is_straight = self.stalled.is_empty() && self.break_at == u64::MAX;
+        self.straight_until = if is_straight { self.over_at } else { Instant::ZERO };
         self.wakes_plainly = self.stalled.is_empty() && !self.world.trace().is_recording();
+    }
+
+    /// Whether turns are taken without any more ado.
+    #[inline(always)]
+    pub(super) fn is_straight(&self) -> bool {
+        self.straight_until > Instant::ZERO
     }
 
     /// Who is next. With a `limit`, that of [`Scheduler::set_limit`], nothing later than that happens.
@@ -147,10 +157,10 @@ impl Scheduler {
                 return Ok(thread);
             }
             let at = self.world.next_at();
-            // At the end of time that may be nothing at all.
-            let is_something = at != Instant::FAR || self.world.next_due().is_some();
-            if unlikely(at > self.limit || !is_something) {
-                return Err(limit.map_or(Turn::Deadlock, |limit| self.reach(limit)));
+            if unlikely(at >= self.over_at)
+                && let Some(turn) = self.is_over(at, limit)
+            {
+                return Err(turn);
             }
             if unlikely(self.pass()) {
                 return Err(Turn::Stop);
@@ -158,9 +168,19 @@ impl Scheduler {
             if unlikely(self.threads.len() >= CROWDED_FROM) {
                 self.prepare_event();
             }
-            if let Some(thread) = self.step_and_choose(at) {
+            if let Some(thread) = self.step_and_choose() {
                 return Ok(thread);
             }
+        }
+    }
+
+    /// What is due at the earliest is too late, or at the end of time, where it may be nothing at all: the driver's turn, unless there is something.
+    #[cold]
+    fn is_over(&mut self, at: Instant, limit: Option<Instant>) -> Option<Turn> {
+        match limit {
+            Some(limit) if at > limit || self.world.next_due().is_none() => Some(self.reach(limit)),
+            None if self.world.next_due().is_none() => Some(Turn::Deadlock),
+            Some(_) | None => None,
         }
     }
 
@@ -181,26 +201,26 @@ impl Scheduler {
     /// Something happens. A run in which no thread takes part in what happens never ends: answers whether this one fails for that.
     #[inline(always)]
     fn pass(&mut self) -> bool {
-        let looks = self.looks_next();
-        self.events += 1;
-        looks && self.looks_idle()
+        self.events_left -= 1;
+        self.events_left == 0 && self.looks_idle()
     }
 
     /// Whether it is looked for that when the next thing happens.
     #[inline(always)]
-    fn looks_next(&self) -> bool {
-        self.events % EVENTS_BETWEEN_LOOKS == EVENTS_BETWEEN_LOOKS - 1
+    pub(super) fn looks_next(&self) -> bool {
+        self.events_left == 1
     }
 
     #[cold]
     fn looks_idle(&mut self) -> bool {
+        self.events_left = EVENTS_BETWEEN_LOOKS;
         let turns = self.world.trace().steps();
         if turns != self.turns_seen {
             self.turns_seen = turns;
             self.idle = 0;
             return false;
         }
-        self.idle += EVENTS_BETWEEN_LOOKS;
+        self.idle += u64::from(EVENTS_BETWEEN_LOOKS);
         self.pulse.beat();
         if self.idle >= self.idle_max {
             let waiting = self.waiting();
@@ -227,10 +247,10 @@ impl Scheduler {
     /// [`Scheduler::choose`] where one thread is ready, and another, whose turn has come, is the second. `None`: nothing has happened, it is another case.
     #[inline(always)]
     pub(super) fn choose_of_two(&mut self, second: ThreadId) -> Option<ThreadId> {
-        let Scheduler { world, turns, ready, threads, .. } = self;
-        if ready.len() != 1 || !self.is_straight || !self.wakes_plainly {
+        if self.ready.len() != 1 || !self.is_straight() || !self.wakes_plainly {
             return None;
         }
+        let Scheduler { world, turns, ready, threads, .. } = self;
         let (index, _) = turns.choose_any(world, 2, false)?;
         let slot = &mut threads[second.index()];
         slot.turn = slot.turn.wrapping_add(1);

@@ -207,9 +207,9 @@ impl Scheduler {
         Some(received)
     }
 
-    /// A waiting thread's receive is over, and nobody else can be chosen until that moment, at which it goes on.
+    /// A waiting thread's receive is over, and nobody else can be chosen until the moment at which it goes on.
     #[inline(always)]
-    pub(super) fn recv_ended(&mut self, Ended { waiter, data }: Ended, until: Instant) -> ThreadId {
+    pub(super) fn recv_ended(&mut self, Ended { waiter, data, at }: Ended) -> ThreadId {
         let thread = thread_of(waiter);
         if unlikely(self.world.trace().is_recording()) {
             self.note_end_of_wait(thread);
@@ -217,7 +217,7 @@ impl Scheduler {
         let slot = &mut self.threads[thread.index()];
         slot.quiet = None;
         slot.received = Some(data);
-        self.begin_at(thread, until);
+        self.begin_at(thread, at);
         thread
     }
 

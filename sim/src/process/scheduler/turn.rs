@@ -102,39 +102,40 @@ impl Scheduler {
         self.world.schedule_turn(clock, alarm);
     }
 
-    /// The same where nobody else runs or is to run, and nothing happens, until the thread goes on: so it does, if that is `until`. `false`: nothing has happened.
+    /// The same where nobody else runs or is to run, and nothing happens, until the thread goes on: so it does. `false`: nothing has happened.
     #[inline(always)]
-    pub(super) fn goes_on_at_once(&mut self, thread: ThreadId, until: Instant) -> bool {
+    pub(super) fn goes_on_at_once(&mut self, thread: ThreadId) -> bool {
         let Some(slot) = self.threads.get_mut(thread.index()) else { return false };
-        let waits = match slot.state {
-            State::Waiting(Wait::Call, _) => woken_at(slot.clock, self.world.now(), self.call_cost_ns) == until,
-            State::Waiting(..) | State::Ready | State::Due | State::Running | State::Ended => false,
+        let at = match slot.state {
+            State::Waiting(Wait::Call, _) => woken_at(slot.clock, self.world.now(), self.call_cost_ns),
+            State::Waiting(..) | State::Ready | State::Due | State::Running | State::Ended => return false,
         };
-        if !waits || !self.world.is_idle_until(until) {
+        if !self.ready.is_empty() || at >= self.straight_until || self.looks_next() || !self.world.is_idle_until(at) {
             return false;
         }
         if self.world.trace().is_recording() {
             self.note_end_of_wait(thread);
         }
-        self.begin_at(thread, until);
+        self.begin_at(thread, at);
         true
     }
 
     /// Time passes, and the turn of a thread begins for which nobody else can be chosen.
     #[inline(always)]
     pub(super) fn begin_at(&mut self, thread: ThreadId, at: Instant) {
+        let Scheduler { world, threads, stack_ends, events_left, just_chosen, .. } = self;
         // One of many has its stack fetched when its turn is near.
-        if unlikely(self.threads.len() >= FETCHED_FROM) {
-            self.stack_ends[thread.index()].prefetch();
+        if unlikely(threads.len() >= FETCHED_FROM) {
+            stack_ends[thread.index()].prefetch();
         }
-        self.world.pass(at);
-        self.events += 1;
-        let slot = &mut self.threads[thread.index()];
+        let slot = &mut threads[thread.index()];
         slot.clock = at;
         slot.state = State::Running;
         slot.turn = slot.turn.wrapping_add(1);
-        self.world.trace_mut().count_step();
-        self.just_chosen = Chosen::Now;
+        world.pass(at);
+        *events_left -= 1;
+        world.trace_mut().count_step();
+        *just_chosen = Chosen::Now;
     }
 
     /// The running thread's call has waited and is over: its next act may come in the same turn.
@@ -206,7 +207,7 @@ impl Scheduler {
     #[inline(always)]
     fn is_a_turn_next(&self) -> bool {
         let now = self.world.now();
-        !self.rare.interrupts() && self.rare.goes_on() && now <= self.limit && self.world.is_idle_until(now)
+        !self.rare.interrupts() && self.rare.goes_on() && now < self.over_at && self.world.is_idle_until(now)
     }
 
     /// The running thread's turn has come: chooses as the driver would. Answers whether it is that thread, which goes on at once.
@@ -217,7 +218,7 @@ impl Scheduler {
             Some(chosen) => chosen,
             None => {
                 self.make_ready(thread);
-                if !may_choose || self.ready.is_empty() || !self.is_straight {
+                if !may_choose || self.ready.is_empty() || !self.is_straight() {
                     return false;
                 }
                 self.choose().0
