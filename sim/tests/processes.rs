@@ -1,13 +1,15 @@
 //! Processes, threads, locks and time, without a network.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
-use twinsock::net::TcpListener;
+use twinsock::net::{TcpListener, UdpSocket};
 use twinsock::sync::{Condvar, Mutex, RecvError, RecvTimeoutError, channel};
 use twinsock::{Clock, Entropy, Errno, Instant, JoinThread, Spawn};
-use twinsock_sim::{FailureKind, Net, Sim};
+use twinsock_sim::{FailureKind, Interleaving, Net, Sim};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -29,6 +31,52 @@ fn the_wall_clock_starts_in_2000_and_follows_the_monotonic_one() {
         });
     });
     report.unwrap();
+}
+
+/// What a process may do for ever without waiting for anybody.
+#[derive(Clone, Copy, Debug)]
+enum Busy {
+    /// Sends to a port at which nobody is.
+    Sending,
+    /// Opens and closes sockets.
+    Opening,
+    /// Reads the clock.
+    Reading,
+}
+
+#[test]
+fn a_limit_is_kept_whatever_a_process_does() {
+    for (busy, interleaving) in [Busy::Sending, Busy::Opening, Busy::Reading]
+        .into_iter()
+        .flat_map(|busy| [(busy, Interleaving::FirstCome), (busy, Interleaving::Random)])
+    {
+        let run = Sim::builder().interleaving(interleaving).run(move |sim| {
+            let nobody = SocketAddr::new(sim.host("b").ipv4(), 9);
+            let done = Arc::new(AtomicU64::new(0));
+            let counted = Arc::clone(&done);
+            let spinner = sim.host("a").spawn("spinner", move |net: Net| {
+                let socket = UdpSocket::bind(&net, "0.0.0.0:0").unwrap();
+                loop {
+                    match busy {
+                        Busy::Sending => drop(socket.send_to(b"data", nobody)),
+                        Busy::Opening => drop(UdpSocket::bind(&net, "0.0.0.0:0").unwrap()),
+                        Busy::Reading => _ = net.now(),
+                    }
+                    counted.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            let mut before = 0;
+            for number in 1..=3 {
+                sim.run_for(Duration::from_millis(10));
+                assert_eq!(sim.now(), Instant::ZERO + Duration::from_millis(10) * number, "{busy:?}");
+                let now = done.load(Ordering::Relaxed);
+                assert!(now > before, "{busy:?}: it goes on where it was");
+                before = now;
+            }
+            spinner.kill();
+        });
+        run.unwrap();
+    }
 }
 
 #[test]

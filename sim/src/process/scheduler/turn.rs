@@ -34,14 +34,14 @@ impl Scheduler {
     /// How `thread` comes to its next act. If that is at once, for nothing is due before it, it is counted; otherwise nothing has happened.
     #[inline(always)]
     pub fn comes(&mut self, thread: ThreadId) -> Comes {
-        let Scheduler { threads, world, turns, pulse, ready, rare, just_chosen, .. } = self;
+        let Scheduler { threads, world, turns, pulse, ready, rare, just_chosen, over_at, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return Comes::WithCare };
         if unlikely(slot.killed || turns.is_at_mark_next()) {
             return Comes::WithCare;
         }
         let clock = slot.clock;
         let is_chosen = *just_chosen == Chosen::Now && clock == world.now();
-        if !(is_chosen || ready.is_empty() && !rare.may_be() && world.pass_until(clock)) {
+        if !(is_chosen || ready.is_empty() && !rare.may_be() && clock < *over_at && world.pass_until(clock)) {
             return Comes::Later;
         }
         turns.count();
@@ -59,7 +59,18 @@ impl Scheduler {
             return self.let_others_go(thread);
         }
         // Others are ready: nothing happens before one of them has been chosen.
-        if !self.ready.is_empty() { self.wait_for_turn(thread, may_choose) } else { self.comes_after_events(thread, may_choose) }
+        if !self.ready.is_empty() || self.acts_too_late(thread) {
+            self.wait_for_turn(thread, may_choose)
+        } else {
+            self.comes_after_events(thread, may_choose)
+        }
+    }
+
+    /// Whether the thread's next act is later than the driver's limit: then it waits for its turn, and that is not until there is another limit.
+    #[inline(always)]
+    fn acts_too_late(&self, thread: ThreadId) -> bool {
+        // At the end of time that is no limit.
+        self.threads[thread.index()].clock >= self.over_at && self.over_at < Instant::FAR
     }
 
     /// The same where nobody is ready: what is due before the act happens first, unless something rare comes before both. Apart, so that the other way is short.
@@ -177,7 +188,7 @@ impl Scheduler {
     fn comes_to(&mut self, thread: ThreadId) -> bool {
         let clock = self.threads[thread.index()].clock;
         loop {
-            if !self.ready.is_empty() || self.rare.interrupts() {
+            if !self.ready.is_empty() || self.rare.interrupts() || self.acts_too_late(thread) {
                 return false;
             }
             if self.world.pass_until(clock) {
