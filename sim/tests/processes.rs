@@ -80,6 +80,55 @@ fn a_limit_is_kept_whatever_a_process_does() {
 }
 
 #[test]
+fn nobody_acts_after_a_limit() {
+    for seed in 0..40 {
+        let run = Sim::builder().seed(seed).call_cost(Duration::from_nanos(100 + 700 * (seed % 3))).run(move |sim| {
+            let server = sim.host("server");
+            let addr = SocketAddr::new(server.ipv4(), 9);
+            let latest = Arc::new(AtomicU64::new(0));
+            server.process("echo").daemon().spawn(move |net: Net| {
+                let socket = UdpSocket::bind(&net, addr).unwrap();
+                let mut data = [0; 16];
+                while let Ok((count, from)) = socket.recv_from(&mut data) {
+                    socket.send_to(&data[..count], from).unwrap();
+                }
+            });
+            for number in 0..3 {
+                let latest = Arc::clone(&latest);
+                sim.host(&format!("client-{number}")).process("client").daemon().spawn(move |net: Net| {
+                    let socket = UdpSocket::bind(&net, "0.0.0.0:0").unwrap();
+                    socket.connect(addr).unwrap();
+                    socket.set_nonblocking(number == 0).unwrap();
+                    let mut data = [0; 16];
+                    loop {
+                        // What it does next is not done if this is not.
+                        latest.fetch_max(net.now().as_nanos(), Ordering::Relaxed);
+                        let mut turn = [0];
+                        net.fill(&mut turn);
+                        match turn[0] % 4 {
+                            0 if number > 0 => _ = (socket.send(b"data"), socket.recv(&mut data)),
+                            1 => net.sleep(Duration::from_nanos(300)),
+                            _ => _ = socket.send(b"data"),
+                        }
+                    }
+                });
+            }
+            let mut limit = Instant::ZERO;
+            for _ in 0..20 {
+                let more = Duration::from_nanos(u64::from(sim.draw("how long", 100_000)));
+                limit += more;
+                sim.run_for(more);
+                assert_eq!(sim.now(), limit);
+                // Who has come to its next act has left the last one when that was over, which may be later by what it cost.
+                let latest = latest.load(Ordering::Relaxed);
+                assert!(latest <= limit.as_nanos() + 2_000, "{latest} is much later than {limit:?}");
+            }
+        });
+        run.unwrap();
+    }
+}
+
+#[test]
 fn a_program_that_spins_lets_time_pass() {
     let report = Sim::builder().run(|sim| {
         sim.host("a").spawn("spinner", |net| while net.now() < Instant::ZERO + Duration::from_millis(5) {});
