@@ -445,6 +445,9 @@ impl Sim {
 
     /// Runs the simulation for this much virtual time.
     ///
+    /// Nothing happens later than that, and no call is made: it returns also if some process never waits, and [`Sim::now`] is that moment then. Only a process that makes no
+    /// call at all is not interrupted, nor one whose calls take no time ([`Builder::call_cost`]).
+    ///
     /// Not from within a process: there, [`twinsock::Clock::sleep`] lets time pass.
     ///
     /// ```
