@@ -14,7 +14,7 @@ pub enum Comes {
     Now,
     /// Something else is to happen first, or may be: [`Scheduler::comes_later`].
     Later,
-    /// It is killed, or the strategy has something to say before: [`Scheduler::comes_with_care`].
+    /// It is killed, the strategy has something to say before, or it would be too late: [`Scheduler::comes_with_care`].
     WithCare,
 }
 
@@ -36,12 +36,12 @@ impl Scheduler {
     pub fn comes(&mut self, thread: ThreadId) -> Comes {
         let Scheduler { threads, world, turns, pulse, ready, rare, just_chosen, over_at, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return Comes::WithCare };
-        if unlikely(slot.killed || turns.is_at_mark_next()) {
+        let clock = slot.clock;
+        if unlikely(slot.killed || turns.is_at_mark_next() || clock >= *over_at) {
             return Comes::WithCare;
         }
-        let clock = slot.clock;
         let is_chosen = *just_chosen == Chosen::Now && clock == world.now();
-        if !(is_chosen || ready.is_empty() && !rare.may_be() && clock < *over_at && world.pass_until(clock)) {
+        if !(is_chosen || ready.is_empty() && !rare.may_be() && world.pass_until(clock)) {
             return Comes::Later;
         }
         turns.count();
@@ -59,18 +59,7 @@ impl Scheduler {
             return self.let_others_go(thread);
         }
         // Others are ready: nothing happens before one of them has been chosen.
-        if !self.ready.is_empty() || self.acts_too_late(thread) {
-            self.wait_for_turn(thread, may_choose)
-        } else {
-            self.comes_after_events(thread, may_choose)
-        }
-    }
-
-    /// Whether the thread's next act is later than the driver's limit: then it waits for its turn, and that is not until there is another limit.
-    #[inline(always)]
-    fn acts_too_late(&self, thread: ThreadId) -> bool {
-        // At the end of time that is no limit.
-        self.threads[thread.index()].clock >= self.over_at && self.over_at < Instant::FAR
+        if !self.ready.is_empty() { self.wait_for_turn(thread, may_choose) } else { self.comes_after_events(thread, may_choose) }
     }
 
     /// The same where nobody is ready: what is due before the act happens first, unless something rare comes before both. Apart, so that the other way is short.
@@ -82,8 +71,8 @@ impl Scheduler {
         self.comes_to(thread) || self.wait_for_turn(thread, may_choose)
     }
 
-    /// [`Scheduler::comes_later`] where the thread may be killed, or the strategy may have something to say before the act, which may come at once, too. `None`: it
-    /// is killed.
+    /// [`Scheduler::comes_later`] where the thread may be killed, the strategy may have something to say before the act, which may come at once, too, or that is later than the driver's limit:
+    /// then it waits for its turn, which does not come before there is another limit. `None`: it is killed.
     #[cold]
     #[inline(never)]
     pub fn comes_with_care(&mut self, thread: ThreadId, may_choose: bool) -> Option<bool> {
@@ -92,8 +81,11 @@ impl Scheduler {
         }
         let is_at_mark = self.count_act();
         let is_chosen = std::mem::take(&mut self.just_chosen) == Chosen::Now;
-        let acts = (!is_at_mark || self.at_mark(thread))
-            && (is_chosen && self.threads[thread.index()].clock == self.world.now() || self.comes_to(thread));
+        let may_act = !is_at_mark || self.at_mark(thread);
+        let clock = self.threads[thread.index()].clock;
+        // At the end of time it is no limit.
+        let is_in_time = clock < self.over_at || self.over_at == Instant::FAR;
+        let acts = may_act && is_in_time && (is_chosen && clock == self.world.now() || self.comes_to(thread));
         Some(acts || self.wait_for_turn(thread, may_choose))
     }
 
@@ -188,7 +180,7 @@ impl Scheduler {
     fn comes_to(&mut self, thread: ThreadId) -> bool {
         let clock = self.threads[thread.index()].clock;
         loop {
-            if !self.ready.is_empty() || self.rare.interrupts() || self.acts_too_late(thread) {
+            if !self.ready.is_empty() || self.rare.interrupts() {
                 return false;
             }
             if self.world.pass_until(clock) {
