@@ -126,7 +126,7 @@ impl Host {
             Body::Udp(_) => self.dgrams.get(ends.to())?.file(),
             Body::Icmp(_) => None,
         };
-        Some(self.files.get(file?)?.queue.asleep()?.0)
+        self.files.get(file?)?.queue.asleep()
     }
 
     /// Makes the caches ready for a segment that has just been sent here, of whose connection its sender knows nobody here: for looking for that, and for the

@@ -131,10 +131,10 @@ impl WaitQueue {
         }
     }
 
-    /// The call that waits without an entry, and how many bytes it has room for.
+    /// Whose call waits without an entry.
     #[inline]
-    pub(super) fn asleep(&self) -> Option<(Token, u32)> {
-        (self.quiet == Quiet::Asleep).then_some((self.token, self.room))
+    pub(super) fn asleep(&self) -> Option<Token> {
+        (self.quiet == Quiet::Asleep).then_some(self.token)
     }
 
     /// For how many bytes that call has room; 0 if there is none.

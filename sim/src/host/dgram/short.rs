@@ -397,12 +397,11 @@ impl Host {
         let Some((file, entry)) = dgram.file.and_then(|file| Some((file, files.get_mut(file)?))) else { return Landing::Long };
         let received = datagram.payload.len();
         if ends_at.is_some()
-            && let Some((waiter, room)) = entry.queue.asleep()
-            && to_usize(room) >= received.max(1)
+            && to_usize(entry.queue.room_of_asleep()) >= received.max(1)
             && entry.is_shared()
             && dgram.udp.pass_on(received, &packet.dst)
         {
-            entry.queue.get_up();
+            let waiter = entry.queue.end_asleep();
             entry.put_shared();
             let received = u32::try_from(received).expect("a datagram has fewer than 2^16 bytes");
             return Landing::Ends { waiter, received, is_armed: false };

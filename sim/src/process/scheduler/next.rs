@@ -3,7 +3,7 @@
 use super::rare::First;
 use super::turn::Chosen;
 use super::upcoming::{CROWDED_FROM, PREPARED_FROM};
-use super::{Scheduler, State, ThreadId, Turn, Wait, full_name};
+use super::{Ready, Scheduler, State, ThreadId, Turn, Wait, full_name};
 use crate::host::Token;
 use crate::process::breakpoint;
 use crate::process::failure::FailureKind;
@@ -43,7 +43,7 @@ impl Scheduler {
         // Who goes on at once is one more event, as where its turn is put into the queue: where something is looked for at that, it is put there.
         let goes_on = |now: Instant| {
             let at = Instant::from_nanos(now.as_nanos().saturating_add(*call_cost_ns));
-            (ready.is_empty() && at < *straight_until && *events_left > 1).then_some(at)
+            is_next_at(ready, *straight_until, *events_left, at).then_some(at)
         };
         match world.happen(goes_on)? {
             Happened::Ended(ended) => return Some(self.recv_ended(ended)),
@@ -207,7 +207,7 @@ impl Scheduler {
 
     /// Whether it is looked for that when the next thing happens.
     #[inline(always)]
-    pub(super) fn looks_next(&self) -> bool {
+    fn looks_next(&self) -> bool {
         self.events_left == 1
     }
 
@@ -317,6 +317,12 @@ impl Scheduler {
         let index = turns.choose(world, ready, &|world, thread| full_name(world, threads, names, thread));
         (index, turns.foresee(world, 0, ready.len() - 1))
     }
+}
+
+/// Whether a thread that goes on with its call at that moment is the next to run, where nothing happens until then.
+#[inline(always)]
+pub(super) fn is_next_at(ready: &Ready, straight_until: Instant, events_left: u32, at: Instant) -> bool {
+    ready.is_empty() && at < straight_until && events_left > 1
 }
 
 /// Whose alarm it is, if it is a thread's.

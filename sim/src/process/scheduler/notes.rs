@@ -181,7 +181,6 @@ impl Scheduler {
 
     /// A thread waits no longer.
     #[cold]
-    #[inline(never)]
     pub(super) fn note_end_of_wait(&mut self, thread: ThreadId) {
         let (at, place) = (self.world.now(), self.place(thread));
         self.world.trace_mut().wakes(at, place);

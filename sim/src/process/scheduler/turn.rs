@@ -1,5 +1,6 @@
 //! How a thread comes to its next act, and how one that is woken in a call comes to go on with that: at once, or after what is due before, at its turn.
 
+use super::next::is_next_at;
 use super::short::FETCHED_FROM;
 use super::{Scheduler, State, ThreadId, Wait, full_name};
 use crate::process::failure::FailureKind;
@@ -113,7 +114,7 @@ impl Scheduler {
             State::Waiting(Wait::Call, _) => woken_at(slot.clock, self.world.now(), self.call_cost_ns),
             State::Waiting(..) | State::Ready | State::Due | State::Running | State::Ended => return false,
         };
-        if !self.ready.is_empty() || at >= self.straight_until || self.looks_next() || !self.world.is_idle_until(at) {
+        if !is_next_at(&self.ready, self.straight_until, self.events_left, at) || !self.world.is_idle_until(at) {
             return false;
         }
         if self.world.trace().is_recording() {
