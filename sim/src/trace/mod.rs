@@ -349,13 +349,18 @@ impl Trace {
         self.packet(at, host, PacketKind::Delivered, packet, &mut Label::default());
     }
 
-    /// The same of a packet that is as it was when it got this label.
+    /// The same of a packet that is as it was when it got this label. Answers whether somebody wants to know of everything.
     #[inline(always)]
-    pub(crate) fn labelled_delivered(&mut self, at: Instant, host: u32, packet: &Packet, label: &Label) {
+    pub(crate) fn labelled_delivered(&mut self, at: Instant, host: u32, packet: &Packet, label: &Label) -> bool {
         if !label.is_usual {
-            return self.packet_delivered(at, host, packet);
+            self.packet_delivered(at, host, packet);
+            return self.kept.is_attended();
         }
-        self.usual_packet(at, host, PacketKind::Delivered, packet, (&label.words, label));
+        let is_attended = self.keep_packet(at, host, PacketKind::Delivered, (&label.words, label));
+        if is_attended {
+            self.attend_packet(at, host, PacketKind::Delivered, packet, label);
+        }
+        is_attended
     }
 
     /// Records that a packet which a host sent will not arrive, and why.
@@ -398,15 +403,20 @@ impl Trace {
         packet: &Packet,
         (words, label): (&Words, &Label),
     ) -> Option<u32> {
-        packets::fold_packet(&mut self.digest, at, host, kind, label.word);
-        let is_attended = self.kept.keep(|record| {
-            (record.at, record.kind, record.host) = (at, RecordKind::Packet(kind), host);
-            record.words = *words;
-        });
-        if is_attended {
+        if self.keep_packet(at, host, kind, (words, label)) {
             return self.attend_packet(at, host, kind, packet, label);
         }
         None
+    }
+
+    /// Keeps what of a usual packet is kept of every run. Answers whether somebody wants to know of everything.
+    #[inline(always)]
+    fn keep_packet(&mut self, at: Instant, host: u32, kind: PacketKind, (words, label): (&Words, &Label)) -> bool {
+        packets::fold_packet(&mut self.digest, at, host, kind, label.word);
+        self.kept.keep(|record| {
+            (record.at, record.kind, record.host) = (at, RecordKind::Packet(kind), host);
+            record.words = *words;
+        })
     }
 
     fn other_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, why: &'static str) {

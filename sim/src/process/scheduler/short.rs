@@ -209,9 +209,9 @@ impl Scheduler {
 
     /// A waiting thread's receive is over, and nobody else can be chosen until the moment at which it goes on.
     #[inline(always)]
-    pub(super) fn recv_ended(&mut self, Ended { waiter, data, at }: Ended) -> ThreadId {
+    pub(super) fn recv_ended(&mut self, Ended { waiter, data, at, is_attended }: Ended) -> ThreadId {
         let thread = thread_of(waiter);
-        if unlikely(self.world.trace().is_recording()) {
+        if unlikely(is_attended) {
             self.note_end_of_wait(thread);
         }
         let slot = &mut self.threads[thread.index()];
