@@ -38,7 +38,7 @@ impl Scheduler {
         let Scheduler { threads, world, turns, pulse, ready, rare, just_chosen, over_at, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return Comes::WithCare };
         let clock = slot.clock;
-        if unlikely(slot.killed || turns.is_at_mark_next() || clock >= *over_at) {
+        if unlikely(slot.killed) || unlikely(turns.is_at_mark_next()) || unlikely(clock >= *over_at) {
             return Comes::WithCare;
         }
         let is_chosen = *just_chosen == Chosen::Now && clock == world.now();
