@@ -147,21 +147,24 @@ pub fn of(workload: Workload, peers: &[Peer], effort: Effort) -> Vec<Found> {
 
 /// How much takes about as long as a round is to take, and how many rounds there are: fewer, where the least takes long.
 fn size(peer: Peer, workload: Workload, effort: Effort) -> Result<(u64, u32), String> {
-    let (least, most) = match workload {
-        Workload::Crowd(_) => (1, 100),
+    let (least, most, round) = match workload {
+        // A hundred for each client is what the workload is, so that who begins is not most of it; fewer only where these take very long.
+        Workload::Crowd(_) => (1, 100, effort.round * 8),
         // Below that, the first seconds are more than the rest.
-        Workload::Timers(_) => (1, 3600),
-        Workload::PingPong(_) | Workload::Bulk | Workload::Churn | Workload::UdpPingPong | Workload::UdpFlood => (10, u64::MAX),
+        Workload::Timers(_) => (1, 3600, effort.round),
+        Workload::PingPong(_) | Workload::Bulk | Workload::Churn | Workload::UdpPingPong | Workload::UdpFlood => {
+            (10, u64::MAX, effort.round)
+        }
     };
     let mut size: u64 = least;
     loop {
         let start = Instant::now();
         let taken = peer.run(workload, size)?.taken.max(Duration::from_nanos(1));
         let whole = start.elapsed();
-        let factor = (effort.round.as_nanos() / taken.as_nanos()).min(16);
+        let factor = (round.as_nanos() / taken.as_nanos()).min(16);
         // What takes seconds at its least is not made longer.
-        if size == most || factor < 2 || whole > effort.round * 10 {
-            let fitting = (effort.round * effort.rounds * 4).as_nanos() / whole.as_nanos().max(1);
+        if size == most || factor < 2 || whole > round * 10 {
+            let fitting = (round * effort.rounds * 4).as_nanos() / whole.as_nanos().max(1);
             let rounds = u32::try_from(fitting).unwrap_or(u32::MAX).clamp(1, effort.rounds);
             return Ok((size, rounds));
         }

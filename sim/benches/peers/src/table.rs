@@ -11,7 +11,7 @@ const CRATES: [&str; 7] = ["turmoil", "turmoil-net", "madsim", "bach", "smoltcp"
 pub fn head(peers: &[Peer], effort: Effort) -> String {
     let names: Vec<&str> = peers.iter().map(|peer| peer.name()).collect();
     format!(
-        "Measured on {}, {}; load {} at the beginning. {} rounds at most of about {} ms, in turn: {}. {}.\n",
+        "Measured on {}, {}; load {} at the beginning. {} rounds at most of about {} ms (W4: of 100 round trips a client, fewer where these take very long), in turn: {}. {}.\n",
         today(),
         machine(),
         load(),
