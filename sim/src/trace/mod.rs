@@ -349,18 +349,13 @@ impl Trace {
         self.packet(at, host, PacketKind::Delivered, packet, &mut Label::default());
     }
 
-    /// The same of a packet that is as it was when it got this label. Answers whether somebody wants to know of everything.
+    /// The same of a packet that is as it was when it got this label.
     #[inline(always)]
-    pub(crate) fn labelled_delivered(&mut self, at: Instant, host: u32, packet: &Packet, label: &Label) -> bool {
+    pub(crate) fn labelled_delivered(&mut self, at: Instant, host: u32, packet: &Packet, label: &Label) {
         if !label.is_usual {
-            self.packet_delivered(at, host, packet);
-            return self.kept.is_attended();
+            return self.packet_delivered(at, host, packet);
         }
-        let is_attended = self.keep_packet(at, host, PacketKind::Delivered, (&label.words, label));
-        if is_attended {
-            self.attend_packet(at, host, PacketKind::Delivered, packet, label);
-        }
-        is_attended
+        self.usual_packet(at, host, PacketKind::Delivered, packet, (&label.words, label));
     }
 
     /// Records that a packet which a host sent will not arrive, and why.
@@ -403,20 +398,15 @@ impl Trace {
         packet: &Packet,
         (words, label): (&Words, &Label),
     ) -> Option<u32> {
-        if self.keep_packet(at, host, kind, (words, label)) {
+        packets::fold_packet(&mut self.digest, at, host, kind, label.word);
+        let is_attended = self.kept.keep(|record| {
+            (record.at, record.kind, record.host) = (at, RecordKind::Packet(kind), host);
+            record.words = *words;
+        });
+        if is_attended {
             return self.attend_packet(at, host, kind, packet, label);
         }
         None
-    }
-
-    /// Keeps what of a usual packet is kept of every run. Answers whether somebody wants to know of everything.
-    #[inline(always)]
-    fn keep_packet(&mut self, at: Instant, host: u32, kind: PacketKind, (words, label): (&Words, &Label)) -> bool {
-        packets::fold_packet(&mut self.digest, at, host, kind, label.word);
-        self.kept.keep(|record| {
-            (record.at, record.kind, record.host) = (at, RecordKind::Packet(kind), host);
-            record.words = *words;
-        })
     }
 
     fn other_packet(&mut self, at: Instant, host: u32, kind: PacketKind, packet: &Packet, why: &'static str) {

@@ -29,8 +29,6 @@ pub struct Ended {
     pub data: Data,
     /// When it goes on.
     pub at: Instant,
-    /// Somebody wants to know of everything.
-    pub is_attended: bool,
 }
 
 /// What a receive that has ended returns: the first so many bytes of what the packet in some place carries.
@@ -137,7 +135,7 @@ impl World {
         if let (Some(machine), Some(flying)) = (self.machines.get_mut(to.index()), self.in_flight.slots.get_mut(index(slot)))
             && machine.runs & !machine.has_lost_addrs & self.chains.is_none()
         {
-            let is_attended = self.trace.labelled_delivered(at, to.0, &flying.packet, &flying.label);
+            self.trace.labelled_delivered(at, to.0, &flying.packet, &flying.label);
             let now = machine.clock.own(at);
             let end = goes_on(at).filter(|end| self.queue.is_idle_until(*end) && self.timers.is_idle_until(*end));
             let own_end = end.map(|end| machine.clock.own(end));
@@ -147,7 +145,7 @@ impl World {
                     if is_armed {
                         self.follow_timer(to);
                     }
-                    return Happened::Ended(Ended { waiter, data: Data::new(slot, received), at: end, is_attended });
+                    return Happened::Ended(Ended { waiter, data: Data::new(slot, received), at: end });
                 }
                 Landing::Kept => {
                     if flying.land() {

@@ -209,9 +209,9 @@ impl Scheduler {
 
     /// A waiting thread's receive is over, and nobody else can be chosen until the moment at which it goes on.
     #[inline(always)]
-    pub(super) fn recv_ended(&mut self, Ended { waiter, data, at, is_attended }: Ended) -> ThreadId {
+    pub(super) fn recv_ended(&mut self, Ended { waiter, data, at }: Ended) -> ThreadId {
         let thread = thread_of(waiter);
-        if unlikely(is_attended) {
+        if unlikely(self.world.trace().is_recording()) {
             self.note_end_of_wait(thread);
         }
         let slot = &mut self.threads[thread.index()];
