@@ -24,11 +24,11 @@ pub trait Duo: Copy + Send + Sync + 'static {
     /// The address is taken.
     fn open<A: Env>(self, net: &A, at: SocketAddr) -> io::Result<(Self::Door<A>, SocketAddr)>;
 
-    /// What the server does.
+    /// What the server does. On the kernel its door stays open until the client has come to its end, who may ask once more for an answer that is under way.
     ///
     /// # Errors
     /// A call failed that must not.
-    fn serve<A: Env>(self, net: &A, door: Self::Door<A>) -> io::Result<()>;
+    fn serve<A: Env>(self, net: &A, door: &Self::Door<A>) -> io::Result<()>;
 
     /// What the client does; how much that was and how long it took, without the beginning and the end.
     ///
@@ -56,7 +56,7 @@ fn simulated<D: Duo>(duo: D, builder: Builder) -> Done {
         let addr = SocketAddr::new(server.ipv4(), PORT);
         server.spawn("server", move |net: Net| {
             let (door, _) = duo.open(&net, addr).expect("nobody else is on this host");
-            duo.serve(&net, door).expect("the server's calls succeed");
+            duo.serve(&net, &door).expect("the server's calls succeed");
         });
         let client = client.spawn("client", move |net: Net| duo.drive(&net, addr).expect("the client's calls succeed"));
         sim.run_to_end().ok().and_then(|()| client.take())
@@ -66,8 +66,9 @@ fn simulated<D: Duo>(duo: D, builder: Builder) -> Done {
 
 fn on_the_kernel<D: Duo>(duo: D) -> Done {
     let (door, addr) = duo.open(&Os, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a port is free");
-    let server = Os.spawn(move || duo.serve(&Os, door));
+    let server = Os.spawn(move || duo.serve(&Os, &door).map(|()| door));
     let done = duo.drive(&Os, addr).expect("the client's calls succeed");
-    server.join().expect("the server does not panic").expect("the server's calls succeed");
+    let door = server.join().expect("the server does not panic").expect("the server's calls succeed");
+    drop(door);
     done
 }

@@ -28,7 +28,7 @@ impl Duo for PingPong {
         listening(net, at)
     }
 
-    fn serve<A: Env>(self, _net: &A, listener: TcpListener<A>) -> io::Result<()> {
+    fn serve<A: Env>(self, _net: &A, listener: &TcpListener<A>) -> io::Result<()> {
         let (mut stream, _) = listener.accept()?;
         stream.set_nodelay(true)?;
         let mut space = [0; MESSAGE_MAX_BYTES];
@@ -73,7 +73,7 @@ impl Duo for Bulk {
         listening(net, at)
     }
 
-    fn serve<A: Env>(self, _net: &A, listener: TcpListener<A>) -> io::Result<()> {
+    fn serve<A: Env>(self, _net: &A, listener: &TcpListener<A>) -> io::Result<()> {
         let (mut stream, _) = listener.accept()?;
         let mut buffer = vec![0; WRITE_BYTES];
         let mut total = 0;
@@ -114,7 +114,7 @@ impl Duo for Churn {
         listening(net, at)
     }
 
-    fn serve<A: Env>(self, _net: &A, listener: TcpListener<A>) -> io::Result<()> {
+    fn serve<A: Env>(self, _net: &A, listener: &TcpListener<A>) -> io::Result<()> {
         for _ in 0..self.connections {
             let (mut stream, _) = listener.accept()?;
             stream.read_exact(&mut [0])?;

@@ -27,7 +27,7 @@ impl Duo for UdpPingPong {
         bound(net, at)
     }
 
-    fn serve<A: Env>(self, _net: &A, socket: UdpSocket<A>) -> io::Result<()> {
+    fn serve<A: Env>(self, _net: &A, socket: &UdpSocket<A>) -> io::Result<()> {
         let mut datagram = [0; UDP_BYTES];
         for _ in 0..self.rounds {
             let (count, client) = socket.recv_from(&mut datagram)?;
@@ -63,7 +63,7 @@ impl Duo for Flood {
         bound(net, at)
     }
 
-    fn serve<A: Env>(self, _net: &A, socket: UdpSocket<A>) -> io::Result<()> {
+    fn serve<A: Env>(self, _net: &A, socket: &UdpSocket<A>) -> io::Result<()> {
         let mut datagram = [0; UDP_BYTES];
         let mut received = 0_u64;
         // The empty one is the last.
@@ -86,15 +86,8 @@ impl Duo for Flood {
         let mut answer = [0; 8];
         loop {
             // One that ends the flood, and one to which the count is the answer; again if the full buffer had no place for them.
-            for _ in 0..2 {
-                match socket.send(&[]) {
-                    // The server has had both of a pair before, has answered and is gone.
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-                    sent => {
-                        sent?;
-                    }
-                }
-            }
+            socket.send(&[])?;
+            socket.send(&[])?;
             if socket.recv(&mut answer).is_ok() {
                 return Ok(Done { count: u64::from_le_bytes(answer), taken: watch.elapsed() });
             }
