@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the compiler makes of the simulator once it has seen it run: builds `twinsock` with counters, lets it measure the simulator's workloads, builds it
-# again by what was counted (profile-guided, with link-time optimization and a single codegen unit), and lets that one measure. The usual build stays as it is.
+# again by what was counted, and lets that one measure. The usual build stays as it is.
 #
 #   sim/benches/guided.sh                      measures by the guided program, as `twinsock bench`
 #   sim/benches/guided.sh W1 W6 --json         hands over what `twinsock bench` is to be asked
@@ -34,7 +34,7 @@ profdata=$(find_profdata)
 target=${CARGO_TARGET_DIR:-target}
 mkdir -p "$target/guided"
 target=$(realpath "$target")/guided
-export CARGO_TARGET_DIR=$target CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
+export CARGO_TARGET_DIR=$target
 counted=$target/counted
 rm -rf "$counted"
 
