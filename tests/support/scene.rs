@@ -50,6 +50,15 @@ pub fn wildcard(domain: Domain, port: u16) -> SocketAddr {
     SocketAddr::inet(ip, port)
 }
 
+/// A TCP port that nobody has in either family. One that the kernel chooses in a single family may be held in the other, by a client of
+/// another promise in TIME-WAIT.
+pub fn free_in_both<E: Env>(env: &E) -> u16 {
+    let dual = Sock::tcp_of(env, Domain::INET6);
+    dual.set(c::IPPROTO_IPV6, c::IPV6_V6ONLY, 0).expect("a switch can be set");
+    dual.bind(&wildcard(Domain::INET6, 0)).expect("port 0 can be bound");
+    port_of(&dual.name())
+}
+
 /// A TCP socket bound to a loopback address and a port of the kernel's choice.
 pub fn bound<E: Env>(env: &E, domain: Domain) -> (Sock<E>, SocketAddr) {
     let socket = Sock::tcp_of(env, domain);

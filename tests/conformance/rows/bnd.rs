@@ -3,7 +3,7 @@
 use crate::conformance;
 use crate::support::files::{Dir, World, abstract_name};
 use crate::support::scene::{
-    FAMILIES, ONE_PORT, bound, join, listener, loopback, own_addr, pair_of, port_of, udp_bound, wildcard, with_port,
+    FAMILIES, ONE_PORT, bound, free_in_both, join, listener, loopback, own_addr, pair_of, port_of, udp_bound, wildcard, with_port,
 };
 use crate::support::sock::Sock;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -225,10 +225,10 @@ conformance! {
     fn bnd_19_the_dual_stack_wildcard_takes_the_port_of_both_families(env: &E) {
         for (only, expected) in [(0, Err(Errno::ADDRINUSE)), (1, Ok(()))] {
             for specific in [false, true] {
+                let port = free_in_both(env);
                 let six = Sock::tcp_of(env, Domain::INET6);
                 six.set(c::IPPROTO_IPV6, c::IPV6_V6ONLY, only).unwrap();
-                six.bind(&wildcard(Domain::INET6, 0)).unwrap();
-                let port = port_of(&six.name());
+                six.bind(&wildcard(Domain::INET6, port)).unwrap();
                 let four = if specific { own_addr(port) } else { wildcard(Domain::INET, port) };
                 assert_eq!(Sock::tcp(env).bind(&four), expected, "IPV6_V6ONLY {only}, {four}");
             }
@@ -236,9 +236,10 @@ conformance! {
     }
 
     fn bnd_20_the_loopback_of_ipv6_is_not_of_ipv4(env: &E) {
+        let port = free_in_both(env);
         let four = Sock::tcp(env);
-        four.bind(&wildcard(Domain::INET, 0)).unwrap();
-        let six = with_port(&loopback(Domain::INET6), port_of(&four.name()));
+        four.bind(&wildcard(Domain::INET, port)).unwrap();
+        let six = with_port(&loopback(Domain::INET6), port);
         assert_eq!(Sock::tcp_of(env, Domain::INET6).bind(&six), Ok(()));
     }
 
