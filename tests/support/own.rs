@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::ptr;
-use twinsock::{Errno, Os, Result};
+use twinsock::{Clock, Errno, Instant, Os, Result};
 use twinsock_sim::{HostConfig, Net, Signal, Sim, Tid};
 
 /// A process of a world.
@@ -18,6 +18,9 @@ pub trait Own {
     fn pid(&self) -> u32;
     /// The calling thread, `gettid(2)`.
     fn this_thread(&self) -> Self::Thread;
+    /// The clock that the timeouts of socket calls are counted by. The kernel's goes on at its timer interrupts, `times(2)`: where one is
+    /// late (a virtual machine that stood still), such a timeout is earlier by [`Clock::now`] than it was asked for.
+    fn clock_ticks(&self) -> Instant;
     /// Whether a thread sleeps in a call, as far as this can be seen.
     fn sleeps(&self, thread: Self::Thread) -> bool;
     /// Sends a thread a signal whose handler does nothing, `tgkill(2)`.
@@ -50,6 +53,10 @@ impl Own for Net {
 
     fn this_thread(&self) -> Tid {
         self.gettid().expect("a promise is kept by threads of its process")
+    }
+
+    fn clock_ticks(&self) -> Instant {
+        self.now()
     }
 
     fn sleeps(&self, _thread: Tid) -> bool {
@@ -104,6 +111,15 @@ impl Own for Os {
     fn this_thread(&self) -> libc::pid_t {
         // SAFETY: it takes nothing.
         unsafe { libc::gettid() }
+    }
+
+    fn clock_ticks(&self) -> Instant {
+        // SAFETY: nothing is written where the pointer is null.
+        let ticks = unsafe { libc::times(ptr::null_mut()) };
+        // SAFETY: integers only.
+        let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+        let nanos = i128::from(ticks) * 1_000_000_000 / i128::from(per_second);
+        Instant::from_nanos(u64::try_from(nanos).expect("the machine was started less than centuries ago"))
     }
 
     fn sleeps(&self, thread: libc::pid_t) -> bool {
