@@ -1,4 +1,4 @@
-//! The system calls of a process: as they are, or with the faults that its host is to have.
+//! The system calls of a process: as they are, or with the faults that its host is to have; of which somebody wants to know in full, or nobody.
 //!
 //! How a fault happens is said in one place for both worlds, [`FaultyCalls`]; here is who decides: the choices of the run.
 
@@ -54,21 +54,30 @@ impl Source for ByChoice {
 
 impl Net {
     #[cold]
-    fn disturbed(self) -> FaultyCalls<Plain, ByChoice> {
+    fn disturbed(self) -> FaultyCalls<Plain<true>, ByChoice> {
         FaultyCalls::new(Plain(self), ByChoice(self))
     }
 }
 
-/// Each call of a process: one look at whether calls of its simulation have faults at all.
+/// Each call of a process: one look at whether there is anything but the call itself, in any simulation of the program.
 macro_rules! calls {
     ($(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty;)*) => {
         impl Syscalls for Net {
             $(#[inline(always)]
             fn $name(&self $(, $arg: $type)*) -> $result {
-                if current::is_disturbed(self.owner) {
-                    return self.disturbed().$name($($arg),*);
+                /// The call where there may be more.
+                #[cold]
+                #[inline(never)]
+                fn minded(net: Net $(, $arg: $type)*) -> $result {
+                    if current::is_disturbed(net.owner) {
+                        return net.disturbed().$name($($arg),*);
+                    }
+                    Plain::<true>(net).$name($($arg),*)
                 }
-                Plain(*self).$name($($arg),*)
+                if current::is_any_minded() {
+                    return minded(*self $(, $arg)*);
+                }
+                Plain::<false>(*self).$name($($arg),*)
             })*
         }
     };

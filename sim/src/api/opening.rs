@@ -8,18 +8,18 @@ use twinsock::Result;
 use twinsock::raw::{Name, RawFd};
 
 #[inline(always)]
-pub(super) fn connect(net: Net, fd: RawFd, addr: &[u8]) -> Returned {
-    in_parts(connect_begun(net, fd, addr), |_| connect_ended(net, fd, addr))
+pub(super) fn connect<const ATTENDED: bool>(net: Net, fd: RawFd, addr: &[u8]) -> Returned {
+    in_parts(connect_begun::<ATTENDED>(net, fd, addr), |_| connect_ended(net, fd, addr))
 }
 
 #[inline(always)]
-pub(super) fn accept4(net: Net, fd: RawFd, mut name: Option<Name<'_>>, flags: i32) -> Returned {
-    in_parts(accept_begun(net, fd, &mut name, flags), |_| accept_ended(net, fd, &mut name, flags))
+pub(super) fn accept4<const ATTENDED: bool>(net: Net, fd: RawFd, mut name: Option<Name<'_>>, flags: i32) -> Returned {
+    in_parts(accept_begun::<ATTENDED>(net, fd, &mut name, flags), |_| accept_ended(net, fd, &mut name, flags))
 }
 
 #[inline(never)]
-fn connect_begun(net: Net, fd: RawFd, addr: &[u8]) -> Returned {
-    begin_connect(net, fd, addr).unwrap_or_else(Returned::failed)
+fn connect_begun<const ATTENDED: bool>(net: Net, fd: RawFd, addr: &[u8]) -> Returned {
+    begin_connect::<ATTENDED>(net, fd, addr).unwrap_or_else(Returned::failed)
 }
 
 #[inline(never)]
@@ -34,8 +34,8 @@ fn connect_ended(net: Net, fd: RawFd, addr: &[u8]) -> Returned {
 }
 
 #[inline(never)]
-fn accept_begun(net: Net, fd: RawFd, name: &mut Option<Name<'_>>, flags: i32) -> Returned {
-    begin_accept(net, fd, name, flags).unwrap_or_else(Returned::failed)
+fn accept_begun<const ATTENDED: bool>(net: Net, fd: RawFd, name: &mut Option<Name<'_>>, flags: i32) -> Returned {
+    begin_accept::<ATTENDED>(net, fd, name, flags).unwrap_or_else(Returned::failed)
 }
 
 #[inline(never)]
@@ -50,11 +50,11 @@ fn accept_ended(net: Net, fd: RawFd, name: &mut Option<Name<'_>>, flags: i32) ->
 }
 
 #[inline(always)]
-fn begin_connect(net: Net, fd: RawFd, addr: &[u8]) -> Result<Returned> {
+fn begin_connect<const ATTENDED: bool>(net: Net, fd: RawFd, addr: &[u8]) -> Result<Returned> {
     let calling = net.running()?;
     let running = *calling;
     let mut scheduler = running.enter()?;
-    let returned = match scheduler.connect_short(running.thread, fd, addr) {
+    let returned = match scheduler.connect_short::<ATTENDED>(running.thread, fd, addr) {
         Opening::Done(result) => Returned::of(result),
         Opening::Waits => {
             running.leave(scheduler);
@@ -67,11 +67,11 @@ fn begin_connect(net: Net, fd: RawFd, addr: &[u8]) -> Result<Returned> {
 
 /// The same of `accept4(2)`.
 #[inline(always)]
-fn begin_accept(net: Net, fd: RawFd, name: &mut Option<Name<'_>>, flags: i32) -> Result<Returned> {
+fn begin_accept<const ATTENDED: bool>(net: Net, fd: RawFd, name: &mut Option<Name<'_>>, flags: i32) -> Result<Returned> {
     let calling = net.running()?;
     let running = *calling;
     let mut scheduler = running.enter()?;
-    let returned = match scheduler.accept_short(running.thread, fd, name.as_mut(), flags) {
+    let returned = match scheduler.accept_short::<ATTENDED>(running.thread, fd, name.as_mut(), flags) {
         Opening::Done(result) => Returned::of(result),
         Opening::Waits => {
             running.leave(scheduler);

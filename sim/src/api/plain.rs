@@ -11,11 +11,11 @@ use twinsock::consts::MSG_CMSG_CLOEXEC;
 use twinsock::raw::{EpollEvent, FdSet, Name, PollFd, RawFd, RecvHdr, SendHdr, Syscalls, Vouch};
 use twinsock::{Clock, Instant, Result, SocketApi};
 
-/// A process whose calls are made as they are, whatever faults its host is to have.
+/// A process whose calls are made as they are, whatever faults its host is to have. If it is not `ATTENDED`, nobody wants to know of them in full.
 #[derive(Clone, Copy, Debug)]
-pub struct Plain(pub(super) Net);
+pub struct Plain<const ATTENDED: bool>(pub(super) Net);
 
-impl Syscalls for Plain {
+impl<const ATTENDED: bool> Syscalls for Plain<ATTENDED> {
     fn socket(&self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd> {
         let running = self.0.running()?;
         let scheduler = running.enter()?;
@@ -38,12 +38,12 @@ impl Syscalls for Plain {
 
     #[inline(always)]
     fn accept4(&self, fd: RawFd, name: Option<Name<'_>>, flags: i32) -> Result<RawFd> {
-        accept4(self.0, fd, name, flags).result().map(number)
+        accept4::<ATTENDED>(self.0, fd, name, flags).result().map(number)
     }
 
     #[inline(always)]
     fn connect(&self, fd: RawFd, addr: &[u8]) -> Result<()> {
-        connect(self.0, fd, addr).result().map(|_| ())
+        connect::<ATTENDED>(self.0, fd, addr).result().map(|_| ())
     }
 
     fn shutdown(&self, fd: RawFd, how: i32) -> Result<()> {
@@ -68,12 +68,12 @@ impl Syscalls for Plain {
 
     #[inline(always)]
     fn send(&self, fd: RawFd, data: &[u8], flags: i32) -> Result<usize> {
-        send(self.0, fd, data, flags).result()
+        send::<ATTENDED>(self.0, fd, data, flags).result()
     }
 
     #[inline(always)]
     fn sendto(&self, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Result<usize> {
-        sendto(self.0, fd, data, flags, addr).result()
+        sendto::<ATTENDED>(self.0, fd, data, flags, addr).result()
     }
 
     fn sendmsg(&self, fd: RawFd, hdr: &SendHdr<'_>, flags: i32) -> Result<usize> {
@@ -90,12 +90,12 @@ impl Syscalls for Plain {
 
     #[inline(always)]
     fn recv(&self, fd: RawFd, into: &mut [u8], flags: i32) -> Result<usize> {
-        recv(self.0, fd, into, flags).result()
+        recv::<ATTENDED>(self.0, fd, into, flags).result()
     }
 
     #[inline(always)]
     fn recvfrom(&self, fd: RawFd, into: &mut [u8], flags: i32, name: Option<Name<'_>>) -> Result<usize> {
-        recvfrom(self.0, fd, into, flags, name).result()
+        recvfrom::<ATTENDED>(self.0, fd, into, flags, name).result()
     }
 
     fn recvmsg(&self, fd: RawFd, hdr: &mut RecvHdr<'_, '_>, flags: i32) -> Result<usize> {
@@ -125,12 +125,12 @@ impl Syscalls for Plain {
 
     #[inline(always)]
     fn read(&self, fd: RawFd, into: &mut [u8]) -> Result<usize> {
-        read(self.0, fd, into).result()
+        read::<ATTENDED>(self.0, fd, into).result()
     }
 
     #[inline(always)]
     fn write(&self, fd: RawFd, data: &[u8]) -> Result<usize> {
-        write(self.0, fd, data).result()
+        write::<ATTENDED>(self.0, fd, data).result()
     }
 
     fn readv(&self, fd: RawFd, iov: &mut [IoSliceMut<'_>]) -> Result<usize> {
@@ -189,11 +189,11 @@ impl Syscalls for Plain {
     }
 }
 
-impl SocketApi for Plain {
+impl<const ATTENDED: bool> SocketApi for Plain<ATTENDED> {
     type Socket = super::NetSocket;
-    type Calls = Plain;
+    type Calls = Plain<ATTENDED>;
 
-    fn calls(&self, _vouch: Vouch<Plain>) -> &Plain {
+    fn calls(&self, _vouch: Vouch<Plain<ATTENDED>>) -> &Plain<ATTENDED> {
         self
     }
 
@@ -201,7 +201,7 @@ impl SocketApi for Plain {
         self.0.fileno(socket)
     }
 
-    fn adopt(&self, fd: RawFd, _vouch: Vouch<Plain>) -> Self::Socket {
+    fn adopt(&self, fd: RawFd, _vouch: Vouch<Plain<ATTENDED>>) -> Self::Socket {
         super::NetSocket { net: self.0, fd }
     }
 
@@ -214,7 +214,7 @@ impl SocketApi for Plain {
     }
 }
 
-impl Clock for Plain {
+impl<const ATTENDED: bool> Clock for Plain<ATTENDED> {
     fn now(&self) -> Instant {
         self.0.now()
     }

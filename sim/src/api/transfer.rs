@@ -1,6 +1,9 @@
 //! `send(2)`, `recv(2)` and what is like them: the calls that carry data, which are tried by a short way first, and may wait.
 //!
 //! A call that may wait, be it for its turn, is begun by one function and gone on with by another, and the switch between them is its caller's own.
+//!
+//! Each is there twice: for runs of which somebody may want to know in full (`ATTENDED`), and for all others, which need not keep at hand what would be to be
+//! told when the call is over, nor ask. Which one is made is asked once for every call, in [`disturbed.rs`](super::disturbed).
 
 use super::Net;
 use crate::host::{Asked, Call};
@@ -88,44 +91,48 @@ pub(super) fn ended(returned: Returned, calling: Calling) -> Returned {
 }
 
 #[inline(always)]
-pub(super) fn send(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
-    in_parts(send_begun(net, fd, data, flags), |begun| {
-        if begun.is_at_dgram() { send_dgram_at_turn(net, fd, data, flags) } else { send_at_turn(net, fd, data, flags) }
+pub(super) fn send<const ATTENDED: bool>(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
+    in_parts(send_begun::<ATTENDED>(net, fd, data, flags), |begun| {
+        if begun.is_at_dgram() {
+            send_dgram_at_turn::<ATTENDED>(net, fd, data, flags)
+        } else {
+            send_at_turn::<ATTENDED>(net, fd, data, flags)
+        }
     })
 }
 
 #[inline(always)]
-pub(super) fn write(net: Net, fd: RawFd, data: &[u8]) -> Returned {
-    in_parts(write_begun(net, fd, data), |_| write_at_turn(net, fd, data))
+pub(super) fn write<const ATTENDED: bool>(net: Net, fd: RawFd, data: &[u8]) -> Returned {
+    in_parts(write_begun::<ATTENDED>(net, fd, data), |_| write_at_turn::<ATTENDED>(net, fd, data))
 }
 
 #[inline(never)]
-fn send_begun(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
-    begin_send(net, false, fd, data, flags)
+fn send_begun<const ATTENDED: bool>(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
+    begin_send::<ATTENDED>(net, false, fd, data, flags)
 }
 
 #[inline(never)]
-fn write_begun(net: Net, fd: RawFd, data: &[u8]) -> Returned {
-    begin_send(net, true, fd, data, 0)
+fn write_begun<const ATTENDED: bool>(net: Net, fd: RawFd, data: &[u8]) -> Returned {
+    begin_send::<ATTENDED>(net, true, fd, data, 0)
 }
 
 #[inline(never)]
-fn send_at_turn(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
+fn send_at_turn<const ATTENDED: bool>(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
     let calling = switched_to(net);
     let running = *calling;
-    send_from(running, running.come_back(), false, fd, data, flags)
+    send_now::<ATTENDED>(running, running.come_back(), false, fd, data, flags)
 }
 
 #[inline(never)]
-fn write_at_turn(net: Net, fd: RawFd, data: &[u8]) -> Returned {
+fn write_at_turn<const ATTENDED: bool>(net: Net, fd: RawFd, data: &[u8]) -> Returned {
     let calling = switched_to(net);
     let running = *calling;
-    send_from(running, running.come_back(), true, fd, data, 0)
+    send_now::<ATTENDED>(running, running.come_back(), true, fd, data, 0)
 }
 
 /// `send(2)`, or `write(2)`, by TCP's short way, as far as that goes, or until the thread is to be switched from.
 #[inline(always)]
-fn begin_send(net: Net, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> Returned {
+fn begin_send<const ATTENDED: bool>(net: Net, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> Returned {
     let calling = match net.running() {
         Ok(calling) => calling,
         Err(errno) => return Returned::failed(errno),
@@ -143,31 +150,15 @@ fn begin_send(net: Net, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> Re
     match running.enter_or_leave(scheduler, waits) {
         Ok(Entry::Acts(scheduler)) if is_at_dgram(&scheduler) => {
             drop(scheduler);
-            send_dgram_now(calling, fd, data, flags)
+            send_dgram_now::<ATTENDED>(calling, fd, data, flags)
         }
-        Ok(Entry::Acts(scheduler)) => send_from(running, scheduler, as_file, fd, data, flags),
+        Ok(Entry::Acts(scheduler)) => send_now::<ATTENDED>(running, scheduler, as_file, fd, data, flags),
         Ok(Entry::Leaves(waits)) => ended(waits, calling),
         Err(errno) => Returned::failed(errno),
     }
 }
 
 /// The same at its turn.
-#[inline(always)]
-fn send_from(running: Running, scheduler: RefMut<'_, Scheduler>, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> Returned {
-    if unlikely(scheduler.is_attended()) {
-        drop(scheduler);
-        return send_attended(running, as_file, fd, data, flags);
-    }
-    send_now::<false>(running, scheduler, as_file, fd, data, flags)
-}
-
-/// The same where somebody wants to know of it: apart, so that the usual one need not keep at hand what is to be told.
-#[cold]
-#[inline(never)]
-fn send_attended(running: Running, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> Returned {
-    send_now::<true>(running, running.shared.scheduler.borrow_mut(), as_file, fd, data, flags)
-}
-
 #[inline(always)]
 fn send_now<const ATTENDED: bool>(
     running: Running,
@@ -180,14 +171,20 @@ fn send_now<const ATTENDED: bool>(
     match scheduler.send_stream::<ATTENDED>(running.thread, SendsBy::stream(as_file), fd, data, flags) {
         true => Returned(data.len().cast_signed()),
         false if as_file => write_else(running, scheduler, fd, data),
-        false => send_else(running, scheduler, fd, data, flags),
+        false => send_else::<ATTENDED>(running, scheduler, fd, data, flags),
     }
 }
 
 /// A send that is none of TCP's easy ones.
 #[inline(never)]
-fn send_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, data: &[u8], flags: i32) -> Returned {
-    sendto_from(running, scheduler, fd, data, flags, None)
+fn send_else<const ATTENDED: bool>(
+    running: Running,
+    scheduler: RefMut<'_, Scheduler>,
+    fd: RawFd,
+    data: &[u8],
+    flags: i32,
+) -> Returned {
+    sendto_now::<ATTENDED>(running, scheduler, fd, data, flags, None)
 }
 
 /// The same of a write.
@@ -198,22 +195,22 @@ fn write_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, dat
 
 /// `send(2)` on the datagram socket that the thread used last, at its turn. What it is told fits into registers, so that it takes the place of its caller.
 #[inline(never)]
-fn send_dgram_now(calling: Calling, fd: RawFd, data: &[u8], flags: i32) -> Returned {
-    sendto_from(*calling, calling.shared.scheduler.borrow_mut(), fd, data, flags, None)
+fn send_dgram_now<const ATTENDED: bool>(calling: Calling, fd: RawFd, data: &[u8], flags: i32) -> Returned {
+    sendto_now::<ATTENDED>(*calling, calling.shared.scheduler.borrow_mut(), fd, data, flags, None)
 }
 
 #[inline(never)]
-fn send_dgram_at_turn(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
-    go_on_sendto(net, fd, data, flags, None)
+fn send_dgram_at_turn<const ATTENDED: bool>(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
+    go_on_sendto::<ATTENDED>(net, fd, data, flags, None)
 }
 
 #[inline(always)]
-pub(super) fn sendto(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
-    in_parts(sendto_begun(net, fd, data, flags, addr), |_| sendto_at_turn(net, fd, data, flags, addr))
+pub(super) fn sendto<const ATTENDED: bool>(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
+    in_parts(sendto_begun::<ATTENDED>(net, fd, data, flags, addr), |_| sendto_at_turn::<ATTENDED>(net, fd, data, flags, addr))
 }
 
 #[inline(never)]
-fn sendto_begun(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
+fn sendto_begun<const ATTENDED: bool>(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
     let calling = match net.running() {
         Ok(calling) => calling,
         Err(errno) => return Returned::failed(errno),
@@ -224,61 +221,65 @@ fn sendto_begun(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]
         Err(errno) => return Returned::failed(errno),
     };
     match running.enter_or_leave(scheduler, |_| Returned::WAITS_AT_DGRAM) {
-        Ok(Entry::Acts(scheduler)) => sendto_from(running, scheduler, fd, data, flags, addr),
+        Ok(Entry::Acts(scheduler)) => sendto_now::<ATTENDED>(running, scheduler, fd, data, flags, addr),
         Ok(Entry::Leaves(waits)) => ended(waits, calling),
         Err(errno) => Returned::failed(errno),
     }
 }
 
 #[inline(never)]
-fn sendto_at_turn(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
-    go_on_sendto(net, fd, data, flags, addr)
+fn sendto_at_turn<const ATTENDED: bool>(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
+    go_on_sendto::<ATTENDED>(net, fd, data, flags, addr)
 }
 
 /// The turn has come for which such a send has waited.
 #[inline(always)]
-fn go_on_sendto(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
+fn go_on_sendto<const ATTENDED: bool>(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
     let calling = switched_to(net);
     let running = *calling;
-    sendto_from(running, running.come_back(), fd, data, flags, addr)
+    sendto_now::<ATTENDED>(running, running.come_back(), fd, data, flags, addr)
 }
 
 #[inline(always)]
-pub(super) fn recv(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    in_parts(recv_begun(net, fd, into, flags), |begun| {
-        if begun.is_at_dgram() { recv_dgram_on(net, fd, into, flags) } else { recv_on(net, fd, into, flags) }
+pub(super) fn recv<const ATTENDED: bool>(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    in_parts(recv_begun::<ATTENDED>(net, fd, into, flags), |begun| {
+        if begun.is_at_dgram() {
+            recv_dgram_on::<ATTENDED>(net, fd, into, flags)
+        } else {
+            recv_on::<ATTENDED>(net, fd, into, flags)
+        }
     })
 }
 
 /// The same of a `read(2)`.
 #[inline(always)]
-pub(super) fn read(net: Net, fd: RawFd, into: &mut [u8]) -> Returned {
-    in_parts(read_begun(net, fd, into), |_| read_on(net, fd, into))
+pub(super) fn read<const ATTENDED: bool>(net: Net, fd: RawFd, into: &mut [u8]) -> Returned {
+    in_parts(read_begun::<ATTENDED>(net, fd, into), |_| read_on::<ATTENDED>(net, fd, into))
 }
 
 #[inline(never)]
-fn recv_begun(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    begin_recv(net, false, fd, into, flags)
+fn recv_begun<const ATTENDED: bool>(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    begin_recv::<ATTENDED>(net, false, fd, into, flags)
 }
 
 #[inline(never)]
-fn read_begun(net: Net, fd: RawFd, into: &mut [u8]) -> Returned {
-    begin_recv(net, true, fd, into, 0)
+fn read_begun<const ATTENDED: bool>(net: Net, fd: RawFd, into: &mut [u8]) -> Returned {
+    begin_recv::<ATTENDED>(net, true, fd, into, 0)
 }
 
 #[inline(never)]
-fn recv_on(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    go_on_recv(net, false, fd, into, flags)
+fn recv_on<const ATTENDED: bool>(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    go_on_recv::<ATTENDED>(net, false, fd, into, flags)
 }
 
 #[inline(never)]
-fn read_on(net: Net, fd: RawFd, into: &mut [u8]) -> Returned {
-    go_on_recv(net, true, fd, into, 0)
+fn read_on<const ATTENDED: bool>(net: Net, fd: RawFd, into: &mut [u8]) -> Returned {
+    go_on_recv::<ATTENDED>(net, true, fd, into, 0)
 }
 
 /// `recv(2)`, or `read(2)`, by TCP's short way, as far as that goes, or until the thread is to be switched from.
 #[inline(always)]
-fn begin_recv(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+fn begin_recv<const ATTENDED: bool>(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
     let calling = match net.running() {
         Ok(calling) => calling,
         Err(errno) => return Returned::failed(errno),
@@ -300,9 +301,9 @@ fn begin_recv(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -
     match running.enter_or_leave(scheduler, waits) {
         Ok(Entry::Acts(scheduler)) if is_at_dgram(&scheduler) => {
             drop(scheduler);
-            recv_dgram_now(calling, fd, into, flags)
+            recv_dgram_now::<ATTENDED>(calling, fd, into, flags)
         }
-        Ok(Entry::Acts(scheduler)) => ended(recv_at_turn(running, scheduler, as_file, fd, into, flags), calling),
+        Ok(Entry::Acts(scheduler)) => ended(recv_at_turn::<ATTENDED>(running, scheduler, as_file, fd, into, flags), calling),
         Ok(Entry::Leaves(waits)) => ended(waits, calling),
         Err(errno) => Returned::failed(errno),
     }
@@ -310,7 +311,7 @@ fn begin_recv(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -
 
 /// The same at its turn.
 #[inline(always)]
-fn recv_at_turn(
+fn recv_at_turn<const ATTENDED: bool>(
     running: Running,
     mut scheduler: RefMut<'_, Scheduler>,
     as_file: bool,
@@ -318,37 +319,24 @@ fn recv_at_turn(
     into: &mut [u8],
     flags: i32,
 ) -> Returned {
-    match scheduler.recv_stream(running.thread, as_file, fd, into, flags) {
+    match scheduler.recv_stream::<ATTENDED>(running.thread, as_file, fd, into, flags) {
         ShortRecv::Done(received) => Returned(received.cast_signed()),
         ShortRecv::Waits => {
             running.leave(scheduler);
             Returned::WAITS
         }
         ShortRecv::Long if as_file => read_else(running, scheduler, fd, into),
-        ShortRecv::Long => recv_else(running, scheduler, fd, into, flags),
+        ShortRecv::Long => recv_else::<ATTENDED>(running, scheduler, fd, into, flags),
     }
 }
 
 /// The thread that has begun such a receive, or waits for its turn with it, has been switched to again.
 #[inline(always)]
-fn go_on_recv(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+fn go_on_recv<const ATTENDED: bool>(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
     let calling = switched_to(net);
     let running = *calling;
     let scheduler = running.come_back();
-    let returned = if unlikely(scheduler.is_attended()) {
-        drop(scheduler);
-        recv_on_attended(running, as_file, fd, into, flags)
-    } else {
-        recv_on_now::<false>(running, scheduler, as_file, fd, into, flags)
-    };
-    ended(returned, calling)
-}
-
-/// The same where somebody wants to know of it, as [`send_attended`].
-#[cold]
-#[inline(never)]
-fn recv_on_attended(running: Running, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    recv_on_now::<true>(running, running.shared.scheduler.borrow_mut(), as_file, fd, into, flags)
+    ended(recv_on_now::<ATTENDED>(running, scheduler, as_file, fd, into, flags), calling)
 }
 
 #[inline(always)]
@@ -365,7 +353,7 @@ fn recv_on_now<const ATTENDED: bool>(
             let received = scheduler.take_received::<ATTENDED>((running.thread, data), as_file, fd, into, flags);
             Returned(received.cast_signed())
         }
-        Back::HasTurn => recv_at_turn(running, scheduler, as_file, fd, into, flags),
+        Back::HasTurn => recv_at_turn::<ATTENDED>(running, scheduler, as_file, fd, into, flags),
         Back::Woken => recv_on_otherwise(running, scheduler, as_file, fd, into, flags),
     }
 }
@@ -405,8 +393,14 @@ fn recv_on_in_full(
 /// A receive that is none of TCP's easy ones: one on another socket than the last one, perhaps, which may be one of datagrams.
 #[cold]
 #[inline(never)]
-fn recv_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    recvfrom_at_turn(running, scheduler, fd, into, flags, &mut None)
+fn recv_else<const ATTENDED: bool>(
+    running: Running,
+    scheduler: RefMut<'_, Scheduler>,
+    fd: RawFd,
+    into: &mut [u8],
+    flags: i32,
+) -> Returned {
+    recvfrom_now::<ATTENDED>(running, scheduler, fd, into, flags, &mut None)
 }
 
 /// The same of a read.
@@ -418,23 +412,37 @@ fn read_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, into
 
 /// `recv(2)` on the datagram socket that the thread used last, as [`send_dgram_now`].
 #[inline(never)]
-fn recv_dgram_now(calling: Calling, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+fn recv_dgram_now<const ATTENDED: bool>(calling: Calling, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
     let running = *calling;
-    ended(recvfrom_at_turn(running, running.shared.scheduler.borrow_mut(), fd, into, flags, &mut None), calling)
+    ended(recvfrom_now::<ATTENDED>(running, running.shared.scheduler.borrow_mut(), fd, into, flags, &mut None), calling)
 }
 
 #[inline(never)]
-fn recv_dgram_on(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    go_on_recvfrom(net, fd, into, flags, &mut None)
+fn recv_dgram_on<const ATTENDED: bool>(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    go_on_recvfrom::<ATTENDED>(net, fd, into, flags, &mut None)
 }
 
 #[inline(always)]
-pub(super) fn recvfrom(net: Net, fd: RawFd, into: &mut [u8], flags: i32, mut name: Option<Name<'_>>) -> Returned {
-    in_parts(recvfrom_begun(net, fd, into, flags, &mut name), |_| recvfrom_on(net, fd, into, flags, &mut name))
+pub(super) fn recvfrom<const ATTENDED: bool>(
+    net: Net,
+    fd: RawFd,
+    into: &mut [u8],
+    flags: i32,
+    mut name: Option<Name<'_>>,
+) -> Returned {
+    in_parts(recvfrom_begun::<ATTENDED>(net, fd, into, flags, &mut name), |_| {
+        recvfrom_on::<ATTENDED>(net, fd, into, flags, &mut name)
+    })
 }
 
 #[inline(never)]
-fn recvfrom_begun(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
+fn recvfrom_begun<const ATTENDED: bool>(
+    net: Net,
+    fd: RawFd,
+    into: &mut [u8],
+    flags: i32,
+    name: &mut Option<Name<'_>>,
+) -> Returned {
     let calling = match net.running() {
         Ok(calling) => calling,
         Err(errno) => return Returned::failed(errno),
@@ -445,40 +453,18 @@ fn recvfrom_begun(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut O
         Err(errno) => return Returned::failed(errno),
     };
     match running.enter_or_leave(scheduler, |_| Returned::WAITS_AT_DGRAM) {
-        Ok(Entry::Acts(scheduler)) => ended(recvfrom_at_turn(running, scheduler, fd, into, flags, name), calling),
+        Ok(Entry::Acts(scheduler)) => ended(recvfrom_now::<ATTENDED>(running, scheduler, fd, into, flags, name), calling),
         Ok(Entry::Leaves(waits)) => ended(waits, calling),
         Err(errno) => Returned::failed(errno),
     }
 }
 
 #[inline(never)]
-fn recvfrom_on(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
-    go_on_recvfrom(net, fd, into, flags, name)
+fn recvfrom_on<const ATTENDED: bool>(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
+    go_on_recvfrom::<ATTENDED>(net, fd, into, flags, name)
 }
 
 /// A receive by UDP's short way, or by the long way.
-#[inline(always)]
-fn recvfrom_at_turn(
-    running: Running,
-    scheduler: RefMut<'_, Scheduler>,
-    fd: RawFd,
-    into: &mut [u8],
-    flags: i32,
-    name: &mut Option<Name<'_>>,
-) -> Returned {
-    if unlikely(scheduler.is_attended()) {
-        drop(scheduler);
-        return recvfrom_attended(running, fd, into, flags, name);
-    }
-    recvfrom_now::<false>(running, scheduler, fd, into, flags, name)
-}
-
-#[cold]
-#[inline(never)]
-fn recvfrom_attended(running: Running, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
-    recvfrom_now::<true>(running, running.shared.scheduler.borrow_mut(), fd, into, flags, name)
-}
-
 #[inline(always)]
 fn recvfrom_now<const ATTENDED: bool>(
     running: Running,
@@ -500,23 +486,17 @@ fn recvfrom_now<const ATTENDED: bool>(
 
 /// The thread that has begun such a receive, or waits for its turn with it, has been switched to again.
 #[inline(always)]
-fn go_on_recvfrom(net: Net, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
+fn go_on_recvfrom<const ATTENDED: bool>(
+    net: Net,
+    fd: RawFd,
+    into: &mut [u8],
+    flags: i32,
+    name: &mut Option<Name<'_>>,
+) -> Returned {
     let calling = switched_to(net);
     let running = *calling;
     let scheduler = running.come_back();
-    let returned = if unlikely(scheduler.is_attended()) {
-        drop(scheduler);
-        recvfrom_on_attended(running, fd, into, flags, name)
-    } else {
-        recvfrom_on_now::<false>(running, scheduler, fd, into, flags, name)
-    };
-    ended(returned, calling)
-}
-
-#[cold]
-#[inline(never)]
-fn recvfrom_on_attended(running: Running, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
-    recvfrom_on_now::<true>(running, running.shared.scheduler.borrow_mut(), fd, into, flags, name)
+    ended(recvfrom_on_now::<ATTENDED>(running, scheduler, fd, into, flags, name), calling)
 }
 
 #[inline(always)]
@@ -539,28 +519,6 @@ fn recvfrom_on_now<const ATTENDED: bool>(
 }
 
 /// `sendto(2)` by UDP's short way, or by the long way.
-#[inline(always)]
-fn sendto_from(
-    running: Running,
-    scheduler: RefMut<'_, Scheduler>,
-    fd: RawFd,
-    data: &[u8],
-    flags: i32,
-    addr: Option<&[u8]>,
-) -> Returned {
-    if unlikely(scheduler.is_attended()) {
-        drop(scheduler);
-        return sendto_attended(running, fd, data, flags, addr);
-    }
-    sendto_now::<false>(running, scheduler, fd, data, flags, addr)
-}
-
-#[cold]
-#[inline(never)]
-fn sendto_attended(running: Running, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
-    sendto_now::<true>(running, running.shared.scheduler.borrow_mut(), fd, data, flags, addr)
-}
-
 #[inline(always)]
 fn sendto_now<const ATTENDED: bool>(
     running: Running,

@@ -30,8 +30,9 @@ thread_local! {
 /// Numbers simulations, so that a handle of one is recognised in another. Never part of a run's events.
 static NEXT_SIMULATION: AtomicU32 = AtomicU32::new(1);
 
-/// How many simulations of this program have faults of calls: while there are none, nobody looks any further. Never part of a run's events.
-static DISTURBED: AtomicU32 = AtomicU32::new(0);
+/// How many simulations of this program have faults of calls, or somebody who wants to know of each: while there are none, nobody looks any further. Never part of
+/// a run's events.
+static MINDED: AtomicU32 = AtomicU32::new(0);
 
 /// How many calls a killed thread may make before it is unwound again, in case it caught the first unwinding and goes on.
 const CALLS_AFTER_KILL_MAX: u32 = 1000;
@@ -55,6 +56,8 @@ pub struct Shared {
     pub(super) outsiders: Outsiders,
     /// Whether calls of some host have faults.
     is_disturbed: Cell<bool>,
+    /// Whether somebody wants to know of calls, or of other events, in full: so or not from the beginning.
+    is_attended: bool,
     /// Who listens to what happens.
     #[cfg(feature = "tracing")]
     pub(super) telling: Option<crate::process::telling::Telling>,
@@ -107,6 +110,10 @@ impl Shared {
             (crate::process::telling::Telling::begin(&mut scheduler), scheduler)
         };
         let id = NEXT_SIMULATION.fetch_add(1, Ordering::Relaxed);
+        let is_attended = scheduler.is_attended();
+        if is_attended {
+            MINDED.fetch_add(1, Ordering::Relaxed);
+        }
         Rc::new(Shared {
             id,
             seed,
@@ -116,6 +123,7 @@ impl Shared {
             owner: Cell::new(Owner::NOBODY),
             thread: Cell::new(ThreadId(0)),
             is_disturbed: Cell::new(false),
+            is_attended,
             boots: RefCell::default(),
             outsiders: Outsiders::default(),
         })
@@ -124,7 +132,7 @@ impl Shared {
     /// Calls of some host have faults from here on.
     pub fn disturb(&self) {
         if !self.is_disturbed.replace(true) {
-            DISTURBED.fetch_add(1, Ordering::Relaxed);
+            MINDED.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -203,8 +211,9 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        if self.is_disturbed.get() {
-            DISTURBED.fetch_sub(1, Ordering::Relaxed);
+        let counted = u32::from(self.is_disturbed.get()) + u32::from(self.is_attended);
+        if counted > 0 {
+            MINDED.fetch_sub(counted, Ordering::Relaxed);
         }
     }
 }
@@ -343,15 +352,15 @@ pub fn running_quietly(owner: Owner) -> Option<Calling> {
     Some(Calling(Running { shared, thread: shared.thread.get() }))
 }
 
-/// Whether calls of a process's simulation may have faults; says nothing outside it.
-#[inline]
-pub fn is_disturbed(owner: Owner) -> bool {
-    DISTURBED.load(Ordering::Relaxed) != 0 && is_disturbed_itself(owner.sim())
+/// Whether calls may have faults, or somebody wants to know of them in full, in this simulation or another one of the program.
+#[inline(always)]
+pub fn is_any_minded() -> bool {
+    MINDED.load(Ordering::Relaxed) != 0
 }
 
-#[cold]
-fn is_disturbed_itself(sim: u32) -> bool {
-    Here::find().is_some_and(|shared| shared.id == sim && shared.is_disturbed.get())
+/// Whether calls of a process's simulation may have faults; says nothing outside it.
+pub fn is_disturbed(owner: Owner) -> bool {
+    Here::find().is_some_and(|shared| shared.id == owner.sim() && shared.is_disturbed.get())
 }
 
 impl Running {

@@ -108,14 +108,22 @@ impl Scheduler {
 
     /// `recv(2)` of the running thread, or `read(2)`, if it is an easy one on a stream. A receive that waits is kept here: so does the thread.
     #[inline(always)]
-    pub fn recv_stream(&mut self, thread: ThreadId, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> ShortRecv {
+    pub fn recv_stream<const ATTENDED: bool>(
+        &mut self,
+        thread: ThreadId,
+        as_file: bool,
+        fd: RawFd,
+        into: &mut [u8],
+        flags: i32,
+    ) -> ShortRecv {
+        debug_assert!(ATTENDED || !self.is_attended(), "who asked was told so");
         let Scheduler { threads, world, .. } = self;
         let Some(slot) = threads.get_mut(thread.index()) else { return ShortRecv::Long };
         let who = (slot.pid, &slot.recent);
         match world.wait_calmly(slot.host, who, thread.token(), (fd, flags), into.len()) {
             Some(quiet) => {
                 slot.wait_quietly(quiet, world.now());
-                if world.trace().is_recording() {
+                if ATTENDED && world.trace().is_recording() {
                     self.note_stream_wait(thread, as_file, (fd, into.len()), flags);
                 }
                 ShortRecv::Waits
@@ -258,9 +266,16 @@ impl Scheduler {
 
     /// `accept4(2)` of the running thread, if it is an easy one, which nobody wants to hear of in full.
     #[inline(always)]
-    pub fn accept_short(&mut self, thread: ThreadId, fd: RawFd, name: Option<&mut Name<'_>>, flags: i32) -> Opening {
+    pub fn accept_short<const ATTENDED: bool>(
+        &mut self,
+        thread: ThreadId,
+        fd: RawFd,
+        name: Option<&mut Name<'_>>,
+        flags: i32,
+    ) -> Opening {
+        debug_assert!(ATTENDED || !self.is_attended(), "who asked was told so");
         let Some(slot) = self.threads.get(thread.index()) else { return Opening::Long };
-        if self.world.trace().wants_calls() {
+        if ATTENDED && self.world.trace().wants_calls() {
             return Opening::Long;
         }
         let begun = self.world.accept_short(slot.host, (slot.pid, thread.token()), fd, name, flags);
@@ -269,9 +284,10 @@ impl Scheduler {
 
     /// The same of `connect(2)`.
     #[inline(always)]
-    pub fn connect_short(&mut self, thread: ThreadId, fd: RawFd, addr: &[u8]) -> Opening {
+    pub fn connect_short<const ATTENDED: bool>(&mut self, thread: ThreadId, fd: RawFd, addr: &[u8]) -> Opening {
+        debug_assert!(ATTENDED || !self.is_attended(), "who asked was told so");
         let Some(slot) = self.threads.get(thread.index()) else { return Opening::Long };
-        if self.world.trace().wants_calls() {
+        if ATTENDED && self.world.trace().wants_calls() {
             return Opening::Long;
         }
         let begun = self.world.connect_short(slot.host, (slot.pid, thread.token()), fd, addr);
@@ -312,8 +328,8 @@ impl Scheduler {
         Some(result)
     }
 
-    /// Whether somebody wants to know of calls, or of other events, in full. Who has asked before a call is made can tell the short ways that nobody is `ATTENDED` to:
-    /// then what is to be told of the call need not be at hand when it is over.
+    /// Whether somebody wants to know of calls, or of other events, in full; so or not for a whole run. Who has asked before a call is made can tell the short ways
+    /// that nobody is `ATTENDED` to: then what is to be told of the call need not be at hand when it is over.
     #[inline(always)]
     pub fn is_attended(&self) -> bool {
         self.world.trace().is_attended()
