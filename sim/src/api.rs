@@ -3,10 +3,12 @@
 //! A `Net` stands for one process. It may be copied and sent anywhere, and so may its sockets; they work while a thread of that process
 //! runs, and answer EBADF anywhere else.
 
+mod dgram;
 mod disturbed;
 mod files;
 mod opening;
 mod own;
+mod parts;
 mod plain;
 mod transfer;
 
@@ -197,7 +199,7 @@ impl Clock for Net {
         SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos)
     }
 
-    /// In two parts, as `recv(2)` is (`api/transfer.rs`).
+    /// In two parts, as `recv(2)` is (`api/parts.rs`).
     #[inline(always)]
     fn sleep(&self, duration: Duration) {
         if let Some(deadline) = begin_to_sleep(self.sim(), duration) {

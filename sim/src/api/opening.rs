@@ -1,7 +1,8 @@
-//! `connect(2)` and `accept(2)`, which wait for the other end: calls in parts, as those of [`transfer.rs`](super::transfer).
+//! `connect(2)` and `accept(2)`, which wait for the other end: calls in parts, each there twice, as those of [`transfer.rs`](super::transfer).
 
 use super::Net;
-use super::transfer::{Returned, again, ended, in_parts, switched_to};
+use super::dgram::again;
+use super::parts::{Returned, ended, in_parts, switched_to};
 use crate::host::Call;
 use crate::process::scheduler::Opening;
 use twinsock::Result;

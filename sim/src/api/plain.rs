@@ -1,7 +1,8 @@
 //! [`Plain`]: the system calls of a process as they are, to which nothing happens.
 
+use super::dgram::{recvfrom, sendto};
 use super::opening::{accept4, connect};
-use super::transfer::{read, recv, recvfrom, send, sendto, write};
+use super::transfer::{read, recv, send, write};
 use super::{Net, number};
 use crate::host::{Asked, Call};
 use crate::process::scheduler::{SendsBy, ShortRecv};
