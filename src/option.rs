@@ -302,6 +302,9 @@ impl OptionValue for Linger {
 
 /// How long a blocking call waits, `SO_RCVTIMEO` and `SO_SNDTIMEO`: a `struct timeval`.
 ///
+/// The kernel counts it in the ticks of its timer, rounded up. Where these come late and all at once, as on a virtual machine that stood still, it is over
+/// earlier by the monotonic clock.
+///
 /// ```
 /// use std::time::Duration;
 /// use twinsock::option::{SO_RCVTIMEO, Timeout};
