@@ -27,6 +27,17 @@ fn note(log: &Log, number: u32) {
 /// The digest of a run in which many clients do the same at the same moments, so that each receive waits for its turn, and the order in which their programs
 /// and the server's went on. While a run is recorded, every thread makes its calls itself.
 fn crowd(clients: u32, seed: u64, interleaving: Interleaving, manner: fn(Builder) -> Builder) -> (u64, Vec<u32>) {
+    crowd_around(clients, seed, interleaving, manner, || {})
+}
+
+/// The same with something else in its midst, while many wait in their calls.
+fn crowd_around(
+    clients: u32,
+    seed: u64,
+    interleaving: Interleaving,
+    manner: fn(Builder) -> Builder,
+    midst: impl FnOnce() + Send,
+) -> (u64, Vec<u32>) {
     let log = Log::default();
     let (servers, clients_log) = (Arc::clone(&log), Arc::clone(&log));
     let builder = manner(Sim::builder().seed(seed).interleaving(interleaving));
@@ -50,6 +61,7 @@ fn crowd(clients: u32, seed: u64, interleaving: Interleaving, manner: fn(Builder
         }
         let doomed = &clients[7];
         sim.run_for(Duration::from_millis(1002));
+        midst();
         doomed.crash();
         sim.run_for(Duration::from_micros(500));
         doomed.restart();
@@ -115,6 +127,22 @@ fn what_is_done_for_a_thread_is_what_it_would_have_done() {
 fn so_it_is_where_there_are_more_threads_than_the_caches_hold() {
     let [plain, others @ ..] = MANNERS.map(|manner| crowd(800, 2, Interleaving::Random, manner));
     assert!(others.iter().all(|other| *other == plain));
+}
+
+/// Calls are made in another way while any run of the program is recorded.
+#[test]
+fn a_run_is_as_alone_within_another_and_around_it() {
+    let [small, large] = [20, 40].map(|clients| {
+        let alone = crowd(clients, 3, Interleaving::Random, MANNERS[0]);
+        move |manner| (crowd(clients, 3, Interleaving::Random, manner), alone.clone())
+    });
+    for (within, around) in [(MANNERS[0], MANNERS[1]), (MANNERS[1], MANNERS[0]), (MANNERS[1], MANNERS[1])] {
+        let mut inner = None;
+        let outer = crowd_around(40, 3, Interleaving::Random, around, || inner = Some(small(within)));
+        let (inner, alone) = inner.expect("the outer one comes to its midst");
+        assert!(inner == alone, "within");
+        assert!(outer == large(MANNERS[0]).1, "around");
+    }
 }
 
 /// A call that waits, and then a note that the program goes on.

@@ -1,4 +1,4 @@
-//! `connect(2)` and `accept(2)`, which wait for the other end: calls in parts, each there twice, as those of [`transfer.rs`](super::transfer).
+//! `connect(2)` and `accept(2)`, which wait for the other end: calls in parts, whose first is there twice, as those of [`transfer.rs`](super::transfer).
 
 use super::Net;
 use super::dgram::again;

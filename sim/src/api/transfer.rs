@@ -1,7 +1,7 @@
-//! `send(2)`, `recv(2)`, `write(2)` and `read(2)`: the calls that carry data, which are tried by a stream's short way first, and may wait.
+//! `send(2)`, `recv(2)`, `write(2)` and `read(2)`: the calls that carry data, which are tried by a short way first, and may wait.
 //!
-//! Each is there twice: for runs of which somebody may want to know in full (`ATTENDED`), and for all others, which need not keep at hand what would be to be
-//! told when the call is over, nor ask. Which one is made is asked once for every call, in [`disturbed.rs`](super::disturbed).
+//! Each is there twice: for runs of which somebody may want to know in full (`ATTENDED`), and for all others, whose usual way need not keep at hand what would be
+//! to be told when the call is over, nor ask. Which one is made is asked once for every call, in [`disturbed.rs`](super::disturbed).
 
 use super::Net;
 use super::dgram::{recv_dgram_now, recv_dgram_on, recvfrom_now, send_dgram_at_turn, send_dgram_now, sendto_now};

@@ -30,8 +30,8 @@ thread_local! {
 /// Numbers simulations, so that a handle of one is recognised in another. Never part of a run's events.
 static NEXT_SIMULATION: AtomicU32 = AtomicU32::new(1);
 
-/// How many simulations of this program have faults of calls, or somebody who wants to know of each: while there are none, nobody looks any further. Never part of
-/// a run's events.
+/// For how many reasons there is more to a call than itself: a run of this program, which is not over, has faults of calls, or somebody wants to know of its calls,
+/// or of other events, in full. While there is none, nobody looks any further. Never part of a run's events.
 static MINDED: AtomicU32 = AtomicU32::new(0);
 
 /// How many calls a killed thread may make before it is unwound again, in case it caught the first unwinding and goes on.
@@ -56,8 +56,8 @@ pub struct Shared {
     pub(super) outsiders: Outsiders,
     /// Whether calls of some host have faults.
     is_disturbed: Cell<bool>,
-    /// Whether somebody wants to know of calls, or of other events, in full: so or not from the beginning.
-    is_attended: bool,
+    /// Whether somebody wants to know of calls, or of other events, in full: so or not from the beginning until the run is over.
+    is_attended: Cell<bool>,
     /// Who listens to what happens.
     #[cfg(feature = "tracing")]
     pub(super) telling: Option<crate::process::telling::Telling>,
@@ -123,7 +123,7 @@ impl Shared {
             owner: Cell::new(Owner::NOBODY),
             thread: Cell::new(ThreadId(0)),
             is_disturbed: Cell::new(false),
-            is_attended,
+            is_attended: Cell::new(is_attended),
             boots: RefCell::default(),
             outsiders: Outsiders::default(),
         })
@@ -133,6 +133,14 @@ impl Shared {
     pub fn disturb(&self) {
         if !self.is_disturbed.replace(true) {
             MINDED.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The run is over: no call can be made any more, whoever still holds a handle.
+    pub fn end_minding(&self) {
+        let counted = u32::from(self.is_disturbed.take()) + u32::from(self.is_attended.take());
+        if counted > 0 {
+            MINDED.fetch_sub(counted, Ordering::Relaxed);
         }
     }
 
@@ -211,10 +219,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        let counted = u32::from(self.is_disturbed.get()) + u32::from(self.is_attended);
-        if counted > 0 {
-            MINDED.fetch_sub(counted, Ordering::Relaxed);
-        }
+        self.end_minding();
     }
 }
 

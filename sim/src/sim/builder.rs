@@ -573,6 +573,7 @@ impl Drop for EndAll<'_> {
         driver::end_all(self.0);
         self.0.forget_outsiders();
         self.0.forget_boots();
+        self.0.end_minding();
     }
 }
 

@@ -91,12 +91,12 @@ impl Trace {
         self.kept = Kept::new(events_max);
     }
 
-    /// Keeps everything from here on, for [`Trace::take_recording`]: the last `events_max` events, at least.
+    /// Keeps everything, for [`Trace::take_recording`]: the last `events_max` events, at least. To be said before the simulation is made, whose calls would not be told else.
     pub(crate) fn record_last(&mut self, events_max: usize, memory: Memory) {
         self.kept.record(Recording::with_room_for(events_max, memory));
     }
 
-    /// Keeps events about these from here on, for [`Trace::take_untold`].
+    /// Keeps events about these, for [`Trace::take_untold`]; to be said when [`Trace::record_last`] is.
     #[cfg(feature = "tracing")]
     pub(crate) fn keep_for_telling(&mut self, wanted: Vec<Topic>) {
         self.kept.listen(untold::Untold::new(wanted));

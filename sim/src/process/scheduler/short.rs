@@ -299,7 +299,7 @@ impl Scheduler {
     fn opening(&mut self, thread: ThreadId, call: CallName, fd: RawFd, begun: Short<twinsock::Result<usize>>) -> Opening {
         match begun {
             Short::Done(result) => {
-                // Nobody attends: that was asked before.
+                // Nobody wants to know of calls: that was asked before.
                 self.end_short_call(thread, call, fd, result);
                 self.collect_wakes();
                 Opening::Done(result)
@@ -322,7 +322,7 @@ impl Scheduler {
         let result = self.world.resume_opening(slot.host, (quiet, &mut slot.recent), name)?;
         let (call, fd) = (if quiet.accepts() { ACCEPT } else { CONNECT }, quiet.fd());
         slot.quiet = None;
-        // Nobody attends: that was asked when the call began, and is so or not for a whole run.
+        // Nobody wants to know of calls: that was asked when it began, and is so or not for a whole run.
         self.end_waited_call(thread, call, fd, result);
         self.collect_wakes();
         Some(result)
