@@ -22,8 +22,25 @@ pub(super) fn send_dgram_at_turn<const ATTENDED: bool>(net: Net, fd: RawFd, data
 }
 
 #[inline(always)]
-pub(super) fn sendto<const ATTENDED: bool>(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
-    in_parts(sendto_begun::<ATTENDED>(net, fd, data, flags, addr), |_| sendto_at_turn::<ATTENDED>(net, fd, data, flags, addr))
+pub(super) fn sendto((net, is_attended): (Net, bool), fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
+    let begun = match is_attended {
+        true => sendto_attended(net, false, fd, data, flags, addr),
+        false => sendto_begun::<false>(net, fd, data, flags, addr),
+    };
+    in_parts(begun, |begun| match begun {
+        Returned::WAITS_AT_DGRAM => sendto_at_turn::<false>(net, fd, data, flags, addr),
+        _ => sendto_attended(net, true, fd, data, flags, addr),
+    })
+}
+
+#[cold]
+#[inline(never)]
+fn sendto_attended(net: Net, is_begun: bool, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
+    let returned = match is_begun {
+        true => sendto_at_turn::<true>(net, fd, data, flags, addr),
+        false => sendto_begun::<true>(net, fd, data, flags, addr),
+    };
+    returned.attended()
 }
 
 #[inline(never)]
@@ -99,16 +116,31 @@ pub(super) fn recv_dgram_on<const ATTENDED: bool>(net: Net, fd: RawFd, into: &mu
 }
 
 #[inline(always)]
-pub(super) fn recvfrom<const ATTENDED: bool>(
-    net: Net,
+pub(super) fn recvfrom(
+    (net, is_attended): (Net, bool),
     fd: RawFd,
     into: &mut [u8],
     flags: i32,
     mut name: Option<Name<'_>>,
 ) -> Returned {
-    in_parts(recvfrom_begun::<ATTENDED>(net, fd, into, flags, &mut name), |_| {
-        recvfrom_on::<ATTENDED>(net, fd, into, flags, &mut name)
+    let begun = match is_attended {
+        true => recvfrom_attended(net, false, fd, into, flags, &mut name),
+        false => recvfrom_begun::<false>(net, fd, into, flags, &mut name),
+    };
+    in_parts(begun, |begun| match begun {
+        Returned::WAITS_AT_DGRAM => recvfrom_on::<false>(net, fd, into, flags, &mut name),
+        _ => recvfrom_attended(net, true, fd, into, flags, &mut name),
     })
+}
+
+#[cold]
+#[inline(never)]
+fn recvfrom_attended(net: Net, is_begun: bool, fd: RawFd, into: &mut [u8], flags: i32, name: &mut Option<Name<'_>>) -> Returned {
+    let returned = match is_begun {
+        true => recvfrom_on::<true>(net, fd, into, flags, name),
+        false => recvfrom_begun::<true>(net, fd, into, flags, name),
+    };
+    returned.attended()
 }
 
 #[inline(never)]

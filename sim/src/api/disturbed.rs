@@ -54,8 +54,8 @@ impl Source for ByChoice {
 
 impl Net {
     #[cold]
-    fn disturbed(self) -> FaultyCalls<Plain<true>, ByChoice> {
-        FaultyCalls::new(Plain(self), ByChoice(self))
+    fn disturbed(self) -> FaultyCalls<Plain, ByChoice> {
+        FaultyCalls::new(Plain { net: self, is_attended: true }, ByChoice(self))
     }
 }
 
@@ -65,19 +65,11 @@ macro_rules! calls {
         impl Syscalls for Net {
             $(#[inline(always)]
             fn $name(&self $(, $arg: $type)*) -> $result {
-                /// The call where there may be more.
-                #[cold]
-                #[inline(never)]
-                fn minded(net: Net $(, $arg: $type)*) -> $result {
-                    if current::is_disturbed(net.owner) {
-                        return net.disturbed().$name($($arg),*);
-                    }
-                    Plain::<true>(net).$name($($arg),*)
+                let is_minded = current::is_any_minded();
+                if is_minded && current::is_disturbed(self.owner) {
+                    return self.disturbed().$name($($arg),*);
                 }
-                if current::is_any_minded() {
-                    return minded(*self $(, $arg)*);
-                }
-                Plain::<false>(*self).$name($($arg),*)
+                Plain { net: *self, is_attended: is_minded }.$name($($arg),*)
             })*
         }
     };

@@ -9,13 +9,18 @@ use twinsock::Result;
 use twinsock::raw::{Name, RawFd};
 
 #[inline(always)]
-pub(super) fn connect<const ATTENDED: bool>(net: Net, fd: RawFd, addr: &[u8]) -> Returned {
-    in_parts(connect_begun::<ATTENDED>(net, fd, addr), |_| connect_ended(net, fd, addr))
+pub(super) fn connect((net, is_attended): (Net, bool), fd: RawFd, addr: &[u8]) -> Returned {
+    let begun = if is_attended { connect_begun::<true>(net, fd, addr) } else { connect_begun::<false>(net, fd, addr) };
+    in_parts(begun, |_| connect_ended(net, fd, addr))
 }
 
 #[inline(always)]
-pub(super) fn accept4<const ATTENDED: bool>(net: Net, fd: RawFd, mut name: Option<Name<'_>>, flags: i32) -> Returned {
-    in_parts(accept_begun::<ATTENDED>(net, fd, &mut name, flags), |_| accept_ended(net, fd, &mut name, flags))
+pub(super) fn accept4((net, is_attended): (Net, bool), fd: RawFd, mut name: Option<Name<'_>>, flags: i32) -> Returned {
+    let begun = match is_attended {
+        true => accept_begun::<true>(net, fd, &mut name, flags),
+        false => accept_begun::<false>(net, fd, &mut name, flags),
+    };
+    in_parts(begun, |_| accept_ended(net, fd, &mut name, flags))
 }
 
 #[inline(never)]

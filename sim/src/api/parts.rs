@@ -7,7 +7,7 @@ use std::mem::ManuallyDrop;
 use twinsock::{Errno, Result};
 
 /// What a call that may wait returns, as the kernel has it: an error is negated. It stands in one register, and so do all arguments of the calls below.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Returned(isize);
 
 impl Returned {
@@ -15,15 +15,28 @@ impl Returned {
     pub(super) const WAITS: Returned = Returned(-4096);
     /// The same of a call on a datagram socket, which goes on in another function.
     pub(super) const WAITS_AT_DGRAM: Returned = Returned(-4097);
+    /// The first of these, where somebody may want to know of the call, which goes on in a third one.
+    const WAITS_ATTENDED: Returned = Returned(-4098);
+    /// The second.
+    const WAITS_AT_DGRAM_ATTENDED: Returned = Returned(-4099);
+
+    /// The same of a call of which somebody may want to know.
+    pub(super) fn attended(self) -> Returned {
+        match self {
+            Returned::WAITS => Returned::WAITS_ATTENDED,
+            Returned::WAITS_AT_DGRAM => Returned::WAITS_AT_DGRAM_ATTENDED,
+            over => over,
+        }
+    }
 
     #[inline(always)]
     pub(super) fn waits(self) -> bool {
         self.0 <= Returned::WAITS.0
     }
 
-    #[inline(always)]
-    pub(super) fn is_at_dgram(self) -> bool {
-        self.0 == Returned::WAITS_AT_DGRAM.0
+    /// Whether a call of which somebody may want to know waits on a datagram socket.
+    pub(super) fn is_attended_at_dgram(self) -> bool {
+        self == Returned::WAITS_AT_DGRAM_ATTENDED
     }
 
     #[inline(always)]
@@ -60,7 +73,7 @@ impl Returned {
 
 /// A call that may wait is begun by one function and gone on with by another, and the switch between them is the caller's own: the processor predicts returns by
 /// the calls before them, and mistakes that from a frame that was entered before a switch. The other one may be wanted again: it is the thread's turn that has
-/// come, and its receive waits.
+/// come, and its receive waits. Where somebody may want to know of the call, each part is another function, out of line, and the switch is the same.
 #[inline(always)]
 pub(super) fn in_parts(begun: Returned, mut go_on: impl FnMut(Returned) -> Returned) -> Returned {
     let mut returned = begun;
@@ -96,8 +109,15 @@ mod tests {
             assert_eq!(Returned::of(Ok(bytes)).result(), Ok(bytes));
         }
         for errno in (1..=4095).map(Errno::from_raw) {
-            assert_eq!(Returned::of(Err(errno)).result(), Err(errno));
+            assert_eq!(Returned::of(Err(errno)).attended().result(), Err(errno));
             assert!(!Returned::of(Err(errno)).waits());
         }
+    }
+
+    #[test]
+    fn a_call_that_waits_goes_on_as_it_was_begun() {
+        let [stream, dgram] = [Returned::WAITS, Returned::WAITS_AT_DGRAM].map(Returned::attended);
+        assert!(stream.waits() && dgram.waits());
+        assert_eq!([stream, dgram].map(Returned::is_attended_at_dgram), [false, true]);
     }
 }

@@ -12,73 +12,86 @@ use twinsock::consts::MSG_CMSG_CLOEXEC;
 use twinsock::raw::{EpollEvent, FdSet, Name, PollFd, RawFd, RecvHdr, SendHdr, Syscalls, Vouch};
 use twinsock::{Clock, Instant, Result, SocketApi};
 
-/// A process whose calls are made as they are, whatever faults its host is to have. If it is not `ATTENDED`, nobody wants to know of them in full.
+/// A process whose calls are made as they are, whatever faults its host is to have.
 #[derive(Clone, Copy, Debug)]
-pub struct Plain<const ATTENDED: bool>(pub(super) Net);
+pub struct Plain {
+    /// The process.
+    pub(super) net: Net,
+    /// Whether somebody may want to know of its calls, or of other events, in full.
+    pub(super) is_attended: bool,
+}
 
-impl<const ATTENDED: bool> Syscalls for Plain<ATTENDED> {
+impl Plain {
+    /// What the calls that are there twice are told.
+    #[inline(always)]
+    fn how(self) -> (Net, bool) {
+        (self.net, self.is_attended)
+    }
+}
+
+impl Syscalls for Plain {
     fn socket(&self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd> {
-        let running = self.0.running()?;
+        let running = self.net.running()?;
         let scheduler = running.enter()?;
         running.call_one(scheduler, &mut Call::Socket { domain, kind, protocol }).map(number)
     }
 
     fn socketpair(&self, domain: i32, kind: i32, protocol: i32) -> Result<[RawFd; 2]> {
         let mut out = [-1; 2];
-        self.0.call_done(Call::Socketpair { domain, kind, protocol, out: &mut out })?;
+        self.net.call_done(Call::Socketpair { domain, kind, protocol, out: &mut out })?;
         Ok(out)
     }
 
     fn bind(&self, fd: RawFd, addr: &[u8]) -> Result<()> {
-        self.0.call_done(Call::Bind { fd, addr })
+        self.net.call_done(Call::Bind { fd, addr })
     }
 
     fn listen(&self, fd: RawFd, backlog: i32) -> Result<()> {
-        self.0.call_done(Call::Listen { fd, backlog })
+        self.net.call_done(Call::Listen { fd, backlog })
     }
 
     #[inline(always)]
     fn accept4(&self, fd: RawFd, name: Option<Name<'_>>, flags: i32) -> Result<RawFd> {
-        accept4::<ATTENDED>(self.0, fd, name, flags).result().map(number)
+        accept4(self.how(), fd, name, flags).result().map(number)
     }
 
     #[inline(always)]
     fn connect(&self, fd: RawFd, addr: &[u8]) -> Result<()> {
-        connect::<ATTENDED>(self.0, fd, addr).result().map(|_| ())
+        connect(self.how(), fd, addr).result().map(|_| ())
     }
 
     fn shutdown(&self, fd: RawFd, how: i32) -> Result<()> {
-        self.0.call_done(Call::Shutdown { fd, how })
+        self.net.call_done(Call::Shutdown { fd, how })
     }
 
     fn getsockname(&self, fd: RawFd, name: Name<'_>) -> Result<()> {
-        self.0.call_done(Call::Getsockname { fd, name })
+        self.net.call_done(Call::Getsockname { fd, name })
     }
 
     fn getpeername(&self, fd: RawFd, name: Name<'_>) -> Result<()> {
-        self.0.call_done(Call::Getpeername { fd, name })
+        self.net.call_done(Call::Getpeername { fd, name })
     }
 
     fn getsockopt(&self, fd: RawFd, level: i32, name: i32, value: &mut [u8], len: &mut i32) -> Result<()> {
-        self.0.call_done(Call::Getsockopt { fd, level, name, value, len })
+        self.net.call_done(Call::Getsockopt { fd, level, name, value, len })
     }
 
     fn setsockopt(&self, fd: RawFd, level: i32, name: i32, value: &[u8]) -> Result<()> {
-        self.0.call_done(Call::Setsockopt { fd, level, name, value })
+        self.net.call_done(Call::Setsockopt { fd, level, name, value })
     }
 
     #[inline(always)]
     fn send(&self, fd: RawFd, data: &[u8], flags: i32) -> Result<usize> {
-        send::<ATTENDED>(self.0, fd, data, flags).result()
+        send(self.how(), fd, data, flags).result()
     }
 
     #[inline(always)]
     fn sendto(&self, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Result<usize> {
-        sendto::<ATTENDED>(self.0, fd, data, flags, addr).result()
+        sendto(self.how(), fd, data, flags, addr).result()
     }
 
     fn sendmsg(&self, fd: RawFd, hdr: &SendHdr<'_>, flags: i32) -> Result<usize> {
-        let running = self.0.running()?;
+        let running = self.net.running()?;
         let mut scheduler = running.enter()?;
         if let ([data], []) = (hdr.iov, hdr.control)
             && (hdr.name.is_none() && scheduler.send_short(running.thread, SendsBy::Sendmsg, fd, data, flags)
@@ -91,16 +104,16 @@ impl<const ATTENDED: bool> Syscalls for Plain<ATTENDED> {
 
     #[inline(always)]
     fn recv(&self, fd: RawFd, into: &mut [u8], flags: i32) -> Result<usize> {
-        recv::<ATTENDED>(self.0, fd, into, flags).result()
+        recv(self.how(), fd, into, flags).result()
     }
 
     #[inline(always)]
     fn recvfrom(&self, fd: RawFd, into: &mut [u8], flags: i32, name: Option<Name<'_>>) -> Result<usize> {
-        recvfrom::<ATTENDED>(self.0, fd, into, flags, name).result()
+        recvfrom(self.how(), fd, into, flags, name).result()
     }
 
     fn recvmsg(&self, fd: RawFd, hdr: &mut RecvHdr<'_, '_>, flags: i32) -> Result<usize> {
-        let running = self.0.running()?;
+        let running = self.net.running()?;
         let mut scheduler = running.enter()?;
         let RecvHdr { name, iov: [into], .. } = hdr else {
             return running.call(scheduler, &mut Call::Recvmsg { fd, hdr: hdr.into(), flags });
@@ -126,105 +139,105 @@ impl<const ATTENDED: bool> Syscalls for Plain<ATTENDED> {
 
     #[inline(always)]
     fn read(&self, fd: RawFd, into: &mut [u8]) -> Result<usize> {
-        read::<ATTENDED>(self.0, fd, into).result()
+        read(self.how(), fd, into).result()
     }
 
     #[inline(always)]
     fn write(&self, fd: RawFd, data: &[u8]) -> Result<usize> {
-        write::<ATTENDED>(self.0, fd, data).result()
+        write(self.how(), fd, data).result()
     }
 
     fn readv(&self, fd: RawFd, iov: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        self.0.call(Call::Readv { fd, iov })
+        self.net.call(Call::Readv { fd, iov })
     }
 
     fn writev(&self, fd: RawFd, iov: &[IoSlice<'_>]) -> Result<usize> {
-        self.0.call(Call::Writev { fd, iov })
+        self.net.call(Call::Writev { fd, iov })
     }
 
     fn fcntl(&self, fd: RawFd, command: i32, argument: i32) -> Result<i32> {
-        self.0.call_number(Call::Fcntl { fd, command, argument })
+        self.net.call_number(Call::Fcntl { fd, command, argument })
     }
 
     fn ioctl(&self, fd: RawFd, request: u64, argument: &mut i32) -> Result<i32> {
-        self.0.call_number(Call::Ioctl { fd, request, argument })
+        self.net.call_number(Call::Ioctl { fd, request, argument })
     }
 
     fn pipe2(&self, flags: i32) -> Result<[RawFd; 2]> {
         let mut out = [-1; 2];
-        self.0.call_done(Call::Pipe2 { flags, out: &mut out })?;
+        self.net.call_done(Call::Pipe2 { flags, out: &mut out })?;
         Ok(out)
     }
 
     fn dup(&self, fd: RawFd) -> Result<RawFd> {
-        self.0.call_number(Call::Dup { fd })
+        self.net.call_number(Call::Dup { fd })
     }
 
     fn dup3(&self, fd: RawFd, new: RawFd, flags: i32) -> Result<RawFd> {
-        self.0.call_number(Call::Dup3 { fd, new, flags })
+        self.net.call_number(Call::Dup3 { fd, new, flags })
     }
 
     fn close(&self, fd: RawFd) -> Result<()> {
-        let running = self.0.running()?;
+        let running = self.net.running()?;
         super::close(&running, fd)
     }
 
     fn poll(&self, fds: &mut [PollFd], timeout: i32) -> Result<usize> {
-        self.0.call(Call::Poll { fds, timeout })
+        self.net.call(Call::Poll { fds, timeout })
     }
 
     fn select(&self, nfds: i32, sets: [Option<&mut FdSet>; 3], timeout: Option<i64>) -> Result<usize> {
-        self.0.call(Call::Select { nfds, sets, timeout })
+        self.net.call(Call::Select { nfds, sets, timeout })
     }
 
     fn epoll_create1(&self, flags: i32) -> Result<RawFd> {
-        self.0.call_number(Call::EpollCreate1 { flags })
+        self.net.call_number(Call::EpollCreate1 { flags })
     }
 
     fn epoll_ctl(&self, epfd: RawFd, op: i32, fd: RawFd, event: Option<EpollEvent>) -> Result<()> {
-        self.0.call_done(Call::EpollCtl { epfd, op, fd, event })
+        self.net.call_done(Call::EpollCtl { epfd, op, fd, event })
     }
 
     fn epoll_wait(&self, epfd: RawFd, events: &mut [EpollEvent], timeout: i32) -> Result<usize> {
-        self.0.call(Call::EpollWait { epfd, events, timeout })
+        self.net.call(Call::EpollWait { epfd, events, timeout })
     }
 }
 
-impl<const ATTENDED: bool> SocketApi for Plain<ATTENDED> {
+impl SocketApi for Plain {
     type Socket = super::NetSocket;
-    type Calls = Plain<ATTENDED>;
+    type Calls = Plain;
 
-    fn calls(&self, _vouch: Vouch<Plain<ATTENDED>>) -> &Plain<ATTENDED> {
+    fn calls(&self, _vouch: Vouch<Plain>) -> &Plain {
         self
     }
 
     fn fileno(&self, socket: &Self::Socket) -> RawFd {
-        self.0.fileno(socket)
+        self.net.fileno(socket)
     }
 
-    fn adopt(&self, fd: RawFd, _vouch: Vouch<Plain<ATTENDED>>) -> Self::Socket {
-        super::NetSocket { net: self.0, fd }
+    fn adopt(&self, fd: RawFd, _vouch: Vouch<Plain>) -> Self::Socket {
+        super::NetSocket { net: self.net, fd }
     }
 
     fn release(&self, socket: Self::Socket) -> RawFd {
-        self.0.release(socket)
+        self.net.release(socket)
     }
 
     fn getaddrinfo(&self, node: &str, port: u16) -> io::Result<Vec<std::net::SocketAddr>> {
-        self.0.getaddrinfo(node, port)
+        self.net.getaddrinfo(node, port)
     }
 }
 
-impl<const ATTENDED: bool> Clock for Plain<ATTENDED> {
+impl Clock for Plain {
     fn now(&self) -> Instant {
-        self.0.now()
+        self.net.now()
     }
 
     fn wall(&self) -> SystemTime {
-        self.0.wall()
+        self.net.wall()
     }
 
     fn sleep(&self, duration: Duration) {
-        self.0.sleep(duration);
+        self.net.sleep(duration);
     }
 }

@@ -14,19 +14,40 @@ use std::cell::RefMut;
 use twinsock::raw::RawFd;
 
 #[inline(always)]
-pub(super) fn send<const ATTENDED: bool>(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
-    in_parts(send_begun::<ATTENDED>(net, fd, data, flags), |begun| {
-        if begun.is_at_dgram() {
-            send_dgram_at_turn::<ATTENDED>(net, fd, data, flags)
-        } else {
-            send_at_turn::<ATTENDED>(net, fd, data, flags)
-        }
+pub(super) fn send((net, is_attended): (Net, bool), fd: RawFd, data: &[u8], flags: i32) -> Returned {
+    let begun = if is_attended { send_attended(net, None, fd, data, flags) } else { send_begun::<false>(net, fd, data, flags) };
+    in_parts(begun, |begun| match begun {
+        Returned::WAITS => send_at_turn::<false>(net, fd, data, flags),
+        Returned::WAITS_AT_DGRAM => send_dgram_at_turn::<false>(net, fd, data, flags),
+        begun => send_attended(net, Some(begun), fd, data, flags),
     })
 }
 
+#[cold]
+#[inline(never)]
+fn send_attended(net: Net, begun: Option<Returned>, fd: RawFd, data: &[u8], flags: i32) -> Returned {
+    let returned = match begun {
+        None => send_begun::<true>(net, fd, data, flags),
+        Some(begun) if begun.is_attended_at_dgram() => send_dgram_at_turn::<true>(net, fd, data, flags),
+        Some(_) => send_at_turn::<true>(net, fd, data, flags),
+    };
+    returned.attended()
+}
+
 #[inline(always)]
-pub(super) fn write<const ATTENDED: bool>(net: Net, fd: RawFd, data: &[u8]) -> Returned {
-    in_parts(write_begun::<ATTENDED>(net, fd, data), |_| write_at_turn::<ATTENDED>(net, fd, data))
+pub(super) fn write((net, is_attended): (Net, bool), fd: RawFd, data: &[u8]) -> Returned {
+    let begun = if is_attended { write_attended(net, false, fd, data) } else { write_begun::<false>(net, fd, data) };
+    in_parts(begun, |begun| match begun {
+        Returned::WAITS => write_at_turn::<false>(net, fd, data),
+        _ => write_attended(net, true, fd, data),
+    })
+}
+
+#[cold]
+#[inline(never)]
+fn write_attended(net: Net, is_begun: bool, fd: RawFd, data: &[u8]) -> Returned {
+    let returned = if is_begun { write_at_turn::<true>(net, fd, data) } else { write_begun::<true>(net, fd, data) };
+    returned.attended()
 }
 
 #[inline(never)]
@@ -117,20 +138,41 @@ fn write_else(running: Running, scheduler: RefMut<'_, Scheduler>, fd: RawFd, dat
 }
 
 #[inline(always)]
-pub(super) fn recv<const ATTENDED: bool>(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    in_parts(recv_begun::<ATTENDED>(net, fd, into, flags), |begun| {
-        if begun.is_at_dgram() {
-            recv_dgram_on::<ATTENDED>(net, fd, into, flags)
-        } else {
-            recv_on::<ATTENDED>(net, fd, into, flags)
-        }
+pub(super) fn recv((net, is_attended): (Net, bool), fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    let begun = if is_attended { recv_attended(net, None, fd, into, flags) } else { recv_begun::<false>(net, fd, into, flags) };
+    in_parts(begun, |begun| match begun {
+        Returned::WAITS => recv_on::<false>(net, fd, into, flags),
+        Returned::WAITS_AT_DGRAM => recv_dgram_on::<false>(net, fd, into, flags),
+        begun => recv_attended(net, Some(begun), fd, into, flags),
     })
+}
+
+#[cold]
+#[inline(never)]
+fn recv_attended(net: Net, begun: Option<Returned>, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
+    let returned = match begun {
+        None => recv_begun::<true>(net, fd, into, flags),
+        Some(begun) if begun.is_attended_at_dgram() => recv_dgram_on::<true>(net, fd, into, flags),
+        Some(_) => recv_on::<true>(net, fd, into, flags),
+    };
+    returned.attended()
 }
 
 /// The same of a `read(2)`.
 #[inline(always)]
-pub(super) fn read<const ATTENDED: bool>(net: Net, fd: RawFd, into: &mut [u8]) -> Returned {
-    in_parts(read_begun::<ATTENDED>(net, fd, into), |_| read_on::<ATTENDED>(net, fd, into))
+pub(super) fn read((net, is_attended): (Net, bool), fd: RawFd, into: &mut [u8]) -> Returned {
+    let begun = if is_attended { read_attended(net, false, fd, into) } else { read_begun::<false>(net, fd, into) };
+    in_parts(begun, |begun| match begun {
+        Returned::WAITS => read_on::<false>(net, fd, into),
+        _ => read_attended(net, true, fd, into),
+    })
+}
+
+#[cold]
+#[inline(never)]
+fn read_attended(net: Net, is_begun: bool, fd: RawFd, into: &mut [u8]) -> Returned {
+    let returned = if is_begun { read_on::<true>(net, fd, into) } else { read_begun::<true>(net, fd, into) };
+    returned.attended()
 }
 
 #[inline(never)]

@@ -364,6 +364,7 @@ pub fn is_any_minded() -> bool {
 }
 
 /// Whether calls of a process's simulation may have faults; says nothing outside it.
+#[cold]
 pub fn is_disturbed(owner: Owner) -> bool {
     Here::find().is_some_and(|shared| shared.id == owner.sim() && shared.is_disturbed.get())
 }
