@@ -132,16 +132,14 @@ fn so_it_is_where_there_are_more_threads_than_the_caches_hold() {
 /// Calls are made in another way while any run of the program is recorded.
 #[test]
 fn a_run_is_as_alone_within_another_and_around_it() {
-    let [small, large] = [20, 40].map(|clients| {
-        let alone = crowd(clients, 3, Interleaving::Random, MANNERS[0]);
-        move |manner| (crowd(clients, 3, Interleaving::Random, manner), alone.clone())
-    });
+    let [small, large] = [20, 40].map(|clients| crowd(clients, 3, Interleaving::Random, MANNERS[0]));
     for (within, around) in [(MANNERS[0], MANNERS[1]), (MANNERS[1], MANNERS[0]), (MANNERS[1], MANNERS[1])] {
         let mut inner = None;
-        let outer = crowd_around(40, 3, Interleaving::Random, around, || inner = Some(small(within)));
-        let (inner, alone) = inner.expect("the outer one comes to its midst");
-        assert!(inner == alone, "within");
-        assert!(outer == large(MANNERS[0]).1, "around");
+        let outer = crowd_around(40, 3, Interleaving::Random, around, || {
+            inner = Some(crowd(20, 3, Interleaving::Random, within));
+        });
+        assert!(inner.expect("the outer one comes to its midst") == small, "within");
+        assert!(outer == large, "around");
     }
 }
 

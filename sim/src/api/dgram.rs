@@ -8,6 +8,7 @@ use crate::host::{Asked, Call};
 use crate::process::current::{Calling, Entry, Running};
 use crate::process::scheduler::{Back, Scheduler, SendsBy, ShortRecv};
 use std::cell::RefMut;
+use twinsock::Result;
 use twinsock::raw::{Name, RawFd};
 
 /// `send(2)` on the datagram socket that the thread used last, at its turn. What it is told fits into registers, so that it takes the place of its caller.
@@ -45,20 +46,18 @@ fn sendto_attended(net: Net, is_begun: bool, fd: RawFd, data: &[u8], flags: i32,
 
 #[inline(never)]
 fn sendto_begun<const ATTENDED: bool>(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Returned {
-    let calling = match net.running() {
-        Ok(calling) => calling,
-        Err(errno) => return Returned::failed(errno),
-    };
+    begin_sendto::<ATTENDED>(net, fd, data, flags, addr).unwrap_or_else(Returned::failed)
+}
+
+#[inline(always)]
+fn begin_sendto<const ATTENDED: bool>(net: Net, fd: RawFd, data: &[u8], flags: i32, addr: Option<&[u8]>) -> Result<Returned> {
+    let calling = net.running()?;
     let running = *calling;
-    let scheduler = match running.begin() {
-        Ok(scheduler) => scheduler,
-        Err(errno) => return Returned::failed(errno),
-    };
-    match running.enter_or_leave(scheduler, |_| Returned::WAITS_AT_DGRAM) {
-        Ok(Entry::Acts(scheduler)) => sendto_now::<ATTENDED>(running, scheduler, fd, data, flags, addr),
-        Ok(Entry::Leaves(waits)) => ended(waits, calling),
-        Err(errno) => Returned::failed(errno),
-    }
+    let scheduler = running.begin()?;
+    Ok(match running.enter_or_leave(scheduler, |_| Returned::WAITS_AT_DGRAM)? {
+        Entry::Acts(scheduler) => sendto_now::<ATTENDED>(running, scheduler, fd, data, flags, addr),
+        Entry::Leaves(waits) => ended(waits, calling),
+    })
 }
 
 #[inline(never)]
@@ -151,20 +150,24 @@ fn recvfrom_begun<const ATTENDED: bool>(
     flags: i32,
     name: &mut Option<Name<'_>>,
 ) -> Returned {
-    let calling = match net.running() {
-        Ok(calling) => calling,
-        Err(errno) => return Returned::failed(errno),
-    };
+    begin_recvfrom::<ATTENDED>(net, fd, into, flags, name).unwrap_or_else(Returned::failed)
+}
+
+#[inline(always)]
+fn begin_recvfrom<const ATTENDED: bool>(
+    net: Net,
+    fd: RawFd,
+    into: &mut [u8],
+    flags: i32,
+    name: &mut Option<Name<'_>>,
+) -> Result<Returned> {
+    let calling = net.running()?;
     let running = *calling;
-    let scheduler = match running.begin() {
-        Ok(scheduler) => scheduler,
-        Err(errno) => return Returned::failed(errno),
-    };
-    match running.enter_or_leave(scheduler, |_| Returned::WAITS_AT_DGRAM) {
-        Ok(Entry::Acts(scheduler)) => ended(recvfrom_now::<ATTENDED>(running, scheduler, fd, into, flags, name), calling),
-        Ok(Entry::Leaves(waits)) => ended(waits, calling),
-        Err(errno) => Returned::failed(errno),
-    }
+    let scheduler = running.begin()?;
+    Ok(match running.enter_or_leave(scheduler, |_| Returned::WAITS_AT_DGRAM)? {
+        Entry::Acts(scheduler) => ended(recvfrom_now::<ATTENDED>(running, scheduler, fd, into, flags, name), calling),
+        Entry::Leaves(waits) => ended(waits, calling),
+    })
 }
 
 #[inline(never)]

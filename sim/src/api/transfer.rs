@@ -11,6 +11,7 @@ use crate::process::current::{Entry, Running};
 use crate::process::scheduler::{Back, Posted, Scheduler, SendsBy, ShortRecv};
 use crate::seldom::unlikely;
 use std::cell::RefMut;
+use twinsock::Result;
 use twinsock::raw::RawFd;
 
 #[inline(always)]
@@ -52,12 +53,12 @@ fn write_attended(net: Net, is_begun: bool, fd: RawFd, data: &[u8]) -> Returned 
 
 #[inline(never)]
 fn send_begun<const ATTENDED: bool>(net: Net, fd: RawFd, data: &[u8], flags: i32) -> Returned {
-    begin_send::<ATTENDED>(net, false, fd, data, flags)
+    begin_send::<ATTENDED>(net, false, fd, data, flags).unwrap_or_else(Returned::failed)
 }
 
 #[inline(never)]
 fn write_begun<const ATTENDED: bool>(net: Net, fd: RawFd, data: &[u8]) -> Returned {
-    begin_send::<ATTENDED>(net, true, fd, data, 0)
+    begin_send::<ATTENDED>(net, true, fd, data, 0).unwrap_or_else(Returned::failed)
 }
 
 #[inline(never)]
@@ -76,30 +77,23 @@ fn write_at_turn<const ATTENDED: bool>(net: Net, fd: RawFd, data: &[u8]) -> Retu
 
 /// `send(2)`, or `write(2)`, by TCP's short way, as far as that goes, or until the thread is to be switched from.
 #[inline(always)]
-fn begin_send<const ATTENDED: bool>(net: Net, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> Returned {
-    let calling = match net.running() {
-        Ok(calling) => calling,
-        Err(errno) => return Returned::failed(errno),
-    };
+fn begin_send<const ATTENDED: bool>(net: Net, as_file: bool, fd: RawFd, data: &[u8], flags: i32) -> Result<Returned> {
+    let calling = net.running()?;
     let running = *calling;
-    let scheduler = match running.begin() {
-        Ok(scheduler) => scheduler,
-        Err(errno) => return Returned::failed(errno),
-    };
+    let scheduler = running.begin()?;
     let is_at_dgram = |scheduler: &Scheduler| unlikely(!as_file && scheduler.uses_dgram(running.thread, fd));
     let waits = |scheduler: &mut Scheduler| match !as_file && scheduler.uses_dgram(running.thread, fd) {
         true => Returned::WAITS_AT_DGRAM,
         false => Returned::WAITS,
     };
-    match running.enter_or_leave(scheduler, waits) {
-        Ok(Entry::Acts(scheduler)) if is_at_dgram(&scheduler) => {
+    Ok(match running.enter_or_leave(scheduler, waits)? {
+        Entry::Acts(scheduler) if is_at_dgram(&scheduler) => {
             drop(scheduler);
             send_dgram_now::<ATTENDED>(calling, fd, data, flags)
         }
-        Ok(Entry::Acts(scheduler)) => send_now::<ATTENDED>(running, scheduler, as_file, fd, data, flags),
-        Ok(Entry::Leaves(waits)) => ended(waits, calling),
-        Err(errno) => Returned::failed(errno),
-    }
+        Entry::Acts(scheduler) => send_now::<ATTENDED>(running, scheduler, as_file, fd, data, flags),
+        Entry::Leaves(waits) => ended(waits, calling),
+    })
 }
 
 /// The same at its turn.
@@ -177,12 +171,12 @@ fn read_attended(net: Net, is_begun: bool, fd: RawFd, into: &mut [u8]) -> Return
 
 #[inline(never)]
 fn recv_begun<const ATTENDED: bool>(net: Net, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    begin_recv::<ATTENDED>(net, false, fd, into, flags)
+    begin_recv::<ATTENDED>(net, false, fd, into, flags).unwrap_or_else(Returned::failed)
 }
 
 #[inline(never)]
 fn read_begun<const ATTENDED: bool>(net: Net, fd: RawFd, into: &mut [u8]) -> Returned {
-    begin_recv::<ATTENDED>(net, true, fd, into, 0)
+    begin_recv::<ATTENDED>(net, true, fd, into, 0).unwrap_or_else(Returned::failed)
 }
 
 #[inline(never)]
@@ -197,16 +191,10 @@ fn read_on<const ATTENDED: bool>(net: Net, fd: RawFd, into: &mut [u8]) -> Return
 
 /// `recv(2)`, or `read(2)`, by TCP's short way, as far as that goes, or until the thread is to be switched from.
 #[inline(always)]
-fn begin_recv<const ATTENDED: bool>(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Returned {
-    let calling = match net.running() {
-        Ok(calling) => calling,
-        Err(errno) => return Returned::failed(errno),
-    };
+fn begin_recv<const ATTENDED: bool>(net: Net, as_file: bool, fd: RawFd, into: &mut [u8], flags: i32) -> Result<Returned> {
+    let calling = net.running()?;
     let running = *calling;
-    let scheduler = match running.begin() {
-        Ok(scheduler) => scheduler,
-        Err(errno) => return Returned::failed(errno),
-    };
+    let scheduler = running.begin()?;
     let is_at_dgram = |scheduler: &Scheduler| unlikely(!as_file && scheduler.uses_dgram(running.thread, fd));
     let waits = |scheduler: &mut Scheduler| {
         if is_at_dgram(scheduler) {
@@ -216,15 +204,14 @@ fn begin_recv<const ATTENDED: bool>(net: Net, as_file: bool, fd: RawFd, into: &m
         scheduler.post(running.thread, Posted { fd, flags, room });
         Returned::WAITS
     };
-    match running.enter_or_leave(scheduler, waits) {
-        Ok(Entry::Acts(scheduler)) if is_at_dgram(&scheduler) => {
+    Ok(match running.enter_or_leave(scheduler, waits)? {
+        Entry::Acts(scheduler) if is_at_dgram(&scheduler) => {
             drop(scheduler);
             recv_dgram_now::<ATTENDED>(calling, fd, into, flags)
         }
-        Ok(Entry::Acts(scheduler)) => ended(recv_at_turn::<ATTENDED>(running, scheduler, as_file, fd, into, flags), calling),
-        Ok(Entry::Leaves(waits)) => ended(waits, calling),
-        Err(errno) => Returned::failed(errno),
-    }
+        Entry::Acts(scheduler) => ended(recv_at_turn::<ATTENDED>(running, scheduler, as_file, fd, into, flags), calling),
+        Entry::Leaves(waits) => ended(waits, calling),
+    })
 }
 
 /// The same at its turn.
